@@ -1,0 +1,88 @@
+"""Gradients as values: `grad` returns them and leaves every `.grad` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from retrograd.backward import ReversePass, _key, seed_of
+from retrograd.core import Tensor, wrap
+from retrograd.mode import MODE, Mode
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: ArrayLike | Tensor | Sequence[Any] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor, ...]:
+    """Return the gradients of `outputs` with respect to each of `inputs`, as Tensors.
+
+    `grad_outputs` weighs the elements of the outputs (their shapes); an output of one element
+    needs none. With `create_graph` the results can be differentiated again. The graph is kept if
+    `retain_graph`, by default if `create_graph`. Raises RuntimeError for an input that the
+    outputs do not depend on, unless `allow_unused`: then its gradient is None.
+
+    >>> import retrograd as rg
+    >>> x = rg.Tensor(3.0, requires_grad=True)
+    >>> (dx,) = rg.autograd.grad(x ** 3, x, create_graph=True)
+    >>> (d2x,) = rg.autograd.grad(dx, x)
+    >>> dx, d2x
+    (Tensor(27., requires_grad=True), Tensor(18.))
+    """
+    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if isinstance(outputs, Tensor):
+        weights = [grad_outputs]
+    else:
+        weights = list(grad_outputs) if grad_outputs is not None else [None] * len(roots)
+    if len(weights) != len(roots):
+        raise ValueError(f"grad_outputs has {len(weights)} entries for {len(roots)} outputs")
+    for t in (*roots, *targets):
+        if not isinstance(t, Tensor):
+            raise TypeError(f"autograd.grad takes Tensors, not {type(t).__name__}")
+    for t in targets:
+        if not t.requires_grad:
+            raise RuntimeError(f"an input of shape {t.shape} does not require grad")
+    seeds = [seed_of(root, w) for root, w in zip(roots, weights, strict=True)]
+    keep = create_graph if retain_graph is None else retain_graph
+    tape = MODE.get().tape
+    run = ReversePass(keep, create_graph or tape is not None, _between(roots, targets))
+    token = MODE.set(Mode(create_graph, tape))
+    try:
+        run.walk(roots, seeds)
+    finally:
+        MODE.reset(token)
+    found: list[Any] = []
+    for t in targets:
+        key = _key(t)
+        g = run.leaves[key][1] if key in run.leaves else run.seen.get(key)
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                f"the outputs do not depend on an input of shape {t.shape}: pass "
+                "allow_unused=True to get None for it"
+            )
+        if g is not None and not isinstance(g, Tensor):
+            g = wrap(g if key in run.owned else g.copy())
+        found.append(g)
+    return tuple(found)
+
+
+def _between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:
+    """Return the keys of the calls and leaves on the ways from the targets to the roots."""
+    calls = {}
+    stack = [t.call for t in roots if t.call is not None]
+    while stack:
+        call = stack.pop()
+        if call.order not in calls:
+            calls[call.order] = call
+            stack += [a.call for a in call.inputs or () if isinstance(a, Tensor) and a.call]
+    wanted = {_key(t) for t in targets}
+    for order in sorted(calls):
+        if any(isinstance(a, Tensor) and _key(a) in wanted for a in calls[order].inputs or ()):
+            wanted.add(order)
+    return wanted

@@ -1,0 +1,223 @@
+"""The reverse pass: visit the calls behind an output, last recorded first, and send each
+gradient on to the arguments. Broadcasting is undone here, once for every rule."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from retrograd.core import Call, Tensor, as_array, pick, wrap
+from retrograd.mode import MODE, Mode
+
+_ndarray = np.ndarray
+
+
+def backward(
+    root: Tensor, gradient: ArrayLike | Tensor | None = None, retain_graph: bool = False
+) -> None:
+    """Add the gradient of `root` to `.grad` of its leaves: see `Tensor.backward`."""
+    seed = seed_of(root, gradient)
+    tape = MODE.get().tape
+    run = ReversePass(retain_graph, lift=tape is not None)
+    token = MODE.set(Mode(False, tape))
+    try:
+        run.walk([root], [seed])
+        for key, (leaf, g) in run.leaves.items():
+            land(leaf, g, fresh=key in run.owned)
+    finally:
+        MODE.reset(token)
+
+
+def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None) -> Any:
+    """Return the gradient that a reverse pass starts with, checked against the root."""
+    if not root.requires_grad:
+        raise RuntimeError(
+            "backward through a Tensor that does not require grad: was it computed from a leaf "
+            "with requires_grad=True, outside of no_grad, without detach() or .data?"
+        )
+    if gradient is None:
+        if root.size != 1:
+            raise RuntimeError(
+                f"backward() starts from one number, this Tensor has shape {root.shape}: reduce "
+                "it (t.sum(), t.mean()), or pass gradient= of that shape"
+            )
+        return np.ones(root.shape, root.dtype)
+    array = as_array(gradient)
+    if array.shape != root.shape:
+        raise ValueError(f"gradient= has shape {array.shape}, the Tensor has {root.shape}")
+    if array.dtype != root.dtype:
+        array = array.astype(root.dtype)
+        return wrap(array) if isinstance(gradient, Tensor) else array
+    return gradient if isinstance(gradient, Tensor) else array
+
+
+class ReversePass:
+    """One walk over the graph. Afterwards `leaves` has the gradient of each leaf that was met.
+
+    Rules run on arrays, or with `lift` on Tensors, so that they are recorded themselves.
+    `wanted` limits the walk to these calls and leaves (by id); None means all.
+    """
+
+    def __init__(self, keep: bool, lift: bool = False, wanted: set[int] | None = None) -> None:
+        self.keep = keep
+        self.lift = lift
+        self.wanted = wanted
+        self.leaves: dict[int, tuple[Tensor, Any]] = {}
+        self.calls: dict[int, Any] = {}  # gradients of calls that wait for their turn
+        self.queue: list[tuple[int, Call]] = []  # a heap, the last recorded call first
+        self.owned: set[int] = set()  # gradients that nothing else refers to
+        self.seen: dict[int, Any] = {}  # gradients of wanted calls, complete
+
+    def walk(self, roots: Sequence[Tensor], seeds: Sequence[Any]) -> None:
+        """Start from `roots` with the gradients `seeds` and visit all that is behind them."""
+        for root, seed in zip(roots, seeds, strict=True):
+            if not self.lift:
+                seed = as_array(seed)
+            elif not isinstance(seed, Tensor):
+                seed = wrap(seed)
+            self.send(root, seed, shared=True)
+        queue, calls = self.queue, self.calls
+        while queue:
+            call = heapq.heappop(queue)[1]
+            g = calls.pop(call.order)
+            self.owned.discard(call.order)
+            if call.retained is not None and (t := call.retained()) is not None:
+                land(t, g, fresh=False)
+            if self.wanted is not None and call.order in self.wanted:
+                self.seen[call.order] = g
+            self.visit(call, g)
+
+    def visit(self, call: Call, g: Any) -> None:
+        """Run the rule of one call and send what comes out to its arguments."""
+        rule, inputs, args, out, kwargs = call.rule, call.inputs, call.args, call.out, call.kwargs
+        if inputs is None:
+            raise RuntimeError(
+                "backward through a graph that was freed by an earlier backward: write "
+                "backward(retain_graph=True) the first time"
+            )
+        if rule.multi:
+            g = tuple(
+                np.zeros_like(o) if part is None else part for o, part in zip(out, g, strict=True)
+            )
+        if self.lift:
+            args, out = _lifted(call)
+        for a, vjp in zip(inputs, rule.vjps, strict=False):
+            if not isinstance(a, Tensor):
+                continue
+            if a._stamp is not None and a._stamp[0] > call.order:
+                raise RuntimeError(
+                    f"an argument of {rule.name}, shape {a.shape}, was written in place after it "
+                    "was recorded: its gradient would be wrong. Call backward before the write "
+                    "(optimizer.step(), x += y under no_grad), or record again"
+                )
+            if a.requires_grad and vjp is not None:
+                if rule.fn is pick:
+                    self.gather(a, g, args[1])
+                    continue
+                if self.wanted is not None and _key(a) not in self.wanted:
+                    continue
+                ga = vjp(g, out, *args, **kwargs)
+                self.send(a, ga, shared=ga is g)
+        if not self.keep:
+            call.inputs = call.args = call.out = None
+
+    def send(self, to: Tensor, g: Any, shared: bool) -> None:
+        """Add `g` to the gradient of a Tensor; `shared` if something else refers to it too."""
+        like = to._data
+        if g.__class__ is not _ndarray and not isinstance(g, Tensor):
+            g = np.asarray(g)
+        if g.shape != like.shape:
+            g = unbroadcast(g, like.shape)
+        if g.dtype != like.dtype:
+            g = g.astype(like.dtype)
+        call = to.call
+        if call is None:
+            key = _key(to)
+            met = self.leaves.get(key)
+            old = None if met is None else met[1]
+        else:
+            key = call.order
+            old = self.calls.get(key)
+            if old is None:
+                heapq.heappush(self.queue, (-key, call))
+        if old is not None:
+            if key in self.owned:
+                old += g
+                g = old
+            else:
+                g = _sum(old, g)
+                self.owned.add(key)
+        elif not (shared or self.lift or g.base is not None):
+            self.owned.add(key)
+        if call is None:
+            self.leaves[key] = (to, g)
+        else:
+            self.calls[key] = g
+
+    def gather(self, whole: Tensor, g: Any, i: int) -> None:
+        """Send the gradient of output `i` of a call that has several."""
+        call = whole.call
+        assert call is not None
+        parts = self.calls.get(call.order)
+        if parts is None:
+            parts = self.calls[call.order] = [None] * len(call.out)
+            heapq.heappush(self.queue, (-call.order, call))
+        parts[i] = g if parts[i] is None else _sum(parts[i], g)
+
+
+def _sum(x: Any, y: Any) -> Any:
+    total = x + y
+    return total if isinstance(total, (_ndarray, Tensor)) else np.asarray(total)
+
+
+def _key(t: Tensor) -> int:
+    return -id(t) if t.call is None else t.call.order
+
+
+def _lifted(call: Call) -> tuple[Any, Any]:
+    """Return the arguments and the output of a call as Tensors, part of the graph if grad is on."""
+    if MODE.get().grad:
+        args = call.inputs
+    else:
+        args = [wrap(a) if isinstance(a, _ndarray) else a for a in call.args]
+    if call.rule.multi:
+        whole = wrap(call.out)
+        whole.call, whole.requires_grad = call, True
+        return args, whole
+    out = wrap(call.out)
+    if MODE.get().grad:
+        out.call, out.requires_grad = call, True
+    return args, out
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum `g` over the axes that broadcasting had repeated, and repeat it where it is short."""
+    lead = g.ndim - len(shape)
+    short = [i + lead for i, n in enumerate(shape) if n == 1 and i + lead >= 0]
+    axes = (*range(lead), *(i for i in short if g.shape[i] != 1))
+    if axes:
+        g = np.add.reduce(g, axis=axes, keepdims=True)
+    if lead > 0:
+        g = g.reshape(g.shape[lead:])
+    if g.shape == shape:
+        return g
+    if isinstance(g, Tensor):
+        return np.broadcast_to(g, shape)  # type: ignore[call-overload]
+    full = np.empty(shape, g.dtype)
+    full[...] = g
+    return full
+
+
+def land(leaf: Tensor, g: Any, fresh: bool) -> None:
+    """Add a gradient to `.grad`, which never shares its memory with another array."""
+    old = leaf.grad
+    if old is not None:
+        total = old + g  # out of place: the user may hold the old one
+        leaf._grad = total._data if isinstance(total, Tensor) else np.asarray(total)
+    else:
+        array = g._data if isinstance(g, Tensor) else g
+        leaf._grad = array if fresh else array.copy()

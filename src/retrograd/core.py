@@ -1,0 +1,722 @@
+"""A `Tensor` is an array plus the NumPy call that made it.
+
+`record` runs a NumPy function and, where a gradient may be wanted, keeps the call. A gradient
+rule is NumPy code: handed arrays it computes, handed Tensors it records, so one line a function
+gives derivatives of every order.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import operator
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from retrograd.mode import MODE
+from retrograd.registry import (
+    COMPOSED,
+    METADATA,
+    RULES,
+    UFUNC_METHODS,
+    VALUES,
+    Rule,
+    bind,
+    defvjp,
+    spelled,
+)
+
+Array = NDArray[Any]
+F = TypeVar("F", bound=Callable[..., Any])
+
+# Recorded order is a topological order, and the stamp of a write compares with it.
+clock = itertools.count(1).__next__
+
+
+class Call:
+    """One recorded call: the rule, the arguments as given and as arrays, and the output.
+
+    It holds its arguments and never a Tensor of its output, so there are no reference cycles.
+    `inputs` is None once backward has freed it.
+    """
+
+    __slots__ = ("args", "inputs", "kwargs", "order", "out", "retained", "rule")
+
+    rule: Rule
+    inputs: Any
+    args: Any
+    kwargs: dict[str, Any]
+    out: Any
+    order: int
+    retained: weakref.ref[Tensor] | None
+
+
+class Tensor:
+    """An array that records the NumPy calls made on it, so that gradients can be computed.
+
+    `data` is anything NumPy makes an array of. An array keeps its dtype; lists of floats and
+    Python floats take the default dtype. With `requires_grad` the Tensor is a leaf: it owns a copy
+    of its data, `backward` puts its gradient into `.grad`, and its dtype must be floating
+    (TypeError). Without, it shares the memory of an array.
+
+    >>> import numpy as np, retrograd as rg
+    >>> x = rg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> y = np.sum(x ** 2)
+    >>> y.backward()
+    >>> x.grad
+    array([2., 4., 6.])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_grad", "_stamp", "call", "requires_grad")
+
+    _data: Array
+    _grad: Any
+    _stamp: list[int] | None  # when the memory was last written in place; shared by views
+    call: Call | None
+    requires_grad: bool
+
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
+        array = as_array(data)
+        if requires_grad:
+            check_floating(array)
+            array = array.copy()
+        self._data = array
+        self._grad = None
+        self._stamp = None
+        self.call = None
+        self.requires_grad = bool(requires_grad)
+
+    # What an array tells of itself ---------------------------------------------------------------
+
+    @property
+    def data(self) -> Array:
+        """The values, as the array itself: writing into it is not seen by `backward`."""
+        self._leave("t.data")
+        return self._data
+
+    @data.setter
+    def data(self, value: ArrayLike) -> None:
+        array = as_array(value)
+        if array.shape != self._data.shape:
+            raise ValueError(
+                f"t.data of shape {self._data.shape} cannot become an array of shape "
+                f"{array.shape}: make a new Tensor"
+            )
+        if self.requires_grad:
+            check_floating(array)
+        self._data = array
+        touch(self)
+
+    @property
+    def grad(self) -> Any:
+        """The gradient `backward` has added up here, an array of the leaf's shape and dtype."""
+        grad = self._grad
+        if grad is not None:
+            if not isinstance(grad, np.ndarray):  # a compiled step hands it over when asked
+                grad = self._grad = grad(self)
+            if MODE.get().tape is not None:
+                return wrap(grad)
+        return grad
+
+    @grad.setter
+    def grad(self, value: Array | Tensor | None) -> None:
+        if value is not None:
+            value = as_array(value)
+            if value.shape != self.shape or value.dtype != self.dtype:
+                raise ValueError(
+                    f".grad must have the shape {self.shape} and dtype {self.dtype} of its "
+                    f"Tensor, not {value.shape} and {value.dtype}"
+                )
+        self._grad = value
+
+    shape = property(lambda self: self._data.shape, doc="Lengths of the axes.")
+    ndim = property(lambda self: self._data.ndim, doc="Number of axes.")
+    size = property(lambda self: self._data.size, doc="Number of elements.")
+    dtype = property(lambda self: self._data.dtype, doc="Type of the elements.")
+    nbytes = property(lambda self: self._data.nbytes, doc="Bytes of the elements.")
+    is_leaf = property(lambda self: self.call is None, doc="Whether no recorded call made it.")
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d Tensor: it has one value, t.item()")
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        text = repr(self._data).replace("array(", "Tensor(", 1).replace("\n", "\n ")
+        return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
+
+    # Ways out: values leave the graph ------------------------------------------------------------
+
+    def _leave(self, what: str) -> None:
+        tape = MODE.get().tape
+        if tape is not None:
+            tape.forbid(what)
+
+    def numpy(self) -> Array:
+        """Return the values as an array that shares the memory; it has no gradient."""
+        self._leave("t.numpy()")
+        return self._data
+
+    def item(self) -> Any:
+        """Return the one value as a Python number; ValueError if there are more."""
+        self._leave("t.item()")
+        if self.size != 1:
+            raise ValueError(f"t.item() needs one element, shape {self.shape} has {self.size}")
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """Return the values as nested Python lists."""
+        self._leave("t.tolist()")
+        return self._data.tolist()
+
+    def __float__(self) -> float:
+        self._leave("float(t)")
+        return float(self.item())
+
+    def __int__(self) -> int:
+        self._leave("int(t)")
+        return int(self.item())
+
+    def __index__(self) -> int:
+        self._leave("a Tensor as an index of a Python sequence")
+        return operator.index(self._data)  # type: ignore[arg-type]
+
+    def __bool__(self) -> bool:
+        self._leave("the truth of a Tensor (`if t`, `while t`, `and`, `not`)")
+        return bool(self._data)
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return repr(self)
+        self._leave("a formatted Tensor")
+        return format(self.item(), spec)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        raise TypeError(
+            "a Tensor does not become an array by itself, its gradient would be lost: use "
+            "np.stack for a list of Tensors, t.data for the values alone"
+        )
+
+    def detach(self) -> Tensor:
+        """Return a Tensor of the same memory that gradients do not flow through."""
+        out = wrap(self._data)
+        _share_stamp(out, self)
+        return out
+
+    # Gradients -----------------------------------------------------------------------------------
+
+    def backward(
+        self, gradient: ArrayLike | Tensor | None = None, retain_graph: bool = False
+    ) -> None:
+        """Add the gradient of this Tensor to `.grad` of every leaf it was computed from.
+
+        `gradient` (the Tensor's shape) weighs the elements; a Tensor of one element needs none.
+        The graph is freed on the way unless `retain_graph`. Raises RuntimeError if nothing here
+        requires grad, if the graph is freed, or if a value it needs was written since.
+        """
+        from retrograd.backward import backward
+
+        backward(self, gradient, retain_graph)
+
+    def retain_grad(self) -> Tensor:
+        """Make `backward` fill `.grad` here too, though this is no leaf; returns the Tensor."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad of a Tensor that does not require grad")
+        if self.call is not None:
+            self.call.retained = weakref.ref(self)
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Make this leaf require a gradient, or not; returns the Tensor."""
+        if self.call is not None:
+            raise RuntimeError("requires_grad_ is for leaves; use detach() to leave the graph")
+        if requires_grad:
+            check_floating(self._data)
+        self.requires_grad = bool(requires_grad)
+        return self
+
+    # Copies --------------------------------------------------------------------------------------
+
+    def __reduce__(self) -> Any:
+        if self.call is not None:
+            raise RuntimeError(
+                "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
+            )
+        return _restore, (type(self), self._data, self.requires_grad, self.grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        restore, (kind, data, requires_grad, grad) = self.__reduce__()
+        out = restore(kind, data.copy(), requires_grad, None if grad is None else grad.copy())
+        memo[id(self)] = out
+        return cast(Tensor, out)
+
+    # NumPy's two doors ---------------------------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method != "__call__":
+            named = UFUNC_METHODS.get((ufunc, method))
+            if named is None:
+                raise TypeError(f"np.{ufunc.__name__}.{method} of a Tensor has no gradient rule")
+            return named(*args, **kwargs)
+        return call_numpy(ufunc, args, kwargs)
+
+    def __array_function__(
+        self, fn: Callable[..., Any], types: Any, args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        return call_numpy(fn, args, kwargs)
+
+    # Indexing ------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return record(operator.getitem, self, plain(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if not self._writable():
+            raise TypeError(
+                "t[...] = value would change a recorded value: write np.where(mask, value, t), or "
+                "do it under rg.no_grad() on a leaf"
+            )
+        tape = MODE.get().tape
+        if tape is not None:
+            tape.forbid("t[...] = value")
+        self._data[plain(index)] = plain(value)
+        touch(self)
+
+    def _writable(self) -> bool:
+        return self.call is None and not MODE.get().grad
+
+    def _update(self, ufunc: np.ufunc, other: Any) -> Tensor:
+        """`x += y` makes a new Tensor; under no_grad it writes into the memory of a leaf."""
+        mode = MODE.get()
+        if mode.grad or self.call is not None:
+            return record(ufunc, self, other)
+        if mode.tape is not None:
+            mode.tape.write(ufunc, self, other)
+        else:
+            ufunc(self._data, plain(other), out=self._data)
+        touch(self)
+        return self
+
+    # Operators -----------------------------------------------------------------------------------
+    # fmt: off
+
+    def __add__(self, y: Any) -> Tensor: return record(np.add, self, y)
+    def __radd__(self, x: Any) -> Tensor: return record(np.add, x, self)
+    def __iadd__(self, y: Any) -> Tensor: return self._update(np.add, y)  # noqa: PYI034
+    def __sub__(self, y: Any) -> Tensor: return record(np.subtract, self, y)
+    def __rsub__(self, x: Any) -> Tensor: return record(np.subtract, x, self)
+    def __isub__(self, y: Any) -> Tensor: return self._update(np.subtract, y)  # noqa: PYI034
+    def __mul__(self, y: Any) -> Tensor: return record(np.multiply, self, y)
+    def __rmul__(self, x: Any) -> Tensor: return record(np.multiply, x, self)
+    def __imul__(self, y: Any) -> Tensor: return self._update(np.multiply, y)  # noqa: PYI034
+    def __truediv__(self, y: Any) -> Tensor: return record(np.divide, self, y)
+    def __rtruediv__(self, x: Any) -> Tensor: return record(np.divide, x, self)
+    def __itruediv__(self, y: Any) -> Tensor: return self._update(np.divide, y)  # noqa: PYI034
+    def __matmul__(self, y: Any) -> Tensor: return record(np.matmul, self, y)
+    def __rmatmul__(self, x: Any) -> Tensor: return record(np.matmul, x, self)
+    def __pow__(self, y: Any) -> Tensor: return _power(self, y)
+    def __rpow__(self, x: Any) -> Tensor: return record(np.power, x, self)
+    def __ipow__(self, y: Any) -> Tensor: return self._update(np.power, y)  # noqa: PYI034
+    def __mod__(self, y: Any) -> Tensor: return record(np.remainder, self, y)
+    def __rmod__(self, x: Any) -> Tensor: return record(np.remainder, x, self)
+    def __floordiv__(self, y: Any) -> Tensor: return record(np.floor_divide, self, y)
+    def __rfloordiv__(self, x: Any) -> Tensor: return record(np.floor_divide, x, self)
+    def __neg__(self) -> Tensor: return record(np.negative, self)
+    def __pos__(self) -> Tensor: return self
+    def __abs__(self) -> Tensor: return record(np.abs, self)
+    def __invert__(self) -> Tensor: return record(np.invert, self)
+    def __and__(self, y: Any) -> Tensor: return record(np.bitwise_and, self, y)
+    def __or__(self, y: Any) -> Tensor: return record(np.bitwise_or, self, y)
+    def __xor__(self, y: Any) -> Tensor: return record(np.bitwise_xor, self, y)
+    def __rand__(self, x: Any) -> Tensor: return record(np.bitwise_and, x, self)
+    def __ror__(self, x: Any) -> Tensor: return record(np.bitwise_or, x, self)
+    def __rxor__(self, x: Any) -> Tensor: return record(np.bitwise_xor, x, self)
+    def __lt__(self, y: Any) -> Tensor: return record(np.less, self, y)
+    def __le__(self, y: Any) -> Tensor: return record(np.less_equal, self, y)
+    def __gt__(self, y: Any) -> Tensor: return record(np.greater, self, y)
+    def __ge__(self, y: Any) -> Tensor: return record(np.greater_equal, self, y)
+    def __eq__(self, y: object) -> Tensor: return record(np.equal, self, y)  # type: ignore[override]
+    def __ne__(self, y: object) -> Tensor: return record(np.not_equal, self, y)  # type: ignore[override]
+    __hash__ = object.__hash__
+
+    # Methods, as ndarray has them ----------------------------------------------------------------
+
+    @property
+    def T(self) -> Tensor:
+        """The Tensor with its axes reversed."""
+        return record(np.transpose, self)
+
+    @property
+    def mT(self) -> Tensor:
+        """The Tensor with its last two axes exchanged."""
+        return record(np.swapaxes, self, axis1=-1, axis2=-2)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the sum over `axis`, or of all elements."""
+        return record(np.sum, self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the mean over `axis`, or of all elements."""
+        return record(np.mean, self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the largest element over `axis`, or of all; ties share the gradient equally."""
+        return record(np.max, self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the smallest element over `axis`, or of all; ties share the gradient equally."""
+        return record(np.min, self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the product over `axis`, or of all elements."""
+        return record(np.prod, self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Return the variance over `axis`; the divisor is the count less `ddof`."""
+        return record(np.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Return the standard deviation over `axis`; the divisor is the count less `ddof`."""
+        return record(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """Return the index of the largest element; it has no gradient."""
+        return record(np.argmax, self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """Return the index of the smallest element; it has no gradient."""
+        return record(np.argmin, self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Tell whether any element over `axis` is true; it has no gradient."""
+        return record(np.any, self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Tell whether all elements over `axis` are true; it has no gradient."""
+        return record(np.all, self, axis=axis, keepdims=keepdims)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Return the values held between `min` and `max`."""
+        return record(np.clip, self, min, max)
+
+    def dot(self, other: Any) -> Tensor:
+        """Return `np.dot(self, other)`."""
+        return cast(Tensor, np.dot(cast(Any, self), other))
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the elements in another shape; one length may be -1."""
+        return record(np.reshape, self, shape[0] if len(shape) == 1 else shape)
+
+    def ravel(self) -> Tensor:
+        """Return the elements along one axis."""
+        return record(np.reshape, self, -1)
+
+    flatten = ravel
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Return the Tensor with its axes in another order, reversed when none is given."""
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return record(np.transpose, self, axes=order)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Return the Tensor with two axes exchanged."""
+        return record(np.swapaxes, self, axis1=axis1, axis2=axis2)
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Return the Tensor without axes of length 1."""
+        return record(np.squeeze, self, axis=axis)
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """Return the values in another dtype; floating dtypes keep the gradient."""
+        return record(astype, self, np.dtype(dtype))
+
+    def copy(self) -> Tensor:
+        """Return the values in memory of their own; the gradient flows through."""
+        return record(np.copy, self)
+
+    # fmt: on
+
+
+class Parameter(Tensor):
+    """A leaf that a `Module` trains: requires grad unless told otherwise.
+
+    >>> import retrograd as rg
+    >>> rg.nn.Parameter([1.0, 2.0])
+    Parameter([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
+        super().__init__(data, requires_grad=True)
+        self.requires_grad = bool(requires_grad)
+
+    def __repr__(self) -> str:
+        return "Parameter" + super().__repr__().removeprefix("Tensor").replace("\n", "\n   ")
+
+
+# --- making Tensors ------------------------------------------------------------------------------
+
+_default_dtype = np.dtype(np.float64)
+
+
+def set_default_dtype(dtype: DTypeLike) -> None:
+    """Set the dtype that lists of floats, Python floats and new parameters take.
+
+    >>> import numpy as np, retrograd as rg
+    >>> rg.set_default_dtype(np.float32)
+    >>> rg.Tensor([0.5]).dtype
+    dtype('float32')
+    >>> rg.set_default_dtype(np.float64)
+    """
+    global _default_dtype
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"the default dtype must be floating, not {np.dtype(dtype)}")
+    _default_dtype = np.dtype(dtype)
+
+
+def get_default_dtype() -> np.dtype[Any]:
+    """Return the dtype that lists of floats, Python floats and new parameters take."""
+    return _default_dtype
+
+
+def as_array(data: Any) -> Array:
+    """Return `data` as a real, numeric array; a Tensor or an array gives its own memory."""
+    if isinstance(data, Tensor):
+        return data._data
+    given = isinstance(data, (np.ndarray, np.generic))
+    array = np.asarray(data)
+    kind = array.dtype.kind
+    if kind == "c":
+        raise TypeError("complex numbers are not supported: use the real and imaginary parts")
+    if kind not in "fiub":
+        raise TypeError(
+            f"a Tensor holds numbers, not {array.dtype} (from {type(data).__name__}); "
+            "is the list ragged, or does it hold text?"
+        )
+    if kind == "f" and not given and array.dtype != _default_dtype:
+        array = array.astype(_default_dtype)
+    return array
+
+
+def check_floating(array: Array) -> None:
+    """Raise TypeError unless the array's dtype can have a gradient."""
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"only floating dtypes can require grad, this is {array.dtype}: use .astype(float)"
+        )
+
+
+def wrap(array: Array) -> Tensor:
+    """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
+    t = _new(Tensor)
+    t._data = array
+    t._grad = None
+    t._stamp = None
+    t.call = None
+    t.requires_grad = False
+    return t
+
+
+def _restore(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array | None) -> Tensor:
+    t = kind(data, requires_grad=requires_grad)
+    t._grad = grad
+    return t
+
+
+def touch(t: Tensor) -> None:
+    """Stamp a Tensor whose memory is written, so that `backward` refuses older calls on it."""
+    if t._stamp is None:
+        t._stamp = [0]
+    t._stamp[0] = clock()
+
+
+def _share_stamp(view: Tensor, of: Tensor) -> None:
+    if of._stamp is None:
+        of._stamp = [0]
+    view._stamp = of._stamp
+
+
+def plain(value: Any) -> Any:
+    """Return `value` with its Tensors, also those in lists and tuples, as arrays."""
+    if isinstance(value, Tensor):
+        return value._data
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(v) for v in value)
+    return value
+
+
+# --- recording -----------------------------------------------------------------------------------
+
+_new = object.__new__
+_ndarray = np.ndarray
+
+
+def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Run `fn`, arrays by position and all else as its rule has it, and keep the call.
+
+    The call is kept if an argument requires grad, `fn` has a gradient and the mode says so.
+    Errors of `fn` itself get a note of what was called with which shapes.
+    """
+    rule = RULES[fn]
+    arrays = []
+    needs = False
+    for a in args:
+        if isinstance(a, Tensor):
+            if a.requires_grad:
+                needs = True
+            arrays.append(a._data)
+        else:
+            arrays.append(a)
+    mode = MODE.get()
+    try:
+        if mode.tape is None:
+            out = rule.run(*arrays, **kwargs)
+        else:
+            out = mode.tape.call(rule, arrays, kwargs)
+    except Exception as error:
+        error.add_note(_describe(rule, arrays, kwargs))
+        raise
+    if out.__class__ is not _ndarray and not rule.multi:
+        out = np.asarray(out)
+    t = _new(Tensor)
+    t._data = out
+    t._grad = None
+    t._stamp = None
+    t.requires_grad = False
+    t.call = None
+    if rule.multi:
+        kind = "f"
+    elif (kind := out.dtype.kind) == "c":
+        raise TypeError(f"{_describe(rule, arrays, kwargs)} gives complex numbers: not supported")
+    elif out.base is not None:
+        _share_memory(t, args)
+    if needs and kind == "f" and rule.differentiable and mode.grad:
+        t.requires_grad = True
+        t.call = call = _new(Call)
+        call.rule = rule
+        call.inputs = args
+        call.args = arrays
+        call.kwargs = kwargs
+        call.out = out
+        call.order = clock()
+        call.retained = None
+    if rule.multi:
+        return tuple(record(pick, t, i) for i in range(len(out)))
+    return t
+
+
+def _share_memory(view: Tensor, args: tuple[Any, ...]) -> None:
+    base = view._data.base
+    for a in args:
+        if isinstance(a, Tensor) and (a._data is base or a._data.base is base):
+            return _share_stamp(view, a)
+
+
+def _describe(rule: Rule, args: Any, kwargs: dict[str, Any]) -> str:
+    shown = [f"{a.dtype}{list(a.shape)}" if isinstance(a, _ndarray) else repr(a) for a in args]
+    shown += [f"{k}={v!r}" for k, v in kwargs.items()]
+    return f"{rule.name}({', '.join(shown)})"
+
+
+def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """Answer `fn(*args, **kwargs)` as a user wrote it, some argument being a Tensor."""
+    answer = COMPOSED.get(fn)
+    if answer is not None:
+        return answer(*args, **kwargs)
+    if fn in METADATA or fn in VALUES:
+        tape = MODE.get().tape
+        if tape is not None and fn in VALUES:
+            tape.forbid(spelled(fn))
+        return fn(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
+    rule = RULES.get(fn)
+    if rule is not None:
+        args, kwargs = bind(rule, args, kwargs)
+        if not rule.differentiable:
+            args = [plain(a) if isinstance(a, (list, tuple)) else a for a in args]
+            kwargs = {k: plain(v) for k, v in kwargs.items()}
+        return record(fn, *args, **kwargs)
+    name = spelled(fn)
+    raise TypeError(
+        f"{name} has no gradient rule. For the values alone write {name}(t.data). "
+        "To give it a rule:\n"
+        "    @rg.primitive\n"
+        "    def f(x):\n"
+        f"        return {name}(x)\n"
+        "    rg.defvjp(f, lambda g, out, x: g * ...)  # ... in NumPy calls\n"
+        "    f(t)"
+    )
+
+
+def primitive(fn: F | None = None, *, looks_through: bool = True) -> Any:
+    """Make an array function that `defvjp` can give a rule; on plain arrays it just runs.
+
+    The compiler looks through the function to the NumPy calls inside it; with
+    `looks_through=False` the body need not be NumPy calls, and is replayed as one call.
+
+    >>> import numpy as np, retrograd as rg
+    >>> @rg.primitive
+    ... def twice(x):
+    ...     return 2 * x
+    >>> rg.defvjp(twice, lambda g, out, x: 2 * g)
+    >>> twice(np.ones(2))
+    array([2., 2.])
+    >>> twice(rg.Tensor([1.0, 1.0]))
+    Tensor([2., 2.])
+    """
+    if fn is None:
+        return functools.partial(primitive, looks_through=looks_through)
+    if not callable(fn):
+        raise TypeError(f"primitive decorates a function, not {fn!r}")
+    body = fn
+
+    @functools.wraps(body)
+    def door(*args: Any, **kwargs: Any) -> Any:
+        for a in itertools.chain(args, kwargs.values()):
+            if isinstance(a, Tensor):
+                break
+        else:
+            return body(*args, **kwargs)
+        rule = RULES.get(door)
+        if rule is None:
+            raise TypeError(
+                f"{body.__name__} has no gradient rule: write "
+                f"rg.defvjp({body.__name__}, lambda g, out, ...: ...)"
+            )
+        if kwargs or len(args) > rule.arrays:
+            args, kwargs = bind(rule, args, kwargs)  # type: ignore[assignment]
+        return record(door, *args, **kwargs)
+
+    door._body, door._looks_through = body, looks_through  # type: ignore[attr-defined]
+    return cast(F, door)
+
+
+def astype(x: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the array or Tensor in another dtype."""
+    return x.astype(dtype)
+
+
+def _power(x: Tensor, y: Any) -> Tensor:
+    # NumPy's own shortcuts for these exponents, which np.power itself does not take
+    if isinstance(y, (int, float)):
+        if y == 2:
+            return cast(Tensor, record(np.square, x))
+        if y == 0.5:
+            return cast(Tensor, record(np.sqrt, x))
+    return cast(Tensor, record(np.power, x, y))
+
+
+def pick(outs: Any, i: int) -> Any:
+    """Return one output of a function that has several."""
+    return outs[i]
+
+
+defvjp(astype, lambda g, out, x, dtype: g.astype(x.dtype))
+defvjp(pick, lambda g, out, outs, i: g)  # backward gathers the outputs' gradients

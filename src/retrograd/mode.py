@@ -1,0 +1,118 @@
+"""Whether calls are recorded, and where: one `Mode` for each thread and task."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from retrograd.core import Tensor
+    from retrograd.registry import Rule
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+class Tape(Protocol):
+    """What `record` asks of the tape while a function is being compiled."""
+
+    def call(self, rule: Rule, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Run one call and write it down."""
+
+    def write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
+        """Run an in-place call on the array of `target` and write it down."""
+
+    def forbid(self, what: str) -> NoReturn:
+        """Raise: `what` reads a value that will be another one at the next replay."""
+
+
+class Mode:
+    """What `record` does besides computing: keep calls for gradients, write a tape."""
+
+    __slots__ = ("grad", "tape")
+
+    def __init__(self, grad: bool, tape: Tape | None = None) -> None:
+        self.grad = grad
+        self.tape = tape
+
+
+# A ContextVar: threads and asyncio tasks do not see each other's mode.
+MODE: ContextVar[Mode] = ContextVar("retrograd_mode", default=Mode(True))
+
+
+class _GradMode(contextlib.ContextDecorator):
+    _grad: bool
+
+    def __init__(self) -> None:
+        self._tokens: list[Token[Mode]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(MODE.set(Mode(self._grad, MODE.get().tape)))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        MODE.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> _GradMode:
+        return type(self)()
+
+
+class no_grad(_GradMode):
+    """Do not record calls for gradients: a context (`with rg.no_grad():`) or a decorator.
+
+    >>> import retrograd as rg
+    >>> x = rg.Tensor(2.0, requires_grad=True)
+    >>> with rg.no_grad():
+    ...     print((x * x).requires_grad)
+    False
+    """
+
+    _grad = False
+
+
+class enable_grad(_GradMode):
+    """Record calls for gradients again, inside a `no_grad`.
+
+    >>> import retrograd as rg
+    >>> x = rg.Tensor(2.0, requires_grad=True)
+    >>> with rg.no_grad(), rg.enable_grad():
+    ...     print((x * x).requires_grad)
+    True
+    """
+
+    _grad = True
+
+
+class set_grad_enabled(_GradMode):
+    """Record calls for gradients or not, from now on; as a context, until its end.
+
+    >>> import retrograd as rg
+    >>> with rg.set_grad_enabled(False):
+    ...     rg.is_grad_enabled()
+    False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, (bool, np.bool_)):
+            raise TypeError(f"set_grad_enabled takes True or False, not {mode!r}")
+        super().__init__()
+        self._grad = bool(mode)
+        super().__enter__()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __call__(self, func: F) -> F:
+        raise TypeError("set_grad_enabled acts at once; decorate with no_grad() or enable_grad()")
+
+
+def is_grad_enabled() -> bool:
+    """Tell whether calls are recorded for gradients in this thread or task."""
+    return MODE.get().grad

@@ -1,0 +1,193 @@
+"""Losses, torch's formulas. `reduction` is "mean", "sum" or "none" (a value for each element)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from retrograd.core import Tensor, primitive
+from retrograd.nn.functional.activations import log_softmax, sigmoid
+from retrograd.registry import defvjp
+
+TINY = math.exp(-100)  # keeps log above -100, torch's bound
+
+
+def reduced(values: Any, reduction: str) -> Any:
+    """Return the mean or sum of the values, or the values."""
+    if reduction == "mean":
+        return np.sum(values) / values.size
+    if reduction == "sum":
+        return np.sum(values)
+    if reduction == "none":
+        return values
+    raise ValueError(f'reduction must be "mean", "sum" or "none", not {reduction!r}')
+
+
+def share(g: Any, values: Any, reduction: str) -> Any:
+    """Return the gradient of each of the reduced values."""
+    return g / values.size if reduction == "mean" else g
+
+
+def same_shape(name: str, input: Any, target: Any) -> None:
+    """Raise ValueError unless both have one shape: broadcasting here is nearly always a mistake."""
+    if input.shape != target.shape:
+        raise ValueError(
+            f"{name} takes an input and a target of one shape, got {input.shape} and "
+            f"{target.shape}; reshape one of them"
+        )
+
+
+@primitive
+def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """Return the squared difference of `input` and `target`, which have one shape.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> float(F.mse_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])))
+    2.0
+    """
+    same_shape("mse_loss", input, target)
+    return reduced(np.square(input - target), reduction)
+
+
+def _mse_dx(g: Any, out: Any, input: Any, target: Any, reduction: str = "mean") -> Any:
+    return share(g, input, reduction) * 2 * (input - target)
+
+
+defvjp(mse_loss, _mse_dx, lambda *args, **kwargs: -_mse_dx(*args, **kwargs))
+
+
+@primitive
+def binary_cross_entropy(
+    input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    """Return `-(target * log(input) + (1 - target) * log(1 - input))` for probabilities.
+
+    The logarithms stop at -100, so that the loss is finite at 0 and 1. `weight` broadcasts.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> float(F.binary_cross_entropy(np.array([0.5]), np.array([1.0])).round(4))
+    0.6931
+    """
+    same_shape("binary_cross_entropy", input, target)
+    values = target * np.log(input + TINY) + (1 - target) * np.log((1 - input) + TINY)
+    return -reduced(values if weight is None else values * weight, reduction)
+
+
+def _bce_dx(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    slope = (input - target) / np.maximum(input * (1 - input), 1e-12)
+    slope = slope * share(g, input, reduction)
+    return slope if weight is None else slope * weight
+
+
+def _bce_dy(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    slope = np.log((1 - input) + TINY) - np.log(input + TINY)
+    slope = slope * share(g, input, reduction)
+    return slope if weight is None else slope * weight
+
+
+defvjp(binary_cross_entropy, _bce_dx, _bce_dy, None)
+
+
+@primitive
+def binary_cross_entropy_with_logits(
+    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
+) -> Any:
+    """Return the binary cross entropy of `sigmoid(input)`, accurate for large logits.
+
+    `pos_weight` multiplies the loss of positive targets, `weight` all; both broadcast.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> float(F.binary_cross_entropy_with_logits(np.array([-1000.0]), np.array([1.0])))
+    1000.0
+    """
+    same_shape("binary_cross_entropy_with_logits", input, target)
+    # log(1 + exp(-x)) = max(-x, 0) + log1p(exp(-|x|))
+    softened = np.maximum(-input, 0.0) + np.log1p(np.exp(-np.abs(input)))
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    values = (1 - target) * input + scale * softened
+    return reduced(values if weight is None else values * weight, reduction)
+
+
+def _logits_dx(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, pos_weight: Any = None,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    p = sigmoid(input)
+    if pos_weight is None:
+        slope = p - target
+    else:
+        slope = (1 - target) - (1 + (pos_weight - 1) * target) * (1 - p)
+    slope = slope * share(g, input, reduction)
+    return slope if weight is None else slope * weight
+
+
+def _logits_dy(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, pos_weight: Any = None,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    slope = -input
+    if pos_weight is not None:
+        softened = np.maximum(-input, 0.0) + np.log1p(np.exp(-np.abs(input)))
+        slope = slope + (pos_weight - 1) * softened
+    slope = slope * share(g, input, reduction)
+    return slope if weight is None else slope * weight
+
+
+defvjp(binary_cross_entropy_with_logits, _logits_dx, _logits_dy, None, None)
+
+
+def hits(input: Any, target: Any) -> Any:
+    """Return where each element's class is the target: `(N, C, ...)` and `(N, ...)`."""
+    axis = 1 if input.ndim > 1 else 0
+    classes = np.arange(input.shape[axis]).reshape((-1,) + (1,) * (input.ndim - axis - 1))
+    return np.expand_dims(target, axis) == classes
+
+
+@primitive
+def nll_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """Return minus the log-probability of the target class.
+
+    `input` is `(N, C)`, `(C,)` or `(N, C, ...)`, `target` holds class numbers and has no class
+    axis. Raises ValueError for other shapes and TypeError for other dtypes.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> float(F.nll_loss(np.log([[0.5, 0.25, 0.25]]), np.array([0])).round(4))
+    0.6931
+    """
+    axis = 1 if input.ndim > 1 else 0
+    if not input.ndim or target.shape != input.shape[:axis] + input.shape[axis + 1 :]:
+        raise ValueError(
+            f"nll_loss and cross_entropy take input (N, C, ...) and target (N, ...); got "
+            f"{input.shape} and {target.shape}"
+        )
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"class numbers must be integers, not {target.dtype}")
+    picked = np.take_along_axis(input, np.expand_dims(target, axis), axis=axis)
+    return -reduced(np.squeeze(picked, axis=axis), reduction)
+
+
+def _nll_dx(g: Any, out: Any, input: Any, target: Any, reduction: str = "mean") -> Any:
+    if reduction == "none":
+        g = np.expand_dims(g, 1 if input.ndim > 1 else 0)
+    return np.where(hits(input, target), -share(g, target, reduction), 0.0)
+
+
+defvjp(nll_loss, _nll_dx, None)
+
+
+def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
+    """Return the cross entropy of logits `(N, C)` and class numbers `(N,)`.
+
+    >>> import numpy as np, retrograd as rg
+    >>> loss = rg.nn.functional.cross_entropy(rg.Tensor([[0.0, 0.0]]), np.array([1]))
+    >>> round(loss.item(), 4)
+    0.6931
+    """
+    axis = 1 if input.ndim > 1 else 0
+    return nll_loss(log_softmax(input, axis=axis), target, reduction=reduction)

@@ -1,0 +1,50 @@
+"""Random draws: every function that draws takes `rng`; the default generator is seeded here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from retrograd.mode import MODE
+
+RngLike = np.random.Generator | int | None
+
+_default = np.random.default_rng()
+
+
+def manual_seed(seed: int) -> np.random.Generator:
+    """Seed the generator that is used where no `rng` is given; returns it.
+
+    >>> import retrograd as rg
+    >>> rg.manual_seed(0).random() == rg.manual_seed(0).random()
+    True
+    """
+    # in place, so that a compiled step that draws from it sees the seed too
+    _default.bit_generator.state = np.random.default_rng(seed).bit_generator.state
+    return _default
+
+
+def generator(rng: RngLike = None) -> np.random.Generator:
+    """Return `rng` as a Generator: itself, one seeded by an int, or for None the default one."""
+    if rng is None:
+        return _default
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
+        return np.random.default_rng(int(rng))
+    raise TypeError(
+        f"rng must be a numpy.random.Generator, a seed or None, not {type(rng).__name__}"
+    )
+
+
+def uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike) -> Any:
+    """Draw from [0, 1): an array, or while compiling a Tensor that each replay draws again."""
+    kind = np.dtype(dtype)
+    tape = MODE.get().tape
+    if tape is not None:
+        return tape.draw(rng, shape, kind)
+    if kind in (np.float64, np.float32):
+        return rng.random(shape, dtype=kind.type)  # type: ignore[arg-type]
+    return rng.random(shape).astype(kind)

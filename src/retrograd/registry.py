@@ -1,0 +1,205 @@
+"""The rule registry: for each NumPy function, how it is run and how it is differentiated."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+Vjp = Callable[..., Any]
+
+
+class Rule:
+    """How one function is run, differentiated and spelled.
+
+    `vjps` has one entry for each of the `arrays` that the function takes first, `None` where there
+    is no gradient. `names` are
+    the arguments the rule understands; any other is refused when the call is recorded, unless
+    the function has no gradient at all (`names` is None). `run` computes the function.
+    """
+
+    __slots__ = (
+        "arrays", "differentiable", "fn", "looks_through", "multi", "name", "names", "run", "vjps",
+    )  # fmt: skip
+
+    def __init__(self, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
+        self.fn = fn
+        self.name = spelled(fn)
+        self.vjps = vjps
+        self.arrays = len(vjps)
+        self.run = fn
+        self.multi = False  # returns several arrays
+        self.looks_through = False  # the body is NumPy calls, which the compiler records instead
+        self.differentiable = any(v is not None for v in vjps)
+        given = next((v for v in vjps if v is not None), None)
+        self.names = tuple(inspect.signature(given).parameters)[2:] if given else None
+
+
+class _EveryPosition(Sequence[Vjp]):
+    """The vjps of a function of any number of arrays: `vjp(position, g, out, *arrays)`."""
+
+    def __init__(self, vjp: Vjp) -> None:
+        self.vjp = vjp
+
+    def __getitem__(self, position: Any) -> Any:
+        return functools.partial(self.vjp, position)
+
+    def __iter__(self) -> Iterator[Vjp]:
+        position = 0
+        while True:
+            yield self[position]
+            position += 1
+
+    def __len__(self) -> int:
+        return 1 << 30
+
+
+RULES: dict[Callable[..., Any], Rule] = {}
+# Functions that are other functions put together: they run on Tensors and need no rule.
+COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
+# Functions that tell of an array, not of its values: answered as on the array itself.
+METADATA: frozenset[Callable[..., Any]] = frozenset({
+    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.min_scalar_type,
+    np.may_share_memory, np.shares_memory, np.iscomplexobj, np.isrealobj,
+})  # fmt: skip
+# Functions that turn values into something other than an array: not possible in a replay.
+VALUES: frozenset[Callable[..., Any]] = frozenset({
+    np.array_equal, np.array_equiv, np.allclose, np.array_repr, np.array_str, np.array2string,
+})  # fmt: skip
+# (np.add, "reduce") and the like, answered by the function they mean.
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+
+
+def defvjp(fn: Callable[..., Any], *vjps: Vjp | None) -> None:
+    """Give `fn` its gradient rule: one vjp for each array argument, `None` for no gradient.
+
+    A vjp takes `(g, out, *arguments)`: the gradient of the output, the output, and the arguments
+    of `fn`; its further parameters name the keywords of `fn` that it understands. It is written
+    in NumPy calls and operators, writes nothing, does not branch on values, and may return any
+    shape that broadcasts with its argument's.
+
+    >>> import retrograd as rg
+    >>> @rg.primitive
+    ... def cube(x):
+    ...     return x * x * x
+    >>> rg.defvjp(cube, lambda g, out, x: g * 3 * x * x)
+    >>> x = rg.Tensor(2.0, requires_grad=True)
+    >>> cube(x).backward()
+    >>> float(x.grad)
+    12.0
+    """
+    if not callable(fn):
+        raise TypeError(f"defvjp takes a function first, not {fn!r}")
+    if not vjps or not all(v is None or callable(v) for v in vjps):
+        raise TypeError("defvjp takes one vjp for each array argument: a function, or None")
+    rule = RULES[fn] = Rule(fn, vjps)
+    body = getattr(fn, "_body", None)
+    if body is not None:
+        rule.run, rule.looks_through = body, fn._looks_through  # type: ignore[attr-defined]
+
+
+def defvjp_each(fn: Callable[..., Any], vjp: Vjp) -> None:
+    """Give a function of any number of arrays its rule: `vjp(position, g, out, *arrays)`."""
+    defvjp(fn, functools.partial(vjp, 0))
+    rule = RULES[fn]
+    rule.vjps, rule.arrays = _EveryPosition(vjp), 0
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    rule.names = tuple(
+        p.name for p in inspect.signature(vjp).parameters.values() if p.kind is keyword
+    )
+
+
+def nograd(*fns: Callable[..., Any]) -> None:
+    """Record `fns` without a gradient: a replay computes their value again."""
+    for fn in fns:
+        defvjp(fn, None)
+
+
+def kernel(fn: Callable[..., Any]) -> Callable[[F], F]:
+    """Run `fn` by the decorated function, which gives the same result in less time."""
+
+    def register(run: F) -> F:
+        RULES[fn].run = run
+        return run
+
+    return register
+
+
+def composed(*fns: Callable[..., Any]) -> Callable[[F], F]:
+    """Answer `fns` by the decorated function, which is written in functions that have rules."""
+
+    def register(body: F) -> F:
+        for fn in fns:
+            COMPOSED[fn] = body
+        return body
+
+    return register
+
+
+def spelled(fn: Callable[..., Any]) -> str:
+    """Return the name a user writes, such as `np.linalg.inv` or `relu`."""
+    name = getattr(fn, "__name__", repr(fn))
+    if isinstance(fn, np.ufunc):
+        return f"np.{name}"
+    module = getattr(fn, "__module__", None) or ""
+    if module.startswith("numpy"):
+        return f"{module.replace('numpy', 'np', 1)}.{name}"
+    return name
+
+
+_UFUNC_DEFAULTS = {"out": None, "where": True, "casting": "same_kind", "order": "K",
+                   "dtype": None, "subok": True}  # fmt: skip
+
+
+@functools.cache
+def defaults(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Return the parameters of `fn` in order with their defaults; empty where unknown."""
+    if isinstance(fn, np.ufunc):
+        return _UFUNC_DEFAULTS
+    try:
+        return {p.name: p.default for p in inspect.signature(fn).parameters.values()}
+    except (TypeError, ValueError):
+        return {}
+
+
+def bind(
+    rule: Rule, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Put a user's arguments in the rule's order: arrays by position, all others by keyword.
+
+    Raises TypeError for an argument that the rule does not know and that has not its default.
+    """
+    own = defaults(rule.fn)
+    known, arrays = rule.names, rule.arrays
+    order = known if isinstance(rule.fn, np.ufunc) or not own else tuple(own)
+    rest = {}
+    if order is not None and len(args) > arrays:
+        if len(args) > len(order):
+            raise TypeError(f"{rule.name} got {len(args)} arguments, at most {len(order)} fit")
+        rest = dict(zip(order[arrays:], args[arrays:], strict=False))
+        args = args[:arrays]
+    for name, value in kwargs.items():
+        if not (name in own and own[name] is value):
+            rest[name] = value
+    if order is not None:
+        args = list(args)
+        while len(args) < arrays and order[len(args)] in rest:
+            args.append(rest.pop(order[len(args)]))
+    if rest.get("out") is not None:
+        raise TypeError(
+            f"{rule.name} of a Tensor cannot write to `out=`, the gradient would be lost: "
+            f"write y = {rule.name}(...)"
+        )
+    if known is not None:
+        unknown = [f"{name}=" for name in rest if name not in known]
+        if unknown:
+            knows = ", ".join(known[arrays:]) or "none"
+            raise TypeError(
+                f"{rule.name} of a Tensor got {', '.join(unknown)}, which its gradient rule does "
+                f"not know (it knows: {knows}); leave it out, or do it in a call of its own"
+            )
+    return args, rest
