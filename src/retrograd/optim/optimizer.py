@@ -74,6 +74,29 @@ def at_most(x: Any, bound: float) -> Any:
     return min(x, bound) if isinstance(x, (int, float)) else x.at_most(bound)
 
 
+def at_least(x: Any, bound: Any) -> None:
+    """Raise the elements of `x` in place to those of `bound`; for an update to call."""
+    if isinstance(x, Tensor):
+        x._update(np.maximum, bound)
+    else:
+        np.maximum(x, bound, out=x)
+
+
+def gradient(p: Any, g: Any, options: Mapping[str, Any], lr: Any) -> Any:
+    """Return the gradient to descend along, after `maximize` and `weight_decay`.
+
+    A `decoupled_weight_decay` is taken off the parameters here instead.
+    """
+    if options["maximize"]:
+        g = -g
+    if options["weight_decay"]:
+        if options.get("decoupled_weight_decay"):
+            p *= 1 - lr * options["weight_decay"]
+        else:
+            g = g + options["weight_decay"] * p
+    return g
+
+
 class Optimizer:
     """Base of the optimizers: define `defaults`, `slots` and `update`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from retrograd.optim.optimizer import Optimizer, at_most
+from retrograd.optim.optimizer import Optimizer, at_most, gradient
 
 
 class SGD(Optimizer):
@@ -58,10 +58,7 @@ class SGD(Optimizer):
     def update(
         self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
     ) -> None:
-        if options["maximize"]:
-            g = -g
-        if options["weight_decay"]:
-            g = g + options["weight_decay"] * p
+        g = gradient(p, g, options, lr)
         if options["momentum"]:
             buffer = state["momentum_buffer"]
             buffer *= options["momentum"]

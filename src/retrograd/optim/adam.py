@@ -1,0 +1,111 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from numpy import sqrt
+
+from retrograd.optim.optimizer import Optimizer, at_least, gradient
+
+
+class Adam(Optimizer):
+    """Adam: steps of about `lr`, whatever the size of the gradients (Kingma & Ba 2015).
+
+    With the running means `m` of `g` and `v` of `g * g` the step is
+    `lr * m / (1 - beta1 ** t) / (sqrt(v / (1 - beta2 ** t)) + eps)`. `amsgrad` divides by the
+    largest `v` so far (Reddi et al. 2018). `weight_decay` adds that much of the parameter to the
+    gradient, or with `decoupled_weight_decay` takes `lr * weight_decay` of it away, as AdamW does.
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = rg.optim.Adam([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    Tensor([  0.9, -19.9], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        decoupled_weight_decay: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+                "decoupled_weight_decay": decoupled_weight_decay,
+            },
+        )
+
+    def used_slots(self, options: Mapping[str, Any]) -> tuple[str, ...]:
+        slots = ("exp_avg", "exp_avg_sq")
+        return (*slots, "max_exp_avg_sq") if options["amsgrad"] else slots
+
+    def update(
+        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
+    ) -> None:
+        beta1, beta2 = options["betas"]
+        m, v = state["exp_avg"], state["exp_avg_sq"]
+        g = gradient(p, g, options, lr)
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * g * g
+        if options["amsgrad"]:
+            at_least(state["max_exp_avg_sq"], v)
+            v = state["max_exp_avg_sq"]
+        # the corrections of m and v as numbers, so that no pass over the arrays is spent on them
+        root = (1 - beta2**t) ** 0.5
+        p -= lr * root / (1 - beta1**t) * m / (sqrt(v) + options["eps"] * root)
+
+
+class AdamW(Adam):
+    """Adam whose weight decay leaves the gradient alone (Loshchilov & Hutter 2019).
+
+    Each step first takes `lr * weight_decay` of the parameter away.
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = rg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    Tensor([  0.85, -18.9 ], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            decoupled_weight_decay=True,
+        )
