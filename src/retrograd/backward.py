@@ -59,7 +59,7 @@ class ReversePass:
     """One walk over the graph. Afterwards `leaves` has the gradient of each leaf that was met.
 
     Rules run on arrays, or with `lift` on Tensors, so that they are recorded themselves.
-    `wanted` limits the walk to these calls and leaves (by id); None means all.
+    `wanted` limits the walk to these calls and leaves (by key); None means all.
     """
 
     def __init__(self, keep: bool, lift: bool = False, wanted: set[int] | None = None) -> None:
@@ -67,45 +67,44 @@ class ReversePass:
         self.lift = lift
         self.wanted = wanted
         self.leaves: dict[int, tuple[Tensor, Any]] = {}
-        self.calls: dict[int, Any] = {}  # gradients of calls that wait for their turn
-        self.queue: list[tuple[int, Call]] = []  # a heap, the last recorded call first
-        self.owned: set[int] = set()  # gradients that nothing else refers to
-        self.seen: dict[int, Any] = {}  # gradients of wanted calls, complete
+        self.calls: dict[int, tuple[Call, Any]] = {}  # gradients that wait for their turn
+        self.queue: list[int] = []  # a heap of minus the orders: the last recorded comes first
+        self.owned: set[int] = set()  # keys of gradients that nothing else refers to
+        self.seen: dict[int, Any] = {}  # the complete gradients of wanted calls
 
     def walk(self, roots: Sequence[Tensor], seeds: Sequence[Any]) -> None:
         """Start from `roots` with the gradients `seeds` and visit all that is behind them."""
         for root, seed in zip(roots, seeds, strict=True):
-            if not self.lift:
-                seed = as_array(seed)
-            elif not isinstance(seed, Tensor):
+            if self.lift and not isinstance(seed, Tensor):
                 seed = wrap(seed)
-            self.send(root, seed, shared=True)
-        queue, calls = self.queue, self.calls
+            self.send(root, seed if self.lift else as_array(seed), shared=True)
+        queue, calls, wanted, keep = self.queue, self.calls, self.wanted, self.keep
         while queue:
-            call = heapq.heappop(queue)[1]
-            g = calls.pop(call.order)
-            self.owned.discard(call.order)
+            order = -heapq.heappop(queue)
+            call, g = calls.pop(order)
+            if call.inputs is None:
+                raise RuntimeError(
+                    "backward through a graph that was freed by an earlier backward: write "
+                    "backward(retain_graph=True) the first time"
+                )
             if call.retained is not None and (t := call.retained()) is not None:
                 land(t, g, fresh=False)
-            if self.wanted is not None and call.order in self.wanted:
-                self.seen[call.order] = g
+            if wanted is not None and order in wanted:
+                self.seen[order] = g
             self.visit(call, g)
+            if not keep:
+                call.inputs = call.args = call.out = None
 
     def visit(self, call: Call, g: Any) -> None:
         """Run the rule of one call and send what comes out to its arguments."""
-        rule, inputs, args, out, kwargs = call.rule, call.inputs, call.args, call.out, call.kwargs
-        if inputs is None:
-            raise RuntimeError(
-                "backward through a graph that was freed by an earlier backward: write "
-                "backward(retain_graph=True) the first time"
-            )
+        rule, args, out, kwargs, wanted = call.rule, call.args, call.out, call.kwargs, self.wanted
         if rule.multi:
             g = tuple(
                 np.zeros_like(o) if part is None else part for o, part in zip(out, g, strict=True)
             )
         if self.lift:
             args, out = _lifted(call)
-        for a, vjp in zip(inputs, rule.vjps, strict=False):
+        for a, vjp in zip(call.inputs, rule.vjps, strict=False):
             if not isinstance(a, Tensor):
                 continue
             if a._stamp is not None and a._stamp[0] > call.order:
@@ -114,16 +113,15 @@ class ReversePass:
                     "was recorded: its gradient would be wrong. Call backward before the write "
                     "(optimizer.step(), x += y under no_grad), or record again"
                 )
-            if a.requires_grad and vjp is not None:
-                if rule.fn is pick:
-                    self.gather(a, g, args[1])
-                    continue
-                if self.wanted is not None and _key(a) not in self.wanted:
-                    continue
+            if not a.requires_grad or vjp is None:
+                continue
+            if wanted is not None and _key(a) not in wanted:
+                continue
+            if rule.fn is pick:
+                self.gather(a, g, args[1])
+            else:
                 ga = vjp(g, out, *args, **kwargs)
-                self.send(a, ga, shared=ga is g)
-        if not self.keep:
-            call.inputs = call.args = call.out = None
+                self.send(a, ga, ga is g)
 
     def send(self, to: Tensor, g: Any, shared: bool) -> None:
         """Add `g` to the gradient of a Tensor; `shared` if something else refers to it too."""
@@ -132,40 +130,38 @@ class ReversePass:
             g = np.asarray(g)
         if g.shape != like.shape:
             g = unbroadcast(g, like.shape)
-        if g.dtype != like.dtype:
+        if g.dtype is not like.dtype and g.dtype != like.dtype:
             g = g.astype(like.dtype)
         call = to.call
         if call is None:
-            key = _key(to)
+            key = -id(to)
             met = self.leaves.get(key)
-            old = None if met is None else met[1]
         else:
             key = call.order
-            old = self.calls.get(key)
-            if old is None:
-                heapq.heappush(self.queue, (-key, call))
-        if old is not None:
+            met = self.calls.get(key)
+            if met is None:
+                heapq.heappush(self.queue, -key)
+        if met is not None:
             if key in self.owned:
+                old = met[1]
                 old += g
-                g = old
-            else:
-                g = _sum(old, g)
-                self.owned.add(key)
-        elif not (shared or self.lift or g.base is not None):
+                return
+            g = _sum(met[1], g)
+        if not (self.lift or (met is None and (shared or g.base is not None))):
             self.owned.add(key)
         if call is None:
             self.leaves[key] = (to, g)
         else:
-            self.calls[key] = g
+            self.calls[key] = (call, g)
 
     def gather(self, whole: Tensor, g: Any, i: int) -> None:
         """Send the gradient of output `i` of a call that has several."""
         call = whole.call
         assert call is not None
-        parts = self.calls.get(call.order)
-        if parts is None:
-            parts = self.calls[call.order] = [None] * len(call.out)
-            heapq.heappush(self.queue, (-call.order, call))
+        if call.order not in self.calls:
+            self.calls[call.order] = (call, [None] * len(call.out))
+            heapq.heappush(self.queue, -call.order)
+        parts = self.calls[call.order][1]
         parts[i] = g if parts[i] is None else _sum(parts[i], g)
 
 
@@ -214,8 +210,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 def land(leaf: Tensor, g: Any, fresh: bool) -> None:
     """Add a gradient to `.grad`, which never shares its memory with another array."""
-    old = leaf.grad
-    if old is not None:
+    if leaf._grad is not None:
+        old = leaf.grad
         total = old + g  # out of place: the user may hold the old one
         leaf._grad = total._data if isinstance(total, Tensor) else np.asarray(total)
     else:

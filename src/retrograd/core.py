@@ -565,16 +565,19 @@ def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     The call is kept if an argument requires grad, `fn` has a gradient and the mode says so.
     Errors of `fn` itself get a note of what was called with which shapes.
     """
-    rule = RULES[fn]
+    return run(RULES[fn], args, kwargs)
+
+
+def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Do what `record` does for the function of a rule."""
     arrays = []
     needs = False
     for a in args:
         if isinstance(a, Tensor):
             if a.requires_grad:
                 needs = True
-            arrays.append(a._data)
-        else:
-            arrays.append(a)
+            a = a._data
+        arrays.append(a)
     mode = MODE.get()
     try:
         if mode.tape is None:
@@ -582,35 +585,43 @@ def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         else:
             out = mode.tape.call(rule, arrays, kwargs)
     except Exception as error:
-        error.add_note(_describe(rule, arrays, kwargs))
+        error.add_note(f"in {_describe(rule, arrays, kwargs)}")
         raise
-    if out.__class__ is not _ndarray and not rule.multi:
-        out = np.asarray(out)
     t = _new(Tensor)
-    t._data = out
-    t._grad = None
-    t._stamp = None
+    t._grad = t._stamp = t.call = None
     t.requires_grad = False
-    t.call = None
-    if rule.multi:
-        kind = "f"
-    elif (kind := out.dtype.kind) == "c":
-        raise TypeError(f"{_describe(rule, arrays, kwargs)} gives complex numbers: not supported")
-    elif out.base is not None:
+    if out.__class__ is not _ndarray:
+        if rule.multi:
+            t._data = tuple(out)
+            _keep(t, rule, args, arrays, kwargs, needs and mode.grad)
+            return tuple(record(pick, t, i) for i in range(len(out)))
+        out = np.asarray(out)
+    t._data = out
+    if out.base is not None:
         _share_memory(t, args)
-    if needs and kind == "f" and rule.differentiable and mode.grad:
-        t.requires_grad = True
-        t.call = call = _new(Call)
-        call.rule = rule
-        call.inputs = args
-        call.args = arrays
-        call.kwargs = kwargs
-        call.out = out
-        call.order = clock()
-        call.retained = None
-    if rule.multi:
-        return tuple(record(pick, t, i) for i in range(len(out)))
+    kind = out.dtype.kind
+    if kind == "c":
+        raise TypeError(f"{_describe(rule, arrays, kwargs)} gives complex numbers: not supported")
+    if needs and kind == "f" and mode.grad:
+        _keep(t, rule, args, arrays, kwargs, True)
     return t
+
+
+def _keep(
+    t: Tensor, rule: Rule, args: Any, arrays: Any, kwargs: dict[str, Any], needed: bool
+) -> None:
+    if not (needed and rule.differentiable):
+        return
+    call = _new(Call)
+    call.rule = rule
+    call.inputs = args
+    call.args = arrays
+    call.kwargs = kwargs
+    call.out = t._data
+    call.order = clock()
+    call.retained = None
+    t.call = call
+    t.requires_grad = True
 
 
 def _share_memory(view: Tensor, args: tuple[Any, ...]) -> None:
@@ -679,20 +690,21 @@ def primitive(fn: F | None = None, *, looks_through: bool = True) -> Any:
 
     @functools.wraps(body)
     def door(*args: Any, **kwargs: Any) -> Any:
-        for a in itertools.chain(args, kwargs.values()):
+        for a in args:
             if isinstance(a, Tensor):
                 break
         else:
-            return body(*args, **kwargs)
+            if not any(isinstance(a, Tensor) for a in kwargs.values()):
+                return body(*args, **kwargs)
         rule = RULES.get(door)
         if rule is None:
             raise TypeError(
                 f"{body.__name__} has no gradient rule: write "
                 f"rg.defvjp({body.__name__}, lambda g, out, ...: ...)"
             )
-        if kwargs or len(args) > rule.arrays:
+        if len(args) > rule.arrays or not kwargs.keys() <= rule.options:
             args, kwargs = bind(rule, args, kwargs)  # type: ignore[assignment]
-        return record(door, *args, **kwargs)
+        return run(rule, tuple(args), kwargs)
 
     door._body, door._looks_through = body, looks_through  # type: ignore[attr-defined]
     return cast(F, door)

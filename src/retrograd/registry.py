@@ -23,7 +23,8 @@ class Rule:
     """
 
     __slots__ = (
-        "arrays", "differentiable", "fn", "looks_through", "multi", "name", "names", "run", "vjps",
+        "arrays", "differentiable", "fn", "looks_through", "multi", "name", "names", "options",
+        "run", "vjps",
     )  # fmt: skip
 
     def __init__(self, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
@@ -37,6 +38,7 @@ class Rule:
         self.differentiable = any(v is not None for v in vjps)
         given = next((v for v in vjps if v is not None), None)
         self.names = tuple(inspect.signature(given).parameters)[2:] if given else None
+        self.options = frozenset(self.names[self.arrays :] if self.names else ())
 
 
 class _EveryPosition(Sequence[Vjp]):
@@ -111,6 +113,7 @@ def defvjp_each(fn: Callable[..., Any], vjp: Vjp) -> None:
     rule.names = tuple(
         p.name for p in inspect.signature(vjp).parameters.values() if p.kind is keyword
     )
+    rule.options = frozenset(rule.names)
 
 
 def nograd(*fns: Callable[..., Any]) -> None:

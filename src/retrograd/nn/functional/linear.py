@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -29,29 +30,37 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         )
     if input.ndim == 2 and weight.shape[0] < 16:
         # a short last axis is NumPy's slow case: compute the transpose and look at it sideways
-        out = np.matmul(weight, input.T).T
+        out = np.dot(weight, input.T).T
     else:
         out = np.matmul(input, weight.T)
     return out if bias is None else out + bias
 
 
+@functools.lru_cache(maxsize=64)
+def ones(n: int, dtype: Any) -> Any:
+    """Return a constant vector of ones, to sum by a product."""
+    vector = np.ones(n, dtype)
+    vector.flags.writeable = False
+    return vector
+
+
 def _dx(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
     if g.ndim == 2 and weight.shape[1] < 16:
-        return np.matmul(weight.T, g.T).T
+        return np.dot(weight.T, g.T).T
     return np.matmul(g, weight)
 
 
 def _dw(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
     if g.ndim != 2:
         g, input = g.reshape((-1, g.shape[-1])), input.reshape((-1, input.shape[-1]))
-    return np.matmul(g.T, input)
+    return np.dot(g.T, input)
 
 
 def _db(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
     if g.ndim == 1:
         return g
     rows = g.reshape((-1, g.shape[-1])) if g.ndim != 2 else g
-    return np.matmul(np.ones(rows.shape[0], rows.dtype), rows)  # a product sums faster than a sum
+    return np.dot(ones(rows.shape[0], rows.dtype), rows)  # faster than a sum
 
 
 defvjp(linear, _dx, _dw, _db)
