@@ -12,6 +12,7 @@ from retrograd.nn.functional.activations import log_softmax, sigmoid
 from retrograd.registry import defvjp
 
 TINY = math.exp(-100)  # keeps log above -100, torch's bound
+EPSILON = 9.999999960041972e-13  # torch's 1e-12, which it holds in float32
 
 
 def reduced(values: Any, reduction: str) -> Any:
@@ -78,7 +79,7 @@ def binary_cross_entropy(
 def _bce_dx(
     g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
-    slope = (input - target) / np.maximum(input * (1 - input), 1e-12)
+    slope = (input - target) / np.maximum(input * (1 - input), EPSILON)
     slope = slope * share(g, input, reduction)
     return slope if weight is None else slope * weight
 

@@ -1,0 +1,15 @@
+import os
+
+from hypothesis import settings
+
+# set before any test imports matplotlib: no test may need a display
+os.environ["MPLBACKEND"] = "Agg"
+
+# no deadlines: a shared machine is slow now and then, and speed is measured in benchmarks/
+settings.register_profile("dev", max_examples=20, deadline=None)
+settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+# needs PyTorch, which no test does; the numbers that it wrote lie beside it
+collect_ignore = ["golden/make_golden.py"]

@@ -1,0 +1,66 @@
+import pytest
+
+import retrograd as rg
+from golden import OPTIMIZERS, SCHEDULES, assert_all_same, cases, decode, table
+
+
+def network(problem):
+    net = rg.nn.Sequential(rg.nn.Linear(3, 4), rg.nn.Tanh(), rg.nn.Linear(4, 2))
+    net.load_state_dict(decode(problem["state"]))
+    return net
+
+
+@pytest.mark.parametrize("case", cases(OPTIMIZERS))
+def test_an_optimizer_takes_pytorchs_twenty_steps(case):
+    problem = table("optim")["problem"]
+    net = network(problem)
+    x, y = rg.Tensor(decode(problem["x"])), decode(problem["y"])
+    criterion = rg.nn.MSELoss()
+    parameters = named = dict(net.named_parameters())
+    if case["groups"]:
+        parameters = [
+            {"params": [named[key] for key in keys], **decode(options)}
+            for keys, options in (group["tuple"] for group in case["groups"])
+        ]
+    else:
+        parameters = net.parameters()
+    optimizer = getattr(rg.optim, case["name"])(parameters, **decode(case["kwargs"]))
+
+    def closure():
+        optimizer.zero_grad()
+        loss = criterion(net(x), y)
+        loss.backward()
+        return loss
+
+    losses = [float(optimizer.step(closure).item()) for _ in case["losses"]]
+
+    assert losses == pytest.approx(case["losses"], rel=1e-10, abs=1e-10)
+    assert_all_same({key: value.data for key, value in named.items()}, case["final"], "final")
+
+
+def make_schedule(optimizer, name, kwargs):
+    kwargs = dict(kwargs)
+    if "lr_lambda" in kwargs:
+        kwargs["lr_lambda"] = eval(f"lambda epoch: {kwargs['lr_lambda']}")
+    if "schedulers" in kwargs:
+        kwargs["schedulers"] = [make_schedule(optimizer, *each) for each in kwargs["schedulers"]]
+    return getattr(rg.optim.lr_scheduler, name)(optimizer, **kwargs)
+
+
+@pytest.mark.parametrize("case", cases(SCHEDULES))
+def test_a_schedule_sets_pytorchs_rates_for_twenty_steps(case):
+    groups = [{"params": [rg.nn.Parameter([0.0])], "lr": lr} for lr in case["lrs"]]
+    optimizer = getattr(rg.optim, case["optimizer"])(groups, lr=1.0, **case["options"])
+    scheduler = make_schedule(optimizer, case["name"], decode(case["kwargs"]))
+    first, *later = decode(case["history"])
+
+    def assert_groups_hold(expected):
+        for group, values in zip(optimizer.param_groups, expected, strict=True):
+            for key, value in zip(case["keys"], values, strict=True):
+                assert group[key] == pytest.approx(value, rel=1e-10), key
+
+    assert_groups_hold(first)
+    for step, expected in enumerate(later):
+        optimizer.step()
+        scheduler.step(*([case["metrics"][step]] if case["metrics"] else []))
+        assert_groups_hold(expected)
