@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
@@ -33,26 +32,11 @@ from retrograd.registry import (
 Array = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])
 
+_backward: Callable[..., None]  # set by retrograd.backward, which stands on this module
+
 # Recorded order is a topological order, and the stamp of a write compares with it.
 clock = itertools.count(1).__next__
-
-
-class Call:
-    """One recorded call: the rule, the arguments as given and as arrays, and the output.
-
-    It holds its arguments and never a Tensor of its output, so there are no reference cycles.
-    `inputs` is None once backward has freed it.
-    """
-
-    __slots__ = ("args", "inputs", "kwargs", "order", "out", "retained", "rule")
-
-    rule: Rule
-    inputs: Any
-    args: Any
-    kwargs: dict[str, Any]
-    out: Any
-    order: int
-    retained: weakref.ref[Tensor] | None
+last_write = 0
 
 
 class Tensor:
@@ -71,13 +55,24 @@ class Tensor:
     array([2., 4., 6.])
     """
 
-    __slots__ = ("__weakref__", "_data", "_grad", "_stamp", "call", "requires_grad")
+    # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
+    # no reference cycles.
+    __slots__ = (
+        "__weakref__", "_data", "_grad", "_retains", "_stamp", "args", "inputs", "kwargs", "order",
+        "requires_grad", "rule",
+    )  # fmt: skip
 
     _data: Array
     _grad: Any
     _stamp: list[int] | None  # when the memory was last written in place; shared by views
-    call: Call | None
     requires_grad: bool
+    # The call that made it: none for a leaf, and only `rule` once backward has freed the others.
+    rule: Rule | None
+    inputs: Any  # the arguments as given
+    args: Any  # the arguments as arrays
+    kwargs: dict[str, Any]
+    order: int
+    _retains: bool
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         array = as_array(data)
@@ -87,8 +82,10 @@ class Tensor:
         self._data = array
         self._grad = None
         self._stamp = None
-        self.call = None
+        self.rule = None
         self.requires_grad = bool(requires_grad)
+        if isinstance(data, Tensor) and not requires_grad:
+            _share_stamp(self, data)
 
     # What an array tells of itself ---------------------------------------------------------------
 
@@ -101,6 +98,8 @@ class Tensor:
     @data.setter
     def data(self, value: ArrayLike) -> None:
         array = as_array(value)
+        if self.rule is not None:
+            raise RuntimeError("t.data can be replaced on a leaf only: make a new Tensor")
         if array.shape != self._data.shape:
             raise ValueError(
                 f"t.data of shape {self._data.shape} cannot become an array of shape "
@@ -138,7 +137,7 @@ class Tensor:
     size = property(lambda self: self._data.size, doc="Number of elements.")
     dtype = property(lambda self: self._data.dtype, doc="Type of the elements.")
     nbytes = property(lambda self: self._data.nbytes, doc="Bytes of the elements.")
-    is_leaf = property(lambda self: self.call is None, doc="Whether no recorded call made it.")
+    is_leaf = property(lambda self: self.rule is None, doc="Whether no recorded call made it.")
 
     def __len__(self) -> int:
         return len(self._data)
@@ -221,21 +220,18 @@ class Tensor:
         The graph is freed on the way unless `retain_graph`. Raises RuntimeError if nothing here
         requires grad, if the graph is freed, or if a value it needs was written since.
         """
-        from retrograd.backward import backward
-
-        backward(self, gradient, retain_graph)
+        _backward(self, gradient, retain_graph)
 
     def retain_grad(self) -> Tensor:
         """Make `backward` fill `.grad` here too, though this is no leaf; returns the Tensor."""
         if not self.requires_grad:
             raise RuntimeError("retain_grad of a Tensor that does not require grad")
-        if self.call is not None:
-            self.call.retained = weakref.ref(self)
+        self._retains = True
         return self
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Make this leaf require a gradient, or not; returns the Tensor."""
-        if self.call is not None:
+        if self.rule is not None:
             raise RuntimeError("requires_grad_ is for leaves; use detach() to leave the graph")
         if requires_grad:
             check_floating(self._data)
@@ -245,7 +241,7 @@ class Tensor:
     # Copies --------------------------------------------------------------------------------------
 
     def __reduce__(self) -> Any:
-        if self.call is not None:
+        if self.rule is not None:
             raise RuntimeError(
                 "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
             )
@@ -283,6 +279,7 @@ class Tensor:
                 "t[...] = value would change a recorded value: write np.where(mask, value, t), or "
                 "do it under rg.no_grad() on a leaf"
             )
+        self._check_own()
         tape = MODE.get().tape
         if tape is not None:
             tape.forbid("t[...] = value")
@@ -290,13 +287,21 @@ class Tensor:
         touch(self)
 
     def _writable(self) -> bool:
-        return self.call is None and not MODE.get().grad
+        return self.rule is None and not MODE.get().grad
+
+    def _check_own(self) -> None:
+        if self._stamp is not None and len(self._stamp) > 1:
+            raise TypeError(
+                "this Tensor shares the memory of a recorded value, whose gradient would be "
+                "wrong after a write: take a copy first, t.detach().copy()"
+            )
 
     def _update(self, ufunc: np.ufunc, other: Any) -> Tensor:
         """`x += y` makes a new Tensor; under no_grad it writes into the memory of a leaf."""
         mode = MODE.get()
-        if mode.grad or self.call is not None:
+        if mode.grad or self.rule is not None:
             return record(ufunc, self, other)
+        self._check_own()
         if mode.tape is not None:
             mode.tape.write(ufunc, self, other)
         else:
@@ -520,7 +525,7 @@ def wrap(array: Array) -> Tensor:
     t._data = array
     t._grad = None
     t._stamp = None
-    t.call = None
+    t.rule = None
     t.requires_grad = False
     return t
 
@@ -533,14 +538,16 @@ def _restore(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array |
 
 def touch(t: Tensor) -> None:
     """Stamp a Tensor whose memory is written, so that `backward` refuses older calls on it."""
+    global last_write
     if t._stamp is None:
         t._stamp = [0]
-    t._stamp[0] = clock()
+    t._stamp[0] = last_write = clock()
 
 
 def _share_stamp(view: Tensor, of: Tensor) -> None:
     if of._stamp is None:
-        of._stamp = [0]
+        # a second entry marks the memory of a recorded output, which rules read: no writes
+        of._stamp = [0] if of.call is None else [0, 1]
     view._stamp = of._stamp
 
 
@@ -588,44 +595,35 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         error.add_note(f"in {_describe(rule, arrays, kwargs)}")
         raise
     t = _new(Tensor)
-    t._grad = t._stamp = t.call = None
-    t.requires_grad = False
-    if out.__class__ is not _ndarray:
-        if rule.multi:
-            t._data = tuple(out)
-            _keep(t, rule, args, arrays, kwargs, needs and mode.grad)
-            return tuple(record(pick, t, i) for i in range(len(out)))
-        out = np.asarray(out)
+    t._grad = t._stamp = None
+    kind = "f"
+    if out.__class__ is _ndarray or not rule.multi:
+        if out.__class__ is not _ndarray:
+            out = np.asarray(out)
+        if out.base is not None:
+            _share_memory(t, out, args)
+        kind = out.dtype.kind
+        if kind == "c":
+            raise TypeError(f"{_describe(rule, arrays, kwargs)} is complex: not supported")
     t._data = out
-    if out.base is not None:
-        _share_memory(t, args)
-    kind = out.dtype.kind
-    if kind == "c":
-        raise TypeError(f"{_describe(rule, arrays, kwargs)} gives complex numbers: not supported")
-    if needs and kind == "f" and mode.grad:
-        _keep(t, rule, args, arrays, kwargs, True)
+    if needs and kind == "f" and mode.grad and rule.differentiable:
+        t.requires_grad = True
+        t.rule = rule
+        t.inputs = args
+        t.args = arrays
+        t.kwargs = kwargs
+        t.order = clock()
+        t._retains = False
+    else:
+        t.requires_grad = False
+        t.rule = None
+    if rule.multi:
+        return tuple(record(pick, t, i) for i in range(len(out)))
     return t
 
 
-def _keep(
-    t: Tensor, rule: Rule, args: Any, arrays: Any, kwargs: dict[str, Any], needed: bool
-) -> None:
-    if not (needed and rule.differentiable):
-        return
-    call = _new(Call)
-    call.rule = rule
-    call.inputs = args
-    call.args = arrays
-    call.kwargs = kwargs
-    call.out = t._data
-    call.order = clock()
-    call.retained = None
-    t.call = call
-    t.requires_grad = True
-
-
-def _share_memory(view: Tensor, args: tuple[Any, ...]) -> None:
-    base = view._data.base
+def _share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
+    base = out.base
     for a in args:
         if isinstance(a, Tensor) and (a._data is base or a._data.base is base):
             return _share_stamp(view, a)
