@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from retrograd.backward import ReversePass, _key, seed_of
+from retrograd.backward import ReversePass, key_of, seed_of
 from retrograd.core import Tensor, wrap
 from retrograd.mode import MODE, Mode
 
@@ -59,7 +59,7 @@ def grad(
         MODE.reset(token)
     found: list[Any] = []
     for t in targets:
-        key = _key(t)
+        key = key_of(t)
         g = run.leaves[key][1] if key in run.leaves else run.seen.get(key)
         if g is None and not allow_unused:
             raise RuntimeError(
@@ -73,16 +73,16 @@ def grad(
 
 
 def _between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:
-    """Return the keys of the calls and leaves on the ways from the targets to the roots."""
-    calls = {}
-    stack = [t.call for t in roots if t.call is not None]
+    """Return the keys of the Tensors on the ways from the targets to the roots."""
+    inner = {}
+    stack = [t for t in roots if t.rule is not None]
     while stack:
-        call = stack.pop()
-        if call.order not in calls:
-            calls[call.order] = call
-            stack += [a.call for a in call.inputs or () if isinstance(a, Tensor) and a.call]
-    wanted = {_key(t) for t in targets}
-    for order in sorted(calls):
-        if any(isinstance(a, Tensor) and _key(a) in wanted for a in calls[order].inputs or ()):
+        t = stack.pop()
+        if t.order not in inner:
+            inner[t.order] = t
+            stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.rule is not None]
+    wanted = {key_of(t) for t in targets}
+    for order in sorted(inner):
+        if any(isinstance(a, Tensor) and key_of(a) in wanted for a in inner[order].inputs or ()):
             wanted.add(order)
     return wanted

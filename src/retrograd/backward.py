@@ -3,14 +3,16 @@ gradient on to the arguments. Broadcasting is undone here, once for every rule."
 
 from __future__ import annotations
 
-import heapq
+import functools
 from collections.abc import Sequence
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from retrograd.core import Call, Tensor, as_array, pick, wrap
+from retrograd import core
+from retrograd.core import Tensor, as_array, pick, wrap
 from retrograd.mode import MODE, Mode
 
 _ndarray = np.ndarray
@@ -32,6 +34,13 @@ def backward(
         MODE.reset(token)
 
 
+@functools.lru_cache(maxsize=64)
+def _one(shape: tuple[int, ...], dtype: Any) -> Any:
+    one = np.ones(shape, dtype)
+    one.flags.writeable = False
+    return one
+
+
 def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None) -> Any:
     """Return the gradient that a reverse pass starts with, checked against the root."""
     if not root.requires_grad:
@@ -45,7 +54,7 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None) -> Any:
                 f"backward() starts from one number, this Tensor has shape {root.shape}: reduce "
                 "it (t.sum(), t.mean()), or pass gradient= of that shape"
             )
-        return np.ones(root.shape, root.dtype)
+        return _one(root.shape, root.dtype)
     array = as_array(gradient)
     if array.shape != root.shape:
         raise ValueError(f"gradient= has shape {array.shape}, the Tensor has {root.shape}")
@@ -59,7 +68,7 @@ class ReversePass:
     """One walk over the graph. Afterwards `leaves` has the gradient of each leaf that was met.
 
     Rules run on arrays, or with `lift` on Tensors, so that they are recorded themselves.
-    `wanted` limits the walk to these calls and leaves (by key); None means all.
+    `wanted` limits the walk to these Tensors (by key); None means all.
     """
 
     def __init__(self, keep: bool, lift: bool = False, wanted: set[int] | None = None) -> None:
@@ -67,10 +76,10 @@ class ReversePass:
         self.lift = lift
         self.wanted = wanted
         self.leaves: dict[int, tuple[Tensor, Any]] = {}
-        self.calls: dict[int, tuple[Call, Any]] = {}  # gradients that wait for their turn
+        self.inner: dict[int, tuple[Tensor, Any]] = {}  # gradients that wait for their turn
         self.queue: list[int] = []  # a heap of minus the orders: the last recorded comes first
         self.owned: set[int] = set()  # keys of gradients that nothing else refers to
-        self.seen: dict[int, Any] = {}  # the complete gradients of wanted calls
+        self.seen: dict[int, Any] = {}  # the complete gradients of wanted Tensors
 
     def walk(self, roots: Sequence[Tensor], seeds: Sequence[Any]) -> None:
         """Start from `roots` with the gradients `seeds` and visit all that is behind them."""
@@ -78,44 +87,39 @@ class ReversePass:
             if self.lift and not isinstance(seed, Tensor):
                 seed = wrap(seed)
             self.send(root, seed if self.lift else as_array(seed), shared=True)
-        queue, calls, wanted, keep = self.queue, self.calls, self.wanted, self.keep
+        queue, inner, wanted, keep = self.queue, self.inner, self.wanted, self.keep
         while queue:
-            order = -heapq.heappop(queue)
-            call, g = calls.pop(order)
-            if call.inputs is None:
+            order = -heappop(queue)
+            t, g = inner.pop(order)
+            if t.inputs is None:
                 raise RuntimeError(
                     "backward through a graph that was freed by an earlier backward: write "
                     "backward(retain_graph=True) the first time"
                 )
-            if call.retained is not None and (t := call.retained()) is not None:
+            if core.last_write > order:
+                check_unwritten(t)
+            if t._retains:
                 land(t, g, fresh=False)
             if wanted is not None and order in wanted:
                 self.seen[order] = g
-            self.visit(call, g)
+            self.visit(t, g)
             if not keep:
-                call.inputs = call.args = call.out = None
+                t.inputs = t.args = None
 
-    def visit(self, call: Call, g: Any) -> None:
-        """Run the rule of one call and send what comes out to its arguments."""
-        rule, args, out, kwargs, wanted = call.rule, call.args, call.out, call.kwargs, self.wanted
+    def visit(self, t: Tensor, g: Any) -> None:
+        """Run the rule of the call behind `t` and send what comes out to its arguments."""
+        rule, args, out, kwargs, wanted = t.rule, t.args, t._data, t.kwargs, self.wanted
+        assert rule is not None
         if rule.multi:
             g = tuple(
                 np.zeros_like(o) if part is None else part for o, part in zip(out, g, strict=True)
             )
         if self.lift:
-            args, out = _lifted(call)
-        for a, vjp in zip(call.inputs, rule.vjps, strict=False):
-            if not isinstance(a, Tensor):
+            args, out = _lifted(t)
+        for a, vjp in zip(t.inputs, rule.vjps, strict=False):
+            if not isinstance(a, Tensor) or not a.requires_grad or vjp is None:
                 continue
-            if a._stamp is not None and a._stamp[0] > call.order:
-                raise RuntimeError(
-                    f"an argument of {rule.name}, shape {a.shape}, was written in place after it "
-                    "was recorded: its gradient would be wrong. Call backward before the write "
-                    "(optimizer.step(), x += y under no_grad), or record again"
-                )
-            if not a.requires_grad or vjp is None:
-                continue
-            if wanted is not None and _key(a) not in wanted:
+            if wanted is not None and key_of(a) not in wanted:
                 continue
             if rule.fn is pick:
                 self.gather(a, g, args[1])
@@ -132,15 +136,14 @@ class ReversePass:
             g = unbroadcast(g, like.shape)
         if g.dtype is not like.dtype and g.dtype != like.dtype:
             g = g.astype(like.dtype)
-        call = to.call
-        if call is None:
-            key = -id(to)
-            met = self.leaves.get(key)
+        if to.rule is None:
+            store, key = self.leaves, -id(to)
+            met = store.get(key)
         else:
-            key = call.order
-            met = self.calls.get(key)
+            store, key = self.inner, to.order
+            met = store.get(key)
             if met is None:
-                heapq.heappush(self.queue, -key)
+                heappush(self.queue, -key)
         if met is not None:
             if key in self.owned:
                 old = met[1]
@@ -149,20 +152,27 @@ class ReversePass:
             g = _sum(met[1], g)
         if not (self.lift or (met is None and (shared or g.base is not None))):
             self.owned.add(key)
-        if call is None:
-            self.leaves[key] = (to, g)
-        else:
-            self.calls[key] = (call, g)
+        store[key] = (to, g)
 
     def gather(self, whole: Tensor, g: Any, i: int) -> None:
         """Send the gradient of output `i` of a call that has several."""
-        call = whole.call
-        assert call is not None
-        if call.order not in self.calls:
-            self.calls[call.order] = (call, [None] * len(call.out))
-            heapq.heappush(self.queue, -call.order)
-        parts = self.calls[call.order][1]
+        if whole.order not in self.inner:
+            self.inner[whole.order] = (whole, [None] * len(whole._data))
+            heappush(self.queue, -whole.order)
+        parts = self.inner[whole.order][1]
         parts[i] = g if parts[i] is None else _sum(parts[i], g)
+
+
+def check_unwritten(t: Tensor) -> None:
+    """Raise RuntimeError if an argument of the call behind `t` was written since."""
+    for a in t.inputs:
+        if isinstance(a, Tensor) and a._stamp is not None and a._stamp[0] > t.order:
+            assert t.rule is not None
+            raise RuntimeError(
+                f"an argument of {t.rule.name}, shape {a.shape}, was written in place after it "
+                "was recorded: its gradient would be wrong. Call backward before the write "
+                "(optimizer.step(), x += y under no_grad), or record again"
+            )
 
 
 def _sum(x: Any, y: Any) -> Any:
@@ -170,24 +180,17 @@ def _sum(x: Any, y: Any) -> Any:
     return total if isinstance(total, (_ndarray, Tensor)) else np.asarray(total)
 
 
-def _key(t: Tensor) -> int:
-    return -id(t) if t.call is None else t.call.order
+def key_of(t: Tensor) -> int:
+    """Return what a walk knows a Tensor by: its order, for a leaf something below 0."""
+    return -id(t) if t.rule is None else t.order
 
 
-def _lifted(call: Call) -> tuple[Any, Any]:
-    """Return the arguments and the output of a call as Tensors, part of the graph if grad is on."""
+def _lifted(t: Tensor) -> tuple[Any, Any]:
+    """Return the arguments and the output of the call behind `t` as Tensors for its rule."""
     if MODE.get().grad:
-        args = call.inputs
-    else:
-        args = [wrap(a) if isinstance(a, _ndarray) else a for a in call.args]
-    if call.rule.multi:
-        whole = wrap(call.out)
-        whole.call, whole.requires_grad = call, True
-        return args, whole
-    out = wrap(call.out)
-    if MODE.get().grad:
-        out.call, out.requires_grad = call, True
-    return args, out
+        return t.inputs, t
+    args = [wrap(a) if isinstance(a, _ndarray) else a for a in t.args]
+    return args, wrap(t._data)
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -217,3 +220,6 @@ def land(leaf: Tensor, g: Any, fresh: bool) -> None:
     else:
         array = g._data if isinstance(g, Tensor) else g
         leaf._grad = array if fresh else array.copy()
+
+
+core._backward = backward

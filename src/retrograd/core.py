@@ -547,7 +547,7 @@ def touch(t: Tensor) -> None:
 def _share_stamp(view: Tensor, of: Tensor) -> None:
     if of._stamp is None:
         # a second entry marks the memory of a recorded output, which rules read: no writes
-        of._stamp = [0] if of.call is None else [0, 1]
+        of._stamp = [0] if of.rule is None else [0, 1]
     view._stamp = of._stamp
 
 
