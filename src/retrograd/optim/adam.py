@@ -52,9 +52,9 @@ class Adam(Optimizer):
             },
         )
 
-    def used_slots(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        slots = ("exp_avg", "exp_avg_sq")
-        return (*slots, "max_exp_avg_sq") if options["amsgrad"] else slots
+    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+        slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+        return {**slots, "max_exp_avg_sq": 0.0} if options["amsgrad"] else slots
 
     def update(
         self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any

@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Array, Tensor, as_array, touch, wrap
+from retrograd.core import Array, Tensor, as_array, touch
 from retrograd.mode import MODE
 from retrograd.rules.shaping import concat
 
 # Parameters up to this many elements share a flat array, so that an update of many small ones
 # costs as many NumPy calls as one; of larger ones, gathering the gradients would cost more.
 SMALL = 16384
+NOT_NEGATIVE = (
+    "momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value",
+)  # fmt: skip
 
 
 class Bucket:
@@ -27,13 +30,11 @@ class Bucket:
     The arrays of several parameters become views of `data`. `count` is the number of updates.
     """
 
-    def __init__(self, params: list[Tensor], slots: Iterable[str], count: int = 0) -> None:
+    def __init__(self, params: list[Tensor], count: int = 0) -> None:
         self.params = params
         self.count = count
         self.state: dict[str, Array] = {}
         self.gather()
-        for slot in slots:
-            self.state[slot] = np.zeros_like(self.data)
 
     def gather(self) -> None:
         """Make `data` from the parameters' arrays, at first and after they were replaced."""
@@ -47,9 +48,14 @@ class Bucket:
             p._data = view
 
     def cut(self, flat: Array) -> list[Array]:
-        """Return the part of each parameter in an array like `data`, in its shape."""
+        """Return the part of each parameter in an array like `data`, in its shape.
+
+        A state of one number for all, shape `()`, is whole in every part.
+        """
         if len(self.params) == 1:
             return [flat]
+        if not flat.ndim:
+            return [flat] * len(self.params)
         parts, start = [], 0
         for p in self.params:
             parts.append(flat[start : start + p.size].reshape(p.shape))
@@ -60,13 +66,20 @@ class Bucket:
         """Tell whether every parameter still is a view of `data`."""
         return all(p._data is view for p, view in zip(self.params, self.views, strict=True))
 
-    def split(self) -> list[Bucket]:
-        """Return a bucket for each parameter, with its part of the state."""
-        made = [Bucket([p], (), self.count) for p in self.params]
+    def entries(self) -> list[dict[str, Any]]:
+        """Return the count and the state of each parameter, as views."""
+        parts = {slot: self.cut(flat) for slot, flat in self.state.items()}
+        return [
+            {"step": self.count, **{slot: pieces[i] for slot, pieces in parts.items()}}
+            for i in range(len(self.params))
+        ]
+
+    def fill(self, entries: list[dict[str, Any]]) -> None:
+        """Take the state of each parameter from what `entries` returned, where it is in there."""
         for slot, flat in self.state.items():
-            for bucket, part in zip(made, self.cut(flat), strict=True):
-                bucket.state[slot] = part.copy()
-        return made
+            for piece, entry in zip(self.cut(flat), entries, strict=True):
+                if slot in entry:
+                    piece[...] = entry[slot]
 
 
 def at_most(x: Any, bound: float) -> Any:
@@ -98,14 +111,14 @@ def gradient(p: Any, g: Any, options: Mapping[str, Any], lr: Any) -> Any:
 
 
 class Optimizer:
-    """Base of the optimizers: define `defaults`, `slots` and `update`.
+    """Base of the optimizers: define `update` and, where it keeps state, `used_slots`.
 
     `params` is an iterable of Tensors that require grad, or of dicts {"params": ..., options} with
     options of their own. Raises TypeError for anything else, ValueError for an empty iterable or
     a parameter that appears twice.
     """
 
-    slots: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()  # the state that is one number, not an array like the parameter
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
@@ -134,10 +147,10 @@ class Optimizer:
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"an optimizer trains Tensors, not {type(p).__name__}")
-            if p.call is not None or not p.requires_grad:
+            if not p.is_leaf or not p.requires_grad:
                 raise ValueError(
                     f"an optimizer trains leaves that require grad; a Tensor of shape {p.shape} "
-                    + ("was computed" if p.call is not None else "has requires_grad=False")
+                    + ("was computed" if not p.is_leaf else "has requires_grad=False")
                 )
             if id(p) in seen:
                 raise ValueError(f"a parameter of shape {p.shape} is given twice")
@@ -152,9 +165,12 @@ class Optimizer:
         lr = options["lr"]
         if not (isinstance(lr, (int, float, np.number)) and math.isfinite(lr) and lr >= 0):
             raise ValueError(f"lr must be a finite number of at least 0, not {lr!r}")
-        for name in ("momentum", "weight_decay", "eps"):
+        for name in NOT_NEGATIVE:
             if name in options and not options[name] >= 0:
                 raise ValueError(f"{name} must be at least 0, not {options[name]!r}")
+        for name in ("alpha", "rho"):
+            if name in options and not 0 <= options[name] <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, not {options[name]!r}")
         for beta in options.get("betas", ()):
             if not 0 <= beta < 1:
                 raise ValueError(f"betas must be from 0 to below 1, not {options['betas']!r}")
@@ -165,9 +181,9 @@ class Optimizer:
         """Change `p` and `state` in place; `g` is the gradient and `t` counts updates from 1."""
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
-    def used_slots(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        """Return the names of the state that these options need."""
-        return self.slots
+    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+        """Return the names of the state that these options need, each with its first value."""
+        return {}
 
     # A step --------------------------------------------------------------------------------------
 
@@ -199,9 +215,12 @@ class Optimizer:
         """Return the buckets that have gradients, each with its gradient as one array."""
         buckets = self._buckets[at]
         if not buckets:
-            buckets = self._buckets[at] = self._bucketed(group)
+            self._arrange(at, group, {})
         ready = []
-        for bucket in list(buckets):
+        slots = self.used_slots(group)
+        for bucket in buckets:
+            if not slots.keys() <= bucket.state.keys():  # an option was changed since
+                self._add_slots(bucket, slots)
             grads = [p._grad for p in bucket.params]
             if len(grads) == 1:
                 if grads[0] is not None:
@@ -213,39 +232,73 @@ class Optimizer:
             if missing == len(grads):
                 continue
             if missing:
-                # they no longer move together
-                i = buckets.index(bucket)
-                buckets[i : i + 1] = bucket.split()
+                self._part(at, group, bucket)
                 return self._ready(at, group)
             if not bucket.intact():
                 bucket.gather()
             ready.append((bucket, concat(*[p.grad.reshape(-1) for p in bucket.params])))
         return ready
 
-    def _bucketed(self, group: dict[str, Any]) -> list[Bucket]:
-        slots = self.used_slots(group)
-        small: dict[Any, list[Tensor]] = {}
-        buckets = []
+    def _arrange(self, at: int, group: dict[str, Any], entries: dict[int, dict[str, Any]]) -> None:
+        """Put the parameters of a group, with the state found by their ids, into buckets.
+
+        Buckets that hold the right parameters already stay, so that programs compiled over their
+        arrays stay valid.
+        """
+        together: dict[Any, list[Tensor]] = {}
         for p in group["params"]:
-            if p.size <= SMALL:
-                small.setdefault(p.dtype, []).append(p)
-            else:
-                buckets.append(Bucket([p], slots))
-        return buckets + [Bucket(params, slots) for params in small.values()]
+            entry = entries.get(id(p), {})
+            numbers = [float(entry[slot]) for slot in self.scalars if slot in entry]
+            key = (p.dtype, entry.get("step", 0), *numbers) if p.size <= SMALL else id(p)
+            together.setdefault(key, []).append(p)
+        old = {tuple(map(id, bucket.params)): bucket for bucket in self._buckets[at]}
+        self._buckets[at][:] = [
+            self._bucket(params, group, entries, old.get(tuple(map(id, params))))
+            for params in together.values()
+        ]
+
+    def _bucket(
+        self,
+        params: list[Tensor],
+        group: dict[str, Any],
+        entries: dict[int, dict[str, Any]],
+        bucket: Bucket | None = None,
+    ) -> Bucket:
+        found = [entries.get(id(p), {}) for p in params]
+        bucket = bucket or Bucket(params)
+        bucket.count = found[0].get("step", 0)
+        self._add_slots(bucket, slots := self.used_slots(group))
+        for slot, first in slots.items():
+            bucket.state[slot][...] = first
+        bucket.fill(found)
+        return bucket
+
+    def _add_slots(self, bucket: Bucket, slots: Mapping[str, float]) -> None:
+        for slot, first in slots.items():
+            if slot not in bucket.state:
+                shape = () if slot in self.scalars else None
+                bucket.state[slot] = np.full_like(bucket.data, first, shape=shape)
+
+    def _part(self, at: int, group: dict[str, Any], bucket: Bucket) -> None:
+        """Make two buckets of one of whose parameters only some have a gradient."""
+        entries = {id(p): e for p, e in zip(bucket.params, bucket.entries(), strict=True)}
+        some = [p for p in bucket.params if p._grad is not None]
+        rest = [p for p in bucket.params if p._grad is None]
+        i = self._buckets[at].index(bucket)
+        self._buckets[at][i : i + 1] = [self._bucket(ps, group, entries) for ps in (some, rest)]
 
     # State ---------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """Return the options of each group and a copy of each parameter's state, by position."""
         order = {id(p): i for i, p in enumerate(self._all())}
-        state = {}
-        for buckets in self._buckets:
-            for bucket in buckets:
-                parts = {slot: bucket.cut(flat) for slot, flat in bucket.state.items()}
-                for i, p in enumerate(bucket.params):
-                    if bucket.count:
-                        own = {slot: pieces[i].copy() for slot, pieces in parts.items()}
-                        state[order[id(p)]] = {"step": bucket.count, **own}
+        state = {
+            order[id(p)]: {k: v if k == "step" else v.copy() for k, v in entry.items()}
+            for buckets in self._buckets
+            for bucket in buckets
+            if bucket.count
+            for p, entry in zip(bucket.params, bucket.entries(), strict=True)
+        }
         groups = [
             {**group, "params": [order[id(p)] for p in group["params"]]}
             for group in self.param_groups
@@ -255,36 +308,60 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the options and state of another optimizer over the same parameters.
 
-        Raises ValueError if groups, counts or shapes differ; nothing is changed then.
+        Raises ValueError if groups, counts or shapes differ, or state is missing; nothing is
+        changed then.
         """
-        groups, state = state_dict["param_groups"], state_dict["state"]
-        lengths = [len(g["params"]) for g in groups]
+        try:
+            groups, state = state_dict["param_groups"], state_dict["state"]
+            lengths = [len(g["params"]) for g in groups]
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                'an optimizer loads what state_dict() returns: {"state": ..., "param_groups": ...}'
+            ) from error
         own = [len(g["params"]) for g in self.param_groups]
         if lengths != own:
             raise ValueError(f"the param groups have {lengths} parameters, here they have {own}")
-        params = self._all()
-        loaded: dict[int, dict[str, Array]] = {}
+        options = [
+            {**old, **{k: v for k, v in new.items() if k != "params"}}
+            for old, new in zip(self.param_groups, groups, strict=True)
+        ]
+        for group in options:
+            self.check(group)
+        # entries go by the positions written in the groups, as torch has it
+        params = {
+            int(i): (p, group)
+            for group, new, old in zip(options, groups, self.param_groups, strict=True)
+            for i, p in zip(new["params"], old["params"], strict=True)
+        }
+        entries: dict[int, dict[str, Any]] = {}
         for i, entry in state.items():
-            p = params[int(i)]
-            loaded[id(p)] = {k: as_array(v) for k, v in entry.items() if k != "step"}
-            for slot, array in loaded[id(p)].items():
-                if array.shape != p.shape:
-                    raise ValueError(
-                        f"{slot} of parameter {i} has shape {array.shape}, the parameter {p.shape}"
-                    )
-        for group, new in zip(self.param_groups, groups, strict=True):
-            self.check({**self.defaults, **{k: v for k, v in new.items() if k != "params"}})
-        for at, (group, new) in enumerate(zip(self.param_groups, groups, strict=True)):
-            group.update({k: v for k, v in new.items() if k != "params"})
-            slots = self.used_slots(group)
-            buckets = []
-            for p in group["params"]:
-                bucket = Bucket([p], slots, int(state.get(params.index(p), {}).get("step", 0)))
-                for slot in slots:
-                    if slot in loaded.get(id(p), {}):
-                        bucket.state[slot][...] = loaded[id(p)][slot]
-                buckets.append(bucket)
-            self._buckets[at] = buckets
+            if int(i) not in params:
+                raise ValueError(f"the state is of a parameter {i}, which is in no group")
+            p, group = params[int(i)]
+            entries[id(p)] = self._entry(i, p, group, entry)
+        for at, group in enumerate(options):
+            self.param_groups[at].update(group)
+            self._arrange(at, self.param_groups[at], entries)
+
+    def _entry(
+        self, i: Any, p: Tensor, group: Mapping[str, Any], entry: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return one parameter's loaded state, checked."""
+        # torch's SGD counts no steps: that there is state tells that there was one
+        checked: dict[str, Any] = {"step": int(entry.get("step", 1))}
+        for slot in self.used_slots(group):
+            if entry.get(slot) is None:
+                raise ValueError(
+                    f"{type(self).__name__} needs {slot} of parameter {i}, the state_dict has only "
+                    f"{', '.join(entry) or 'nothing'}"
+                )
+            checked[slot] = array = as_array(entry[slot])
+            shape = () if slot in self.scalars else p.shape
+            if array.shape != shape:
+                raise ValueError(
+                    f"{slot} of parameter {i} has shape {array.shape}, here it is {shape}"
+                )
+        return checked
 
     def _all(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]

@@ -52,8 +52,8 @@ class SGD(Optimizer):
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"]):
             raise ValueError("nesterov needs a momentum above 0 and no dampening")
 
-    def used_slots(self, options: Mapping[str, Any]) -> tuple[str, ...]:
-        return ("momentum_buffer",) if options["momentum"] else ()
+    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+        return {"momentum_buffer": 0.0} if options["momentum"] else {}
 
     def update(
         self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any

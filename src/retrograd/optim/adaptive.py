@@ -1,0 +1,295 @@
+"""Optimizers with a step size of its own for each element, beside Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from numpy import abs, sqrt
+
+from retrograd.optim.optimizer import Optimizer, at_least, gradient
+
+
+class Adamax(Optimizer):
+    """Adam with the largest recent gradient in place of the root mean square.
+
+    With the running mean `m` of `g` and `u = max(beta2 * u, abs(g) + eps)` the step is
+    `lr * m / (1 - beta1 ** t) / u` (Kingma & Ba 2015, algorithm 2).
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = rg.optim.Adamax([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    Tensor([  0.9, -19.9], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+            },
+        )
+
+    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+        return {"exp_avg": 0.0, "exp_inf": 0.0}
+
+    def update(
+        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
+    ) -> None:
+        beta1, beta2 = options["betas"]
+        m, u = state["exp_avg"], state["exp_inf"]
+        g = gradient(p, g, options, lr)
+        m *= beta1
+        m += (1 - beta1) * g
+        u *= beta2
+        at_least(u, abs(g) + options["eps"])
+        p -= lr / (1 - beta1**t) * m / u
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look ahead (Dozat 2016).
+
+    The momentum of step `t` is `mu[t] = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`; the mean
+    `m` is taken as it will be at the next step, both corrected by the product of the `mu`.
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = rg.optim.NAdam([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> print(w.data.round(4))
+    [  0.8944 -19.8944]
+    """
+
+    scalars = ("mu_product",)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "momentum_decay": momentum_decay,
+                "decoupled_weight_decay": decoupled_weight_decay,
+                "maximize": maximize,
+            },
+        )
+
+    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+        return {"mu_product": 1.0, "exp_avg": 0.0, "exp_avg_sq": 0.0}
+
+    def update(
+        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
+    ) -> None:
+        beta1, beta2 = options["betas"]
+        m, v, product = state["exp_avg"], state["exp_avg_sq"], state["mu_product"]
+        g = gradient(p, g, options, lr)
+        decay = options["momentum_decay"]
+        mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
+        following = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
+        product *= mu
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * g * g
+        ahead = lr * (1 - mu) / (1 - product) * g + lr * following / (1 - product * following) * m
+        p -= ahead / (sqrt(v / (1 - beta2**t)) + options["eps"])
+
+
+class RMSprop(Optimizer):
+    """Divide each gradient by the root of the running mean of its squares (Hinton 2012).
+
+    With `centered` the mean gradient is taken off first, so that it is a standard deviation
+    (Graves 2013); `momentum` is applied to what comes out.
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = rg.optim.RMSprop([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> print(w.data.round(4))
+    [  0. -19.]
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "momentum": momentum,
+                "alpha": alpha,
+                "eps": eps,
+                "centered": centered,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+            },
+        )
+
+    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+        slots = {"square_avg": 0.0}
+        if options["momentum"]:
+            slots["momentum_buffer"] = 0.0
+        if options["centered"]:
+            slots["grad_avg"] = 0.0
+        return slots
+
+    def update(
+        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
+    ) -> None:
+        alpha, v = options["alpha"], state["square_avg"]
+        g = gradient(p, g, options, lr)
+        v *= alpha
+        v += (1 - alpha) * g * g
+        if options["centered"]:
+            m = state["grad_avg"]
+            m *= alpha
+            m += (1 - alpha) * g
+            v = v - m * m
+        step = g / (sqrt(v) + options["eps"])
+        if options["momentum"]:
+            buffer = state["momentum_buffer"]
+            buffer *= options["momentum"]
+            buffer += step
+            step = buffer
+        p -= lr * step
+
+
+class Adagrad(Optimizer):
+    """Divide each gradient by the root of the sum of all its squares (Duchi et al. 2011).
+
+    The sum starts at `initial_accumulator_value`, and `lr` falls as `1 / (1 + (t - 1) * lr_decay)`.
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = rg.optim.Adagrad([w], lr=0.1)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> w
+    Tensor([  0.9, -19.9], requires_grad=True)
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "lr_decay": lr_decay,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "initial_accumulator_value": initial_accumulator_value,
+                "maximize": maximize,
+            },
+        )
+
+    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+        return {"sum": options["initial_accumulator_value"]}
+
+    def update(
+        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
+    ) -> None:
+        total = state["sum"]
+        g = gradient(p, g, options, lr)
+        total += g * g
+        p -= lr / (1 + (t - 1) * options["lr_decay"]) * g / (sqrt(total) + options["eps"])
+
+
+class Adadelta(Optimizer):
+    """Step by the gradient times the size of recent steps over that of gradients (Zeiler 2012).
+
+    Both sizes are roots of running means of squares, with `eps` inside the root.
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = rg.optim.Adadelta([w], lr=100.0)
+    >>> (w * w).sum().backward()
+    >>> optimizer.step()
+    >>> print(w.data.round(4))
+    [  0.6838 -19.6838]
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "rho": rho,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+            },
+        )
+
+    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+        return {"square_avg": 0.0, "acc_delta": 0.0}
+
+    def update(
+        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
+    ) -> None:
+        rho, eps = options["rho"], options["eps"]
+        v, d = state["square_avg"], state["acc_delta"]
+        g = gradient(p, g, options, lr)
+        v *= rho
+        v += (1 - rho) * g * g
+        delta = sqrt((d + eps) / (v + eps)) * g
+        d *= rho
+        d += (1 - rho) * delta * delta
+        p -= lr * delta
