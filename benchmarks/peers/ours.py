@@ -1,0 +1,94 @@
+"""The works in retrograd, eager and compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+import retrograd as rg
+from benchmarks.rows import Row, over
+from benchmarks.works import Work
+
+Step = Callable[[Any, Any], Any]
+
+
+def parts(work: Work) -> tuple[list[Any], Callable[[Any, Any], Any]]:
+    """Return the parameters of `work` and its loss as a function of a batch."""
+    if work.kind == "rnn":
+        return recurrent(work)
+    layers: list[Any] = []
+    for inputs, outputs in pairwise(work.sizes):
+        layers += [rg.nn.Linear(inputs, outputs), rg.nn.ReLU()]
+    layers.pop()
+    if work.kind == "record":
+        layers.append(rg.nn.Sigmoid())
+    model = rg.nn.Sequential(*layers)
+    dtype = work.batches[0][0].dtype
+    for parameter in model.parameters():
+        parameter.data = parameter.data.astype(dtype)
+    model.load_state_dict(work.copy_weights())
+    criterion = rg.nn.BCELoss() if work.kind == "record" else rg.nn.CrossEntropyLoss()
+    return list(model.parameters()), lambda x, y: criterion(model(x), y)
+
+
+def recurrent(work: Work) -> tuple[list[Any], Callable[[Any, Any], Any]]:
+    """Return the RNN's parameters and its loss, cell after cell."""
+    params = [rg.Tensor(value, requires_grad=True) for value in work.copy_weights().values()]
+    wx, wh, b, wr, br = params
+    criterion = rg.nn.MSELoss()
+    _, batch, _ = work.batches[0][0].shape
+    start = np.zeros((batch, wh.shape[0]), wh.dtype)
+
+    def loss(x: Any, y: Any) -> Any:
+        h = start
+        for t in range(x.shape[0]):
+            h = np.tanh(x[t] @ wx.T + h @ wh.T + b)
+        return criterion(h @ wr.T + br, y)
+
+    return params, loss
+
+
+def step_of(work: Work) -> Step:
+    """Return the training step of `work`, ready to be called or compiled."""
+    params, loss_of = parts(work)
+    if work.optimizer == "adam":
+        optimizer = rg.optim.Adam(params, lr=work.lr)
+    else:
+        optimizer = rg.optim.SGD(params, lr=work.lr, momentum=work.momentum)
+
+    def train_step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = loss_of(x, y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return train_step
+
+
+def read(loss: Any) -> float:
+    """Return the number in a loss, be it a Tensor or an array."""
+    return float(loss.item())
+
+
+def batches(work: Work) -> list[tuple[Any, Any]]:
+    """Return the batches of `work`, their inputs as Tensors."""
+    return [(rg.Tensor(x), y) for x, y in work.batches]
+
+
+def rows(work: Work, skipped: dict[str, str]) -> list[Row]:
+    """Return the eager row of `work` and, where the library has it, the compiled one."""
+    data = batches(work)
+    found = []
+    if work.optimizer == "adam" and not hasattr(rg.optim, "Adam"):
+        skipped["retrograd"] = "no Adam in this version"
+        return []
+    found.append(Row("retrograd eager", over(data, step_of(work)), read))
+    if hasattr(rg, "compile"):
+        found.append(Row("retrograd compiled", over(data, rg.compile(step_of(work))), read))
+    else:
+        skipped["retrograd compiled"] = "no compile in this version"
+    return found
