@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -43,11 +44,27 @@ class Mode:
 MODE: ContextVar[Mode] = ContextVar("retrograd_mode", default=Mode(True))
 
 
+_LATER = (
+    inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction,
+)  # fmt: skip
+
+
 class _GradMode(contextlib.ContextDecorator):
     _grad: bool
 
-    def __init__(self) -> None:
+    def __init__(self, *function: Any) -> None:
+        if function:
+            name = type(self).__name__
+            raise TypeError(f"{name} takes no arguments: decorate with @rg.{name}()")
         self._tokens: list[Token[Mode]] = []
+
+    def __call__(self, func: F) -> F:
+        if any(is_later(func) for is_later in _LATER):
+            raise TypeError(
+                f"{type(self).__name__}() cannot decorate a generator or an async function, whose "
+                f"body runs later: write `with rg.{type(self).__name__}():` inside"
+            )
+        return super().__call__(func)
 
     def __enter__(self) -> None:
         self._tokens.append(MODE.set(Mode(self._grad, MODE.get().tape)))
