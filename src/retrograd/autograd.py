@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence, ValuesView
+from typing import Any, cast
 
 from numpy.typing import ArrayLike
 
@@ -34,42 +34,55 @@ def grad(
     >>> dx, d2x
     (Tensor(27., requires_grad=True), Tensor(18.))
     """
-    roots = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    targets = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    roots = _tensors(outputs, "outputs")
+    targets = _tensors(inputs, "inputs")
+    weights: list[Any]
     if isinstance(outputs, Tensor):
         weights = [grad_outputs]
+    elif grad_outputs is None:
+        weights = [None] * len(roots)
     else:
-        weights = list(grad_outputs) if grad_outputs is not None else [None] * len(roots)
+        weights = list(cast(Sequence[Any], grad_outputs))
     if len(weights) != len(roots):
         raise ValueError(f"grad_outputs has {len(weights)} entries for {len(roots)} outputs")
-    for t in (*roots, *targets):
-        if not isinstance(t, Tensor):
-            raise TypeError(f"autograd.grad takes Tensors, not {type(t).__name__}")
     for t in targets:
         if not t.requires_grad:
             raise RuntimeError(f"an input of shape {t.shape} does not require grad")
     seeds = [seed_of(root, w) for root, w in zip(roots, weights, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
     tape = MODE.get().tape
-    run = ReversePass(keep, create_graph or tape is not None, _between(roots, targets))
+    walk = ReversePass(keep, create_graph or tape is not None, _between(roots, targets))
     token = MODE.set(Mode(create_graph, tape))
     try:
-        run.walk(roots, seeds)
+        walk.run(roots, seeds)
     finally:
         MODE.reset(token)
     found: list[Any] = []
     for t in targets:
         key = key_of(t)
-        g = run.leaves[key][1] if key in run.leaves else run.seen.get(key)
+        _, g, fresh = walk.found.get(key, (t, None, False))
         if g is None and not allow_unused:
             raise RuntimeError(
                 f"the outputs do not depend on an input of shape {t.shape}: pass "
                 "allow_unused=True to get None for it"
             )
         if g is not None and not isinstance(g, Tensor):
-            g = wrap(g if key in run.owned else g.copy())
+            g = wrap(g if fresh else g.copy())
         found.append(g)
     return tuple(found)
+
+
+def _tensors(given: Any, name: str) -> list[Tensor]:
+    if isinstance(given, Tensor):
+        return [given]
+    listed = list(given) if isinstance(given, (Sequence, Iterator, ValuesView)) else [given]
+    for t in listed:
+        if not isinstance(t, Tensor):
+            raise TypeError(
+                f"autograd.grad takes a Tensor or a list of Tensors as {name}, this one is of "
+                f"{type(t).__name__}"
+            )
+    return listed
 
 
 def _between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:

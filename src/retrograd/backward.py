@@ -24,12 +24,15 @@ def backward(
     """Add the gradient of `root` to `.grad` of its leaves: see `Tensor.backward`."""
     seed = seed_of(root, gradient)
     tape = MODE.get().tape
-    run = ReversePass(retain_graph, lift=tape is not None)
+    walk = ReversePass(retain_graph, lift=tape is not None)
+    if tape is None:
+        walk.run([root], [seed])
+        walk.land()
+        return
     token = MODE.set(Mode(False, tape))
     try:
-        run.walk([root], [seed])
-        for key, (leaf, g) in run.leaves.items():
-            land(leaf, g, fresh=key in run.owned)
+        walk.run([root], [seed])
+        walk.land()
     finally:
         MODE.reset(token)
 
@@ -65,23 +68,24 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None) -> Any:
 
 
 class ReversePass:
-    """One walk over the graph. Afterwards `leaves` has the gradient of each leaf that was met.
+    """One walk over the graph. Afterwards `found` has the gradient of each leaf that was met.
 
     Rules run on arrays, or with `lift` on Tensors, so that they are recorded themselves.
-    `wanted` limits the walk to these Tensors (by key); None means all.
+    `wanted` limits the walk to these Tensors (by key); None means all. `found` also has the
+    gradients of those that `retain_grad` or `wanted` name.
     """
 
     def __init__(self, keep: bool, lift: bool = False, wanted: set[int] | None = None) -> None:
         self.keep = keep
         self.lift = lift
         self.wanted = wanted
-        self.leaves: dict[int, tuple[Tensor, Any]] = {}
-        self.inner: dict[int, tuple[Tensor, Any]] = {}  # gradients that wait for their turn
+        # By key: a Tensor, its gradient so far, and whether nothing else refers to that array.
+        self.found: dict[int, list[Any]] = {}
+        self.inner: dict[int, list[Any]] = {}
         self.queue: list[int] = []  # a heap of minus the orders: the last recorded comes first
-        self.owned: set[int] = set()  # keys of gradients that nothing else refers to
-        self.seen: dict[int, Any] = {}  # the complete gradients of wanted Tensors
+        self.retained: list[tuple[Tensor, Any]] = []  # those of Tensors that retain theirs
 
-    def walk(self, roots: Sequence[Tensor], seeds: Sequence[Any]) -> None:
+    def run(self, roots: Sequence[Tensor], seeds: Sequence[Any]) -> None:
         """Start from `roots` with the gradients `seeds` and visit all that is behind them."""
         for root, seed in zip(roots, seeds, strict=True):
             if self.lift and not isinstance(seed, Tensor):
@@ -90,7 +94,7 @@ class ReversePass:
         queue, inner, wanted, keep = self.queue, self.inner, self.wanted, self.keep
         while queue:
             order = -heappop(queue)
-            t, g = inner.pop(order)
+            t, g, _ = inner.pop(order)
             if t.inputs is None:
                 raise RuntimeError(
                     "backward through a graph that was freed by an earlier backward: write "
@@ -99,7 +103,7 @@ class ReversePass:
             if core.last_write > order:
                 check_unwritten(t)
             if t._retains:
-                land(t, g, fresh=False)
+                self.retained.append((t, g))
             if wanted is not None and order in wanted:
                 self.seen[order] = g
             self.visit(t, g)
@@ -116,11 +120,16 @@ class ReversePass:
             )
         if self.lift:
             args, out = _lifted(t)
-        for a, vjp in zip(t.inputs, rule.vjps, strict=False):
-            if not isinstance(a, Tensor) or not a.requires_grad or vjp is None:
+        through = rule.through
+        for a, vjp in zip(t.inputs, rule.vjps):  # noqa: B905, options follow the arrays
+            if vjp is None or not isinstance(a, Tensor) or not a.requires_grad:
                 continue
             if wanted is not None and key_of(a) not in wanted:
                 continue
+            if through is not None and a.rule in through and a is t.inputs[0]:
+                # two calls in one formula, unless somebody wants the gradient in between
+                if wanted is None and not a._retains and a.inputs is not None:
+                    vjp, a = through[a.rule], a.inputs[0]
             if rule.fn is pick:
                 self.gather(a, g, args[1])
             else:
@@ -137,30 +146,37 @@ class ReversePass:
         if g.dtype is not like.dtype and g.dtype != like.dtype:
             g = g.astype(like.dtype)
         if to.rule is None:
-            store, key = self.leaves, -id(to)
-            met = store.get(key)
+            store, key = self.found, -id(to)
         else:
             store, key = self.inner, to.order
-            met = store.get(key)
-            if met is None:
+        met = store.get(key)
+        if met is None:
+            if to.rule is not None:
                 heappush(self.queue, -key)
-        if met is not None:
-            if key in self.owned:
-                old = met[1]
-                old += g
-                return
-            g = _sum(met[1], g)
-        if not (self.lift or (met is None and (shared or g.base is not None))):
-            self.owned.add(key)
-        store[key] = (to, g)
+            store[key] = [to, g, not (shared or self.lift) and g.base is None]
+        elif met[2]:
+            met[1] += g
+        else:
+            met[1] = _sum(met[1], g)
+            met[2] = not self.lift
 
     def gather(self, whole: Tensor, g: Any, i: int) -> None:
         """Send the gradient of output `i` of a call that has several."""
         if whole.order not in self.inner:
-            self.inner[whole.order] = (whole, [None] * len(whole._data))
+            self.inner[whole.order] = [whole, [None] * len(whole._data), False]
             heappush(self.queue, -whole.order)
         parts = self.inner[whole.order][1]
         parts[i] = g if parts[i] is None else _sum(parts[i], g)
+
+    def land(self) -> None:
+        """Add what was found to each `.grad`, now that nothing can fail."""
+        for leaf, g, fresh in self.found.values():
+            if leaf._grad is None and fresh:
+                leaf._grad = g
+            else:
+                land(leaf, g, fresh)
+        for t, g in self.retained:
+            land(t, g, fresh=False)
 
 
 def check_unwritten(t: Tensor) -> None:

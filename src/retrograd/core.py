@@ -536,12 +536,15 @@ def _restore(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array |
     return t
 
 
-def touch(t: Tensor) -> None:
-    """Stamp a Tensor whose memory is written, so that `backward` refuses older calls on it."""
+def touch(*written: Tensor) -> None:
+    """Stamp Tensors whose memory is written, so that `backward` refuses older calls on them."""
     global last_write
-    if t._stamp is None:
-        t._stamp = [0]
-    t._stamp[0] = last_write = clock()
+    last_write = clock()
+    for t in written:
+        if t._stamp is None:
+            t._stamp = [last_write]
+        else:
+            t._stamp[0] = last_write
 
 
 def _share_stamp(view: Tensor, of: Tensor) -> None:
@@ -610,7 +613,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         t.requires_grad = True
         t.rule = rule
         t.inputs = args
-        t.args = arrays
+        t.args = tuple(arrays)  # of arrays and numbers: the garbage collector skips it
         t.kwargs = kwargs
         t.order = clock()
         t._retains = False

@@ -24,7 +24,7 @@ class Rule:
 
     __slots__ = (
         "arrays", "differentiable", "fn", "looks_through", "multi", "name", "names", "options",
-        "run", "vjps",
+        "run", "through", "vjps",
     )  # fmt: skip
 
     def __init__(self, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
@@ -35,6 +35,7 @@ class Rule:
         self.run = fn
         self.multi = False  # returns several arrays
         self.looks_through = False  # the body is NumPy calls, which the compiler records instead
+        self.through: dict[Rule, Vjp] | None = None
         self.differentiable = any(v is not None for v in vjps)
         given = next((v for v in vjps if v is not None), None)
         self.names = tuple(inspect.signature(given).parameters)[2:] if given else None
@@ -114,6 +115,16 @@ def defvjp_each(fn: Callable[..., Any], vjp: Vjp) -> None:
         p.name for p in inspect.signature(vjp).parameters.values() if p.kind is keyword
     )
     rule.options = frozenset(rule.names)
+
+
+def defvjp_through(fn: Callable[..., Any], inner: Callable[..., Any], vjp: Vjp) -> None:
+    """Give the gradient of `fn(inner(x), ...)` with respect to `x` in one formula.
+
+    `vjp` takes what the vjps of `fn` take. The reverse pass uses it where the output of `inner`
+    is the first argument of `fn` and nobody asks for the gradient in between.
+    """
+    rule = RULES[fn]
+    rule.through = {**(rule.through or {}), RULES[inner]: vjp}
 
 
 def nograd(*fns: Callable[..., Any]) -> None:

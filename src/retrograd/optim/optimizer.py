@@ -207,8 +207,7 @@ class Optimizer:
                     continue
                 self.update(bucket.data, g, bucket.state, group, group["lr"], bucket.count + 1)
                 bucket.count += 1
-                for p in bucket.params:
-                    touch(p)
+                touch(*bucket.params)
         return loss
 
     def _ready(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
@@ -216,27 +215,26 @@ class Optimizer:
         buckets = self._buckets[at]
         if not buckets:
             self._arrange(at, group, {})
-        ready = []
+        ready: list[tuple[Bucket, Any]] = []
         slots = self.used_slots(group)
         for bucket in buckets:
-            if not slots.keys() <= bucket.state.keys():  # an option was changed since
+            if slots and not slots.keys() <= bucket.state.keys():  # an option was changed since
                 self._add_slots(bucket, slots)
-            grads = [p._grad for p in bucket.params]
-            if len(grads) == 1:
-                if grads[0] is not None:
-                    if bucket.data is not bucket.params[0]._data:
-                        bucket.gather()
-                    ready.append((bucket, bucket.params[0].grad))
-                continue
-            missing = sum(g is None for g in grads)
-            if missing == len(grads):
-                continue
-            if missing:
+            flat, missing = [], 0
+            for p, view in zip(bucket.params, bucket.views, strict=True):
+                g = p.grad
+                if g is None:
+                    missing += 1
+                    continue
+                if p._data is not view:
+                    bucket.gather()
+                flat.append(g)
+            if not missing:
+                one = len(flat) == 1
+                ready.append((bucket, flat[0] if one else concat(*flat, axis=None)))
+            elif flat:
                 self._part(at, group, bucket)
                 return self._ready(at, group)
-            if not bucket.intact():
-                bucket.gather()
-            ready.append((bucket, concat(*[p.grad.reshape(-1) for p in bucket.params])))
         return ready
 
     def _arrange(self, at: int, group: dict[str, Any], entries: dict[int, dict[str, Any]]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from retrograd.core import Tensor, primitive
 from retrograd.nn.functional.activations import log_softmax, sigmoid
-from retrograd.registry import defvjp
+from retrograd.registry import defvjp, defvjp_through
 
 TINY = math.exp(-100)  # keeps log above -100, torch's bound
 EPSILON = 9.999999960041972e-13  # torch's 1e-12, which it holds in float32
@@ -72,7 +72,11 @@ def binary_cross_entropy(
     0.6931
     """
     same_shape("binary_cross_entropy", input, target)
-    values = target * np.log(input + TINY) + (1 - target) * np.log((1 - input) + TINY)
+    yes, no = np.log(input + TINY), np.log((1 - input) + TINY)
+    if weight is None and reduction != "none":
+        total = -(np.vdot(target, yes) + np.vdot(1 - target, no))
+        return total / input.size if reduction == "mean" else total
+    values = target * yes + (1 - target) * no
     return -reduced(values if weight is None else values * weight, reduction)
 
 
@@ -92,7 +96,15 @@ def _bce_dy(
     return slope if weight is None else slope * weight
 
 
+def _bce_through_sigmoid(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    slope = (input - target) * share(g, input, reduction)
+    return slope if weight is None else slope * weight
+
+
 defvjp(binary_cross_entropy, _bce_dx, _bce_dy, None)
+defvjp_through(binary_cross_entropy, sigmoid, _bce_through_sigmoid)
 
 
 @primitive
