@@ -595,7 +595,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         else:
             out = mode.tape.call(rule, arrays, kwargs)
     except Exception as error:
-        error.add_note(f"in {_describe(rule, arrays, kwargs)}")
+        error.add_note(f"in {describe(rule, arrays, kwargs)}")
         raise
     t = _new(Tensor)
     t._grad = t._stamp = None
@@ -607,7 +607,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             _share_memory(t, out, args)
         kind = out.dtype.kind
         if kind == "c":
-            raise TypeError(f"{_describe(rule, arrays, kwargs)} is complex: not supported")
+            raise TypeError(f"{describe(rule, arrays, kwargs)} is complex: not supported")
     t._data = out
     if needs and kind == "f" and mode.grad and rule.differentiable:
         t.requires_grad = True
@@ -632,7 +632,9 @@ def _share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
             return _share_stamp(view, a)
 
 
-def _describe(rule: Rule, args: Any, kwargs: dict[str, Any]) -> str:
+def describe(rule: Rule | None, args: Any, kwargs: dict[str, Any]) -> str:
+    """Return a call as text, with dtypes and shapes for arrays."""
+    assert rule is not None
     shown = [f"{a.dtype}{list(a.shape)}" if isinstance(a, _ndarray) else repr(a) for a in args]
     shown += [f"{k}={v!r}" for k, v in kwargs.items()]
     return f"{rule.name}({', '.join(shown)})"

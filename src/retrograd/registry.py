@@ -194,8 +194,10 @@ def bind(
     if order is not None and len(args) > arrays:
         if len(args) > len(order):
             raise TypeError(f"{rule.name} got {len(args)} arguments, at most {len(order)} fit")
-        rest = dict(zip(order[arrays:], args[arrays:], strict=False))
-        args = args[:arrays]
+        extra = dict(zip(order[arrays:], args[arrays:], strict=False))
+        if twice := extra.keys() & kwargs.keys():
+            raise TypeError(f"{rule.name} got {', '.join(sorted(twice))} twice")
+        args, kwargs = args[:arrays], {**extra, **kwargs}
     for name, value in kwargs.items():
         if not (name in own and own[name] is value):
             rest[name] = value
