@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from retrograd import core
-from retrograd.core import Tensor, as_array, pick, wrap
+from retrograd.core import Tensor, as_array, describe, pick, wrap
 from retrograd.mode import MODE, Mode
 
 _ndarray = np.ndarray
@@ -83,7 +83,6 @@ class ReversePass:
         self.found: dict[int, list[Any]] = {}
         self.inner: dict[int, list[Any]] = {}
         self.queue: list[int] = []  # a heap of minus the orders: the last recorded comes first
-        self.retained: list[tuple[Tensor, Any]] = []  # those of Tensors that retain theirs
 
     def run(self, roots: Sequence[Tensor], seeds: Sequence[Any]) -> None:
         """Start from `roots` with the gradients `seeds` and visit all that is behind them."""
@@ -102,11 +101,13 @@ class ReversePass:
                 )
             if core.last_write > order:
                 check_unwritten(t)
-            if t._retains:
-                self.retained.append((t, g))
-            if wanted is not None and order in wanted:
-                self.seen[order] = g
-            self.visit(t, g)
+            if t._retains or (wanted is not None and order in wanted):
+                self.found[order] = [t, g, False]
+            try:
+                self.visit(t, g)
+            except Exception as error:
+                error.add_note(f"in the gradient of {describe(t.rule, t.args, t.kwargs)}")
+                raise
             if not keep:
                 t.inputs = t.args = None
 
@@ -175,8 +176,6 @@ class ReversePass:
                 leaf._grad = g
             else:
                 land(leaf, g, fresh)
-        for t, g in self.retained:
-            land(t, g, fresh=False)
 
 
 def check_unwritten(t: Tensor) -> None:
