@@ -1,0 +1,306 @@
+"""L-BFGS: steps along a direction that the last gradients tell of the curvature."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from retrograd.core import Array, as_array, touch
+from retrograd.mode import MODE, enable_grad
+from retrograd.optim.optimizer import Optimizer
+
+ARRAYS = ("d", "prev_flat_grad")
+HISTORY = ("old_dirs", "old_stps")
+
+
+class Point(NamedTuple):
+    """A place on the search line: step length, loss, gradient, and slope along the line."""
+
+    t: float
+    loss: float
+    grad: Array
+    slope: float
+
+
+class LBFGS(Optimizer):
+    """Limited-memory BFGS (Liu & Nocedal 1989), for few parameters and a loss without noise.
+
+    `step(closure)` makes up to `max_iter` iterations with up to `max_eval` losses (by default
+    `max_iter * 5 // 4`); `closure` clears the gradients, computes the loss, calls `backward` and
+    returns the loss. An iteration steps by `lr`, or as far as `line_search_fn="strong_wolfe"`
+    finds (Nocedal & Wright, Numerical Optimization, algorithms 3.5 and 3.6). A step ends early when
+    no element of the gradient exceeds `tolerance_grad`, or when the loss or every parameter
+    changes by less than `tolerance_change`. There is one param group.
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([3.0, -4.0], requires_grad=True)
+    >>> optimizer = rg.optim.LBFGS([w], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = ((w - 1) ** 4).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> optimizer.step(closure)
+    Tensor(641., requires_grad=True)
+    >>> bool(abs(w.data - 1).max() < 0.1)
+    True
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1.0,
+        max_iter: int = 20,
+        max_eval: int | None = None,
+        tolerance_grad: float = 1e-7,
+        tolerance_change: float = 1e-9,
+        history_size: int = 100,
+        line_search_fn: str | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "max_iter": max_iter,
+                "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+                "tolerance_grad": tolerance_grad,
+                "tolerance_change": tolerance_change,
+                "history_size": history_size,
+                "line_search_fn": line_search_fn,
+            },
+        )
+        self._state: dict[str, Any] = {}
+
+    def add_param_group(self, group: Mapping[str, Any]) -> None:
+        if self.param_groups:
+            raise ValueError("LBFGS updates all parameters as one: it takes one param group")
+        super().add_param_group(group)
+
+    def check(self, options: dict[str, Any]) -> None:
+        super().check(options)
+        for name in ("max_iter", "max_eval", "history_size"):
+            if not options[name] >= 1:
+                raise ValueError(f"{name} must be at least 1, not {options[name]!r}")
+        if options["line_search_fn"] not in (None, "strong_wolfe"):
+            raise ValueError(
+                f"line_search_fn is 'strong_wolfe' or None, not {options['line_search_fn']!r}"
+            )
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Iterate, calling `closure` for losses and gradients; return its first loss."""
+        tape = MODE.get().tape
+        if tape is not None:
+            tape.forbid("LBFGS.step, which decides by the values of losses,")
+        if closure is None:
+            raise TypeError("LBFGS.step takes a closure that computes the loss and its gradients")
+        group, state = self.param_groups[0], self._state
+        first, point = self._evaluate(closure)
+        state["func_evals"] = state.get("func_evals", 0) + 1
+        if _largest(point.grad) <= group["tolerance_grad"]:
+            return first
+
+        evaluations = 1
+        for iteration in range(1, group["max_iter"] + 1):
+            loss_before = point.loss
+            d = self._direction(point)
+            state.update(d=d, prev_flat_grad=point.grad.copy(), prev_loss=point.loss)
+            state["t"] = group["lr"]
+            if state["n_iter"] == 1:
+                state["t"] *= min(1.0, 1.0 / float(np.abs(point.grad).sum()))
+            point = point._replace(t=0.0, slope=float(point.grad @ d))
+            if point.slope > -group["tolerance_change"]:
+                break
+            if group["line_search_fn"] is None:
+                self._move(state["t"] * d)
+                used = 0
+                if iteration < group["max_iter"]:
+                    _, point = self._evaluate(closure)
+                    used = 1
+            else:
+                most = group["max_eval"] - evaluations
+                point, used = self._search(closure, d, point, most)
+                state["t"] = point.t
+                self._move(point.t * d)
+            evaluations += used
+            state["func_evals"] += used
+            if (
+                evaluations >= group["max_eval"]
+                or _largest(point.grad) <= group["tolerance_grad"]
+                or _largest(state["t"] * d) <= group["tolerance_change"]
+                or abs(point.loss - loss_before) < group["tolerance_change"]
+            ):
+                break
+        return first
+
+    def _direction(self, point: Point) -> Array:
+        """Return minus the gradient times the inverse Hessian that the history stands for."""
+        state = self._state
+        state["n_iter"] = state.get("n_iter", 0) + 1
+        if state["n_iter"] == 1:
+            state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1.0)
+            return -point.grad
+        y, s = point.grad - state["prev_flat_grad"], state["t"] * state["d"]
+        curvature = float(y @ s)
+        if curvature > 1e-10:
+            for key, value in (("old_dirs", y), ("old_stps", s), ("ro", 1.0 / curvature)):
+                state[key].append(value)
+                del state[key][: -self.param_groups[0]["history_size"]]
+            state["H_diag"] = curvature / float(y @ y)
+        history = list(zip(state["old_dirs"], state["old_stps"], state["ro"], strict=True))
+        q, weights = -point.grad, []
+        for y, s, ro in reversed(history):
+            weights.append(float(s @ q) * ro)
+            q -= weights[-1] * y
+        q *= state["H_diag"]
+        for (y, s, ro), weight in zip(history, reversed(weights), strict=True):
+            q += (weight - float(y @ q) * ro) * s
+        return q
+
+    # The line search -----------------------------------------------------------------------------
+
+    def _search(
+        self, closure: Callable[[], Any], d: Array, start: Point, most: int
+    ) -> tuple[Point, int]:
+        """Find a point on the line that meets the strong Wolfe conditions.
+
+        Returns it, or the best one after `most` losses, and the number of losses; the parameters
+        are where they were.
+        """
+        before = [p._data.copy() for p in self._all()]
+        used = 0
+
+        def at(t: float) -> Point:
+            nonlocal used
+            used += 1
+            self._move(t * d)
+            _, point = self._evaluate(closure)
+            self._restore(before)
+            return point._replace(t=t, slope=float(point.grad @ d))
+
+        def too_high(point: Point) -> bool:
+            return point.loss > start.loss + 1e-4 * point.t * start.slope
+
+        def flat_enough(point: Point) -> bool:
+            return abs(point.slope) <= -0.9 * start.slope
+
+        last, new = start, at(self._state["t"])
+        tries = 0
+        while tries < most:
+            if too_high(new) or (tries > 1 and new.loss >= last.loss):
+                break
+            if flat_enough(new):
+                return new, used
+            if new.slope >= 0:
+                break
+            bounds = (new.t + 0.01 * (new.t - last.t), new.t * 10)
+            last, new = new, at(_cubic_minimum(last, new, bounds))
+            tries += 1
+        else:
+            last = start
+
+        # `low` is the lower of the two ends, between which there is a point that meets both
+        ends, tolerance = [last, new], self.param_groups[0]["tolerance_change"]
+        low = 0 if last.loss <= new.loss else 1
+        width, stalled = _largest(d), False
+        while tries < most:
+            left, right = sorted((ends[0].t, ends[1].t))
+            if (right - left) * width < tolerance:
+                break
+            t = _cubic_minimum(ends[0], ends[1], (left, right))
+            margin = 0.1 * (right - left)
+            close = min(right - t, t - left) < margin
+            if close and (stalled or t >= right or t <= left):
+                t = right - margin if abs(t - right) < abs(t - left) else left + margin
+                close = False
+            stalled = close
+            new = at(t)
+            tries += 1
+            if too_high(new) or new.loss >= ends[low].loss:
+                ends[1 - low] = new
+                low = 0 if ends[0].loss <= ends[1].loss else 1
+                continue
+            done = flat_enough(new)
+            if not done and new.slope * (ends[1 - low].t - ends[low].t) >= 0:
+                ends[1 - low] = ends[low]
+            ends[low] = new
+            if done:
+                break
+        return ends[low], used
+
+    def _evaluate(self, closure: Callable[[], Any]) -> tuple[Any, Point]:
+        with enable_grad():
+            loss = closure()
+        grads = [np.zeros(p.size) if p._grad is None else p.grad.ravel() for p in self._all()]
+        return loss, Point(0.0, float(loss), np.concatenate(grads), 0.0)
+
+    def _move(self, by: Array) -> None:
+        start = 0
+        for p in self._all():
+            p._data += by[start : start + p.size].reshape(p.shape).astype(p.dtype, copy=False)
+            start += p.size
+            touch(p)
+
+    def _restore(self, arrays: list[Array]) -> None:
+        for p, array in zip(self._all(), arrays, strict=True):
+            p._data[...] = array
+            touch(p)
+
+    # State ---------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the options, and the history as the state of the first parameter."""
+        made = super().state_dict()
+        if self._state:
+            made["state"] = {0: _copied(self._state)}
+        return made
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take the options and history of another LBFGS over the same parameters."""
+        entries = dict(state_dict["state"])
+        super().load_state_dict({**state_dict, "state": {}})
+        entry: dict[str, Any] = entries.get(0, {})
+        size = sum(p.size for p in self._all())
+        arrays = [entry[key] for key in ARRAYS if entry.get(key) is not None]
+        for array in (*arrays, *(a for key in HISTORY for a in entry.get(key, ()))):
+            if as_array(array).shape != (size,):
+                raise ValueError(
+                    f"the history is of {as_array(array).size} numbers, the parameters have {size}"
+                )
+        self._state = _copied(entry)
+
+
+def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
+    made = {key: state[key] for key in ("func_evals", "n_iter", "t", "H_diag", "prev_loss")
+            if key in state}  # fmt: skip
+    made |= {key: as_array(state[key]).copy() for key in ARRAYS if key in state}
+    made |= {key: [as_array(a).copy() for a in state[key]] for key in HISTORY if key in state}
+    if "ro" in state:
+        made["ro"] = [float(value) for value in state["ro"]]
+    return made
+
+
+def _largest(array: Array) -> float:
+    return float(np.abs(array).max()) if array.size else 0.0
+
+
+def _cubic_minimum(a: Point, b: Point, bounds: tuple[float, float]) -> float:
+    """Return where the cubic through both points, with their slopes, is least within `bounds`.
+
+    Nocedal & Wright, equation 3.59.
+    """
+    if a.t > b.t:
+        a, b = b, a
+    d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
+    square = d1 * d1 - a.slope * b.slope
+    middle = (bounds[0] + bounds[1]) / 2
+    if not square >= 0:
+        return middle
+    d2 = math.sqrt(square)
+    below = b.slope - a.slope + 2 * d2
+    if not below:
+        return middle
+    t = b.t - (b.t - a.t) * ((b.slope + d2 - d1) / below)
+    return min(max(t, bounds[0]), bounds[1])

@@ -1,0 +1,568 @@
+"""Schedules of the learning rate, with torch's formulas: call `step()` after each epoch or update.
+
+A schedule sets `lr` of each param group from its first rate; a compiled step reads `lr` at every
+call. StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find, so that
+they can be combined with each other and with a rate that is changed by hand.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, SupportsFloat
+
+from retrograd.optim.optimizer import Optimizer
+
+Lambda = Callable[[int], float]
+
+
+class LRScheduler:
+    """Base of the schedules: define `get_lr`, from `self.last_epoch`.
+
+    `last_epoch` counts the steps from 0, which is set when the schedule is made. To continue a
+    run, `load_state_dict`, or pass the `last_epoch` of then together with an optimizer whose state
+    was loaded.
+    """
+
+    def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"a schedule takes an Optimizer, not {type(optimizer).__name__}")
+        self.optimizer = optimizer
+        self.last_epoch = last_epoch
+        for group in optimizer.param_groups:
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise ValueError(
+                    f"last_epoch={last_epoch} continues a run, but the optimizer has no "
+                    "initial_lr: load its state_dict first"
+                )
+        self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
+        self.step()
+
+    def get_lr(self) -> list[float]:
+        """Return the rate of each param group at `self.last_epoch`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define get_lr")
+
+    def get_last_lr(self) -> list[float]:
+        """Return the rates as they were last set."""
+        return list(self._last_lr)
+
+    def step(self) -> None:
+        """Go on by one step and set the rates."""
+        self.last_epoch += 1
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = lr
+        self._note()
+
+    def _note(self) -> None:
+        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+
+    def restart(self) -> None:
+        """Set the rates as at the first step, from the optimizer's first rates."""
+        for group, lr in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
+            group["lr"] = lr
+        self.last_epoch = -1
+        self.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all there is to know besides the optimizer and given functions."""
+        left_out = ("optimizer", "lr_lambdas", "schedulers")
+        return {
+            key: list(value) if isinstance(value, list) else value
+            for key, value in vars(self).items()
+            if key not in left_out
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Continue where `state_dict` was taken; ValueError for one of another schedule.
+
+        The rates themselves are part of the optimizer's state.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise ValueError(f"load_state_dict takes a dict, not {type(state_dict).__name__}")
+        differ = self.state_dict().keys() ^ state_dict.keys()
+        if differ:
+            raise ValueError(
+                f"this is no state_dict of {type(self).__name__}: {', '.join(sorted(differ))}"
+            )
+        vars(self).update({k: v for k, v in state_dict.items() if k != "schedules"})
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(last_epoch={self.last_epoch}, lr={self._last_lr})"
+
+
+class _Factor(LRScheduler):
+    """A schedule that multiplies the rate: define `factor`, relative to the first rate."""
+
+    def factor(self, epoch: int) -> float:
+        raise NotImplementedError
+
+    def get_lr(self) -> list[float]:
+        now = self.factor(self.last_epoch)
+        before = self.factor(self.last_epoch - 1) if self.last_epoch > 0 else 1.0
+        ratio = now / before if before else 0.0
+        return [group["lr"] * ratio for group in self.optimizer.param_groups]
+
+
+class StepLR(_Factor):
+    """Multiply the rate by `gamma` every `step_size` steps.
+
+    >>> import retrograd as rg
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> schedule = rg.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> for _ in range(4):
+    ...     optimizer.step(); schedule.step(); print(optimizer.param_groups[0]["lr"])
+    0.5
+    0.25
+    0.25
+    0.125
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
+    ) -> None:
+        self.step_size = _positive("step_size", step_size)
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def factor(self, epoch: int) -> float:
+        return float(self.gamma ** (epoch // self.step_size))
+
+
+class MultiStepLR(_Factor):
+    """Multiply the rate by `gamma` at each of the `milestones`, as often as it is listed.
+
+    >>> import retrograd as rg
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> schedule = rg.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
+    >>> for _ in range(3):
+    ...     optimizer.step(); schedule.step(); print(optimizer.param_groups[0]["lr"])
+    0.25
+    0.25
+    0.125
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        milestones: Iterable[int],
+        gamma: float = 0.1,
+        last_epoch: int = -1,
+    ) -> None:
+        self.milestones = sorted(milestones)
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def factor(self, epoch: int) -> float:
+        return float(self.gamma ** bisect_right(self.milestones, epoch))
+
+
+class ExponentialLR(_Factor):
+    """Multiply the rate by `gamma` every step.
+
+    >>> import retrograd as rg
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> schedule = rg.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
+    [0.25]
+    """
+
+    def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
+        self.gamma = gamma
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        # not as a ratio of powers, which are 0 after some hundred steps
+        ratio = self.gamma if self.last_epoch > 0 else 1.0
+        return [group["lr"] * ratio for group in self.optimizer.param_groups]
+
+
+class LinearLR(_Factor):
+    """Go from `start_factor` of the rate to `end_factor` of it, evenly in `total_iters` steps.
+
+    >>> import retrograd as rg
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> schedule = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> schedule.get_last_lr()
+    [0.25]
+    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
+    [0.375]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        start_factor: float = 1 / 3,
+        end_factor: float = 1.0,
+        total_iters: int = 5,
+        last_epoch: int = -1,
+    ) -> None:
+        if not (0 < start_factor <= 1 and 0 <= end_factor <= 1):
+            raise ValueError(
+                f"start_factor {start_factor!r} must be above 0, end_factor {end_factor!r} at "
+                "least 0, both at most 1"
+            )
+        self.start_factor = start_factor
+        self.end_factor = end_factor
+        self.total_iters = _positive("total_iters", total_iters)
+        super().__init__(optimizer, last_epoch)
+
+    def factor(self, epoch: int) -> float:
+        part = min(epoch, self.total_iters) / self.total_iters
+        return self.start_factor + (self.end_factor - self.start_factor) * part
+
+
+class LambdaLR(LRScheduler):
+    """Multiply the first rate by what `lr_lambda(steps)` returns; one function, or one a group.
+
+    >>> import retrograd as rg
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> schedule = rg.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
+    [0.25]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr_lambda: Lambda | Sequence[Lambda],
+        last_epoch: int = -1,
+    ) -> None:
+        count = len(optimizer.param_groups)
+        self.lr_lambdas = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
+        if len(self.lr_lambdas) != count:
+            raise ValueError(
+                f"lr_lambda has {len(self.lr_lambdas)} functions for {count} param groups"
+            )
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        return [
+            lr * f(self.last_epoch) for lr, f in zip(self.base_lrs, self.lr_lambdas, strict=True)
+        ]
+
+
+class CosineAnnealingLR(LRScheduler):
+    """Go from the first rate to `eta_min` along half a cosine wave in `T_max` steps, and back.
+
+    The wave of SGDR (Loshchilov & Hutter 2017), without restarts.
+
+    >>> import retrograd as rg
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> schedule = rg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
+    [0.25]
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
+    ) -> None:
+        self.T_max = _positive("T_max", T_max)
+        self.eta_min = eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        part = self.last_epoch / self.T_max
+        return [_cosine(lr, self.eta_min, part) for lr in self.base_lrs]
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """Fall along half a cosine wave and jump back to the first rate (Loshchilov & Hutter 2017).
+
+    The first fall takes `T_0` steps, each further one `T_mult` times as many.
+
+    >>> import retrograd as rg
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> schedule = rg.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+    >>> for _ in range(2):
+    ...     optimizer.step(); schedule.step(); print(optimizer.param_groups[0]["lr"])
+    0.25
+    0.5
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        T_0: int,
+        T_mult: int = 1,
+        eta_min: float = 0.0,
+        last_epoch: int = -1,
+    ) -> None:
+        self.T_0 = _positive("T_0", T_0)
+        self.T_mult = _positive("T_mult", T_mult)
+        self.eta_min = eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        since, length = self.last_epoch, self.T_0
+        if self.T_mult == 1:
+            since %= length
+        while since >= length:
+            since, length = since - length, length * self.T_mult
+        return [_cosine(lr, self.eta_min, since / length) for lr in self.base_lrs]
+
+
+class OneCycleLR(LRScheduler):
+    """Rise to `max_lr`, fall far below the first rate; momentum the other way (Smith & Topin 2018).
+
+    The rise from `max_lr / div_factor` takes `pct_start` of `total_steps` (or
+    `epochs * steps_per_epoch`), and the end is `1 / final_div_factor` of the start. With
+    `three_phase` the fall first mirrors the rise. `anneal_strategy` is "cos" or "linear".
+    `max_lr`, `base_momentum` and `max_momentum` may be lists, one entry a param group. Step after
+    every update; a step beyond the last one raises ValueError.
+
+    >>> import retrograd as rg
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
+    >>> schedule = rg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
+    >>> rates = schedule.get_last_lr()
+    >>> for _ in range(9):
+    ...     optimizer.step(); schedule.step(); rates += schedule.get_last_lr()
+    >>> [round(rate, 3) for rate in rates]
+    [0.04, 0.52, 1.0, 0.95, 0.812, 0.611, 0.389, 0.188, 0.05, 0.0]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        max_lr: float | Sequence[float],
+        total_steps: int | None = None,
+        epochs: int | None = None,
+        steps_per_epoch: int | None = None,
+        pct_start: float = 0.3,
+        anneal_strategy: str = "cos",
+        cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.85,
+        max_momentum: float | Sequence[float] = 0.95,
+        div_factor: float = 25.0,
+        final_div_factor: float = 1e4,
+        three_phase: bool = False,
+        last_epoch: int = -1,
+    ) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"a schedule takes an Optimizer, not {type(optimizer).__name__}")
+        if total_steps is None:
+            if epochs is None or steps_per_epoch is None:
+                raise ValueError("OneCycleLR needs total_steps, or epochs and steps_per_epoch")
+            total_steps = _positive("epochs", epochs) * _positive(
+                "steps_per_epoch", steps_per_epoch
+            )
+        self.total_steps = _positive("total_steps", total_steps)
+        if not 0 <= pct_start <= 1:
+            raise ValueError(f"pct_start must be from 0 to 1, not {pct_start!r}")
+        if anneal_strategy not in ("cos", "linear"):
+            raise ValueError(f"anneal_strategy is 'cos' or 'linear', not {anneal_strategy!r}")
+        if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
+            raise ValueError(
+                f"{type(optimizer).__name__} has neither momentum nor betas: pass "
+                "cycle_momentum=False"
+            )
+        self.anneal_strategy = anneal_strategy
+        self.cycle_momentum = cycle_momentum
+        groups = optimizer.param_groups
+        highs = _each("max_lr", max_lr, groups)
+        # what the rate and the momentum are at the ends of the phases, for each group
+        rates, momenta = [], []
+        for high, low_m, high_m in zip(
+            highs,
+            _each("base_momentum", base_momentum, groups),
+            _each("max_momentum", max_momentum, groups),
+            strict=True,
+        ):
+            start = high / div_factor
+            end = start / final_div_factor
+            rates.append([start, high, start, end] if three_phase else [start, high, end])
+            momenta.append(
+                [high_m, low_m, high_m, high_m] if three_phase else [high_m, low_m, high_m]
+            )
+        self._rates, self._momenta = rates, momenta
+        rise = pct_start * self.total_steps
+        last = self.total_steps - 1
+        self._ends = [0.0, rise - 1, 2 * rise - 2, last] if three_phase else [0.0, rise - 1, last]
+        if last_epoch == -1:
+            for group, (start, *_) in zip(groups, rates, strict=True):
+                group["initial_lr"] = start
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        if self.last_epoch > self.total_steps:
+            raise ValueError(
+                f"OneCycleLR was made for {self.total_steps} steps, this is step {self.last_epoch}"
+            )
+        ends = self._ends
+        phase = 0
+        while self.last_epoch > ends[phase + 1] and phase < len(ends) - 2:
+            phase += 1
+        length = ends[phase + 1] - ends[phase]
+        part = (self.last_epoch - ends[phase]) / length if length else 1.0
+        between = _cosine if self.anneal_strategy == "cos" else _linear
+        if self.cycle_momentum:
+            for group, values in zip(self.optimizer.param_groups, self._momenta, strict=True):
+                momentum = between(values[phase], values[phase + 1], part)
+                if "betas" in group:
+                    group["betas"] = (momentum, *group["betas"][1:])
+                else:
+                    group["momentum"] = momentum
+        return [between(values[phase], values[phase + 1], part) for values in self._rates]
+
+
+class ReduceLROnPlateau(LRScheduler):
+    """Multiply the rate by `factor` when a metric has not improved for more than `patience` steps.
+
+    `step(metric)` takes the metric, which should fall (`mode="min"`) or rise ("max"). Better is
+    better by `threshold`, times the best so far ("rel") or as it is ("abs"). After a reduction
+    `cooldown` steps do not count. A rate never falls below `min_lr` (a number, or one a group),
+    nor by less than `eps`.
+
+    >>> import retrograd as rg
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> schedule = rg.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+    >>> for loss in (3.0, 2.0, 2.0, 2.0):
+    ...     optimizer.step(); schedule.step(loss)
+    >>> schedule.get_last_lr()
+    [0.05]
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float | Sequence[float] = 0.0,
+        eps: float = 1e-8,
+    ) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"a schedule takes an Optimizer, not {type(optimizer).__name__}")
+        if mode not in ("min", "max"):
+            raise ValueError(f"mode is 'min' or 'max', not {mode!r}")
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f"threshold_mode is 'rel' or 'abs', not {threshold_mode!r}")
+        if not 0 <= factor < 1:
+            raise ValueError(f"factor must be from 0 to below 1, not {factor!r}")
+        self.optimizer = optimizer
+        self.mode = mode
+        self.factor = factor
+        self.patience = patience
+        self.threshold = threshold
+        self.threshold_mode = threshold_mode
+        self.cooldown = cooldown
+        self.min_lrs = _each("min_lr", min_lr, optimizer.param_groups)
+        self.eps = eps
+        self.last_epoch = 0
+        self.best = math.inf if mode == "min" else -math.inf
+        self.cooldown_counter = 0
+        self.num_bad_epochs = 0
+        self._note()
+
+    def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
+        """Take the metric of one more step and reduce the rates if it is time."""
+        metric = float(metrics)
+        self.last_epoch += 1
+        if self._is_better(metric):
+            self.best = metric
+            self.num_bad_epochs = 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
+                lr = max(group["lr"] * self.factor, least)
+                if group["lr"] - lr > self.eps:
+                    group["lr"] = lr
+            self.cooldown_counter = self.cooldown
+            self.num_bad_epochs = 0
+        self._note()
+
+    def _is_better(self, metric: float) -> bool:
+        sign = -1 if self.mode == "min" else 1
+        if self.threshold_mode == "abs":
+            return sign * metric > sign * self.best + self.threshold
+        return sign * metric > sign * (self.best * (1 + sign * self.threshold))
+
+
+class SequentialLR(LRScheduler):
+    """Run one schedule after another: the next one begins at each of the `milestones`.
+
+    Each starts from the optimizer's first rates. There is one milestone less than schedules.
+
+    >>> import retrograd as rg
+    >>> from retrograd.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> warm_up = LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> schedule = SequentialLR(optimizer, [warm_up, CosineAnnealingLR(optimizer, 2)], [2])
+    >>> rates = schedule.get_last_lr()
+    >>> for _ in range(3):
+    ...     optimizer.step(); schedule.step(); rates += schedule.get_last_lr()
+    >>> rates
+    [0.25, 0.375, 0.5, 0.25]
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]
+    ) -> None:
+        self.schedulers = list(schedulers)
+        self.milestones = list(milestones)
+        if len(self.milestones) != len(self.schedulers) - 1:
+            raise ValueError(
+                f"SequentialLR takes one milestone less than schedules, not {len(self.milestones)} "
+                f"for {len(self.schedulers)}"
+            )
+        for each in self.schedulers:
+            if isinstance(each, ReduceLROnPlateau):
+                raise ValueError("ReduceLROnPlateau needs a metric: it cannot be in a SequentialLR")
+            if each.optimizer is not optimizer:
+                raise ValueError(f"{type(each).__name__} is for another optimizer")
+        self.optimizer = optimizer
+        self.last_epoch = 0
+        self.restart()
+
+    def restart(self) -> None:
+        self.last_epoch = 0
+        self.schedulers[0].restart()
+        self._note()
+
+    def step(self) -> None:
+        self.last_epoch += 1
+        at = bisect_right(self.milestones, self.last_epoch)
+        if self.last_epoch in self.milestones:
+            self.schedulers[at].restart()
+        else:
+            self.schedulers[at].step()
+        self._note()
+
+    def state_dict(self) -> dict[str, Any]:
+        inner = [each.state_dict() for each in self.schedulers]
+        return {**super().state_dict(), "schedules": inner}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        for each, state in zip(self.schedulers, state_dict["schedules"], strict=True):
+            each.load_state_dict(state)
+
+
+def _cosine(start: float, end: float, part: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+
+
+def _linear(start: float, end: float, part: float) -> float:
+    return start + (end - start) * part
+
+
+def _positive(name: str, value: int) -> int:
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    return value
+
+
+def _each(name: str, value: Any, groups: Sequence[Any]) -> list[float]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value] * len(groups)
+    if len(values) != len(groups):
+        raise ValueError(f"{name} has {len(values)} entries for {len(groups)} param groups")
+    return values
