@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Tensor, record
-from retrograd.registry import COMPOSED, composed, defvjp, nograd
+from retrograd.registry import defvjp, nograd
 
 LN2, LN10 = math.log(2), math.log(10)
 
@@ -88,15 +87,22 @@ nograd(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert)
 nograd(np.isfinite, np.isinf, np.isnan, np.signbit)
 
 
-def _held(x: Any, low: Any, high: Any) -> Any:
-    """Tell where `x` is within the bounds, a bound itself included."""
-    if low is None:
-        return x <= high
-    return x >= low if high is None else (x >= low) & (x <= high)
+def clip_dx(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    """Return `g` within the bounds, a bound itself included."""
+    if a_min is not None:
+        g = np.where(a >= a_min, g, 0.0)
+    return g if a_max is None else np.where(a <= a_max, g, 0.0)
 
 
-# fmt: off
-defvjp(np.clip,       lambda g, out, a, a_min, a_max: np.where(_held(a, a_min, a_max), g, 0.0),
-                      lambda g, out, a, a_min, a_max: np.where(a < a_min, g, 0.0),
-                      lambda g, out, a, a_min, a_max: np.where(a > a_max, g, 0.0))
-# fmt: on
+def clip_dlow(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    """Return `g` where the lower bound is the result; where the bounds cross, the upper is."""
+    g = np.where(a < a_min, g, 0.0)
+    return g if a_max is None else np.where(a_min <= a_max, g, 0.0)
+
+
+def clip_dhigh(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    """Return `g` where the upper bound is the result."""
+    return np.where((a if a_min is None else np.maximum(a, a_min)) > a_max, g, 0.0)
+
+
+defvjp(np.clip, clip_dx, clip_dlow, clip_dhigh)

@@ -24,4 +24,4 @@ def put(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 defvjp(operator.getitem, lambda g, out, x, index: put(g, index, x.shape))
-defvjp(put, lambda g, out, x, index, shape: g[index])
+defvjp(put, lambda g, out, x, index, shape: g[index], None)

@@ -25,9 +25,10 @@ def matmul_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
     if x.ndim == 1:
         return g[..., None, :] * x[:, None] if y.ndim > 1 else g * x
     if y.ndim == 1:
-        return np.matmul(g.reshape(-1), x.reshape((-1, x.shape[-1])))
+        return np.matmul(g.reshape(-1), x.reshape((g.size, x.shape[-1])))
     if y.ndim == 2 and x.ndim > 2:
-        x, g = x.reshape((-1, x.shape[-1])), g.reshape((-1, g.shape[-1]))
+        rows = math.prod(x.shape[:-1])
+        x, g = x.reshape((rows, x.shape[-1])), g.reshape((rows, g.shape[-1]))
     return np.matmul(np.swapaxes(x, -1, -2), g)
 
 
@@ -67,12 +68,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     stay_b = [i for i in range(nb) if i not in over_b]
     shape = [sa[i] for i in stay_a] + [sb[i] for i in stay_b]
     inner = math.prod(sa[i] for i in over_a)
-    left = np.reshape(
-        np.transpose(a, stay_a + over_a), (math.prod(sa[i] for i in stay_a), inner)
-    )
-    right = np.reshape(
-        np.transpose(b, over_b + stay_b), (inner, math.prod(sb[i] for i in stay_b))
-    )
+    left = np.reshape(np.transpose(a, stay_a + over_a), (math.prod(sa[i] for i in stay_a), inner))
+    right = np.reshape(np.transpose(b, over_b + stay_b), (inner, math.prod(sb[i] for i in stay_b)))
     return np.reshape(np.matmul(left, right), shape)
 
 

@@ -111,9 +111,13 @@ def _min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def _reduce(fn: Any) -> Any:
-    def reduce(x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Any:
+    def reduce(
+        x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False
+    ) -> Any:
         if dtype is not None or out is not None:
-            raise TypeError(f"reduce of a Tensor takes axis and keepdims only: use np.{fn.__name__}")
+            raise TypeError(
+                f"reduce of a Tensor takes axis and keepdims only: use np.{fn.__name__}"
+            )
         return record(fn, x, axis=axis, keepdims=keepdims)
 
     return reduce

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Tensor, record
+from retrograd.core import record
 from retrograd.registry import composed, defvjp, defvjp_each
 
 
@@ -83,8 +83,7 @@ def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
                 f"np.split: axis {axis} of length {n} does not divide into "
                 f"{indices_or_sections} equal parts; np.array_split takes unequal ones"
             )
-        step = n // indices_or_sections
-        cuts = list(range(step, n, step))
+        cuts = [n // indices_or_sections * i for i in range(1, indices_or_sections)]
     else:
         cuts = [int(i) for i in indices_or_sections]
     edges = [0, *cuts, n]

@@ -1,0 +1,315 @@
+"""What every gradient rule must do, checked at one point: `check(fn, args, kwargs, seed)`.
+
+Arguments are trees (lists, tuples, dicts) with `Array` placeholders, so that the same call can be
+made again at fresh values. Every float array made from a placeholder is differentiated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+import retrograd as rg
+from retrograd.backward import ReversePass
+from retrograd.mode import MODE, Mode
+
+STEP = 2e-4
+# multiples of the step and weights of the central difference of fourth order
+STENCIL = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+def anywhere(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
+    """Values off the kinks at whole numbers; arrays with other offsets have no value in common."""
+    return (rng.integers(-12, 12, shape) + offset) / 4
+
+
+def positive(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
+    return np.abs(anywhere(rng, shape, offset)) + 0.1
+
+
+def within_one(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
+    return anywhere(rng, shape, offset) / 4
+
+
+def above_one(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
+    return np.abs(anywhere(rng, shape, offset)) + 1.1
+
+
+def distinct(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
+    """Values that all differ, by 1/4 at least."""
+    n = math.prod(shape)
+    return ((rng.permutation(n) - n // 2) + offset).reshape(shape) / 4
+
+
+def whole(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.0) -> Any:
+    """Integers: these get no gradient."""
+    return rng.integers(-3, 4, shape)
+
+
+@dataclass(frozen=True)
+class Array:
+    """A float array to be made: its shape, and where its values come from."""
+
+    shape: tuple[int, ...]
+    values: Callable[..., Any] = anywhere
+    offset: float = 0.37
+
+
+def made(tree: Any, rng: np.random.Generator) -> Any:
+    """Return the tree with arrays in place of the placeholders."""
+    return mapped(lambda a: np.asarray(a.values(rng, a.shape, a.offset)), tree, Array)
+
+
+def mapped(change: Callable[[Any], Any], tree: Any, kind: type) -> Any:
+    if isinstance(tree, kind):
+        return change(tree)
+    if isinstance(tree, (list, tuple)):
+        parts = [mapped(change, part, kind) for part in tree]
+        return tuple(parts) if isinstance(tree, tuple) else parts
+    if isinstance(tree, dict):
+        return {key: mapped(change, part, kind) for key, part in tree.items()}
+    return tree
+
+
+def floats(tree: Any) -> list[Any]:
+    """Return the float arrays and Tensors of a tree, in order."""
+    found: list[Any] = []
+
+    def visit(a: Any) -> None:
+        if a.dtype.kind == "f":
+            found.append(a)
+
+    mapped(visit, tree, (np.ndarray, np.floating, rg.Tensor))  # type: ignore[arg-type]
+    return found
+
+
+def replaced(tree: Any, arrays: list[Any]) -> Any:
+    """Return the tree with its float arrays replaced, in order."""
+    rest = iter(arrays)
+    return mapped(lambda a: next(rest) if a.dtype.kind == "f" else a, tree, np.ndarray)
+
+
+# --- a watched reverse pass, and a tape ----------------------------------------------------------
+
+
+class WatchedPass(ReversePass):
+    """A reverse pass whose rules find everything read-only and may not widen a dtype."""
+
+    def visit(self, t: Any, g: Any) -> None:
+        for part in (g, t._data, t.args):
+            mapped(_lock, part, np.ndarray)
+        super().visit(t, g)
+
+    def send(self, to: Any, g: Any, shared: bool) -> None:
+        widest = np.result_type(to.dtype, self.widest)
+        assert g.dtype.kind == "f", f"a rule gave a gradient of {g.dtype}"
+        assert g.dtype.itemsize <= widest.itemsize, f"a rule turned {to.dtype} into {g.dtype}"
+        super().send(to, g, shared)
+
+    widest: Any = np.dtype(np.float64)
+
+
+def _lock(array: Any) -> None:
+    array.flags.writeable = False
+
+
+@contextlib.contextmanager
+def watched(widest: Any) -> Iterator[None]:
+    kind = type("WatchedPass", (WatchedPass,), {"widest": np.dtype(widest)})
+    with (
+        mock.patch("retrograd.backward.ReversePass", kind),
+        mock.patch("retrograd.autograd.ReversePass", kind),
+    ):
+        yield
+
+
+class Tape:
+    """Writes calls down and runs them again on other arrays; arrays not met before are constant."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def call(self, rule: Any, args: Any, kwargs: Any) -> Any:
+        out = rule.run(*args, **kwargs)
+        if not rule.multi:
+            out = np.asarray(out)
+        self.calls.append((rule, list(args), dict(kwargs), out))
+        return out
+
+    def forbid(self, what: str) -> Any:
+        raise AssertionError(f"a value was read that a replay would freeze: {what}")
+
+    def replay(self, known: dict[int, Any]) -> dict[int, Any]:
+        """Return all results by the id of what they were; `known` has the new inputs so."""
+
+        def now(tree: Any) -> Any:
+            if id(tree) in known:
+                return known[id(tree)]
+            if isinstance(tree, (list, tuple)):
+                return type(tree)(now(part) for part in tree)
+            return tree
+
+        for rule, args, kwargs, out in self.calls:
+            again = rule.run(*map(now, args), **{k: now(v) for k, v in kwargs.items()})
+            known[id(out)] = again if rule.multi else np.asarray(again)
+        return known
+
+
+# --- the properties ------------------------------------------------------------------------------
+
+
+def tensors(arrays: list[Any]) -> list[rg.Tensor]:
+    leaves = [rg.Tensor(a, requires_grad=True) for a in arrays]
+    for leaf in leaves:
+        leaf._data.flags.writeable = False
+    return leaves
+
+
+def gradients(outs: list[Any], inputs: Any, weights: list[Any], create_graph: bool) -> list[Any]:
+    """Return d(sum of weights * outs) / d(inputs), zeros where there is no way."""
+    pairs = [(o, w) for o, w in zip(outs, weights, strict=True) if _wants_grad(o)]
+    found: Any = [None] * len(inputs)
+    if pairs:
+        roots, seeds = map(list, zip(*pairs, strict=True))
+        found = rg.autograd.grad(roots, inputs, seeds, create_graph=create_graph, allow_unused=True)
+    for g, x in zip(found, inputs, strict=True):
+        assert g is None or (g.shape == x.shape and g.dtype == x.dtype), (g, x)
+    return [rg.Tensor(np.zeros(x.shape, x.dtype)) if g is None else g
+            for g, x in zip(found, inputs, strict=True)]  # fmt: skip
+
+
+def _wants_grad(x: Any) -> bool:
+    return isinstance(x, rg.Tensor) and x.requires_grad
+
+
+def along(xs: list[Any], vs: list[Any]) -> Any:
+    return sum((np.sum(x * v) for x, v in zip(xs, vs, strict=True)), 0.0)
+
+
+def slope(of: Callable[[list[Any]], Any], xs: list[Any], vs: list[Any]) -> float:
+    """Return the central difference of `of` at `xs` along `vs`."""
+    parts = (c * of([x + k * STEP * v for x, v in zip(xs, vs, strict=True)]) for k, c in STENCIL)
+    return float(sum(parts)) / STEP
+
+
+def close(found: Any, expected: float, scale: float, what: str) -> None:
+    error = abs(float(found) - expected)
+    assert error <= 1e-6 * (1 + scale), f"{what}: the rule gives {found}, differences {expected}"
+
+
+def check(fn: Callable[..., Any], args: Any = (), kwargs: Any = None, seed: int = 0) -> None:
+    """Check all that a rule must do, for one call of `fn` at values drawn from `seed`."""
+    rng = np.random.default_rng(seed)
+    tree = made((tuple(args), kwargs or {}), rng)
+    fresh = made((tuple(args), kwargs or {}), rng)
+
+    def run(leaves: list[Any]) -> list[Any]:
+        given, named = replaced(tree, leaves)
+        out = fn(*given, **named)
+        return list(out) if isinstance(out, (tuple, list)) else [out]
+
+    xs, others = floats(tree), floats(fresh)
+    check_values(run, xs)
+    check_float32(run, xs)
+    check_memory(run, xs)
+    check_replay(run, xs, others)
+    # after the rules have run at `xs`: a mask that was kept from there is wrong here
+    check_derivatives(run, others, rng)
+
+
+def check_values(run: Any, xs: list[Any]) -> None:
+    """The Tensors' values, shapes and dtypes are NumPy's."""
+    expected, found = run([x.copy() for x in xs]), run(tensors(xs))
+    assert len(found) == len(expected)
+    for f, e in zip(found, expected, strict=True):
+        assert isinstance(f, rg.Tensor), f"gave {type(f)}"
+        e = np.asarray(e)
+        assert (f.shape, f.dtype) == (e.shape, e.dtype), (f.shape, f.dtype, e.shape, e.dtype)
+        np.testing.assert_allclose(f.data, e, rtol=1e-9, atol=1e-9)
+
+
+def directions(xs: list[Any], rng: np.random.Generator) -> list[Any]:
+    return [rng.choice([-1, 1], x.shape) * rng.uniform(0.5, 1, x.shape) for x in xs]
+
+
+def check_derivatives(run: Any, xs: list[Any], rng: np.random.Generator) -> None:
+    """First and second order agree with central differences along random directions."""
+    vs, ws = directions(xs, rng), directions(xs, rng)
+    us = directions([np.asarray(o) for o in floats(run(xs))], rng)
+
+    def first(at: list[Any]) -> list[Any]:
+        leaves = tensors(at)
+        return [g.data for g in gradients(floats(run(leaves)), leaves, us, False)]
+
+    with watched(np.float64):
+        gs = first(xs)
+        scale = float(along([np.abs(g) for g in gs], [1.0] * len(gs)))
+        close(along(gs, vs), slope(lambda at: along(floats(run(at)), us), xs, vs), scale, "slope")
+
+        leaves = tensors(xs)
+        lifted = gradients(floats(run(leaves)), leaves, us, True)
+        for g, expected in zip(lifted, gs, strict=True):
+            np.testing.assert_allclose(g.data, expected, rtol=1e-9, atol=1e-12)
+        curvature = gradients([along(lifted, ws)], leaves, [np.array(1.0)], False)
+        hs = [h.data for h in curvature]
+        scale += float(along([np.abs(h) for h in hs], [1.0] * len(hs)))
+        close(along(hs, vs), slope(lambda at: along(first(at), ws), xs, vs), scale, "curvature")
+
+
+def check_float32(run: Any, xs: list[Any]) -> None:
+    """Nothing widens float32 where NumPy does not, in the output, in rules, in gradients."""
+    small = [x.astype(np.float32) for x in xs]
+    expected = [np.asarray(o) for o in run(small)]
+    leaves = tensors(small)
+    found = run(leaves)
+    assert [f.dtype for f in found] == [e.dtype for e in expected]
+    outs = floats(found)
+    widest = np.result_type(np.float32, *(o.dtype for o in outs))
+    with watched(widest):
+        gradients(outs, leaves, [np.ones(o.shape, o.dtype) for o in outs], False)
+
+
+def check_memory(run: Any, xs: list[Any]) -> None:
+    """Gradients share no memory with each other, the inputs or the outputs."""
+    leaves = tensors(xs)
+    outs = floats(run(leaves))
+    seeds = [np.ones(o.shape, o.dtype) for o in outs]
+    with watched(np.float64):
+        for o, seed in zip(outs, seeds, strict=True):
+            if o.requires_grad:
+                o.backward(seed, retain_graph=True)
+    grads = [leaf.grad for leaf in leaves if leaf.grad is not None]
+    others = [o.data for o in outs] + [leaf.data for leaf in leaves] + seeds
+    for i, g in enumerate(grads):
+        assert g.flags.writeable
+        for other in grads[:i] + others:
+            assert not np.may_share_memory(g, other) or not np.shares_memory(g, other)
+
+
+def check_replay(run: Any, xs: list[Any], fresh: list[Any]) -> None:
+    """Forward and backward, written down and run again at fresh values, equal eager there."""
+    tape = Tape()
+    token = MODE.set(Mode(True, tape))
+    try:
+        leaves = tensors(xs)
+        outs = floats(run(leaves))
+        us = [np.cos(np.arange(o.size, dtype=o.dtype)).reshape(o.shape) for o in outs]
+        grads = gradients(outs, leaves, us, False)
+    finally:
+        MODE.reset(token)
+    known = tape.replay({id(t._data): x for t, x in zip(leaves, fresh, strict=True)})
+    others = tensors(fresh)
+    expected = floats(run(others))
+    expected += gradients(expected, others, us, False)
+    for t, e in zip(outs + grads, expected, strict=True):
+        again = known.get(id(t._data), t._data)
+        np.testing.assert_allclose(again, e.data, rtol=1e-9, atol=1e-12)

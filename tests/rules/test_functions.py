@@ -1,0 +1,26 @@
+"""One property for every function of NumPy that has a rule, or is put together from some."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrograd.registry import COMPOSED, RULES, spelled
+from rules import cases  # noqa: F401, fills CASES
+from rules.checking import check
+from rules.drawing import CASES, Draw
+from rules.test_elementwise import UFUNCS
+
+
+@pytest.mark.parametrize("fn", CASES, ids=spelled)
+@given(st.data())
+def test_a_function_has_the_derivatives_of_its_values(fn, data):
+    draw = Draw(data)
+    args, kwargs = draw.one_of(*CASES[fn])(draw)
+    check(fn, args, kwargs, seed=draw.integer(0, 1000))
+
+
+def test_every_function_with_a_rule_is_checked():
+    differentiable = {fn for fn, rule in RULES.items() if rule.differentiable} | set(COMPOSED)
+    numpys = {fn for fn in differentiable if spelled(fn).startswith("np.")}
+    missing = numpys - set(CASES) - set(UFUNCS)
+    assert not missing, sorted(map(spelled, missing))
