@@ -22,8 +22,9 @@ from retrograd.registry import defvjp
 __version__ = "0.1.0"
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs.
-_LATER = {
+_LATER: dict[str, tuple[str, str | None]] = {
     # name: (module, attribute; None for the module itself)
+    "data": ("retrograd.data", None),
 }
 
 

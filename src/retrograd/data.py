@@ -1,0 +1,211 @@
+"""Batches over arrays: data sets, loaders that shuffle, random splits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from retrograd.core import Array, Tensor, wrap
+from retrograd.random import RngLike, generator
+
+
+class TensorDataset:
+    """Arrays whose first axes count the same samples; item `i` is a tuple of their elements `i`.
+
+    `i` may be a slice or an array of indices too. Arrays give arrays and Tensors give Tensors.
+    Raises ValueError if the lengths differ.
+
+    >>> import numpy as np, retrograd as rg
+    >>> data = rg.data.TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
+    >>> len(data)
+    3
+    >>> data[1]
+    (array([2, 3]), np.int64(1))
+    """
+
+    def __init__(self, *arrays: Any) -> None:
+        if not arrays:
+            raise ValueError("TensorDataset got no arrays")
+        self.arrays = tuple(a if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
+        shapes = [a.shape for a in self.arrays]
+        if () in shapes or len({shape[0] for shape in shapes}) != 1:
+            raise ValueError(f"the arrays must have equally long first axes, not shapes {shapes}")
+
+    def __len__(self) -> int:
+        return int(self.arrays[0].shape[0])
+
+    def __getitem__(self, index: Any) -> tuple[Any, ...]:
+        return tuple(
+            wrap(np.asarray(a._data[index])) if isinstance(a, Tensor) else a[index]
+            for a in self.arrays
+        )
+
+
+class Subset:
+    """The samples of a data set at `indices`, in that order.
+
+    >>> import numpy as np, retrograd as rg
+    >>> data = rg.data.TensorDataset(np.array([10, 11, 12]))
+    >>> rg.data.Subset(data, [2, 0])[0]
+    (np.int64(12),)
+    """
+
+    def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
+        self.dataset = dataset
+        self.indices = np.asarray(indices, dtype=np.intp)
+        if self.indices.ndim != 1:
+            raise ValueError(f"indices must have one axis, not shape {self.indices.shape}")
+        out = (self.indices < -len(dataset)) | (self.indices >= len(dataset))
+        if out.any():
+            raise IndexError(f"the data set has {len(dataset)} samples, no {self.indices[out][0]}")
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.dataset[self.indices[index]]
+
+
+def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) -> list[Subset]:
+    """Return subsets of the given lengths, which share no sample and together have all.
+
+    `lengths` are numbers of samples, or fractions that add up to 1: samples left over by rounding
+    down go to the first subsets. Raises ValueError if they do not add up.
+
+    >>> import numpy as np, retrograd as rg
+    >>> train, test = rg.data.random_split(rg.data.TensorDataset(np.arange(10)), [0.8, 0.2], rng=0)
+    >>> len(train), len(test)
+    (8, 2)
+    """
+    total = len(dataset)
+    sizes = [float(n) for n in lengths]
+    if all(n >= 0 for n in sizes) and math.isclose(sum(sizes), 1) and total != 1:
+        sizes = [math.floor(n * total) for n in sizes]
+        for i in range(total - int(sum(sizes))):
+            sizes[i % len(sizes)] += 1
+    if not all(n >= 0 and n % 1 == 0 for n in sizes) or sum(sizes) != total:
+        raise ValueError(
+            f"lengths must add up to {total} samples, or as fractions to 1: got {list(lengths)}"
+        )
+    order = generator(rng).permutation(total)
+    ends = np.cumsum([int(n) for n in sizes])
+    return [Subset(dataset, part) for part in np.split(order, ends[:-1])]
+
+
+class DataLoader:
+    """Batches of a data set, in order or shuffled anew for each epoch.
+
+    `batch_size` samples make a batch; the last one may be smaller, or is left out with
+    `drop_last`. `collate` makes a batch of a list of samples: by default each part of a sample is
+    stacked along a new first axis. `rng`, a generator or a seed, draws the order.
+
+    `state_dict()` tells how far the present epoch is; a loader that loaded it starts there.
+
+    >>> import numpy as np, retrograd as rg
+    >>> data = rg.data.TensorDataset(np.arange(5) * 10)
+    >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
+    [[0, 10], [20, 30], [40]]
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int = 1,
+        shuffle: bool = False,
+        *,
+        rng: RngLike = None,
+        drop_last: bool = False,
+        collate: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise TypeError(f"a data set has a length and items, {type(dataset).__name__} does not")
+        if isinstance(dataset, (np.ndarray, Tensor)):
+            raise TypeError("DataLoader takes a data set: wrap arrays in TensorDataset(x, y)")
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise ValueError(f"batch_size must be a whole number above 0, not {batch_size!r}")
+        self.dataset = dataset
+        self.batch_size = int(batch_size)
+        self.shuffle = bool(shuffle)
+        self.rng = generator(rng)
+        self.drop_last = bool(drop_last)
+        self.collate = collate
+        self._order: Array | None = None
+        self._position = 0  # batches that were handed out of the present epoch
+        self._resumed = False
+
+    def __len__(self) -> int:
+        if self.drop_last:
+            return len(self.dataset) // self.batch_size
+        return -(-len(self.dataset) // self.batch_size)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._resumed:
+            self._resumed = False
+        else:
+            self._order = self.rng.permutation(len(self.dataset)) if self.shuffle else None
+            self._position = 0
+        order = np.arange(len(self.dataset)) if self._order is None else self._order
+        for at in range(self._position, len(self)):
+            self._position = at + 1
+            yield self._batch(order[at * self.batch_size : (at + 1) * self.batch_size])
+
+    def _batch(self, indices: Array) -> Any:
+        if self.collate is None and _takes_indices(self.dataset):
+            return self.dataset[indices]
+        return (self.collate or collate)([self.dataset[int(i)] for i in indices])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the order of the present epoch and how many of its batches were handed out.
+
+        The generator is not part of it: what else draws from it decides its state.
+        """
+        order = None if self._order is None else self._order.copy()
+        return {"order": order, "position": self._position}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Let the next iteration go on where `state_dict` was taken.
+
+        Raises ValueError if it is of a data set with another number of samples.
+        """
+        try:
+            order, position = state_dict["order"], int(state_dict["position"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError("a DataLoader loads what its state_dict() returns") from error
+        if order is not None:
+            order = np.asarray(order)
+            if not np.array_equal(np.sort(order, axis=None), np.arange(len(self.dataset))):
+                raise ValueError(
+                    f"the order is of {order.size} samples, the data set has {len(self.dataset)}"
+                )
+        if (order is None) == self.shuffle and position:
+            raise ValueError("the state is of a loader with another value of shuffle")
+        if not 0 <= position <= len(self):
+            raise ValueError(f"the epoch has {len(self)} batches, no position {position}")
+        self._order, self._position = order, position
+        self._resumed = position < len(self) and position > 0
+
+
+def _takes_indices(dataset: Any) -> bool:
+    while type(dataset) is Subset:
+        dataset = dataset.dataset
+    return type(dataset) is TensorDataset
+
+
+def collate(samples: list[Any]) -> Any:
+    """Stack samples along a new first axis: arrays or numbers, or tuples and dicts of them.
+
+    >>> import retrograd as rg
+    >>> rg.data.collate([(1.0, 2), (3.0, 4)])
+    (array([1., 3.]), array([2, 4]))
+    """
+    first = samples[0]
+    if isinstance(first, Tensor):
+        return wrap(np.stack([t._data for t in samples]))
+    if isinstance(first, Mapping):
+        return {key: collate([sample[key] for sample in samples]) for key in first}
+    if isinstance(first, (tuple, list)):
+        return tuple(collate(list(part)) for part in zip(*samples, strict=True))
+    return np.stack([np.asarray(sample) for sample in samples])
