@@ -1,0 +1,156 @@
+"""Trees of values: dicts, lists, tuples and namedtuples, nested as you like, with leaves in them.
+
+None is a tree without leaves. A dict keeps its order of keys; trees are matched by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+Path = tuple[Any, ...]
+
+
+class Structure:
+    """A tree with its leaves taken out: what `flatten` returns beside them.
+
+    >>> import retrograd as rg
+    >>> leaves, structure = rg.tree.flatten({"w": 1.0, "layers": [2.0, (3.0,)]})
+    >>> leaves
+    [1.0, 2.0, 3.0]
+    >>> structure
+    {'w': *, 'layers': [*, (*,)]}
+    >>> structure.unflatten([10, 20, 30])
+    {'w': 10, 'layers': [20, (30,)]}
+    """
+
+    __slots__ = ("kind", "names", "parts", "size")
+
+    def __init__(self, kind: Any, names: Sequence[Any], parts: Sequence[Structure]) -> None:
+        self.kind = kind  # the type of the node; None for a leaf
+        self.names = tuple(names)
+        self.parts = tuple(parts)
+        self.size = 1 if kind is None else sum(part.size for part in parts)
+
+    def unflatten(self, leaves: Sequence[Any]) -> Any:
+        """Return the tree with these leaves; ValueError unless there are `size` of them."""
+        if len(leaves) != self.size:
+            raise ValueError(f"a tree with {self.size} leaves cannot be made of {len(leaves)}")
+        return self._build(iter(leaves))
+
+    def _build(self, leaves: Iterator[Any]) -> Any:
+        if self.kind is None:
+            return next(leaves)
+        values = [part._build(leaves) for part in self.parts]
+        if self.kind is type(None):
+            return None
+        if issubclass(self.kind, dict):
+            return self.kind(zip(self.names, values, strict=True))
+        if hasattr(self.kind, "_fields"):
+            return self.kind(*values)
+        return self.kind(values)
+
+    def match(self, tree: Any, name: str = "the tree") -> list[Any]:
+        """Return what `tree` has where this structure has leaves; ValueError if it differs."""
+        if self.kind is None:
+            return [tree]
+        names, values = _open(tree, type(tree)) if type(tree) is self.kind else ((), None)
+        if values is None or set(names) != set(self.names):
+            raise ValueError(f"{name} does not have the structure {self!r}: {tree!r}")
+        by_name = dict(zip(names, values, strict=True))
+        return [
+            leaf
+            for key, part in zip(self.names, self.parts, strict=True)
+            for leaf in part.match(by_name[key], name)
+        ]
+
+    def paths(self) -> list[Path]:
+        """Return for each leaf the keys and positions that lead to it."""
+        if self.kind is None:
+            return [()]
+        return [
+            (key, *rest)
+            for key, part in zip(self.names, self.parts, strict=True)
+            for rest in part.paths()
+        ]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Structure):
+            return NotImplemented
+        mine = self.kind, self.names, self.parts
+        return mine == (other.kind, other.names, other.parts)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.names, self.parts))
+
+    def __repr__(self) -> str:
+        if self.kind is None:
+            return "*"
+        if self.kind is type(None):
+            return "None"
+        if issubclass(self.kind, dict):
+            inside = ", ".join(f"{k!r}: {p!r}" for k, p in zip(self.names, self.parts, strict=True))
+            return "{" + inside + "}"
+        if hasattr(self.kind, "_fields"):
+            inside = ", ".join(f"{k}={p!r}" for k, p in zip(self.names, self.parts, strict=True))
+            return f"{self.kind.__name__}({inside})"
+        inside = ", ".join(repr(part) for part in self.parts)
+        if self.kind is list:
+            return f"[{inside}]"
+        return f"({inside},)" if len(self.parts) == 1 else f"({inside})"
+
+
+LEAF = Structure(None, (), ())
+
+
+def _open(tree: Any, kind: type) -> tuple[Sequence[Any], Sequence[Any] | None]:
+    """Return the names and values of a node; None in place of the values for a leaf."""
+    if kind is dict or issubclass(kind, dict):
+        return tuple(tree), tuple(tree.values())
+    if kind is tuple or kind is list:
+        return range(len(tree)), tree
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return kind._fields, tree
+    return (), () if tree is None else None
+
+
+def flatten(tree: Any) -> tuple[list[Any], Structure]:
+    """Return the leaves of a tree in order, and its structure.
+
+    >>> import retrograd as rg
+    >>> rg.tree.flatten([1, {"a": 2}, None])
+    ([1, 2], [*, {'a': *}, None])
+    """
+    leaves: list[Any] = []
+
+    def visit(node: Any) -> Structure:
+        names, values = _open(node, type(node))
+        if values is None:
+            leaves.append(node)
+            return LEAF
+        return Structure(type(node), names, [visit(value) for value in values])
+
+    structure = visit(tree)
+    return leaves, structure
+
+
+def leaves(tree: Any) -> list[Any]:
+    """Return the leaves of a tree in order.
+
+    >>> import retrograd as rg
+    >>> rg.tree.leaves({"b": (1, 2), "a": 3})
+    [1, 2, 3]
+    """
+    return flatten(tree)[0]
+
+
+def map(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
+    """Return the tree of `fn(leaf, *leaves of the others)`; the others have the same structure.
+
+    >>> import retrograd as rg
+    >>> rg.tree.map(lambda p, g: p - 0.5 * g, {"w": 1.0, "b": [2.0]}, {"w": 2.0, "b": [4.0]})
+    {'w': 0.0, 'b': [0.0]}
+    """
+    first, structure = flatten(tree)
+    rest = [structure.match(other, "a further tree") for other in others]
+    return structure.unflatten([fn(*row) for row in zip(first, *rest, strict=True)])
