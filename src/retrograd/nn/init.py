@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
 from retrograd.core import Tensor, touch
 from retrograd.random import RngLike, generator
 

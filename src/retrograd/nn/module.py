@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
-from retrograd.core import Array, Parameter, Tensor, as_array, touch
+from retrograd.core import (
+    Array,
+    Parameter,
+    Tensor,
+    as_array,
+    check_floating,
+    get_default_dtype,
+    touch,
+)
 from retrograd.mode import MODE
 
 
@@ -36,7 +44,9 @@ class Module:
     """
 
     training = True
-    _buffers: tuple[str, ...] = ()
+    _buffers: Mapping[str, bool] = {}  # by name, whether it belongs to the state_dict
+    _hooks: Any = None
+    _shown: tuple[str, ...] = ()  # attributes that repr shows
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: every Module defines its own."""
@@ -46,6 +56,8 @@ class Module:
         tape = MODE.get().tape
         if tape is not None:
             tape.guard(self)
+        if self._hooks is not None:
+            return self._hooks.call(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     # What is inside ------------------------------------------------------------------------------
@@ -90,26 +102,155 @@ class Module:
         """Yield every Parameter inside, each once."""
         return (parameter for _, parameter in self.named_parameters())
 
-    def register_buffer(self, name: str, array: ArrayLike) -> None:
-        """Keep an array that is state but not trained, such as a running mean."""
-        setattr(self, name, as_array(array).copy())
-        self._buffers = (*self._buffers, name)
+    def register_parameter(self, name: str, parameter: Parameter | None) -> None:
+        """Set an attribute to a Parameter, or to None where this Module goes without."""
+        setattr(self, name, parameter)
+
+    def add_module(self, name: str, module: Module) -> None:
+        """Set an attribute to a Module; the name need not be one Python can spell."""
+        setattr(self, name, module)
+
+    def register_buffer(
+        self, name: str, array: ArrayLike | Tensor | None, persistent: bool = True
+    ) -> None:
+        """Keep an array that is not trained, such as a running mean; `state_dict` has it too.
+
+        Without `persistent` the `state_dict` leaves it out. None is a buffer that is not there.
+        """
+        setattr(self, name, None if array is None else as_array(array).copy())
+        self._buffers = {**self._buffers, name: persistent}
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
         """Yield the registered buffers of every Module inside, with dotted names."""
         for at, module in self.named_modules(prefix):
             for name in module._buffers:
-                yield _dotted(at, name), getattr(module, name)
+                if getattr(module, name) is not None:
+                    yield _dotted(at, name), getattr(module, name)
+
+    def buffers(self) -> Iterator[Array]:
+        """Yield the registered buffers of every Module inside."""
+        return (array for _, array in self.named_buffers())
+
+    def get_submodule(self, target: str) -> Module:
+        """Return the Module of a dotted name; AttributeError if there is none.
+
+        >>> import retrograd as rg
+        >>> rg.nn.Sequential(rg.nn.ReLU()).get_submodule("0")
+        ReLU()
+        """
+        module: Module = self
+        for name in filter(None, target.split(".")):
+            module = vars(module).get(name)  # type: ignore[assignment]
+            if not isinstance(module, Module):
+                raise AttributeError(f"{type(self).__name__} has no Module {target!r}")
+        return module
+
+    # Changing all at once ------------------------------------------------------------------------
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call `fn` on every Module inside, innermost first, and on this one; returns it.
+
+        >>> import retrograd as rg
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 1), rg.nn.ReLU())
+        >>> def start_at_zero(module):
+        ...     if isinstance(module, rg.nn.Linear):
+        ...         rg.nn.init.zeros_(module.weight)
+        >>> net.apply(start_at_zero)[0].weight
+        Parameter([[0., 0.]], requires_grad=True)
+        """
+        for child in self.children():
+            child.apply(fn)
+        fn(self)
+        return self
+
+    def to(self, dtype: DTypeLike) -> Self:
+        """Change parameters, gradients and floating buffers to another floating dtype; returns it.
+
+        The Parameters stay the same objects, so an optimizer keeps them.
+
+        >>> import numpy as np, retrograd as rg
+        >>> rg.nn.Linear(2, 1).to(np.float32).weight.dtype
+        dtype('float32')
+        """
+        check_floating(np.empty(0, dtype))
+        for parameter in self.parameters():
+            grad, parameter.grad = parameter.grad, None
+            parameter.data = as_array(parameter).astype(dtype)
+            parameter.grad = None if grad is None else grad.astype(dtype)
+        for module in self.modules():
+            for name in module._buffers:
+                array = getattr(module, name)
+                if array is not None and array.dtype.kind == "f":
+                    setattr(module, name, array.astype(dtype))
+        return self
+
+    def float(self) -> Self:
+        """Change to float32: `to(np.float32)`."""
+        return self.to(np.float32)
+
+    def double(self) -> Self:
+        """Change to float64: `to(np.float64)`."""
+        return self.to(np.float64)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Make every parameter require a gradient or not; returns this Module.
+
+        >>> import retrograd as rg
+        >>> rg.nn.Linear(2, 1).requires_grad_(False).bias.requires_grad
+        False
+        """
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    # Hooks ---------------------------------------------------------------------------------------
+
+    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Any:
+        """Call `hook(module, args)` before `forward`; what it returns, unless None, are the args.
+
+        Returns a handle; `handle.remove()` takes the hook off.
+        """
+        return self._hook("before", hook)
+
+    def register_forward_hook(self, hook: Callable[..., Any]) -> Any:
+        """Call `hook(module, args, output)` after `forward`; it may return another output.
+
+        Returns a handle; `handle.remove()` takes the hook off.
+
+        >>> import numpy as np, retrograd as rg
+        >>> layer = rg.nn.Linear(3, 2)
+        >>> handle = layer.register_forward_hook(lambda module, args, out: print(out.shape))
+        >>> _ = layer(np.ones((5, 3)))
+        (5, 2)
+        >>> handle.remove()
+        """
+        return self._hook("after", hook)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any]) -> Any:
+        """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are known.
+
+        Both are tuples, None for what has no gradient. The hook may return another `grad_input`.
+        If no input requires grad it is called with Nones once the outputs' gradients are known.
+        Returns a handle; `handle.remove()` takes the hook off.
+        """
+        return self._hook("backward", hook)
+
+    def _hook(self, moment: str, hook: Callable[..., Any]) -> Any:
+        from retrograd.nn.hooks import Hooks
+
+        if self._hooks is None:
+            self._hooks = Hooks()
+        return self._hooks.add(moment, hook)
 
     # State ---------------------------------------------------------------------------------------
 
-    def train(self, mode: bool = True) -> Module:
+    def train(self, mode: bool = True) -> Self:
         """Set this Module and all inside it to training (dropout acts) or not; returns it."""
         for module in self.modules():
             module.training = bool(mode)
         return self
 
-    def eval(self) -> Module:
+    def eval(self) -> Self:
         """Set this Module and all inside it to evaluation; returns it."""
         return self.train(False)
 
@@ -126,8 +267,9 @@ class Module:
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
                     state[prefix + name] = value
-            for name in module._buffers:
-                state[prefix + name] = getattr(module, name)
+            for name, persistent in module._buffers.items():
+                if persistent and getattr(module, name) is not None:
+                    state[prefix + name] = getattr(module, name)
             for name, child in module.named_children():
                 if id(child) not in above:
                     visit(child, f"{prefix}{name}.", (*above, id(child)))
@@ -175,9 +317,29 @@ class Module:
 
     # Reading -------------------------------------------------------------------------------------
 
+    def summary(self, *inputs: Any) -> str:
+        """Return a table of the Modules inside and their numbers of parameters.
+
+        With `inputs`, arrays or Tensors, it also shows the shape each Module puts out for them:
+        the net is run once, without gradients, as for evaluation.
+
+        >>> import numpy as np, retrograd as rg
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU(), rg.nn.Linear(4, 1))
+        >>> print(net.summary(np.ones((8, 2))))
+        module           output    parameters
+        Sequential       (8, 1)            17
+          0: Linear      (8, 4)            12
+          1: ReLU        (8, 4)             0
+          2: Linear      (8, 1)             5
+        17 parameters, 17 trained, 136 bytes
+        """
+        from retrograd.nn.summary import summary
+
+        return summary(self, inputs)
+
     def extra_repr(self) -> str:
         """Return what `repr` shows in the brackets of a Module without children."""
-        return ""
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
 
     def __repr__(self) -> str:
         lines = [
@@ -195,6 +357,4 @@ def _dotted(prefix: str, name: str) -> str:
 
 def new_parameter(shape: tuple[int, ...], dtype: Any = None) -> Parameter:
     """Return a Parameter of zeros, of the default dtype unless one is given."""
-    from retrograd.core import get_default_dtype
-
     return Parameter(np.zeros(shape, dtype or get_default_dtype()))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from retrograd.core import Tensor, primitive, wrap
+from retrograd.core import primitive
 from retrograd.random import RngLike, generator, uniform
 from retrograd.registry import defvjp
 
@@ -79,7 +80,222 @@ defvjp(log_softmax, lambda g, out, input, axis=-1:
        g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))  # fmt: skip
 
 
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, rng: RngLike = None) -> Tensor:
+@primitive
+def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
+    """Return `input` where it is positive, elsewhere `negative_slope * input`.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.01,  2.  ])
+    """
+    return np.where(input > 0, input, negative_slope * input)
+
+
+defvjp(leaky_relu, lambda g, out, input, negative_slope=0.01:
+       np.where(input > 0, g, negative_slope * g))  # fmt: skip
+
+
+def prelu(input: Any, weight: Any) -> Any:
+    """Return `leaky_relu` with a slope to learn: one, or one for each channel (axis 1).
+
+    Raises ValueError unless `weight` has one element or one for each channel.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.prelu(np.array([[-1.0, -1.0]]), np.array([0.5, 0.25]))
+    array([[-0.5 , -0.25]])
+    """
+    if weight.size != 1:
+        if input.ndim < 2 or weight.shape != (input.shape[1],):
+            raise ValueError(
+                f"prelu takes one slope, or one for each channel (axis 1); got slopes "
+                f"{weight.shape} for input {input.shape}"
+            )
+        weight = weight.reshape((-1,) + (1,) * (input.ndim - 2))
+    return np.where(input > 0, input, weight * input)
+
+
+@primitive
+def elu(input: Any, alpha: float = 1.0) -> Any:
+    """Return `input` where it is positive, elsewhere `alpha * (exp(input) - 1)`.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.elu(np.array([-1000.0, 2.0]))
+    array([-1.,  2.])
+    """
+    return np.where(input > 0, input, alpha * np.expm1(np.minimum(input, 0.0)))
+
+
+defvjp(elu, lambda g, out, input, alpha=1.0: np.where(input > 0, g, g * (out + alpha)))
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+def selu(input: Any) -> Any:
+    """Return the `elu` that keeps mean 0 and variance 1 (Klambauer et al. 2017).
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.selu(np.array([-1.0, 1.0])).round(4)
+    array([-1.1113,  1.0507])
+    """
+    return SELU_SCALE * elu(input, SELU_ALPHA)
+
+
+@primitive
+def silu(input: Any) -> Any:
+    """Return `input * sigmoid(input)`.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.silu(np.array([-1.0, 1.0])).round(4)
+    array([-0.2689,  0.7311])
+    """
+    return input * sigmoid(input)
+
+
+def _silu_dx(g: Any, out: Any, input: Any) -> Any:
+    s = sigmoid(input)
+    return g * (s + out * (1 - s))
+
+
+defvjp(silu, _silu_dx)
+
+
+@primitive
+def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    """Return `log(1 + exp(beta * input)) / beta`, or `input` where `beta * input > threshold`.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.softplus(np.array([-1000.0, 0.0, 50.0])).round(4)
+    array([ 0.    ,  0.6931, 50.    ])
+    """
+    steep = beta * input
+    soft = np.log1p(np.exp(np.minimum(steep, threshold))) / beta
+    return np.where(steep > threshold, input, soft)
+
+
+defvjp(softplus, lambda g, out, input, beta=1.0, threshold=20.0:
+       np.where(beta * input > threshold, g, g * sigmoid(beta * input)))  # fmt: skip
+
+
+@primitive
+def mish(input: Any) -> Any:
+    """Return `input * tanh(softplus(input))` (Misra 2019).
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.mish(np.array([-1.0, 1.0])).round(4)
+    array([-0.3034,  0.8651])
+    """
+    return input * np.tanh(softplus(input))
+
+
+def _mish_dx(g: Any, out: Any, input: Any) -> Any:
+    t = np.tanh(softplus(input))
+    return g * (t + input * (1 - t * t) * sigmoid(input))
+
+
+defvjp(mish, _mish_dx)
+
+
+@primitive
+def gelu(input: Any, approximate: str = "none") -> Any:
+    """Return `input` times the probability that a standard normal draw lies below it.
+
+    `approximate="tanh"` takes a formula for that instead (Hendrycks and Gimpel 2016).
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.gelu(np.array([-1.0, 1.0])).round(4)  # doctest: +SKIP
+    array([-0.1587,  0.8413])
+    """
+    return input * _below(input, approximate)
+
+
+def erf(x: Any) -> Any:
+    """Return `special.erf(x)`: few nets need it, so it is loaded on first use."""
+    from retrograd.special import erf
+
+    return erf(x)
+
+
+def _below(x: Any, approximate: str) -> Any:
+    if approximate == "tanh":
+        return 0.5 + 0.5 * np.tanh(GELU_SLOPE * (x + GELU_CUBE * x * x * x))
+    if approximate == "none":
+        return 0.5 + 0.5 * erf(x * SQRT_HALF)
+    raise ValueError(f'gelu takes approximate="none" or "tanh", not {approximate!r}')
+
+
+def _gelu_dx(g: Any, out: Any, input: Any, approximate: str = "none") -> Any:
+    below = _below(input, approximate)
+    if approximate == "none":
+        density = SQRT_HALF / math.sqrt(math.pi) * np.exp(-0.5 * input * input)
+    else:
+        inner = GELU_SLOPE * (1 + 3 * GELU_CUBE * input * input)
+        density = 2 * below * (1 - below) * inner
+    return g * (below + input * density)
+
+
+defvjp(gelu, _gelu_dx)
+SQRT_HALF, GELU_SLOPE, GELU_CUBE = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
+
+
+@primitive
+def softsign(input: Any) -> Any:
+    """Return `input / (1 + abs(input))`.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.softsign(np.array([-1.0, 3.0]))
+    array([-0.5 ,  0.75])
+    """
+    return input / (1 + np.abs(input))
+
+
+defvjp(softsign, lambda g, out, input: g / np.square(1 + np.abs(input)))
+
+
+@primitive
+def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    """Return `input` held between `min_val` and `max_val`; the slope at a bound is 0.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.hardtanh(np.array([-2.0, 0.5]))
+    array([-1. ,  0.5])
+    """
+    return np.minimum(np.maximum(input, min_val), max_val)
+
+
+defvjp(hardtanh, lambda g, out, input, min_val=-1.0, max_val=1.0:
+       np.where((input > min_val) & (input < max_val), g, 0.0))  # fmt: skip
+
+
+@primitive
+def logsigmoid(input: Any) -> Any:
+    """Return the logarithm of the sigmoid, accurate where that is tiny.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.logsigmoid(np.array([-50.0, 0.0])).round(4)
+    array([-50.    ,  -0.6931])
+    """
+    return np.minimum(input, 0.0) - np.log1p(np.exp(-np.abs(input)))
+
+
+defvjp(logsigmoid, lambda g, out, input: g * sigmoid(-input))
+
+
+def glu(input: Any, axis: int = -1) -> Any:
+    """Return the first half along `axis` times the sigmoid of the second (Dauphin et al. 2017).
+
+    Raises ValueError if the length of the axis is odd.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> F.glu(np.array([3.0, 0.0]))
+    array([1.5])
+    """
+    if not input.ndim or input.shape[axis] % 2:
+        raise ValueError(f"glu halves axis {axis}: its length must be even, shape is {input.shape}")
+    value, gate = np.split(input, 2, axis=axis)
+    return value * sigmoid(gate)
+
+
+def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = None) -> Any:
     """Set elements to zero with probability `p` and scale the others by `1 / (1 - p)`.
 
     Without `training` the input comes back. The draw is from `rng`, a Generator or a seed.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Tensor, primitive
-from retrograd.nn.functional.activations import log_softmax, sigmoid
+from retrograd.core import primitive
+from retrograd.nn.functional.activations import sigmoid
 from retrograd.registry import defvjp, defvjp_through
 
 TINY = math.exp(-100)  # keeps log above -100, torch's bound
@@ -153,54 +153,3 @@ def _logits_dy(
 
 
 defvjp(binary_cross_entropy_with_logits, _logits_dx, _logits_dy, None, None)
-
-
-def hits(input: Any, target: Any) -> Any:
-    """Return where each element's class is the target: `(N, C, ...)` and `(N, ...)`."""
-    axis = 1 if input.ndim > 1 else 0
-    classes = np.arange(input.shape[axis]).reshape((-1,) + (1,) * (input.ndim - axis - 1))
-    return np.expand_dims(target, axis) == classes
-
-
-@primitive
-def nll_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
-    """Return minus the log-probability of the target class.
-
-    `input` is `(N, C)`, `(C,)` or `(N, C, ...)`, `target` holds class numbers and has no class
-    axis. Raises ValueError for other shapes and TypeError for other dtypes.
-
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> float(F.nll_loss(np.log([[0.5, 0.25, 0.25]]), np.array([0])).round(4))
-    0.6931
-    """
-    axis = 1 if input.ndim > 1 else 0
-    if not input.ndim or target.shape != input.shape[:axis] + input.shape[axis + 1 :]:
-        raise ValueError(
-            f"nll_loss and cross_entropy take input (N, C, ...) and target (N, ...); got "
-            f"{input.shape} and {target.shape}"
-        )
-    if target.dtype.kind not in "iu":
-        raise TypeError(f"class numbers must be integers, not {target.dtype}")
-    picked = np.take_along_axis(input, np.expand_dims(target, axis), axis=axis)
-    return -reduced(np.squeeze(picked, axis=axis), reduction)
-
-
-def _nll_dx(g: Any, out: Any, input: Any, target: Any, reduction: str = "mean") -> Any:
-    if reduction == "none":
-        g = np.expand_dims(g, 1 if input.ndim > 1 else 0)
-    return np.where(hits(input, target), -share(g, target, reduction), 0.0)
-
-
-defvjp(nll_loss, _nll_dx, None)
-
-
-def cross_entropy(input: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """Return the cross entropy of logits `(N, C)` and class numbers `(N,)`.
-
-    >>> import numpy as np, retrograd as rg
-    >>> loss = rg.nn.functional.cross_entropy(rg.Tensor([[0.0, 0.0]]), np.array([1]))
-    >>> round(loss.item(), 4)
-    0.6931
-    """
-    axis = 1 if input.ndim > 1 else 0
-    return nll_loss(log_softmax(input, axis=axis), target, reduction=reduction)
