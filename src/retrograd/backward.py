@@ -202,10 +202,13 @@ def key_of(t: Tensor) -> int:
 
 def _lifted(t: Tensor) -> tuple[Any, Any]:
     """Return the arguments and the output of the call behind `t` as Tensors for its rule."""
-    if MODE.get().grad:
-        return t.inputs, t
-    args = [wrap(a) if isinstance(a, _ndarray) else a for a in t.args]
-    return args, wrap(t._data)
+    args, out = t.inputs, t
+    if not MODE.get().grad:
+        args = [wrap(a) if isinstance(a, _ndarray) else a for a in t.args]
+        out = wrap(t._data)
+    if t.rule is not None and t.rule.multi:
+        return args, tuple(core.record(pick, out, i) for i in range(len(t._data)))
+    return args, out
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:

@@ -20,13 +20,16 @@ from retrograd.mode import MODE
 from retrograd.registry import (
     COMPOSED,
     METADATA,
+    REFUSED,
     RULES,
     UFUNC_METHODS,
     VALUES,
     Rule,
     bind,
     defvjp,
+    no_out,
     spelled,
+    writes_out,
 )
 
 Array = NDArray[Any]
@@ -621,7 +624,8 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         t.requires_grad = False
         t.rule = None
     if rule.multi:
-        return tuple(record(pick, t, i) for i in range(len(out)))
+        outs = [record(pick, t, i) for i in range(len(out))]
+        return out._make(outs) if hasattr(out, "_make") else tuple(outs)
     return t
 
 
@@ -644,6 +648,9 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
     """Answer `fn(*args, **kwargs)` as a user wrote it, some argument being a Tensor."""
     answer = COMPOSED.get(fn)
     if answer is not None:
+        if writes_out(fn, args, kwargs):
+            raise TypeError(no_out(spelled(fn)))
+        kwargs.pop("out", None)
         return answer(*args, **kwargs)
     if fn in METADATA or fn in VALUES:
         tape = MODE.get().tape
@@ -656,8 +663,12 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
         if not rule.differentiable:
             args = [plain(a) if isinstance(a, (list, tuple)) else a for a in args]
             kwargs = {k: plain(v) for k, v in kwargs.items()}
+        elif kwargs:
+            kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
         return record(fn, *args, **kwargs)
     name = spelled(fn)
+    if fn in REFUSED:
+        raise TypeError(f"{name} of a Tensor is not possible: {REFUSED[fn]}")
     raise TypeError(
         f"{name} has no gradient rule. For the values alone write {name}(t.data). "
         "To give it a rule:\n"
@@ -667,6 +678,20 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
         "    rg.defvjp(f, lambda g, out, x: g * ...)  # ... in NumPy calls\n"
         "    f(t)"
     )
+
+
+def _constant(rule: Rule, name: str, value: Any) -> Any:
+    """Return a keyword's value; a Tensor there may not want a gradient, nor be on a tape."""
+    if isinstance(value, Tensor):
+        mode = MODE.get()
+        if value.requires_grad and mode.grad:
+            raise TypeError(
+                f"{name}= of {rule.name} has no gradient: pass {name}=t.detach() to go without"
+            )
+        if mode.tape is not None:
+            mode.tape.forbid(f"a Tensor as {name}= of {rule.name}")
+        return value._data
+    return value
 
 
 def primitive(fn: F | None = None, *, looks_through: bool = True) -> Any:

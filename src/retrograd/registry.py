@@ -73,6 +73,8 @@ METADATA: frozenset[Callable[..., Any]] = frozenset({
 VALUES: frozenset[Callable[..., Any]] = frozenset({
     np.array_equal, np.array_equiv, np.allclose, np.array_repr, np.array_str, np.array2string,
 })  # fmt: skip
+# Functions that cannot run on Tensors, with what to write instead.
+REFUSED: dict[Callable[..., Any], str] = {}
 # (np.add, "reduce") and the like, answered by the function they mean.
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 
@@ -133,6 +135,12 @@ def nograd(*fns: Callable[..., Any]) -> None:
         defvjp(fn, None)
 
 
+def refuse(remedy: str, *fns: Callable[..., Any]) -> None:
+    """Answer `fns` by an error that says what to write instead."""
+    for fn in fns:
+        REFUSED[fn] = remedy
+
+
 def kernel(fn: Callable[..., Any]) -> Callable[[F], F]:
     """Run `fn` by the decorated function, which gives the same result in less time."""
 
@@ -180,6 +188,31 @@ def defaults(fn: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
+def no_out(name: str) -> str:
+    """Return what to say when a call is to write its result somewhere."""
+    return (
+        f"{name} of a Tensor cannot write to `out=`, the gradient would be lost: "
+        f"write y = {name}(...)"
+    )
+
+
+def writes_out(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    """Tell whether a call of `fn` is given an array to write its result to."""
+    if kwargs.get("out") is not None:
+        return True
+    place = _out_place(fn)
+    return place is not None and len(args) > place and args[place] is not None
+
+
+@functools.cache
+def _out_place(fn: Callable[..., Any]) -> int | None:
+    """Return the position of `out`, where it may be given by position."""
+    if isinstance(fn, np.ufunc) or "out" not in defaults(fn):
+        return None
+    own = inspect.signature(fn).parameters
+    return list(own).index("out") if own["out"].kind is own["out"].POSITIONAL_OR_KEYWORD else None
+
+
 def bind(
     rule: Rule, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -189,7 +222,7 @@ def bind(
     """
     own = defaults(rule.fn)
     known, arrays = rule.names, rule.arrays
-    order = known if isinstance(rule.fn, np.ufunc) or not own else tuple(own)
+    order = known if isinstance(rule.fn, np.ufunc) or not own or not known else tuple(own)
     rest = {}
     if order is not None and len(args) > arrays:
         if len(args) > len(order):
@@ -206,10 +239,7 @@ def bind(
         while len(args) < arrays and order[len(args)] in rest:
             args.append(rest.pop(order[len(args)]))
     if rest.get("out") is not None:
-        raise TypeError(
-            f"{rule.name} of a Tensor cannot write to `out=`, the gradient would be lost: "
-            f"write y = {rule.name}(...)"
-        )
+        raise TypeError(no_out(rule.name))
     if known is not None:
         unknown = [f"{name}=" for name in rest if name not in known]
         if unknown:
