@@ -25,6 +25,8 @@ __version__ = "0.1.0"
 _LATER: dict[str, tuple[str, str | None]] = {
     # name: (module, attribute; None for the module itself)
     "data": ("retrograd.data", None),
+    "load": ("retrograd.io", "load"),
+    "save": ("retrograd.io", "save"),
 }
 
 
