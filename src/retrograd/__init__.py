@@ -19,14 +19,21 @@ from retrograd.mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabl
 from retrograd.random import manual_seed
 from retrograd.registry import defvjp
 
+if TYPE_CHECKING:
+    from retrograd import testing, tree
+
 __version__ = "0.1.0"
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs.
 _LATER: dict[str, tuple[str, str | None]] = {
     # name: (module, attribute; None for the module itself)
     "data": ("retrograd.data", None),
+    "evaluate": ("retrograd.training", "evaluate"),
+    "fit": ("retrograd.training", "fit"),
     "load": ("retrograd.io", "load"),
     "save": ("retrograd.io", "save"),
+    "testing": ("retrograd.testing", None),
+    "tree": ("retrograd.tree", None),
 }
 
 

@@ -9,7 +9,10 @@ from numpy.typing import ArrayLike
 
 from retrograd.backward import ReversePass, key_of, seed_of
 from retrograd.core import Tensor, wrap
+from retrograd.function import Function, once_differentiable
 from retrograd.mode import MODE, Mode
+
+__all__ = ["Function", "grad", "once_differentiable"]
 
 
 def grad(

@@ -24,6 +24,8 @@ class Structure:
     {'w': 10, 'layers': [20, (30,)]}
     """
 
+    size: int
+
     __slots__ = ("kind", "names", "parts", "size")
 
     def __init__(self, kind: Any, names: Sequence[Any], parts: Sequence[Structure]) -> None:

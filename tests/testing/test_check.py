@@ -1,0 +1,221 @@
+"""`gradcheck` and `gradgradcheck`: right rules pass, wrong ones do not, and the words are right."""
+
+import math
+
+import numpy as np
+import pytest
+
+import retrograd as rg
+from retrograd.testing import KinkError, gradcheck, gradgradcheck
+
+X = np.array([0.5, -1.25, 2.0])
+
+
+def with_rule(body, *vjps):
+    fn = rg.primitive(body)
+    rg.defvjp(fn, *vjps)
+    return fn
+
+
+# What is right passes ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["directions", "full"])
+@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+@pytest.mark.parametrize(
+    ("fn", "inputs"),
+    [
+        (np.exp, (X,)),
+        (np.logaddexp, (X, np.array(0.25))),
+        (np.matmul, (np.arange(6.0).reshape(2, 3), X)),
+        (lambda x: x.sum(), (np.ones((2, 0)),)),
+        (lambda d: d["a"] * np.sin(d["b"][0]), ({"a": X, "b": [X + 1]},)),
+        (lambda x, y: {"sum": x + y, "products": [x * y, x * x]}, (X, X + 0.1)),
+        (lambda x, n: x**n, (X, 3)),
+        (lambda x, c: x * c, (X, rg.Tensor([1.0, 2.0, 3.0]))),
+        (lambda x: x * 1e6, (X,)),
+        (lambda x: np.sum(x**2) * 1e-6, (X * 1e4,)),
+        (np.floor, (X + 0.1,)),
+    ],
+)
+def test_right_gradients_pass(check, fn, inputs, full):
+    assert check(fn, *inputs, full=full) is True
+
+
+def test_a_tensor_is_varied_where_it_requires_grad_and_its_grad_is_left_alone():
+    seen = []
+
+    def fn(x, c):
+        seen.append(c.data.copy())
+        return x * c
+
+    x, c = rg.Tensor(X, requires_grad=True), rg.Tensor(X)
+    gradcheck(fn, x, c)
+    assert all(np.array_equal(s, X) for s in seen)
+    assert x.grad is None
+
+
+def test_the_inputs_are_not_written():
+    x = X.copy()
+    x.flags.writeable = False
+    gradgradcheck(np.sin, x)
+
+
+def test_float32_inputs_are_checked_in_float64():
+    assert gradcheck(np.tanh, X.astype(np.float32))
+
+
+# Every kind of broken rule is caught --------------------------------------------------------------
+
+BROKEN = {
+    "wrong formula": with_rule(np.sin, lambda g, out, x: g * np.sin(x)),
+    "wrong sign": with_rule(np.cos, lambda g, out, x: g * np.sin(x)),
+    "twice too much": with_rule(np.square, lambda g, out, x: g * 4 * x),
+    "a little off": with_rule(np.sin, lambda g, out, x: g * np.cos(x) * (1 + 1e-4)),
+    "one element wrong": with_rule(np.sin, lambda g, out, x: g * np.cos(x) * (x != 2.0)),
+    "forgotten axis": with_rule(lambda x: np.sum(x, axis=0), lambda g, out, x: np.sum(g) / g.size),
+    "lost gradient": with_rule(np.sin, lambda g, out, x: g * 0.0),
+    "transposed": with_rule(lambda x: x @ np.array([[0.0, 1], [2, 3]]),
+                            lambda g, out, x: g @ np.array([[0.0, 1], [2, 3]])),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["directions", "full"])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_rule_is_caught(kind, full):
+    point = np.array([[0.5, 2.0], [-1.25, 0.75]])
+    with pytest.raises(AssertionError, match="differs from the difference quotient") as caught:
+        gradcheck(BROKEN[kind], point, full=full)
+    assert not isinstance(caught.value, KinkError)
+
+
+def test_a_gradient_lost_on_the_way_is_caught():
+    with pytest.raises(AssertionError, match=r"lost on the way.*\.data"):
+        gradcheck(lambda x: x.detach() * 1.0, X)
+    with pytest.raises(AssertionError, match=r"d b\[0\]"):
+        gradcheck(lambda a, b: a * b.data, X, X)
+
+
+@pytest.mark.parametrize(
+    "vjp",
+    [
+        lambda g, out, x: g * np.cos(x.data if isinstance(x, rg.Tensor) else x),
+        lambda g, out, x: g * np.cos(x.detach() if isinstance(x, rg.Tensor) else x),
+        lambda g, out, x: g * np.cos(x) + 0 * x if isinstance(x, np.ndarray) else g * np.sin(x),
+    ],
+    ids=["data", "detach", "another formula for Tensors"],
+)
+def test_a_rule_right_at_first_order_only_is_caught_at_the_second(vjp):
+    fn = with_rule(np.sin, vjp)
+    assert gradcheck(fn, X)
+    with pytest.raises(AssertionError, match=r"the gradient of the gradient of np\.sin"):
+        gradgradcheck(fn, X)
+
+
+# What a failure tells -----------------------------------------------------------------------------
+
+
+def test_the_table_names_the_function_the_step_and_the_worst_entry():
+    def softplus(x):
+        return np.log1p(np.exp(x))
+
+    fn = with_rule(softplus, lambda g, out, x: g / (1 + np.exp(x)))
+    with pytest.raises(AssertionError) as caught:
+        gradcheck(fn, X, step=1e-4)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == (
+        "the gradient of softplus differs from the difference quotient in 3 places "
+        "(step 0.0001, float64)"
+    )
+    assert lines[1].split() == ["analytic", "numeric", "difference"]
+    (worst,) = [line for line in lines if "worst" in line]
+    assert "d out[2] / d x[2]" in worst
+    analytic, numeric = worst.split()[5:7]
+    assert float(analytic) == pytest.approx(1 / (1 + math.exp(2)), rel=1e-6)
+    assert float(numeric) == pytest.approx(1 / (1 + math.exp(-2)), rel=1e-6)
+
+
+def test_a_long_table_is_cut_and_keeps_the_worst():
+    fn = with_rule(np.square, lambda g, out, x: g * x / 2)
+    with pytest.raises(AssertionError, match=r"d x\[45\].*worst") as caught:
+        gradcheck(fn, np.arange(46.0))
+    assert "and 37 more" in str(caught.value)
+
+
+def test_a_factor_is_named():
+    with pytest.raises(AssertionError, match="All are 2 times the difference quotient"):
+        gradcheck(BROKEN["twice too much"], X)
+
+
+def test_paths_into_trees_are_named():
+    def model(params):
+        return params["layers"][1] * params["layers"][0].data
+
+    with pytest.raises(AssertionError, match=r"d params\['layers'\]\[0\]\[0\]"):
+        gradcheck(model, {"layers": [np.ones(1), np.full(1, 2.0)]})
+
+
+# Kinks --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["directions", "full"])
+@pytest.mark.parametrize(
+    ("fn", "point"),
+    [
+        (rg.nn.functional.relu, np.zeros(2)),
+        (np.abs, np.array([1e-4, 1.0])),
+        (lambda x: np.maximum(x, 1.0), np.array([1.0 + 3e-4])),
+        (np.max, np.array([1.0, 1.0 + 2e-4, 0.5])),
+    ],
+)
+def test_a_kink_is_reported_as_such(fn, point, full):
+    with pytest.raises(KinkError, match="kink: slopes"):
+        gradcheck(fn, point, full=full)
+
+
+def test_a_gradient_outside_the_slopes_of_a_kink_is_wrong():
+    fn = with_rule(np.abs, lambda g, out, x: g * 2)
+    with pytest.raises(AssertionError) as caught:
+        gradcheck(fn, np.zeros(2))
+    assert not isinstance(caught.value, KinkError)
+
+
+def test_a_wrong_entry_beside_a_kink_is_wrong():
+    fn = with_rule(rg.nn.functional.relu._body, lambda g, out, x: g * (x > 0) * 3)
+    with pytest.raises(AssertionError) as caught:
+        gradcheck(fn, np.array([0.0, 1.0]))
+    assert not isinstance(caught.value, KinkError)
+
+
+# Bad input ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("check", [gradcheck, gradgradcheck])
+def test_bad_input_is_named(check):
+    with pytest.raises(TypeError, match="function first"):
+        check(X, np.exp)
+    with pytest.raises(TypeError, match=r"np\.array\(2\.0\)"):
+        check(np.exp, 2.0)
+    with pytest.raises(TypeError, match="requires grad"):
+        check(np.exp, rg.Tensor(X))
+    with pytest.raises(TypeError, match="no floating array"):
+        check(lambda x: x > 0, X)
+    for options in ({"step": 0.0}, {"step": math.nan}, {"rtol": -1.0}, {"directions": 0}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            check(np.exp, X, **options)
+    with pytest.raises(TypeError, match="rng"):
+        check(np.exp, X, rng="seed")
+
+
+def test_a_function_that_draws_is_told_from_a_wrong_one():
+    draw = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="another value each time"):
+        gradcheck(lambda x: x * draw.random(), X)
+
+
+def test_a_point_at_the_edge_of_the_domain_is_told_from_a_wrong_gradient():
+    with pytest.raises(ValueError, match="not finite within"):
+        gradcheck(np.log, np.array([1e-5]))
+    with pytest.raises(ValueError, match="not finite at"), np.errstate(divide="ignore"):
+        gradcheck(np.log, np.array([0.0]))
+    assert gradcheck(np.log, np.array([1e-5]), step=1e-8)
