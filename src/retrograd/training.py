@@ -1,0 +1,392 @@
+"""A training loop: validation, callbacks, early stopping, checkpoints that go on exactly."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from retrograd.core import Array, Tensor
+from retrograd.mode import no_grad
+from retrograd.nn.module import Module
+from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from retrograd.optim.optimizer import Optimizer
+from retrograd.random import generator
+
+Loss = Callable[[Any, Any], Tensor]
+Metric = Callable[[Any, Any], Any]
+
+
+class History(dict[str, list[float]]):
+    """What was measured after each epoch: "loss", "lr", "val_loss" and "val_" metrics."""
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs that were measured."""
+        return len(self.get("loss", ()))
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Draw each quantity over the epochs, training and validation in one panel.
+
+        Returns the matplotlib figure, and writes it to `path` if given. Raises ImportError
+        without matplotlib.
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError(
+                "history.plot() needs matplotlib: python -m pip install matplotlib"
+            ) from error
+        panels: dict[str, list[str]] = {}
+        for name in self:
+            panels.setdefault(name.removeprefix("val_"), []).append(name)
+        figure = Figure(figsize=(4.5 * len(panels), 3.5), layout="constrained")
+        for i, (title, names) in enumerate(panels.items()):
+            axes = figure.add_subplot(1, len(panels), i + 1)
+            for name in names:
+                label = "validation" if name.startswith("val_") else "training"
+                axes.plot(range(1, len(self[name]) + 1), self[name], label=label)
+            axes.set(title=title, xlabel="epoch", ylabel=title)
+            axes.grid(alpha=0.3)
+            if title != "lr":
+                axes.legend()
+        if path is not None:
+            figure.savefig(path)
+        return figure
+
+
+class Training:
+    """A run of `fit` as callbacks see it: read anything, set `stop` to end after this epoch."""
+
+    def __init__(
+        self,
+        model: Module,
+        data: Iterable[Any],
+        optimizer: Optimizer,
+        scheduler: LRScheduler | None,
+        rngs: Mapping[str, np.random.Generator],
+        validation: Iterable[Any] | None = None,
+    ) -> None:
+        self.model = model
+        self.data = data
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.history = History()
+        self.epoch = 0  # epochs that are complete
+        self.update = 0  # updates of the parameters, in all epochs
+        self.best = math.inf
+        self.best_epoch = 0
+        self.best_weights: dict[str, Array] | None = None
+        self.stop = False
+        self._seen = 0  # samples of the present epoch, and the sum of their losses
+        self._sum = 0.0
+        self._rngs = _generators(model, {"data": data, "validation": validation}, rngs)
+
+    def within_epoch(self) -> bool:
+        """Tell whether batches of the present epoch are left."""
+        position: int = self.data.state_dict()["position"]  # type: ignore[attr-defined]
+        return position < len(self.data)  # type: ignore[arg-type]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the rest of the run depends on."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "data": self.data.state_dict() if hasattr(self.data, "state_dict") else None,
+            "rngs": {name: rng.bit_generator.state for name, rng in self._rngs.items()},
+            "history": {name: list(values) for name, values in self.history.items()},
+            "best_weights": self.best_weights,
+            **{name: getattr(self, name) for name in _NUMBERS},
+        }
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken; ValueError if it is of a run of other parts."""
+        try:
+            numbers = {name: state_dict[name] for name in _NUMBERS}
+            rngs, history = dict(state_dict["rngs"]), History(state_dict["history"])
+            parts = {name: state_dict[name] for name in ("model", "optimizer", "scheduler", "data")}
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError("this is no checkpoint of rg.fit") from error
+        if rngs.keys() != self._rngs.keys():
+            raise ValueError(
+                f"the checkpoint has the generators {sorted(rngs)}, here are {sorted(self._rngs)}"
+            )
+        for name, part in (("scheduler", self.scheduler), ("data", self.data)):
+            here = part is not None and hasattr(part, "state_dict")
+            if here != (parts[name] is not None):
+                raise ValueError(f"the state of {name} is in one of checkpoint and run only")
+        self.model.load_state_dict(parts["model"])
+        self.optimizer.load_state_dict(parts["optimizer"])
+        if self.scheduler is not None:
+            self.scheduler.load_state_dict(parts["scheduler"])
+        if parts["data"] is not None:
+            self.data.load_state_dict(parts["data"])  # type: ignore[attr-defined]
+        for name, rng in self._rngs.items():
+            rng.bit_generator.state = rngs[name]
+        vars(self).update(numbers)
+        self.history, self.best_weights = history, state_dict["best_weights"]
+
+
+_NUMBERS = ("epoch", "update", "best", "best_epoch", "stop", "_seen", "_sum")
+
+
+def _generators(
+    model: Module, data: Mapping[str, Any], rngs: Mapping[str, np.random.Generator]
+) -> dict[str, np.random.Generator]:
+    """Return every generator that the run may draw from, each once, by names that stay the same."""
+    found = {"default": generator()}
+    found |= {f"rngs.{name}": rng for name, rng in rngs.items()}
+    for name, batches in data.items():
+        if isinstance(getattr(batches, "rng", None), np.random.Generator):
+            found[name] = batches.rng
+    for at, module in model.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, np.random.Generator):
+                found[f"model.{at}.{name}"] = value
+    unique: dict[int, str] = {}
+    for name, rng in found.items():
+        unique.setdefault(id(rng), name)
+    return {name: found[name] for name in unique.values()}
+
+
+def fit(
+    model: Module,
+    data: Iterable[Any],
+    loss: Loss,
+    optimizer: Optimizer,
+    *,
+    epochs: int,
+    validation: Iterable[Any] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    scheduler: LRScheduler | None = None,
+    step_scheduler: str = "epoch",
+    clip_norm: float | None = None,
+    callbacks: Sequence[Callable[[Training], Any]] = (),
+    patience: int | None = None,
+    keep_best: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None,
+    save_every: int | None = None,
+    resume: bool = False,
+    rngs: Mapping[str, np.random.Generator] | None = None,
+    compile: bool = False,
+    progress: bool = True,
+) -> History:
+    """Train `model` for `epochs` passes over `data`; return what was measured after each.
+
+    `data` and `validation` give batches `(*inputs, target)`, as a `DataLoader` does; the model is
+    called with the inputs, and `loss(output, target)` gives a number to lower. All figures are
+    means over samples. Each of the `metrics` is called like the loss, on validation batches.
+
+    - `scheduler` steps after each "epoch" or each "update"; a ReduceLROnPlateau gets the
+      validation loss, or without validation the training loss, as early stopping does.
+    - `clip_norm` scales the gradients down to this norm, all parameters together.
+    - `callbacks` are called with the `Training` after each epoch.
+    - `patience` ends the run when that loss has not fallen for as many epochs; `keep_best` leaves
+      the model with the weights of the best epoch.
+    - `checkpoint` names a file (`.npz`, `.safetensors`) to save the run in after each epoch, and
+      after every `save_every` updates. With `resume` the run goes on from there if the file is
+      there, and is from then on bit for bit the same as one that was never interrupted:
+      generators, those of the library, the model and the data, are part of it. Others that the
+      run draws from are given as `rngs`, by name.
+    - `compile` runs each update as a NumPy program. `progress` shows a bar if tqdm is there.
+
+    Raises ValueError or TypeError before training for arguments that do not fit.
+
+    >>> import numpy as np, retrograd as rg
+    >>> x = np.linspace(-1, 1, 40).reshape(-1, 1)
+    >>> data = rg.data.DataLoader(rg.data.TensorDataset(x, 3 * x + 1), 8, shuffle=True, rng=0)
+    >>> model = rg.nn.Linear(1, 1, rng=0)
+    >>> optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
+    >>> history = rg.fit(model, data, rg.nn.MSELoss(), optimizer, epochs=30)
+    >>> history.epochs, history["loss"][-1] < 1e-3
+    (30, True)
+    """
+    _check(model, data, loss, optimizer, epochs, validation, step_scheduler, save_every)
+    if (save_every or resume) and checkpoint is None:
+        raise ValueError("save_every and resume need checkpoint=, the name of the file")
+    run = Training(model, data, optimizer, scheduler, rngs or {}, validation)
+    if resume and checkpoint is not None and os.path.exists(checkpoint):
+        from retrograd.io import load
+
+        run.load_state_dict(load(checkpoint))
+
+    def save() -> None:
+        if checkpoint is not None:
+            from retrograd.io import save
+
+            save(run.state_dict(), checkpoint)
+
+    update = _updater(model, loss, optimizer, clip_norm, compile)
+    with _bar(epochs, data, run, progress) as bar:
+        while run.epoch < epochs and not run.stop:
+            model.train()
+            for batch in data:
+                *inputs, target = _parts(batch)
+                value = update(inputs, target).item()
+                run.update += 1
+                run._seen += len(target)
+                run._sum += value * len(target)
+                if scheduler is not None and step_scheduler == "update":
+                    scheduler.step()
+                bar(value)
+                if save_every and run.update % save_every == 0 and run.within_epoch():
+                    save()
+            if not run._seen:
+                raise ValueError("the data has no batches")
+            _end_epoch(run, loss, validation, metrics or {}, step_scheduler, patience, keep_best)
+            for callback in callbacks:
+                callback(run)
+            save()
+    if keep_best and run.best_weights is not None:
+        model.load_state_dict(run.best_weights)
+    return run.history
+
+
+def _check(
+    model: Any, data: Any, loss: Any, optimizer: Any, epochs: Any, validation: Any,
+    step_scheduler: str, save_every: Any,
+) -> None:  # fmt: skip
+    if not isinstance(model, Module):
+        raise TypeError(f"fit trains a Module, not {type(model).__name__}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"fit takes an Optimizer, not {type(optimizer).__name__}")
+    if not callable(loss):
+        raise TypeError(f"loss is a function of output and target, not {type(loss).__name__}")
+    for name, batches in (("data", data), ("validation", validation)):
+        if isinstance(batches, Iterator):
+            raise TypeError(f"{name} is iterated every epoch: pass a DataLoader or a list")
+        if isinstance(batches, (np.ndarray, Tensor)) or not (
+            batches is None or hasattr(batches, "__iter__")
+        ):
+            raise TypeError(
+                f"{name} gives batches (inputs, target), {type(batches).__name__} does not: use "
+                "rg.data.DataLoader(rg.data.TensorDataset(x, y), batch_size)"
+            )
+    for name, count in (("epochs", epochs), ("save_every", save_every)):
+        if count is not None and not (isinstance(count, (int, np.integer)) and count >= 1):
+            raise ValueError(f"{name} must be a whole number above 0, not {count!r}")
+    if step_scheduler not in ("epoch", "update"):
+        raise ValueError(f'step_scheduler is "epoch" or "update", not {step_scheduler!r}')
+    if save_every and not hasattr(data, "state_dict"):
+        raise ValueError("save_every saves within an epoch: data must be a DataLoader")
+
+
+def _parts(batch: Any) -> Sequence[Any]:
+    if not (isinstance(batch, (tuple, list)) and len(batch) >= 2):
+        raise TypeError(f"a batch is a tuple (*inputs, target), not {type(batch).__name__}")
+    return batch
+
+
+def _updater(
+    model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None, compile: bool
+) -> Callable[[list[Any], Any], Tensor]:
+    """Return a function that makes one update and returns the loss before it."""
+
+    def update(inputs: list[Any], target: Any) -> Any:
+        # a closure, since LBFGS evaluates the loss several times
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            value = loss(model(*inputs), target)
+            value.backward()
+            if clip_norm is not None:
+                from retrograd.nn.utils import clip_grad_norm_
+
+                clip_grad_norm_(model.parameters(), clip_norm)
+            return value
+
+        return optimizer.step(closure)
+
+    if not compile:
+        return update
+    import retrograd
+
+    compiled: Callable[[list[Any], Any], Tensor] = retrograd.compile(update)
+    return compiled
+
+
+def _end_epoch(
+    run: Training, loss: Loss, validation: Iterable[Any] | None, metrics: Mapping[str, Metric],
+    step_scheduler: str, patience: int | None, keep_best: bool,
+) -> None:  # fmt: skip
+    """Measure, step the schedule, and decide whether this is the best epoch and the last one."""
+    measured = {"loss": run._sum / run._seen}
+    if validation is not None:
+        found = evaluate(run.model, validation, {"loss": loss, **metrics})
+        measured |= {f"val_{name}": value for name, value in found.items()}
+    measured["lr"] = float(run.optimizer.param_groups[0]["lr"])
+    for name, value in measured.items():
+        run.history.setdefault(name, []).append(value)
+    watched = measured.get("val_loss", measured["loss"])
+    run.epoch += 1
+    run._seen, run._sum = 0, 0.0
+    if isinstance(run.scheduler, ReduceLROnPlateau):
+        run.scheduler.step(watched)
+    elif run.scheduler is not None and step_scheduler == "epoch":
+        run.scheduler.step()
+    if watched < run.best:
+        run.best, run.best_epoch = watched, run.epoch
+        if keep_best:
+            run.best_weights = run.model.state_dict()
+    if patience is not None and run.epoch - run.best_epoch >= patience:
+        run.stop = True
+
+
+def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float]:
+    """Return the mean over samples of each metric, with the model in evaluation mode.
+
+    `data` gives batches `(*inputs, target)`; a metric takes output and target, as Tensors or
+    arrays, and returns the mean over its batch.
+
+    >>> import numpy as np, retrograd as rg
+    >>> data = [(np.ones((2, 1)), np.ones((2, 1))), (np.zeros((1, 1)), np.ones((1, 1)))]
+    >>> rg.evaluate(rg.nn.Identity(), data, {"error": lambda out, y: abs(out - y).mean()})
+    {'error': 0.3333333333333333}
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    sums, count = dict.fromkeys(metrics, 0.0), 0
+    try:
+        with no_grad():
+            for batch in data:
+                *inputs, target = _parts(batch)
+                output = model(*inputs)
+                count += len(target)
+                for name, metric in metrics.items():
+                    sums[name] += float(metric(output, target)) * len(target)
+    finally:
+        for module, mode in modes:
+            module.training = mode
+    if not count:
+        raise ValueError("the data to evaluate on has no batches")
+    return {name: total / count for name, total in sums.items()}
+
+
+@contextlib.contextmanager
+def _bar(
+    epochs: int, data: Any, run: Training, progress: bool
+) -> Iterator[Callable[[float], None]]:
+    """Give a function that shows one more update with its loss."""
+    try:
+        if not progress:
+            raise ImportError
+        from tqdm import tqdm  # type: ignore[import-untyped]
+    except ImportError:
+        yield lambda loss: None
+        return
+    total = epochs * len(data) if hasattr(data, "__len__") else None
+    # disable=None: no bar in a log file; a delay: none for a short run
+    with tqdm(
+        total=total, initial=run.update, unit="update", leave=False, delay=1.0, disable=None
+    ) as bar:
+
+        def show(loss: float) -> None:
+            if not bar.disable:
+                bar.set_postfix_str(f"epoch {run.epoch + 1}, loss {loss:.4g}", refresh=False)
+                bar.update()
+
+        yield show
