@@ -61,6 +61,31 @@ class _EveryPosition(Sequence[Vjp]):
         return 1 << 30
 
 
+class _Sharing(Sequence[Vjp | None]):
+    """Vjps that get `shared(g, out, *arguments)` in place of `g`, computed once a visit."""
+
+    def __init__(self, shared: Vjp, vjps: Sequence[Vjp | None]) -> None:
+        self.shared, self.vjps = shared, vjps
+
+    def _using(self, vjp: Vjp | None, known: list[Any]) -> Any:
+        def run(g: Any, out: Any, *args: Any, **options: Any) -> Any:
+            if not known:
+                known.append(self.shared(g, out, *args, **options))
+            return vjp(known[0], out, *args, **options)  # type: ignore[misc]
+
+        return None if vjp is None else run
+
+    def __getitem__(self, position: Any) -> Any:
+        return self._using(self.vjps[position], [])
+
+    def __iter__(self) -> Iterator[Vjp | None]:
+        known: list[Any] = []
+        return (self._using(vjp, known) for vjp in self.vjps)
+
+    def __len__(self) -> int:
+        return len(self.vjps)
+
+
 RULES: dict[Callable[..., Any], Rule] = {}
 # Functions that are other functions put together: they run on Tensors and need no rule.
 COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
@@ -117,6 +142,16 @@ def defvjp_each(fn: Callable[..., Any], vjp: Vjp) -> None:
         p.name for p in inspect.signature(vjp).parameters.values() if p.kind is keyword
     )
     rule.options = frozenset(rule.names)
+
+
+def defvjp_shared(fn: Callable[..., Any], shared: Vjp, *vjps: Vjp | None) -> None:
+    """Give `fn` vjps that need the same work on `g`: `shared` does it once for all of them.
+
+    Each vjp gets what `shared(g, out, *arguments)` returns in place of `g`, and returns an array
+    of its own.
+    """
+    defvjp(fn, *vjps)
+    RULES[fn].vjps = _Sharing(shared, vjps)
 
 
 def defvjp_through(fn: Callable[..., Any], inner: Callable[..., Any], vjp: Vjp) -> None:

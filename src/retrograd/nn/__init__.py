@@ -26,6 +26,11 @@ from retrograd.nn.containers import (
     ModuleList,
     Sequential,
 )
+from retrograd.nn.convolution import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose2d,
+)
 from retrograd.nn.layers import (
     Dropout,
     Embedding,
@@ -54,14 +59,29 @@ from retrograd.nn.losses import (
 from retrograd.nn.module import (
     Module,
 )
+from retrograd.nn.pooling import (
+    AdaptiveAvgPool1d,
+    AdaptiveAvgPool2d,
+    AvgPool1d,
+    AvgPool2d,
+    MaxPool1d,
+    MaxPool2d,
+)
 
 __all__ = [
     "ELU",
     "GELU",
     "GLU",
     "SELU",
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AvgPool1d",
+    "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "Conv1d",
+    "Conv2d",
+    "ConvTranspose2d",
     "CosineEmbeddingLoss",
     "CrossEntropyLoss",
     "Dropout",
@@ -80,6 +100,8 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "MarginRankingLoss",
+    "MaxPool1d",
+    "MaxPool2d",
     "Mish",
     "Module",
     "ModuleDict",

@@ -24,6 +24,11 @@ from retrograd.nn.functional.classes import (
     kl_div,
     nll_loss,
 )
+from retrograd.nn.functional.convolution import (
+    conv1d,
+    conv2d,
+    conv_transpose2d,
+)
 from retrograd.nn.functional.distances import (
     cosine_embedding_loss,
     cosine_similarity,
@@ -45,6 +50,14 @@ from retrograd.nn.functional.losses import (
     binary_cross_entropy_with_logits,
     mse_loss,
 )
+from retrograd.nn.functional.pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from retrograd.nn.functional.regression import (
     gaussian_nll_loss,
     huber_loss,
@@ -52,10 +65,21 @@ from retrograd.nn.functional.regression import (
     poisson_nll_loss,
     smooth_l1_loss,
 )
+from retrograd.nn.functional.resizing import (
+    interpolate,
+    pad,
+)
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "conv_transpose2d",
     "cosine_embedding_loss",
     "cosine_similarity",
     "cross_entropy",
@@ -68,6 +92,7 @@ __all__ = [
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "leaky_relu",
@@ -75,11 +100,14 @@ __all__ = [
     "log_softmax",
     "logsigmoid",
     "margin_ranking_loss",
+    "max_pool1d",
+    "max_pool2d",
     "mish",
     "mse_loss",
     "nll_loss",
     "normalize",
     "one_hot",
+    "pad",
     "pairwise_distance",
     "poisson_nll_loss",
     "prelu",

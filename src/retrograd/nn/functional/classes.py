@@ -144,8 +144,7 @@ def cross_entropy(
         return np.sum(losses) * (number / input.size) if reduction == "mean" else reduced(
             losses, reduction)  # fmt: skip
     check_classes("cross_entropy", input, target, weight, ignore_index)
-    options = {"ignore_index": ignore_index, "reduction": reduction}
-    hard = picked_loss(scores, target, weight, **options)
+    hard = picked_loss(scores, target, weight, ignore_index=ignore_index, reduction=reduction)
     if not label_smoothing:
         return hard
     smooth = -scores if weight is None else -scores * along_classes(weight, input)
