@@ -29,12 +29,14 @@ def backward(
         walk.run([root], [seed])
         walk.land()
         return
-    token = MODE.set(Mode(False, tape))
+    token, section = MODE.set(Mode(False, tape)), tape.section
+    tape.section = "backward"
     try:
         walk.run([root], [seed])
         walk.land()
     finally:
         MODE.reset(token)
+        tape.section = section
 
 
 @functools.lru_cache(maxsize=64)
@@ -158,8 +160,10 @@ class ReversePass:
         elif met[2]:
             met[1] += g
         else:
-            met[1] = _sum(met[1], g)
+            met[1] = g = _sum(met[1], g)
             met[2] = not self.lift
+        if self.lift and (tape := MODE.get().tape) is not None:
+            tape.gradient(to, g)
 
     def gather(self, whole: Tensor, g: Any, i: int) -> None:
         """Send the gradient of output `i` of a call that has several."""
@@ -231,13 +235,13 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 def land(leaf: Tensor, g: Any, fresh: bool) -> None:
     """Add a gradient to `.grad`, which never shares its memory with another array."""
-    if leaf._grad is not None:
-        old = leaf.grad
+    old = leaf.grad
+    if old is not None:
         total = old + g  # out of place: the user may hold the old one
         leaf._grad = total._data if isinstance(total, Tensor) else np.asarray(total)
     else:
-        array = g._data if isinstance(g, Tensor) else g
-        leaf._grad = array if fresh else array.copy()
+        lifted = isinstance(g, Tensor)  # what a tape knows is copied at its end
+        leaf._grad = g._data if lifted else g if fresh else g.copy()
 
 
 core._backward = backward

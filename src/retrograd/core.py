@@ -11,7 +11,7 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -120,8 +120,10 @@ class Tensor:
         if grad is not None:
             if not isinstance(grad, np.ndarray):  # a compiled step hands it over when asked
                 grad = self._grad = grad(self)
-            if MODE.get().tape is not None:
-                return wrap(grad)
+        tape = MODE.get().tape
+        if tape is not None:
+            grad = tape.grad_of(self)
+            return None if grad is None else wrap(grad)
         return grad
 
     @grad.setter
@@ -133,6 +135,9 @@ class Tensor:
                     f".grad must have the shape {self.shape} and dtype {self.dtype} of its "
                     f"Tensor, not {value.shape} and {value.dtype}"
                 )
+        tape = MODE.get().tape
+        if tape is not None:
+            tape.cleared(self)
         self._grad = value
 
     shape = property(lambda self: self._data.shape, doc="Lengths of the axes.")
@@ -596,7 +601,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if mode.tape is None:
             out = rule.run(*arrays, **kwargs)
         else:
-            out = mode.tape.call(rule, arrays, kwargs)
+            out = mode.tape.call(rule, args, arrays, kwargs)
     except Exception as error:
         error.add_note(f"in {describe(rule, arrays, kwargs)}")
         raise
@@ -694,7 +699,11 @@ def _constant(rule: Rule, name: str, value: Any) -> Any:
     return value
 
 
-def primitive(fn: F | None = None, *, looks_through: bool = True) -> Any:
+@overload
+def primitive(fn: F) -> F: ...
+@overload
+def primitive(*, looks_through: bool = True) -> Callable[[F], F]: ...
+def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
     """Make an array function that `defvjp` can give a rule; on plain arrays it just runs.
 
     The compiler looks through the function to the NumPy calls inside it; with
@@ -735,7 +744,7 @@ def primitive(fn: F | None = None, *, looks_through: bool = True) -> Any:
         return run(rule, tuple(args), kwargs)
 
     door._body, door._looks_through = body, looks_through  # type: ignore[attr-defined]
-    return cast(F, door)
+    return door
 
 
 def astype(x: Any, dtype: np.dtype[Any]) -> Any:

@@ -20,14 +20,37 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Tape(Protocol):
     """What `record` asks of the tape while a function is being compiled."""
 
-    def call(self, rule: Rule, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    section: str
+
+    def call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run one call and write it down."""
 
     def write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
         """Run an in-place call on the array of `target` and write it down."""
 
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
+        """Draw from [0, 1) and write it down."""
+
     def forbid(self, what: str) -> NoReturn:
         """Raise: `what` reads a value that will be another one at the next replay."""
+
+    def guard(self, module: Any) -> None:
+        """Take note that a Module was asked whether it is being trained."""
+
+    def done(self, module: Any, output: Any) -> None:
+        """Take note of the output of a Module."""
+
+    def cleared(self, leaf: Tensor) -> None:
+        """Take note that the gradient of a leaf is replaced."""
+
+    def grad_of(self, leaf: Tensor) -> Any:
+        """Return the gradient of a leaf as an array that the tape knows."""
+
+    def gradient(self, of: Tensor, g: Tensor) -> None:
+        """Take note of which Tensor a gradient belongs to."""
+
+    def update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
+        """Run one update of an optimizer and write it down."""
 
 
 class Mode:

@@ -43,7 +43,7 @@ class Module:
     ['factor']
     """
 
-    training = True
+    _training = True
     _buffers: Mapping[str, bool] = {}  # by name, whether it belongs to the state_dict
     _hooks: Any = None
     _shown: tuple[str, ...] = ()  # attributes that repr shows
@@ -55,10 +55,29 @@ class Module:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         tape = MODE.get().tape
         if tape is not None:
-            tape.guard(self)
+            out = self._call(args, kwargs)
+            tape.done(self, out)
+            return out
         if self._hooks is not None:
             return self._hooks.call(self, args, kwargs)
         return self.forward(*args, **kwargs)
+
+    def _call(self, args: Any, kwargs: Any) -> Any:
+        if self._hooks is not None:
+            return self._hooks.call(self, args, kwargs)
+        return self.forward(*args, **kwargs)
+
+    @property
+    def training(self) -> bool:
+        """Whether this Module is being trained, which matters to dropout and batch norm."""
+        tape = MODE.get().tape
+        if tape is not None:
+            tape.guard(self)
+        return self._training
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._training = bool(mode)
 
     # What is inside ------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from retrograd.core import Array, Tensor, as_array, touch
 from retrograd.mode import MODE
-from retrograd.rules.shaping import concat
+from retrograd.rules.joining import concat
 
 # Parameters up to this many elements share a flat array, so that an update of many small ones
 # costs as many NumPy calls as one; of larger ones, gathering the gradients would cost more.
@@ -189,9 +189,12 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or with `set_to_none=False` fill them with 0."""
+        tape = MODE.get().tape
         for group in self.param_groups:
             for p in group["params"]:
                 if set_to_none:
+                    if tape is not None:
+                        tape.cleared(p)
                     p._grad = None
                 elif p._grad is not None:
                     p.grad = np.zeros_like(p._data)

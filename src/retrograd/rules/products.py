@@ -46,6 +46,12 @@ def dot(a: Any, b: Any) -> Any:
     return tensordot(a, b, (-1, -2))
 
 
+@composed(np.vdot)
+def vdot(a: Any, b: Any) -> Any:
+    """Answer `np.vdot`."""
+    return np.matmul(np.ravel(a), np.ravel(b))
+
+
 @composed(np.outer)
 def outer(a: Any, b: Any) -> Any:
     """Answer `np.outer`."""

@@ -1,0 +1,173 @@
+"""The first replays of a program are compared with the function it was recorded from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from retrograd import tree
+from retrograd.compiler.program import Program
+from retrograd.compiler.tape import Live, Node, Tape, Var, substitute
+from retrograd.core import Array, Tensor
+from retrograd.registry import spelled
+
+_WATCHED = 1_000_000  # arrays outside up to this size are watched for writes nobody recorded
+
+
+class snapshot:
+    """The state that a program changes, before a run."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.written = [a.copy() for a in program.written]
+        self.counts = [bucket.count for _, _, bucket, *_ in program.groups]
+        self.grads = [(leaf, leaf.grad) for leaf, _ in program.grads]
+        self.rngs = [f for f in program.writer.functions.values()
+                     if isinstance(f, np.random.Generator)]  # fmt: skip
+        self.states = [rng.bit_generator.state for rng in self.rngs]
+        mine = {id(a) for a in program.written}
+        self.watched = [
+            (v, v.array.copy())
+            for v in program.captured
+            if v.tensor is None and id(v.array) not in mine and v.array.size <= _WATCHED
+            and not any(np.shares_memory(v.array, a) for a in program.written)
+        ]  # fmt: skip
+
+    def mutated(self) -> str:
+        """Return a complaint about an array outside that the function wrote to."""
+        for v, old in self.watched:
+            if not _close(v.array, old, exact=True):
+                return (
+                    f"it writes into an array outside of it, of shape {old.shape}, without a "
+                    "recorded call; use a Tensor and `t += ...` under rg.no_grad()"
+                )
+        return ""
+
+    def results(self, tape: Tape, result: Any) -> dict[str, Any]:
+        """Return copies of what the function has left behind."""
+        leaves = [v._data.copy() for v in tree.leaves(result) if isinstance(v, Tensor)]
+        return {
+            "outs": leaves,
+            "written": [a.copy() for a in self.program.written],
+            "grads": [None if leaf.grad is None else leaf.grad.copy() for leaf, _ in self.grads],
+        }
+
+    def restore(self) -> None:
+        """Put everything back as it was before the run."""
+        for array, old in zip(self.program.written, self.written, strict=True):
+            array[...] = old
+        for (_, _, bucket, *_), count in zip(self.program.groups, self.counts, strict=True):
+            bucket.count = count
+        for rng, state in zip(self.rngs, self.states, strict=True):
+            rng.bit_generator.state = state
+        for leaf, grad in self.grads:
+            leaf._grad = grad
+
+
+def differing_call(first: Tape, second: Tape) -> str:
+    """Return where two recordings of a function differ, or nothing."""
+    ours: dict[Var, int] = {}
+    theirs: dict[Var, int] = {}
+
+    def look(value: Any, known: dict[Var, int]) -> Any:
+        if isinstance(value, Var):
+            if value not in known:
+                known[value] = len(known)
+            return known[value], value.kind if value.node is None else "made"
+        if isinstance(value, Live):
+            return value.text
+        return value
+
+    def spelling(node: Node, known: dict[Var, int]) -> Any:
+        args = substitute((node.args, node.kwargs), lambda v: look(v, known))
+        outs = tuple(look(v, known) for v in node.outs)
+        fn = "draw" if node.kind == "draw" else node.fn
+        return node.kind, fn, repr(args), outs
+
+    for mine, other in zip(first.nodes, second.nodes, strict=False):
+        fresh = [v for v in mine.vars() if v not in ours]
+        fresh_other = [v for v in other.vars() if v not in theirs]
+        if spelling(mine, ours) != spelling(other, theirs):
+            return _at(other, f"the second run called {_name(other)} where the first had "
+                       f"{_name(mine)}, or with other arguments")  # fmt: skip
+        for v, w in zip(fresh, fresh_other, strict=True):
+            made_here = v.kind in ("captured", "const") and v.array is not w.array
+            if made_here and v.tensor is None and not _close(v.array, w.array, exact=True):
+                return _at(other, f"an array of shape {w.array.shape} that was made without "
+                           "recorded calls differs between two runs; pass it as an argument")  # fmt: skip
+    if len(first.nodes) != len(second.nodes):
+        longer = max((first, second), key=lambda t: len(t.nodes)).nodes
+        node = longer[min(len(first.nodes), len(second.nodes))]
+        return _at(node, f"one run called {_name(node)}, the other did not")
+    return ""
+
+
+def _name(node: Node) -> str:
+    return "a random draw" if node.kind == "draw" else spelled(node.fn)
+
+
+def _at(node: Node, what: str) -> str:
+    file, number, text = node.line
+    return (
+        f"{what}. A branch, a counter or a number outside decides it: pass such values as "
+        f"arguments.\n  {file}:{number}: {text}"
+    )
+
+
+def _close(x: Array, y: Array, exact: bool = False) -> bool:
+    if x.shape != y.shape or x.dtype != y.dtype:
+        return False
+    if exact or x.dtype.kind != "f":
+        return bool(np.array_equal(x, y, equal_nan=x.dtype.kind == "f"))
+    finite = np.isfinite(y)
+    if not np.array_equal(x[~finite], y[~finite], equal_nan=True):
+        return False
+    scale = np.abs(y[finite]).max(initial=0.0)
+    bound = {8: 1e-7, 4: 1e-3}.get(x.dtype.itemsize, 0.05) * scale + 1e-30
+    return bool((np.abs(x[finite] - y[finite]) <= bound).all())
+
+
+def differing_results(
+    program: Program, after: dict[str, Any], replayed: Any, before: snapshot, arrays: Any, tape: Tape
+) -> str:
+    """Return what a program computed otherwise than the function, and the first such call."""
+    outs = [v._data for v in tree.leaves(replayed) if isinstance(v, Tensor)]
+    pairs = [("a result", a, b) for a, b in zip(outs, after["outs"], strict=True)]
+    pairs += [("an array it writes", a, b)
+              for a, b in zip(program.written, after["written"], strict=True)]  # fmt: skip
+    for (leaf, _), grad in zip(program.grads, after["grads"], strict=True):
+        if (leaf.grad is None) != (grad is None):
+            return "a gradient is there in one of the two only"
+        if grad is not None:
+            pairs.append(("a gradient", leaf.grad, grad))
+    for what, mine, right in pairs:
+        if not _close(mine, right):
+            worst = np.abs(mine - right).max() if mine.shape == right.shape else "shape"
+            return f"{what} of shape {right.shape} differs by {worst}{_first(program, before, arrays, tape)}"
+    return ""
+
+
+def _first(program: Program, before: snapshot, arrays: Any, tape: Tape) -> str:
+    """Run the program line by line and name the first call that differs from the recording."""
+    before.restore()
+    right: dict[Node, Node] = dict(zip(program.tape.nodes, tape.nodes, strict=True))
+    space = dict(program.namespace)
+    values = [a._data if isinstance(a, Tensor) else a for a in arrays]
+    values += [source[2]() for _, source in program.lives]
+    values += [v.tensor.grad for v in program.starts if v.tensor is not None]
+    space.update(zip(program.parameters(), values, strict=True))
+    written = {v for node in tape.nodes if node.kind == "write" for v in node.outs}
+    body = program.writer.body
+    for i, s in enumerate(body):
+        exec(s.text, space)
+        last = i + 1 == len(body) or body[i + 1].node is not s.node
+        if s.node is None or s.target is None or not last or len(s.node.outs) != 1:
+            continue
+        expected = right[s.node.origin].outs[0]
+        if expected not in written and not _close(
+            np.asarray(space[program.writer.text(s.target)]), expected.array
+        ):
+            file, number, text = s.node.line
+            return f"; first in `{s.text}`, from\n  {file}:{number}: {text}"
+    return ""

@@ -1,0 +1,262 @@
+"""One program: what one run of a function recorded, made into NumPy source and kept ready."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from retrograd import tree
+from retrograd.compiler.names import Namer
+from retrograd.compiler.passes import fold, merge, prune, simplify
+from retrograd.compiler.tape import Node, Tape, TraceError, Var, root
+from retrograd.compiler.writer import Statement, Writer
+from retrograd.core import Array, Tensor, touch, wrap
+
+_count = 0
+
+
+class Program:
+    """A recorded run as a function of its arguments, its learning rates and its counts.
+
+    `source` is readable NumPy. A run leaves its results in buffers; what is handed out is copied.
+    """
+
+    def __init__(
+        self, tape: Tape, namer: Namer, args: list[Var], result: Any, names: list[str]
+    ) -> None:
+        self.tape = tape
+        self.args = args
+        self.checks_left = 0
+        self.grad = True
+        self.simple = False
+        for v, name in zip(args, names, strict=True):
+            v.wish = name
+        self.specs = [(v.array.shape, v.array.dtype) for v in args]
+        leaves, self.structure = tree.flatten(result)
+        outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in leaves]
+        for v in leaves:
+            if isinstance(v, np.ndarray):
+                raise TraceError(
+                    "a compiled function returns Tensors or plain values; an array made outside "
+                    "of recorded calls would be the same in every run"
+                )
+        grads = [
+            (leaf, None if tape.grads[key] is None else tape.see(tape.grads[key]))
+            for key, leaf in tape.leaves.items()
+            if leaf.is_leaf
+        ]
+        wanted = [v for v in outs if isinstance(v, Var)] + [g for _, g in grads if g is not None]
+        nodes, replaced = _optimised([node.copy() for node in tape.nodes], wanted)
+        self.outs = [_resolve(v, replaced) if isinstance(v, Var) else v for v in outs]
+        self.grads = [(leaf, g and _resolve(g, replaced)) for leaf, g in grads]
+        self.nodes = nodes
+        keep = [v for v in self.outs if isinstance(v, Var)] + [g for _, g in self.grads if g]
+        namer.finish(nodes, tape)
+        writer = Writer(nodes, keep, namer.wish)
+        for v in args:
+            writer.name(v)
+        writer.write()
+        self.writer = writer
+        self.lives = list(tape.lives.items())
+        self.starts = [v for v in tape.known.values() if v.kind == "grad"]
+        self._find_memory()
+        self._make()
+
+    # What the program touches --------------------------------------------------------------------
+
+    def _find_memory(self) -> None:
+        captured = [v for v in self.writer.names if v.kind == "captured"]
+        self.captured = captured
+        self.holders = [(v.tensor, v.array) for v in captured if v.tensor is not None]
+        written = {id(root(v.array)): v for n in self.nodes if n.kind == "write" for v in n.outs
+                   if v.kind == "captured"}  # fmt: skip
+        self.written = [v.array for v in written.values()]
+        self.backups = [np.empty_like(a) for a in self.written]
+        self.mark = [False]
+        self.groups = [
+            (optimizer, group, bucket, bucket.data, _options(group), dict(bucket.state))
+            for optimizer, group, bucket in self.tape.updates
+        ]
+        self.modules = [(m, m.training) for m in self.tape.modules.values()]
+        self.trained = [t for t, a in self.holders if id(root(a)) in written]
+
+    def fits(self, args: Sequence[Any]) -> bool:
+        """Tell whether plain positional arguments are of the kind recorded."""
+        if not self.simple or len(args) != len(self.specs):
+            return False
+        for a, (shape, dtype) in zip(args, self.specs, strict=True):
+            if a.__class__ is not np.ndarray or a.shape != shape or a.dtype is not dtype:
+                return False
+        return True
+
+    def is_stale(self) -> bool:
+        """Tell whether arrays it was recorded with were replaced, so that it never holds again."""
+        return any(holder._data is not array for holder, array in self.holders)
+
+    def holds(self) -> bool:
+        """Tell whether everything outside that the recording relied on is still so."""
+        for holder, array in self.holders:
+            if holder._data is not array:
+                return False
+        for module, training in self.modules:
+            if module.training is not training:
+                return False
+        for _, group, bucket, data, options, state in self.groups:
+            if bucket.data is not data or _options(group) != options:
+                return False
+            for name, array in state.items():
+                if bucket.state.get(name) is not array:
+                    return False
+        for key, started in self.tape.started.items():
+            if (self.tape.leaves[key]._grad is not None) is not started:
+                return False
+        return True
+
+    # The function --------------------------------------------------------------------------------
+
+    def _make(self) -> None:
+        global _count
+        _count += 1
+        w = self.writer
+        self.namespace: dict[str, Any] = {"np": np, **w.data, **w.functions}
+        self.results = [w.text(v) if isinstance(v, Var) else None for v in self.outs]
+        lines = self._lines()
+        self.file = f"<retrograd program {_count}>"
+        setup = "\n".join(w.setup)
+        exec(compile(setup, self.file + " setup", "exec"), self.namespace)
+        self.namespace["_backups"] = self.backups
+        self.namespace["_written"] = self.written
+        self.namespace["_mark"] = self.mark
+        text = "\n".join(lines)
+        linecache.cache[self.file] = (len(text), None, lines, self.file)
+        exec(compile(text, self.file, "exec"), self.namespace)
+        self.run: Callable[..., Any] = self.namespace["program"]
+        self.fresh_grads = [
+            (leaf, None if g is None else _handing_over(self, w.text(g)))
+            for leaf, g in self.grads
+        ]
+
+    def parameters(self) -> list[str]:
+        """Return the names of the arguments of the function."""
+        w = self.writer
+        names = [w.text(v) for v in self.args] + [text for text, _ in self.lives]
+        return names + [w.text(v) for v in self.starts]
+
+    def _lines(self) -> list[str]:
+        """Return the lines of the function as it is run."""
+        lines = [f"def program({', '.join(self.parameters())}):"]
+        saved = not self.written
+        for s in self.writer.body:
+            if not saved and s.node is not None and s.node.kind == "write":
+                saved = True
+                lines += [f"    np.copyto(_backups[{i}], _written[{i}])"
+                          for i in range(len(self.written))]  # fmt: skip
+                lines.append("    _mark[0] = True")
+            lines.append("    " + s.text)
+        results = [r or "None" for r in self.results]
+        lines.append(f"    return ({', '.join(results)}{',' if results else ''})")
+        return lines
+
+    def __call__(self, given: Sequence[Any]) -> Any:
+        arrays = [a._data if isinstance(a, Tensor) else a for a in given]
+        numbers = [source[2]() for _, source in self.lives]
+        starts = [self._leaf(v.tensor, given).grad for v in self.starts]
+        counts = [group[2].count for group in self.groups]
+        try:
+            outs = self.run(*arrays, *numbers, *starts)
+            copies = [o if o is None else wrap(np.array(o)) for o in outs]
+            for group in self.groups:
+                group[2].count += 1
+            self.mark[0] = False
+        except BaseException:
+            self.undo(counts)
+            raise
+        for leaf, grad in self.fresh_grads:
+            self._leaf(leaf, given)._grad = grad
+        if self.trained:
+            touch(*self.trained)
+        if len(copies) == 1 and self.structure == tree.LEAF:
+            return copies[0] if self.results[0] is not None else self.outs[0]
+        leaves = [c if r is not None else v
+                  for c, r, v in zip(copies, self.results, self.outs, strict=True)]  # fmt: skip
+        return self.structure.unflatten(leaves)
+
+    def _leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
+        """Return the leaf meant by one of the recording: itself, or an argument of this call."""
+        place = self.tape.positions.get(id(leaf))
+        return leaf if place is None else given[place]
+
+    def undo(self, counts: Sequence[int]) -> None:
+        """Put back what an interrupted run has written."""
+        if self.mark[0]:
+            for array, backup in zip(self.written, self.backups, strict=True):
+                array[...] = backup
+            for group, count in zip(self.groups, counts, strict=True):
+                group[2].count = count
+            self.mark[0] = False
+
+    # Reading -------------------------------------------------------------------------------------
+
+    @property
+    def source(self) -> str:
+        """The program as a reader wants it: one function, shapes as comments, sections."""
+        return listing(self)
+
+
+def listing(program: Program) -> str:
+    """Return the source of a program's function with sections and shapes."""
+    w = program.writer
+    rows: list[tuple[str, str]] = []
+    for v in program.args:
+        rows.append((f"    # {w.text(v)}: {v.array.shape} {v.array.dtype}", ""))
+    section = ""
+    for s in w.body:
+        if s.section != section:
+            section = s.section
+            rows.append((f"\n    # {section}", ""))
+        shape = "" if s.target is None else f"# {s.target.array.shape}"
+        rows.append(("    " + s.text, shape))
+    width = max((len(text) for text, shape in rows if shape and len(text) < 72), default=0)
+    lines = [f"def step({', '.join(program.parameters())}):"]
+    lines += [f"{text:<{width}}  {shape}" if shape else text for text, shape in rows]
+    results = [r for r in program.results if r is not None]
+    if results:
+        lines.append(f"    return {', '.join(results)}")
+    return "\n".join(lines)
+
+
+def _options(group: dict[str, Any]) -> list[Any]:
+    return [value for name, value in group.items() if name not in ("lr", "params")]
+
+
+def _handing_over(program: Program, name: str) -> Callable[[Tensor], Array]:
+    """Return what gives a leaf its gradient when somebody asks: a copy of the buffer."""
+    buffer = program.namespace.get(name)
+
+    def hand_over(leaf: Tensor) -> Array:
+        return np.array(buffer)
+
+    return hand_over
+
+
+def _resolve(var: Var, replaced: dict[Var, Var]) -> Var:
+    while var in replaced:
+        var = replaced[var]
+    return var
+
+
+def _optimised(nodes: list[Node], results: list[Var]) -> tuple[list[Node], dict[Var, Var]]:
+    """Run the passes until nothing changes any more."""
+    replaced: dict[Var, Var] = {}
+    while True:
+        before = len(nodes)
+        nodes = fold(nodes)
+        for reduce in (simplify, merge):
+            nodes, found = reduce(nodes)
+            replaced.update(found)
+        nodes = prune(nodes, [_resolve(v, replaced) for v in results])
+        if len(nodes) == before:
+            return nodes, replaced

@@ -1,0 +1,247 @@
+"""How each call is written in a program, with `out=` wherever NumPy has it."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrograd.compiler.tape import Live, Node, Var
+from retrograd.core import astype
+from retrograd.registry import spelled
+from retrograd.rules.products import contract
+from retrograd.rules.joining import concat
+
+if TYPE_CHECKING:
+    from retrograd.compiler.program import Writer
+
+# One statement or more for a call, given the writer, the call and the name of the output.
+Spelling = Callable[["Writer", Node, str], list[str]]
+SPELLINGS: dict[Any, Spelling] = {}
+VIEWS: dict[Any, Callable[["Writer", Node], str]] = {}
+
+_SMALL_SUM = 4096  # up to here a product with ones sums as exactly as it needs to
+
+
+def spelling(*fns: Any) -> Callable[[Spelling], Spelling]:
+    """Write calls of `fns` the way the decorated function says."""
+
+    def register(spell: Spelling) -> Spelling:
+        for fn in fns:
+            SPELLINGS[fn] = spell
+        return spell
+
+    return register
+
+
+def spell(w: Writer, node: Node, out: str) -> list[str]:
+    """Return the statements of a call whose output is in the array named `out`."""
+    special = SPELLINGS.get(node.fn)
+    if special is not None:
+        return special(w, node, out)
+    if isinstance(node.fn, np.ufunc) and node.fn.nout == 1:
+        args = w.operands(node)
+        return [f"{spelled(node.fn)}({', '.join(args)}, out={out})"]
+    return [f"{out}[...] = {w.function(node)}({w.arguments(node)})"]
+
+
+def literal(value: Any) -> str:
+    """Return the source of a static argument."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"inf": "np.inf", "-inf": "-np.inf"}.get(repr(value), "np.nan")
+    if isinstance(value, np.dtype):
+        return f"np.{value.name}" if value.name != "bool" else "np.bool_"
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return f"np.{value.__name__}"
+    if isinstance(value, np.generic):
+        return f"np.{type(value).__name__}({value.item()!r})"
+    if isinstance(value, slice):
+        return f"slice({value.start}, {value.stop}, {value.step})"
+    return repr(value)
+
+
+def index_text(w: Writer, index: Any) -> str:
+    """Return what stands in the brackets."""
+
+    def part(i: Any) -> str:
+        if isinstance(i, slice):
+            ends = ["" if v is None else str(v) for v in (i.start, i.stop)]
+            return ":".join(ends) + (f":{i.step}" if i.step not in (None, 1) else "")
+        if i is Ellipsis:
+            return "..."
+        return w.text(i)
+
+    if isinstance(index, tuple):
+        return ", ".join(map(part, index)) + ("," if len(index) == 1 else "") or "()"
+    return part(index)
+
+
+# --- products ------------------------------------------------------------------------------------
+
+
+@spelling(np.matmul, np.dot)
+def _matmul(w: Writer, node: Node, out: str) -> list[str]:
+    """Write small products as `np.dot`, which takes 0.4 us less, on vectors where it can."""
+    x, y = node.args[:2]
+    o = node.outs[0]
+    a, b = (v.array if isinstance(v, Var) else np.asarray(v) for v in (x, y))
+    same = a.dtype == b.dtype == o.array.dtype and o.array.dtype.kind == "f"
+    if not (same and a.ndim == b.ndim == 2 and w.is_c(o)):
+        if same and a.ndim <= 2 and b.ndim <= 2 and w.is_c(o):
+            return [f"np.dot({w.text(x)}, {w.text(y)}, out={out})"]
+        return [f"np.matmul({w.text(x)}, {w.text(y)}, out={out})"]
+    left, right, flat = w.text(x), w.text(y), False
+    if a.shape[0] == 1 and w.is_static(x):
+        left, flat = w.view(x, ".reshape(-1)", a.reshape(-1)), True
+    if b.shape[1] == 1 and w.is_static(y):
+        right, flat = w.view(y, ".reshape(-1)", b.reshape(-1)), True
+    if flat:
+        shape = (a.shape[0],) * (left == w.text(x)) + (b.shape[1],) * (right == w.text(y))
+        out = w.view(o, f".reshape({shape})", o.array.reshape(shape))
+    return [f"np.dot({left}, {right}, out={out})"]
+
+
+@spelling(np.vdot)
+def _vdot(w: Writer, node: Node, out: str) -> list[str]:
+    x, y = node.args
+    return [f"np.dot({w.flat(x)}, {w.flat(y)}, out={out})"]
+
+
+@spelling(contract)
+def _einsum(w: Writer, node: Node, out: str) -> list[str]:
+    operands = ", ".join(w.text(a) for a in node.args)
+    options = node.kwargs
+    optimize = f", optimize={options['optimize']!r}" if options.get("optimize") else ""
+    return [f"np.einsum({options['subscripts']!r}, {operands}, out={out}{optimize})"]
+
+
+# --- reductions ----------------------------------------------------------------------------------
+
+
+def _reduction(ufunc: str) -> Spelling:
+    def write(w: Writer, node: Node, out: str) -> list[str]:
+        x, *rest = node.args
+        options = dict(node.kwargs)
+        axis = rest[0] if rest else options.pop("axis", None)
+        keep = ", keepdims=True" if options.pop("keepdims", False) else ""
+        extra = "".join(f", {k}={w.text(v)}" for k, v in options.items())
+        if ufunc == "add" and not extra:
+            product = _as_product(w, node, x, axis)
+            if product:
+                return product
+        return [f"np.{ufunc}.reduce({w.text(x)}, axis={axis!r}{keep}{extra}, out={out})"]
+
+    return write
+
+
+def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str] | None:
+    """Write a sum as a product with ones, where that is faster and as exact."""
+    o = node.outs[0]
+    if not isinstance(x, Var) or x.array.dtype != o.array.dtype or x.array.dtype.kind != "f":
+        return None
+    a = x.array
+    if axis is None or a.ndim == 1:
+        if 1 < a.size <= _SMALL_SUM and w.is_static(x) and w.is_dense(x):
+            ones = w.ones(a.size, a.dtype)
+            out = w.view(o, ".reshape(())", o.array.reshape(())) if o.array.ndim else w.text(o)
+            return [f"np.dot({ones}, {w.flat(x)}, out={out})"]
+        return None
+    if a.ndim != 2 or isinstance(axis, tuple) or a.shape[axis % 2] > _SMALL_SUM:
+        return None
+    axis %= 2
+    if not a.size or not w.is_c(o):
+        return None
+    n = o.array.size
+    out = w.text(o) if o.array.ndim == 1 else w.view(o, ".reshape(-1)", o.array.reshape(n))
+    ones = w.ones(a.shape[axis], a.dtype)
+    pair = (ones, w.text(x)) if axis == 0 else (w.text(x), ones)
+    return [f"np.dot({pair[0]}, {pair[1]}, out={out})"]
+
+
+SPELLINGS[np.sum] = _reduction("add")
+SPELLINGS[np.max] = SPELLINGS[np.amax] = _reduction("maximum")
+SPELLINGS[np.min] = SPELLINGS[np.amin] = _reduction("minimum")
+SPELLINGS[np.prod] = _reduction("multiply")
+SPELLINGS[np.all] = _reduction("logical_and")
+SPELLINGS[np.any] = _reduction("logical_or")
+
+
+@spelling(np.mean)
+def _mean(w: Writer, node: Node, out: str) -> list[str]:
+    x, o = node.args[0], node.outs[0]
+    if set(node.kwargs) - {"axis", "keepdims"} or x.array.dtype != o.array.dtype:
+        return [f"{out}[...] = np.mean({w.arguments(node)})"]
+    count = x.array.size // max(o.array.size, 1)
+    number = w.constant(float(count), o.array.dtype)
+    return [*SPELLINGS[np.sum](w, node, out), f"np.divide({out}, {number}, out={out})"]
+
+
+@spelling(np.argmax, np.argmin)
+def _argmax(w: Writer, node: Node, out: str) -> list[str]:
+    return [f"{w.function(node)}({w.arguments(node)}, out={out})"]
+
+
+# --- moving elements -----------------------------------------------------------------------------
+
+
+@spelling(concat)
+def _concatenate(w: Writer, node: Node, out: str) -> list[str]:
+    if node.outs[0] in w.packed:  # its parts are computed where they belong
+        return []
+    parts = ", ".join(w.text(a) for a in node.args)
+    return [f"np.concatenate(({parts},), axis={node.kwargs.get('axis', 0)}, out={out})"]
+
+
+@spelling(astype)
+def _astype(w: Writer, node: Node, out: str) -> list[str]:
+    return [f'np.copyto({out}, {w.text(node.args[0])}, casting="unsafe")']
+
+
+@spelling(np.copy, np.reshape, np.ravel, np.broadcast_to, np.positive)
+def _copy(w: Writer, node: Node, out: str) -> list[str]:
+    x = w.text(node.args[0])
+    if node.fn in (np.reshape, np.ravel):
+        x += f".reshape({node.outs[0].array.shape})"
+    return [f"np.copyto({out}, {x})"]
+
+
+@spelling(np.where)
+def _where(w: Writer, node: Node, out: str) -> list[str]:
+    condition, x, y = (w.text(a) for a in node.args)
+    return [f"np.copyto({out}, {y})", f"np.copyto({out}, {x}, where={condition})"]
+
+
+@spelling(operator.getitem)
+def _getitem(w: Writer, node: Node, out: str) -> list[str]:
+    x, index = node.args
+    return [f"{out}[...] = {w.text(x)}[{index_text(w, index)}]"]
+
+
+@spelling(np.clip)
+def _clip(w: Writer, node: Node, out: str) -> list[str]:
+    return [f"np.clip({w.arguments(node)}, out={out})"]
+
+
+# --- views ---------------------------------------------------------------------------------------
+
+
+def view_text(w: Writer, node: Node) -> str:
+    """Return the expression of a call that looks at an argument's memory in another way."""
+    x = node.args[0]
+    name, shape = w.text(x), node.outs[0].array.shape
+    if node.fn is operator.getitem:
+        return f"{name}[{index_text(w, node.args[1])}]"
+    if node.fn is np.transpose:
+        axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("axes")
+        if axes is None or list(axes) == list(range(len(axes)))[::-1]:
+            return f"{name}.T"
+        return f"{name}.transpose({tuple(axes)})"
+    if node.fn is np.swapaxes:
+        axes = [*node.args[1:], *node.kwargs.values()]
+        return f"{name}.swapaxes({axes[0]}, {axes[1]})"
+    if node.fn in (np.reshape, np.ravel, np.squeeze, np.expand_dims):
+        return f"{name}.reshape({shape})"
+    return f"{w.function(node)}({w.arguments(node)})"

@@ -1,0 +1,424 @@
+"""From the list of calls to the source of a program: names, buffers, statements."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from retrograd.compiler.passes import is_view
+from retrograd.compiler.spelling import literal, spell, view_text
+from retrograd.compiler.tape import Live, Node, Var, root, substitute
+from retrograd.core import Array
+from retrograd.registry import spelled
+from retrograd.rules.joining import concat
+
+_RESERVED = {"np", "program", *keyword.kwlist, *dir(builtins)}
+
+
+class Statement:
+    """One line of a program: its source, the array it fills, and the call it comes from."""
+
+    __slots__ = ("node", "section", "target", "text")
+
+    def __init__(self, text: str, section: str, node: Node | None, target: Var | None) -> None:
+        self.text = text
+        self.section = section
+        self.node = node
+        self.target = target
+
+
+class Writer:
+    """Writes the statements of a program and what has to stand before them.
+
+    `setup` is source that makes buffers and views, `data` the arrays that it takes as they are,
+    `body` the statements of one run.
+    """
+
+    def __init__(self, nodes: list[Node], keep: Iterable[Var], wishes: Callable[[Var], str]) -> None:
+        self.nodes = nodes
+        self.keep = list(keep)  # arrays that are read after the run
+        self.wishes = wishes
+        self.setup: list[str] = []
+        self.data: dict[str, Array] = {}
+        self.functions: dict[str, Any] = {}
+        self.body: list[Statement] = []
+        self.names: dict[Var, str] = {}
+        self.packed: set[Var] = set()
+        self._taken: set[str] = set(_RESERVED)
+        self._views: dict[Any, str] = {}
+        self._constants: dict[Any, str] = {}
+        self._lives: dict[Any, str] = {}
+        self._runtime: set[Var] = set()  # views of arguments, made anew in every run
+        self._current: Node | None = None
+        self._index = 0
+        self._plan()
+
+    # Names ---------------------------------------------------------------------------------------
+
+    def fresh(self, wish: str) -> str:
+        """Return the wish as an identifier that nothing else has."""
+        stem = "".join(c if c.isalnum() or c == "_" else "_" for c in wish).strip("_") or "t"
+        if stem[0].isdigit():
+            stem = f"t{stem}"
+        name, k = stem, 1
+        while name in self._taken:
+            k += 1
+            name = f"{stem}_{k}"
+        self._taken.add(name)
+        return name
+
+    def name(self, var: Var) -> str:
+        """Return the name of a Var, choosing it at the first call."""
+        if var not in self.names:
+            self.names[var] = self.fresh(self.wishes(var))
+            if var.kind in ("const", "captured"):
+                self.data[self.names[var]] = var.array
+        return self.names[var]
+
+    # What spellings ask --------------------------------------------------------------------------
+
+    def text(self, value: Any) -> str:
+        """Return the source of an argument."""
+        if isinstance(value, Var):
+            return self.name(value)
+        if isinstance(value, Live):
+            return value.text
+        if isinstance(value, (tuple, list)):
+            inside = ", ".join(self.text(v) for v in value)
+            if isinstance(value, list):
+                return f"[{inside}]"
+            return f"({inside},)" if len(value) == 1 else f"({inside})"
+        return literal(value)
+
+    def arguments(self, node: Node) -> str:
+        """Return all arguments of a call as source."""
+        parts = [self.text(a) for a in node.args]
+        parts += [f"{k}={self.text(v)}" for k, v in node.kwargs.items()]
+        return ", ".join(parts)
+
+    def function(self, node: Node) -> str:
+        """Return the source of a function; one that NumPy lacks comes with the program."""
+        name = spelled(node.fn)
+        if name.startswith("np."):
+            return name
+        body = getattr(node.fn, "_body", node.fn)
+        for known, fn in self.functions.items():
+            if fn is body:
+                return known
+        name = self.fresh(node.fn.__name__)
+        self.functions[name] = body
+        return name
+
+    def operands(self, node: Node) -> list[str]:
+        """Return the arguments of a ufunc; numbers become arrays of no axes, which cost less."""
+        out = node.outs[0].array
+        arrays = [a.array for a in node.args if isinstance(a, Var)]
+        kind = arrays[0].dtype if arrays else out.dtype
+        texts = []
+        for a in node.args:
+            if isinstance(a, Live):
+                texts.append(self.live(a, kind))
+            elif isinstance(a, (int, float)) and not isinstance(a, bool) and _fits(a, kind):
+                if node.fn in (np.maximum, np.minimum) and out.size >= 64 and kind == out.dtype:
+                    texts.append(self.full(a, node.outs[0]))  # two full operands use SIMD
+                else:
+                    texts.append(self.constant(a, kind))
+            elif isinstance(a, Var) and a.array.size == 1 and a.array.ndim and out.ndim:
+                if self.is_static(a) and a.array.size != out.size:
+                    texts.append(self.view(a, ".reshape(())", a.array.reshape(())))
+                else:
+                    texts.append(self.text(a))
+            else:
+                texts.append(self.text(a))
+        return texts
+
+    def constant(self, value: float, dtype: Any) -> str:
+        """Return the name of a number as an array of no axes."""
+        key = (repr(value), np.dtype(dtype).name)
+        if key not in self._constants:
+            words = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
+            known = words.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
+            name = self._constants[key] = self.fresh(known.replace("+", ""))
+            self.setup.append(f"{name} = np.array({literal(value)}, {literal(np.dtype(dtype))})")
+        return self._constants[key]
+
+    def full(self, value: float, like: Var) -> str:
+        """Return the name of an array that has one value everywhere, laid out like another."""
+        a = like.array
+        key = ("full", repr(value), a.shape, _order(a), a.dtype.name)
+        if key not in self._constants:
+            name = self._constants[key] = self.fresh("zeros" if value == 0 else "limit")
+            number = f"np.full({_memory(a)}, {literal(value)}, {literal(a.dtype)})"
+            self.setup.append(f"{name} = {number}{_back(a)}")
+        return self._constants[key]
+
+    def ones(self, n: int, dtype: Any) -> str:
+        """Return the name of a vector of ones."""
+        key = ("ones", n, np.dtype(dtype).name)
+        if key not in self._constants:
+            name = self._constants[key] = self.fresh("ones")
+            self.setup.append(f"{name} = np.ones({n}, {literal(np.dtype(dtype))})")
+        return self._constants[key]
+
+    def live(self, value: Live, dtype: Any) -> str:
+        """Return the name of an array of no axes that every run fills with a number."""
+        key = (value.text, np.dtype(dtype).name)
+        if key not in self._lives:
+            wish = f"{value.text}_now" if value.text.isidentifier() else "factor"
+            name = self._lives[key] = self.fresh(wish)
+            self.setup.append(f"{name} = np.empty((), {literal(np.dtype(dtype))})")
+            text = value.text
+            while text.startswith("(") and _closes_at_end(text):
+                text = text[1:-1]
+            assert self._current is not None
+            line = f"{name}[...] = {text}"
+            self.body.append(Statement(line, self._current.section, None, None))
+        return self._lives[key]
+
+    def view(self, var: Var, suffix: str, array: Array) -> str:
+        """Return the name of a view that is made once, before all runs."""
+        if suffix == f".reshape({var.array.shape})":
+            return self.text(var)
+        key = (var, suffix)
+        if key not in self._views:
+            name = self._views[key] = self.fresh(f"{self.name(var)}_v")
+            self.setup.append(f"{name} = {self.name(var)}{suffix}")
+        return self._views[key]
+
+    def flat(self, value: Any) -> str:
+        """Return a value as a vector: a view where its memory is one block."""
+        if not isinstance(value, Var):
+            return f"np.ravel({self.text(value)})"
+        if value.array.ndim == 1:
+            return self.text(value)
+        if self.is_static(value) and value.array.flags.c_contiguous:
+            return self.view(value, ".reshape(-1)", value.array.reshape(-1))
+        if self.is_static(value) and value.array.flags.f_contiguous:
+            return self.view(value, ".T.reshape(-1)", value.array.T.reshape(-1))
+        return f"{self.text(value)}.reshape(-1)"
+
+    def is_static(self, value: Any) -> bool:
+        """Tell whether the memory of a value is the same in every run."""
+        return isinstance(value, Var) and not self._moves(value)
+
+    def _moves(self, var: Var) -> bool:
+        return var.kind in ("arg", "grad") or var in self._runtime
+
+    def is_c(self, var: Var) -> bool:
+        """Tell whether an array is one block in C order."""
+        return bool(var.array.flags.c_contiguous)
+
+    def is_dense(self, var: Var) -> bool:
+        """Tell whether an array is one block in C or Fortran order."""
+        return bool(var.array.flags.c_contiguous or var.array.flags.f_contiguous)
+
+    # Buffers -------------------------------------------------------------------------------------
+
+    def _plan(self) -> None:
+        """Find out who owns which memory, how long it is used, and what is packed together."""
+        self.owner: dict[int, Var] = {}
+        self.views: set[Node] = set()
+        made: set[int] = set()
+        for node in self.nodes:
+            for v in node.vars():
+                if v.kind != "made":
+                    self.owner.setdefault(id(root(v.array)), v)
+            if node.kind == "write":
+                continue
+            if is_view(node):
+                self.views.add(node)
+                if any(self._moves(v) for v in node.vars()):
+                    self._runtime.add(node.outs[0])
+                continue
+            for v in node.outs:
+                self.owner[id(root(v.array))] = v
+                made.add(id(root(v.array)))
+        self.last: dict[int, int] = {}
+        for i, node in enumerate(self.nodes):
+            for v in (*node.vars(), *node.outs):
+                self.last[id(root(v.array))] = i
+        for v in self.keep:
+            self.last[id(root(v.array))] = len(self.nodes)
+        self._pack()
+        self._free: dict[Any, list[tuple[int, str]]] = {}
+        self._slot: dict[int, tuple[str, int]] = {}
+        self._sizes: dict[str, tuple[int, Any]] = {}
+        self._slot_vars: dict[str, list[Var]] = {}
+
+    def _pack(self) -> None:
+        """Let the parts of a flat array be computed in their places of it."""
+        self._place: dict[Var, tuple[Var, int]] = {}
+        producer = {v: node for node in self.nodes if node.kind == "call" for v in node.outs}
+        for node in self.nodes:
+            if node.fn is not concat or node.kwargs.get("axis", 0) is not None:
+                continue
+            flat, start, found = node.outs[0], 0, {}
+            for part in node.args:
+                maker = producer.get(part) if isinstance(part, Var) else None
+                good = (
+                    maker is not None
+                    and maker not in self.views
+                    and len(maker.outs) == 1
+                    and part not in self._place
+                    and part not in found
+                    and self.is_c(part)
+                    and root(part.array) is part.array
+                    and part.array.dtype == flat.array.dtype
+                )
+                if not good:
+                    break
+                found[part] = (flat, start)
+                start += part.array.size
+            else:
+                self._place.update(found)
+                self.packed.add(flat)
+                for part in found:
+                    self.last[id(root(part.array))] = len(self.nodes)
+                self.last[id(root(flat.array))] = len(self.nodes)
+
+    def _allocate(self, node: Node, i: int) -> None:
+        """Give each output memory: its place in a flat array, that of an argument, or a slot."""
+        for v in node.outs:
+            memory = id(root(v.array))
+            if v in self.packed:
+                if memory not in self._slot:
+                    self._new_slot(v, f"np.empty({v.array.size}, {literal(v.array.dtype)})")
+                continue
+            if v in self._place:
+                flat, start = self._place[v]
+                if id(root(flat.array)) not in self._slot:
+                    kind = literal(flat.array.dtype)
+                    self._new_slot(flat, f"np.empty({flat.array.size}, {kind})")
+                part = f"{self.name(flat)}[{start}:{start + v.array.size}]"
+                shape = "" if v.array.ndim == 1 else f".reshape({v.array.shape})"
+                self.setup.append(f"{self.name(v)} = {part}{shape}")
+                self._slot[memory] = (self.name(v), -1)
+                continue
+            slot = self._in_place(node, v, i)
+            if slot is None:
+                slot = self._from_free(v)
+            self._slot[memory] = slot
+            self._slot_vars.setdefault(slot[0], []).append(v)
+            a = v.array
+            size = f"[:{a.size}]" if self._sizes[slot[0]][0] != a.size else ""
+            shape = f".reshape({_memory(a)})" if a.ndim != 1 else ""
+            self.setup.append(f"{self.name(v)} = {slot[0]}{size}{shape}{_back(a)}")
+
+    def _new_slot(self, v: Var, text: str) -> None:
+        self.setup.append(f"{self.name(v)} = {text}")
+        self._slot[id(root(v.array))] = (self.name(v), -1)
+
+    def _in_place(self, node: Node, out: Var, i: int) -> tuple[str, int] | None:
+        """Return the memory of an argument that is read here for the last time."""
+        if not isinstance(node.fn, np.ufunc) or node.fn.nin == 0 or node.fn.signature:
+            return None
+        for v in node.vars():
+            memory = id(root(v.array))
+            slot = self._slot.get(memory)
+            alike = v.array.shape == out.array.shape and v.array.strides == out.array.strides
+            if slot is None or slot[1] < 0 or not alike or v.array.dtype != out.array.dtype:
+                continue
+            whole = self.owner.get(memory)
+            if self.last[memory] == i and whole is not None and whole.array.size == v.array.size:
+                self._slot.pop(memory)  # it is not free afterwards
+                return slot
+        return None
+
+    def _from_free(self, v: Var) -> tuple[str, int]:
+        free = self._free.setdefault(v.array.dtype.name, [])
+        fitting = [s for s in free if s[0] >= v.array.size and s[0] <= 4 * v.array.size + 64]
+        if fitting:
+            best = min(fitting)
+            free.remove(best)
+            return best[1], best[0]
+        name = self.fresh("buffer")
+        self.setup.append(f"{name} = np.empty({v.array.size}, {literal(v.array.dtype)})")
+        self._sizes[name] = (v.array.size, v.array.dtype)
+        return name, v.array.size
+
+    def _release(self, i: int) -> None:
+        """Take back the memory that is read for the last time in call `i`."""
+        for memory in [m for m in self._slot if self.last.get(m) == i]:
+            name, size = self._slot.pop(memory)
+            if size >= 0:
+                self._free.setdefault(self._sizes[name][1].name, []).append((size, name))
+
+    # Statements ----------------------------------------------------------------------------------
+
+    def write(self) -> None:
+        """Write all statements."""
+        for i, node in enumerate(self.nodes):
+            self._current, self._index = node, i
+            if node in self.views:
+                out = node.outs[0]
+                line = f"{self.name(out)} = {view_text(self, node)}"
+                if out in self._runtime:
+                    self.body.append(Statement(line, node.section, node, out))
+                else:
+                    self.setup.append(line)
+                continue
+            if node.kind == "write":
+                target, other = node.args
+                (text,) = self.operands(node)[1:]
+                name = self.name(target)
+                line = f"{spelled(node.fn)}({name}, {text}, out={name})"
+                self.body.append(Statement(line, node.section, node, target))
+                self._release(i)
+                continue
+            self._allocate(node, i)
+            if node.kind == "draw":
+                rng = self.fresh("rng") if id(node.fn) not in self._constants else ""
+                rng = self._constants.setdefault(id(node.fn), rng)
+                self.functions[rng] = node.fn
+                out = self.name(node.outs[0])
+                line = f"{rng}.random(dtype={literal(node.args[1])}, out={out})"
+                self.body.append(Statement(line, node.section, node, node.outs[0]))
+            elif len(node.outs) > 1:
+                names = [self.fresh(f"{self.name(v)}_new") for v in node.outs]
+                call = f"{', '.join(names)} = {self.function(node)}({self.arguments(node)})"
+                self.body.append(Statement(call, node.section, node, None))
+                for v, new in zip(node.outs, names, strict=True):
+                    line = f"{self.name(v)}[...] = {new}"
+                    self.body.append(Statement(line, node.section, node, v))
+            else:
+                out = node.outs[0]
+                for line in spell(self, node, self.name(out)):
+                    self.body.append(Statement(line, node.section, node, out))
+            self._release(i)
+
+
+def _order(a: Array) -> tuple[int, ...]:
+    """Return the axes from the slowest in memory to the fastest."""
+    return tuple(sorted(range(a.ndim), key=lambda i: (-abs(a.strides[i]), i)))
+
+
+def _memory(a: Array) -> tuple[int, ...]:
+    return tuple(a.shape[i] for i in _order(a))
+
+
+def _back(a: Array) -> str:
+    """Return what turns an array in memory order into one with the axes of `a`."""
+    order = _order(a)
+    if order == tuple(range(a.ndim)):
+        return ""
+    if order == tuple(range(a.ndim))[::-1]:
+        return ".T"
+    return f".transpose({tuple(order.index(i) for i in range(a.ndim))})"
+
+
+def _fits(value: float, kind: np.dtype[Any]) -> bool:
+    return kind.kind == "f" or (kind.kind in "iu" and isinstance(value, int))
+
+
+def _closes_at_end(text: str) -> bool:
+    depth = 0
+    for i, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if depth == 0:
+            return i == len(text) - 1
+    return False
