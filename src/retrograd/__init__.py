@@ -20,16 +20,19 @@ from retrograd.random import manual_seed
 from retrograd.registry import defvjp
 
 if TYPE_CHECKING:
-    from retrograd import testing, tree
+    from retrograd import func, testing, tree
 
 __version__ = "0.1.0"
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs.
 _LATER: dict[str, tuple[str, str | None]] = {
     # name: (module, attribute; None for the module itself)
+    "TraceError": ("retrograd.compiler", "TraceError"),
+    "compile": ("retrograd.compiler", "compile"),
     "data": ("retrograd.data", None),
     "evaluate": ("retrograd.training", "evaluate"),
     "fit": ("retrograd.training", "fit"),
+    "func": ("retrograd.func", None),
     "load": ("retrograd.io", "load"),
     "save": ("retrograd.io", "save"),
     "testing": ("retrograd.testing", None),

@@ -21,7 +21,7 @@ class snapshot:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.written = [a.copy() for a in program.written]
-        self.counts = [bucket.count for _, _, bucket, *_ in program.groups]
+        self.counts = [group.bucket.count for group in program.groups]
         self.grads = [(leaf, leaf.grad) for leaf, _ in program.grads]
         self.rngs = [f for f in program.writer.functions.values()
                      if isinstance(f, np.random.Generator)]  # fmt: skip
@@ -57,8 +57,8 @@ class snapshot:
         """Put everything back as it was before the run."""
         for array, old in zip(self.program.written, self.written, strict=True):
             array[...] = old
-        for (_, _, bucket, *_), count in zip(self.program.groups, self.counts, strict=True):
-            bucket.count = count
+        for group, count in zip(self.program.groups, self.counts, strict=True):
+            group.bucket.count = count
         for rng, state in zip(self.rngs, self.states, strict=True):
             rng.bit_generator.state = state
         for leaf, grad in self.grads:

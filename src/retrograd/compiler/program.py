@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
+import operator
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,6 +17,8 @@ from retrograd.compiler.passes import fold, merge, prune, simplify
 from retrograd.compiler.tape import Node, Tape, TraceError, Var, root
 from retrograd.compiler.writer import Statement, Writer
 from retrograd.core import Array, Tensor, touch, wrap
+
+_ndarray = np.ndarray
 
 _count = 0
 
@@ -53,9 +58,9 @@ class Program:
         self.outs = [_resolve(v, replaced) if isinstance(v, Var) else v for v in outs]
         self.grads = [(leaf, g and _resolve(g, replaced)) for leaf, g in grads]
         self.nodes = nodes
-        keep = [v for v in self.outs if isinstance(v, Var)] + [g for _, g in self.grads if g]
+        results = [v for v in self.outs if isinstance(v, Var)]
         namer.finish(nodes, tape)
-        writer = Writer(nodes, keep, namer.wish)
+        writer = Writer(nodes, results, [g for _, g in self.grads if g], namer.wish)
         for v in args:
             writer.name(v)
         writer.write()
@@ -76,19 +81,21 @@ class Program:
         self.written = [v.array for v in written.values()]
         self.backups = [np.empty_like(a) for a in self.written]
         self.mark = [False]
-        self.groups = [
-            (optimizer, group, bucket, bucket.data, _options(group), dict(bucket.state))
-            for optimizer, group, bucket in self.tape.updates
-        ]
+        self.groups = [_Update(group, bucket) for _, group, bucket in self.tape.updates]
         self.modules = [(m, m.training) for m in self.tape.modules.values()]
+        self.started = [
+            (leaf, self.tape.started[key])
+            for key, leaf in self.tape.leaves.items()
+            if key in self.tape.started and key not in self.tape.positions
+        ]
         self.trained = [t for t, a in self.holders if id(root(a)) in written]
 
     def fits(self, args: Sequence[Any]) -> bool:
         """Tell whether plain positional arguments are of the kind recorded."""
         if not self.simple or len(args) != len(self.specs):
             return False
-        for a, (shape, dtype) in zip(args, self.specs, strict=True):
-            if a.__class__ is not np.ndarray or a.shape != shape or a.dtype is not dtype:
+        for a, (shape, dtype) in zip(args, self.specs):  # noqa: B905, lengths are equal
+            if a.__class__ is not _ndarray or a.shape != shape or a.dtype is not dtype:
                 return False
         return True
 
@@ -102,16 +109,13 @@ class Program:
             if holder._data is not array:
                 return False
         for module, training in self.modules:
-            if module.training is not training:
+            if module._training is not training:
                 return False
-        for _, group, bucket, data, options, state in self.groups:
-            if bucket.data is not data or _options(group) != options:
+        for group in self.groups:
+            if not group.holds():
                 return False
-            for name, array in state.items():
-                if bucket.state.get(name) is not array:
-                    return False
-        for key, started in self.tape.started.items():
-            if (self.tape.leaves[key]._grad is not None) is not started:
+        for leaf, started in self.started:
+            if (leaf._grad is not None) is not started:
                 return False
         return True
 
@@ -127,17 +131,20 @@ class Program:
         self.file = f"<retrograd program {_count}>"
         setup = "\n".join(w.setup)
         exec(compile(setup, self.file + " setup", "exec"), self.namespace)
-        self.namespace["_backups"] = self.backups
-        self.namespace["_written"] = self.written
         self.namespace["_mark"] = self.mark
         text = "\n".join(lines)
         linecache.cache[self.file] = (len(text), None, lines, self.file)
         exec(compile(text, self.file, "exec"), self.namespace)
         self.run: Callable[..., Any] = self.namespace["program"]
-        self.fresh_grads = [
+        handed = [
             (leaf, None if g is None else _handing_over(self, w.text(g)))
             for leaf, g in self.grads
         ]
+        places = self.tape.positions
+        self.fresh_grads = [pair for pair in handed if id(pair[0]) not in places]
+        self.argument_grads = [pair for pair in handed if id(pair[0]) in places]
+        self.inputs = [source[2] for _, source in self.lives if source[2] is not None]
+        self.single = self.structure == tree.LEAF and self.results[0] is not None
 
     def parameters(self) -> list[str]:
         """Return the names of the arguments of the function."""
@@ -152,36 +159,56 @@ class Program:
         for s in self.writer.body:
             if not saved and s.node is not None and s.node.kind == "write":
                 saved = True
-                lines += [f"    np.copyto(_backups[{i}], _written[{i}])"
-                          for i in range(len(self.written))]  # fmt: skip
+                for i in range(len(self.written)):
+                    self.namespace[f"_kept_{i}"] = self.backups[i]
+                    self.namespace[f"_written_{i}"] = self.written[i]
+                    lines.append(self._bound(f"    np.copyto(_kept_{i}, _written_{i})"))
                 lines.append("    _mark[0] = True")
-            lines.append("    " + s.text)
+            lines.append("    " + self._bound(s.text))
         results = [r or "None" for r in self.results]
         lines.append(f"    return ({', '.join(results)}{',' if results else ''})")
         return lines
 
+    def _bound(self, text: str) -> str:
+        """Return a statement with NumPy's functions as names of the program, found faster."""
+
+        def local(match: re.Match[str]) -> str:
+            dotted = match.group(1)
+            name = "np_" + dotted.replace(".", "_")
+            if name not in self.namespace:
+                self.namespace[name] = functools.reduce(getattr, dotted.split("."), np)
+            return f"{name}("
+
+        return re.sub(r"\bnp\.([\w.]+)\(", local, text)
+
     def __call__(self, given: Sequence[Any]) -> Any:
-        arrays = [a._data if isinstance(a, Tensor) else a for a in given]
-        numbers = [source[2]() for _, source in self.lives]
-        starts = [self._leaf(v.tensor, given).grad for v in self.starts]
-        counts = [group[2].count for group in self.groups]
+        """Run on arrays and Tensors of the recorded kind; what it hands out is copied."""
+        arrays = given if self.simple else [_array(a) for a in given]
+        if self.inputs:
+            arrays = [*arrays, *(number() for number in self.inputs)]
+        if self.starts:
+            arrays = [*arrays, *(self._leaf(v.tensor, given).grad for v in self.starts)]
+        counts = [group.bucket.count for group in self.groups]
         try:
-            outs = self.run(*arrays, *numbers, *starts)
-            copies = [o if o is None else wrap(np.array(o)) for o in outs]
+            outs = self.run(*arrays)
+            copies = [None if o is None else wrap(np.array(o)) for o in outs]
             for group in self.groups:
-                group[2].count += 1
+                group.bucket.count += 1
             self.mark[0] = False
         except BaseException:
             self.undo(counts)
             raise
         for leaf, grad in self.fresh_grads:
+            leaf._grad = grad
+        for leaf, grad in self.argument_grads:
             self._leaf(leaf, given)._grad = grad
         if self.trained:
             touch(*self.trained)
-        if len(copies) == 1 and self.structure == tree.LEAF:
-            return copies[0] if self.results[0] is not None else self.outs[0]
-        leaves = [c if r is not None else v
-                  for c, r, v in zip(copies, self.results, self.outs, strict=True)]  # fmt: skip
+        if self.single:
+            return copies[0]
+        leaves = [
+            v if o is None else o for v, o in zip(self.outs, copies, strict=True)
+        ]
         return self.structure.unflatten(leaves)
 
     def _leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
@@ -195,7 +222,7 @@ class Program:
             for array, backup in zip(self.written, self.backups, strict=True):
                 array[...] = backup
             for group, count in zip(self.groups, counts, strict=True):
-                group[2].count = count
+                group.bucket.count = count
             self.mark[0] = False
 
     # Reading -------------------------------------------------------------------------------------
@@ -228,8 +255,31 @@ def listing(program: Program) -> str:
     return "\n".join(lines)
 
 
-def _options(group: dict[str, Any]) -> list[Any]:
-    return [value for name, value in group.items() if name not in ("lr", "params")]
+class _Update:
+    """One update of a bucket, and what must stay so for it to be the same calls."""
+
+    def __init__(self, group: dict[str, Any], bucket: Any) -> None:
+        self.group = group
+        self.bucket = bucket
+        self.data = bucket.data
+        names = [name for name in group if name not in ("lr", "params")]
+        self.options = operator.itemgetter(*names) if names else len
+        self.values = self.options(group)
+        self.state = tuple(bucket.state.items())
+
+    def holds(self) -> bool:
+        """Tell whether options, arrays and state are those that were recorded."""
+        bucket = self.bucket
+        if bucket.data is not self.data or self.options(self.group) != self.values:
+            return False
+        for name, array in self.state:
+            if bucket.state.get(name) is not array:
+                return False
+        return True
+
+
+def _array(value: Any) -> Any:
+    return value._data if isinstance(value, Tensor) else value
 
 
 def _handing_over(program: Program, name: str) -> Callable[[Tensor], Array]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,11 @@ Spelling = Callable[["Writer", Node, str], list[str]]
 SPELLINGS: dict[Any, Spelling] = {}
 VIEWS: dict[Any, Callable[["Writer", Node], str]] = {}
 
+# Calls on numbers, when all they work on are results of products: Python's operators are faster.
+_OPERATORS = {
+    np.add: "{} + {}", np.subtract: "{} - {}", np.multiply: "{} * {}", np.divide: "{} / {}",
+    np.negative: "-{}",
+}  # fmt: skip
 _SMALL_SUM = 4096  # up to here a product with ones sums as exactly as it needs to
 
 
@@ -40,8 +45,10 @@ def spelling(*fns: Any) -> Callable[[Spelling], Spelling]:
 def spell(w: Writer, node: Node, out: str) -> list[str]:
     """Return the statements of a call whose output is in the array named `out`."""
     special = SPELLINGS.get(node.fn)
-    if special is not None:
+    if special is not None and (node.outs[0] not in w.numbers or node.fn in PRODUCTS):
         return special(w, node, out)
+    if node.outs[0] in w.numbers:
+        return [f"{out} = {_OPERATORS[node.fn].format(*map(w.text, node.args))}"]
     if isinstance(node.fn, np.ufunc) and node.fn.nout == 1:
         args = w.operands(node)
         return [f"{spelled(node.fn)}({', '.join(args)}, out={out})"]
@@ -84,14 +91,14 @@ def index_text(w: Writer, index: Any) -> str:
 
 @spelling(np.matmul, np.dot)
 def _matmul(w: Writer, node: Node, out: str) -> list[str]:
-    """Write small products as `np.dot`, which takes 0.4 us less, on vectors where it can."""
+    """Write products as `x.dot(y)`, which takes 0.5 us less, on vectors where it can."""
     x, y = node.args[:2]
     o = node.outs[0]
     a, b = (v.array if isinstance(v, Var) else np.asarray(v) for v in (x, y))
     same = a.dtype == b.dtype == o.array.dtype and o.array.dtype.kind == "f"
     if not (same and a.ndim == b.ndim == 2 and w.is_c(o)):
         if same and a.ndim <= 2 and b.ndim <= 2 and w.is_c(o):
-            return [f"np.dot({w.text(x)}, {w.text(y)}, out={out})"]
+            return w.dot(node, w.text(x), w.text(y), out)
         return [f"np.matmul({w.text(x)}, {w.text(y)}, out={out})"]
     left, right, flat = w.text(x), w.text(y), False
     if a.shape[0] == 1 and w.is_static(x):
@@ -101,13 +108,7 @@ def _matmul(w: Writer, node: Node, out: str) -> list[str]:
     if flat:
         shape = (a.shape[0],) * (left == w.text(x)) + (b.shape[1],) * (right == w.text(y))
         out = w.view(o, f".reshape({shape})", o.array.reshape(shape))
-    return [f"np.dot({left}, {right}, out={out})"]
-
-
-@spelling(np.vdot)
-def _vdot(w: Writer, node: Node, out: str) -> list[str]:
-    x, y = node.args
-    return [f"np.dot({w.flat(x)}, {w.flat(y)}, out={out})"]
+    return w.dot(node, left, right, out)
 
 
 @spelling(contract)
@@ -116,6 +117,51 @@ def _einsum(w: Writer, node: Node, out: str) -> list[str]:
     options = node.kwargs
     optimize = f", optimize={options['optimize']!r}" if options.get("optimize") else ""
     return [f"np.einsum({options['subscripts']!r}, {operands}, out={out}{optimize})"]
+
+
+PRODUCTS = (np.matmul, np.sum)  # what gives a number that Python can go on with
+
+
+def numbers(nodes: list[Node], results: Collection[Var], grads: Collection[Var]) -> set[Var]:
+    """Return the Vars of no axes that need no array: products, and arithmetic on them alone."""
+    found: set[Var] = set()
+    for node in nodes:
+        if node.kind != "call" or len(node.outs) != 1:
+            continue
+        out = node.outs[0].array
+        if out.ndim or out.dtype.kind != "f":
+            continue
+        args = [v for v in node.args if isinstance(v, Var)]
+        if node.fn in _OPERATORS:
+            good = bool(args) and all(v in found for v in args)
+            good = good and not any(isinstance(a, Live) for a in node.args)
+        elif node.fn is np.matmul:
+            good = len(args) == 2 and all(v.array.ndim == 1 for v in args)
+            good = good and args[0].array.dtype == args[1].array.dtype == out.dtype
+        else:
+            good = node.fn is np.sum and not node.kwargs.get("keepdims") and bool(args)
+            good = good and 1 < args[0].array.size <= _SMALL_SUM and args[0].array.dtype == out.dtype
+            good = good and args[0].kind == "made" and _dense(args[0].array)
+        if good:
+            found.add(node.outs[0])
+    while True:
+        wrong = {
+            v
+            for node in nodes
+            if node.kind != "call" or not found & set(node.outs) or node.fn in PRODUCTS
+            for v in node.vars()
+            if v in found
+        } | (found & set(grads))
+        if not wrong:
+            return found
+        found -= wrong
+        # what was computed from a number that became an array works on an array now
+        found = {v for v in found if v.node is None or not any(
+            a not in found for a in v.node.vars()) or v.node.fn in PRODUCTS}  # fmt: skip
+
+
+def _dense(a: Any) -> bool:
+    return bool(a.flags.c_contiguous or a.flags.f_contiguous)
 
 
 # --- reductions ----------------------------------------------------------------------------------
@@ -146,8 +192,8 @@ def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str] | None:
     if axis is None or a.ndim == 1:
         if 1 < a.size <= _SMALL_SUM and w.is_static(x) and w.is_dense(x):
             ones = w.ones(a.size, a.dtype)
-            out = w.view(o, ".reshape(())", o.array.reshape(())) if o.array.ndim else w.text(o)
-            return [f"np.dot({ones}, {w.flat(x)}, out={out})"]
+            out = w.view(o, ".reshape(())", o.array.reshape(())) if o.array.ndim else out
+            return w.dot(node, ones, w.flat(x), out)
         return None
     if a.ndim != 2 or isinstance(axis, tuple) or a.shape[axis % 2] > _SMALL_SUM:
         return None
@@ -158,7 +204,7 @@ def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str] | None:
     out = w.text(o) if o.array.ndim == 1 else w.view(o, ".reshape(-1)", o.array.reshape(n))
     ones = w.ones(a.shape[axis], a.dtype)
     pair = (ones, w.text(x)) if axis == 0 else (w.text(x), ones)
-    return [f"np.dot({pair[0]}, {pair[1]}, out={out})"]
+    return w.dot(node, *pair, out)
 
 
 SPELLINGS[np.sum] = _reduction("add")

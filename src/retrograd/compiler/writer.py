@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.passes import is_view
-from retrograd.compiler.spelling import literal, spell, view_text
+from retrograd.compiler.spelling import literal, numbers, spell, view_text
 from retrograd.compiler.tape import Live, Node, Var, root, substitute
 from retrograd.core import Array
 from retrograd.registry import spelled
@@ -39,9 +39,16 @@ class Writer:
     `body` the statements of one run.
     """
 
-    def __init__(self, nodes: list[Node], keep: Iterable[Var], wishes: Callable[[Var], str]) -> None:
+    def __init__(
+        self,
+        nodes: list[Node],
+        results: Iterable[Var],
+        grads: Iterable[Var],
+        wishes: Callable[[Var], str],
+    ) -> None:
         self.nodes = nodes
-        self.keep = list(keep)  # arrays that are read after the run
+        self.keep = [*results, *grads]  # arrays that are read after the run
+        self.numbers = numbers(nodes, set(results), set(grads))
         self.wishes = wishes
         self.setup: list[str] = []
         self.data: dict[str, Array] = {}
@@ -136,6 +143,12 @@ class Writer:
             else:
                 texts.append(self.text(a))
         return texts
+
+    def dot(self, node: Node, left: str, right: str, out: str) -> list[str]:
+        """Return a product as a statement: into an array, or as a number."""
+        if node.outs[0] in self.numbers:
+            return [f"{out} = {left}.dot({right})"]
+        return [f"{left}.dot({right}, out={out})"]
 
     def constant(self, value: float, dtype: Any) -> str:
         """Return the name of a number as an array of no axes."""
@@ -285,6 +298,8 @@ class Writer:
         """Give each output memory: its place in a flat array, that of an argument, or a slot."""
         for v in node.outs:
             memory = id(root(v.array))
+            if v in self.numbers:
+                continue
             if v in self.packed:
                 if memory not in self._slot:
                     self._new_slot(v, f"np.empty({v.array.size}, {literal(v.array.dtype)})")

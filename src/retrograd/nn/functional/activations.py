@@ -26,7 +26,12 @@ def relu(input: Any) -> Any:
     return np.maximum(input, 0.0)
 
 
-defvjp(relu, lambda g, out, input: g * (out > 0))
+def _mask(out: Any) -> Any:
+    """Return 1 where a ReLU lets through and 0 elsewhere, in the faster way for the size."""
+    return np.sign(out) if out.size < 4096 else out > 0
+
+
+defvjp(relu, lambda g, out, input: g * _mask(out))
 
 
 @primitive
