@@ -18,11 +18,12 @@ _WATCHED = 1_000_000  # arrays outside up to this size are watched for writes no
 class snapshot:
     """The state that a program changes, before a run."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, arguments: Any) -> None:
         self.program = program
         self.written = [a.copy() for a in program.written]
         self.counts = [group.bucket.count for group in program.groups]
-        self.grads = [(leaf, leaf.grad) for leaf, _ in program.grads]
+        leaves = [program.leaf(leaf, arguments) for leaf, _ in program.grads]
+        self.grads = [(leaf, leaf.grad) for leaf in leaves]
         self.rngs = [f for f in program.writer.functions.values()
                      if isinstance(f, np.random.Generator)]  # fmt: skip
         self.states = [rng.bit_generator.state for rng in self.rngs]
@@ -136,7 +137,7 @@ def differing_results(
     pairs = [("a result", a, b) for a, b in zip(outs, after["outs"], strict=True)]
     pairs += [("an array it writes", a, b)
               for a, b in zip(program.written, after["written"], strict=True)]  # fmt: skip
-    for (leaf, _), grad in zip(program.grads, after["grads"], strict=True):
+    for (leaf, _), grad in zip(before.grads, after["grads"], strict=True):
         if (leaf.grad is None) != (grad is None):
             return "a gradient is there in one of the two only"
         if grad is not None:
@@ -155,7 +156,7 @@ def _first(program: Program, before: snapshot, arrays: Any, tape: Tape) -> str:
     space = dict(program.namespace)
     values = [a._data if isinstance(a, Tensor) else a for a in arrays]
     values += [source[2]() for _, source in program.lives]
-    values += [v.tensor.grad for v in program.starts if v.tensor is not None]
+    values += [program.leaf(v.tensor, arrays).grad for v in program.starts]
     space.update(zip(program.parameters(), values, strict=True))
     written = {v for node in tape.nodes if node.kind == "write" for v in node.outs}
     body = program.writer.body

@@ -187,7 +187,7 @@ class Program:
         if self.inputs:
             arrays = [*arrays, *(number() for number in self.inputs)]
         if self.starts:
-            arrays = [*arrays, *(self._leaf(v.tensor, given).grad for v in self.starts)]
+            arrays = [*arrays, *(self.leaf(v.tensor, given).grad for v in self.starts)]
         counts = [group.bucket.count for group in self.groups]
         try:
             outs = self.run(*arrays)
@@ -201,7 +201,7 @@ class Program:
         for leaf, grad in self.fresh_grads:
             leaf._grad = grad
         for leaf, grad in self.argument_grads:
-            self._leaf(leaf, given)._grad = grad
+            self.leaf(leaf, given)._grad = grad
         if self.trained:
             touch(*self.trained)
         if self.single:
@@ -211,7 +211,7 @@ class Program:
         ]
         return self.structure.unflatten(leaves)
 
-    def _leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
+    def leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
         """Return the leaf meant by one of the recording: itself, or an argument of this call."""
         place = self.tape.positions.get(id(leaf))
         return leaf if place is None else given[place]

@@ -178,7 +178,8 @@ def _reduction(ufunc: str) -> Spelling:
             product = _as_product(w, node, x, axis)
             if product:
                 return product
-        return [f"np.{ufunc}.reduce({w.text(x)}, axis={axis!r}{keep}{extra}, out={out})"]
+        call = f"np.{ufunc}.reduce({w.text(x)}, axis={axis!r}{keep}{extra}"
+        return [f"{out} = {call})" if node.outs[0] in w.numbers else f"{call}, out={out})"]
 
     return write
 
@@ -192,7 +193,7 @@ def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str] | None:
     if axis is None or a.ndim == 1:
         if 1 < a.size <= _SMALL_SUM and w.is_static(x) and w.is_dense(x):
             ones = w.ones(a.size, a.dtype)
-            out = w.view(o, ".reshape(())", o.array.reshape(())) if o.array.ndim else out
+            out = w.view(o, ".reshape(())", o.array.reshape(())) if o.array.ndim else w.text(o)
             return w.dot(node, ones, w.flat(x), out)
         return None
     if a.ndim != 2 or isinstance(axis, tuple) or a.shape[axis % 2] > _SMALL_SUM:

@@ -21,6 +21,7 @@ from retrograd.core import Tensor, wrap
 from retrograd.mode import MODE, Mode
 
 CHECKS = 2  # so many first replays of a program are compared with the function itself
+_ARRAYS = (np.ndarray, np.generic, Tensor)
 PROGRAMS = 32  # a step keeps so many programs
 
 
@@ -75,7 +76,7 @@ class CompiledStep:
     def _look_up(self, args: Any, kwargs: dict[str, Any], grad: bool) -> Any:
         leaves, structure = tree.flatten((args, kwargs))
         key = structure, tuple(map(_kind, leaves)), grad
-        arrays = [a for a in leaves if isinstance(a, (np.ndarray, np.generic, Tensor))]
+        arrays = [a for a in leaves if isinstance(a, _ARRAYS)]
         same = self._programs.setdefault(key, [])
         self._programs.move_to_end(key)
         for program in same:
@@ -87,7 +88,12 @@ class CompiledStep:
                 return program(arrays)
         same[:] = [p for p in same if not p.is_stale()]
         tape, inputs, result = self._record(leaves, structure)
-        program = Program(tape, Namer(self.fn, tape), inputs, result, self._names(structure))
+        names = [
+            name
+            for name, leaf in zip(self._names(structure), leaves, strict=True)
+            if isinstance(leaf, _ARRAYS)
+        ]
+        program = Program(tape, Namer(self.fn, tape), inputs, result, names)
         program.grad, program.checks_left = grad, CHECKS
         program.simple = not kwargs and all(a.__class__ is np.ndarray for a in args)
         same.append(program)
@@ -134,7 +140,7 @@ class CompiledStep:
         tape = Tape()
         inputs, given, standing = [], [], []
         for leaf in leaves:
-            if not isinstance(leaf, (np.ndarray, np.generic, Tensor)):
+            if not isinstance(leaf, _ARRAYS):
                 given.append(leaf)
                 continue
             array = leaf._data if isinstance(leaf, Tensor) else np.asarray(leaf)
@@ -166,7 +172,7 @@ class CompiledStep:
 
     def _checked(self, program: Program, leaves: Any, structure: Any, arrays: Any) -> Any:
         """Run the function, then the program from the same start, and compare."""
-        before = snapshot(program)
+        before = snapshot(program, arrays)
         tape, _, result = self._record(leaves, structure)
         problem = differing_call(program.tape, tape) or before.mutated()
         if problem:
@@ -230,7 +236,7 @@ def _kind(leaf: Any) -> Any:
                 "a compiled function got a Tensor with a graph, whose gradient would be lost: "
                 "pass t.detach(), or compile the part that computes it too"
             )
-        return leaf.shape, leaf.dtype, leaf.requires_grad
+        return leaf.shape, leaf.dtype, leaf.requires_grad, leaf._grad is None
     if isinstance(leaf, (np.ndarray, np.generic)):
         return leaf.shape, leaf.dtype, None
     try:

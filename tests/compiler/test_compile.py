@@ -1,0 +1,352 @@
+"""What a compiled function does is what the function does, whatever happens between calls."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import retrograd as rg
+
+RNG = np.random.default_rng(7)
+X, Y = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 2))
+
+
+def net(seed=0):
+    model = rg.nn.Sequential(rg.nn.Linear(3, 5, rng=seed), rg.nn.Tanh(), rg.nn.Linear(5, 2, rng=1))
+    return model
+
+
+def pair(make):
+    """Return an eager and a compiled step, each over a net of its own from the same start."""
+    steps = []
+    for wrap in (lambda f: f, rg.compile):
+        model = net()
+        step, *more = make(model)
+        steps.append((wrap(step), model, *more))
+    return steps
+
+
+def same_parameters(one, other):
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        np.testing.assert_allclose(a.data, b.data, rtol=1e-12, atol=1e-14)
+
+
+OPTIMIZERS = {
+    "sgd": lambda p: rg.optim.SGD(p, lr=0.1),
+    "momentum": lambda p: rg.optim.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "dampened": lambda p: rg.optim.SGD(p, lr=0.1, momentum=0.9, dampening=0.5),
+    "nesterov": lambda p: rg.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+    "adam": lambda p: rg.optim.Adam(p, lr=0.01),
+    "adamw": lambda p: rg.optim.AdamW(p, lr=0.01),
+    "amsgrad": lambda p: rg.optim.Adam(p, lr=0.01, amsgrad=True, weight_decay=0.1),
+    "adamax": lambda p: rg.optim.Adamax(p, lr=0.01),
+    "nadam": lambda p: rg.optim.NAdam(p, lr=0.01),
+    "rmsprop": lambda p: rg.optim.RMSprop(p, lr=0.01, centered=True, momentum=0.9),
+    "adagrad": lambda p: rg.optim.Adagrad(p, lr=0.01, lr_decay=0.1),
+    "adadelta": lambda p: rg.optim.Adadelta(p, lr=1.0),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_compiled_training_step_trains_as_the_eager_one(name):
+    def make(model):
+        optimizer = OPTIMIZERS[name](model.parameters())
+        loss_fn = rg.nn.MSELoss()
+
+        def step(x, y):
+            loss = loss_fn(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step, optimizer
+
+    (eager, a, opt_a), (compiled, b, opt_b) = pair(make)
+    for i in range(12):
+        if i == 6:  # a schedule
+            for opt in (opt_a, opt_b):
+                opt.param_groups[0]["lr"] *= 0.1
+        left, right = eager(X + i, Y), compiled(X + i, Y)
+        assert left.item() == pytest.approx(right.item(), rel=1e-12)
+        same_parameters(a, b)
+        for p, q in zip(a.parameters(), b.parameters(), strict=True):
+            np.testing.assert_allclose(p.grad, q.grad, rtol=1e-10, atol=1e-14)
+    for (key, left), (_, right) in zip(
+        opt_a.state_dict()["state"].items(), opt_b.state_dict()["state"].items(), strict=True
+    ):
+        for slot in left:
+            np.testing.assert_allclose(left[slot], right[slot], rtol=1e-9, err_msg=f"{key} {slot}")
+    assert len(compiled.programs) <= 2
+
+
+def sgd_step(model):
+    optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
+
+    def step(x, y):
+        loss = rg.nn.functional.mse_loss(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step, optimizer
+
+
+def test_parameters_changed_between_calls_are_seen():
+    (eager, a, _), (compiled, b, _) = pair(sgd_step)
+    state = net(5).state_dict()
+    for i in range(12):
+        for model in (a, b):
+            if i == 4:
+                model.load_state_dict(state)
+            if i == 6:
+                with rg.no_grad():
+                    for p in model.parameters():
+                        p *= 0.5
+            if i == 8:
+                for p in model.parameters():
+                    p.data = p.data * 2.0
+        assert eager(X, Y).item() == pytest.approx(compiled(X, Y).item(), rel=1e-12)
+        same_parameters(a, b)
+
+
+def test_an_optimizer_state_loaded_between_calls_is_seen():
+    def make(model):
+        optimizer = rg.optim.Adam(model.parameters(), lr=0.01)
+
+        def step(x, y):
+            loss = rg.nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step, optimizer
+
+    (eager, a, opt_a), (compiled, b, opt_b) = pair(make)
+    for i in range(12):
+        if i == 3:
+            saved = copy.deepcopy(opt_a.state_dict())
+        if i == 7:
+            opt_a.load_state_dict(copy.deepcopy(saved))
+            opt_b.load_state_dict(copy.deepcopy(saved))
+        assert eager(X, Y).item() == pytest.approx(compiled(X, Y).item(), rel=1e-12)
+        same_parameters(a, b)
+
+
+def test_other_shapes_dtypes_static_values_and_modes_are_programs_of_their_own():
+    model = rg.nn.Sequential(rg.nn.Linear(3, 4, rng=0), rg.nn.Dropout(0.5, rng=3))
+    calls = []
+
+    @rg.compile
+    def forward(x, scale=1.0):
+        calls.append(1) if False else None
+        return model(x) * scale
+
+    for _ in range(4):
+        assert forward(X).shape == (20, 4)
+        assert forward(X[:7]).shape == (7, 4)
+        assert forward(X.astype(np.float32)[:5]).dtype == np.float64
+        forward(X, 2.0)
+        model.eval()
+        np.testing.assert_allclose(forward(X).data, model(X).data)
+        model.train()
+    assert len(forward.programs) == 5
+    with rg.no_grad():
+        forward(X)
+    assert len(forward.programs) == 6
+
+
+def test_random_draws_replay_from_the_same_generator():
+    for p in (0.3, 0.5):
+        outs = []
+        for wrap in (lambda f: f, rg.compile):
+            layer = rg.nn.Dropout(p, rng=np.random.default_rng(3))
+            step = wrap(lambda x, layer=layer: layer(x))
+            outs.append([np.asarray(step(rg.Tensor(np.ones((6, 4)))).data) for _ in range(6)])
+        np.testing.assert_array_equal(outs[0], outs[1])
+    rg.manual_seed(3)
+    first = rg.compile(lambda x: rg.nn.functional.dropout(x, 0.5))
+    for _ in range(5):
+        first(np.ones(8))
+    rg.manual_seed(3)
+    again = first(np.ones(8)).data
+    rg.manual_seed(3)
+    np.testing.assert_array_equal(again, first(np.ones(8)).data)
+
+
+def test_trees_of_arguments_and_results_keep_their_structure():
+    @rg.compile
+    def f(batch, *, scale):
+        x, (y,) = batch["x"], batch["rest"]
+        return {"sum": (x + y) * scale, "pair": [x * y, 3], "none": None}
+
+    for i in range(5):
+        x, y = np.full(3, float(i)), np.arange(3.0)
+        out = f({"x": x, "rest": (rg.Tensor(y),)}, scale=2.0)
+        np.testing.assert_allclose(out["sum"].data, (x + y) * 2)
+        np.testing.assert_allclose(out["pair"][0].data, x * y)
+        assert out["pair"][1] == 3
+        assert out["none"] is None
+
+
+def test_what_is_returned_is_a_copy():
+    f = rg.compile(lambda x: x * 2)
+    outs = [f(np.full(2, float(i))) for i in range(6)]
+    np.testing.assert_array_equal([o.data[0] for o in outs], [0, 2, 4, 6, 8, 10])
+    g = rg.compile(lambda x: x)
+    array = np.ones(2)
+    for _ in range(4):
+        assert not np.shares_memory(g(array).data, array)
+
+
+def test_comparisons_argmax_sorting_and_indexing_by_arrays_replay():
+    w = rg.Tensor(RNG.normal(size=(6, 4)), requires_grad=True)
+
+    def f(x, index, k):
+        picked = w[index]
+        best = np.argmax(x, axis=1)
+        order = np.sort(x, axis=0)
+        total = np.sum(np.where(x > 0, picked, order) * (best == k)[:, None])
+        w.grad = None
+        total.backward()
+        return total, best, order
+
+    compiled = rg.compile(f)
+    for i in range(6):
+        x = RNG.normal(size=(3, 4))
+        index = RNG.integers(0, 6, size=3)
+        k = np.array(i % 4)
+        want = f(rg.Tensor(x), rg.Tensor(index), rg.Tensor(k))
+        grad = w.grad
+        got = compiled(x, index, k)
+        for a, b in zip(want, got, strict=True):
+            np.testing.assert_allclose(a.data, b.data)
+        np.testing.assert_allclose(w.grad, grad)
+
+
+def test_gradients_accumulate_over_calls_that_do_not_clear_them():
+    def make(model):
+        def step(x, y):
+            rg.nn.functional.mse_loss(model(x), y).backward()
+
+        return (step,)
+
+    (eager, a), (compiled, b) = pair(make)
+    for i in range(9):
+        if i % 4 == 0:
+            a.zero_grad()
+            b.zero_grad()
+        eager(X, Y)
+        compiled(X, Y)
+        for p, q in zip(a.parameters(), b.parameters(), strict=True):
+            np.testing.assert_allclose(p.grad, q.grad, rtol=1e-12)
+
+
+def test_several_losses_clipping_and_updates_by_hand_compile():
+    def make(model):
+        params = list(model.parameters())
+
+        def step(x, y):
+            out = model(x)
+            model.zero_grad()
+            first = rg.nn.functional.mse_loss(out, y)
+            second = np.sum(out**2) * 0.01
+            first.backward(retain_graph=True)
+            second.backward()
+            norm = rg.nn.utils.clip_grad_norm_(params, 0.5)
+            with rg.no_grad():
+                for p in params:
+                    p -= 0.1 * p.grad
+            return first, second, norm
+
+        return (step,)
+
+    (eager, a), (compiled, b) = pair(make)
+    for i in range(6):
+        for left, right in zip(eager(X + i, Y), compiled(X + i, Y), strict=True):
+            assert float(left) == pytest.approx(float(right), rel=1e-12)
+        same_parameters(a, b)
+
+
+def test_the_gradient_of_an_argument_lands_in_that_argument():
+    f = rg.compile(lambda x: np.sum(x**3).backward())
+    for i in range(5):
+        x = rg.Tensor([1.0, 2.0 + i], requires_grad=True)
+        f(x)
+        np.testing.assert_allclose(x.grad, 3 * x.data**2)
+        f(x)
+        np.testing.assert_allclose(x.grad, 6 * x.data**2)
+
+
+def test_second_derivatives_compile():
+    x0 = rg.Tensor([1.0, 2.0], requires_grad=True)
+
+    @rg.compile
+    def f(v):
+        y = np.sum(x0**3 * v)
+        (g,) = rg.autograd.grad(y, x0, create_graph=True)
+        x0.grad = None
+        np.sum(g * g).backward()
+        return g
+
+    for i in range(5):
+        v = np.array([1.0, i + 1.0])
+        g = f(v)
+        np.testing.assert_allclose(g.data, 3 * x0.data**2 * v)
+        np.testing.assert_allclose(x0.grad, 2 * g.data * 6 * x0.data * v)
+
+
+def test_two_steps_in_one_call_count_twice():
+    def make(model):
+        optimizer = rg.optim.Adam(model.parameters(), lr=0.01)
+
+        def step(x, y):
+            for _ in range(2):
+                loss = rg.nn.functional.mse_loss(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            return loss
+
+        return (step,)
+
+    (eager, a), (compiled, b) = pair(make)
+    for _ in range(6):
+        assert eager(X, Y).item() == pytest.approx(compiled(X, Y).item(), rel=1e-12)
+        same_parameters(a, b)
+
+
+def test_a_module_compiles_for_inference():
+    model = net().eval()
+    fast = rg.compile(model)
+    with rg.no_grad():
+        for n in (4, 4, 4, 9, 9):
+            np.testing.assert_allclose(fast(X[:n]).data, model(X[:n]).data)
+
+
+def test_batch_norm_statistics_are_updated_by_replays():
+    outs = []
+    for wrap in (lambda f: f, rg.compile):
+        model = rg.nn.Sequential(rg.nn.Linear(3, 4, rng=0), rg.nn.BatchNorm1d(4))
+        optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
+
+        @wrap
+        def step(x, y, model=None, optimizer=None):
+            raise AssertionError
+
+        def run(x, y, model=model, optimizer=optimizer):
+            loss = rg.nn.functional.mse_loss(model(x), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        fn = wrap(lambda x, y, run=run: run(x, y))
+        losses = [fn(X + i, np.tile(Y, 2)).item() for i in range(6)]
+        outs.append((losses, model.state_dict()))
+    assert outs[0][0] == pytest.approx(outs[1][0], rel=1e-12)
+    for key in outs[0][1]:
+        np.testing.assert_allclose(outs[0][1][key], outs[1][1][key], err_msg=key)
