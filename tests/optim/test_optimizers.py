@@ -199,6 +199,21 @@ def test_parameters_replaced_between_steps_are_followed():
     np.testing.assert_array_equal(params[0].data, -gradients[1][0])
 
 
+@pytest.mark.parametrize("name", SLOTS)
+def test_parameters_whose_dtype_changes_take_their_state_along(name):
+    options, _ = SLOTS[name]
+    model = rg.nn.Sequential(rg.nn.Linear(3, 2), rg.nn.Linear(2, 1))
+    params = list(model.parameters())
+    optimizer = make(name, params, **options)
+    run(optimizer, params, [[np.ones(p.shape) for p in params]] * 2)
+    model[0].to(np.float32)
+    run(optimizer, params, [[np.ones(p.shape, p.dtype) for p in params]])
+    assert [p.dtype for p in params] == [np.float32, np.float32, np.float64, np.float64]
+    for p, entry in zip(params, optimizer.state_dict()["state"].values(), strict=True):
+        assert entry["step"] == 3
+        assert all(v.dtype == p.dtype for v in entry.values() if isinstance(v, np.ndarray))
+
+
 def test_copies_of_a_model_and_its_optimizer_train_on_their_own():
     params, gradients = problem()
     optimizer = rg.optim.Adam(params)

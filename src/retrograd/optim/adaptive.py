@@ -186,7 +186,7 @@ class RMSprop(Optimizer):
             m += (1 - alpha) * g
             v = v - m * m
         step = g / (sqrt(v) + options["eps"])
-        if options["momentum"]:
+        if "momentum_buffer" in state:
             buffer = state["momentum_buffer"]
             buffer *= options["momentum"]
             buffer += step

@@ -230,6 +230,9 @@ class Optimizer:
                     missing += 1
                     continue
                 if p._data is not view:
+                    if p.dtype != view.dtype:
+                        self._retype(at, group)
+                        return self._ready(at, group)
                     bucket.gather()
                 flat.append(g)
             if not missing:
@@ -287,6 +290,16 @@ class Optimizer:
         rest = [p for p in bucket.params if p._grad is None]
         i = self._buckets[at].index(bucket)
         self._buckets[at][i : i + 1] = [self._bucket(ps, group, entries) for ps in (some, rest)]
+
+    def _retype(self, at: int, group: dict[str, Any]) -> None:
+        """Make the buckets of a group anew, in the dtypes that its parameters now have."""
+        entries = {
+            id(p): entry
+            for bucket in self._buckets[at]
+            for p, entry in zip(bucket.params, bucket.entries(), strict=True)
+        }
+        self._buckets[at].clear()
+        self._arrange(at, group, entries)
 
     # State ---------------------------------------------------------------------------------------
 

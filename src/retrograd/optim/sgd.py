@@ -59,7 +59,7 @@ class SGD(Optimizer):
         self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
     ) -> None:
         g = gradient(p, g, options, lr)
-        if options["momentum"]:
+        if "momentum_buffer" in state:
             buffer = state["momentum_buffer"]
             buffer *= options["momentum"]
             # the buffer is 0 before the first update, which is not dampened
