@@ -1,7 +1,7 @@
 """Nets: modules, their functions and their initial values, in PyTorch's words."""
 
 from retrograd.core import Parameter
-from retrograd.nn import functional, init
+from retrograd.nn import functional, init, utils
 from retrograd.nn.activations import (
     ELU,
     GELU,
@@ -20,6 +20,11 @@ from retrograd.nn.activations import (
     Softplus,
     Softsign,
     Tanh,
+)
+from retrograd.nn.attention import (
+    MultiheadAttention,
+    TransformerEncoder,
+    TransformerEncoderLayer,
 )
 from retrograd.nn.containers import (
     ModuleDict,
@@ -59,6 +64,13 @@ from retrograd.nn.losses import (
 from retrograd.nn.module import (
     Module,
 )
+from retrograd.nn.normalization import (
+    BatchNorm1d,
+    BatchNorm2d,
+    GroupNorm,
+    LayerNorm,
+    RMSNorm,
+)
 from retrograd.nn.pooling import (
     AdaptiveAvgPool1d,
     AdaptiveAvgPool2d,
@@ -67,11 +79,22 @@ from retrograd.nn.pooling import (
     MaxPool1d,
     MaxPool2d,
 )
+from retrograd.nn.recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    RNNCell,
+)
 
 __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -79,6 +102,8 @@ __all__ = [
     "AvgPool2d",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
     "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
@@ -87,13 +112,17 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianNLLLoss",
+    "GroupNorm",
     "Hardtanh",
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",
@@ -106,10 +135,13 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
     "PoissonNLLLoss",
+    "RMSNorm",
+    "RNNCell",
     "ReLU",
     "Sequential",
     "SiLU",
@@ -119,8 +151,11 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Tanh",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "functional",
     "init",
+    "utils",
 ]

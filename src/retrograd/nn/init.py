@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from retrograd.core import Tensor, touch
 from retrograd.random import RngLike, generator
 
@@ -48,15 +50,112 @@ def ones_(tensor: Tensor) -> Tensor:
     return _fill(tensor, 1.0)
 
 
+def trunc_normal_(
+    tensor: Tensor,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    rng: RngLike = None,
+) -> Tensor:
+    """Draw from the normal distribution between `a` and `b`.
+
+    >>> import numpy as np, retrograd as rg
+    >>> t = rg.nn.init.trunc_normal_(rg.nn.Parameter(np.zeros(1000)), rng=0)
+    >>> bool((np.abs(t.data) <= 2).all())
+    True
+    """
+    if not a < b or std <= 0:
+        raise ValueError(f"trunc_normal_ takes a < b and std > 0, not {a}, {b} and {std}")
+    rng = generator(rng)
+    low, high = a, b
+    if a < mean + 9 * std and b > mean - 9 * std:  # no draw would lie further out
+        low, high = max(a, mean - 9 * std), min(b, mean + 9 * std)
+    mode = min(max(mean, low), high)
+    values = np.empty(tensor.size)
+    missing = np.ones(tensor.size, bool)
+    while missing.any():
+        # a uniform draw is kept as often as the density there is of the largest
+        drawn = rng.uniform(low, high, tensor.size)
+        slack = ((mode - mean) ** 2 - (drawn - mean) ** 2) / (2 * std * std)
+        kept = missing & (rng.random(tensor.size) < np.exp(slack))
+        values[kept] = drawn[kept]
+        missing &= ~kept
+    return _fill(tensor, values.reshape(tensor.shape))
+
+
+def eye_(tensor: Tensor) -> Tensor:
+    """Set a matrix to 1 on the diagonal and 0 elsewhere."""
+    if tensor.ndim != 2:
+        raise ValueError(f"eye_ takes a matrix, not {tensor.shape}")
+    return _fill(tensor, np.eye(*tensor.shape))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """Make a convolution's weight `(O, C / groups, ...)` hand each channel on as it is."""
+    if tensor.ndim not in (3, 4, 5) or tensor.shape[0] % groups:
+        raise ValueError(
+            f"dirac_ takes a weight (O, C / groups, ...) of 3 to 5 axes and groups that divide "
+            f"O, not {tensor.shape} and {groups}"
+        )
+    values = np.zeros(tensor.shape)
+    outs, middle = tensor.shape[0] // groups, tuple(n // 2 for n in tensor.shape[2:])
+    for group in range(groups):
+        for channel in range(min(outs, tensor.shape[1])):
+            values[(group * outs + channel, channel, *middle)] = 1
+    return _fill(tensor, values)
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0, rng: RngLike = None) -> Tensor:
+    """Draw rows or columns, whichever are fewer, at right angles, of length `gain`.
+
+    Axes from the second on count as one (Saxe et al. 2013).
+
+    >>> import numpy as np, retrograd as rg
+    >>> w = rg.nn.init.orthogonal_(rg.nn.Parameter(np.zeros((2, 3))), rng=0).data
+    >>> np.allclose(w @ w.T, np.eye(2))
+    True
+    """
+    if tensor.ndim < 2:
+        raise ValueError(f"orthogonal_ takes 2 axes or more, not {tensor.shape}")
+    rows, columns = tensor.shape[0], tensor.size // max(tensor.shape[0], 1)
+    drawn = generator(rng).normal(size=(max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(drawn)
+    q = q * np.sign(np.diagonal(r))  # without this, not all rotations are as likely
+    return _fill(tensor, gain * (q.T if rows < columns else q).reshape(tensor.shape))
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: RngLike = None) -> Tensor:
+    """Draw a matrix normally with a part `sparsity` of each column 0 (Martens 2010)."""
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_ takes a matrix, not {tensor.shape}")
+    rng = generator(rng)
+    values = rng.normal(0.0, std, tensor.shape)
+    zeros = math.ceil(sparsity * tensor.shape[0])
+    for column in values.T:
+        column[rng.permutation(tensor.shape[0])[:zeros]] = 0
+    return _fill(tensor, values)
+
+
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """Return the gain that keeps the variance through a nonlinearity; torch's table."""
-    gains = {"relu": math.sqrt(2), "tanh": 5 / 3, "selu": 3 / 4, "sigmoid": 1.0, "linear": 1.0}
+    """Return the gain that keeps the variance through a nonlinearity; torch's table.
+
+    >>> import retrograd as rg
+    >>> round(rg.nn.init.calculate_gain("relu"), 4)
+    1.4142
+    """
     if nonlinearity == "leaky_relu":
         return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
-    if nonlinearity in gains:
-        return gains[nonlinearity]
-    known = ", ".join(["leaky_relu", *gains])
+    if nonlinearity in GAINS:
+        return GAINS[nonlinearity]
+    known = ", ".join(["leaky_relu", *GAINS])
     raise ValueError(f"no gain is known for {nonlinearity!r}; known: {known}")
+
+
+GAINS = {
+    "relu": math.sqrt(2), "tanh": 5 / 3, "selu": 3 / 4, "sigmoid": 1.0, "linear": 1.0,
+    "conv1d": 1.0, "conv2d": 1.0, "conv_transpose2d": 1.0,
+}  # fmt: skip
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:

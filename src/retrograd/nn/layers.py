@@ -168,7 +168,7 @@ class Dropout(Module):
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout takes a probability p from 0 to 1, not {p}")
         self.p = p
-        self.rng = generator(rng)
+        self.rng = rng if rng is None else generator(rng)
 
     def forward(self, input: Any) -> Any:
         """Apply `functional.dropout`."""

@@ -19,6 +19,9 @@ from retrograd.nn.functional.activations import (
     softsign,
     tanh,
 )
+from retrograd.nn.functional.attention import (
+    scaled_dot_product_attention,
+)
 from retrograd.nn.functional.classes import (
     cross_entropy,
     kl_div,
@@ -50,6 +53,12 @@ from retrograd.nn.functional.losses import (
     binary_cross_entropy_with_logits,
     mse_loss,
 )
+from retrograd.nn.functional.normalization import (
+    batch_norm,
+    group_norm,
+    layer_norm,
+    rms_norm,
+)
 from retrograd.nn.functional.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -75,6 +84,7 @@ __all__ = [
     "adaptive_avg_pool2d",
     "avg_pool1d",
     "avg_pool2d",
+    "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "conv1d",
@@ -89,12 +99,14 @@ __all__ = [
     "flatten",
     "gaussian_nll_loss",
     "glu",
+    "group_norm",
     "hardtanh",
     "hinge_embedding_loss",
     "huber_loss",
     "interpolate",
     "kl_div",
     "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -112,6 +124,8 @@ __all__ = [
     "poisson_nll_loss",
     "prelu",
     "relu",
+    "rms_norm",
+    "scaled_dot_product_attention",
     "selu",
     "sigmoid",
     "silu",

@@ -1,0 +1,119 @@
+"""Attention.
+
+Inside, the weights are kept transposed, `(..., S, T)` for S keys and T queries: reducing over the
+last axis is NumPy's slow case.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from retrograd.core import primitive
+from retrograd.nn.functional.activations import dropout
+from retrograd.nn.functional.linear import ones
+from retrograd.random import RngLike
+from retrograd.registry import defvjp, defvjp_shared
+
+
+def _over_keys(x: Any) -> Any:
+    """Sum over the keys, which stay as an axis of length 1."""
+    return np.matmul(ones(x.shape[-2], x.dtype), x)[..., None, :]
+
+
+@primitive
+def weigh(query: Any, key: Any, mask: Any, scale: float) -> Any:
+    """Return `softmax(key @ query.T * scale + mask)` over the keys: `(..., S, T)`.
+
+    A query that may attend to no key has weights 0.
+    """
+    scores = np.matmul(key, np.swapaxes(query * scale, -1, -2))
+    if mask is None:
+        powers = np.exp(scores - np.max(scores, axis=-2, keepdims=True))
+        return powers / _over_keys(powers)
+    scores = scores + mask
+    top = np.maximum(np.max(scores, axis=-2, keepdims=True), float(np.finfo(scores.dtype).min))
+    powers = np.exp(scores - top)
+    return powers / np.maximum(_over_keys(powers), 0.5)  # a sum has a 1 in it, or is 0
+
+
+def _weigh_g(g: Any, out: Any, query: Any, key: Any, mask: Any, scale: float) -> Any:
+    return out * (g - _over_keys(g * out))
+
+
+defvjp_shared(
+    weigh,
+    _weigh_g,
+    lambda g, out, query, key, mask, scale: np.matmul(np.swapaxes(g, -1, -2), key) * scale,
+    lambda g, out, query, key, mask, scale: np.matmul(g, query) * scale,
+    lambda g, out, query, key, mask, scale: +g,
+)
+
+
+@primitive
+def mixture(weights: Any, value: Any) -> Any:
+    """Return the values `(..., S, D)` mixed by transposed weights `(..., S, T)`."""
+    return np.matmul(np.swapaxes(weights, -1, -2), value)
+
+
+defvjp(
+    mixture,
+    lambda g, out, weights, value: np.matmul(value, np.swapaxes(g, -1, -2)),
+    lambda g, out, weights, value: np.matmul(weights, g),
+)
+
+
+def added(mask: Any, dtype: Any, allowed: bool) -> Any:
+    """Return a mask as numbers to add to scores; true in a bool mask means `allowed`."""
+    if mask.dtype.kind != "b":
+        return mask
+    inside, outside = (0.0, -math.inf) if allowed else (-math.inf, 0.0)
+    return np.where(mask, inside, outside).astype(dtype)
+
+
+def causal(queries: int, keys: int, dtype: Any) -> Any:
+    """Return the mask, `(T, S)`, that lets a query see its own place and those before."""
+    return added(np.tril(np.ones((queries, keys), bool)), np.dtype(dtype), True)
+
+
+def scaled_dot_product_attention(
+    query: Any,
+    key: Any,
+    value: Any,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: float | None = None,
+    rng: RngLike = None,
+) -> Any:
+    """Return `softmax(query @ key.T * scale + attn_mask) @ value` (Vaswani et al. 2017).
+
+    `query` is `(..., T, E)`, `key` `(..., S, E)`, `value` `(..., S, D)`; the result is
+    `(..., T, D)`. `attn_mask` broadcasts with `(..., T, S)`: numbers are added, of booleans true
+    means may attend. `scale` is by default `1 / sqrt(E)`. A query that may attend to nothing
+    gives 0. `dropout_p` acts whenever it is above 0.
+
+    >>> import numpy as np, retrograd.nn.functional as F
+    >>> one, two = np.zeros((1, 2)), np.zeros((2, 2))
+    >>> F.scaled_dot_product_attention(one, two, np.array([[1.0], [3.0]]))
+    array([[2.]])
+    """
+    if query.shape[-1:] != key.shape[-1:] or key.shape[-2:-1] != value.shape[-2:-1]:
+        raise ValueError(
+            "scaled_dot_product_attention takes query (..., T, E), key (..., S, E) and value "
+            f"(..., S, D); got {query.shape}, {key.shape} and {value.shape}"
+        )
+    if is_causal:
+        if attn_mask is not None:
+            raise ValueError("scaled_dot_product_attention takes attn_mask or is_causal, not both")
+        attn_mask = causal(query.shape[-2], key.shape[-2], query.dtype)
+    mask = None
+    if attn_mask is not None:
+        mask = np.swapaxes(added(attn_mask, query.dtype, True), -1, -2)
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    weights = weigh(query, key, mask, scale=scale)
+    if dropout_p:
+        weights = dropout(weights, dropout_p, rng=rng)
+    return mixture(weights, value)

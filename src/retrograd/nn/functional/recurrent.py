@@ -1,0 +1,231 @@
+"""Recurrent layers: one loop over time in each direction, forward and backward.
+
+Each function runs one layer over a sequence `x` `(T, N, I)` from the state `(N, H)`, and returns
+all that the steps made as one array `(T, rows, N)`, the hidden state in its last H rows. The batch
+is the last axis, so that gates are blocks of rows. Backward, `shared` walks the loop once and
+gives the gradients of what goes through the activations; all products with the weights follow in
+one each.
+
+Sigmoids are computed as `0.5 + 0.5 * tanh(x / 2)`: one call makes all gates.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from retrograd.core import primitive
+from retrograd.nn.functional.linear import ones
+from retrograd.registry import defvjp_shared
+
+
+def from_input(x: Any, weight: Any, *biases: Any) -> Any:
+    """Return `weight @ x` plus the biases for all times: `(T, N, I)` to `(rows, T, N)`."""
+    steps, batch, _ = x.shape
+    made = np.matmul(weight, np.transpose(x.reshape((steps * batch, -1))))
+    given = [b for b in biases if b is not None]
+    if given:
+        made = made + sum(given[1:], given[0])[:, None]
+    return made.reshape((-1, steps, batch))
+
+
+def side_by_side(x: Any) -> Any:
+    """Return `(T, rows, N)` as a matrix `(rows, T * N)`."""
+    return np.swapaxes(x, 0, 1).reshape((x.shape[1], -1))
+
+
+def before(first: Any, states: Any) -> Any:
+    """Return the state before each time, `(T, H, N)`, from the first `(N, H)` and those after."""
+    return np.concatenate([np.transpose(first)[None], states[:-1]])
+
+
+def packed(made: list[Any], steps: int) -> Any:
+    """Return arrays `(rows, N)`, as many for each time, as one `(T, rows, N)`."""
+    return np.concatenate(made).reshape((steps, -1, made[0].shape[1]))
+
+
+def dx(dz: Any, x: Any, w_ih: Any) -> Any:
+    """Return the gradient of the input; `dz` `(rows, T * N)` is that of its projection."""
+    return np.matmul(np.transpose(dz), w_ih).reshape(x.shape)
+
+
+def dw_ih(dz: Any, x: Any) -> Any:
+    """Return the gradient of the weight of the input."""
+    return np.matmul(dz, x.reshape((-1, x.shape[2])))
+
+
+def dw_hh(dz: Any, first: Any, states: Any) -> Any:
+    """Return the gradient of the weight of the state."""
+    return np.matmul(dz, np.transpose(side_by_side(before(first, states))))
+
+
+def db(dz: Any) -> Any:
+    """Return the gradient of a bias."""
+    return np.matmul(dz, ones(dz.shape[1], dz.dtype))
+
+
+# --- RNN -----------------------------------------------------------------------------------------
+
+
+@primitive
+def rnn(
+    x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, nonlinearity: str = "tanh"
+) -> Any:
+    """Return the hidden states: `h = tanh(w_ih @ x + w_hh @ h + biases)`, or relu for tanh."""
+    given, h, made = from_input(x, w_ih, b_ih, b_hh), np.transpose(h), []
+    for t in range(x.shape[0]):
+        z = np.matmul(w_hh, h) + given[:, t]
+        h = np.tanh(z) if nonlinearity == "tanh" else np.maximum(z, 0.0)
+        made.append(h)
+    return packed(made, x.shape[0])
+
+
+def _rnn_g(
+    g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any,
+    nonlinearity: str = "tanh",
+) -> Any:  # fmt: skip
+    slope = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
+    back, dh, dzs = np.transpose(w_hh), 0.0, []
+    for t in reversed(range(x.shape[0])):
+        dz = (g[t] + dh) * slope[t]
+        dh = np.matmul(back, dz)
+        dzs.append(dz)
+    return side_by_side(packed(dzs[::-1], x.shape[0])), dh
+
+
+# fmt: off
+defvjp_shared(
+    rnn, _rnn_g,
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": dx(g[0], x, w_ih),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": np.transpose(g[1]),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": dw_ih(g[0], x),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": dw_hh(g[0], h, out),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": db(g[0]),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": db(g[0]),
+)
+# fmt: on
+
+
+# --- LSTM ----------------------------------------------------------------------------------------
+
+
+def _blocks(n: int, values: tuple[float, ...], dtype: Any) -> Any:
+    """Return a constant column: each value for `n` rows."""
+    return np.repeat(np.array(values, dtype), n)[:, None]
+
+
+@primitive
+def lstm(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+    """Return the gates i, f, g, o, the cell states and the hidden states: `(T, 6 * H, N)`.
+
+    `c = f * c + i * g` and `h = o * tanh(c)`, with i, f, o sigmoids and g a tanh of
+    `w_ih @ x + w_hh @ h + biases`.
+    """
+    n = h.shape[1]
+    scale, shift = _blocks(n, (0.5, 0.5, 1, 0.5), x.dtype), _blocks(n, (0.5, 0.5, 0, 0.5), x.dtype)
+    given = from_input(x, w_ih, b_ih, b_hh) * scale[:, :, None]
+    weight, h, c, made = w_hh * scale, np.transpose(h), np.transpose(c), []
+    for t in range(x.shape[0]):
+        gates = np.tanh(np.matmul(weight, h) + given[:, t]) * scale + shift
+        c = gates[n : 2 * n] * c + gates[:n] * gates[2 * n : 3 * n]
+        h = gates[3 * n :] * np.tanh(c)
+        made += [gates, c, h]
+    return packed(made, x.shape[0])
+
+
+def _lstm_g(
+    g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any
+) -> Any:
+    n = h.shape[1]
+    gates, cells = out[:, : 4 * n], out[:, 4 * n : 5 * n]
+    forget, squashed = gates[:, n : 2 * n], np.tanh(cells)
+    # what dc and dh are multiplied by on their way to the gates and to the cell
+    slope = (gates - _blocks(n, (0, 0, -1, 0), x.dtype)) * (1 - gates)
+    factor = slope * np.concatenate(
+        [gates[:, 2 * n : 3 * n], before(c, cells), gates[:, :n], squashed], axis=1
+    )
+    to_cell = gates[:, 3 * n :] * (1 - squashed * squashed)
+    direct = g[:, : 4 * n] * slope
+    back, dh, dc, dzs = np.transpose(w_hh), 0.0, 0.0, []
+    for t in reversed(range(x.shape[0])):
+        dh = g[t, 5 * n :] + dh
+        dc = g[t, 4 * n : 5 * n] + dc + dh * to_cell[t]
+        dz = np.concatenate([dc, dc, dc, dh]) * factor[t] + direct[t]
+        dh = np.matmul(back, dz)
+        dc = dc * forget[t]
+        dzs.append(dz)
+    return side_by_side(packed(dzs[::-1], x.shape[0])), dh, dc
+
+
+# fmt: off
+defvjp_shared(
+    lstm, _lstm_g,
+    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: dx(g[0], x, w_ih),
+    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: np.transpose(g[1]),
+    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: np.transpose(g[2]),
+    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: dw_ih(g[0], x),
+    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: dw_hh(g[0], h, out[:, -h.shape[1]:]),
+    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: db(g[0]),
+    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: db(g[0]),
+)
+# fmt: on
+
+
+# --- GRU -----------------------------------------------------------------------------------------
+
+
+@primitive
+def gru(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+    """Return the gates r, z, what r acts on, the news n and the hidden states: `(T, 5 * H, N)`.
+
+    `h = (1 - z) * n + z * h`, with r and z sigmoids of `w_ih @ x + w_hh @ h + biases` and n the
+    tanh of the same with r times what comes from h.
+    """
+    n = h.shape[1]
+    given, h, made = from_input(x, w_ih, b_ih), np.transpose(h), []
+    for t in range(x.shape[0]):
+        own = np.matmul(w_hh, h)
+        if b_hh is not None:
+            own = own + b_hh[:, None]
+        gates = np.tanh((own[: 2 * n] + given[: 2 * n, t]) * 0.5) * 0.5 + 0.5
+        news = np.tanh(gates[:n] * own[2 * n :] + given[2 * n :, t])
+        h = news + gates[n:] * (h - news)
+        made += [gates, own[2 * n :], news, h]
+    return packed(made, x.shape[0])
+
+
+def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+    n = h.shape[1]
+    gates, own, news = out[:, : 2 * n], out[:, 2 * n : 3 * n], out[:, 3 * n : 4 * n]
+    reset, keep = gates[:, :n], gates[:, n:]
+    slope, bend, last = gates * (1 - gates), 1 - news * news, before(h, out[:, 4 * n :])
+    back, dh, from_x, from_h = np.transpose(w_hh), 0.0, [], []
+    for t in reversed(range(x.shape[0])):
+        dh = g[t, 4 * n :] + dh
+        dn = (dh * (1 - keep[t]) + g[t, 3 * n : 4 * n]) * bend[t]
+        do = dn * reset[t] + g[t, 2 * n : 3 * n]
+        dr = dn * own[t]
+        drz = (np.concatenate([dr, dh * (last[t] - news[t])]) + g[t, : 2 * n]) * slope[t]
+        from_x += [drz, dn]
+        from_h += [drz, do]
+        dh = np.matmul(back, np.concatenate([drz, do])) + dh * keep[t]
+    steps = x.shape[0]
+    return _in_time(from_x, steps), _in_time(from_h, steps), dh
+
+
+def _in_time(made: list[Any], steps: int) -> Any:
+    return side_by_side(packed(made, steps)[::-1])
+
+
+# fmt: off
+defvjp_shared(
+    gru, _gru_g,
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: dx(g[0], x, w_ih),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: np.transpose(g[2]),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: dw_ih(g[0], x),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: dw_hh(g[1], h, out[:, -h.shape[1]:]),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: db(g[0]),
+    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: db(g[1]),
+)
+# fmt: on

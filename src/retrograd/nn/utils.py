@@ -1,0 +1,106 @@
+"""What trainings do with all parameters at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from retrograd.core import Tensor, as_array, touch, wrap
+from retrograd.mode import no_grad
+
+
+def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """Return the gradients there are, as Tensors of the same memory."""
+    given = [parameters] if isinstance(parameters, Tensor) else parameters
+    grads = [p.grad for p in given]
+    return [g if isinstance(g, Tensor) else wrap(g) for g in grads if g is not None]
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale the gradients so that their norm, as of one vector, is at most `max_norm`.
+
+    They are written in place. Returns the norm before. `norm_type` may be `inf`. Raises
+    RuntimeError for a norm that is not finite if `error_if_nonfinite`.
+
+    >>> import numpy as np, retrograd as rg
+    >>> p = rg.nn.Parameter([0.0, 0.0])
+    >>> p.grad = np.array([3.0, 4.0])
+    >>> rg.nn.utils.clip_grad_norm_([p], 1.0)
+    Tensor(5.)
+    >>> p.grad.round(3)
+    array([0.6, 0.8])
+    """
+    grads = _gradients(parameters)
+    if not grads:
+        return Tensor(0.0)
+    norm: Any
+    with no_grad():
+        if norm_type == 2:
+            norm = np.sqrt(sum(np.sum(g * g) for g in grads))
+        elif norm_type == math.inf:
+            norm = np.max(np.stack([np.max(np.abs(g)) for g in grads]))
+        else:
+            norm = sum(np.sum(np.abs(g) ** norm_type) for g in grads) ** (1 / norm_type)
+        if error_if_nonfinite and not np.isfinite(norm):
+            raise RuntimeError(f"the norm of the gradients is {norm.item()}: not clipped")
+        scale = np.minimum(max_norm / (norm + 1e-6), 1.0)
+        for g in grads:
+            g *= scale
+    return cast(Tensor, norm)
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Hold every element of the gradients within `clip_value` of 0, in place.
+
+    >>> import numpy as np, retrograd as rg
+    >>> p = rg.nn.Parameter([0.0, 0.0])
+    >>> p.grad = np.array([3.0, -0.5])
+    >>> rg.nn.utils.clip_grad_value_([p], 1.0)
+    >>> p.grad
+    array([ 1. , -0.5])
+    """
+    with no_grad():
+        for g in _gradients(parameters):
+            g._update(np.minimum, float(clip_value))
+            g._update(np.maximum, -float(clip_value))
+
+
+def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
+    """Return all elements of the parameters as one vector, through which gradients flow.
+
+    >>> import retrograd as rg
+    >>> rg.nn.utils.parameters_to_vector(rg.nn.Linear(2, 3).parameters()).shape
+    (9,)
+    """
+    return cast(Tensor, np.concatenate([cast(Any, p.reshape(-1)) for p in parameters]))
+
+
+def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) -> None:
+    """Write the elements of a vector into the parameters, in order.
+
+    Raises ValueError unless there are as many as the parameters have; nothing is written then.
+
+    >>> import numpy as np, retrograd as rg
+    >>> layer = rg.nn.Linear(2, 1)
+    >>> rg.nn.utils.vector_to_parameters(np.array([1.0, 2.0, 3.0]), layer.parameters())
+    >>> layer.bias
+    Parameter([3.], requires_grad=True)
+    """
+    array, given = as_array(vec), list(parameters)
+    total = sum(p.size for p in given)
+    if array.shape != (total,):
+        raise ValueError(f"the parameters take a vector ({total},), not {array.shape}")
+    start = 0
+    for p in given:
+        p._data[...] = array[start : start + p.size].reshape(p.shape)
+        touch(p)
+        start += p.size
