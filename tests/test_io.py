@@ -19,6 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 import retrograd as rg
+from golden import HERE, decode
+from golden import flat as flat_outputs
 
 # npz needs NumPy alone; the other kind is tested where its package is installed
 KIND = [
@@ -217,6 +219,35 @@ def test_without_safetensors_the_error_says_what_to_install(tmp_path, monkeypatc
         rg.save({}, tmp_path / "w.safetensors")
     with pytest.raises(ImportError, match=r"retrograd\[safetensors\]"):
         rg.load(tmp_path / "w.safetensors")
+
+
+# --- PyTorch's weights, there and back -----------------------------------------------------------
+
+WEIGHTS = HERE / "weights"
+NETS = json.loads((WEIGHTS / "nets.json").read_text())
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_weights_that_pytorch_saved_give_its_outputs(name):
+    pytest.importorskip("safetensors")
+    case = NETS[name]
+    model = decode(case["net"]).to(np.float32).eval()
+    model.load_state_dict(rg.load(WEIGHTS / f"{name}.safetensors"))
+    outputs = flat_outputs(model(decode(case["input"]).astype(np.float32)))
+    for output, expected in zip(outputs, decode(case["outputs"]), strict=True):
+        assert output.dtype == np.float32
+        np.testing.assert_allclose(output.data, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_weights_saved_here_are_those_that_pytorch_saved(name, tmp_path):
+    package = pytest.importorskip("safetensors.numpy")
+    theirs = WEIGHTS / f"{name}.safetensors"
+    model = decode(NETS[name]["net"]).to(np.float32)
+    model.load_state_dict(rg.load(theirs))
+    rg.save(model.state_dict(), tmp_path / "ours.safetensors")
+    theirs, ours = package.load_file(theirs), package.load_file(tmp_path / "ours.safetensors")
+    assert_same({key: ours[key] for key in sorted(ours)}, {k: theirs[k] for k in sorted(theirs)})
 
 
 # --- what is refused when saving -----------------------------------------------------------------
