@@ -637,7 +637,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def _share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
     base = out.base
     for a in args:
-        if isinstance(a, Tensor) and (a._data is base or a._data.base is base):
+        if isinstance(a, Tensor) and (a._data is base or getattr(a._data, "base", None) is base):
             return _share_stamp(view, a)
 
 
