@@ -31,7 +31,7 @@ class Tape(Protocol):
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
         """Draw from [0, 1) and write it down."""
 
-    def forbid(self, what: str) -> NoReturn:
+    def forbid(self, what: str, why: str = ...) -> NoReturn:
         """Raise: `what` reads a value that will be another one at the next replay."""
 
     def guard(self, module: Any) -> None:

@@ -33,6 +33,9 @@ def generator(rng: RngLike = None) -> np.random.Generator:
     if isinstance(rng, np.random.Generator):
         return rng
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
+        tape = MODE.get().tape
+        if tape is not None:
+            tape.forbid("rng=seed", "every run would draw the same. Make a Generator outside.")
         return np.random.default_rng(int(rng))
     raise TypeError(
         f"rng must be a numpy.random.Generator, a seed or None, not {type(rng).__name__}"

@@ -60,7 +60,7 @@ class Program:
         self.nodes = nodes
         results = [v for v in self.outs if isinstance(v, Var)]
         namer.finish(nodes, tape)
-        writer = Writer(nodes, results, [g for _, g in self.grads if g], namer.wish)
+        writer = Writer(nodes, results, [g for _, g in self.grads if g], namer.wish, tape.lives)
         for v in args:
             writer.name(v)
         writer.write()
@@ -216,6 +216,11 @@ class Program:
         place = self.tape.positions.get(id(leaf))
         return leaf if place is None else given[place]
 
+    def advance(self, text: str) -> int:
+        """Return by how much a run advances the count that goes by this name."""
+        owner = dict(self.lives)[text][1]
+        return sum(group.bucket is owner for group in self.groups)
+
     def undo(self, counts: Sequence[int]) -> None:
         """Put back what an interrupted run has written."""
         if self.mark[0]:
@@ -233,22 +238,26 @@ class Program:
         return listing(self)
 
 
-def listing(program: Program) -> str:
-    """Return the source of a program's function with sections and shapes."""
-    w = program.writer
+def sections(program: Program) -> list[str]:
+    """Return the statements of a run under the headings forward, backward and update."""
     rows: list[tuple[str, str]] = []
-    for v in program.args:
-        rows.append((f"    # {w.text(v)}: {v.array.shape} {v.array.dtype}", ""))
     section = ""
-    for s in w.body:
+    for s in program.writer.body:
         if s.section != section:
             section = s.section
             rows.append((f"\n    # {section}", ""))
         shape = "" if s.target is None else f"# {s.target.array.shape}"
         rows.append(("    " + s.text, shape))
     width = max((len(text) for text, shape in rows if shape and len(text) < 72), default=0)
+    return [f"{text:<{width}}  {shape}" if shape else text for text, shape in rows]
+
+
+def listing(program: Program) -> str:
+    """Return the source of a program's function with sections and shapes."""
+    w = program.writer
     lines = [f"def step({', '.join(program.parameters())}):"]
-    lines += [f"{text:<{width}}  {shape}" if shape else text for text, shape in rows]
+    lines += [f"    # {w.text(v)}: {v.array.shape} {v.array.dtype}" for v in program.args]
+    lines += sections(program)
     results = [r for r in program.results if r is not None]
     if results:
         lines.append(f"    return {', '.join(results)}")

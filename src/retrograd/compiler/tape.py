@@ -19,6 +19,12 @@ from retrograd.registry import Rule
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
+READS = (
+    "it reads a value that is another one in the next run. Return the Tensor and read it after "
+    "the step; write np.where(condition, x, y) for a branch on values."
+)
+
+
 class TraceError(RuntimeError):
     """A function does something that a recorded program cannot do again."""
 
@@ -219,14 +225,10 @@ class Tape:
         drawn = wrap(out)
         return drawn if kind == dtype else drawn.astype(dtype)
 
-    def forbid(self, what: str) -> NoReturn:
+    def forbid(self, what: str, why: str = READS) -> NoReturn:
         """Raise a TraceError that names the user's line."""
         file, number, text = user_line()
-        raise TraceError(
-            f"{what} cannot be compiled: it reads a value that is another one in the next run. "
-            "Return the Tensor and read it after the step; write np.where(condition, x, y) for a "
-            f"branch on values.\n  {file}:{number}: {text}"
-        )
+        raise TraceError(f"{what} cannot be compiled: {why}\n  {file}:{number}: {text}")
 
     def guard(self, module: Any) -> None:
         """Remember a Module that asks for `training`: the other answer needs another program."""

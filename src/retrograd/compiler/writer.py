@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import keyword
 import math
 from collections.abc import Callable, Iterable
@@ -17,7 +16,11 @@ from retrograd.core import Array
 from retrograd.registry import spelled
 from retrograd.rules.joining import concat
 
-_RESERVED = {"np", "program", *keyword.kwlist, *dir(builtins)}
+# what programs and exported scripts use themselves
+_RESERVED = {
+    *keyword.kwlist, "np", "program", "step", "predict", "main", "sys", "Path", "min", "int", "print",
+    "range", "ValueError", "ARGUMENTS",
+}  # fmt: skip
 
 
 class Statement:
@@ -45,6 +48,7 @@ class Writer:
         results: Iterable[Var],
         grads: Iterable[Var],
         wishes: Callable[[Var], str],
+        reserved: Iterable[str] = (),
     ) -> None:
         self.nodes = nodes
         self.keep = [*results, *grads]  # arrays that are read after the run
@@ -56,7 +60,7 @@ class Writer:
         self.body: list[Statement] = []
         self.names: dict[Var, str] = {}
         self.packed: set[Var] = set()
-        self._taken: set[str] = set(_RESERVED)
+        self._taken = {*_RESERVED, *reserved}
         self._views: dict[Any, str] = {}
         self._constants: dict[Any, str] = {}
         self._lives: dict[Any, str] = {}
@@ -82,6 +86,9 @@ class Writer:
     def name(self, var: Var) -> str:
         """Return the name of a Var, choosing it at the first call."""
         if var not in self.names:
+            if var.kind == "const" and var.array.size and _uniform(var.array):
+                self.names[var] = self._uniform(var.array)
+                return self.names[var]
             self.names[var] = self.fresh(self.wishes(var))
             if var.kind in ("const", "captured"):
                 self.data[self.names[var]] = var.array
@@ -152,12 +159,25 @@ class Writer:
 
     def constant(self, value: float, dtype: Any) -> str:
         """Return the name of a number as an array of no axes."""
-        key = (repr(value), np.dtype(dtype).name)
+        key = (float(value), np.dtype(dtype).name)
         if key not in self._constants:
             words = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
             known = words.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
             name = self._constants[key] = self.fresh(known.replace("+", ""))
             self.setup.append(f"{name} = np.array({literal(value)}, {literal(np.dtype(dtype))})")
+        return self._constants[key]
+
+    def _uniform(self, a: Array) -> str:
+        """Return the name of a constant array that has one value everywhere."""
+        value = a.reshape(-1)[0].item()
+        if not a.ndim:
+            return self.constant(value, a.dtype)
+        if a.ndim == 1 and value == 1:
+            return self.ones(a.size, a.dtype)
+        key = ("uniform", value, a.shape, a.dtype.name)
+        if key not in self._constants:
+            name = self._constants[key] = self.fresh("zeros" if value == 0 else "constant")
+            self.setup.append(f"{name} = np.full({a.shape}, {literal(value)}, {literal(a.dtype)})")
         return self._constants[key]
 
     def full(self, value: float, like: Var) -> str:
@@ -199,7 +219,7 @@ class Writer:
             return self.text(var)
         key = (var, suffix)
         if key not in self._views:
-            name = self._views[key] = self.fresh(f"{self.name(var)}_v")
+            name = self._views[key] = self.fresh(f"{self.name(var)}_flat")
             self.setup.append(f"{name} = {self.name(var)}{suffix}")
         return self._views[key]
 
@@ -370,8 +390,10 @@ class Writer:
         for i, node in enumerate(self.nodes):
             self._current, self._index = node, i
             if node in self.views:
-                out = node.outs[0]
-                line = f"{self.name(out)} = {view_text(self, node)}"
+                out, text = node.outs[0], view_text(self, node)
+                if text.endswith(".T") and not out.wish:
+                    out.wish = text.replace(".T", "_T")
+                line = f"{self.name(out)} = {text}"
                 if out in self._runtime:
                     self.body.append(Statement(line, node.section, node, out))
                 else:
@@ -405,6 +427,20 @@ class Writer:
                 for line in spell(self, node, self.name(out)):
                     self.body.append(Statement(line, node.section, node, out))
             self._release(i)
+        for name, users in self._slot_vars.items():
+            if len(users) == 1:  # a buffer with one user needs no name of its own
+                made = next(line for line in self.setup if line.startswith(f"{name} = "))
+                self.setup.remove(made)
+                self.setup = [
+                    line.replace(f" = {name}", f" = {made.removeprefix(f'{name} = ')}")
+                    if line.startswith(f"{self.name(users[0])} = ") else line
+                    for line in self.setup
+                ]  # fmt: skip
+
+
+def _uniform(a: Array) -> bool:
+    first = a.reshape(-1)[0]
+    return a.dtype.kind in "fiu" and bool((a == first).all())
 
 
 def _order(a: Array) -> tuple[int, ...]:
