@@ -90,14 +90,15 @@ def _tensors(given: Any, name: str) -> list[Tensor]:
 
 def _between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:
     """Return the keys of the Tensors on the ways from the targets to the roots."""
+    wanted = {key_of(t) for t in targets}
+    first = min(wanted, default=0)  # what was recorded before the first target depends on none
     inner = {}
     stack = [t for t in roots if t.rule is not None]
     while stack:
         t = stack.pop()
-        if t.order not in inner:
+        if t.order not in inner and t.order >= first:
             inner[t.order] = t
             stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.rule is not None]
-    wanted = {key_of(t) for t in targets}
     for order in sorted(inner):
         if any(isinstance(a, Tensor) and key_of(a) in wanted for a in inner[order].inputs or ()):
             wanted.add(order)

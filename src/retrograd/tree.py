@@ -123,17 +123,16 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     >>> rg.tree.flatten([1, {"a": 2}, None])
     ([1, 2], [*, {'a': *}, None])
     """
-    leaves: list[Any] = []
+    found: list[Any] = []
+    return found, _flatten(tree, found)
 
-    def visit(node: Any) -> Structure:
-        names, values = _open(node, type(node))
-        if values is None:
-            leaves.append(node)
-            return LEAF
-        return Structure(type(node), names, [visit(value) for value in values])
 
-    structure = visit(tree)
-    return leaves, structure
+def _flatten(node: Any, found: list[Any]) -> Structure:
+    names, values = _open(node, type(node))
+    if values is None:
+        found.append(node)
+        return LEAF
+    return Structure(type(node), names, [_flatten(value, found) for value in values])
 
 
 def leaves(tree: Any) -> list[Any]:
