@@ -25,8 +25,9 @@ def scratch():
 
 
 def test_a_function_without_a_rule_is_refused_with_the_lines_that_give_it_one():
-    with pytest.raises(TypeError, match=r"np\.spacing has no gradient rule") as caught:
-        np.spacing(leaf(1.0))
+    unknown = np.frompyfunc(abs, 1, 1)
+    with pytest.raises(TypeError, match="has no gradient rule") as caught:
+        unknown(leaf(1.0))
     for line in ("@rg.primitive", "rg.defvjp(", "t.data"):
         assert line in str(caught.value)
 
