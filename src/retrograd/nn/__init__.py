@@ -1,92 +1,27 @@
 """Nets: modules, their functions and their initial values, in PyTorch's words."""
 
+# ruff: noqa: I001
 from retrograd.core import Parameter
 from retrograd.nn import functional, init, utils
 from retrograd.nn.activations import (
-    ELU,
-    GELU,
-    GLU,
-    SELU,
-    Hardtanh,
-    LeakyReLU,
-    LogSigmoid,
-    LogSoftmax,
-    Mish,
-    PReLU,
-    ReLU,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Softsign,
-    Tanh,
-)
-from retrograd.nn.attention import (
-    MultiheadAttention,
-    TransformerEncoder,
-    TransformerEncoderLayer,
-)
-from retrograd.nn.containers import (
-    ModuleDict,
-    ModuleList,
-    Sequential,
-)
-from retrograd.nn.convolution import (
-    Conv1d,
-    Conv2d,
-    ConvTranspose2d,
-)
-from retrograd.nn.layers import (
-    Dropout,
-    Embedding,
-    Flatten,
-    Identity,
-    Linear,
-    Unflatten,
-)
+    ELU, GELU, GLU, Hardtanh, LeakyReLU, LogSigmoid, LogSoftmax, Mish, PReLU, ReLU, SELU, SiLU,
+    Sigmoid, Softmax, Softplus, Softsign, Tanh,
+)  # fmt: skip
+from retrograd.nn.attention import MultiheadAttention, TransformerEncoder, TransformerEncoderLayer
+from retrograd.nn.containers import ModuleDict, ModuleList, Sequential
+from retrograd.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
+from retrograd.nn.layers import Dropout, Embedding, Flatten, Identity, Linear, Unflatten
 from retrograd.nn.losses import (
-    BCELoss,
-    BCEWithLogitsLoss,
-    CosineEmbeddingLoss,
-    CrossEntropyLoss,
-    GaussianNLLLoss,
-    HingeEmbeddingLoss,
-    HuberLoss,
-    KLDivLoss,
-    L1Loss,
-    MarginRankingLoss,
-    MSELoss,
-    NLLLoss,
-    PoissonNLLLoss,
-    SmoothL1Loss,
-    TripletMarginLoss,
-)
-from retrograd.nn.module import (
-    Module,
-)
-from retrograd.nn.normalization import (
-    BatchNorm1d,
-    BatchNorm2d,
-    GroupNorm,
-    LayerNorm,
-    RMSNorm,
-)
+    BCELoss, BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, GaussianNLLLoss,
+    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss, MarginRankingLoss, NLLLoss,
+    PoissonNLLLoss, SmoothL1Loss, TripletMarginLoss,
+)  # fmt: skip
+from retrograd.nn.module import Module
+from retrograd.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
 from retrograd.nn.pooling import (
-    AdaptiveAvgPool1d,
-    AdaptiveAvgPool2d,
-    AvgPool1d,
-    AvgPool2d,
-    MaxPool1d,
-    MaxPool2d,
-)
-from retrograd.nn.recurrent import (
-    GRU,
-    LSTM,
-    RNN,
-    GRUCell,
-    LSTMCell,
-    RNNCell,
-)
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d,
+)  # fmt: skip
+from retrograd.nn.recurrent import GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell
 
 __all__ = [
     "ELU",
@@ -158,4 +93,4 @@ __all__ = [
     "functional",
     "init",
     "utils",
-]
+]  # fmt: skip

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from retrograd.nn import functional as F
 from retrograd.nn.init import constant_
-from retrograd.nn.module import Module, new_parameter
+from retrograd.nn.module import Applied, Module, new_parameter
 
 
 class ReLU(Module):
@@ -24,56 +22,42 @@ class ReLU(Module):
         return F.relu(input)
 
 
-class Sigmoid(Module):
+class Sigmoid(Applied):
     """`1 / (1 + exp(-input))`."""
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.sigmoid`."""
-        return F.sigmoid(input)
+    _name = "sigmoid"
 
 
-class LogSigmoid(Module):
+class LogSigmoid(Applied):
     """The logarithm of the sigmoid."""
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.logsigmoid`."""
-        return F.logsigmoid(input)
+    _name = "logsigmoid"
 
 
-class Tanh(Module):
+class Tanh(Applied):
     """The hyperbolic tangent."""
 
-    def forward(self, input: Any) -> Any:
-        """Apply `np.tanh`."""
-        return np.tanh(input)
+    _name = "tanh"
 
 
-class Hardtanh(Module):
+class Hardtanh(Applied):
     """The input held between `min_val` and `max_val`."""
 
-    _shown = ("min_val", "max_val")
+    _name, _shown = "hardtanh", ("min_val", "max_val")
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
         if not min_val < max_val:
             raise ValueError(f"Hardtanh takes min_val below max_val, not {min_val} and {max_val}")
         self.min_val, self.max_val = min_val, max_val
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.hardtanh`."""
-        return F.hardtanh(input, self.min_val, self.max_val)
 
-
-class LeakyReLU(Module):
+class LeakyReLU(Applied):
     """The input where it is positive, elsewhere `negative_slope` times the input."""
 
-    _shown = ("negative_slope",)
+    _name, _shown = "leaky_relu", ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = negative_slope
-
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.leaky_relu`."""
-        return F.leaky_relu(input, self.negative_slope)
 
 
 class PReLU(Module):
@@ -96,106 +80,73 @@ class PReLU(Module):
         return F.prelu(input, self.weight)
 
 
-class ELU(Module):
+class ELU(Applied):
     """The input where it is positive, elsewhere `alpha * (exp(input) - 1)`."""
 
-    _shown = ("alpha",)
+    _name, _shown = "elu", ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.elu`."""
-        return F.elu(input, self.alpha)
 
-
-class SELU(Module):
+class SELU(Applied):
     """The ELU that keeps mean 0 and variance 1."""
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.selu`."""
-        return F.selu(input)
+    _name = "selu"
 
 
-class GELU(Module):
+class GELU(Applied):
     """The input times the normal distribution below it; `approximate` is "none" or "tanh"."""
 
-    _shown = ("approximate",)
+    _name, _shown = "gelu", ("approximate",)
 
     def __init__(self, approximate: str = "none") -> None:
         self.approximate = approximate
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.gelu`."""
-        return F.gelu(input, self.approximate)
 
-
-class SiLU(Module):
+class SiLU(Applied):
     """The input times its sigmoid."""
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.silu`."""
-        return F.silu(input)
+    _name = "silu"
 
 
-class Mish(Module):
+class Mish(Applied):
     """The input times the tanh of its softplus."""
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.mish`."""
-        return F.mish(input)
+    _name = "mish"
 
 
-class Softplus(Module):
+class Softplus(Applied):
     """`log(1 + exp(beta * input)) / beta`; the input itself where that is the same."""
 
-    _shown = ("beta", "threshold")
+    _name, _shown = "softplus", ("beta", "threshold")
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         self.beta, self.threshold = beta, threshold
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.softplus`."""
-        return F.softplus(input, self.beta, self.threshold)
 
-
-class Softsign(Module):
+class Softsign(Applied):
     """`input / (1 + abs(input))`."""
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.softsign`."""
-        return F.softsign(input)
+    _name = "softsign"
 
 
-class Softmax(Module):
+class Softmax(Applied):
     """Exponentials that sum to 1 over `axis`."""
 
-    _shown = ("axis",)
+    _name, _shown = "softmax", ("axis",)
 
     def __init__(self, axis: int = -1) -> None:
         self.axis = axis
-
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.softmax`."""
-        return F.softmax(input, axis=self.axis)
 
 
 class LogSoftmax(Softmax):
     """The logarithm of the softmax over `axis`."""
 
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.log_softmax`."""
-        return F.log_softmax(input, axis=self.axis)
+    _name = "log_softmax"
 
 
-class GLU(Module):
+class GLU(Softmax):
     """The first half along `axis` times the sigmoid of the second half."""
 
-    _shown = ("axis",)
-
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
-
-    def forward(self, input: Any) -> Any:
-        """Apply `functional.glu`."""
-        return F.glu(input, self.axis)
+    _name = "glu"

@@ -1,18 +1,15 @@
-"""Losses as modules: each takes `(input, target)` and applies the function of the same name."""
+"""Losses as modules; each applies the function of the same name."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from retrograd.nn import functional as F
-from retrograd.nn.module import Module
+from retrograd.nn.module import Applied
 
 
-class _Loss(Module):
+class _Loss(Applied):
     _reductions: tuple[str, ...] = ("mean", "sum", "none")
     _shown: tuple[str, ...] = ("reduction",)
-    weight: Any
-    pos_weight: Any
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in self._reductions:
@@ -29,9 +26,7 @@ class MSELoss(_Loss):
     2.0
     """
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.mse_loss`."""
-        return F.mse_loss(input, target, reduction=self.reduction)
+    _name = "mse_loss"
 
 
 class L1Loss(_Loss):
@@ -42,9 +37,7 @@ class L1Loss(_Loss):
     1.5
     """
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.l1_loss`."""
-        return F.l1_loss(input, target, reduction=self.reduction)
+    _name = "l1_loss"
 
 
 class HuberLoss(_Loss):
@@ -55,15 +48,11 @@ class HuberLoss(_Loss):
     2.5
     """
 
-    _shown = ("reduction", "delta")
+    _name, _shown = "huber_loss", ("reduction", "delta")
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
         self.delta = delta
-
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.huber_loss`."""
-        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
 
 
 class SmoothL1Loss(_Loss):
@@ -74,15 +63,11 @@ class SmoothL1Loss(_Loss):
     2.75
     """
 
-    _shown = ("reduction", "beta")
+    _name, _shown = "smooth_l1_loss", ("reduction", "beta")
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
         self.beta = beta
-
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.smooth_l1_loss`."""
-        return F.smooth_l1_loss(input, target, self.reduction, self.beta)
 
 
 class PoissonNLLLoss(_Loss):
@@ -93,7 +78,7 @@ class PoissonNLLLoss(_Loss):
     1.0
     """
 
-    _shown = ("log_input", "full", "eps", "reduction")
+    _name, _shown = "poisson_nll_loss", ("log_input", "full", "eps", "reduction")
 
     def __init__(
         self,
@@ -105,12 +90,6 @@ class PoissonNLLLoss(_Loss):
         super().__init__(reduction)
         self.log_input, self.full, self.eps = log_input, full, eps
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.poisson_nll_loss`."""
-        return F.poisson_nll_loss(
-            input, target, self.log_input, self.full, self.eps, self.reduction
-        )
-
 
 class GaussianNLLLoss(_Loss):
     """Minus the log-density of the target at mean `input` and variance `var`.
@@ -120,15 +99,11 @@ class GaussianNLLLoss(_Loss):
     2.0
     """
 
-    _shown = ("full", "eps", "reduction")
+    _name, _shown = "gaussian_nll_loss", ("full", "eps", "reduction")
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self.full, self.eps = full, eps
-
-    def forward(self, input: Any, target: Any, var: Any) -> Any:
-        """Apply `functional.gaussian_nll_loss`."""
-        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
 
 
 class BCELoss(_Loss):
@@ -139,15 +114,11 @@ class BCELoss(_Loss):
     0.6931
     """
 
+    _name = "binary_cross_entropy"
+
     def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
-
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.binary_cross_entropy`."""
-        if self.weight is None:
-            return F.binary_cross_entropy(input, target, reduction=self.reduction)
-        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):
@@ -158,16 +129,12 @@ class BCEWithLogitsLoss(_Loss):
     1000.0
     """
 
+    _name = "binary_cross_entropy_with_logits"
+
     def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
         self.register_buffer("pos_weight", pos_weight)
-
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.binary_cross_entropy_with_logits`."""
-        return F.binary_cross_entropy_with_logits(
-            input, target, self.weight, self.pos_weight, reduction=self.reduction
-        )
 
 
 class NLLLoss(_Loss):
@@ -178,7 +145,7 @@ class NLLLoss(_Loss):
     0.6931
     """
 
-    _shown = ("ignore_index", "reduction")
+    _name, _shown = "nll_loss", ("ignore_index", "reduction")
 
     def __init__(
         self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
@@ -186,10 +153,6 @@ class NLLLoss(_Loss):
         super().__init__(reduction)
         self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
-
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.nll_loss`."""
-        return F.nll_loss(input, target, self.weight, self.ignore_index, self.reduction)
 
 
 class CrossEntropyLoss(_Loss):
@@ -200,7 +163,7 @@ class CrossEntropyLoss(_Loss):
     0.6931
     """
 
-    _shown = ("ignore_index", "reduction", "label_smoothing")
+    _name, _shown = "cross_entropy", ("ignore_index", "reduction", "label_smoothing")
 
     def __init__(
         self,
@@ -213,12 +176,6 @@ class CrossEntropyLoss(_Loss):
         self.register_buffer("weight", weight)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.cross_entropy`."""
-        return F.cross_entropy(
-            input, target, self.weight, self.ignore_index, self.reduction, self.label_smoothing
-        )
-
 
 class KLDivLoss(_Loss):
     """The divergence of log-probabilities `input` from probabilities `target`.
@@ -230,15 +187,11 @@ class KLDivLoss(_Loss):
     """
 
     _reductions = ("mean", "sum", "none", "batchmean")
-    _shown = ("reduction", "log_target")
+    _name, _shown = "kl_div", ("reduction", "log_target")
 
     def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
         super().__init__(reduction)
         self.log_target = log_target
-
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.kl_div`."""
-        return F.kl_div(input, target, self.reduction, self.log_target)
 
 
 class _Margin(_Loss):
@@ -257,12 +210,10 @@ class HingeEmbeddingLoss(_Margin):
     0.75
     """
 
+    _name = "hinge_embedding_loss"
+
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
         super().__init__(margin, reduction)
-
-    def forward(self, input: Any, target: Any) -> Any:
-        """Apply `functional.hinge_embedding_loss`."""
-        return F.hinge_embedding_loss(input, target, self.margin, self.reduction)
 
 
 class MarginRankingLoss(_Margin):
@@ -274,9 +225,7 @@ class MarginRankingLoss(_Margin):
     2.0
     """
 
-    def forward(self, input1: Any, input2: Any, target: Any) -> Any:
-        """Apply `functional.margin_ranking_loss`."""
-        return F.margin_ranking_loss(input1, input2, target, self.margin, self.reduction)
+    _name = "margin_ranking_loss"
 
 
 class CosineEmbeddingLoss(_Margin):
@@ -288,9 +237,7 @@ class CosineEmbeddingLoss(_Margin):
     2.0
     """
 
-    def forward(self, input1: Any, input2: Any, target: Any) -> Any:
-        """Apply `functional.cosine_embedding_loss`."""
-        return F.cosine_embedding_loss(input1, input2, target, self.margin, self.reduction)
+    _name = "cosine_embedding_loss"
 
 
 class TripletMarginLoss(_Margin):
@@ -302,7 +249,7 @@ class TripletMarginLoss(_Margin):
     6.0
     """
 
-    _shown = ("margin", "p", "swap", "eps", "reduction")
+    _name, _shown = "triplet_margin_loss", ("margin", "p", "swap", "eps", "reduction")
 
     def __init__(
         self,
@@ -314,9 +261,3 @@ class TripletMarginLoss(_Margin):
     ) -> None:
         super().__init__(margin, reduction)
         self.p, self.eps, self.swap = p, eps, swap
-
-    def forward(self, anchor: Any, positive: Any, negative: Any) -> Any:
-        """Apply `functional.triplet_margin_loss`."""
-        return F.triplet_margin_loss(
-            anchor, positive, negative, self.margin, self.p, self.eps, self.swap, self.reduction
-        )

@@ -18,6 +18,7 @@ from retrograd.core import (
     touch,
 )
 from retrograd.mode import MODE
+from retrograd.nn import functional
 
 
 class LoadedKeys(NamedTuple):
@@ -377,3 +378,15 @@ def _dotted(prefix: str, name: str) -> str:
 def new_parameter(shape: tuple[int, ...], dtype: Any = None) -> Parameter:
     """Return a Parameter of zeros, of the default dtype unless one is given."""
     return Parameter(np.zeros(shape, dtype or get_default_dtype()))
+
+
+class Applied(Module):
+    """A function of `functional` as a Module: its options are the attributes that repr shows."""
+
+    _name: str
+
+    def forward(self, *inputs: Any) -> Any:
+        """Apply the function to the inputs."""
+        options = {name: getattr(self, name) for name in (*self._shown, *self._buffers)}
+        given = {name: value for name, value in options.items() if value is not None}
+        return getattr(functional, self._name)(*inputs, **given)

@@ -1,139 +1,39 @@
 """What nets need and NumPy lacks, as functions; torch's argument order, with `axis` for `dim`."""
 
+# ruff: noqa: I001
 from retrograd.nn.functional.activations import (
-    dropout,
-    elu,
-    glu,
-    hardtanh,
-    leaky_relu,
-    log_softmax,
-    logsigmoid,
-    mish,
-    prelu,
-    relu,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-    tanh,
-)
-from retrograd.nn.functional.attention import (
-    scaled_dot_product_attention,
-)
-from retrograd.nn.functional.classes import (
-    cross_entropy,
-    kl_div,
-    nll_loss,
-)
-from retrograd.nn.functional.convolution import (
-    conv1d,
-    conv2d,
-    conv_transpose2d,
-)
+    dropout, elu, glu, hardtanh, leaky_relu, log_softmax, logsigmoid, mish, prelu, relu, selu,
+    sigmoid, silu, softmax, softplus, softsign, tanh,
+)  # fmt: skip
+from retrograd.nn.functional.attention import scaled_dot_product_attention
+from retrograd.nn.functional.classes import cross_entropy, kl_div, nll_loss
+from retrograd.nn.functional.convolution import conv1d, conv2d, conv_transpose2d
 from retrograd.nn.functional.distances import (
-    cosine_embedding_loss,
-    cosine_similarity,
-    hinge_embedding_loss,
-    margin_ranking_loss,
-    normalize,
-    pairwise_distance,
-    triplet_margin_loss,
-)
-from retrograd.nn.functional.linear import (
-    embedding,
-    flatten,
-    linear,
-    one_hot,
-    unflatten,
-)
+    cosine_embedding_loss, cosine_similarity, hinge_embedding_loss, margin_ranking_loss,
+    normalize, pairwise_distance, triplet_margin_loss,
+)  # fmt: skip
+from retrograd.nn.functional.linear import embedding, flatten, linear, one_hot, unflatten
 from retrograd.nn.functional.losses import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    mse_loss,
-)
-from retrograd.nn.functional.normalization import (
-    batch_norm,
-    group_norm,
-    layer_norm,
-    rms_norm,
-)
+    binary_cross_entropy, binary_cross_entropy_with_logits, mse_loss,
+)  # fmt: skip
+from retrograd.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
 from retrograd.nn.functional.pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    avg_pool1d,
-    avg_pool2d,
-    max_pool1d,
-    max_pool2d,
-)
+    adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d,
+)  # fmt: skip
 from retrograd.nn.functional.regression import (
-    gaussian_nll_loss,
-    huber_loss,
-    l1_loss,
-    poisson_nll_loss,
-    smooth_l1_loss,
-)
-from retrograd.nn.functional.resizing import (
-    interpolate,
-    pad,
-)
+    gaussian_nll_loss, huber_loss, l1_loss, poisson_nll_loss, smooth_l1_loss,
+)  # fmt: skip
+from retrograd.nn.functional.resizing import interpolate, pad
 
 __all__ = [
-    "adaptive_avg_pool1d",
-    "adaptive_avg_pool2d",
-    "avg_pool1d",
-    "avg_pool2d",
-    "batch_norm",
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "conv1d",
-    "conv2d",
-    "conv_transpose2d",
-    "cosine_embedding_loss",
-    "cosine_similarity",
-    "cross_entropy",
-    "dropout",
-    "elu",
-    "embedding",
-    "flatten",
-    "gaussian_nll_loss",
-    "glu",
-    "group_norm",
-    "hardtanh",
-    "hinge_embedding_loss",
-    "huber_loss",
-    "interpolate",
-    "kl_div",
-    "l1_loss",
-    "layer_norm",
-    "leaky_relu",
-    "linear",
-    "log_softmax",
-    "logsigmoid",
-    "margin_ranking_loss",
-    "max_pool1d",
-    "max_pool2d",
-    "mish",
-    "mse_loss",
-    "nll_loss",
-    "normalize",
-    "one_hot",
-    "pad",
-    "pairwise_distance",
-    "poisson_nll_loss",
-    "prelu",
-    "relu",
-    "rms_norm",
-    "scaled_dot_product_attention",
-    "selu",
-    "sigmoid",
-    "silu",
-    "smooth_l1_loss",
-    "softmax",
-    "softplus",
-    "softsign",
-    "tanh",
-    "triplet_margin_loss",
-    "unflatten",
-]
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d",
+    "conv_transpose2d", "cosine_embedding_loss", "cosine_similarity", "cross_entropy",
+    "dropout", "elu", "embedding", "flatten", "gaussian_nll_loss", "glu", "group_norm",
+    "hardtanh", "hinge_embedding_loss", "huber_loss", "interpolate", "kl_div", "l1_loss",
+    "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "margin_ranking_loss",
+    "max_pool1d", "max_pool2d", "mish", "mse_loss", "nll_loss", "normalize", "one_hot", "pad",
+    "pairwise_distance", "poisson_nll_loss", "prelu", "relu", "rms_norm",
+    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax",
+    "softplus", "softsign", "tanh", "triplet_margin_loss", "unflatten",
+]  # fmt: skip
