@@ -138,7 +138,6 @@ def test_validation_runs_without_gradients_and_leaves_the_modes_as_they_were():
     assert (model.training, model.inner.training) == (True, False)
 
 
-@pytest.mark.skipif(not hasattr(rg.nn, "utils"), reason="clipping is yet to come")
 def test_clip_norm_bounds_the_step():
     model, data, loss, optimizer = parts(lr=1.0)
     before = np.append(model.weight.data, model.bias.data)
@@ -147,7 +146,6 @@ def test_clip_norm_bounds_the_step():
     assert np.linalg.norm(after - before) == pytest.approx(0.01, rel=1e-3)
 
 
-@pytest.mark.skipif(not hasattr(rg, "compile"), reason="compile is yet to come")
 def test_a_compiled_run_is_the_eager_run():
     model, data, loss, optimizer = parts()
     eager = rg.fit(model, data, loss, optimizer, epochs=3)
