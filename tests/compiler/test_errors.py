@@ -219,18 +219,21 @@ def test_an_interrupt_anywhere_leaves_the_state_before_or_after_a_step(at):
     try:
         step(np.ones(2))
     except KeyboardInterrupt:
-        np.testing.assert_array_equal(w.data, before[0])
-        np.testing.assert_array_equal(v.data, before[1])
-        assert repr(optimizer.state_dict()) == before[2]
+        pass
     else:
         assert calls < at
     finally:
         program.namespace.update(kept)
+    done = not np.array_equal(w.data, before[0])
     other = trained()
-    for _ in range(6 + (calls < at)):
+    for _ in range(5 + done):
         other[0](np.ones(2))
+    assert repr(optimizer.state_dict()) == repr(other[3].state_dict())
+    np.testing.assert_array_equal(w.data, other[1].data)
+    np.testing.assert_array_equal(v.data, other[2].data)
     step(np.ones(2))
-    np.testing.assert_allclose(w.data, other[1].data, rtol=1e-14)
+    other[0](np.ones(2))
+    np.testing.assert_array_equal(w.data, other[1].data)
 
 
 def test_an_error_while_recording_names_the_call_and_can_be_mended():
@@ -253,6 +256,6 @@ def test_a_program_that_computes_something_else_is_caught():
     program = f.programs[0]
     line = next(s for s in body if "np.exp" in s.text)
     line.text = line.text.replace("np.exp", "np.log")
-    program._make()
+    program.runner.make()
     with pytest.raises(RuntimeError, match=r"first in `np.log\(x"):
         f(X)

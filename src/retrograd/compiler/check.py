@@ -21,7 +21,7 @@ class snapshot:
     def __init__(self, program: Program, arguments: Any) -> None:
         self.program = program
         self.written = [a.copy() for a in program.written]
-        self.counts = [group.bucket.count for group in program.groups]
+        self.counts = [bucket.count for _, bucket in program.buckets]
         leaves = [program.leaf(leaf, arguments) for leaf, _ in program.grads]
         self.grads = [(leaf, leaf.grad) for leaf in leaves]
         self.rngs = [f for f in program.writer.functions.values()
@@ -58,8 +58,8 @@ class snapshot:
         """Put everything back as it was before the run."""
         for array, old in zip(self.program.written, self.written, strict=True):
             array[...] = old
-        for group, count in zip(self.program.groups, self.counts, strict=True):
-            group.bucket.count = count
+        for (_, bucket), count in zip(self.program.buckets, self.counts, strict=True):
+            bucket.count = count
         for rng, state in zip(self.rngs, self.states, strict=True):
             rng.bit_generator.state = state
         for leaf, grad in self.grads:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import linecache
-import operator
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,13 +10,10 @@ import numpy as np
 from retrograd import tree
 from retrograd.compiler.names import Namer
 from retrograd.compiler.passes import fold, merge, prune, simplify
+from retrograd.compiler.runner import Runner
 from retrograd.compiler.tape import Node, Tape, TraceError, Var, root
-from retrograd.compiler.writer import Statement, Writer
-from retrograd.core import Array, Tensor, touch, wrap
-
-_ndarray = np.ndarray
-
-_count = 0
+from retrograd.compiler.writer import Writer
+from retrograd.core import Tensor, wrap
 
 
 class Program:
@@ -67,149 +60,43 @@ class Program:
         self.writer = writer
         self.lives = list(tape.lives.items())
         self.starts = [v for v in tape.known.values() if v.kind == "grad"]
-        self._find_memory()
-        self._make()
+        self.results = [writer.text(v) if isinstance(v, Var) else None for v in self.outs]
+        self.single = self.structure == tree.LEAF and self.results[0] is not None
+        self.find_memory()
+        self.runner = Runner(self)
 
-    # What the program touches --------------------------------------------------------------------
-
-    def _find_memory(self) -> None:
-        captured = [v for v in self.writer.names if v.kind == "captured"]
-        self.captured = captured
-        self.holders = [(v.tensor, v.array) for v in captured if v.tensor is not None]
-        written = {id(root(v.array)): v for n in self.nodes if n.kind == "write" for v in n.outs
-                   if v.kind == "captured"}  # fmt: skip
-        self.written = [v.array for v in written.values()]
-        self.backups = [np.empty_like(a) for a in self.written]
-        self.mark = [False]
-        self.groups = [_Update(group, bucket) for _, group, bucket in self.tape.updates]
-        self.modules = [(m, m.training) for m in self.tape.modules.values()]
-        self.started = [
-            (leaf, self.tape.started[key])
-            for key, leaf in self.tape.leaves.items()
-            if key in self.tape.started and key not in self.tape.positions
-        ]
-        self.trained = [t for t, a in self.holders if id(root(a)) in written]
+    def holds(self) -> bool:
+        """Tell whether everything outside that the recording relied on is still so."""
+        return self.runner.holds()
 
     def fits(self, args: Sequence[Any]) -> bool:
-        """Tell whether plain positional arguments are of the kind recorded."""
-        if not self.simple or len(args) != len(self.specs):
-            return False
-        for a, (shape, dtype) in zip(args, self.specs):  # noqa: B905, lengths are equal
-            if a.__class__ is not _ndarray or a.shape != shape or a.dtype is not dtype:
-                return False
-        return True
+        """Tell whether positional arguments are plain arrays of the kind recorded."""
+        return self.simple and self.runner.fits(args)
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """The buffers, views, functions and outside arrays of the program, by name."""
+        return self.runner.namespace
+
+    def find_memory(self) -> None:
+        """Find the arrays outside that the program reads and writes, and who holds them."""
+        self.captured = [v for v in self.writer.names if v.kind == "captured"]
+        self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
+        written = {id(root(v.array)): v.array for n in self.nodes if n.kind == "write"
+                   for v in n.outs if v.kind == "captured"}  # fmt: skip
+        self.written = list(written.values())
+        self.trained = [t for t, a in self.holders if id(root(a)) in written]
+        self.buckets = [(group, bucket) for _, group, bucket in self.tape.updates]
 
     def is_stale(self) -> bool:
         """Tell whether arrays it was recorded with were replaced, so that it never holds again."""
         return any(holder._data is not array for holder, array in self.holders)
 
-    def holds(self) -> bool:
-        """Tell whether everything outside that the recording relied on is still so."""
-        for holder, array in self.holders:
-            if holder._data is not array:
-                return False
-        for module, training in self.modules:
-            if module._training is not training:
-                return False
-        for group in self.groups:
-            if not group.holds():
-                return False
-        for leaf, started in self.started:
-            if (leaf._grad is not None) is not started:
-                return False
-        return True
-
-    # The function --------------------------------------------------------------------------------
-
-    def _make(self) -> None:
-        global _count
-        _count += 1
-        w = self.writer
-        self.namespace: dict[str, Any] = {"np": np, **w.data, **w.functions}
-        self.results = [w.text(v) if isinstance(v, Var) else None for v in self.outs]
-        lines = self._lines()
-        self.file = f"<retrograd program {_count}>"
-        setup = "\n".join(w.setup)
-        exec(compile(setup, self.file + " setup", "exec"), self.namespace)
-        self.namespace["_mark"] = self.mark
-        text = "\n".join(lines)
-        linecache.cache[self.file] = (len(text), None, lines, self.file)
-        exec(compile(text, self.file, "exec"), self.namespace)
-        self.run: Callable[..., Any] = self.namespace["program"]
-        handed = [
-            (leaf, None if g is None else _handing_over(self, w.text(g)))
-            for leaf, g in self.grads
-        ]
-        places = self.tape.positions
-        self.fresh_grads = [pair for pair in handed if id(pair[0]) not in places]
-        self.argument_grads = [pair for pair in handed if id(pair[0]) in places]
-        self.inputs = [source[2] for _, source in self.lives if source[2] is not None]
-        self.single = self.structure == tree.LEAF and self.results[0] is not None
-
     def parameters(self) -> list[str]:
-        """Return the names of the arguments of the function."""
+        """Return the names of the arguments of the function as a reader sees it."""
         w = self.writer
         names = [w.text(v) for v in self.args] + [text for text, _ in self.lives]
         return names + [w.text(v) for v in self.starts]
-
-    def _lines(self) -> list[str]:
-        """Return the lines of the function as it is run."""
-        lines = [f"def program({', '.join(self.parameters())}):"]
-        saved = not self.written
-        for s in self.writer.body:
-            if not saved and s.node is not None and s.node.kind == "write":
-                saved = True
-                for i in range(len(self.written)):
-                    self.namespace[f"_kept_{i}"] = self.backups[i]
-                    self.namespace[f"_written_{i}"] = self.written[i]
-                    lines.append(self._bound(f"    np.copyto(_kept_{i}, _written_{i})"))
-                lines.append("    _mark[0] = True")
-            lines.append("    " + self._bound(s.text))
-        results = [r or "None" for r in self.results]
-        lines.append(f"    return ({', '.join(results)}{',' if results else ''})")
-        return lines
-
-    def _bound(self, text: str) -> str:
-        """Return a statement with NumPy's functions as names of the program, found faster."""
-
-        def local(match: re.Match[str]) -> str:
-            dotted = match.group(1)
-            name = "np_" + dotted.replace(".", "_")
-            if name not in self.namespace:
-                self.namespace[name] = functools.reduce(getattr, dotted.split("."), np)
-            return f"{name}("
-
-        return re.sub(r"\bnp\.([\w.]+)\(", local, text)
-
-    def __call__(self, given: Sequence[Any]) -> Any:
-        """Run on arrays and Tensors of the recorded kind; what it hands out is copied."""
-        arrays = given if self.simple else [_array(a) for a in given]
-        if self.inputs:
-            arrays = [*arrays, *(number() for number in self.inputs)]
-        if self.starts:
-            arrays = [*arrays, *(self.leaf(v.tensor, given).grad for v in self.starts)]
-        counts = [group.bucket.count for group in self.groups]
-        try:
-            outs = self.run(*arrays)
-            copies = [None if o is None else wrap(np.array(o)) for o in outs]
-            for group in self.groups:
-                group.bucket.count += 1
-            self.mark[0] = False
-        except BaseException:
-            self.undo(counts)
-            raise
-        for leaf, grad in self.fresh_grads:
-            leaf._grad = grad
-        for leaf, grad in self.argument_grads:
-            self.leaf(leaf, given)._grad = grad
-        if self.trained:
-            touch(*self.trained)
-        if self.single:
-            return copies[0]
-        leaves = [
-            v if o is None else o for v, o in zip(self.outs, copies, strict=True)
-        ]
-        return self.structure.unflatten(leaves)
 
     def leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
         """Return the leaf meant by one of the recording: itself, or an argument of this call."""
@@ -219,16 +106,15 @@ class Program:
     def advance(self, text: str) -> int:
         """Return by how much a run advances the count that goes by this name."""
         owner = dict(self.lives)[text][1]
-        return sum(group.bucket is owner for group in self.groups)
+        return sum(bucket is owner for _, bucket in self.buckets)
 
-    def undo(self, counts: Sequence[int]) -> None:
-        """Put back what an interrupted run has written."""
-        if self.mark[0]:
-            for array, backup in zip(self.written, self.backups, strict=True):
-                array[...] = backup
-            for group, count in zip(self.groups, counts, strict=True):
-                group.bucket.count = count
-            self.mark[0] = False
+    def __call__(self, given: Sequence[Any]) -> Any:
+        """Run on arrays and Tensors of the recorded kind; what it hands out is copied."""
+        outs = self.runner(given)
+        if self.single:
+            return wrap(outs[0])
+        leaves = [v if o is None else wrap(o) for v, o in zip(self.outs, outs, strict=True)]
+        return self.structure.unflatten(leaves)
 
     # Reading -------------------------------------------------------------------------------------
 
@@ -262,43 +148,6 @@ def listing(program: Program) -> str:
     if results:
         lines.append(f"    return {', '.join(results)}")
     return "\n".join(lines)
-
-
-class _Update:
-    """One update of a bucket, and what must stay so for it to be the same calls."""
-
-    def __init__(self, group: dict[str, Any], bucket: Any) -> None:
-        self.group = group
-        self.bucket = bucket
-        self.data = bucket.data
-        names = [name for name in group if name not in ("lr", "params")]
-        self.options = operator.itemgetter(*names) if names else len
-        self.values = self.options(group)
-        self.state = tuple(bucket.state.items())
-
-    def holds(self) -> bool:
-        """Tell whether options, arrays and state are those that were recorded."""
-        bucket = self.bucket
-        if bucket.data is not self.data or self.options(self.group) != self.values:
-            return False
-        for name, array in self.state:
-            if bucket.state.get(name) is not array:
-                return False
-        return True
-
-
-def _array(value: Any) -> Any:
-    return value._data if isinstance(value, Tensor) else value
-
-
-def _handing_over(program: Program, name: str) -> Callable[[Tensor], Array]:
-    """Return what gives a leaf its gradient when somebody asks: a copy of the buffer."""
-    buffer = program.namespace.get(name)
-
-    def hand_over(leaf: Tensor) -> Array:
-        return np.array(buffer)
-
-    return hand_over
 
 
 def _resolve(var: Var, replaced: dict[Var, Var]) -> Var:

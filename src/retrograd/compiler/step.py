@@ -95,7 +95,8 @@ class CompiledStep:
         ]
         program = Program(tape, Namer(self.fn, tape), inputs, result, names)
         program.grad, program.checks_left = grad, CHECKS
-        program.simple = not kwargs and all(a.__class__ is np.ndarray for a in args)
+        plain = all(a.__class__ is np.ndarray for a in args)
+        program.simple = plain and not kwargs and not program.starts
         same.append(program)
         self._last = program
         self._bound()

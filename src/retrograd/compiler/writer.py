@@ -26,13 +26,14 @@ _RESERVED = {
 class Statement:
     """One line of a program: its source, the array it fills, and the call it comes from."""
 
-    __slots__ = ("node", "section", "target", "text")
+    __slots__ = ("node", "section", "target", "text", "writes")
 
     def __init__(self, text: str, section: str, node: Node | None, target: Var | None) -> None:
         self.text = text
         self.section = section
         self.node = node
         self.target = target
+        self.writes = False  # to memory outside of the program
 
 
 class Writer:
@@ -405,6 +406,7 @@ class Writer:
                 name = self.name(target)
                 line = f"{spelled(node.fn)}({name}, {text}, out={name})"
                 self.body.append(Statement(line, node.section, node, target))
+                self.body[-1].writes = id(root(target.array)) not in self._slot
                 self._release(i)
                 continue
             self._allocate(node, i)

@@ -1,0 +1,221 @@
+"""A program made ready to run: its guard, its function, and what happens when a run fails."""
+
+from __future__ import annotations
+
+import functools
+import linecache
+import operator
+import re
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrograd.core import Array, Tensor, touch
+
+if TYPE_CHECKING:
+    from retrograd.compiler.program import Program
+
+_count = 0
+
+
+class Runner:
+    """Compiles the source of a program and runs it.
+
+    A run that fails leaves everything outside as before or as after it: if nothing outside was
+    written yet there is nothing to do; else the statements that are left are run, or, where not
+    all of them are single NumPy calls, what was written is put back.
+    """
+
+    def __init__(self, program: Program) -> None:
+        global _count
+        _count += 1
+        self.program = program
+        self.file = f"<retrograd program {_count}>"
+        w = program.writer
+        self.namespace: dict[str, Any] = {"np": np, **w.data, **w.functions}
+        exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
+        self.make()
+
+    def make(self) -> None:
+        """Compile the functions from the statements."""
+        self.first_write = 0
+        self.written = self.program.written
+        self.finishes = self._all_atomic()
+        self.backups = [] if self.finishes else [np.empty_like(a) for a in self.written]
+        guard, lines = self._guard(), self._lines()
+        linecache.cache[self.file] = (0, None, [line + "\n" for line in lines], self.file)
+        exec(compile("\n".join(lines), self.file, "exec"), self.namespace)
+        exec("\n".join(guard), self.namespace)
+        self.run: Callable[..., Any] = self.namespace["program"]
+        self.fits: Callable[[Sequence[Any]], bool] = self.namespace["fits"]
+        self.holds: Callable[[], bool] = self.namespace["holds"]
+        self.lines = lines
+
+    def __call__(self, given: Sequence[Any]) -> Any:
+        """Run on the given arrays and Tensors; returns copies of the results."""
+        program = self.program
+        if not program.simple:
+            arrays = [a._data if isinstance(a, Tensor) else a for a in given]
+            arrays += [program.leaf(v.tensor, given).grad for v in program.starts]
+        else:
+            arrays = given  # type: ignore[assignment]
+        try:
+            outs = self.run(*arrays)
+        except BaseException as error:
+            self.recover(error)
+            raise
+        for leaf, grad in self.argument_grads:
+            program.leaf(leaf, given)._grad = grad
+        return outs
+
+    # When a run fails ----------------------------------------------------------------------------
+
+    def _all_atomic(self) -> bool:
+        """Tell whether each statement from the first write on is one call into NumPy.
+
+        Python can be interrupted behind such a call only, so that one which was reached was done.
+        """
+        body = self.program.writer.body
+        at = next((i for i, s in enumerate(body) if s.writes), len(body))
+        single = re.compile(r"np\.(add|subtract|multiply|divide|negative|sqrt|square|maximum|minimum"
+                            r"|abs|absolute|sign|copyto|power|exp|log)\(|\w+\.dot\(|\w+\[\.\.\.\] = ")  # fmt: skip
+        return all(single.match(s.text) for s in body[at:])
+
+    def recover(self, error: BaseException) -> None:
+        """Finish an interrupted run or put back what it has written."""
+        trace: TracebackType | None = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != self.file:
+            trace = trace.tb_next
+        if trace is None or trace.tb_lineno < self.first_write:
+            return
+        space = {**self.namespace, **trace.tb_frame.f_locals}
+        if self.finishes:
+            with np.errstate(all="ignore"):
+                for line in self.lines[trace.tb_lineno : self.end]:
+                    exec(line.strip(), space)
+        else:
+            for array, backup in zip(self.written, self.backups, strict=True):
+                array[...] = backup
+            for i, (_, bucket) in enumerate(self.program.buckets):
+                bucket.count = space.get(f"_count{i}", bucket.count)
+
+    # Source --------------------------------------------------------------------------------------
+
+    def _lines(self) -> list[str]:
+        """Return the lines of the function as it is run."""
+        program, space, w = self.program, self.namespace, self.program.writer
+        arguments = [w.text(v) for v in (*program.args, *program.starts)]
+        lines = [f"def program({', '.join(arguments)}):"]
+        for i, (text, (kind, owner, _)) in enumerate(program.lives):
+            space[f"_owner{i}"] = owner
+            read = '["lr"]' if kind == "lr" else ".count"
+            lines.append(f"    {text} = _owner{i}{read}")
+        self.first_write = 1 << 30
+        for s in w.body:
+            if s.writes and self.first_write == 1 << 30:
+                for i, array in enumerate(self.backups):
+                    space[f"_kept{i}"], space[f"_written{i}"] = array, self.written[i]
+                    lines.append(f"    np.copyto(_kept{i}, _written{i})")
+                if not self.finishes:
+                    for i, (_, bucket) in enumerate(program.buckets):
+                        space[f"_bucket{i}"] = bucket
+                        lines.append(f"    _count{i} = _bucket{i}.count")
+                self.first_write = len(lines) + 1
+            lines.append("    " + self._bound(s.text))
+        self.first_write = min(self.first_write, len(lines) + 1)
+        for i, (text, (kind, _, _)) in enumerate(program.lives):
+            if kind == "updates":
+                lines.append(f"    _owner{i}.count = {text} + {program.advance(text)}")
+        lines += self._gradient_lines()
+        if program.trained:
+            space["touch"] = touch
+            for i, t in enumerate(program.trained):
+                space[f"_trained{i}"] = t
+            names = ", ".join(f"_trained{i}" for i in range(len(program.trained)))
+            lines.append(f"    touch({names})")
+        self.end = len(lines)
+        space["copied"] = np.array
+        results = ", ".join("None" if r is None else f"copied({r})" for r in program.results)
+        lines.append(f"    return ({results}{',' if results else ''})")
+        return lines
+
+    def _gradient_lines(self) -> list[str]:
+        """Return the statements that leave gradients in the leaves, read when somebody asks."""
+        lines = []
+        self.argument_grads = []
+        for i, (leaf, g) in enumerate(self.program.grads):
+            hand_over = None
+            if g is not None:
+                hand_over = _handing_over(self.namespace, self.program.writer.text(g))
+            if id(leaf) in self.program.tape.positions:
+                self.argument_grads.append((leaf, hand_over))
+                continue
+            self.namespace[f"_leaf{i}"], self.namespace[f"_grad{i}"] = leaf, hand_over
+            lines.append(f"    _leaf{i}._grad = _grad{i}")
+        return lines
+
+    def _bound(self, text: str) -> str:
+        """Return a statement with NumPy's functions as names of the program, found faster."""
+
+        def local(match: re.Match[str]) -> str:
+            dotted = match.group(1)
+            name = "np_" + dotted.replace(".", "_")
+            if name not in self.namespace:
+                self.namespace[name] = functools.reduce(getattr, dotted.split("."), np)
+            return f"{name}("
+
+        return re.sub(r"\bnp\.([\w.]+)\(", local, text)
+
+    def _guard(self) -> list[str]:
+        """Return the functions that tell whether the program may run."""
+        program, space = self.program, self.namespace
+        space["ndarray"] = np.ndarray
+        names = [f"a{i}" for i in range(len(program.args))]
+        kinds = [f"len(args) == {len(names)}"]
+        for i, v in enumerate(program.args):
+            space[f"_dtype{i}"] = v.array.dtype
+            kinds.append(f"(a{i} := args[{i}]).__class__ is ndarray and "
+                         f"a{i}.shape == {v.array.shape} and a{i}.dtype is _dtype{i}")  # fmt: skip
+        holds = []
+        for i, (holder, array) in enumerate(program.holders):
+            space[f"_holder{i}"], space[f"_array{i}"] = holder, array
+            holds.append(f"_holder{i}._data is _array{i}")
+        for i, module in enumerate(program.tape.modules.values()):
+            space[f"_module{i}"] = module
+            holds.append(f"_module{i}._training is {module._training}")
+        for i, (group, bucket) in enumerate(program.buckets):
+            options = [name for name in group if name not in ("lr", "params")]
+            space[f"_group{i}"], space[f"_of{i}"] = group, bucket
+            space[f"_data{i}"] = bucket.data
+            holds.append(f"_of{i}.data is _data{i}")
+            if options:
+                read = operator.itemgetter(*options)
+                space[f"_read{i}"], space[f"_options{i}"] = read, read(group)
+                holds.append(f"_read{i}(_group{i}) == _options{i}")
+            for j, (name, array) in enumerate(bucket.state.items()):
+                space[f"_state{i}_{j}"] = array
+                holds.append(f"_of{i}.state.get({name!r}) is _state{i}_{j}")
+        started = program.tape.started
+        for i, (key, leaf) in enumerate(program.tape.leaves.items()):
+            if key in started and key not in program.tape.positions:
+                space[f"_started{i}"] = leaf
+                holds.append(f"(_started{i}._grad is not None) is {started[key]}")
+        return [
+            "def fits(args):",
+            f"    return {' and '.join(kinds)}",
+            "def holds():",
+            f"    return {' and '.join(holds) or True}",
+        ]
+
+
+def _handing_over(space: dict[str, Any], name: str) -> Callable[[Tensor], Array]:
+    """Return what gives a leaf its gradient when somebody asks: a copy of the buffer."""
+    buffer = space.get(name)
+
+    def hand_over(leaf: Tensor) -> Array:
+        return np.array(buffer)
+
+    return hand_over
+
