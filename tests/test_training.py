@@ -183,6 +183,36 @@ def test_without_tqdm_it_trains_the_same(monkeypatch):
     assert rg.fit(*parts(), epochs=2, progress=False) == shown
 
 
+def test_the_bar_counts_updates_and_shows_epoch_and_loss(monkeypatch):
+    shown = []
+
+    class Bar:
+        disable = False
+
+        def __init__(self, total, initial, **_):
+            shown.append((initial, total))
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+        def set_postfix_str(self, text, refresh):
+            shown.append(text)
+
+        def update(self):
+            shown.append("+1")
+
+    monkeypatch.setattr(pytest.importorskip("tqdm"), "tqdm", Bar)
+    history = rg.fit(*parts(), epochs=2)
+    assert shown[0] == (0, 8)
+    assert shown.count("+1") == 8
+    assert shown[1].startswith("epoch 1, loss ")
+    assert shown[-2].startswith("epoch 2, loss ")
+    assert history.epochs == 2
+
+
 # --- checkpoints ---------------------------------------------------------------------------------
 
 RUN = """

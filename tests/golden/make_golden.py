@@ -571,6 +571,45 @@ def nets_optim():
     yield optimized("strong Wolfe", "LBFGS", max_iter=1, line_search_fn="strong_wolfe")
 
 
+VALLEYS = {
+    "rosenbrock": ([-1.2, 1.0], lambda w: (1 - w[0]) ** 2 + 100 * (w[1] - w[0] ** 2) ** 2),
+    "quartic": ([3.0, -4.0], lambda w: ((w - 1) ** 4).sum()),
+    "kink": ([3.0, -4.0], lambda w: (w.abs() * w.abs().sqrt()).sum() + (w[0] - w[1]).abs()),
+    "barrier": ([5.0, 3.0], lambda w: (1 / (w**2 + 0.01) + w**2).sum()),
+    "wave": ([0.3, 2.5], lambda w: (w.sin() * w + 0.1 * w**2).sum()),
+}
+
+
+def searched(note, valley, steps, **kwargs):
+    """Let L-BFGS take whole steps down a valley, and count what they take."""
+    start, function = VALLEYS[valley]
+    w = torch.tensor(start, requires_grad=True)
+    optimizer = torch.optim.LBFGS([w], **kwargs)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = function(w)
+        loss.backward()
+        return loss
+
+    losses = [optimizer.step(closure).item() for _ in range(steps)]
+    counts = {key: optimizer.state[w][key] for key in ("n_iter", "func_evals")}
+    return {"id": titled(valley, note), "name": valley, "kwargs": kwargs, "start": start,
+            "losses": losses, "final": w, "counts": counts}  # fmt: skip
+
+
+def nets_line_searches():
+    wolfe = {"line_search_fn": "strong_wolfe"}
+    for valley in VALLEYS:
+        yield searched("strong Wolfe", valley, 2, **wolfe)
+        yield searched("strong Wolfe, history 2", valley, 6, max_iter=3, history_size=2, **wolfe)
+        yield searched("strong Wolfe, far", valley, 3, max_iter=4, max_eval=20, lr=30.0,
+                       **wolfe)  # fmt: skip
+        yield searched("strong Wolfe, few losses", valley, 3, max_iter=4, max_eval=3, **wolfe)
+        yield searched("fixed", valley, 6, lr=0.01, max_iter=5)
+    yield searched("strong Wolfe, near", "quartic", 4, max_iter=2, lr=1e-4, **wolfe)
+
+
 LRS = (0.5, 0.1)  # two groups: a schedule scales each group's own rate
 
 
@@ -665,6 +704,7 @@ def main():
     write("functions.json", nets_functions())
     write("clipping.json", nets_clipping())
     write("optimizers.json", nets_optim(), problem=problem())
+    write("line_searches.json", nets_line_searches())
     write("schedules.json", nets_schedules())
 
 

@@ -79,3 +79,10 @@ def test_another_model_and_a_wrong_decay_are_refused():
         average.update_parameters(rg.nn.Linear(1, 1, bias=False))
     with pytest.raises(ValueError, match="decay must be"):
         rg.optim.AveragedModel(rg.nn.Linear(1, 1), decay=1.0)
+
+
+def test_an_update_says_that_it_cannot_be_compiled():
+    model = rg.nn.Linear(1, 1)
+    average = rg.optim.AveragedModel(model)
+    with pytest.raises(rg.TraceError, match=r"AveragedModel\.update_parameters"):
+        rg.compile(lambda: average.update_parameters(model))()

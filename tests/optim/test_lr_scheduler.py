@@ -126,6 +126,14 @@ def test_a_schedule_of_ones_own_defines_get_lr():
         LRScheduler(optimizer_of(1.0))
 
 
+def test_schedules_in_a_row_may_be_rows_themselves():
+    optimizer = optimizer_of(1.0)
+    halves, thirds = (schedules.ExponentialLR(optimizer, gamma) for gamma in (0.5, 0.25))
+    inner = schedules.SequentialLR(optimizer, [halves, thirds], [2])
+    outer = schedules.SequentialLR(optimizer, [schedules.StepLR(optimizer, 9), inner], [2])
+    assert rates(outer, 6) == [[1.0], [1.0], [1.0], [0.5], [1.0], [0.25], [0.0625]]
+
+
 def test_one_cycle_refuses_steps_beyond_its_end():
     schedule = schedules.OneCycleLR(optimizer_of(0.1, momentum=0.9), 1.0, 3)
     rates(schedule, 3)

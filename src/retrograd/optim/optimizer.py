@@ -62,10 +62,6 @@ class Bucket:
             start += p.size
         return parts
 
-    def intact(self) -> bool:
-        """Tell whether every parameter still is a view of `data`."""
-        return all(p._data is view for p, view in zip(self.params, self.views, strict=True))
-
     def entries(self) -> list[dict[str, Any]]:
         """Return the count and the state of each parameter, as views."""
         parts = {slot: self.cut(flat) for slot, flat in self.state.items()}
@@ -203,11 +199,14 @@ class Optimizer:
         """Update every parameter that has a gradient; return what `closure` returns, if given."""
         loss = closure() if closure is not None else None
         tape = MODE.get().tape
+        if tape is not None:
+            with tape.within("update"):
+                for at, group in enumerate(self.param_groups):
+                    for bucket, g in self._ready(at, group):
+                        tape.update(self, group, bucket, g)
+            return loss
         for at, group in enumerate(self.param_groups):
             for bucket, g in self._ready(at, group):
-                if tape is not None:
-                    tape.update(self, group, bucket, g)
-                    continue
                 self.update(bucket.data, g, bucket.state, group, group["lr"], bucket.count + 1)
                 bucket.count += 1
                 touch(*bucket.params)
