@@ -193,7 +193,8 @@ def fit(
       there, and is from then on bit for bit the same as one that was never interrupted:
       generators, those of the library, the model and the data, are part of it. Others that the
       run draws from are given as `rngs`, by name.
-    - `compile` runs each update as a NumPy program. `progress` shows a bar if tqdm is there.
+    - `compile` runs each update as a NumPy program, which may round differently from the one run
+      that records it: so may then the first update after a `resume`. `progress` shows a bar if tqdm is there.
 
     Raises ValueError or TypeError before training for arguments that do not fit.
 
