@@ -194,7 +194,8 @@ def fit(
       generators, those of the library, the model and the data, are part of it. Others that the
       run draws from are given as `rngs`, by name.
     - `compile` runs each update as a NumPy program, which may round differently from the one run
-      that records it: so may then the first update after a `resume`. `progress` shows a bar if tqdm is there.
+      that records it: so may then the first update after a `resume`.
+    - `progress` shows a bar if tqdm is there.
 
     Raises ValueError or TypeError before training for arguments that do not fit.
 
