@@ -20,7 +20,7 @@ from retrograd.random import manual_seed
 from retrograd.registry import defvjp
 
 if TYPE_CHECKING:
-    from retrograd import func, testing, tree
+    from retrograd import func, special, testing, tree
 
 __version__ = "0.1.0"
 
@@ -35,6 +35,7 @@ _LATER: dict[str, tuple[str, str | None]] = {
     "func": ("retrograd.func", None),
     "load": ("retrograd.io", "load"),
     "save": ("retrograd.io", "save"),
+    "special": ("retrograd.special", None),
     "testing": ("retrograd.testing", None),
     "tree": ("retrograd.tree", None),
 }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast, overload
 
@@ -674,6 +675,8 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
     name = spelled(fn)
     if fn in REFUSED:
         raise TypeError(f"{name} of a Tensor is not possible: {REFUSED[fn]}")
+    if _is_scipys(fn):
+        return call_numpy(fn, args, kwargs)
     raise TypeError(
         f"{name} has no gradient rule. For the values alone write {name}(t.data). "
         "To give it a rule:\n"
@@ -683,6 +686,16 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
         "    rg.defvjp(f, lambda g, out, x: g * ...)  # ... in NumPy calls\n"
         "    f(t)"
     )
+
+
+def _is_scipys(fn: Callable[..., Any]) -> bool:
+    """Tell whether SciPy, if the user has imported it, has a ufunc that is answered here."""
+    if not isinstance(fn, np.ufunc) or "scipy.special" not in sys.modules:
+        return False
+    from retrograd.special.scipy_ufuncs import adopt
+
+    adopt()
+    return fn in COMPOSED
 
 
 def _constant(rule: Rule, name: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -201,7 +202,9 @@ def spelled(fn: Callable[..., Any]) -> str:
     """Return the name a user writes, such as `np.linalg.inv` or `relu`."""
     name = getattr(fn, "__name__", repr(fn))
     if isinstance(fn, np.ufunc):
-        return f"np.{name}"
+        homes = {"np": np, "scipy.special": sys.modules.get("scipy.special")}
+        home = next((h for h, m in homes.items() if getattr(m, name, None) is fn), None)
+        return f"{home}.{name}" if home else name
     module = getattr(fn, "__module__", None) or ""
     if module.startswith("numpy"):
         return f"{module.replace('numpy', 'np', 1)}.{name}"
