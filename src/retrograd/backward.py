@@ -29,14 +29,13 @@ def backward(
         walk.run([root], [seed])
         walk.land()
         return
-    token, section = MODE.set(Mode(False, tape)), tape.section
-    tape.section = "backward"
+    token = MODE.set(Mode(False, tape))
     try:
-        walk.run([root], [seed])
-        walk.land()
+        with tape.within("backward"):
+            walk.run([root], [seed])
+            walk.land()
     finally:
         MODE.reset(token)
-        tape.section = section
 
 
 @functools.lru_cache(maxsize=64)

@@ -20,7 +20,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 class Tape(Protocol):
     """What `record` asks of the tape while a function is being compiled."""
 
-    section: str
+    def within(self, section: str) -> contextlib.AbstractContextManager[None]:
+        """Note that what follows is a section of the program: forward, backward, update."""
 
     def call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Run one call and write it down."""

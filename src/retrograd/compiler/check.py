@@ -67,7 +67,10 @@ class snapshot:
 
 
 def differing_call(first: Tape, second: Tape) -> str:
-    """Return where two recordings of a function differ, or nothing."""
+    """Return where two recordings of a function differ, or nothing.
+
+    An array from outside that was another object of the same values is a constant.
+    """
     ours: dict[Var, int] = {}
     theirs: dict[Var, int] = {}
 
@@ -75,7 +78,8 @@ def differing_call(first: Tape, second: Tape) -> str:
         if isinstance(value, Var):
             if value not in known:
                 known[value] = len(known)
-            return known[value], value.kind if value.node is None else "made"
+            outside = value.node is None and value.kind in ("captured", "const")
+            return known[value], "outside" if outside else value.kind * (value.node is None)
         if isinstance(value, Live):
             return value.text
         return value
@@ -97,6 +101,8 @@ def differing_call(first: Tape, second: Tape) -> str:
             if made_here and v.tensor is None and not _close(v.array, w.array, exact=True):
                 return _at(other, f"an array of shape {w.array.shape} that was made without "
                            "recorded calls differs between two runs; pass it as an argument")  # fmt: skip
+            if made_here and v.tensor is None and v.kind == "captured":
+                first.constants.append(v)
     if len(first.nodes) != len(second.nodes):
         longer = max((first, second), key=lambda t: len(t.nodes)).nodes
         node = longer[min(len(first.nodes), len(second.nodes))]
@@ -165,8 +171,9 @@ def _first(program: Program, before: snapshot, arrays: Any, tape: Tape) -> str:
         last = i + 1 == len(body) or body[i + 1].node is not s.node
         if s.node is None or s.target is None or not last or len(s.node.outs) != 1:
             continue
-        expected = right[s.node.origin].outs[0]
-        if expected not in written and not _close(
+        twin = right.get(s.node.origin)
+        expected = twin.outs[0] if twin is not None else None
+        if expected is not None and expected not in written and not _close(
             np.asarray(space[program.writer.text(s.target)]), expected.array
         ):
             file, number, text = s.node.line

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.tape import Live, Node, Var, root, substitute
+from retrograd.compiler.tape import Live, Node, Var, memory, substitute
 from retrograd.core import astype
 
 Replaced = dict[Var, Var]
@@ -16,21 +15,21 @@ Replaced = dict[Var, Var]
 def prune(nodes: list[Node], results: list[Var]) -> list[Node]:
     """Drop calls that nothing uses; writes to memory outside and random draws stay."""
     needed = set(results)
-    outside = {id(root(v.array)) for node in nodes for v in node.vars() if v.kind != "made"}
+    outside = {memory(v) for node in nodes for v in node.vars() if v.kind != "made"}
     # what is written in place is used through every view of it
-    used = {id(root(v.array)) for v in results}
+    used = {memory(v) for v in results}
     kept = []
     for node in reversed(nodes):
-        memory = {id(root(v.array)) for v in node.outs}
+        touched = {memory(v) for v in node.outs}
         if node.kind == "write":
-            stays = bool(memory & (outside | used))
+            stays = bool(touched & (outside | used))
         else:
             stays = node.kind == "draw" or any(v in needed for v in node.outs)
         if stays:
             kept.append(node)
             for v in node.vars():
                 needed.add(v)
-                used.add(id(root(v.array)))
+                used.add(memory(v))
     return kept[::-1]
 
 
@@ -66,12 +65,12 @@ def merge(nodes: list[Node]) -> tuple[list[Node], Replaced]:
     writes: dict[int, int] = {}
     seen: dict[Any, Node] = {}
     replaced: Replaced = {}
-    written = {id(root(v.array)) for node in nodes if node.kind == "write" for v in node.outs}
+    written = {memory(v) for node in nodes if node.kind == "write" for v in node.outs}
     kept = []
 
     def key(value: Any) -> Any:
         if isinstance(value, Var):
-            return id(value), writes.get(id(root(value.array)), 0)
+            return id(value), writes.get(memory(value), 0)
         if isinstance(value, (tuple, list)):
             return tuple(key(v) for v in value)
         if isinstance(value, dict):
@@ -87,9 +86,10 @@ def merge(nodes: list[Node]) -> tuple[list[Node], Replaced]:
         node.kwargs = substitute(node.kwargs, lambda v: replaced.get(v, v) if _is_var(v) else v)
         if node.kind == "write":
             for v in node.outs:
-                memory = id(root(v.array))
-                writes[memory] = writes.get(memory, 0) + 1
-        elif node.kind == "call" and not any(id(root(v.array)) in written for v in node.outs):
+                writes[memory(v)] = writes.get(memory(v), 0) + 1
+        elif node.kind == "call" and (
+            node.view_of is not None or not any(memory(v) in written for v in node.outs)
+        ):
             same = seen.setdefault((node.fn, key(node.args), key(node.kwargs)), node)
             if same is not node:
                 for old, new in zip(node.outs, same.outs, strict=True):
@@ -104,7 +104,7 @@ def merge(nodes: list[Node]) -> tuple[list[Node], Replaced]:
 def simplify(nodes: list[Node]) -> tuple[list[Node], Replaced]:
     """Leave out calls that give back their argument: `x * 1`, `x / 1`, a copy, `-(-x)`."""
     replaced: Replaced = {}
-    written = {id(root(v.array)) for node in nodes if node.kind == "write" for v in node.outs}
+    written = {memory(v) for node in nodes if node.kind == "write" for v in node.outs}
     kept = []
     for node in nodes:
         node.args = substitute(node.args, lambda v: replaced.get(v, v) if _is_var(v) else v)
@@ -112,9 +112,9 @@ def simplify(nodes: list[Node]) -> tuple[list[Node], Replaced]:
         same = _identity(node) if node.kind == "call" else None
         if same is not None and len(node.outs) == 1:
             out = node.outs[0]
-            alike = same.array.shape == out.array.shape and same.array.dtype == out.array.dtype
-            memory = {id(root(same.array)), id(root(out.array))}
-            if alike and not memory & written:
+            a, b = same.array, out.array
+            alike = a.shape == b.shape and a.dtype == b.dtype and a.strides == b.strides
+            if alike and not {memory(same), memory(out)} & written:
                 replaced[out] = same
                 same.wish = same.wish or out.wish
                 same.grad_of = same.grad_of or out.grad_of
@@ -148,18 +148,3 @@ def _is_one(value: Any) -> bool:
     if isinstance(value, Var):
         return value.kind == "const" and value.array.size > 0 and bool((value.array == 1).all())
     return isinstance(value, (int, float)) and value == 1
-
-
-def is_view(node: Node) -> bool:
-    """Tell whether a call only looks at the memory of an argument in another way."""
-    if node.kind != "call" or len(node.outs) != 1:
-        return False
-    if node.fn is operator.getitem and not _basic(node.args[1]):
-        return False
-    memory = root(node.outs[0].array)
-    return any(root(v.array) is memory for v in node.vars())
-
-
-def _basic(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(p is None or p is Ellipsis or isinstance(p, (int, slice, np.integer)) for p in parts)

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from retrograd import tree
+from retrograd.compiler.batching import batch
 from retrograd.compiler.names import Namer
 from retrograd.compiler.passes import fold, merge, prune, simplify
 from retrograd.compiler.runner import Runner
-from retrograd.compiler.tape import Node, Tape, TraceError, Var, root
+from retrograd.compiler.tape import Node, Tape, TraceError, Var, memory, root
 from retrograd.compiler.writer import Writer
 from retrograd.core import Tensor, wrap
 
@@ -27,6 +28,7 @@ class Program:
     ) -> None:
         self.tape = tape
         self.args = args
+        self.recorded = namer, args, result, names
         self.checks_left = 0
         self.grad = True
         self.simple = False
@@ -82,11 +84,31 @@ class Program:
         """Find the arrays outside that the program reads and writes, and who holds them."""
         self.captured = [v for v in self.writer.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
-        written = {id(root(v.array)): v.array for n in self.nodes if n.kind == "write"
+        written = {memory(v): v.array for n in self.nodes if n.kind == "write"
                    for v in n.outs if v.kind == "captured"}  # fmt: skip
         self.written = list(written.values())
         self.trained = [t for t, a in self.holders if id(root(a)) in written]
         self.buckets = [(group, bucket) for _, group, bucket in self.tape.updates]
+
+    def with_constants(self) -> Program:
+        """Return the program written anew, now that some arrays are known to be constants."""
+        for v in self.tape.constants:
+            v.kind = "const"
+        self.tape.constants.clear()
+        program = Program(self.tape, *self.recorded)
+        program.grad, program.simple = self.grad, self.simple
+        program.checks_left = self.checks_left
+        return program
+
+    def settle(self) -> None:
+        """Let go of what only the checks needed: the values of the recorded run."""
+        for v in self.tape.known.values():
+            if v.kind in ("made", "arg") and isinstance(v.array, np.ndarray):
+                v.array = np.broadcast_to(np.zeros((), v.array.dtype), v.array.shape)
+        self.tape.nodes.clear()
+        self.tape.known.clear()
+        self.nodes.clear()
+        del self.recorded
 
     def is_stale(self) -> bool:
         """Tell whether arrays it was recorded with were replaced, so that it never holds again."""
@@ -159,6 +181,7 @@ def _resolve(var: Var, replaced: dict[Var, Var]) -> Var:
 def _optimised(nodes: list[Node], results: list[Var]) -> tuple[list[Node], dict[Var, Var]]:
     """Run the passes until nothing changes any more."""
     replaced: dict[Var, Var] = {}
+    batched = False
     while True:
         before = len(nodes)
         nodes = fold(nodes)
@@ -167,4 +190,6 @@ def _optimised(nodes: list[Node], results: list[Var]) -> tuple[list[Node], dict[
             replaced.update(found)
         nodes = prune(nodes, [_resolve(v, replaced) for v in results])
         if len(nodes) == before:
-            return nodes, replaced
+            if batched:
+                return nodes, replaced
+            nodes, batched = batch(nodes, [_resolve(v, replaced) for v in results]), True

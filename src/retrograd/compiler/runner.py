@@ -36,6 +36,10 @@ class Runner:
         w = program.writer
         self.namespace: dict[str, Any] = {"np": np, **w.data, **w.functions}
         exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
+        for node in w.views:
+            here, of = (self.namespace.get(w.text(v)) for v in (node.outs[0], node.args[node.view_of]))
+            if here is not None and of is not None and not np.may_share_memory(here, of):
+                raise RuntimeError(f"internal: {w.text(node.outs[0])} does not look at its buffer")
         self.make()
 
     def make(self) -> None:

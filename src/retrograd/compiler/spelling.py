@@ -236,8 +236,14 @@ def _argmax(w: Writer, node: Node, out: str) -> list[str]:
 
 @spelling(concat)
 def _concatenate(w: Writer, node: Node, out: str) -> list[str]:
-    if node.outs[0] in w.packed:  # its parts are computed where they belong
-        return []
+    if node.outs[0] in w.packed:  # most of its parts are computed where they belong
+        lines, start = [], 0
+        for part in node.args:
+            if part not in w.placed or w.placed[part] != (node.outs[0], start):
+                place = w.place_text(part, node.outs[0], start)
+                lines.append(f"np.copyto({place}, {w.text(part)})")
+            start += part.array.size
+        return lines
     parts = ", ".join(w.text(a) for a in node.args)
     return [f"np.concatenate(({parts},), axis={node.kwargs.get('axis', 0)}, out={out})"]
 

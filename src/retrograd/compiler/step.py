@@ -82,10 +82,16 @@ class CompiledStep:
         for program in same:
             if program.holds():
                 self._last = program
-                if program.checks_left:
-                    program.checks_left -= 1
-                    return self._checked(program, leaves, structure, arrays)
-                return program(arrays)
+                if not program.checks_left:
+                    return program(arrays)
+                result = self._checked(program, leaves, structure, arrays)
+                program.checks_left -= 1
+                if program.tape.constants:
+                    program = program.with_constants()
+                    same[same.index(self._last)] = self._last = program
+                if not program.checks_left:
+                    program.settle()
+                return result
         same[:] = [p for p in same if not p.is_stale()]
         tape, inputs, result = self._record(leaves, structure)
         names = [
@@ -94,8 +100,8 @@ class CompiledStep:
             if isinstance(leaf, _ARRAYS)
         ]
         program = Program(tape, Namer(self.fn, tape), inputs, result, names)
-        program.grad, program.checks_left = grad, CHECKS
         plain = all(a.__class__ is np.ndarray for a in args)
+        program.grad, program.checks_left = grad, CHECKS
         program.simple = plain and not kwargs and not program.starts
         same.append(program)
         self._last = program

@@ -5,9 +5,11 @@ Arrays are known by identity, so that the engine can pass plain arrays about whi
 
 from __future__ import annotations
 
+import contextlib
+import operator
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -102,7 +104,9 @@ class Node:
     numbers from the generator in `fn`.
     """
 
-    __slots__ = ("args", "fn", "kind", "kwargs", "line", "origin", "outs", "rule", "section")
+    __slots__ = (
+        "args", "fn", "kind", "kwargs", "line", "origin", "outs", "rule", "section", "view_of",
+    )  # fmt: skip
 
     def __init__(
         self, kind: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], section: str
@@ -116,11 +120,16 @@ class Node:
         self.section = section
         self.line: tuple[str, int, str] = ("", 0, "")
         self.origin = self
+        self.view_of: int | None = None  # the argument whose memory the output looks at
 
     def copy(self) -> Node:
         """Return a node that passes may change; `origin` stays the one on the tape."""
         twin = Node(self.kind, self.fn, self.args, self.kwargs, self.section)
         twin.rule, twin.outs, twin.line, twin.origin = self.rule, self.outs, self.line, self
+        twin.view_of = self.view_of
+        for v in self.outs:
+            if self.kind != "write":
+                v.node, v.kind = twin, "made"
         return twin
 
     def vars(self) -> list[Var]:
@@ -157,6 +166,19 @@ def root(array: Any) -> Any:
     return array
 
 
+def memory(var: Var) -> int:
+    """Return what is the same for two Vars if they are views of one memory."""
+    while var.kind == "made" and var.node is not None and var.node.view_of is not None:
+        var = var.node.args[var.node.view_of]
+    return id(var) if var.kind == "made" else id(root(var.array))
+
+
+def basic(index: Any) -> bool:
+    """Tell whether indexing by this gives a view."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(p is None or p is Ellipsis or isinstance(p, (int, slice, np.integer)) for p in parts)
+
+
 class Tape:
     """What `rg.compile` records; see `retrograd.mode.Tape` for what the engine calls."""
 
@@ -167,6 +189,7 @@ class Tape:
         self.modules: dict[int, Any] = {}  # Modules that were asked for `training`, by id
         self.ran: dict[int, Any] = {}  # Modules that ran
         self.outputs: dict[int, Var] = {}  # their outputs
+        self.constants: list[Var] = []  # captured arrays that turn out to be made in every run
         self.leaves: dict[int, Tensor] = {}  # leaves whose .grad was read, cleared or filled
         self.grads: dict[int, Array | None] = {}  # and what it was at the end
         self.positions: dict[int, int] = {}  # leaves that are arguments: the place of each
@@ -230,6 +253,15 @@ class Tape:
         file, number, text = user_line()
         raise TraceError(f"{what} cannot be compiled: {why}\n  {file}:{number}: {text}")
 
+    @contextlib.contextmanager
+    def within(self, section: str) -> Iterator[None]:
+        """Note that what follows is a section of the program: forward, backward, update."""
+        before, self.section = self.section, section
+        try:
+            yield
+        finally:
+            self.section = before
+
     def guard(self, module: Any) -> None:
         """Remember a Module that asks for `training`: the other answer needs another program."""
         self.modules[id(module)] = module
@@ -269,8 +301,7 @@ class Tape:
         lr = self.live("lr", group, lambda: group["lr"])
         count = self.live("updates", bucket, lambda: bucket.count)
         t = Live(count.value + 1, f"({count.text} + {before + 1})")
-        token, section = MODE.set(Mode(False, self)), self.section  # type: ignore[arg-type]
-        self.section = "update"
+        token = MODE.set(Mode(False, self))  # type: ignore[arg-type]
         try:
             p = wrap(bucket.data)
             state = {name: wrap(array) for name, array in bucket.state.items()}
@@ -283,7 +314,6 @@ class Tape:
             optimizer.update(p, g, state, group, lr, t)
         finally:
             MODE.reset(token)
-            self.section = section
         bucket.count += 1
         touch(*bucket.params)
 
@@ -328,6 +358,11 @@ class Tape:
         for o in out if isinstance(out, tuple) else (out,):
             var = self.known[id(o)] = Var(o, "made", node)
             node.outs.append(var)
+        if len(node.outs) == 1 and out.base is not None:
+            if node.fn is not operator.getitem or basic(node.args[1]):
+                for k, a in enumerate(node.args):
+                    if isinstance(a, Var) and root(a.array) is root(out):
+                        node.view_of = k
 
 
 def user_line() -> tuple[str, int, str]:

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.passes import is_view
 from retrograd.compiler.spelling import literal, numbers, spell, view_text
-from retrograd.compiler.tape import Live, Node, Var, root, substitute
+from retrograd.compiler.tape import Live, Node, Var, memory
 from retrograd.core import Array
 from retrograd.registry import spelled
 from retrograd.rules.joining import concat
@@ -261,23 +260,23 @@ class Writer:
         for node in self.nodes:
             for v in node.vars():
                 if v.kind != "made":
-                    self.owner.setdefault(id(root(v.array)), v)
+                    self.owner.setdefault(memory(v), v)
             if node.kind == "write":
                 continue
-            if is_view(node):
+            if node.view_of is not None:
                 self.views.add(node)
                 if any(self._moves(v) for v in node.vars()):
                     self._runtime.add(node.outs[0])
                 continue
             for v in node.outs:
-                self.owner[id(root(v.array))] = v
-                made.add(id(root(v.array)))
+                self.owner[memory(v)] = v
+                made.add(memory(v))
         self.last: dict[int, int] = {}
         for i, node in enumerate(self.nodes):
             for v in (*node.vars(), *node.outs):
-                self.last[id(root(v.array))] = i
+                self.last[memory(v)] = i
         for v in self.keep:
-            self.last[id(root(v.array))] = len(self.nodes)
+            self.last[memory(v)] = len(self.nodes)
         self._pack()
         self._free: dict[Any, list[tuple[int, str]]] = {}
         self._slot: dict[int, tuple[str, int]] = {}
@@ -286,82 +285,92 @@ class Writer:
 
     def _pack(self) -> None:
         """Let the parts of a flat array be computed in their places of it."""
-        self._place: dict[Var, tuple[Var, int]] = {}
+        self.placed: dict[Var, tuple[Var, int]] = {}
         producer = {v: node for node in self.nodes if node.kind == "call" for v in node.outs}
         for node in self.nodes:
-            if node.fn is not concat or node.kwargs.get("axis", 0) is not None:
+            if node.fn is not concat:
                 continue
             flat, start, found = node.outs[0], 0, {}
+            axis = node.kwargs.get("axis", 0)
+            alike = all(isinstance(p, Var) and p.array.dtype == flat.array.dtype for p in node.args)
+            if axis not in (0, None) or not alike or not self.is_c(flat):
+                continue
             for part in node.args:
-                maker = producer.get(part) if isinstance(part, Var) else None
-                good = (
+                maker = producer.get(part)
+                if (
                     maker is not None
                     and maker not in self.views
                     and len(maker.outs) == 1
-                    and part not in self._place
+                    and part not in self.placed
                     and part not in found
+                    and part not in self.packed
                     and self.is_c(part)
-                    and root(part.array) is part.array
-                    and part.array.dtype == flat.array.dtype
-                )
-                if not good:
-                    break
-                found[part] = (flat, start)
+                ):
+                    found[part] = (flat, start)
                 start += part.array.size
-            else:
-                self._place.update(found)
+            if 2 * len(found) >= len(node.args):
+                self.placed.update(found)
                 self.packed.add(flat)
                 for part in found:
-                    self.last[id(root(part.array))] = len(self.nodes)
-                self.last[id(root(flat.array))] = len(self.nodes)
+                    self.last[memory(part)] = len(self.nodes)
+                self.last[memory(flat)] = len(self.nodes)
 
     def _allocate(self, node: Node, i: int) -> None:
         """Give each output memory: its place in a flat array, that of an argument, or a slot."""
         for v in node.outs:
-            memory = id(root(v.array))
+            place = memory(v)
             if v in self.numbers:
                 continue
             if v in self.packed:
-                if memory not in self._slot:
-                    self._new_slot(v, f"np.empty({v.array.size}, {literal(v.array.dtype)})")
+                if place not in self._slot:
+                    self._new_slot(v)
                 continue
-            if v in self._place:
-                flat, start = self._place[v]
-                if id(root(flat.array)) not in self._slot:
-                    kind = literal(flat.array.dtype)
-                    self._new_slot(flat, f"np.empty({flat.array.size}, {kind})")
-                part = f"{self.name(flat)}[{start}:{start + v.array.size}]"
-                shape = "" if v.array.ndim == 1 else f".reshape({v.array.shape})"
-                self.setup.append(f"{self.name(v)} = {part}{shape}")
-                self._slot[memory] = (self.name(v), -1)
+            if v in self.placed:
+                flat, start = self.placed[v]
+                if memory(flat) not in self._slot:
+                    self._new_slot(flat)
+                self.setup.append(f"{self.name(v)} = {self.place_text(v, flat, start)}")
+                self._slot[place] = (self.name(v), -1)
                 continue
             slot = self._in_place(node, v, i)
             if slot is None:
                 slot = self._from_free(v)
-            self._slot[memory] = slot
+            self._slot[place] = slot
             self._slot_vars.setdefault(slot[0], []).append(v)
             a = v.array
             size = f"[:{a.size}]" if self._sizes[slot[0]][0] != a.size else ""
             shape = f".reshape({_memory(a)})" if a.ndim != 1 else ""
             self.setup.append(f"{self.name(v)} = {slot[0]}{size}{shape}{_back(a)}")
 
-    def _new_slot(self, v: Var, text: str) -> None:
-        self.setup.append(f"{self.name(v)} = {text}")
-        self._slot[id(root(v.array))] = (self.name(v), -1)
+    def _new_slot(self, v: Var) -> None:
+        a = v.array
+        shape = a.size if a.ndim == 1 else a.shape
+        self.setup.append(f"{self.name(v)} = np.empty({shape}, {literal(a.dtype)})")
+        self._slot[memory(v)] = (self.name(v), -1)
+
+    def place_text(self, part: Var, flat: Var, start: int) -> str:
+        """Return the expression of a part of a packed array."""
+        a, whole = part.array, self.name(flat)
+        if flat.array.ndim > 1 and a.shape[1:] == flat.array.shape[1:]:
+            row = math.prod(a.shape[1:])
+            return f"{whole}[{start // row}:{start // row + a.shape[0]}]"
+        if flat.array.ndim > 1:
+            whole += ".reshape(-1)"
+        return f"{whole}[{start}:{start + a.size}]" + ("" if a.ndim == 1 else f".reshape({a.shape})")
 
     def _in_place(self, node: Node, out: Var, i: int) -> tuple[str, int] | None:
         """Return the memory of an argument that is read here for the last time."""
         if not isinstance(node.fn, np.ufunc) or node.fn.nin == 0 or node.fn.signature:
             return None
         for v in node.vars():
-            memory = id(root(v.array))
-            slot = self._slot.get(memory)
+            place = memory(v)
+            slot = self._slot.get(place)
             alike = v.array.shape == out.array.shape and v.array.strides == out.array.strides
             if slot is None or slot[1] < 0 or not alike or v.array.dtype != out.array.dtype:
                 continue
-            whole = self.owner.get(memory)
-            if self.last[memory] == i and whole is not None and whole.array.size == v.array.size:
-                self._slot.pop(memory)  # it is not free afterwards
+            whole = self.owner.get(place)
+            if self.last[place] == i and whole is not None and whole.array.size == v.array.size:
+                self._slot.pop(place)  # it is not free afterwards
                 return slot
         return None
 
@@ -379,8 +388,8 @@ class Writer:
 
     def _release(self, i: int) -> None:
         """Take back the memory that is read for the last time in call `i`."""
-        for memory in [m for m in self._slot if self.last.get(m) == i]:
-            name, size = self._slot.pop(memory)
+        for place in [m for m in self._slot if self.last.get(m) == i]:
+            name, size = self._slot.pop(place)
             if size >= 0:
                 self._free.setdefault(self._sizes[name][1].name, []).append((size, name))
 
@@ -406,7 +415,7 @@ class Writer:
                 name = self.name(target)
                 line = f"{spelled(node.fn)}({name}, {text}, out={name})"
                 self.body.append(Statement(line, node.section, node, target))
-                self.body[-1].writes = id(root(target.array)) not in self._slot
+                self.body[-1].writes = memory(target) not in self._slot
                 self._release(i)
                 continue
             self._allocate(node, i)
