@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, ValuesView
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from numpy.typing import ArrayLike
 
 from retrograd.backward import ReversePass, key_of, seed_of
 from retrograd.core import Tensor, wrap
 from retrograd.function import Function, once_differentiable
 from retrograd.mode import MODE, Mode
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["Function", "grad", "once_differentiable"]
 

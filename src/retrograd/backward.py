@@ -6,14 +6,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from retrograd import core
 from retrograd.core import Tensor, as_array, describe, pick, wrap
 from retrograd.mode import MODE, Mode
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _ndarray = np.ndarray
 

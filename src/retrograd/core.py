@@ -12,10 +12,9 @@ import itertools
 import operator
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from retrograd.mode import MODE
 from retrograd.registry import (
@@ -33,7 +32,13 @@ from retrograd.registry import (
     writes_out,
 )
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+    Array = NDArray[Any]
+else:
+    Array = Any
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 _backward: Callable[..., None]  # set by retrograd.backward, which stands on this module

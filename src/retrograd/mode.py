@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar, Token
 from types import TracebackType
@@ -68,9 +67,8 @@ class Mode:
 MODE: ContextVar[Mode] = ContextVar("retrograd_mode", default=Mode(True))
 
 
-_LATER = (
-    inspect.isgeneratorfunction, inspect.iscoroutinefunction, inspect.isasyncgenfunction,
-)  # fmt: skip
+# what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)
+_RUNS_LATER = 0x20 | 0x80 | 0x200
 
 
 class _GradMode(contextlib.ContextDecorator):
@@ -83,7 +81,7 @@ class _GradMode(contextlib.ContextDecorator):
         self._tokens: list[Token[Mode]] = []
 
     def __call__(self, func: F) -> F:
-        if any(is_later(func) for is_later in _LATER):
+        if getattr(getattr(func, "__code__", None), "co_flags", 0) & _RUNS_LATER:
             raise TypeError(
                 f"{type(self).__name__}() cannot decorate a generator or an async function, whose "
                 f"body runs later: write `with rg.{type(self).__name__}():` inside"

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from retrograd.mode import MODE
 
-RngLike = np.random.Generator | int | None
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
-_default = np.random.default_rng()
+    RngLike = np.random.Generator | int | None
+else:
+    RngLike = Any
+
+
+@functools.cache
+def _default() -> np.random.Generator:
+    # made when first asked for: importing numpy.random takes a third of importing this library
+    return np.random.default_rng()
 
 
 def manual_seed(seed: int) -> np.random.Generator:
@@ -22,14 +31,14 @@ def manual_seed(seed: int) -> np.random.Generator:
     True
     """
     # in place, so that a compiled step that draws from it sees the seed too
-    _default.bit_generator.state = np.random.default_rng(seed).bit_generator.state
-    return _default
+    _default().bit_generator.state = np.random.default_rng(seed).bit_generator.state
+    return _default()
 
 
 def generator(rng: RngLike = None) -> np.random.Generator:
     """Return `rng` as a Generator: itself, one seeded by an int, or for None the default one."""
     if rng is None:
-        return _default
+        return _default()
     if isinstance(rng, np.random.Generator):
         return rng
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -39,8 +38,19 @@ class Rule:
         self.through: dict[Rule, Vjp] | None = None
         self.differentiable = any(v is not None for v in vjps)
         given = next((v for v in vjps if v is not None), None)
-        self.names = tuple(inspect.signature(given).parameters)[2:] if given else None
+        self.names = arguments(given)[2:] if given else None
         self.options = frozenset(self.names[self.arrays :] if self.names else ())
+
+
+def arguments(fn: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the arguments of a function, in order."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        import inspect  # takes as long to import as the rules, and is hardly ever needed
+
+        return tuple(inspect.signature(fn).parameters)
+    names: tuple[str, ...] = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return names
 
 
 class _EveryPosition(Sequence[Vjp]):
@@ -138,10 +148,8 @@ def defvjp_each(fn: Callable[..., Any], vjp: Vjp) -> None:
     defvjp(fn, functools.partial(vjp, 0))
     rule = RULES[fn]
     rule.vjps, rule.arrays = _EveryPosition(vjp), 0
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    rule.names = tuple(
-        p.name for p in inspect.signature(vjp).parameters.values() if p.kind is keyword
-    )
+    code = vjp.__code__
+    rule.names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     rule.options = frozenset(rule.names)
 
 
@@ -221,6 +229,8 @@ def defaults(fn: Callable[..., Any]) -> dict[str, Any]:
     if isinstance(fn, np.ufunc):
         return _UFUNC_DEFAULTS
     try:
+        import inspect
+
         return {p.name: p.default for p in inspect.signature(fn).parameters.values()}
     except (TypeError, ValueError):
         return {}
@@ -247,6 +257,8 @@ def _out_place(fn: Callable[..., Any]) -> int | None:
     """Return the position of `out`, where it may be given by position."""
     if isinstance(fn, np.ufunc) or "out" not in defaults(fn):
         return None
+    import inspect
+
     own = inspect.signature(fn).parameters
     return list(own).index("out") if own["out"].kind is own["out"].POSITIONAL_OR_KEYWORD else None
 

@@ -350,3 +350,43 @@ def test_batch_norm_statistics_are_updated_by_replays():
     assert outs[0][0] == pytest.approx(outs[1][0], rel=1e-12)
     for key in outs[0][1]:
         np.testing.assert_allclose(outs[0][1][key], outs[1][1][key], err_msg=key)
+
+
+def test_a_schedule_of_rate_and_momentum_needs_one_program():
+    for make in (
+        lambda p: rg.optim.SGD(p, lr=0.1, momentum=0.9),
+        lambda p: rg.optim.Adam(p, lr=0.01),
+    ):
+        outs = []
+        for wrap in (lambda f: f, rg.compile):
+            model = net()
+            optimizer = make(model.parameters())
+            schedule = rg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=12)
+
+            def step(x, y, model=model, optimizer=optimizer):
+                loss = rg.nn.functional.mse_loss(model(x), y)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                return loss
+
+            fn = wrap(lambda x, y, step=step: step(x, y))
+            losses = []
+            for _ in range(11):
+                losses.append(fn(X, Y).item())
+                schedule.step()
+            outs.append(losses)
+        assert outs[0] == pytest.approx(outs[1], rel=1e-10)
+        assert len(fn.programs) == 1
+
+
+def test_a_parameter_that_is_frozen_between_calls_stays_as_it_is():
+    (eager, a, _), (compiled, b, _) = pair(sgd_step)
+    for i in range(9):
+        if i == 4:
+            a[0].weight.requires_grad_(False)
+            b[0].weight.requires_grad_(False)
+            a.zero_grad()
+            b.zero_grad()
+        assert eager(X, Y).item() == pytest.approx(compiled(X, Y).item(), rel=1e-12)
+        same_parameters(a, b)

@@ -161,7 +161,7 @@ def _first(program: Program, before: snapshot, arrays: Any, tape: Tape) -> str:
     right: dict[Node, Node] = dict(zip(program.tape.nodes, tape.nodes, strict=True))
     space = dict(program.namespace)
     values = [a._data if isinstance(a, Tensor) else a for a in arrays]
-    values += [source[2]() for _, source in program.lives]
+    values += program.numbers()
     values += [program.leaf(v.tensor, arrays).grad for v in program.starts]
     space.update(zip(program.parameters(), values, strict=True))
     written = {v for node in tape.nodes if node.kind == "write" for v in node.outs}

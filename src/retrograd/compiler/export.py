@@ -128,8 +128,8 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
               for n, v in zip(arguments, program.args, strict=True)]  # fmt: skip
     body = ["", "import numpy as np", "", f"ARGUMENTS = {shapes!r}", ""]
     body += _data(program, saved)
-    for text, source in program.lives:
-        body.append(f"{text} = {source[2]()!r}")
+    for (text, _), number in zip(program.lives, program.numbers(), strict=True):
+        body.append(f"{text} = {number!r}")
     for known in generators:
         state_text = repr(w.functions[known].bit_generator.state)
         kind = type(w.functions[known].bit_generator).__name__

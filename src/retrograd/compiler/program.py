@@ -125,6 +125,10 @@ class Program:
         place = self.tape.positions.get(id(leaf))
         return leaf if place is None else given[place]
 
+    def numbers(self) -> list[Any]:
+        """Return the learning rates, counts and the like as they are now."""
+        return [eval(f"owner{read}", {"owner": owner}) for _, (_, owner, read) in self.lives]
+
     def advance(self, text: str) -> int:
         """Return by how much a run advances the count that goes by this name."""
         owner = dict(self.lives)[text][1]

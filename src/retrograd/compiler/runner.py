@@ -112,9 +112,8 @@ class Runner:
         program, space, w = self.program, self.namespace, self.program.writer
         arguments = [w.text(v) for v in (*program.args, *program.starts)]
         lines = [f"def program({', '.join(arguments)}):"]
-        for i, (text, (kind, owner, _)) in enumerate(program.lives):
+        for i, (text, (_, owner, read)) in enumerate(program.lives):
             space[f"_owner{i}"] = owner
-            read = '["lr"]' if kind == "lr" else ".count"
             lines.append(f"    {text} = _owner{i}{read}")
         self.first_write = 1 << 30
         for s in w.body:
@@ -186,11 +185,12 @@ class Runner:
         for i, (holder, array) in enumerate(program.holders):
             space[f"_holder{i}"], space[f"_array{i}"] = holder, array
             holds.append(f"_holder{i}._data is _array{i}")
+            holds.append(f"_holder{i}.requires_grad is {holder.requires_grad}")
         for i, module in enumerate(program.tape.modules.values()):
             space[f"_module{i}"] = module
             holds.append(f"_module{i}._training is {module._training}")
         for i, (group, bucket) in enumerate(program.buckets):
-            options = [name for name in group if name not in ("lr", "params")]
+            options = fixed_options(group)
             space[f"_group{i}"], space[f"_of{i}"] = group, bucket
             space[f"_data{i}"] = bucket.data
             holds.append(f"_of{i}.data is _data{i}")
@@ -198,6 +198,8 @@ class Runner:
                 read = operator.itemgetter(*options)
                 space[f"_read{i}"], space[f"_options{i}"] = read, read(group)
                 holds.append(f"_read{i}(_group{i}) == _options{i}")
+            if "betas" in group:  # the first one is read in every run
+                holds.append(f'_group{i}["betas"][1:] == {group["betas"][1:]}')
             for j, (name, array) in enumerate(bucket.state.items()):
                 space[f"_state{i}_{j}"] = array
                 holds.append(f"_of{i}.state.get({name!r}) is _state{i}_{j}")
@@ -212,6 +214,12 @@ class Runner:
             "def holds():",
             f"    return {' and '.join(holds) or True}",
         ]
+
+
+def fixed_options(group: dict[str, Any]) -> list[str]:
+    """Return the options of a group that a program takes as they were recorded."""
+    live = {"lr", "params", "momentum"} if group.get("momentum") else {"lr", "params"}
+    return [name for name in group if name not in live and name != "betas"]
 
 
 def _handing_over(space: dict[str, Any], name: str) -> Callable[[Tensor], Array]:

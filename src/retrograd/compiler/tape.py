@@ -194,7 +194,8 @@ class Tape:
         self.grads: dict[int, Array | None] = {}  # and what it was at the end
         self.positions: dict[int, int] = {}  # leaves that are arguments: the place of each
         self.started: dict[int, bool] = {}  # for those: had they a gradient, if that mattered
-        self.lives: dict[str, tuple[str, Any, Callable[[], float]]] = {}  # name, owner, getter
+        # numbers read in every run: the name, whose they are, and how they are read from there
+        self.lives: dict[str, tuple[str, Any, str]] = {}
         self.updates: list[tuple[Any, dict[str, Any], Any]] = []  # optimizer, group, bucket
 
     # What the engine calls -----------------------------------------------------------------------
@@ -298,8 +299,14 @@ class Tape:
         """Record one update of a bucket of parameters; learning rate and count stay live."""
         self.updates.append((optimizer, group, bucket))
         before = [b for _, _, b in self.updates[:-1]].count(bucket)
-        lr = self.live("lr", group, lambda: group["lr"])
-        count = self.live("updates", bucket, lambda: bucket.count)
+        lr = self.live("lr", group, '["lr"]')
+        count = self.live("updates", bucket, ".count")
+        options = dict(group)  # with what schedules change as numbers of their own
+        if options.get("momentum"):
+            options["momentum"] = self.live("momentum", group, '["momentum"]')
+        if "betas" in options:
+            beta1 = self.live("beta1", group, '["betas"][0]')
+            options["betas"] = (beta1, *group["betas"][1:])
         t = Live(count.value + 1, f"({count.text} + {before + 1})")
         token = MODE.set(Mode(False, self))  # type: ignore[arg-type]
         try:
@@ -311,7 +318,7 @@ class Tape:
                     self.see(t_._data).wish = name
             if many and isinstance(g, Tensor):
                 self.see(g._data).wish = "d_params"
-            optimizer.update(p, g, state, group, lr, t)
+            optimizer.update(p, g, state, options, lr, t)
         finally:
             MODE.reset(token)
         bucket.count += 1
@@ -319,16 +326,17 @@ class Tape:
 
     # Bookkeeping ---------------------------------------------------------------------------------
 
-    def live(self, name: str, owner: Any, getter: Callable[[], float]) -> Live:
-        """Return a number that every run asks `getter` for."""
+    def live(self, name: str, owner: Any, read: str) -> Live:
+        """Return a number that every run reads from its owner: `owner` followed by `read`."""
+        value = eval(f"owner{read}", {"owner": owner})
         taken = 0
-        for text, (stem, of, _) in self.lives.items():
-            if stem == name and of is owner:
-                return Live(getter(), text)
+        for text, (stem, of, how) in self.lives.items():
+            if (stem, how) == (name, read) and of is owner:
+                return Live(value, text)
             taken += stem == name
         text = f"{name}_{taken + 1}" if taken else name
-        self.lives[text] = name, owner, getter
-        return Live(getter(), text)
+        self.lives[text] = name, owner, read
+        return Live(value, text)
 
     def see(self, array: Array, holder: Tensor | None = None) -> Var:
         """Return the Var of an array; one that nothing here made is captured."""
@@ -358,7 +366,7 @@ class Tape:
         for o in out if isinstance(out, tuple) else (out,):
             var = self.known[id(o)] = Var(o, "made", node)
             node.outs.append(var)
-        if len(node.outs) == 1 and out.base is not None:
+        if not isinstance(out, tuple) and out.base is not None:
             if node.fn is not operator.getitem or basic(node.args[1]):
                 for k, a in enumerate(node.args):
                     if isinstance(a, Var) and root(a.array) is root(out):

@@ -55,7 +55,7 @@ class _Again:
 
     def __init__(self, f: Callable[..., Any], args: Any, kwargs: Any) -> None:
         self.f, self.args, self.kwargs = f, args, kwargs
-        self.draws = random._default.bit_generator.state
+        self.draws = random._default().bit_generator.state
         self.sources: list[Tensor] = []  # what gradients flow to
         self.first: list[Any] = []  # the values of the first time, while they are recorded
 
@@ -64,7 +64,7 @@ class _Again:
         return [t if isinstance(t, Tensor) else Tensor(t) for t in outs], structure
 
     def repeat(self) -> list[Tensor]:
-        bits = random._default.bit_generator
+        bits = random._default().bit_generator
         now, bits.state = bits.state, self.draws
         try:
             with enable_grad():

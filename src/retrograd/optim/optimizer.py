@@ -155,6 +155,8 @@ class Optimizer:
         self.check(options)
         self.param_groups.append({"params": params, **options})
         self._buckets.append([])
+        # now and not at the first step: arrays taken from the parameters from here on stay theirs
+        self._arrange(len(self._buckets) - 1, self.param_groups[-1], {})
 
     def check(self, options: dict[str, Any]) -> None:
         """Raise ValueError for options that cannot work."""
