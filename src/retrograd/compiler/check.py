@@ -87,7 +87,8 @@ def differing_call(first: Tape, second: Tape) -> str:
     def spelling(node: Node, known: dict[Var, int]) -> Any:
         args = substitute((node.args, node.kwargs), lambda v: look(v, known))
         outs = tuple(look(v, known) for v in node.outs)
-        fn = "draw" if node.kind == "draw" else node.fn
+        # a Function is bound to what each run of it leaves for its backward
+        fn = "draw" if node.kind == "draw" else getattr(node.fn, "_bound", node.fn)
         return node.kind, fn, repr(args), outs
 
     for mine, other in zip(first.nodes, second.nodes, strict=False):

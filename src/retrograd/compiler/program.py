@@ -14,7 +14,7 @@ from retrograd.compiler.passes import fold, merge, prune, simplify
 from retrograd.compiler.runner import Runner
 from retrograd.compiler.tape import Node, Tape, TraceError, Var, memory, root
 from retrograd.compiler.writer import Writer
-from retrograd.core import Tensor, wrap
+from retrograd.core import Tensor
 
 
 class Program:
@@ -63,7 +63,6 @@ class Program:
         self.lives = list(tape.lives.items())
         self.starts = [v for v in tape.known.values() if v.kind == "grad"]
         self.results = [writer.text(v) if isinstance(v, Var) else None for v in self.outs]
-        self.single = self.structure == tree.LEAF and self.results[0] is not None
         self.find_memory()
         self.runner = Runner(self)
 
@@ -133,14 +132,6 @@ class Program:
         """Return by how much a run advances the count that goes by this name."""
         owner = dict(self.lives)[text][1]
         return sum(bucket is owner for _, bucket in self.buckets)
-
-    def __call__(self, given: Sequence[Any]) -> Any:
-        """Run on arrays and Tensors of the recorded kind; what it hands out is copied."""
-        outs = self.runner(given)
-        if self.single:
-            return wrap(outs[0])
-        leaves = [v if o is None else wrap(o) for v, o in zip(self.outs, outs, strict=True)]
-        return self.structure.unflatten(leaves)
 
     # Reading -------------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.core import Array, Tensor, touch
+from retrograd import core, tree
+from retrograd.core import Array, Tensor, touch, wrap
 
 if TYPE_CHECKING:
     from retrograd.compiler.program import Program
@@ -38,8 +39,11 @@ class Runner:
         exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
         for node in w.views:
             here, of = (self.namespace.get(w.text(v)) for v in (node.outs[0], node.args[node.view_of]))
-            if here is not None and of is not None and not np.may_share_memory(here, of):
+            if here is None or of is None or not here.size:
+                continue  # an array without elements shares no memory
+            if not np.may_share_memory(here, of):
                 raise RuntimeError(f"internal: {w.text(node.outs[0])} does not look at its buffer")
+        self.single = program.structure == tree.LEAF and program.results[0] is not None
         self.make()
 
     def make(self) -> None:
@@ -58,7 +62,7 @@ class Runner:
         self.lines = lines
 
     def __call__(self, given: Sequence[Any]) -> Any:
-        """Run on the given arrays and Tensors; returns copies of the results."""
+        """Run on arrays and Tensors of the recorded kind; what it hands out is copied."""
         program = self.program
         if not program.simple:
             arrays = [a._data if isinstance(a, Tensor) else a for a in given]
@@ -72,7 +76,10 @@ class Runner:
             raise
         for leaf, grad in self.argument_grads:
             program.leaf(leaf, given)._grad = grad
-        return outs
+        if self.single:
+            return wrap(outs[0])
+        leaves = [v if o is None else wrap(o) for v, o in zip(program.outs, outs, strict=True)]
+        return program.structure.unflatten(leaves)
 
     # When a run fails ----------------------------------------------------------------------------
 
@@ -133,11 +140,12 @@ class Runner:
                 lines.append(f"    _owner{i}.count = {text} + {program.advance(text)}")
         lines += self._gradient_lines()
         if program.trained:
-            space["touch"] = touch
+            touch(*program.trained)  # they all have a stamp from here on
+            space["_core"], space["_clock"] = core, core.clock
             for i, t in enumerate(program.trained):
-                space[f"_trained{i}"] = t
-            names = ", ".join(f"_trained{i}" for i in range(len(program.trained)))
-            lines.append(f"    touch({names})")
+                space[f"_stamp{i}"] = t._stamp
+            names = "".join(f"_stamp{i}[0] = " for i in range(len(program.trained)))
+            lines.append(f"    _core.last_write = {names}_clock()")
         self.end = len(lines)
         space["copied"] = np.array
         results = ", ".join("None" if r is None else f"copied({r})" for r in program.results)

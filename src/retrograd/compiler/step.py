@@ -47,8 +47,9 @@ class CompiledStep:
         with self._lock:
             last = self._last
             if last is not None and not kwargs and last.grad is mode.grad:
-                if last.checks_left == 0 and last.fits(args) and last.holds():
-                    return last(args)
+                runner = last.runner
+                if last.simple and not last.checks_left and runner.fits(args) and runner.holds():
+                    return runner(args)
             return self._look_up(args, kwargs, mode.grad)
 
     @property
@@ -83,7 +84,7 @@ class CompiledStep:
             if program.holds():
                 self._last = program
                 if not program.checks_left:
-                    return program(arrays)
+                    return program.runner(arrays)
                 result = self._checked(program, leaves, structure, arrays)
                 program.checks_left -= 1
                 if program.tape.constants:
@@ -186,7 +187,7 @@ class CompiledStep:
             raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
         after = before.results(tape, result)
         before.restore()
-        replayed = program(arrays)
+        replayed = program.runner(arrays)
         problem = differing_results(program, after, replayed, before, arrays, tape)
         if problem:
             raise RuntimeError(

@@ -332,15 +332,20 @@ class Writer:
                 self.setup.append(f"{self.name(v)} = {self.place_text(v, flat, start)}")
                 self._slot[place] = (self.name(v), -1)
                 continue
-            slot = self._in_place(node, v, i)
-            if slot is None:
+            twin = self._in_place(node, v, i)
+            if twin is not None:
+                # the same array object: NumPy looks no further whether the two overlap
+                slot = self._slot.pop(memory(twin))  # it is not free afterwards
+                text = self.name(twin)
+            else:
                 slot = self._from_free(v)
+                a = v.array
+                size = f"[:{a.size}]" if self._sizes[slot[0]][0] != a.size else ""
+                shape = f".reshape({_memory(a)})" if a.ndim != 1 else ""
+                text = f"{slot[0]}{size}{shape}{_back(a)}"
             self._slot[place] = slot
             self._slot_vars.setdefault(slot[0], []).append(v)
-            a = v.array
-            size = f"[:{a.size}]" if self._sizes[slot[0]][0] != a.size else ""
-            shape = f".reshape({_memory(a)})" if a.ndim != 1 else ""
-            self.setup.append(f"{self.name(v)} = {slot[0]}{size}{shape}{_back(a)}")
+            self.setup.append(f"{self.name(v)} = {text}")
 
     def _new_slot(self, v: Var) -> None:
         a = v.array
@@ -358,8 +363,8 @@ class Writer:
             whole += ".reshape(-1)"
         return f"{whole}[{start}:{start + a.size}]" + ("" if a.ndim == 1 else f".reshape({a.shape})")
 
-    def _in_place(self, node: Node, out: Var, i: int) -> tuple[str, int] | None:
-        """Return the memory of an argument that is read here for the last time."""
+    def _in_place(self, node: Node, out: Var, i: int) -> Var | None:
+        """Return an argument whose memory is read here for the last time and fits the output."""
         if not isinstance(node.fn, np.ufunc) or node.fn.nin == 0 or node.fn.signature:
             return None
         for v in node.vars():
@@ -370,8 +375,7 @@ class Writer:
                 continue
             whole = self.owner.get(place)
             if self.last[place] == i and whole is not None and whole.array.size == v.array.size:
-                self._slot.pop(place)  # it is not free afterwards
-                return slot
+                return v
         return None
 
     def _from_free(self, v: Var) -> tuple[str, int]:
