@@ -354,3 +354,59 @@ def test_it_leaves_nothing_for_the_garbage_collector():
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+# In a compiled step -------------------------------------------------------------------------------
+
+
+class Clipped(Function):
+    """Keeps a mask, a number read from values, and an option: a program must not freeze them."""
+
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.mask, ctx.top, ctx.factor = x > 0, float(np.max(x)), factor
+        order = np.argsort(x, axis=0)
+        return np.where(ctx.mask, x * factor, 0.0), order
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, g, _):
+        return np.where(ctx.mask, g * ctx.factor * ctx.top, 0.0), None
+
+
+def penalized(hidden):
+    (slope,) = grad(np.sum(Exp.apply(hidden)), hidden, create_graph=True)
+    return np.mean(slope**2)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        lambda hidden: np.mean(Exp.apply(hidden)),
+        lambda hidden: np.mean(Clipped.apply(hidden, 3.0)[0]),
+        lambda hidden: np.mean(Scaled.apply(hidden, hidden, 0.5) + Exp.apply(hidden * 0.1)),
+        penalized,
+    ],
+    ids=["one output", "kept values", "two of them", "second derivative"],
+)
+def test_a_compiled_step_runs_forward_and_backward_as_calls(head):
+    def make():
+        net = rg.nn.Linear(3, 4, rng=0)
+        optimizer = rg.optim.SGD(net.parameters(), lr=0.1)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = head(net(x))
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return net, step
+
+    (net, step), (compiled, other) = make(), make()
+    other = rg.compile(other)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        x = rng.normal(size=(5, 3))
+        np.testing.assert_allclose(np.asarray(other(x).data), step(x).data, rtol=1e-12)
+    np.testing.assert_allclose(compiled.weight.data, net.weight.data, rtol=1e-12)

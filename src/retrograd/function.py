@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -141,7 +142,7 @@ class Function:
         ctx.needs_input_grad = tuple(
             grad and isinstance(a, Tensor) and a.requires_grad for a in args
         )
-        outs = core.run(cls._forward_rule, args, {"ctx": ctx})
+        outs = _run_with(cls._forward_rule, args, ctx=ctx)
         outs = tuple(t.detach() if any(t._data is o for o in ctx._constant) else t for t in outs)
         ctx._constant = ()
         return outs if ctx._many else outs[0]
@@ -190,11 +191,32 @@ def _make_rule(cls: type[Function]) -> Rule:
     return rule
 
 
+def _run_with(rule: Rule, args: tuple[Any, ...], **options: Any) -> Any:
+    """Run a rule with options that are objects: in a program, part of the function itself."""
+    if MODE.get().tape is None:
+        return core.run(rule, args, options)
+
+    def run(*arrays: Any) -> Any:
+        return rule.run(*arrays, **options)
+
+    def fn(*arrays: Any) -> Any:
+        outs = run(*arrays)
+        return outs if len(outs) > 1 else outs[0]  # a program assigns the output itself
+
+    fn.__name__ = fn.__qualname__ = rule.name
+    fn._bound = rule.fn  # type: ignore[attr-defined]
+    bound = copy.copy(rule)
+    bound.fn, bound.run = fn, run
+    if isinstance(rule.vjps, _Together):
+        bound.vjps = _Together(rule.vjps.cls, options["ctx"])
+    return core.run(bound, args, {})
+
+
 class _Together(Sequence[Vjp]):
     """The vjps of a Function: `backward` runs once a visit and serves all of them."""
 
-    def __init__(self, cls: type[Function]) -> None:
-        self.cls = cls
+    def __init__(self, cls: type[Function], ctx: Context | None = None) -> None:
+        self.cls, self.ctx = cls, ctx
 
     def __getitem__(self, position: Any) -> Any:
         return next(itertools.islice(iter(self), position, None))
@@ -206,7 +228,7 @@ class _Together(Sequence[Vjp]):
         known: list[Any] = []
 
         def at(position: int) -> Vjp:
-            def vjp(g: Any, out: Any, *args: Any, ctx: Context) -> Any:
+            def vjp(g: Any, out: Any, *args: Any, ctx: Any = self.ctx) -> Any:
                 if not known:
                     known.append(_gradients(self.cls, ctx, g, out, args))
                 return known[0][position]
@@ -229,10 +251,8 @@ def _gradients(cls: type[Function], ctx: Context, g: Any, outs: Any, args: Any) 
         return _run(cls, ctx, g, outs, args)
     # One opaque call, as forward is: it reads what forward left in ctx, whatever that is.
     wanted = [i for i, needed in enumerate(ctx.needs_input_grad) if needed]
-    found = core.run(
-        cls._backward_rule,
-        (*g, *outs, *args),
-        {"ctx": ctx, "number": len(outs), "wanted": tuple(wanted)},
+    found = _run_with(
+        cls._backward_rule, (*g, *outs, *args), ctx=ctx, number=len(outs), wanted=wanted
     )
     if mode.grad:
         found = [core.record(no_second, t, *g, *args, name=cls.__name__) for t in found]
@@ -264,7 +284,7 @@ def _run(cls: type[Function], ctx: Context, g: Any, outs: Any, args: Any) -> lis
 
 
 def _make_backward_rule(cls: type[Function]) -> Rule:
-    def backward(*arrays: Any, ctx: Context, number: int, wanted: tuple[int, ...]) -> Any:
+    def backward(*arrays: Any, ctx: Context, number: int, wanted: list[int]) -> Any:
         g, outs, args = arrays[:number], arrays[number : 2 * number], arrays[2 * number :]
         token = MODE.set(Mode(False))
         try:
