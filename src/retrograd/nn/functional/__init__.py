@@ -2,8 +2,8 @@
 
 # ruff: noqa: I001
 from retrograd.nn.functional.activations import (
-    dropout, elu, glu, hardtanh, leaky_relu, log_softmax, logsigmoid, mish, prelu, relu, selu,
-    sigmoid, silu, softmax, softplus, softsign, tanh,
+    dropout, elu, gelu, glu, hardtanh, leaky_relu, log_softmax, logsigmoid, mish, prelu, relu,
+    selu, sigmoid, silu, softmax, softplus, softsign, tanh,
 )  # fmt: skip
 from retrograd.nn.functional.attention import scaled_dot_product_attention
 from retrograd.nn.functional.classes import cross_entropy, kl_div, nll_loss
@@ -29,7 +29,7 @@ __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d",
     "conv_transpose2d", "cosine_embedding_loss", "cosine_similarity", "cross_entropy",
-    "dropout", "elu", "embedding", "flatten", "gaussian_nll_loss", "glu", "group_norm",
+    "dropout", "elu", "embedding", "flatten", "gaussian_nll_loss", "gelu", "glu", "group_norm",
     "hardtanh", "hinge_embedding_loss", "huber_loss", "interpolate", "kl_div", "l1_loss",
     "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "margin_ranking_loss",
     "max_pool1d", "max_pool2d", "mish", "mse_loss", "nll_loss", "normalize", "one_hot", "pad",
