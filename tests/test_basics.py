@@ -182,6 +182,15 @@ def test_adding_in_place_under_no_grad_is_an_error_for_older_calls():
     assert x.grad is None
 
 
+def test_a_write_is_seen_where_two_calls_go_backward_in_one_formula():
+    x = rg.Tensor([[0.3, -0.2]], requires_grad=True)
+    loss = rg.nn.functional.binary_cross_entropy(rg.nn.functional.sigmoid(x), np.ones((1, 2)))
+    with rg.no_grad():
+        x += 1
+    with written_in_place():
+        loss.backward()
+
+
 @pytest.mark.parametrize("how", ["-=", "*=", "/=", "**=", "[]="])
 def test_every_way_of_writing_is_seen(how):
     x = leaf(1.0, 2.0)

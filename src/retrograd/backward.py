@@ -133,6 +133,8 @@ class ReversePass:
             if through is not None and a.rule in through and a is t.inputs[0]:
                 # two calls in one formula, unless somebody wants the gradient in between
                 if wanted is None and not a._retains and a.inputs is not None:
+                    if core.last_write > a.order:
+                        check_unwritten(a)
                     vjp, a = through[a.rule], a.inputs[0]
             if rule.fn is pick:
                 self.gather(a, g, args[1])
