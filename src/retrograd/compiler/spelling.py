@@ -190,6 +190,8 @@ def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str] | None:
     if not isinstance(x, Var) or x.array.dtype != o.array.dtype or x.array.dtype.kind != "f":
         return None
     a = x.array
+    if axis == ():
+        return None
     if axis is None or a.ndim == 1:
         if 1 < a.size <= _SMALL_SUM and w.is_static(x) and w.is_dense(x):
             ones = w.ones(a.size, a.dtype)

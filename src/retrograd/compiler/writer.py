@@ -357,7 +357,7 @@ class Writer:
         """Return the expression of a part of a packed array."""
         a, whole = part.array, self.name(flat)
         if flat.array.ndim > 1 and a.shape[1:] == flat.array.shape[1:]:
-            row = math.prod(a.shape[1:])
+            row = math.prod(a.shape[1:]) or 1  # of no elements: any place will do
             return f"{whole}[{start // row}:{start // row + a.shape[0]}]"
         if flat.array.ndim > 1:
             whole += ".reshape(-1)"
