@@ -119,9 +119,9 @@ def for_function(fn: Callable[..., Any]) -> SearchStrategy[tuple[Array, ...]]:
     """
     number = _arity(fn)
     if number == 1 and not isinstance(fn, np.ufunc):
-        # it may compare the elements with each other: no two are equal
+        # it may pick or compare elements: there are some, and no two are equal
         wide = values_off_kinks(-8.0, 8.0)
-        return st.tuples(arrays(shapes(), elements=wide, distinct=True))
+        return st.tuples(arrays(shapes(1, min_side=1), elements=wide, distinct=True))
     domains = DOMAINS.get(fn, (WIDE,) * number)
     if fn in (np.matmul, np.dot):
         return _products()
