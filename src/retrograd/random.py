@@ -26,10 +26,16 @@ def _default() -> np.random.Generator:
 def manual_seed(seed: int) -> np.random.Generator:
     """Seed the generator that is used where no `rng` is given; returns it.
 
+    Raises TypeError unless the seed is an int, ValueError below 0.
+
     >>> import retrograd as rg
     >>> rg.manual_seed(0).random() == rg.manual_seed(0).random()
     True
     """
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+        raise TypeError(f"manual_seed takes an int, not {seed!r}")
+    if seed < 0:
+        raise ValueError(f"manual_seed takes a seed of at least 0, not {seed}")
     # in place, so that a compiled step that draws from it sees the seed too
     _default().bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return _default()
