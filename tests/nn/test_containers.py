@@ -1,0 +1,121 @@
+import copy
+
+import numpy as np
+import pytest
+
+import retrograd as rg
+from retrograd import nn
+
+
+def test_a_sequential_is_indexed_sliced_and_grown_like_a_list():
+    net = nn.Sequential(nn.Linear(2, 3), nn.ReLU()).append(nn.Linear(3, 1))
+    assert len(net) == 3
+    assert net[-1] is list(net)[2]
+    head = net[:2]
+    assert isinstance(head, nn.Sequential)
+    assert head[0] is net[0]
+    net[1] = nn.Tanh()
+    assert "(1): Tanh()" in repr(net)
+    assert next(iter(net.state_dict())) == "0.weight"
+    assert net(np.ones((4, 2))).shape == (4, 1)
+
+
+def test_a_sequential_of_a_dict_takes_its_names():
+    net = nn.Sequential({"first": nn.Linear(2, 3), "act": nn.ReLU()})
+    assert list(net.state_dict()) == ["first.weight", "first.bias"]
+    assert net(np.ones((1, 2))).shape == (1, 3)
+
+
+def test_a_module_list_registers_what_is_in_it():
+    layers = nn.ModuleList([nn.Linear(2, 2)])
+    layers.extend([nn.Linear(2, 2), nn.Linear(2, 2)])
+    assert len(list(layers.parameters())) == 6
+    assert isinstance(layers[1:], nn.ModuleList)
+    assert len(layers[1:]) == 2
+    with pytest.raises(NotImplementedError):
+        layers(np.ones(2))
+
+
+def test_a_module_dict_is_a_dict_of_modules():
+    heads = nn.ModuleDict({"a": nn.Linear(2, 1)})
+    heads["b"] = nn.ReLU()
+    assert list(heads) == ["a", "b"] == list(heads.keys())
+    assert "a" in heads
+    assert len(heads) == 2
+    del heads["a"]
+    assert [type(m).__name__ for m in heads.values()] == ["ReLU"]
+    with pytest.raises(KeyError):
+        heads["a"]
+    with pytest.raises(KeyError, match="method"):
+        heads["forward"] = nn.ReLU()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Sequential(nn.ReLU(), 3),
+        lambda: nn.Sequential({"a": 3}),
+        lambda: nn.ModuleList([3]),
+        lambda: nn.ModuleDict({"a": 3}),
+    ],
+)
+def test_a_container_takes_nothing_but_modules(make):
+    with pytest.raises(TypeError, match="Modules"):
+        make()
+
+
+def test_apply_reaches_the_innermost_first():
+    net, order = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Tanh()), []
+    assert net.apply(lambda module: order.append(type(module).__name__)) is net
+    assert order == ["ReLU", "Sequential", "Tanh", "Sequential"]
+
+
+def test_to_changes_parameters_gradients_and_buffers_in_place():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    weight = net[0].weight
+    net(np.random.default_rng(0).normal(size=(4, 2))).sum().backward()
+    assert net.to(np.float32) is net
+    assert net[0].weight is weight
+    assert weight.dtype == weight.grad.dtype == net[1].running_mean.dtype == np.float32
+    assert net[1].num_batches_tracked.dtype == np.int64
+    assert net(np.ones((4, 2), np.float32)).dtype == np.float32
+    assert net.double().state_dict()["0.weight"].dtype == np.float64
+    with pytest.raises(TypeError, match="int64"):
+        net.to(np.int64)
+
+
+def test_requires_grad_freezes_a_part():
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    net[0].requires_grad_(False)
+    net(np.ones((4, 2))).sum().backward()
+    assert net[0].weight.grad is None
+    assert net[1].weight.grad is not None
+
+
+def test_a_buffer_may_be_left_out_of_the_state():
+    module = nn.Module()
+    module.register_buffer("kept", [1.0])
+    module.register_buffer("scratch", [2.0], persistent=False)
+    module.register_buffer("missing", None)
+    assert list(module.state_dict()) == ["kept"]
+    assert [name for name, _ in module.named_buffers()] == ["kept", "scratch"]
+
+
+def test_a_submodule_is_found_by_its_dotted_name():
+    net = nn.Sequential(nn.Sequential(nn.ReLU()))
+    assert isinstance(net.get_submodule("0.0"), nn.ReLU)
+    assert net.get_submodule("") is net
+    with pytest.raises(AttributeError, match=r"0\.1"):
+        net.get_submodule("0.1")
+
+
+def test_copies_of_an_encoder_layer_draw_their_own_dropout():
+    layer = nn.TransformerEncoderLayer(4, 2, 8, dropout=0.5, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2)
+    x = np.ones((2, 3, 4))
+    rg.manual_seed(0)
+    first = encoder(x).data
+    rg.manual_seed(0)
+    np.testing.assert_array_equal(encoder(x).data, first)
+    assert not np.allclose(encoder(x).data, first)
+    assert copy.deepcopy(encoder).layers[0].dropout.rng is None

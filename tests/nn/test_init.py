@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+
+import retrograd as rg
+from retrograd.nn import init
+
+
+def blank(*shape):
+    return rg.nn.Parameter(np.zeros(shape))
+
+
+def test_orthogonal_gives_right_angles_whichever_side_is_longer():
+    for shape in ((3, 5), (5, 3), (4, 2, 3)):
+        w = init.orthogonal_(blank(*shape), gain=2.0, rng=0).data.reshape(shape[0], -1)
+        small = w @ w.T if w.shape[0] <= w.shape[1] else w.T @ w
+        np.testing.assert_allclose(small, 4 * np.eye(len(small)), atol=1e-12)
+
+
+def test_trunc_normal_keeps_to_the_bounds_and_the_distribution():
+    values = init.trunc_normal_(blank(20000), mean=1.0, std=2.0, a=0.0, b=2.0, rng=0).data
+    assert values.min() >= 0
+    assert values.max() <= 2
+    assert abs(values.mean() - 1.0) < 0.02
+    tail = init.trunc_normal_(blank(100), a=3.0, b=50.0, rng=0).data
+    assert tail.min() >= 3
+    assert tail.max() < 7
+
+
+def test_sparse_leaves_a_part_of_each_column_zero():
+    w = init.sparse_(blank(10, 4), sparsity=0.25, rng=0).data
+    assert ((w == 0).sum(axis=0) == 3).all()
+
+
+def test_dirac_hands_channels_on():
+    layer = rg.nn.Conv2d(4, 4, 3, padding=1, groups=2, bias=False)
+    init.dirac_(layer.weight, groups=2)
+    x = np.random.default_rng(0).normal(size=(2, 4, 5, 5))
+    np.testing.assert_allclose(layer(x).data, x)
+
+
+def test_eye_is_the_identity_matrix():
+    np.testing.assert_array_equal(init.eye_(blank(2, 3)).data, np.eye(2, 3))
+
+
+def test_the_gain_of_a_convolution_is_one():
+    assert init.calculate_gain("conv2d") == 1.0
+    with pytest.raises(ValueError, match="swish"):
+        init.calculate_gain("swish")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: init.eye_(blank(2)),
+        lambda: init.dirac_(blank(2, 2)),
+        lambda: init.dirac_(blank(3, 2, 2), groups=2),
+        lambda: init.orthogonal_(blank(3)),
+        lambda: init.sparse_(blank(3), 0.5),
+        lambda: init.trunc_normal_(blank(3), a=2.0, b=1.0),
+    ],
+)
+def test_a_shape_or_bound_that_does_not_fit_is_refused(call):
+    with pytest.raises(ValueError):
+        call()
+
+
+def test_a_vector_goes_into_the_parameters_and_back():
+    layer = rg.nn.Linear(3, 2, rng=0)
+    vector = rg.nn.utils.parameters_to_vector(layer.parameters())
+    rg.nn.utils.vector_to_parameters(vector.data * 2, layer.parameters())
+    again = rg.nn.utils.parameters_to_vector(layer.parameters())
+    np.testing.assert_array_equal(again.data, 2 * vector.data)
+    again.sum().backward()
+    np.testing.assert_array_equal(layer.weight.grad, np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"\(8,\)"):
+        rg.nn.utils.vector_to_parameters(np.ones(7), layer.parameters())
+
+
+def test_clipping_refuses_a_norm_that_is_not_finite_if_asked():
+    p = blank(2)
+    p.grad = np.array([np.inf, 1.0])
+    with pytest.raises(RuntimeError, match="inf"):
+        rg.nn.utils.clip_grad_norm_(p, 1.0, error_if_nonfinite=True)
+    assert rg.nn.utils.clip_grad_norm_([blank(2)], 1.0).item() == 0
