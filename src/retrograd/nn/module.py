@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
 
 from retrograd.core import (
     Array,
@@ -19,6 +18,9 @@ from retrograd.core import (
 )
 from retrograd.mode import MODE
 from retrograd.nn import functional
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
 
 class LoadedKeys(NamedTuple):
@@ -387,6 +389,9 @@ class Applied(Module):
 
     def forward(self, *inputs: Any) -> Any:
         """Apply the function to the inputs."""
-        options = {name: getattr(self, name) for name in (*self._shown, *self._buffers)}
-        given = {name: value for name, value in options.items() if value is not None}
-        return getattr(functional, self._name)(*inputs, **given)
+        options = {
+            name: value
+            for name in (*self._shown, *self._buffers)
+            if (value := getattr(self, name)) is not None
+        }
+        return getattr(functional, self._name)(*inputs, **options)

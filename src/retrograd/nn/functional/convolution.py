@@ -16,6 +16,10 @@ from retrograd.registry import defvjp, defvjp_shared
 
 Sizes = int | tuple[int, ...]
 
+# Columns are megabytes that every step makes and drops. glibc hands such memory back to the system
+# and asks for it anew each time, until it has seen a larger block go: one that is never touched.
+np.empty(31 << 20, np.uint8)
+
 
 def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]:
     """Return one whole number for each axis, from one for all or a sequence of them."""
