@@ -62,6 +62,8 @@ class Program:
         self.writer = writer
         self.lives = list(tape.lives.items())
         self.starts = [v for v in tape.known.values() if v.kind == "grad"]
+        for _, g in self.grads:  # a constant gets its name, and so its place, here
+            writer.text(g)
         self.results = [writer.text(v) if isinstance(v, Var) else None for v in self.outs]
         self.find_memory()
         self.runner = Runner(self)

@@ -31,7 +31,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         )
     if input.ndim == 2 and weight.shape[0] < 16:
         # a short last axis is NumPy's slow case: compute the transpose and look at it sideways
-        out = np.dot(weight, input.T).T
+        out = weight.dot(input.T).T
     else:
         out = np.matmul(input, weight.T)
     return out if bias is None else out + bias
@@ -47,14 +47,14 @@ def ones(n: int, dtype: Any) -> Any:
 
 def _dx(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
     if g.ndim == 2 and weight.shape[1] < 16:
-        return np.dot(weight.T, g.T).T
+        return weight.T.dot(g.T).T
     return np.matmul(g, weight)
 
 
 def _dw(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
     if g.ndim != 2:
         g, input = g.reshape((-1, g.shape[-1])), input.reshape((-1, input.shape[-1]))
-    return np.dot(g.T, input)
+    return g.T.dot(input)
 
 
 def _db(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
