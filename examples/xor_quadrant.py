@@ -90,7 +90,9 @@ def make_model(recipe: Recipe, random: np.random.RandomState) -> rg.nn.Sequentia
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a run that diverges ends with its own message
-def train(recipe: Recipe, seed: int, epochs: int, every: int | None = None) -> Run:
+def train(
+    recipe: Recipe, seed: int, epochs: int, every: int | None = None, compiled: bool = False
+) -> Run:
     """Train from scratch; with `every`, print each so many epochs."""
     random = np.random.RandomState(seed)
     x, y = make_data(random)
@@ -106,10 +108,11 @@ def train(recipe: Recipe, seed: int, epochs: int, every: int | None = None) -> R
         optimizer.step()
         return loss, p
 
-    x_all, y_all = rg.Tensor(x), rg.Tensor(y)
+    if compiled:
+        step = rg.compile(step)
     run = Run(model, [], [])
     for epoch in progress(epochs):
-        loss, p = step(x_all, y_all)
+        loss, p = step(x, y)
         run.losses.append(loss.item())
         run.accuracies.append(float(np.mean((p.data > 0.5) == (y > 0.5))))
         if not math.isfinite(run.losses[-1]):
@@ -237,6 +240,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=seed, default=42, help="of data and first weights")
     parser.add_argument("--every", type=count, default=100, help="epochs between two lines")
     parser.add_argument("--output", type=picture, default="xor_quadrant.png", help="the picture")
+    parser.add_argument("--compile", action="store_true", help="run the step as a NumPy program")
     parser.add_argument("--no-plot", action="store_true", help="write no picture")
     parser.add_argument("--show", action="store_true", help="also open a window")
     args = parser.parse_args(argv)
@@ -280,10 +284,10 @@ def main(argv: list[str] | None = None) -> int:
     changes[f"Loss {other} instead of {given.loss}"] = replace(given, loss=other)
     changes["Better recipe (kaiming init, 8 hidden units, momentum 0.9)"] = BETTER
     try:
-        runs = {given: train(given, args.seed, args.epochs, args.every)}
+        runs = {given: train(given, args.seed, args.epochs, args.every, args.compile)}
         for name, recipe in changes.items():
             if recipe not in runs:
-                runs[recipe] = train(recipe, args.seed, args.epochs)
+                runs[recipe] = train(recipe, args.seed, args.epochs, None, args.compile)
             print(f"{name}: {runs[recipe]}")
         if not args.no_plot:
             plot(args, given, runs)

@@ -187,3 +187,8 @@ def test_it_runs_on_a_machine_without_a_display(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("Picture: xor_quadrant.png\nNo window: there is no display\n")
     assert is_png(tmp_path / "xor_quadrant.png")
+
+
+def test_compiled_it_prints_the_same_ten_lines(example, capsys):
+    assert example.main(["--no-plot", "--compile"]) == 0
+    assert capsys.readouterr().out.startswith(RECORD)

@@ -117,7 +117,9 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
         if isinstance(fn, np.random.Generator):
             generators.append(known)
         else:
-            _collect(fn, known, functions, imports)
+            parts: dict[str, str] = {}
+            _collect(fn, known, parts, imports)
+            functions[known] = _enclosed(known, parts)
     counts = [text for text, source in program.lives if source[0] == "updates"]
     title = "A training step." if program.written else "A function of arrays."
     state = ", and updates the arrays above it" if program.written else ""
@@ -205,6 +207,14 @@ def _numbers(a: Array) -> str:
     if a.dtype.kind == "f" and not np.isfinite(a).all():
         text = text.replace("inf", "np.inf").replace("nan", "np.nan")
     return "\n    ".join(textwrap.wrap(text, 92))
+
+
+def _enclosed(name: str, parts: dict[str, str]) -> str:
+    """Return the source of a function with its helpers in a scope of their own."""
+    if len(parts) == 1 and parts[name].startswith("def "):
+        return parts[name]
+    inside = textwrap.indent("\n".join(reversed(parts.values())), "    ")
+    return f"def _make_{name}():\n{inside}\n    return {name}\n\n\n{name} = _make_{name}()"
 
 
 def _collect(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import math
 from collections.abc import Callable, Iterable
@@ -17,9 +18,9 @@ from retrograd.rules.joining import concat
 
 # what programs and exported scripts use themselves
 _RESERVED = {
-    *keyword.kwlist, "np", "program", "step", "predict", "main", "sys", "Path", "min", "int", "print",
-    "range", "ValueError", "ARGUMENTS",
-}  # fmt: skip
+    *keyword.kwlist, *dir(builtins), "np", "program", "step", "predict", "main", "sys", "Path",
+    "ARGUMENTS",
+} - {"input"}  # fmt: skip
 
 
 class Statement:
@@ -407,6 +408,8 @@ class Writer:
                 out, text = node.outs[0], view_text(self, node)
                 if text.endswith(".T") and not out.wish:
                     out.wish = text.replace(".T", "_T")
+                elif ".reshape(" in text and out.array.ndim == 1 and not out.wish:
+                    out.wish = f"{text.partition('.')[0]}_flat"
                 line = f"{self.name(out)} = {text}"
                 if out in self._runtime:
                     self.body.append(Statement(line, node.section, node, out))
