@@ -43,7 +43,7 @@ class _AvgPool(Applied):
     _shown = ("kernel_size", "stride", "padding", "count_include_pad")
 
     def __init__(
-        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, *,
         count_include_pad: bool = True,
     ) -> None:  # fmt: skip
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride

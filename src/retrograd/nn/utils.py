@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from retrograd.core import Tensor, as_array, touch, wrap
 from retrograd.mode import no_grad
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

@@ -85,6 +85,11 @@ defvjp(log_softmax, lambda g, out, input, axis=-1:
        g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))  # fmt: skip
 
 
+def positive(x: Any) -> Any:
+    """Return 1 where `x` is above 0 and 0 elsewhere, in the dtype of `x`."""
+    return (x > 0).astype(x.dtype)
+
+
 @primitive
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     """Return `input` where it is positive, elsewhere `negative_slope * input`.
@@ -93,11 +98,13 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     >>> F.leaky_relu(np.array([-1.0, 2.0]))
     array([-0.01,  2.  ])
     """
-    return np.where(input > 0, input, negative_slope * input)
+    # np.where guesses at each element which way it goes: on mixed signs it is the slow way
+    side = np.maximum if negative_slope <= 1 else np.minimum
+    return side(input, negative_slope * input)
 
 
 defvjp(leaky_relu, lambda g, out, input, negative_slope=0.01:
-       np.where(input > 0, g, negative_slope * g))  # fmt: skip
+       g * (positive(input) * (1 - negative_slope) + negative_slope))  # fmt: skip
 
 
 def prelu(input: Any, weight: Any) -> Any:
@@ -127,10 +134,15 @@ def elu(input: Any, alpha: float = 1.0) -> Any:
     >>> F.elu(np.array([-1000.0, 2.0]))
     array([-1.,  2.])
     """
-    return np.where(input > 0, input, alpha * np.expm1(np.minimum(input, 0.0)))
+    return np.maximum(input, 0.0) + alpha * np.expm1(np.minimum(input, 0.0))
 
 
-defvjp(elu, lambda g, out, input, alpha=1.0: np.where(input > 0, g, g * (out + alpha)))
+def _elu_dx(g: Any, out: Any, input: Any, alpha: float = 1.0) -> Any:
+    above = positive(input)
+    return g * (above + (1 - above) * (alpha * np.exp(np.minimum(input, 0.0))))
+
+
+defvjp(elu, _elu_dx)
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
@@ -210,36 +222,45 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     >>> F.gelu(np.array([-1.0, 1.0])).round(4)
     array([-0.1587,  0.8413])
     """
-    return input * _below(input, approximate)
-
-
-def erf(x: Any) -> Any:
-    """Return `special.erf(x)`: few nets need it, so it is loaded on first use."""
-    from retrograd.special import erf
-
-    return erf(x)
-
-
-def _below(x: Any, approximate: str) -> Any:
     if approximate == "tanh":
-        return 0.5 + 0.5 * np.tanh(GELU_SLOPE * (x + GELU_CUBE * x * x * x))
-    if approximate == "none":
-        return 0.5 + 0.5 * erf(x * SQRT_HALF)
-    raise ValueError(f'gelu takes approximate="none" or "tanh", not {approximate!r}')
+        return input * _nearly_below(input)
+    if approximate != "none":
+        raise ValueError(f'gelu takes approximate="none" or "tanh", not {approximate!r}')
+    from retrograd.special import erf  # few nets need it: it is loaded on first use
+
+    return input * (0.5 + 0.5 * erf(input * SQRT_HALF))
+
+
+SQRT_HALF, GELU_SLOPE, GELU_CUBE = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
+
+
+def _nearly_below(x: Any) -> Any:
+    return 0.5 + 0.5 * np.tanh(GELU_SLOPE * (x + GELU_CUBE * x * x * x))
+
+
+def _density(x: Any) -> Any:
+    return SQRT_HALF / math.sqrt(math.pi) * np.exp(-0.5 * x * x)
+
+
+@primitive
+def _below(x: Any, product: Any) -> Any:
+    """Return the probability below `x`, given its product with `x`: no error function again."""
+    zero = (x == 0).astype(x.dtype)
+    return (product + 0.5 * zero) / (x + zero)
+
+
+defvjp(_below, lambda g, out, x, product: g * _density(x), None)
 
 
 def _gelu_dx(g: Any, out: Any, input: Any, approximate: str = "none") -> Any:
-    below = _below(input, approximate)
     if approximate == "none":
-        density = SQRT_HALF / math.sqrt(math.pi) * np.exp(-0.5 * input * input)
-    else:
-        inner = GELU_SLOPE * (1 + 3 * GELU_CUBE * input * input)
-        density = 2 * below * (1 - below) * inner
-    return g * (below + input * density)
+        return g * (_below(input, out) + input * _density(input))
+    below = _nearly_below(input)
+    inner = GELU_SLOPE * (1 + 3 * GELU_CUBE * input * input)
+    return g * (below + input * (2 * below * (1 - below) * inner))
 
 
 defvjp(gelu, _gelu_dx)
-SQRT_HALF, GELU_SLOPE, GELU_CUBE = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
 
 
 @primitive
@@ -268,7 +289,7 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
 
 
 defvjp(hardtanh, lambda g, out, input, min_val=-1.0, max_val=1.0:
-       np.where((input > min_val) & (input < max_val), g, 0.0))  # fmt: skip
+       g * ((input > min_val) & (input < max_val)))  # fmt: skip
 
 
 @primitive

@@ -151,16 +151,15 @@ def group_norm(
     if input.ndim < 2 or input.shape[1] % num_groups:
         raise ValueError(f"group_norm: {num_groups} groups of the channels of {input.shape}")
     rows = input.reshape((input.shape[0] * num_groups, -1))
-    out = standardize(rows, None, None, eps=eps).reshape(input.shape)
-    return _by_channel(out, weight, bias)
+    out = standardize(rows, None, None, eps=eps).reshape((*input.shape[:2], -1))
+    return _by_channel(out, weight, bias).reshape(input.shape)
 
 
 def _by_channel(x: Any, weight: Any, bias: Any) -> Any:
-    """Scale and shift the channels, axis 1."""
-    column = (-1,) + (1,) * (x.ndim - 2)
+    """Scale and shift the channels, the last axis but one."""
     if weight is not None:
-        x = x * weight.reshape(column)
-    return x if bias is None else x + bias.reshape(column)
+        x = x * weight[:, None]
+    return x if bias is None else x + bias[:, None]
 
 
 def batch_norm(
@@ -203,8 +202,9 @@ def batch_norm(
             var = np.sum(np.square(rows - mean), axis=1) * (1 / (count - 1))
             _approach(running_mean, mean.reshape(channels), momentum)
             _approach(running_var, var, momentum)
-    out = standardize(rows, None, None, eps=eps).reshape((channels, *input.shape[2:], -1))
-    return _by_channel(np.transpose(out, (input.ndim - 1, *range(input.ndim - 1))), weight, bias)
+    out = _by_channel(standardize(rows, None, None, eps=eps), weight, bias)
+    out = out.reshape((channels, *input.shape[2:], -1))
+    return np.transpose(out, (input.ndim - 1, *range(input.ndim - 1)))
 
 
 def _approach(running: Any, value: Any, momentum: Any) -> None:
