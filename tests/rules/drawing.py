@@ -6,6 +6,7 @@ A case takes a `Draw` and returns `call(*args, **kwargs)`, with `Array` placehol
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,30 @@ def newer(name: str) -> Any:
     for part in name.split("."):
         found = getattr(found, part, None)
     return found
+
+
+def method_of(ufunc: np.ufunc, method: str) -> Any:
+    """Return `np.add.reduce` and the like, the same object each time."""
+    return METHODS.setdefault((ufunc, method), Method(ufunc, method))
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method of a ufunc, with the name a user writes."""
+
+    ufunc: Any
+    method: str
+    __module__ = "numpy"
+
+    @property
+    def __name__(self) -> str:
+        return f"{self.ufunc.__name__}.{self.method}"
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self.ufunc, self.method)(*args, **kwargs)
+
+
+METHODS: dict[tuple[np.ufunc, str], Method] = {}
 
 
 def call(*args: Any, **kwargs: Any) -> Call:

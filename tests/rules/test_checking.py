@@ -74,7 +74,7 @@ def test_a_good_rule_passes(name):
 def test_a_broken_rule_is_caught(name):
     SEEN.clear()
     fn = primitive_of(*BROKEN[name])
-    with pytest.raises((AssertionError, ValueError, TypeError, AttributeError)):
+    with pytest.raises((AssertionError, RuntimeError, ValueError, TypeError)):
         check(fn, [Array((3, 2))], seed=1)
 
 
@@ -83,5 +83,5 @@ def test_a_frozen_mask_is_caught_by_the_replay_alone():
         lambda x: np.maximum(x, 0.0),
         lambda g, out, x: np.where(getattr(x, "_data", x) > 0, g, 0.0),
     )
-    with pytest.raises(AssertionError):
+    with pytest.raises(RuntimeError, match="compile"):
         check(fn, [Array((4,))], seed=1)

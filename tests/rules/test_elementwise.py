@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
 from retrograd.registry import RULES
-from rules.checking import Array, above_one, anywhere, check, positive, within_one
+from rules.checking import Array, above_one, anywhere, check, positive, whole, within_one
 
 # Where a function is defined and smooth, for each of its arguments; the others are, anywhere.
 DOMAINS = {
@@ -22,6 +22,10 @@ DOMAINS = {
     np.arctanh: (within_one,),
     np.arccosh: (above_one,),
     np.remainder: (anywhere, above_one),
+    np.fmod: (anywhere, above_one),
+    np.divmod: (anywhere, above_one),
+    np.float_power: (positive, anywhere),
+    np.ldexp: (anywhere, whole),
 }
 OFFSETS = (0.37, 0.12, 0.21)  # no two arguments have a value in common
 

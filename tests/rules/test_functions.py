@@ -1,5 +1,6 @@
 """One property for every function of NumPy that has a rule, or is put together from some."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from retrograd.registry import COMPOSED, RULES, spelled
 from rules import cases  # noqa: F401, fills CASES
 from rules.checking import check
-from rules.drawing import CASES, Draw
+from rules.drawing import CASES, Draw, newer
 from rules.test_elementwise import UFUNCS
 
 
@@ -16,11 +17,11 @@ from rules.test_elementwise import UFUNCS
 def test_a_function_has_the_derivatives_of_its_values(fn, data):
     draw = Draw(data)
     args, kwargs = draw.one_of(*CASES[fn])(draw)
-    check(fn, args, kwargs, seed=draw.integer(0, 1000))
+    check(fn, args, kwargs, seed=draw.integer(0, 1000), replay=fn is not np.trim_zeros)
 
 
 def test_every_function_with_a_rule_is_checked():
     differentiable = {fn for fn, rule in RULES.items() if rule.differentiable} | set(COMPOSED)
-    numpys = {fn for fn in differentiable if spelled(fn).startswith("np.")}
+    numpys = {fn for fn in differentiable if newer(spelled(fn).removeprefix("np.")) is fn}
     missing = numpys - set(CASES) - set(UFUNCS)
     assert not missing, sorted(map(spelled, missing))

@@ -11,16 +11,55 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.registry import defvjp, nograd
+from retrograd.core import primitive, record
+from retrograd.registry import RULES, composed, defvjp, nograd
 
-LN2, LN10 = math.log(2), math.log(10)
+LN2, LN10, DEGREE = math.log(2), math.log(10), math.pi / 180
 
 
 def power_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     """Return the gradient to the base; at exponent 0 it is 0, also for base 0."""
     if isinstance(y, (int, float)):
         return g * y * x ** (y - 1) if y else g * 0.0
-    return g * y * np.power(x, np.where(y == 0, 1, y - 1))
+    return g * y * np.power(np.where((x == 0) & (y == 0), 1.0, x), y - 1)
+
+
+def power_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
+    """Return the gradient to the exponent; at base 0 it is 0."""
+    if isinstance(x, (int, float)):
+        return g * out * (math.log(x) if x > 0 else math.nan if x else 0.0)
+    return g * out * np.log(np.where(x == 0, 1.0, x))
+
+
+@primitive
+def sinc_slope(x: Any, order: int) -> Any:
+    """Return a derivative of `sin(pi x) / (pi x)`.
+
+    Far from 0 by the recurrence `u f_n = sin(u + n pi / 2) - n f_(n-1)` for `u = pi x`, which
+    loses digits near 0: there by the power series.
+    """
+    u = x * math.pi
+    near = np.abs(u) < order + 2
+    small, large = np.where(near, u, 0.0), np.where(near, order + 2.0, u)
+    series = small * 0.0
+    for k in range((order + 1) // 2, 15 + 2 * order):
+        power = 2 * k - order
+        factor = (-1) ** k / ((2 * k + 1) * math.factorial(power))
+        series = series + (small**power if power else 1.0) * factor
+    far = np.sin(large) / large
+    for n in range(1, order + 1):
+        far = (np.sin(large + n * math.pi / 2) - n * far) / large
+    return np.where(near, series, far) * math.pi**order
+
+
+def i1(x: Any) -> Any:
+    """Return the modified Bessel function of order 1, the derivative of `np.i0`.
+
+    It is the mean of `exp(x cos t) cos t` over half a circle; with this many points the midpoint
+    rule is exact to the last digits for every `x` that does not overflow.
+    """
+    cosines = np.cos((np.arange(128) + 0.5) * (math.pi / 128)).astype(x.dtype)
+    return np.mean(np.exp(x[..., None] * cosines) * cosines, axis=-1)
 
 
 def tied(g: Any, wins: Any, ties: Any) -> Any:
@@ -38,23 +77,43 @@ defvjp(np.multiply,   lambda g, out, x, y: g * y,
 defvjp(np.divide,     lambda g, out, x, y: g / y,
                       lambda g, out, x, y: -g * out / y)
 defvjp(np.power,      power_dx,
-                      lambda g, out, x, y: g * out * np.log(np.where(x == 0, 1.0, x)))
+                      power_dy)
+defvjp(np.float_power, power_dx, power_dy)
 defvjp(np.arctan2,    lambda g, out, y, x: g * x / (x * x + y * y),
                       lambda g, out, y, x: -g * y / (x * x + y * y))
+defvjp(np.hypot,      lambda g, out, x, y: g * x / np.where(out == 0, 1.0, out),
+                      lambda g, out, x, y: g * y / np.where(out == 0, 1.0, out))
 defvjp(np.logaddexp,  lambda g, out, x, y: g * np.exp(x - out),
                       lambda g, out, x, y: g * np.exp(y - out))
+defvjp(np.logaddexp2, lambda g, out, x, y: g * np.exp2(x - out),
+                      lambda g, out, x, y: g * np.exp2(y - out))
 defvjp(np.maximum,    lambda g, out, x, y: tied(g, x > y, x == y),
                       lambda g, out, x, y: tied(g, y > x, x == y))
 defvjp(np.minimum,    lambda g, out, x, y: tied(g, x < y, x == y),
                       lambda g, out, x, y: tied(g, y < x, x == y))
+defvjp(np.fmax,       lambda g, out, x, y: tied(g, (x > y) | np.isnan(y), x == y),
+                      lambda g, out, x, y: tied(g, (y > x) | np.isnan(x), x == y))
+defvjp(np.fmin,       lambda g, out, x, y: tied(g, (x < y) | np.isnan(y), x == y),
+                      lambda g, out, x, y: tied(g, (y < x) | np.isnan(x), x == y))
 defvjp(np.remainder,  lambda g, out, x, y: g,
                       lambda g, out, x, y: -g * np.floor_divide(x, y))
+defvjp(np.fmod,       lambda g, out, x, y: g,
+                      lambda g, out, x, y: -g * np.rint((x - out) / y))
+defvjp(np.divmod,     lambda g, out, x, y: g[1],
+                      lambda g, out, x, y: -g[1] * out[0])
+defvjp(np.copysign,   lambda g, out, x, y: g * np.sign(x) * np.copysign(1.0, y), None)
+defvjp(np.heaviside,  None, lambda g, out, x, y: np.where(x == 0, g, 0.0))
+defvjp(np.ldexp,      lambda g, out, x, y: np.ldexp(g, y), None)
+defvjp(np.nextafter,  lambda g, out, x, y: g, None)
 
 defvjp(np.negative,   lambda g, out, x: -g)
 defvjp(np.positive,   lambda g, out, x: g)
+defvjp(np.conjugate,  lambda g, out, x: g)
 defvjp(np.abs,        lambda g, out, x: g * np.sign(x))
+defvjp(np.fabs,       lambda g, out, x: g * np.sign(x))
 defvjp(np.square,     lambda g, out, x: g * 2 * x)
 defvjp(np.sqrt,       lambda g, out, x: g * 0.5 / out)
+defvjp(np.cbrt,       lambda g, out, x: g / (3 * out * out))
 defvjp(np.reciprocal, lambda g, out, x: -g * out * out)
 defvjp(np.exp,        lambda g, out, x: g * out)
 defvjp(np.expm1,      lambda g, out, x: g * (out + 1))
@@ -75,16 +134,34 @@ defvjp(np.tanh,       lambda g, out, x: g * (1 - out * out))
 defvjp(np.arcsinh,    lambda g, out, x: g / np.sqrt(1 + x * x))
 defvjp(np.arccosh,    lambda g, out, x: g / np.sqrt(x * x - 1))
 defvjp(np.arctanh,    lambda g, out, x: g / (1 - x * x))
+defvjp(np.deg2rad,    lambda g, out, x: g * DEGREE)
+defvjp(np.radians,    lambda g, out, x: g * DEGREE)
+defvjp(np.rad2deg,    lambda g, out, x: g / DEGREE)
+defvjp(np.degrees,    lambda g, out, x: g / DEGREE)
+defvjp(np.modf,       lambda g, out, x: g[0])
+defvjp(np.frexp,      lambda g, out, x: np.ldexp(g[0], -out[1]))
 
+defvjp(np.i0,         lambda g, out, x: g * i1(x))
+defvjp(np.sinc,       lambda g, out, x: g * sinc_slope(x, 1))
+defvjp(sinc_slope,    lambda g, out, x, order: g * sinc_slope(x, order + 1))
+defvjp(np.unwrap,     lambda g, out, p, discont=None, axis=-1, period=None: g)
+defvjp(np.nan_to_num, lambda g, out, x, nan=0.0, posinf=None, neginf=None:
+                      np.where(np.isfinite(x), g, 0.0))
 defvjp(np.where, None, lambda g, out, condition, x, y: np.where(condition, g, 0.0),
                        lambda g, out, condition, x, y: np.where(condition, 0.0, g))
 # fmt: on
 
-nograd(np.sign, np.floor, np.ceil, np.trunc, np.rint, np.floor_divide)
+for fn in (np.divmod, np.modf, np.frexp):
+    RULES[fn].multi = True
+
+nograd(np.sign, np.floor, np.ceil, np.trunc, np.fix, np.rint, np.round, np.around)
+nograd(np.floor_divide, np.spacing, np.angle, np.imag)
+nograd(np.gcd, np.lcm, np.left_shift, np.right_shift)
 nograd(np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal)
 nograd(np.logical_and, np.logical_or, np.logical_xor, np.logical_not)
 nograd(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert)
-nograd(np.isfinite, np.isinf, np.isnan, np.signbit)
+nograd(np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isclose, np.signbit)
+nograd(np.isreal, np.iscomplex, np.bitwise_count)
 
 
 def clip_dx(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
@@ -106,3 +183,40 @@ def clip_dhigh(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -
 
 
 defvjp(np.clip, clip_dx, clip_dlow, clip_dhigh)
+
+
+@composed(np.clip)
+def clip(
+    a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None,
+    max: Any = None,
+) -> Any:  # fmt: skip
+    """Answer `np.clip`, whose bounds have two names."""
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    if low is None and high is None:
+        return np.positive(a)
+    return record(np.clip, a, low, high)
+
+
+@composed(np.where)
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    """Answer `np.where`; with the condition alone it is `np.nonzero`."""
+    if x is None and y is None:
+        return np.nonzero(condition)
+    return record(np.where, condition, x, y)
+
+
+@composed(np.real, np.real_if_close)
+def real(val: Any, tol: float = 100) -> Any:
+    """Answer `np.real`: every Tensor is real."""
+    return np.positive(val)
+
+
+# The variants that turn complex outside of the real domain; a Tensor raises there.
+for _name in ("sqrt", "log", "log2", "log10", "power", "arccos", "arcsin", "arctanh"):
+    defvjp(getattr(np.emath, _name), *RULES[getattr(np, _name)].vjps)
+
+
+@composed(np.emath.logn)
+def logn(n: Any, x: Any) -> Any:
+    """Answer `np.emath.logn`: the logarithm of `x` to the base `n`."""
+    return np.emath.log(x) / np.emath.log(n)

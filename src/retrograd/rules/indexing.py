@@ -1,27 +1,213 @@
-"""Indexing of every kind, and its adjoint."""
+"""Picking elements, and putting them back: indexing of every kind and its adjoint."""
 
 from __future__ import annotations
 
+import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from retrograd.core import primitive
-from retrograd.registry import defvjp
+from retrograd.core import primitive, record
+from retrograd.registry import (
+    RULES,
+    composed,
+    defaults,
+    defvjp,
+    defvjp_each,
+    nograd,
+    refuse,
+)
+from retrograd.rules.reductions import given
 
 
 @primitive(looks_through=False)
 def put(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     """Add `g` into zeros of `shape` at `index`: the adjoint of indexing."""
-    out = np.zeros(shape, g.dtype)
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(p, (list, np.ndarray)) and np.asarray(p).dtype.kind != "b" for p in parts):
-        np.add.at(out, index, g)  # an element may be picked more than once
-    else:
-        out[index] = g
+        return _added(g, _numbers(shape)[index], shape)  # an element may be picked more than once
+    out = np.zeros(shape, g.dtype)
+    out[index] = g
     return out
+
+
+def _numbers(shape: tuple[int, ...]) -> Any:
+    """Return an array of `shape` that has in each place the number of that place."""
+    return np.arange(math.prod(shape)).reshape(shape)
+
+
+def _added(g: Any, numbers: Any, shape: tuple[int, ...]) -> Any:
+    """Return zeros of `shape` with `g` added at the numbered places."""
+    flat = np.zeros(math.prod(shape), g.dtype)
+    np.add.at(flat, numbers.ravel(), g.ravel())
+    return flat.reshape(shape)
 
 
 defvjp(operator.getitem, lambda g, out, x, index: put(g, index, x.shape))
 defvjp(put, lambda g, out, x, index, shape: g[index], None)
+
+
+@primitive(looks_through=False)
+def put_taken(g: Any, indices: Any, axis: Any, shape: tuple[int, ...], mode: Any = None) -> Any:
+    """Return the adjoint of `np.take`, or of `np.take_along_axis` where mode is None."""
+    numbers = _numbers(shape)
+    if mode is None:
+        taken = np.take_along_axis(numbers, indices, axis)
+    else:
+        taken = np.take(numbers, indices, axis, mode=mode)
+    return _added(g, taken, shape)
+
+
+def put_taken_dx(
+    g: Any, out: Any, x: Any, indices: Any, axis: Any, shape: Any, mode: Any = None
+) -> Any:
+    """Take from `g` what was put."""
+    if mode is None:
+        return np.take_along_axis(g, indices, axis)
+    return np.take(g, indices, axis=axis, mode=mode)
+
+
+LAST = defaults(np.take_along_axis)["axis"]  # NumPy before 2.3 has no default there
+
+# fmt: off
+defvjp(put_taken, put_taken_dx, None)
+defvjp(np.take, lambda g, out, a, indices, axis=None, mode="raise":
+                put_taken(g, indices, axis, a.shape, mode=mode), None)
+defvjp(np.take_along_axis, lambda g, out, arr, indices, axis=LAST:
+                           put_taken(g, indices, axis, arr.shape), None)
+# fmt: on
+
+
+def rearranged(*fns: Callable[..., Any]) -> None:
+    """Give functions that only move and repeat elements their rule.
+
+    Run on the numbers of the places, such a function tells where each element comes from; the
+    gradient is put back there.
+    """
+    for fn in fns:
+
+        def vjp(g: Any, out: Any, x: Any, fn: Any = fn, **options: Any) -> Any:
+            return put(g.reshape(-1), fn(_numbers(x.shape), **options).ravel(), (x.size,)).reshape(
+                x.shape
+            )
+
+        defvjp(fn, vjp)
+        names = tuple(name for name in defaults(fn) if name != "out")
+        RULES[fn].names, RULES[fn].options = names, frozenset(names[1:])
+
+
+rearranged(np.tile, np.repeat, np.resize, np.delete, np.diagonal, np.rollaxis)
+rearranged(np.lib.stride_tricks.sliding_window_view)
+
+
+# --- by condition --------------------------------------------------------------------------------
+
+
+@composed(np.compress)
+def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
+    """Answer `np.compress`."""
+    return np.take(a, np.flatnonzero(condition), axis=axis)
+
+
+@composed(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    """Answer `np.extract`."""
+    return np.take(np.ravel(arr), np.flatnonzero(condition))
+
+
+@composed(np.select)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """Answer `np.select`: the first condition that holds chooses."""
+    if len(condlist) != len(choicelist) or not len(condlist):
+        raise ValueError(f"np.select got {len(condlist)} conditions for {len(choicelist)} choices")
+    out = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        out = np.where(condition, choice, out)
+    return out
+
+
+def chosen(a: Any, *choices: Any, mode: Any = "raise") -> Any:
+    """Return `np.choose` with the choices as arguments."""
+    return np.choose(a, choices, mode=mode)
+
+
+def chosen_piece(
+    position: int, g: Any, out: Any, a: Any, *choices: Any, mode: Any = "raise"
+) -> Any:
+    """Return `g` where this choice was made."""
+    n = len(choices)
+    if mode != "raise":
+        a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
+    return np.where(a == position - 1, g, 0.0)
+
+
+defvjp_each(chosen, chosen_piece)
+
+
+@composed(np.choose)
+def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
+    """Answer `np.choose`."""
+    return record(chosen, given(a), *choices, mode=mode)
+
+
+@composed(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Answer `np.piecewise`: each function sees only the elements it is for."""
+    if isinstance(condlist, (bool, np.bool_)) or (
+        not isinstance(condlist[0], (list, np.ndarray)) and not hasattr(condlist[0], "dtype")
+    ):
+        condlist = [condlist]
+    masks = [np.broadcast_to(c, x.shape) for c in condlist]
+    if len(funclist) == len(masks) + 1:
+        rest = np.ones(x.shape, bool)
+        for mask in masks:
+            rest = rest & np.logical_not(mask)
+        masks.append(rest)
+    if len(funclist) != len(masks):
+        raise ValueError(f"np.piecewise got {len(funclist)} functions for {len(condlist)} parts")
+    out = np.zeros(x.shape, x.dtype)
+    for mask, fn in zip(masks, funclist, strict=True):
+        value = put(fn(x[mask], *args, **kw), mask, x.shape) if callable(fn) else fn
+        out = np.where(mask, value, out)
+    return out.astype(x.dtype)
+
+
+@composed(np.interp)
+def interp(
+    x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None
+) -> Any:
+    """Answer `np.interp`: straight lines between the points `(xp, fp)`."""
+    x, xp, fp = (given(v).astype(float) for v in (x, xp, fp))
+    if xp.ndim != 1 or xp.shape != fp.shape:
+        raise ValueError(f"np.interp takes points of one axis, got {xp.shape} and {fp.shape}")
+    if period is not None:
+        period = abs(period)
+        x, xp = x % period, xp % period
+        order = np.argsort(xp)
+        xp, fp = np.take(xp, order), np.take(fp, order)
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
+        left = right = None
+    last = xp.shape[0] - 1
+    if not last:
+        between = fp[0]
+    else:
+        i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, last - 1)
+        x0, f0 = np.take(xp, i), np.take(fp, i)
+        between = f0 + (np.take(fp, i + 1) - f0) * ((x - x0) / (np.take(xp, i + 1) - x0))
+    between = np.where(x < xp[0], fp[0] if left is None else left, between)
+    return np.where(x > xp[last], fp[last] if right is None else right, between)
+
+
+# --- positions -----------------------------------------------------------------------------------
+
+nograd(np.nonzero, np.flatnonzero, np.argwhere, np.searchsorted)
+nograd(np.unravel_index, np.ravel_multi_index, np.ix_)
+RULES[np.nonzero].multi = RULES[np.unravel_index].multi = RULES[np.ix_].multi = True
+
+refuse(
+    "it writes in place; write np.where(mask, value, t), or build the parts and join them",
+    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal,
+)  # fmt: skip

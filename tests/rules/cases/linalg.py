@@ -1,0 +1,141 @@
+"""Calls of `np.linalg`: stacks of matrices that are far from singular ones."""
+
+import numpy as np
+
+from rules.checking import Array, scattered
+from rules.drawing import call, case
+
+STACKS = ((), (2,), (0,), (2, 1))
+
+
+def regular(rng, shape, offset=0.37):
+    """Matrices whose singular values are apart from each other and from 0."""
+    n, m = shape[-2:]
+    a = rng.uniform(-0.2, 0.2, shape)
+    return a + np.eye(n, m) * (1.0 + np.arange(m) / 2)
+
+
+def symmetric(rng, shape, offset=0.37):
+    a = regular(rng, shape)
+    return a + np.swapaxes(a, -1, -2)
+
+
+def skewed(rng, shape, offset=0.37):
+    """Matrices of which NumPy reads a triangle only: the other one is something else."""
+    return symmetric(rng, shape) + np.triu(rng.uniform(1, 2, shape), 1)
+
+
+def spaced(rng, shape, offset=0.37):
+    """Matrices with real eigenvalues, whose vectors keep their sign under a small change."""
+    n = shape[-1]
+    return rng.uniform(0.1, 0.3, shape) + np.eye(n) * (1.0 + 2 * np.arange(n))
+
+
+def square(d, values=regular, least=0):
+    n = d.integer(least, 3)
+    return Array((*d.one_of(*STACKS), n, n), values)
+
+
+def oblong(d, stacks=STACKS):
+    n, m = d.integers(1, 3, 2)
+    return Array((*d.one_of(*stacks), n, m), regular)
+
+
+case(np.linalg.inv, np.linalg.det, np.linalg.slogdet)(lambda d: call(square(d)))
+case(np.linalg.matrix_power)(lambda d: call(square(d), d.integer(-3, 4)))
+
+
+@case(np.linalg.solve)
+def solve(d):
+    a = square(d)
+    n = a.shape[-1]
+    return call(a, Array(d.one_of((n,), (n, 2), (2, n, 1)) if a.shape[:-2] != (0,) else (n, 2)))
+
+
+@case(np.linalg.cholesky)
+def cholesky(d):
+    options = {"upper": True} if d.flag() and "upper" in CHOLESKY else {}
+    return call(square(d, symmetric), **options)
+
+
+CHOLESKY = np.linalg.cholesky.__wrapped__.__code__.co_varnames
+
+
+@case(np.linalg.eigh, np.linalg.eigvalsh)
+def eigh(d):
+    return call(square(d, symmetric), UPLO=d.one_of("L", "U"))
+
+
+case(np.linalg.eig, np.linalg.eigvals)(lambda d: call(square(d, spaced, 1)))
+case(np.linalg.pinv)(lambda d: call(oblong(d), **d.one_of({}, {"rcond": 1e-9}, {"rtol": 1e-9})))
+case("linalg.svdvals")(lambda d: call(oblong(d)))
+case(np.linalg.cond)(
+    lambda d: call(Array((2, 3, 3), regular), d.one_of(None, 2, -2, 1, np.inf, "fro", -1))
+)
+
+
+@case(np.linalg.svd)
+def svd(d):
+    a = oblong(d)
+    return call(a, full_matrices=a.shape[-1] == a.shape[-2] and d.flag())
+
+
+case(np.linalg.svd)(lambda d: call(oblong(d), compute_uv=False))
+
+
+@case(np.linalg.qr)
+def qr(d):
+    return call(oblong(d), mode=d.one_of("reduced", "r"))
+
+
+@case(np.linalg.lstsq)
+def lstsq(d):
+    n, m = d.integers(1, 3, 2)
+    return call(Array((n, m), regular), Array(d.one_of((n,), (n, 2))), rcond=None)
+
+
+@case(np.linalg.tensorsolve)
+def tensorsolve(d):
+    return call(*d.one_of(
+        (Array((2, 1, 2), tensor), Array((2, 1))), (Array((2, 2, 1), tensor), Array((2, 1)), (0,)),
+    ))  # fmt: skip
+
+
+@case(np.linalg.tensorinv)
+def tensorinv(d):
+    return call(*d.one_of((Array((2, 2, 4), tensor), 2), (Array((4, 2, 2), tensor), 1)))
+
+
+def tensor(rng, shape, offset=0.37):
+    n = round(np.sqrt(np.prod(shape)))
+    return regular(rng, (n, n)).reshape(shape)
+
+
+# --- norms ---------------------------------------------------------------------------------------
+
+VECTOR_ORDERS = (None, 2, 1, 3, 2.5, np.inf, -np.inf, 0, -1, 0.5)
+MATRIX_ORDERS = (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)
+
+
+@case(np.linalg.norm)
+def norm(d):
+    x = Array((3, 2), scattered)
+    return call(x, **d.one_of(
+        {"keepdims": d.flag()},
+        {"ord": d.one_of(*VECTOR_ORDERS), "axis": d.one_of(0, -1), "keepdims": d.flag()},
+        {"ord": d.one_of(*MATRIX_ORDERS), "axis": d.one_of(None, (0, 1), (-1, 0))},
+    ))  # fmt: skip
+
+
+case(np.linalg.norm)(lambda d: call(Array(d.shape(side=1), scattered), keepdims=d.flag()))
+
+
+@case(np.linalg.vector_norm)
+def vector_norm(d):
+    order, axis = d.one_of(*VECTOR_ORDERS[1:]), d.one_of(None, 0, (0, 1))
+    return call(Array((3, 2), scattered), ord=order, axis=axis, keepdims=d.flag())
+
+
+@case(np.linalg.matrix_norm)
+def matrix_norm(d):
+    return call(Array((2, 3, 2), scattered), ord=d.one_of(*MATRIX_ORDERS[1:]), keepdims=d.flag())
