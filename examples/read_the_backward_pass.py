@@ -51,7 +51,7 @@ class Net(rg.nn.Module):
     def forward(self, x):
         a1 = rg.nn.functional.relu(self.fc1(x))  # (200, 4)
         a2 = rg.nn.functional.sigmoid(self.fc2(a1))  # (200, 1)
-        return a2
+        return a2  # noqa: RET504, the program takes the name
 
 
 def make_data(random: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,18 @@ from retrograd.random import manual_seed
 from retrograd.registry import defvjp
 
 if TYPE_CHECKING:
-    from retrograd import func, special, testing, tree
+    # so that type checkers know them; at run time they are loaded on first use
+    from retrograd import data as data
+    from retrograd import func as func
+    from retrograd import special as special
+    from retrograd import testing as testing
+    from retrograd import tree as tree
+    from retrograd.compiler import TraceError as TraceError
+    from retrograd.compiler import compile as compile
+    from retrograd.io import load as load
+    from retrograd.io import save as save
+    from retrograd.training import evaluate as evaluate
+    from retrograd.training import fit as fit
 
 __version__ = "0.1.0"
 

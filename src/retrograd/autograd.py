@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, ValuesView
 from typing import TYPE_CHECKING, Any, cast
 
-
 from retrograd.backward import ReversePass, key_of, seed_of
 from retrograd.core import Tensor, wrap
 from retrograd.function import Function, once_differentiable

@@ -1,5 +1,7 @@
-"""The reverse pass: visit the calls behind an output, last recorded first, and send each
-gradient on to the arguments. Broadcasting is undone here, once for every rule."""
+"""The reverse pass: visit the calls behind an output and send each gradient to the arguments.
+
+The last recorded comes first. Broadcasting is undone here, once for every rule.
+"""
 
 from __future__ import annotations
 
@@ -130,12 +132,15 @@ class ReversePass:
                 continue
             if wanted is not None and key_of(a) not in wanted:
                 continue
-            if through is not None and a.rule in through and a is t.inputs[0]:
-                # two calls in one formula, unless somebody wants the gradient in between
-                if wanted is None and not a._retains and a.inputs is not None:
-                    if core.last_write > a.order:
-                        check_unwritten(a)
-                    vjp, a = through[a.rule], a.inputs[0]
+            if (
+                through is not None
+                and a.rule in through
+                and a is t.inputs[0]
+                and (wanted is None and not a._retains and a.inputs is not None)
+            ):  # two calls in one formula, unless somebody wants the gradient in between
+                if core.last_write > a.order:
+                    check_unwritten(a)
+                vjp, a = through[a.rule], a.inputs[0]
             if rule.fn is pick:
                 self.gather(a, g, args[1])
             else:
@@ -230,7 +235,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if g.shape == shape:
         return g
     if isinstance(g, Tensor):
-        return np.broadcast_to(g, shape)  # type: ignore[call-overload]
+        return np.broadcast_to(g, shape)
     full = np.empty(shape, g.dtype)
     full[...] = g
     return full

@@ -41,7 +41,7 @@ else:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_backward: Callable[..., None]  # set by retrograd.backward, which stands on this module
+_backward: Callable[..., None] = print  # set by retrograd.backward, which stands on this module
 
 # Recorded order is a topological order, and the stamp of a write compares with it.
 clock = itertools.count(1).__next__
@@ -123,9 +123,8 @@ class Tensor:
     def grad(self) -> Any:
         """The gradient `backward` has added up here, an array of the leaf's shape and dtype."""
         grad = self._grad
-        if grad is not None:
-            if not isinstance(grad, np.ndarray):  # a compiled step hands it over when asked
-                grad = self._grad = grad(self)
+        if grad is not None and not isinstance(grad, np.ndarray):
+            grad = self._grad = grad(self)  # a compiled step hands it over when asked
         tape = MODE.get().tape
         if tape is not None:
             grad = tape.grad_of(self)
@@ -199,7 +198,7 @@ class Tensor:
 
     def __index__(self) -> int:
         self._leave("a Tensor as an index of a Python sequence")
-        return operator.index(self._data)  # type: ignore[arg-type]
+        return operator.index(self._data)
 
     def __bool__(self) -> bool:
         self._leave("the truth of a Tensor (`if t`, `while t`, `and`, `not`)")
@@ -328,21 +327,21 @@ class Tensor:
 
     def __add__(self, y: Any) -> Tensor: return record(np.add, self, y)
     def __radd__(self, x: Any) -> Tensor: return record(np.add, x, self)
-    def __iadd__(self, y: Any) -> Tensor: return self._update(np.add, y)  # noqa: PYI034
+    def __iadd__(self, y: Any) -> Tensor: return self._update(np.add, y)
     def __sub__(self, y: Any) -> Tensor: return record(np.subtract, self, y)
     def __rsub__(self, x: Any) -> Tensor: return record(np.subtract, x, self)
-    def __isub__(self, y: Any) -> Tensor: return self._update(np.subtract, y)  # noqa: PYI034
+    def __isub__(self, y: Any) -> Tensor: return self._update(np.subtract, y)
     def __mul__(self, y: Any) -> Tensor: return record(np.multiply, self, y)
     def __rmul__(self, x: Any) -> Tensor: return record(np.multiply, x, self)
-    def __imul__(self, y: Any) -> Tensor: return self._update(np.multiply, y)  # noqa: PYI034
+    def __imul__(self, y: Any) -> Tensor: return self._update(np.multiply, y)
     def __truediv__(self, y: Any) -> Tensor: return record(np.divide, self, y)
     def __rtruediv__(self, x: Any) -> Tensor: return record(np.divide, x, self)
-    def __itruediv__(self, y: Any) -> Tensor: return self._update(np.divide, y)  # noqa: PYI034
+    def __itruediv__(self, y: Any) -> Tensor: return self._update(np.divide, y)
     def __matmul__(self, y: Any) -> Tensor: return record(np.matmul, self, y)
     def __rmatmul__(self, x: Any) -> Tensor: return record(np.matmul, x, self)
     def __pow__(self, y: Any) -> Tensor: return _power(self, y)
     def __rpow__(self, x: Any) -> Tensor: return record(np.power, x, self)
-    def __ipow__(self, y: Any) -> Tensor: return self._update(np.power, y)  # noqa: PYI034
+    def __ipow__(self, y: Any) -> Tensor: return self._update(np.power, y)
     def __mod__(self, y: Any) -> Tensor: return record(np.remainder, self, y)
     def __rmod__(self, x: Any) -> Tensor: return record(np.remainder, x, self)
     def __floordiv__(self, y: Any) -> Tensor: return record(np.floor_divide, self, y)
@@ -483,7 +482,7 @@ class Parameter(Tensor):
 
 # --- making Tensors ------------------------------------------------------------------------------
 
-_default_dtype = np.dtype(np.float64)
+_default_dtype: np.dtype[Any] = np.dtype(np.float64)
 
 
 def set_default_dtype(dtype: DTypeLike) -> None:
@@ -583,13 +582,14 @@ _new = object.__new__
 _ndarray = np.ndarray
 
 
-def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
     """Run `fn`, arrays by position and all else as its rule has it, and keep the call.
 
     The call is kept if an argument requires grad, `fn` has a gradient and the mode says so.
     Errors of `fn` itself get a note of what was called with which shapes.
     """
-    return run(RULES[fn], args, kwargs)
+    out: Tensor = run(RULES[fn], args, kwargs)  # several, where the function returns several
+    return out
 
 
 def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -644,7 +644,8 @@ def _share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
     base = out.base
     for a in args:
         if isinstance(a, Tensor) and (a._data is base or getattr(a._data, "base", None) is base):
-            return _share_stamp(view, a)
+            _share_stamp(view, a)
+            return
 
 
 def describe(rule: Rule | None, args: Any, kwargs: dict[str, Any]) -> str:
@@ -774,10 +775,10 @@ def _power(x: Tensor, y: Any) -> Tensor:
     # NumPy's own shortcuts for these exponents, which np.power itself does not take
     if isinstance(y, (int, float)):
         if y == 2:
-            return cast(Tensor, record(np.square, x))
+            return record(np.square, x)
         if y == 0.5:
-            return cast(Tensor, record(np.sqrt, x))
-    return cast(Tensor, record(np.power, x, y))
+            return record(np.sqrt, x)
+    return record(np.power, x, y)
 
 
 def pick(outs: Any, i: int) -> Any:

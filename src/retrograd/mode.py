@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+
 class Tape(Protocol):
     """What `record` asks of the tape while a function is being compiled."""
 
@@ -64,7 +65,10 @@ class Mode:
 
 
 # A ContextVar: threads and asyncio tasks do not see each other's mode.
-MODE: ContextVar[Mode] = ContextVar("retrograd_mode", default=Mode(True))
+MODE: ContextVar[Mode] = ContextVar(
+    "retrograd_mode",
+    default=Mode(True),  # noqa: B039, nobody changes a Mode: another one is set
+)
 
 
 # what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)

@@ -283,7 +283,7 @@ def bind(
         args, kwargs = args[:arrays], {**extra, **kwargs}
     for name, value in kwargs.items():
         if not (name in own and own[name] is value):
-            rest[name] = value
+            rest[name] = value  # noqa: PERF403, the dict has what was given by position
     if order is not None:
         args = list(args)
         while len(args) < arrays and order[len(args)] in rest:

@@ -6,6 +6,7 @@ import copy
 
 import numpy as np
 import pytest
+
 import retrograd as rg
 
 RNG = np.random.default_rng(7)
@@ -13,8 +14,7 @@ X, Y = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 2))
 
 
 def net(seed=0):
-    model = rg.nn.Sequential(rg.nn.Linear(3, 5, rng=seed), rg.nn.Tanh(), rg.nn.Linear(5, 2, rng=1))
-    return model
+    return rg.nn.Sequential(rg.nn.Linear(3, 5, rng=seed), rg.nn.Tanh(), rg.nn.Linear(5, 2, rng=1))
 
 
 def pair(make):

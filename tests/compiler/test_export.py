@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+
 import retrograd as rg
 
 RNG = np.random.default_rng(5)
@@ -89,9 +90,9 @@ def test_an_exported_module_predicts(tmp_path):
     np.testing.assert_allclose(alone[0], model(x).data, rtol=1e-12)
 
 
-def exported(tmp_path, fn=lambda x: x * 2, x=np.ones(3)):
+def exported(tmp_path, fn=lambda x: x * 2, x=(1.0, 1.0, 1.0)):
     step = rg.compile(fn)
-    step(x)
+    step(np.array(x))
     step.export(tmp_path / "exported.py")
     return step
 
@@ -103,7 +104,9 @@ def test_main_runs_on_a_file_and_says_what_it_takes(tmp_path):
     assert done.returncode == 2
     assert "x: (3,) float64" in done.stdout
     np.savez(tmp_path / "data.npz", x=np.arange(3.0))
-    done = subprocess.run([*script, str(tmp_path / "data.npz"), "2"], capture_output=True, text=True)
+    done = subprocess.run(
+        [*script, str(tmp_path / "data.npz"), "2"], capture_output=True, text=True
+    )
     assert done.stdout == "[0. 2. 4.]\n[0. 2. 4.]\n"
 
 
@@ -136,7 +139,7 @@ def test_what_cannot_be_exported_writes_nothing(tmp_path):
     with pytest.raises(RuntimeError, match="call the compiled function first"):
         step.export(tmp_path / "exported.py")
     step(np.ones(2))
-    with pytest.raises(ValueError, match="end in .py"):
+    with pytest.raises(ValueError, match=r"end in \.py"):
         step.export(tmp_path / "exported.txt")
     with pytest.raises(FileNotFoundError, match="no folder"):
         step.export(tmp_path / "none" / "exported.py")

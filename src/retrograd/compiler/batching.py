@@ -70,13 +70,13 @@ def _sums_at_once(nodes: list[Node], results: set[Var]) -> list[Node]:
             continue
         made: list[Node] = []
         parts = [_together(kind, t, node, place, maker, made) for kind, t in chosen]
-        total, *more = [*parts, *rest]
-        for v in more:
+        total = parts[0]
+        for v in [*parts[1:], *rest]:
             total = _call(made, node, np.add, (total, v), total.array + v.array)
+        if total.array.shape != node.outs[0].array.shape:
+            continue
         made[-1].outs = node.outs
         node.outs[0].node = made[-1]
-        if made[-1].fn is not np.add and node.outs[0].array.shape != total.array.shape:
-            continue
         replaced[i] = made
     return [n for i, node in enumerate(nodes) for n in replaced.get(i, [node])]
 
@@ -117,9 +117,9 @@ def _term(v: Any, maker: Any, uses: Any, results: Any, writes: Any) -> tuple[str
         node = below
     if node.fn is np.sum and node.kwargs.get("axis") in (0, (0,)):
         x = node.args[0]
-        if isinstance(x, Var) and x.array.ndim == 2 and v.array.shape == x.array.shape[1:]:
-            if not _written((x,), writes):
-                return "sum", (x, None)
+        rows = isinstance(x, Var) and x.array.ndim == 2 and v.array.shape == x.array.shape[1:]
+        if rows and not _written((x,), writes):
+            return "sum", (x, None)
     return "", None
 
 
@@ -131,7 +131,8 @@ def _is_transpose(node: Node) -> bool:
     if node.outs[0].array.ndim != 2:
         return False
     return node.fn is np.swapaxes or (
-        node.fn is np.transpose and (node.args[1:] or [node.kwargs.get("axes")])[0] in (None, (1, 0))
+        node.fn is np.transpose
+        and (node.args[1:] or [node.kwargs.get("axes")])[0] in (None, (1, 0))
     )
 
 

@@ -100,8 +100,8 @@ def differing_call(first: Tape, second: Tape) -> str:
         for v, w in zip(fresh, fresh_other, strict=True):
             made_here = v.kind in ("captured", "const") and v.array is not w.array
             if made_here and v.tensor is None and not _close(v.array, w.array, exact=True):
-                return _at(other, f"an array of shape {w.array.shape} that was made without "
-                           "recorded calls differs between two runs; pass it as an argument")  # fmt: skip
+                what = f"an array of shape {w.array.shape}, made without recorded calls, differs"
+                return _at(other, f"{what} between two runs; pass it as an argument")
             if made_here and v.tensor is None and v.kind == "captured":
                 first.constants.append(v)
     if len(first.nodes) != len(second.nodes):
@@ -137,7 +137,12 @@ def _close(x: Array, y: Array, exact: bool = False) -> bool:
 
 
 def differing_results(
-    program: Program, after: dict[str, Any], replayed: Any, before: snapshot, arrays: Any, tape: Tape
+    program: Program,
+    after: dict[str, Any],
+    replayed: Any,
+    before: snapshot,
+    arrays: Any,
+    tape: Tape,
 ) -> str:
     """Return what a program computed otherwise than the function, and the first such call."""
     outs = [v._data for v in tree.leaves(replayed) if isinstance(v, Tensor)]
@@ -152,7 +157,8 @@ def differing_results(
     for what, mine, right in pairs:
         if not _close(mine, right):
             worst = np.abs(mine - right).max() if mine.shape == right.shape else "shape"
-            return f"{what} of shape {right.shape} differs by {worst}{_first(program, before, arrays, tape)}"
+            first = _first(program, before, arrays, tape)
+            return f"{what} of shape {right.shape} differs by {worst}{first}"
     return ""
 
 
@@ -174,8 +180,10 @@ def _first(program: Program, before: snapshot, arrays: Any, tape: Tape) -> str:
             continue
         twin = right.get(s.node.origin)
         expected = twin.outs[0] if twin is not None else None
-        if expected is not None and expected not in written and not _close(
-            np.asarray(space[program.writer.text(s.target)]), expected.array
+        if (
+            expected is not None
+            and expected not in written
+            and not _close(np.asarray(space[program.writer.text(s.target)]), expected.array)
         ):
             file, number, text = s.node.line
             return f"; first in `{s.text}`, from\n  {file}:{number}: {text}"

@@ -39,7 +39,7 @@ from __future__ import annotations
 import sys
 '''
 
-MAIN = '''
+MAIN = """
 
 def main(argv):
     if len(argv) not in (2, 3):
@@ -56,7 +56,7 @@ def main(argv):
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv))
-'''
+"""
 
 
 def export(program: Program, step: CompiledStep, path: Any, overwrite: bool = False) -> None:
@@ -191,7 +191,7 @@ def _data(program: Program, saved: dict[str, Array]) -> list[str]:
             lines.append(f"{name} = np.array({_numbers(a)}, {literal(a.dtype)})")
     for name, a, of in views:
         base = root(a)
-        start = (a.__array_interface__["data"][0] - base.__array_interface__["data"][0])
+        start = a.__array_interface__["data"][0] - base.__array_interface__["data"][0]
         if a.flags.c_contiguous and base.flags.c_contiguous:
             first = start // a.itemsize
             flat = of if base.ndim == 1 else f"{of}.reshape(-1)"
@@ -258,4 +258,3 @@ def _annotations(parsed: ast.FunctionDef) -> list[ast.expr]:
     every += [a for a in (arguments.vararg, arguments.kwarg) if a is not None]
     found = [a.annotation for a in every if a.annotation is not None]
     return found + ([parsed.returns] if parsed.returns is not None else [])
-

@@ -44,8 +44,8 @@ class Program:
                     "of recorded calls would be the same in every run"
                 )
         grads = [
-            (leaf, None if tape.grads[key] is None else tape.see(tape.grads[key]))
-            for key, leaf in tape.leaves.items()
+            (leaf, None if grad is None else tape.see(grad))
+            for leaf, grad in ((leaf, tape.grads[key]) for key, leaf in tape.leaves.items())
             if leaf.is_leaf
         ]
         wanted = [v for v in outs if isinstance(v, Var)] + [g for _, g in grads if g is not None]

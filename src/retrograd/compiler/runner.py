@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from retrograd.compiler.program import Program
 
 _count = 0
+_ATOMIC = re.compile(
+    r"np\.(add|subtract|multiply|divide|negative|sqrt|square|maximum|minimum|abs|absolute|sign"
+    r"|copyto|power|exp|log)\(|\w+\.dot\(|\w+\[\.\.\.\] = "
+)
 
 
 class Runner:
@@ -38,7 +42,9 @@ class Runner:
         self.namespace: dict[str, Any] = {"np": np, **w.data, **w.functions}
         exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
         for node in w.views:
-            here, of = (self.namespace.get(w.text(v)) for v in (node.outs[0], node.args[node.view_of]))
+            assert node.view_of is not None
+            pair = node.outs[0], node.args[node.view_of]
+            here, of = (self.namespace.get(w.text(v)) for v in pair)
             if here is None or of is None or not here.size:
                 continue  # an array without elements shares no memory
             if not np.may_share_memory(here, of):
@@ -90,9 +96,7 @@ class Runner:
         """
         body = self.program.writer.body
         at = next((i for i, s in enumerate(body) if s.writes), len(body))
-        single = re.compile(r"np\.(add|subtract|multiply|divide|negative|sqrt|square|maximum|minimum"
-                            r"|abs|absolute|sign|copyto|power|exp|log)\(|\w+\.dot\(|\w+\[\.\.\.\] = ")  # fmt: skip
-        return all(single.match(s.text) for s in body[at:])
+        return all(_ATOMIC.match(s.text) for s in body[at:])
 
     def recover(self, error: BaseException) -> None:
         """Finish an interrupted run or put back what it has written."""
@@ -238,4 +242,3 @@ def _handing_over(space: dict[str, Any], name: str) -> Callable[[Tensor], Array]
         return np.array(buffer)
 
     return hand_over
-

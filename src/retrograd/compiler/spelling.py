@@ -12,16 +12,16 @@ import numpy as np
 from retrograd.compiler.tape import Live, Node, Var
 from retrograd.core import astype
 from retrograd.registry import spelled
-from retrograd.rules.products import contract
 from retrograd.rules.joining import concat
+from retrograd.rules.products import contract
 
 if TYPE_CHECKING:
-    from retrograd.compiler.program import Writer
+    from retrograd.compiler.writer import Writer
 
 # One statement or more for a call, given the writer, the call and the name of the output.
 Spelling = Callable[["Writer", Node, str], list[str]]
 SPELLINGS: dict[Any, Spelling] = {}
-VIEWS: dict[Any, Callable[["Writer", Node], str]] = {}
+VIEWS: dict[Any, Callable[[Writer, Node], str]] = {}
 
 # Calls on numbers, when all they work on are results of products: Python's operators are faster.
 _OPERATORS = {
@@ -140,7 +140,9 @@ def numbers(nodes: list[Node], results: Collection[Var], grads: Collection[Var])
             good = good and args[0].array.dtype == args[1].array.dtype == out.dtype
         else:
             good = node.fn is np.sum and not node.kwargs.get("keepdims") and bool(args)
-            good = good and 1 < args[0].array.size <= _SMALL_SUM and args[0].array.dtype == out.dtype
+            good = (
+                good and 1 < args[0].array.size <= _SMALL_SUM and args[0].array.dtype == out.dtype
+            )
             good = good and args[0].kind == "made" and _dense(args[0].array)
         if good:
             found.add(node.outs[0])

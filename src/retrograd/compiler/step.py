@@ -7,7 +7,7 @@ import inspect
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class CompiledStep:
         if not callable(fn):
             raise TypeError(f"rg.compile takes a function or a Module, not {type(fn).__name__}")
         functools.update_wrapper(self, fn, updated=())
+        self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
         self.fn = fn
         self._programs: OrderedDict[Any, list[Program]] = OrderedDict()
         self._last: Program | None = None
@@ -146,7 +147,9 @@ class CompiledStep:
     def _record(self, leaves: list[Any], structure: tree.Structure) -> tuple[Tape, list[Var], Any]:
         """Run the function with everything recorded; what it does is done for real."""
         tape = Tape()
-        inputs, given, standing = [], [], []
+        inputs: list[Var] = []
+        given: list[Any] = []
+        standing: list[tuple[Tensor, Tensor]] = []
         for leaf in leaves:
             if not isinstance(leaf, _ARRAYS):
                 given.append(leaf)

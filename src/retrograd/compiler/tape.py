@@ -207,7 +207,7 @@ class Tape:
                 self.see(array, a if isinstance(a, Tensor) else None)
         if rule.looks_through:
             lifted = [wrap(a) if isinstance(a, np.ndarray) else a for a in arrays]
-            token = MODE.set(Mode(False, self))  # type: ignore[arg-type]
+            token = MODE.set(Mode(False, self))
             try:
                 out = rule.run(*lifted, **kwargs)
             finally:
@@ -308,7 +308,7 @@ class Tape:
             beta1 = self.live("beta1", group, '["betas"][0]')
             options["betas"] = (beta1, *group["betas"][1:])
         t = Live(count.value + 1, f"({count.text} + {before + 1})")
-        token = MODE.set(Mode(False, self))  # type: ignore[arg-type]
+        token = MODE.set(Mode(False, self))
         try:
             p = wrap(bucket.data)
             state = {name: wrap(array) for name, array in bucket.state.items()}
@@ -366,11 +366,11 @@ class Tape:
         for o in out if isinstance(out, tuple) else (out,):
             var = self.known[id(o)] = Var(o, "made", node)
             node.outs.append(var)
-        if not isinstance(out, tuple) and out.base is not None:
-            if node.fn is not operator.getitem or basic(node.args[1]):
-                for k, a in enumerate(node.args):
-                    if isinstance(a, Var) and root(a.array) is root(out):
-                        node.view_of = k
+        plain = node.fn is not operator.getitem or basic(node.args[1])
+        if not isinstance(out, tuple) and out.base is not None and plain:
+            for k, a in enumerate(node.args):
+                if isinstance(a, Var) and root(a.array) is root(out):
+                    node.view_of = k
 
 
 def user_line() -> tuple[str, int, str]:

@@ -362,7 +362,9 @@ class Writer:
             return f"{whole}[{start // row}:{start // row + a.shape[0]}]"
         if flat.array.ndim > 1:
             whole += ".reshape(-1)"
-        return f"{whole}[{start}:{start + a.size}]" + ("" if a.ndim == 1 else f".reshape({a.shape})")
+        return f"{whole}[{start}:{start + a.size}]" + (
+            "" if a.ndim == 1 else f".reshape({a.shape})"
+        )
 
     def _in_place(self, node: Node, out: Var, i: int) -> Var | None:
         """Return an argument whose memory is read here for the last time and fits the output."""
@@ -417,7 +419,7 @@ class Writer:
                     self.setup.append(line)
                 continue
             if node.kind == "write":
-                target, other = node.args
+                target = node.args[0]
                 (text,) = self.operands(node)[1:]
                 name = self.name(target)
                 line = f"{spelled(node.fn)}({name}, {text}, out={name})"
@@ -430,8 +432,8 @@ class Writer:
                 rng = self.fresh("rng") if id(node.fn) not in self._constants else ""
                 rng = self._constants.setdefault(id(node.fn), rng)
                 self.functions[rng] = node.fn
-                out = self.name(node.outs[0])
-                line = f"{rng}.random(dtype={literal(node.args[1])}, out={out})"
+                drawn = self.name(node.outs[0])
+                line = f"{rng}.random(dtype={literal(node.args[1])}, out={drawn})"
                 self.body.append(Statement(line, node.section, node, node.outs[0]))
             elif len(node.outs) > 1:
                 names = [self.fresh(f"{self.name(v)}_new") for v in node.outs]

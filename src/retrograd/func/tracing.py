@@ -91,7 +91,7 @@ class Run:
     def _variable(self, leaf: Any, at: int) -> Tensor:
         if isinstance(leaf, Tensor) and leaf.requires_grad:
             self._given_variables = True
-            return record(variable, leaf)  # type: ignore[no-any-return]
+            return record(variable, leaf)
         array = as_array(leaf)
         if array.dtype.kind != "f":
             path = "".join(f"[{key!r}]" for key in self.structure.paths()[at][1:])
@@ -101,7 +101,7 @@ class Run:
             )
         source = wrap(array)
         source.requires_grad = True
-        return record(variable, source)  # type: ignore[no-any-return]
+        return record(variable, source)
 
     def _output(self, out: Any) -> Tensor:
         if not isinstance(out, (Tensor, np.ndarray, np.generic, float)):
