@@ -38,7 +38,7 @@ def test_numpys_global_state_is_neither_read_nor_written():
         np.testing.assert_array_equal(before, after)
 
 
-@pytest.mark.parametrize("rng", ["seed", 1.5, True, np.random.RandomState(0)])  # noqa: NPY002
+@pytest.mark.parametrize("rng", ["seed", 1.5, True, np.random.RandomState(0)])
 def test_what_is_no_generator_is_named(rng):
     with pytest.raises(TypeError, match=type(rng).__name__):
         generator(rng)
