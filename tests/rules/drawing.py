@@ -63,6 +63,14 @@ class Method:
 METHODS: dict[tuple[np.ufunc, str], Method] = {}
 
 
+def checked_as(fn: Any, stand_in: Any) -> None:
+    """Check a function by another one that has the same derivatives."""
+    STAND_INS[fn] = stand_in
+
+
+STAND_INS: dict[Any, Any] = {}
+
+
 def call(*args: Any, **kwargs: Any) -> Call:
     return args, kwargs
 

@@ -3,37 +3,52 @@
 import numpy as np
 
 from rules.checking import Array, scattered
-from rules.drawing import call, case
+from rules.drawing import call, case, checked_as
 
 STACKS = ((), (2,), (0,), (2, 1))
 
 
 def regular(rng, shape, offset=0.37):
-    """Matrices whose singular values are apart from each other and from 0."""
+    """Matrices far from singular ones, with eigenvalues that are real and apart.
+
+    They are not symmetric: of those that should be, NumPy reads a triangle only.
+    """
     n, m = shape[-2:]
-    a = rng.uniform(-0.2, 0.2, shape)
-    return a + np.eye(n, m) * (1.0 + np.arange(m) / 2)
+    return rng.uniform(0.1, 0.3, shape) + np.eye(n, m) * (1.0 + 2 * np.arange(m))
 
 
-def symmetric(rng, shape, offset=0.37):
-    a = regular(rng, shape)
-    return a + np.swapaxes(a, -1, -2)
+# Order and signs of eigenvectors are LAPACK's choice and may change with the last digit.
 
 
-def skewed(rng, shape, offset=0.37):
-    """Matrices of which NumPy reads a triangle only: the other one is something else."""
-    return symmetric(rng, shape) + np.triu(rng.uniform(1, 2, shape), 1)
+def ordered_eigh(a, UPLO="L"):
+    w, v = np.linalg.eigh(a, UPLO)
+    return w, v * np.sign(v[..., :1, :])
 
 
-def spaced(rng, shape, offset=0.37):
-    """Matrices with real eigenvalues, whose vectors keep their sign under a small change."""
-    n = shape[-1]
-    return rng.uniform(0.1, 0.3, shape) + np.eye(n) * (1.0 + 2 * np.arange(n))
+def ordered_eig(a):
+    w, v = np.linalg.eig(a)
+    order = np.argsort(w, axis=-1)
+    v = np.take_along_axis(v, order[..., None, :], axis=-1)
+    return np.take_along_axis(w, order, axis=-1), v * np.sign(v[..., :1, :])
 
 
-def square(d, values=regular, least=0):
+def ordered_svd(a, **options):
+    if not options.get("compute_uv", True):
+        return np.linalg.svd(a, **options)
+    u, s, vh = np.linalg.svd(a, **options)
+    signs = np.sign(u[..., :1, :])
+    return u * signs, s, vh * np.swapaxes(signs, -1, -2)
+
+
+checked_as(np.linalg.eigh, ordered_eigh)
+checked_as(np.linalg.eig, ordered_eig)
+checked_as(np.linalg.svd, ordered_svd)
+checked_as(np.linalg.eigvals, lambda a: np.sort(np.linalg.eigvals(a)))
+
+
+def square(d, least=0):
     n = d.integer(least, 3)
-    return Array((*d.one_of(*STACKS), n, n), values)
+    return Array((*d.one_of(*STACKS), n, n), regular)
 
 
 def oblong(d, stacks=STACKS):
@@ -55,7 +70,7 @@ def solve(d):
 @case(np.linalg.cholesky)
 def cholesky(d):
     options = {"upper": True} if d.flag() and "upper" in CHOLESKY else {}
-    return call(square(d, symmetric), **options)
+    return call(square(d), **options)
 
 
 CHOLESKY = np.linalg.cholesky.__wrapped__.__code__.co_varnames
@@ -63,10 +78,10 @@ CHOLESKY = np.linalg.cholesky.__wrapped__.__code__.co_varnames
 
 @case(np.linalg.eigh, np.linalg.eigvalsh)
 def eigh(d):
-    return call(square(d, symmetric), UPLO=d.one_of("L", "U"))
+    return call(square(d), UPLO=d.one_of("L", "U"))
 
 
-case(np.linalg.eig, np.linalg.eigvals)(lambda d: call(square(d, spaced, 1)))
+case(np.linalg.eig, np.linalg.eigvals)(lambda d: call(square(d, 1)))
 case(np.linalg.pinv)(lambda d: call(oblong(d), **d.one_of({}, {"rcond": 1e-9}, {"rtol": 1e-9})))
 case("linalg.svdvals")(lambda d: call(oblong(d)))
 case(np.linalg.cond)(
