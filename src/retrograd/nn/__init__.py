@@ -1,15 +1,16 @@
 """Nets: modules, their functions and their initial values, in PyTorch's words."""
 
 # ruff: noqa: I001, RUF022
+from typing import TYPE_CHECKING
+
 from retrograd.core import Parameter
+from retrograd.later import load_later
 from retrograd.nn import functional, init, utils
 from retrograd.nn.activations import (
     ELU, GELU, GLU, Hardtanh, LeakyReLU, LogSigmoid, LogSoftmax, Mish, PReLU, ReLU, SELU, SiLU,
     Sigmoid, Softmax, Softplus, Softsign, Tanh,
 )  # fmt: skip
-from retrograd.nn.attention import MultiheadAttention, TransformerEncoder, TransformerEncoderLayer
 from retrograd.nn.containers import ModuleDict, ModuleList, Sequential
-from retrograd.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
 from retrograd.nn.layers import Dropout, Embedding, Flatten, Identity, Linear, Unflatten
 from retrograd.nn.losses import (
     BCELoss, BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, GaussianNLLLoss,
@@ -17,11 +18,25 @@ from retrograd.nn.losses import (
     PoissonNLLLoss, SmoothL1Loss, TripletMarginLoss,
 )  # fmt: skip
 from retrograd.nn.module import Module
-from retrograd.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
-from retrograd.nn.pooling import (
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d,
-)  # fmt: skip
-from retrograd.nn.recurrent import GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell
+
+if TYPE_CHECKING:
+    from retrograd.nn.attention import MultiheadAttention, TransformerEncoder, TransformerEncoderLayer
+    from retrograd.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
+    from retrograd.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
+    from retrograd.nn.pooling import (
+        AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d,
+    )  # fmt: skip
+    from retrograd.nn.recurrent import GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell
+
+# Loaded on first use, so that `import retrograd` loads only what training a small net needs.
+_LATER = {
+    "attention": "MultiheadAttention TransformerEncoder TransformerEncoderLayer",
+    "convolution": "Conv1d Conv2d ConvTranspose2d",
+    "normalization": "BatchNorm1d BatchNorm2d GroupNorm LayerNorm RMSNorm",
+    "pooling": "AdaptiveAvgPool1d AdaptiveAvgPool2d AvgPool1d AvgPool2d MaxPool1d MaxPool2d",
+    "recurrent": "GRU GRUCell LSTM LSTMCell RNN RNNCell",
+}
+__getattr__ = load_later(__name__, _LATER)
 
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AvgPool1d", "AvgPool2d", "BCELoss",

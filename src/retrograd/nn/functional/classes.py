@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,17 @@ def along_classes(values: Any, input: Any) -> Any:
     return values.reshape((-1,) + (1,) * (input.ndim - class_axis(input) - 1))
 
 
+@functools.lru_cache(maxsize=64)
+def numbers(n: int) -> Any:
+    """Return a constant vector of the numbers below `n`."""
+    vector = np.arange(n)
+    vector.flags.writeable = False
+    return vector
+
+
 def hits(input: Any, target: Any, ignore_index: int) -> Any:
     """Return where an element's class is the target: `(N, C, ...)` and `(N, ...)`."""
-    classes = along_classes(np.arange(input.shape[class_axis(input)]), input)
+    classes = along_classes(numbers(input.shape[class_axis(input)]), input)
     hit = (target[:, None] if input.ndim > 1 else target[None]) == classes
     if 0 <= ignore_index < classes.size:
         hit = hit & (classes != ignore_index)

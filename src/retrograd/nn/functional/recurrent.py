@@ -11,6 +11,7 @@ Sigmoids are computed as `0.5 + 0.5 * tanh(x / 2)`: one call makes all gates.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -110,9 +111,12 @@ defvjp_shared(
 # --- LSTM ----------------------------------------------------------------------------------------
 
 
+@functools.lru_cache(maxsize=64)
 def _blocks(n: int, values: tuple[float, ...], dtype: Any) -> Any:
     """Return a constant column: each value for `n` rows."""
-    return np.repeat(np.array(values, dtype), n)[:, None]
+    column = np.repeat(np.array(values, dtype), n).reshape(-1, 1).copy()
+    column.flags.writeable = False
+    return column
 
 
 @primitive
