@@ -106,7 +106,7 @@ class MultiheadAttention(Module):
             key, value = (query if same else np.expand_dims(a, axis) for a in (key, value))
             if key_padding_mask is not None:
                 key_padding_mask = key_padding_mask[None]
-            out, weights = self(
+            out, weights = self.forward(
                 query, key, value, key_padding_mask, need_weights, attn_mask,
                 average_attn_weights, is_causal,
             )  # fmt: skip
@@ -184,9 +184,6 @@ class MultiheadAttention(Module):
             padding = added(padding, q.dtype, False)[:, None, :, None]
             mask = padding if mask is None else mask + padding
         return mask
-
-    def extra_repr(self) -> str:
-        return f"{self.embed_dim}, num_heads={self.num_heads}, batch_first={self.batch_first}"
 
 
 class TransformerEncoderLayer(Module):
