@@ -453,6 +453,42 @@ class Tensor:
         """Return the Tensor without axes of length 1."""
         return record(np.squeeze, self, axis=axis)
 
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """Return `np.diagonal(self, offset, axis1, axis2)`."""
+        return cast(Tensor, np.diagonal(cast(Any, self), offset, axis1, axis2))
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """Return `np.trace(self, offset, axis1, axis2)`."""
+        return cast(Tensor, np.trace(cast(Any, self), offset, axis1, axis2))
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """Return the running sum along an axis, or of all elements."""
+        return cast(Tensor, np.cumsum(cast(Any, self), axis))
+
+    def cumprod(self, axis: int | None = None) -> Tensor:
+        """Return the running product along an axis, or of all elements."""
+        return cast(Tensor, np.cumprod(cast(Any, self), axis))
+
+    def take(self, indices: Any, axis: int | None = None, mode: Any = "raise") -> Tensor:
+        """Return the elements at `indices` along an axis, or of all."""
+        return cast(Tensor, np.take(cast(Any, self), indices, axis, mode=mode))
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        """Return each element so many times, along an axis or of all."""
+        return cast(Tensor, np.repeat(cast(Any, self), repeats, axis))
+
+    def compress(self, condition: Any, axis: int | None = None) -> Tensor:
+        """Return the slices along an axis, or the elements, where `condition` holds."""
+        return cast(Tensor, np.compress(condition, cast(Any, self), axis))
+
+    def argsort(self, axis: int | None = -1, *, stable: bool | None = None) -> Tensor:
+        """Return the indices that sort along an axis; they have no gradient."""
+        return cast(Tensor, np.argsort(cast(Any, self), axis, stable=stable))
+
+    def round(self, decimals: int = 0) -> Tensor:
+        """Return the values rounded; they have no gradient."""
+        return cast(Tensor, np.round(cast(Any, self), decimals))
+
     def astype(self, dtype: DTypeLike) -> Tensor:
         """Return the values in another dtype; floating dtypes keep the gradient."""
         return record(astype, self, np.dtype(dtype))

@@ -103,7 +103,8 @@ COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
 # Functions that tell of an array, not of its values: answered as on the array itself.
 METADATA: frozenset[Callable[..., Any]] = frozenset({
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.min_scalar_type,
-    np.may_share_memory, np.shares_memory, np.iscomplexobj, np.isrealobj,
+    np.may_share_memory, np.shares_memory, np.iscomplexobj, np.isrealobj, np.einsum_path,
+    np.diag_indices_from, np.tril_indices_from, np.triu_indices_from,
 })  # fmt: skip
 # Functions that turn values into something other than an array: not possible in a replay.
 VALUES: frozenset[Callable[..., Any]] = frozenset({

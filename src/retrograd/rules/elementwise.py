@@ -162,6 +162,7 @@ nograd(np.logical_and, np.logical_or, np.logical_xor, np.logical_not)
 nograd(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert)
 nograd(np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isclose, np.signbit)
 nograd(np.isreal, np.iscomplex, np.bitwise_count)
+nograd(np.packbits, np.unpackbits)
 
 
 def clip_dx(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
@@ -205,10 +206,16 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     return record(np.where, condition, x, y)
 
 
-@composed(np.real, np.real_if_close)
-def real(val: Any, tol: float = 100) -> Any:
+@composed(np.real)
+def real(val: Any) -> Any:
     """Answer `np.real`: every Tensor is real."""
     return np.positive(val)
+
+
+@composed(np.real_if_close)
+def real_if_close(a: Any, tol: float = 100) -> Any:
+    """Answer `np.real_if_close`."""
+    return np.positive(a)
 
 
 # The variants that turn complex outside of the real domain; a Tensor raises there.

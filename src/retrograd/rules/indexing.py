@@ -17,7 +17,6 @@ from retrograd.registry import (
     defvjp,
     defvjp_each,
     nograd,
-    refuse,
 )
 from retrograd.rules.reductions import given
 
@@ -206,8 +205,3 @@ def interp(
 nograd(np.nonzero, np.flatnonzero, np.argwhere, np.searchsorted)
 nograd(np.unravel_index, np.ravel_multi_index, np.ix_)
 RULES[np.nonzero].multi = RULES[np.unravel_index].multi = RULES[np.ix_].multi = True
-
-refuse(
-    "it writes in place; write np.where(mask, value, t), or build the parts and join them",
-    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal,
-)  # fmt: skip

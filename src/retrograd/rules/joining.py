@@ -9,8 +9,7 @@ import numpy as np
 
 from retrograd.core import record
 from retrograd.registry import composed, defvjp_each
-from retrograd.rules.reductions import given
-from retrograd.rules.scans import along
+from retrograd.rules.reductions import along, given
 
 
 def concat(*arrays: Any, axis: int | None = 0) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.registry import composed
-from retrograd.rules.scans import along
+from retrograd.rules.reductions import along
 
 
 @composed(np.pad)

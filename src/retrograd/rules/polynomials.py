@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.registry import composed, refuse
+from retrograd.registry import composed
 from retrograd.rules.reductions import given
 
 
@@ -111,7 +111,3 @@ def poly(seq_of_zeros: Any) -> Any:
     for i in range(roots.shape[0]):
         p = np.convolve(p, np.stack([np.ones((), roots.dtype), -roots[i]]))
     return p
-
-
-refuse("find real roots with np.linalg.eigvals of the companion matrix", np.roots)
-refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)

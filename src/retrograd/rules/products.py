@@ -53,13 +53,13 @@ def vdot(a: Any, b: Any) -> Any:
     return np.matmul(np.ravel(a), np.ravel(b))
 
 
-@composed(np.outer, np.linalg.outer)
+@composed(np.outer)
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     """Answer `np.outer`."""
     return np.ravel(a)[:, None] * np.ravel(b)
 
 
-@composed(np.tensordot, np.linalg.tensordot)
+@composed(np.tensordot)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Answer `np.tensordot`: one matrix product between transposes."""
     na, nb = np.ndim(a), np.ndim(b)
@@ -168,6 +168,20 @@ def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
 def linalg_matmul(x1: Any, x2: Any, /) -> Any:
     """Answer `np.linalg.matmul`."""
     return np.matmul(x1, x2)
+
+
+@composed(np.linalg.outer)
+def linalg_outer(x1: Any, x2: Any, /) -> Any:
+    """Answer `np.linalg.outer`, which takes vectors only."""
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(f"np.linalg.outer of shapes {np.shape(x1)} and {np.shape(x2)}: one axis")
+    return np.outer(x1, x2)
+
+
+@composed(np.linalg.tensordot)
+def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+    """Answer `np.linalg.tensordot`."""
+    return np.tensordot(x1, x2, axes)
 
 
 @composed(np.inner)

@@ -9,12 +9,17 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import record
-from retrograd.registry import composed, defvjp, kernel, nograd, spelled
+from retrograd.registry import UFUNC_METHODS, composed, defvjp, kernel, nograd, spelled
 
 
 def given(x: Any) -> Any:
     """Return a list or a number as an array; arrays and Tensors as they are."""
     return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+def along(x: Any, axis: int, part: Any) -> Any:
+    """Return a part of `x` on one axis: a slice, or an index."""
+    return x[(slice(None),) * (axis % x.ndim) + (part,)]
 
 
 def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
@@ -247,3 +252,27 @@ def average(
     total = np.sum(weights, axis=axis, keepdims=keepdims)
     result = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
     return (result, np.broadcast_to(total, result.shape)) if returned else result
+
+
+# --- methods of ufuncs that are functions of another name -----------------------------------------
+
+
+def _named(fn: Any) -> Any:
+    """Answer `np.add.reduce` by `np.sum`, which has another axis when none is given."""
+
+    def named(a: Any, axis: Any = 0, dtype: Any = None, **options: Any) -> Any:
+        if dtype is not None:
+            options["dtype"] = dtype
+        return fn(a, axis=axis, **options)
+
+    return named
+
+
+_NAMED = {
+    (np.add, "reduce"): np.sum, (np.multiply, "reduce"): np.prod,
+    (np.maximum, "reduce"): np.max, (np.minimum, "reduce"): np.min,
+    (np.logical_and, "reduce"): np.all, (np.logical_or, "reduce"): np.any,
+}  # fmt: skip
+
+for _key, _fn in _NAMED.items():
+    UFUNC_METHODS[_key] = _named(_fn)

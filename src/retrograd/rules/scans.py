@@ -10,12 +10,7 @@ import numpy as np
 
 from retrograd.core import record
 from retrograd.registry import RULES, UFUNC_METHODS, composed, defvjp
-from retrograd.rules.reductions import axes_of, given
-
-
-def along(x: Any, axis: int, part: Any) -> Any:
-    """Return a part of `x` on one axis: a slice, or an index."""
-    return x[(slice(None),) * (axis % x.ndim) + (part,)]
+from retrograd.rules.reductions import along, axes_of, given
 
 
 def accumulate(ufunc: np.ufunc, x: Any, axis: int = 0) -> Any:
@@ -221,22 +216,6 @@ def _reduceat(ufunc: np.ufunc) -> Any:
     return reduceat
 
 
-def _named(fn: Any) -> Any:
-    """Answer `np.add.reduce` by `np.sum`, which has another axis when none is given."""
-
-    def named(a: Any, axis: Any = 0, dtype: Any = None, **options: Any) -> Any:
-        if dtype is not None:
-            options["dtype"] = dtype
-        return fn(a, axis=axis, **options)
-
-    return named
-
-
-_NAMED = {
-    (np.add, "reduce"): np.sum, (np.multiply, "reduce"): np.prod,
-    (np.maximum, "reduce"): np.max, (np.minimum, "reduce"): np.min,
-    (np.logical_and, "reduce"): np.all, (np.logical_or, "reduce"): np.any,
-}  # fmt: skip
 # Of these (a * b) * c is a * (b * c), so the order of the calls does not matter.
 _ASSOCIATIVE = (
     np.add, np.multiply, np.maximum, np.minimum, np.fmax, np.fmin, np.logaddexp, np.logaddexp2,
@@ -246,13 +225,12 @@ for _ufunc in [f for f in RULES if isinstance(f, np.ufunc) and (f.nin, f.nout) =
     if not _ufunc.signature:
         UFUNC_METHODS[_ufunc, "outer"] = _outer(_ufunc)
 for _ufunc in _ASSOCIATIVE:
-    UFUNC_METHODS[_ufunc, "reduce"] = lambda x, axis=0, keepdims=False, *, ufunc=_ufunc: reduce(
-        ufunc, x, axis, keepdims
-    )
+    if (_ufunc, "reduce") not in UFUNC_METHODS:
+        UFUNC_METHODS[_ufunc, "reduce"] = lambda x, axis=0, keepdims=False, *, ufunc=_ufunc: reduce(
+            ufunc, x, axis, keepdims
+        )
     UFUNC_METHODS[_ufunc, "accumulate"] = lambda x, axis=0, *, ufunc=_ufunc: accumulate(
         ufunc, x, axis
     )
     UFUNC_METHODS[_ufunc, "reduceat"] = _reduceat(_ufunc)
 UFUNC_METHODS[np.add, "accumulate"] = lambda x, axis=0: np.cumsum(x, axis)
-for _key, _fn in _NAMED.items():
-    UFUNC_METHODS[_key] = _named(_fn)

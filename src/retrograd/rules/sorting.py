@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import primitive, record
-from retrograd.registry import RULES, composed, nograd, refuse
+from retrograd.registry import RULES, composed, nograd
 from retrograd.rules.reductions import given
 
 nograd(np.argsort, np.argpartition, np.lexsort, np.isin)
-refuse("sort the real part with np.sort", np.sort_complex)
 
 
 @composed(np.sort)

@@ -1,0 +1,126 @@
+"""`rg.coverage()`: what happens to each function of NumPy that is handed a Tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from retrograd.core import Tensor
+from retrograd.registry import COMPOSED, METADATA, REFUSED, RULES, UFUNC_METHODS, VALUES, spelled
+from retrograd.rules import load_rest
+
+# Homes of functions that no Tensor can do anything with, with what to do instead.
+_HOMES = {
+    "numpy.lib.recfunctions": "a Tensor has no fields; take them apart as arrays",
+    "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
+    "numpy.strings": "a Tensor holds numbers, not text",
+}
+# Methods of ndarray that say something of the array, or lead out of the graph.
+_PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
+
+
+class Coverage(NamedTuple):
+    """NumPy's functions by what happens to them; names as a user writes them.
+
+    `refused` has for each name what to write instead. `methods` are the methods of ufuncs and of
+    ndarray that differentiate. `unknown` is empty, unless NumPy is newer than this library.
+    """
+
+    differentiable: tuple[str, ...]
+    without_gradient: tuple[str, ...]
+    metadata: tuple[str, ...]
+    refused: dict[str, str]
+    methods: tuple[str, ...]
+    unknown: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join((
+            f"{len(self.differentiable):4} functions differentiate",
+            f"{len(self.methods):4} methods of ufuncs and of ndarray differentiate",
+            f"{len(self.without_gradient):4} are recorded without a gradient",
+            f"{len(self.metadata):4} tell of the array, or compare it",
+            f"{len(self.refused):4} are refused with a remedy",
+        ))  # fmt: skip
+
+
+def coverage() -> Coverage:
+    """Sort every function of the installed NumPy that can be handed a Tensor.
+
+    Functions count once, whatever other names they have: `np.abs` is `np.absolute`, while
+    `np.max` and `np.amax` are two.
+
+    >>> import retrograd as rg
+    >>> "np.cumsum" in rg.coverage().differentiable
+    True
+    >>> rg.coverage().refused["np.copyto"]
+    'it writes in place; write np.where(mask, value, t), or build the parts and join them'
+    """
+    load_rest()
+    kinds = "differentiable", "without_gradient", "metadata", "refused", "unknown"
+    found: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
+    for fn in _overridable():
+        kind, remedy = _kind_of(fn)
+        found[kind][_name_of(fn)] = remedy
+    for name in [*found["differentiable"], *found["refused"], *found["without_gradient"]]:
+        found["unknown"].pop(name, None)  # a function has the name of one that it calls inside
+    return Coverage(
+        tuple(sorted(found["differentiable"])),
+        tuple(sorted(found["without_gradient"])),
+        tuple(sorted(found["metadata"])),
+        dict(sorted(found["refused"].items())),
+        tuple(sorted(_methods())),
+        tuple(sorted(found["unknown"])),
+    )
+
+
+def _overridable() -> list[Callable[..., Any]]:
+    import numpy.fft  # noqa: F401, they count even if the user has not asked for them yet
+    from numpy.testing import overrides
+
+    functions = overrides.get_overridable_numpy_array_functions()
+    return [*overrides.get_overridable_numpy_ufuncs(), *functions]
+
+
+def _name_of(fn: Callable[..., Any]) -> str:
+    name = spelled(fn)
+    if isinstance(fn, np.ufunc) and not name.startswith("np."):
+        name = f"{_home_of(fn)}.{name.lstrip('_')}".replace("numpy", "np", 1)
+    return name
+
+
+def _home_of(fn: Callable[..., Any]) -> str:
+    if isinstance(fn, np.ufunc):
+        takes_numbers = any("d" in loop for loop in fn.types)
+        return "numpy" if takes_numbers else "numpy.strings"
+    return getattr(fn, "__module__", None) or "numpy"
+
+
+def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
+    """Return the kind of a function and, where it is refused, the remedy."""
+    if fn in COMPOSED:
+        return "differentiable", ""
+    if fn in METADATA or fn in VALUES:
+        return "metadata", ""
+    rule = RULES.get(fn)
+    if rule is not None:
+        return ("differentiable" if rule.differentiable else "without_gradient"), ""
+    if fn in REFUSED:
+        return "refused", REFUSED[fn]
+    for home, remedy in _HOMES.items():
+        if _home_of(fn).startswith(home):
+            return "refused", remedy
+    return "unknown", ""
+
+
+def _methods() -> list[str]:
+    """Return the methods of ufuncs and of ndarray that differentiate."""
+    named = [
+        f"np.{ufunc.__name__}.{method}"
+        for ufunc, method in UFUNC_METHODS
+        if RULES[ufunc].differentiable
+    ]
+    shared = {name for name in dir(np.ndarray) if not name.startswith("_")} & set(dir(Tensor))
+    own = [name for name in shared - _PLAIN if callable(getattr(Tensor, name))]
+    return named + [f"ndarray.{name}" for name in own]

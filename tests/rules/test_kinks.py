@@ -1,0 +1,160 @@
+"""What a gradient is where there is no derivative: the conventions of the table in the README."""
+
+import numpy as np
+import pytest
+
+import retrograd as rg
+
+
+def gradients(fn, *values):
+    leaves = [rg.Tensor(np.asarray(v, float), requires_grad=True) for v in values]
+    out = fn(*leaves)
+    grads = rg.autograd.grad(out, leaves, np.ones(out.shape), allow_unused=True)
+    return [None if g is None else g.data.tolist() for g in grads]
+
+
+@pytest.mark.parametrize("fn", [np.maximum, np.minimum, np.fmax, np.fmin])
+def test_a_tie_of_two_arguments_is_halved(fn):
+    assert gradients(fn, 2.0, 2.0) == [0.5, 0.5]
+
+
+def test_the_maximum_without_nan_ignores_it():
+    assert gradients(np.fmax, [np.nan, 1.0, 2.0], [3.0, np.nan, 1.0]) == [[0, 1, 1], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("fn", [np.max, np.min, np.amax, np.amin])
+def test_ties_along_an_axis_share_equally(fn):
+    assert gradients(fn, [1.0, 1.0, 1.0, 1.0]) == [[0.25] * 4]
+
+
+def test_a_range_of_equal_values_has_no_gradient():
+    assert gradients(np.ptp, [1.0, 1.0]) == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("fn", [np.abs, np.fabs, np.sign, np.linalg.norm, np.square, np.sinc])
+def test_the_slope_at_0_is_0(fn):
+    x = rg.Tensor(np.zeros(2), requires_grad=True)
+    out = np.sum(fn(x)) + np.sum(0 * x)
+    out.backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
+def test_hypot_at_the_origin_has_slope_0():
+    assert gradients(np.hypot, 0.0, 0.0) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("fn", [np.sqrt, np.cbrt])
+def test_the_slope_of_a_root_at_0_is_infinite(fn):
+    with np.errstate(divide="ignore"):
+        assert gradients(fn, 0.0) == [np.inf]
+
+
+def test_a_deviation_of_equal_values_has_no_gradient():
+    assert gradients(np.std, [2.0, 2.0]) == [[0.0, 0.0]]
+    assert gradients(lambda x: np.std(x, where=[True, True]), [2.0, 2.0]) == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("order", [None, 1, 2, 3, np.inf, "fro"])
+def test_the_norm_of_zeros_has_no_gradient(order):
+    axis = (0, 1) if order == "fro" else 0
+    found = gradients(lambda x: np.linalg.norm(x, ord=order, axis=axis), np.zeros((2, 1)))
+    assert found == [[[0.0], [0.0]]]
+
+
+def test_a_power_0_has_no_gradient_to_the_base():
+    assert gradients(np.power, [0.0, 2.0], [0.0, 0.0])[0] == [0.0, 0.0]
+    x = rg.Tensor(0.0, requires_grad=True)
+    (x**0).backward()
+    assert x.grad == 0.0
+
+
+def test_the_mixed_second_derivative_of_a_power_at_exponent_0():
+    x, y = (rg.Tensor(v, requires_grad=True) for v in (2.0, 0.0))
+    (dx,) = rg.autograd.grad(np.power(x, y), x, create_graph=True)
+    (dxdy,) = rg.autograd.grad(dx, y)
+    assert dxdy.item() == pytest.approx(0.5)
+
+
+def test_within_bounds_includes_the_bounds():
+    assert gradients(lambda x: np.clip(x, 0.0, 1.0), [-1.0, 0.0, 0.5, 1.0, 2.0]) == [
+        [0.0, 1.0, 1.0, 1.0, 0.0]
+    ]
+
+
+def test_crossed_bounds_give_the_upper_one():
+    assert gradients(np.clip, 0.0, 2.0, 1.0) == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("fn", [np.sort, lambda x: x[np.argsort(x)], np.partition])
+def test_equal_elements_sort_by_position(fn):
+    args = ([0, 1],) if fn is np.partition else ()
+    x = rg.Tensor([1.0, 1.0], requires_grad=True)
+    np.sum(fn(x, *args) * np.array([1.0, 10.0])).backward()
+    assert sorted(x.grad.tolist()) == [1.0, 10.0]
+
+
+def test_the_median_of_an_even_number_is_shared_by_the_two_in_the_middle():
+    assert gradients(np.median, [4.0, 1.0, 2.0, 3.0]) == [[0.0, 0.0, 0.5, 0.5]]
+
+
+def test_of_equal_values_the_first_is_unique():
+    assert gradients(np.unique, [2.0, 1.0, 2.0]) == [[1.0, 1.0, 0.0]]
+
+
+def test_a_product_has_exact_derivatives_at_zeros():
+    assert gradients(np.prod, [0.0, 2.0, 3.0]) == [[6.0, 0.0, 0.0]]
+    assert gradients(np.cumprod, [2.0, 0.0, 3.0]) == [[1.0, 8.0, 0.0]]
+    assert gradients(np.prod, [0.0, 0.0, 3.0]) == [[0.0, 0.0, 0.0]]
+
+
+def test_nan_is_left_out_with_gradient_0():
+    assert gradients(np.nansum, [1.0, np.nan]) == [[1.0, 0.0]]
+    assert gradients(np.nanmax, [1.0, np.nan, 3.0]) == [[0.0, 0.0, 1.0]]
+    assert gradients(np.nanvar, [1.0, np.nan, 3.0]) == [[-1.0, 0.0, 1.0]]
+    assert gradients(np.nan_to_num, [1.0, np.nan, np.inf]) == [[1.0, 0.0, 0.0]]
+
+
+def test_at_equal_eigenvalues_the_eigenvalues_still_have_gradients():
+    weights = np.array([1.0, 1.0])
+    found = gradients(lambda a: np.sum(np.linalg.eigvalsh(a) * weights), np.eye(2))
+    np.testing.assert_allclose(found, [np.eye(2)])
+
+
+def test_a_symmetric_matrix_has_its_gradient_in_the_triangle_that_numpy_reads():
+    a = np.array([[2.0, 0.5], [0.5, 1.0]])
+    lower = gradients(lambda a: np.sum(np.linalg.cholesky(a)), a)[0]
+    assert lower[0][1] == 0.0
+    upper = gradients(lambda a: np.sum(np.linalg.eigvalsh(a, "U") * np.array([1.0, 0.0])), a)[0]
+    assert upper[1][0] == 0.0
+
+
+def test_a_singular_matrix_raises():
+    with pytest.raises(np.linalg.LinAlgError):
+        gradients(np.linalg.det, np.zeros((2, 2)))
+
+
+def test_complex_eigenvalues_raise():
+    with pytest.raises(TypeError, match="complex eigenvalues"):
+        np.linalg.eig(rg.Tensor([[0.0, 1.0], [-1.0, 0.0]], requires_grad=True))
+
+
+def test_a_root_of_a_negative_number_is_complex_and_raises():
+    with pytest.raises(TypeError, match="complex"):
+        np.emath.sqrt(rg.Tensor(-1.0, requires_grad=True))
+
+
+@pytest.mark.parametrize("call", [
+    lambda a: np.linalg.svd(a), lambda a: np.linalg.qr(a, "complete"),
+    lambda a: np.linalg.qr(a, "raw"), lambda a: np.linalg.pinv(a, hermitian=True),
+    lambda a: np.sum(a, out=np.zeros(())), lambda a: np.mean(a, 0, None, np.zeros(2)),
+    lambda a: np.add.reduce(a, out=np.zeros(2)), lambda a: np.add.at(a, 0, 1.0),
+    lambda a: np.arctan2.reduce(a), lambda a: np.pad(a, 1, "empty"),
+    lambda a: np.pad(a, 1, lambda *args: None), lambda a: np.quantile(np.ones(3), a[0, 0]),
+    lambda a: np.sin(a, where=np.ones(2, bool)), lambda a: np.trim_zeros(a),
+    lambda a: np.repeat(np.ones(3), a[0]), lambda a: np.polyfit(a[0], a[1], 1, full=True),
+    lambda a: np.histogram(a, "auto"), lambda a: np.reshape(a, -1, "F"),
+    lambda a: np.array([a, a]), lambda a: np.sum([a, a]), lambda a: np.full(3, a[0, 0]),
+])  # fmt: skip
+def test_what_would_lose_a_gradient_raises(call):
+    with pytest.raises(TypeError):
+        call(rg.Tensor(np.arange(6.0).reshape((3, 2)), requires_grad=True))
