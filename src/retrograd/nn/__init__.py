@@ -20,7 +20,9 @@ from retrograd.nn.losses import (
 from retrograd.nn.module import Module
 
 if TYPE_CHECKING:
-    from retrograd.nn.attention import MultiheadAttention, TransformerEncoder, TransformerEncoderLayer
+    from retrograd.nn.attention import (
+        MultiheadAttention, TransformerEncoder, TransformerEncoderLayer,
+    )  # fmt: skip
     from retrograd.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
     from retrograd.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
     from retrograd.nn.pooling import (
