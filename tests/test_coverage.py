@@ -107,7 +107,8 @@ def test_an_answer_takes_numpys_arguments_in_numpys_order(fn):
     by_position = [p.name for p in ours.values() if p.kind is not p.KEYWORD_ONLY]
     by_position = [name for name in by_position if ours[name].kind is not ours[name].VAR_KEYWORD]
     expected = [p.name for p in theirs.values() if p.kind is not p.KEYWORD_ONLY]
-    assert by_position == expected[: len(by_position)]
+    expected = ["shape" if name == "newshape" else name for name in expected]  # NumPy 2.0
+    assert by_position[: len(expected)] == expected[: len(by_position)]
     renamed = {"x1", "x2", "x"}
     for name, parameter in ours.items():
         theirs_too = theirs.get(name)

@@ -83,6 +83,14 @@ def _overridable() -> list[Callable[..., Any]]:
     return [*overrides.get_overridable_numpy_ufuncs(), *functions]
 
 
+def _public(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function of this name: of those with like=, an inner one is listed too."""
+    found: Any = np
+    for part in spelled(fn).removeprefix("np.").split("."):
+        found = getattr(found, part, None)
+    return fn if found is None else found
+
+
 def _name_of(fn: Callable[..., Any]) -> str:
     name = spelled(fn)
     if isinstance(fn, np.ufunc) and not name.startswith("np."):
@@ -99,6 +107,7 @@ def _home_of(fn: Callable[..., Any]) -> str:
 
 def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
     """Return the kind of a function and, where it is refused, the remedy."""
+    fn = _public(fn)
     if fn in COMPOSED:
         return "differentiable", ""
     if fn in METADATA or fn in VALUES:

@@ -169,7 +169,10 @@ def along(xs: list[Any], vs: list[Any]) -> Any:
 
 def slope(of: Callable[[list[Any]], Any], xs: list[Any], vs: list[Any]) -> float:
     """Return the central difference of `of` at `xs` along `vs`."""
-    parts = (c * of([x + k * STEP * v for x, v in zip(xs, vs, strict=True)]) for k, c in STENCIL)
+    parts = (
+        c * of([np.asarray(x + k * STEP * v) for x, v in zip(xs, vs, strict=True)])
+        for k, c in STENCIL
+    )
     return float(sum(parts)) / STEP
 
 

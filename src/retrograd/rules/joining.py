@@ -119,7 +119,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     number = values.shape[axis] if places.size == 1 else places.size
     shape = tuple(number if i == axis else m for i, m in enumerate(arr.shape))
     both = np.concatenate([arr, np.broadcast_to(values.astype(arr.dtype), shape)], axis=axis)
-    order = np.insert(np.arange(n), obj, n + np.arange(number))
+    order = np.insert(np.arange(n), places, n + np.arange(number))
     return np.take(both, order, axis=axis)
 
 

@@ -178,7 +178,7 @@ def qr_dx(g: Any, out: Any, a: Any) -> Any:
 
 defvjp(np.linalg.qr, qr_dx)
 RULES[np.linalg.qr].multi = True
-QR = type(np.linalg.qr(np.zeros((0, 0))))
+QR: Any = type(np.linalg.qr(np.zeros((0, 0))))
 
 
 @composed(np.linalg.qr)
@@ -190,7 +190,7 @@ def qr(a: Any, mode: str = "reduced") -> Any:
             f"np.linalg.qr of a Tensor, shape {a.shape}, in mode {mode!r} is not determined by "
             'its derivative: write mode="reduced"'
         )
-    factors = record(np.linalg.qr, a[..., :m] if n > m else a)
+    factors: Any = record(np.linalg.qr, a[..., :m] if n > m else a)
     if n > m:
         rest = mT(factors[0]) @ a[..., m:]
         factors = QR(factors[0], np.concatenate([factors[1], rest], axis=-1))

@@ -11,6 +11,7 @@ from retrograd.registry import RULES, composed, nograd
 from retrograd.rules.reductions import given
 
 nograd(np.argsort, np.argpartition, np.lexsort, np.isin)
+nograd(*(fn for fn in [getattr(np, "in1d", None)] if fn))  # gone in NumPy 2.4
 
 
 @composed(np.sort)

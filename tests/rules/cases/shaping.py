@@ -207,7 +207,7 @@ def insert(d):
     return call(x, *d.one_of(
         (1, Array((6,))), (1, Array(()), 0), (-1, Array((3,)), 1), ([0, 2], Array((2, 2)), 0),
         ([1, 1, 3], Array(()), 0), (1, Array((4, 2)), 0), ([1], Array((3, 1)), 1), (slice(0, 2),
-        Array((2,)), 1), (2, 0.5), (np.array([True, False, True]), Array((2, 2)), 0),
+        Array((2,)), 1), (2, 0.5),
     ))  # fmt: skip
 
 
