@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.tape import Node, Var, memory
+from retrograd.compiler.tape import Node, Var, blank, memory
 from retrograd.rules.joining import concat
 
 MANY = 4  # fewer products than this stay as they are
@@ -72,7 +72,7 @@ def _sums_at_once(nodes: list[Node], results: set[Var]) -> list[Node]:
         parts = [_together(kind, t, node, place, maker, made) for kind, t in chosen]
         total = parts[0]
         for v in [*parts[1:], *rest]:
-            total = _call(made, node, np.add, (total, v), total.array + v.array)
+            total = _call(made, node, np.add, (total, v), blank(total.array.shape, total.array.dtype))
         if total.array.shape != node.outs[0].array.shape:
             continue
         made[-1].outs = node.outs
@@ -144,10 +144,12 @@ def _together(
     terms = sorted(terms, key=lambda t: -max(place.get(v, -1) for v in t if v is not None))
     first = _stack([t[0] for t in terms], like, maker, made)
     if kind == "sum":
-        return _call(made, like, np.sum, (first,), first.array.sum(axis=0), axis=0)
+        row = blank(first.array.shape[1:], first.array.dtype)
+        return _call(made, like, np.sum, (first,), row, axis=0)
     second = _stack([t[1] for t in terms], like, maker, made)
     turned = _view(made, like, np.transpose, (first,), first.array.T)
-    return _call(made, like, np.matmul, (turned, second), turned.array @ second.array)
+    product = blank((first.array.shape[1], second.array.shape[1]), like.outs[0].array.dtype)
+    return _call(made, like, np.matmul, (turned, second), product)
 
 
 def _stack(parts: list[Var], like: Node, maker: Any, made: list[Node]) -> Var:
@@ -156,7 +158,8 @@ def _stack(parts: list[Var], like: Node, maker: Any, made: list[Node]) -> Var:
     if base is not None:
         shape = (-1, parts[0].array.shape[-1])
         return _view(made, like, np.reshape, (base, shape), base.array.reshape(shape))
-    joined = np.concatenate([p.array for p in parts], axis=0)
+    rows = sum(p.array.shape[0] for p in parts)
+    joined = blank((rows, parts[0].array.shape[1]), parts[0].array.dtype)
     return _call(made, like, concat, tuple(parts), joined, axis=0)
 
 
@@ -231,7 +234,8 @@ def _slices_at_once(nodes: list[Node]) -> list[Node]:
         like = nodes[first]
         shape = (-1, base.array.shape[-1])
         flat = _view(made, like, np.reshape, (base, shape), base.array.reshape(shape))
-        large = _call(made, like, np.matmul, (flat, matrix), flat.array @ matrix.array)
+        product = blank((flat.array.shape[0], matrix.array.shape[1]), like.outs[0].array.dtype)
+        large = _call(made, like, np.matmul, (flat, matrix), product)
         rows = base.array.shape[1]
         swap: dict[int, list[Node]] = {id(like): made}
         for i, node in products.items():

@@ -137,14 +137,9 @@ def _close(x: Array, y: Array, exact: bool = False) -> bool:
 
 
 def differing_results(
-    program: Program,
-    after: dict[str, Any],
-    replayed: Any,
-    before: snapshot,
-    arrays: Any,
-    tape: Tape,
+    program: Program, after: dict[str, Any], replayed: Any, before: snapshot
 ) -> str:
-    """Return what a program computed otherwise than the function, and the first such call."""
+    """Return what a program computed otherwise than the function, or nothing."""
     outs = [v._data for v in tree.leaves(replayed) if isinstance(v, Tensor)]
     pairs = [("a result", a, b) for a, b in zip(outs, after["outs"], strict=True)]
     pairs += [("an array it writes", a, b)
@@ -157,14 +152,12 @@ def differing_results(
     for what, mine, right in pairs:
         if not _close(mine, right):
             worst = np.abs(mine - right).max() if mine.shape == right.shape else "shape"
-            first = _first(program, before, arrays, tape)
-            return f"{what} of shape {right.shape} differs by {worst}{first}"
+            return f"{what} of shape {right.shape} differs by {worst}"
     return ""
 
 
-def _first(program: Program, before: snapshot, arrays: Any, tape: Tape) -> str:
-    """Run the program line by line and name the first call that differs from the recording."""
-    before.restore()
+def first_difference(program: Program, arrays: Any, tape: Tape) -> str:
+    """Run a program line by line; return the first call that differs from a kept recording."""
     right: dict[Node, Node] = dict(zip(program.tape.nodes, tape.nodes, strict=True))
     space = dict(program.namespace)
     values = [a._data if isinstance(a, Tensor) else a for a in arrays]

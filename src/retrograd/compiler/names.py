@@ -42,8 +42,8 @@ class Namer:
             self._module(top)
         for name, value in scope.items():
             array = value._data if isinstance(value, Tensor) else value
-            if isinstance(array, np.ndarray) and id(array) in self.tape.known:
-                var = self.tape.known[id(array)]
+            var = self.tape.find(array)
+            if var is not None:
                 var.wish = var.wish or name
 
     def _module(self, top: Any) -> None:
@@ -51,8 +51,8 @@ class Namer:
             short = _short(path, module)
             for name, value in vars(module).items():
                 array = value._data if isinstance(value, Tensor) else value
-                if isinstance(array, np.ndarray) and id(array) in self.tape.known:
-                    var = self.tape.known[id(array)]
+                var = self.tape.find(array)
+                if var is not None:
                     var.wish = var.wish or (f"{short}_{name}" if short else name)
             out = self.tape.outputs.get(id(module))
             if out is not None and short:

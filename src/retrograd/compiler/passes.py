@@ -34,17 +34,25 @@ def prune(nodes: list[Node], results: list[Var]) -> list[Node]:
 
 
 def fold(nodes: list[Node]) -> list[Node]:
-    """Take the values of calls on constants from the recorded run."""
+    """Compute calls on constants now."""
     kept = []
     written = {v for node in nodes if node.kind == "write" for v in node.outs}
     for node in nodes:
         fixed = all(v.kind == "const" for v in node.vars()) and not has_live(node)
         if node.kind == "call" and fixed and not written & set(node.outs):
-            for v in node.outs:
-                v.kind = "const"
+            for v, value in zip(node.outs, _values(node), strict=True):
+                v.kind, v.array = "const", value
         else:
             kept.append(node)
     return kept
+
+
+def _values(node: Node) -> list[Any]:
+    """Compute the outputs of a call on constants."""
+    args = substitute(node.args, lambda v: v.array if _is_var(v) else v)
+    kwargs = substitute(node.kwargs, lambda v: v.array if _is_var(v) else v)
+    out = (node.rule.run if node.rule is not None else node.fn)(*args, **kwargs)
+    return [np.asarray(o) for o in out] if len(node.outs) > 1 else [np.asarray(out)]
 
 
 def has_live(node: Node) -> bool:

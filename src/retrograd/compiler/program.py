@@ -12,7 +12,7 @@ from retrograd.compiler.batching import batch
 from retrograd.compiler.names import Namer
 from retrograd.compiler.passes import fold, merge, prune, simplify
 from retrograd.compiler.runner import Runner
-from retrograd.compiler.tape import Node, Tape, TraceError, Var, memory, root
+from retrograd.compiler.tape import Node, Tape, Var, memory, root
 from retrograd.compiler.writer import Writer
 from retrograd.core import Tensor
 
@@ -24,30 +24,22 @@ class Program:
     """
 
     def __init__(
-        self, tape: Tape, namer: Namer, args: list[Var], result: Any, names: list[str]
+        self,
+        tape: Tape,
+        namer: Namer,
+        args: list[Var],
+        outs: list[Any],
+        structure: tree.Structure,
+        grads: list[tuple[Tensor, Var | None]],
     ) -> None:
         self.tape = tape
         self.args = args
-        self.recorded = namer, args, result, names
+        self.recorded = namer, args, outs, structure, grads
         self.checks_left = 0
         self.grad = True
         self.simple = False
-        for v, name in zip(args, names, strict=True):
-            v.wish = name
         self.specs = [(v.array.shape, v.array.dtype) for v in args]
-        leaves, self.structure = tree.flatten(result)
-        outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in leaves]
-        for v in leaves:
-            if isinstance(v, np.ndarray):
-                raise TraceError(
-                    "a compiled function returns Tensors or plain values; an array made outside "
-                    "of recorded calls would be the same in every run"
-                )
-        grads = [
-            (leaf, None if grad is None else tape.see(grad))
-            for leaf, grad in ((leaf, tape.grads[key]) for key, leaf in tape.leaves.items())
-            if leaf.is_leaf
-        ]
+        self.structure = structure
         wanted = [v for v in outs if isinstance(v, Var)] + [g for _, g in grads if g is not None]
         nodes, replaced = _optimised([node.copy() for node in tape.nodes], wanted)
         self.outs = [_resolve(v, replaced) if isinstance(v, Var) else v for v in outs]
@@ -99,13 +91,11 @@ class Program:
         program = Program(self.tape, *self.recorded)
         program.grad, program.simple = self.grad, self.simple
         program.checks_left = self.checks_left
+        self.namespace.clear()  # its buffers, which the garbage collector would find late
         return program
 
     def settle(self) -> None:
-        """Let go of what only the checks needed: the values of the recorded run."""
-        for v in self.tape.known.values():
-            if v.kind in ("made", "arg") and isinstance(v.array, np.ndarray):
-                v.array = np.broadcast_to(np.zeros((), v.array.dtype), v.array.shape)
+        """Let go of what only the checks needed."""
         self.tape.nodes.clear()
         self.tape.known.clear()
         self.nodes.clear()

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 
 from retrograd import tree
-from retrograd.compiler.check import differing_call, differing_results, snapshot
+from retrograd.compiler.check import (
+    differing_call,
+    differing_results,
+    first_difference,
+    snapshot,
+)
 from retrograd.compiler.names import Namer
 from retrograd.compiler.program import Program
 from retrograd.compiler.tape import Tape, TraceError, Var
@@ -96,19 +101,31 @@ class CompiledStep:
                 return result
         same[:] = [p for p in same if not p.is_stale()]
         tape, inputs, result = self._record(leaves, structure)
-        names = [
-            name
-            for name, leaf in zip(self._names(structure), leaves, strict=True)
-            if isinstance(leaf, _ARRAYS)
+        names = self._names(structure)
+        for v, name in zip(inputs, _of_arrays(names, leaves), strict=True):
+            v.wish = name
+        values, shape = tree.flatten(result)
+        if any(isinstance(v, np.ndarray) for v in values):
+            raise TraceError(
+                "a compiled function returns Tensors or plain values; an array made outside "
+                "of recorded calls would be the same in every run"
+            )
+        outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in values]
+        grads = [
+            (leaf, None if grad is None else tape.see(grad))
+            for leaf, grad in ((leaf, tape.grads[key]) for key, leaf in tape.leaves.items())
+            if leaf.is_leaf
         ]
-        program = Program(tape, Namer(self.fn, tape), inputs, result, names)
+        result = _detached(result)
+        program = Program(tape, Namer(self.fn, tape), inputs, outs, shape, grads)
+        tape.grads.clear()
         plain = all(a.__class__ is np.ndarray for a in args)
         program.grad, program.checks_left = grad, CHECKS
         program.simple = plain and not kwargs and not program.starts
         same.append(program)
         self._last = program
         self._bound()
-        return _detached(result)
+        return result
 
     def _bound(self) -> None:
         while len(self.programs) > PROGRAMS:
@@ -144,9 +161,11 @@ class CompiledStep:
 
     # Recording -----------------------------------------------------------------------------------
 
-    def _record(self, leaves: list[Any], structure: tree.Structure) -> tuple[Tape, list[Var], Any]:
+    def _record(
+        self, leaves: list[Any], structure: tree.Structure, keep: bool = False
+    ) -> tuple[Tape, list[Var], Any]:
         """Run the function with everything recorded; what it does is done for real."""
-        tape = Tape()
+        tape = Tape(keep)
         inputs: list[Var] = []
         given: list[Any] = []
         standing: list[tuple[Tensor, Tensor]] = []
@@ -156,7 +175,7 @@ class CompiledStep:
                 continue
             array = leaf._data if isinstance(leaf, Tensor) else np.asarray(leaf)
             t = wrap(array.view())  # known apart from the same array found elsewhere
-            var = tape.known[id(t._data)] = Var(t._data, "arg")
+            var = tape.known[id(t._data)] = Var(t._data, "arg", None, keep)
             if isinstance(leaf, Tensor) and leaf.requires_grad:
                 t.requires_grad, t._grad = True, leaf.grad
                 tape.positions[id(t)] = len(inputs)
@@ -191,10 +210,15 @@ class CompiledStep:
         after = before.results(tape, result)
         before.restore()
         replayed = program.runner(arrays)
-        problem = differing_results(program, after, replayed, before, arrays, tape)
+        problem = differing_results(program, after, replayed, before)
         if problem:
+            before.restore()
+            kept, _, _ = self._record(leaves, structure, keep=True)
+            before.restore()
+            first = first_difference(program, arrays, kept)
             raise RuntimeError(
-                f"the compiled {self.__name__} does not compute what the function does: {problem}"
+                f"the compiled {self.__name__} does not compute what the function does: "
+                f"{problem}{first}"
             )
         return replayed
 
@@ -237,6 +261,10 @@ def _contents(value: Any) -> Any:
     if isinstance(value, (list, set)):
         return [id(v) for v in value]
     return None
+
+
+def _of_arrays(names: list[str], leaves: list[Any]) -> list[str]:
+    return [name for name, leaf in zip(names, leaves, strict=True) if isinstance(leaf, _ARRAYS)]
 
 
 def _kind(leaf: Any) -> Any:

@@ -9,6 +9,7 @@ import contextlib
 import operator
 import os
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -38,10 +39,17 @@ class Var:
     run), "grad" (the `.grad` a leaf had before), "const", or "made" by a node.
     """
 
-    __slots__ = ("array", "grad_of", "kind", "name", "node", "tensor", "wish")
+    __slots__ = ("array", "grad_of", "kind", "name", "node", "ref", "tensor", "whole", "wish")
 
-    def __init__(self, array: Any, kind: str, node: Node | None = None) -> None:
-        self.array = array  # its value in the run that was recorded
+    def __init__(
+        self, array: Any, kind: str, node: Node | None = None, keep: bool = False
+    ) -> None:
+        # An array from outside is held. Of what a run makes only the layout is, so that the memory
+        # goes as it goes without a tape.
+        held = keep or kind not in ("made", "arg") or not isinstance(array, np.ndarray)
+        self.ref = None if held else weakref.ref(array)
+        self.whole = None if held else weakref.ref(root(array))
+        self.array = array if held else blank(array.shape, array.dtype, array.strides)
         self.kind = kind
         self.node = node
         self.tensor: Tensor | None = None  # the leaf that holds a captured array
@@ -166,6 +174,16 @@ def root(array: Any) -> Any:
     return array
 
 
+def blank(shape: tuple[int, ...], dtype: Any, strides: Any = None) -> Array:
+    """Return an array that has a layout but no memory; its elements must not be read."""
+    if strides is None:
+        strides, step = [], np.dtype(dtype).itemsize
+        for n in reversed(shape):
+            strides.insert(0, step)
+            step *= max(n, 1)
+    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides)
+
+
 def memory(var: Var) -> int:
     """Return what is the same for two Vars if they are views of one memory."""
     while var.kind == "made" and var.node is not None and var.node.view_of is not None:
@@ -182,7 +200,8 @@ def basic(index: Any) -> bool:
 class Tape:
     """What `rg.compile` records; see `retrograd.mode.Tape` for what the engine calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, keep: bool = False) -> None:
+        self.keep = keep  # the values of all calls
         self.nodes: list[Node] = []
         self.known: dict[int, Var] = {}
         self.section = "forward"
@@ -223,7 +242,7 @@ class Tape:
             out = tuple(np.asarray(o) for o in out)
         elif not isinstance(out, np.ndarray):
             out = np.asarray(out)
-        elif id(out) in self.known:
+        elif self.find(out) is not None:
             return out  # an argument, as it came
         self._append(Node("call", rule.fn, tuple(arrays), kwargs, self.section), out, rule)
         return out
@@ -270,8 +289,8 @@ class Tape:
     def done(self, module: Any, output: Any) -> None:
         """Remember a Module that ran, and its output, for their names."""
         self.ran[id(module)] = module
-        if isinstance(output, Tensor) and id(output._data) in self.known:
-            self.outputs.setdefault(id(module), self.known[id(output._data)])
+        if isinstance(output, Tensor) and (var := self.find(output._data)) is not None:
+            self.outputs.setdefault(id(module), var)
 
     def cleared(self, leaf: Tensor) -> None:
         """Note that the gradient of a leaf is dropped, so that what it was does not matter."""
@@ -291,7 +310,7 @@ class Tape:
 
     def gradient(self, of: Tensor, g: Tensor) -> None:
         """Note which Tensor a gradient belongs to, for its name."""
-        var, here = self.known.get(id(g._data)), self.known.get(id(of._data))
+        var, here = self.find(g._data), self.find(of._data)
         if var is not None and here is not None and var.grad_of is None:
             var.grad_of = here
 
@@ -338,9 +357,14 @@ class Tape:
         self.lives[text] = name, owner, read
         return Live(value, text)
 
+    def find(self, array: Array) -> Var | None:
+        """Return the Var of an array, or None if the tape has not met it."""
+        var = self.known.get(id(array))
+        return var if var is None or var.ref is None or var.ref() is array else None
+
     def see(self, array: Array, holder: Tensor | None = None) -> Var:
         """Return the Var of an array; one that nothing here made is captured."""
-        var = self.known.get(id(array))
+        var = self.find(array)
         if var is None:
             fixed = not array.flags.writeable and array.base is None
             var = self.known[id(array)] = Var(array, "const" if fixed else "captured")
@@ -364,12 +388,15 @@ class Tape:
         node.rule = rule
         self.nodes.append(node)
         for o in out if isinstance(out, tuple) else (out,):
-            var = self.known[id(o)] = Var(o, "made", node)
+            var = self.known[id(o)] = Var(o, "made", node, self.keep)
             node.outs.append(var)
         plain = node.fn is not operator.getitem or basic(node.args[1])
         if not isinstance(out, tuple) and out.base is not None and plain:
             for k, a in enumerate(node.args):
-                if isinstance(a, Var) and root(a.array) is root(out):
+                if not isinstance(a, Var):
+                    continue
+                whole = root(a.array) if a.whole is None else a.whole()
+                if whole is root(out):
                     node.view_of = k
 
 
