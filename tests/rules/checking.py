@@ -246,6 +246,30 @@ def check_derivatives(run: Any, xs: list[Any], rng: np.random.Generator) -> None
         close(along(hs, vs), slope(lambda at: along(first(at), ws), xs, vs), scale, "curvature")
 
 
+def check_third_order(fn: Callable[..., Any], args: Any, kwargs: Any, seed: int = 0) -> None:
+    """The third derivative agrees with the central difference of the second."""
+    rng = np.random.default_rng(seed)
+    tree = made((tuple(args), kwargs or {}), rng)
+    xs = floats(tree)
+    vs, ws = directions(xs, rng), directions(xs, rng)
+
+    def second(at: list[Any], create_graph: bool) -> tuple[list[Any], list[Any]]:
+        leaves = tensors(at)
+        given, named = replaced(tree, leaves)
+        out = fn(*given, **named)
+        outs = floats(list(out) if isinstance(out, (tuple, list)) else [out])
+        us = [np.cos(np.arange(o.size)).reshape(o.shape) for o in outs]
+        first = gradients(outs, leaves, us, True)
+        return leaves, gradients([along(first, vs)], leaves, [np.array(1.0)], create_graph)
+
+    leaves, lifted = second(xs, True)
+    found = gradients([along(lifted, ws)], leaves, [np.array(1.0)], False)
+    hs = [h.data for h in found]
+    expected = slope(lambda at: along([g.data for g in second(at, False)[1]], ws), xs, vs)
+    scale = float(along([np.abs(h) for h in hs], [1.0] * len(hs)))
+    close(along(hs, vs), expected, scale, "third derivative")
+
+
 def check_float32(run: Any, xs: list[Any]) -> None:
     """Nothing widens float32 where NumPy does not, in the output, in rules, in gradients."""
     small = [x.astype(np.float32) for x in xs]

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrograd.registry import COMPOSED, RULES, spelled
 from rules import cases  # noqa: F401, fills CASES
-from rules.checking import check
+from rules.checking import check, check_third_order
 from rules.drawing import CASES, STAND_INS, Draw, newer
 from rules.test_elementwise import UFUNCS
 
@@ -19,6 +19,15 @@ def test_a_function_has_the_derivatives_of_its_values(fn, data):
     args, kwargs = draw.one_of(*CASES[fn])(draw)
     fn = STAND_INS.get(fn, fn)
     check(fn, args, kwargs, seed=draw.integer(0, 1000), replay=fn is not np.trim_zeros)
+
+
+@pytest.mark.parametrize("fn", CASES, ids=spelled)
+@settings(max_examples=max(2, settings.default.max_examples // 10))
+@given(st.data())
+def test_a_function_has_its_third_derivative(fn, data):
+    draw = Draw(data)
+    args, kwargs = draw.one_of(*CASES[fn])(draw)
+    check_third_order(STAND_INS.get(fn, fn), args, kwargs, seed=draw.integer(0, 1000))
 
 
 def test_every_function_with_a_rule_is_checked():
