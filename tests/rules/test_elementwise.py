@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
+
+from retrograd.registry import RULES
 from rules.checking import (
     Array,
     above_one,
@@ -15,8 +17,6 @@ from rules.checking import (
     whole,
     within_one,
 )
-
-from retrograd.registry import RULES
 
 # Where a function is defined and smooth, for each of its arguments; the others are, anywhere.
 DOMAINS = {
