@@ -40,7 +40,7 @@ _LATER: dict[str, tuple[str, str | None]] = {
     # name: (module, attribute; None for the module itself)
     "TraceError": ("retrograd.compiler", "TraceError"),
     "compile": ("retrograd.compiler", "compile"),
-    "coverage": ("retrograd.coverage", "coverage"),
+    "coverage": ("retrograd.inventory", "coverage"),
     "data": ("retrograd.data", None),
     "evaluate": ("retrograd.training", "evaluate"),
     "fit": ("retrograd.training", "fit"),

@@ -27,6 +27,7 @@ from retrograd.registry import (
     Rule,
     bind,
     defvjp,
+    load_rest,
     no_out,
     spelled,
     writes_out,
@@ -271,7 +272,7 @@ class Tensor:
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
         if method != "__call__":
             named = UFUNC_METHODS.get((ufunc, method))
-            if named is None and _load_rest():
+            if named is None and load_rest():
                 named = UFUNC_METHODS.get((ufunc, method))
             if named is None:
                 raise TypeError(f"np.{ufunc.__name__}.{method} of a Tensor has no gradient rule")
@@ -717,9 +718,9 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
             kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
         return record(fn, *args, **kwargs)
     name = spelled(fn)
-    if fn in REFUSED and not _load_rest():
+    if fn in REFUSED and not load_rest():
         raise TypeError(f"{name} of a Tensor is not possible: {REFUSED[fn]}")
-    if _load_rest() or _is_scipys(fn):
+    if load_rest() or _is_scipys(fn):
         return call_numpy(fn, args, kwargs)
     raise TypeError(
         f"{name} has no gradient rule. For the values alone write {name}(t.data). "
@@ -730,12 +731,6 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
         "    rg.defvjp(f, lambda g, out, x: g * ...)  # ... in NumPy calls\n"
         "    f(t)"
     )
-
-
-def _load_rest() -> bool:
-    from retrograd.rules import load_rest
-
-    return load_rest()
 
 
 def _is_scipys(fn: Callable[..., Any]) -> bool:

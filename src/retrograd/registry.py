@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -114,6 +115,18 @@ VALUES: frozenset[Callable[..., Any]] = frozenset({
 REFUSED: dict[Callable[..., Any], str] = {}
 # (np.add, "reduce") and the like, answered by the function they mean.
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+
+
+# Modules with further rules, which are loaded when a function without one turns up.
+REST: list[str] = []
+
+
+def load_rest() -> bool:
+    """Load the rules that are not loaded yet; tell whether there were any."""
+    found = bool(REST)
+    while REST:
+        importlib.import_module(REST.pop())
+    return found
 
 
 def defvjp(fn: Callable[..., Any], *vjps: Vjp | None) -> None:

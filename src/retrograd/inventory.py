@@ -8,8 +8,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retrograd.core import Tensor
-from retrograd.registry import COMPOSED, METADATA, REFUSED, RULES, UFUNC_METHODS, VALUES, spelled
-from retrograd.rules import load_rest
+from retrograd.registry import (
+    COMPOSED,
+    METADATA,
+    REFUSED,
+    RULES,
+    UFUNC_METHODS,
+    VALUES,
+    load_rest,
+    spelled,
+)
 
 # Homes of functions that no Tensor can do anything with, with what to do instead.
 _HOMES = {
