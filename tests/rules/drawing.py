@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
+from retrograd.registry import load_rest
 from rules.checking import Array, anywhere, distinct
 
 load_rest()  # so that the tables below see every rule

@@ -50,7 +50,7 @@ def einsum(d):
         ("bij,bjk,bkl->bil", (2, n, m), (2, m, k), (2, k, n)), ("ba", (n, m)), (",i->i", (), (n,)),
         ("iii->", (n, n, n)), ("ij,ij", (n, m), (n, m)), (" i j , j -> i ", (n, m), (m,)),
         ("i...,i...->i...", (n, 1), (n, m)), ("...i->i...", (n, m, k)), ("ij,kj->", (n, m), (k, m)),
-        ("ab,ab->ab", (1, m), (n, m)), ("ij,jk->ik", (n, 1), (m, k)), ("ii->i", (1, max(n, 1))),
+        ("ab,ab->ab", (1, m), (n, m)), ("ij,jk->ik", (n, 1), (m, k)),
         ("...ii->...i", (2, n, n)), ("i,i", (1,), (n,)),
     )  # fmt: skip
     return call(subscripts, *map(Array, shapes), optimize=d.one_of(False, True, "greedy"))
