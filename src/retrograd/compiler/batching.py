@@ -72,7 +72,8 @@ def _sums_at_once(nodes: list[Node], results: set[Var]) -> list[Node]:
         parts = [_together(kind, t, node, place, maker, made) for kind, t in chosen]
         total = parts[0]
         for v in [*parts[1:], *rest]:
-            total = _call(made, node, np.add, (total, v), blank(total.array.shape, total.array.dtype))
+            a = total.array
+            total = _call(made, node, np.add, (total, v), blank(a.shape, a.dtype))
         if total.array.shape != node.outs[0].array.shape:
             continue
         made[-1].outs = node.outs
