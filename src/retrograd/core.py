@@ -619,6 +619,7 @@ def plain(value: Any) -> Any:
 
 _new = object.__new__
 _ndarray = np.ndarray
+_float64, _float32 = np.dtype(np.float64), np.dtype(np.float32)
 
 
 def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
@@ -652,17 +653,21 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise
     t = _new(Tensor)
     t._grad = t._stamp = None
-    kind = "f"
-    if out.__class__ is _ndarray or not rule.multi:
-        if out.__class__ is not _ndarray:
+    several = False
+    if out.__class__ is not _ndarray:
+        several = rule.multi
+        if not several:
             out = np.asarray(out)
+    if not several:
         if out.base is not None:
             _share_memory(t, out, args)
-        kind = out.dtype.kind
-        if kind == "c":
-            raise TypeError(f"{describe(rule, arrays, kwargs)} is complex: not supported")
+        dtype = out.dtype
+        if dtype is not _float64 and dtype is not _float32 and dtype.kind != "f":
+            needs = False
+            if dtype.kind == "c":
+                raise TypeError(f"{describe(rule, arrays, kwargs)} is complex: not supported")
     t._data = out
-    if needs and kind == "f" and mode.grad and rule.differentiable:
+    if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
         t.rule = rule
         t.inputs = args
@@ -673,7 +678,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     else:
         t.requires_grad = False
         t.rule = None
-    if rule.multi:
+    if several:
         outs = [record(pick, t, i) for i in range(len(out))]
         return out._make(outs) if hasattr(out, "_make") else tuple(outs)
     return t
@@ -797,9 +802,10 @@ def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
                 f"{body.__name__} has no gradient rule: write "
                 f"rg.defvjp({body.__name__}, lambda g, out, ...: ...)"
             )
-        if len(args) > rule.arrays or not kwargs.keys() <= rule.options:
-            args, kwargs = bind(rule, args, kwargs)  # type: ignore[assignment]
-        return run(rule, tuple(args), kwargs)
+        if len(args) > rule.arrays or (kwargs and not kwargs.keys() <= rule.options):
+            bound, kwargs = bind(rule, args, kwargs)
+            args = tuple(bound)
+        return run(rule, args, kwargs)
 
     door._body, door._looks_through = body, looks_through  # type: ignore[attr-defined]
     return door
