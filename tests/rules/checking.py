@@ -199,6 +199,7 @@ def check(
 
     xs, others = floats(tree), floats(fresh)
     check_values(run, xs)
+    check_one_at_a_time(run, xs)
     check_float32(run, xs)
     check_memory(run, xs)
     if replay:
@@ -216,6 +217,24 @@ def check_values(run: Any, xs: list[Any]) -> None:
         e = np.asarray(e)
         assert (f.shape, f.dtype) == (e.shape, e.dtype), (f.shape, f.dtype, e.shape, e.dtype)
         np.testing.assert_allclose(f.data, e, rtol=1e-9, atol=1e-9)
+
+
+def check_one_at_a_time(run: Any, xs: list[Any]) -> None:
+    """With all but one argument plain arrays, values and gradient are those for all Tensors."""
+    if len(xs) < 2:
+        return
+    leaves = tensors(xs)
+    expected = floats(run(leaves))
+    weights = [np.ones(o.shape, o.dtype) for o in expected]
+    gs = gradients(expected, leaves, weights, False)
+    for i, x in enumerate(xs):
+        (leaf,) = tensors([x])
+        found = floats(run([*(a.copy() for a in xs[:i]), leaf, *(a.copy() for a in xs[i + 1 :])]))
+        for f, e in zip(found, expected, strict=True):
+            assert f.dtype == e.dtype, (i, f.dtype, e.dtype)
+            np.testing.assert_allclose(getattr(f, "_data", f), e.data, rtol=1e-9, atol=1e-9)
+        (g,) = gradients(found, [leaf], weights, False)
+        np.testing.assert_allclose(g.data, gs[i].data, rtol=1e-9, atol=1e-12)
 
 
 def directions(xs: list[Any], rng: np.random.Generator) -> list[Any]:
