@@ -130,6 +130,15 @@ def test_an_ignored_target_may_be_any_number():
     np.testing.assert_allclose(loss.item(), np.log(2))
 
 
+def test_a_mask_of_integers_is_refused_as_it_would_mask_nothing():
+    mask = np.tril(np.ones((3, 3), int))
+    with pytest.raises(TypeError, match=r"booleans.*not int64.*\.astype\(bool\)"):
+        F.scaled_dot_product_attention(*[x(1, 3, 4)] * 3, attn_mask=mask)
+    for masks in ({"attn_mask": mask}, {"key_padding_mask": np.zeros((1, 3), int)}):
+        with pytest.raises(TypeError, match=r"booleans.*not int64"):
+            nn.MultiheadAttention(4, 2)(*[x(3, 1, 4)] * 3, **masks)
+
+
 def test_masked_logits_leave_the_cross_entropy_finite():
     logits = rg.Tensor([[0.0, -np.inf, 1.0]], requires_grad=True)
     F.cross_entropy(logits, np.array([0])).backward()

@@ -67,8 +67,13 @@ defvjp(
 
 def added(mask: Any, dtype: Any, allowed: bool) -> Any:
     """Return a mask as numbers to add to scores; true in a bool mask means `allowed`."""
-    if mask.dtype.kind != "b":
+    if mask.dtype.kind == "f":
         return mask
+    if mask.dtype.kind != "b":  # adding 0 and 1 would mask nothing
+        raise TypeError(
+            f"an attention mask is of booleans, or of floats to add to the scores, not {mask.dtype}"
+            ": use .astype(bool)"
+        )
     inside, outside = (0.0, -math.inf) if allowed else (-math.inf, 0.0)
     return np.where(mask, inside, outside).astype(dtype)
 
