@@ -207,3 +207,21 @@ def test_a_class_is_a_whole_number_within_the_classes(loss):
         loss(x, np.zeros(3, int))
     with pytest.raises(IndexError):
         loss(x, np.array([0, 3]))
+
+
+@pytest.mark.parametrize("value", [np.zeros((2, 2)), rg.Tensor(np.zeros((2, 2))), 1.0])
+def test_what_is_no_parameter_cannot_take_the_place_of_one(value):
+    net = nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"Linear.weight is a Parameter.*\.weight\.data"):
+        net.weight = value
+    assert [name for name, _ in net.named_parameters()] == ["weight", "bias"]
+
+
+def test_a_parameter_can_be_replaced_by_another_left_out_or_deleted():
+    net = nn.Linear(2, 2)
+    net.weight = nn.Parameter(np.ones((2, 2)))
+    net.bias = None
+    assert [name for name, _ in net.named_parameters()] == ["weight"]
+    del net.weight
+    net.weight = np.ones((2, 2))
+    assert not list(net.parameters())

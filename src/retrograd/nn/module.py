@@ -82,6 +82,17 @@ class Module:
     def training(self, mode: bool) -> None:
         self._training = bool(mode)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(vars(self).get(name), Parameter) and not (
+            value is None or isinstance(value, Parameter)
+        ):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} in its "
+                f"place would not be trained: write .{name}.data = ..., assign an nn.Parameter, "
+                "or delete the attribute first"
+            )
+        super().__setattr__(name, value)
+
     # What is inside ------------------------------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
