@@ -87,6 +87,7 @@ def _is_sum(node: Node) -> bool:
         node.kind == "call"
         and node.fn is np.add
         and all(isinstance(v, Var) and v.array.shape == node.outs[0].array.shape for v in node.args)
+        and _one_dtype(*node.args, node.outs[0])
         and node.outs[0].array.dtype.kind == "f"
         and node.outs[0].array.ndim > 0
     )
@@ -108,7 +109,8 @@ def _term(v: Any, maker: Any, uses: Any, results: Any, writes: Any) -> tuple[str
         turned = maker(left)
         if turned is not None and _is_transpose(turned) and isinstance(right, Var):
             a = turned.args[0]
-            if a.array.ndim == right.array.ndim == 2 and not _written((a, right), writes):
+            plain = a.array.ndim == right.array.ndim == 2 and _one_dtype(a, right, v)
+            if plain and not _written((a, right), writes):
                 return "product", (right, a) if swapped else (a, right)
         return "", None
     if node.fn is np.reshape:  # of a sum that kept its axis
@@ -119,9 +121,13 @@ def _term(v: Any, maker: Any, uses: Any, results: Any, writes: Any) -> tuple[str
     if node.fn is np.sum and node.kwargs.get("axis") in (0, (0,)):
         x = node.args[0]
         rows = isinstance(x, Var) and x.array.ndim == 2 and v.array.shape == x.array.shape[1:]
-        if rows and not _written((x,), writes):
+        if rows and _one_dtype(x, v) and not _written((x,), writes):
             return "sum", (x, None)
     return "", None
+
+
+def _one_dtype(*vs: Var) -> bool:
+    return all(v.array.dtype == vs[0].array.dtype for v in vs)
 
 
 def _written(vs: Iterable[Var], writes: set[int]) -> bool:
@@ -215,7 +221,6 @@ def _slices_at_once(nodes: list[Node]) -> list[Node]:
             continue
         if part.array.ndim == matrix.array.ndim == 2 and part.array.flags.c_contiguous:
             groups.setdefault((cut.args[0], matrix), {})[cut.args[1]] = node
-    writes = {memory(v) for node in nodes if node.kind == "write" for v in node.outs}
     for (base, matrix), products in groups.items():
         outs = [node.outs[0] for node in products.values()]
         seen_otherwise = any(user.view_of is not None for v in outs for user in uses_by.get(v, []))
@@ -227,7 +232,7 @@ def _slices_at_once(nodes: list[Node]) -> list[Node]:
                        and _written(n.outs, {memory(matrix), memory(base)})), None)  # fmt: skip
         first = min(nodes.index(node) for node in products.values())
         last = max(nodes.index(node) for node in products.values())
-        if (memory(matrix) in writes and update is not None and update < last) or (
+        if (update is not None and update < last) or (
             place.get(matrix) is not None and nodes.index(place[matrix]) > first
         ):
             continue

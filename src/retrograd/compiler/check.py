@@ -8,7 +8,7 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.program import Program
-from retrograd.compiler.tape import Live, Node, Tape, Var, substitute
+from retrograd.compiler.tape import Live, Node, Tape, Var, memory, substitute
 from retrograd.core import Array, Tensor
 from retrograd.registry import spelled
 
@@ -91,6 +91,7 @@ def differing_call(first: Tape, second: Tape) -> str:
         fn = "draw" if node.kind == "draw" else getattr(node.fn, "_bound", node.fn)
         return node.kind, fn, repr(args), outs
 
+    written = {memory(n.outs[0]): n for n in first.nodes if n.kind == "write"}
     for mine, other in zip(first.nodes, second.nodes, strict=False):
         fresh = [v for v in mine.vars() if v not in ours]
         fresh_other = [v for v in other.vars() if v not in theirs]
@@ -99,10 +100,18 @@ def differing_call(first: Tape, second: Tape) -> str:
                        f"{_name(mine)}, or with other arguments")  # fmt: skip
         for v, w in zip(fresh, fresh_other, strict=True):
             made_here = v.kind in ("captured", "const") and v.array is not w.array
-            if made_here and v.tensor is None and not _close(v.array, w.array, exact=True):
+            made_here = made_here and (v.tensor is None or v.tensor is not w.tensor)
+            if made_here and memory(v) in written:
+                file, number, text = written[memory(v)].line
+                return (
+                    f"it writes into an array of shape {v.array.shape} that was made without "
+                    "recorded calls, so that the next run would find what this one wrote: take a "
+                    f"copy first, t = t.copy()\n  {file}:{number}: {text}"
+                )
+            if made_here and not _close(v.array, w.array, exact=True):
                 what = f"an array of shape {w.array.shape}, made without recorded calls, differs"
                 return _at(other, f"{what} between two runs; pass it as an argument")
-            if made_here and v.tensor is None and v.kind == "captured":
+            if made_here and v.kind == "captured":
                 first.constants.append(v)
     if len(first.nodes) != len(second.nodes):
         longer = max((first, second), key=lambda t: len(t.nodes)).nodes

@@ -188,7 +188,8 @@ def _data(program: Program, saved: dict[str, Array]) -> list[str]:
         lines += [f'{name} = _arrays["{name}"]' for name in whole]
     else:
         for name, a in whole.items():
-            lines.append(f"{name} = np.array({_numbers(a)}, {literal(a.dtype)})")
+            shape = "" if a.size else f".reshape({a.shape})"  # which an empty list does not tell
+            lines.append(f"{name} = np.array({_numbers(a)}, {literal(a.dtype)}){shape}")
     for name, a, of in views:
         base = root(a)
         start = a.__array_interface__["data"][0] - base.__array_interface__["data"][0]

@@ -36,10 +36,10 @@ def prune(nodes: list[Node], results: list[Var]) -> list[Node]:
 def fold(nodes: list[Node]) -> list[Node]:
     """Compute calls on constants now."""
     kept = []
-    written = {v for node in nodes if node.kind == "write" for v in node.outs}
+    written = {memory(v) for node in nodes if node.kind == "write" for v in node.outs}
     for node in nodes:
         fixed = all(v.kind == "const" for v in node.vars()) and not has_live(node)
-        if node.kind == "call" and fixed and not written & set(node.outs):
+        if node.kind == "call" and fixed and not written & {memory(v) for v in node.outs}:
             for v, value in zip(node.outs, _values(node), strict=True):
                 v.kind, v.array = "const", value
         else:

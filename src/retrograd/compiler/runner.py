@@ -63,8 +63,8 @@ class Runner:
         exec(compile("\n".join(lines), self.file, "exec"), self.namespace)
         exec("\n".join(guard), self.namespace)
         self.run: Callable[..., Any] = self.namespace["program"]
-        self.fits: Callable[[Sequence[Any]], bool] = self.namespace["fits"]
-        self.holds: Callable[[], bool] = self.namespace["holds"]
+        self.fits: Callable[[Sequence[Any]], bool] = self.namespace["_fits"]
+        self.holds: Callable[[], bool] = self.namespace["_holds"]
         self.lines = lines
 
     def __call__(self, given: Sequence[Any]) -> Any:
@@ -81,7 +81,8 @@ class Runner:
             self.recover(error)
             raise
         for leaf, grad in self.argument_grads:
-            program.leaf(leaf, given)._grad = grad
+            # at once: the next run may be for another argument
+            program.leaf(leaf, given)._grad = None if grad is None else grad(leaf)
         if self.single:
             return wrap(outs[0])
         leaves = [v if o is None else wrap(o) for v, o in zip(program.outs, outs, strict=True)]
@@ -151,8 +152,8 @@ class Runner:
             names = "".join(f"_stamp{i}[0] = " for i in range(len(program.trained)))
             lines.append(f"    _core.last_write = {names}_clock()")
         self.end = len(lines)
-        space["copied"] = np.array
-        results = ", ".join("None" if r is None else f"copied({r})" for r in program.results)
+        space["_copied"] = np.array
+        results = ", ".join("None" if r is None else f"_copied({r})" for r in program.results)
         lines.append(f"    return ({results}{',' if results else ''})")
         return lines
 
@@ -176,7 +177,7 @@ class Runner:
 
         def local(match: re.Match[str]) -> str:
             dotted = match.group(1)
-            name = "np_" + dotted.replace(".", "_")
+            name = "_np_" + dotted.replace(".", "_")
             if name not in self.namespace:
                 self.namespace[name] = functools.reduce(getattr, dotted.split("."), np)
             return f"{name}("
@@ -186,12 +187,12 @@ class Runner:
     def _guard(self) -> list[str]:
         """Return the functions that tell whether the program may run."""
         program, space = self.program, self.namespace
-        space["ndarray"] = np.ndarray
+        space["_ndarray"] = np.ndarray
         names = [f"a{i}" for i in range(len(program.args))]
         kinds = [f"len(args) == {len(names)}"]
         for i, v in enumerate(program.args):
             space[f"_dtype{i}"] = v.array.dtype
-            kinds.append(f"(a{i} := args[{i}]).__class__ is ndarray and "
+            kinds.append(f"(a{i} := args[{i}]).__class__ is _ndarray and "
                          f"a{i}.shape == {v.array.shape} and a{i}.dtype is _dtype{i}")  # fmt: skip
         holds = []
         for i, (holder, array) in enumerate(program.holders):
@@ -221,9 +222,9 @@ class Runner:
                 space[f"_started{i}"] = leaf
                 holds.append(f"(_started{i}._grad is not None) is {started[key]}")
         return [
-            "def fits(args):",
+            "def _fits(args):",
             f"    return {' and '.join(kinds)}",
-            "def holds():",
+            "def _holds():",
             f"    return {' and '.join(holds) or True}",
         ]
 

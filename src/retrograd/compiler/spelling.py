@@ -267,7 +267,10 @@ def _copy(w: Writer, node: Node, out: str) -> list[str]:
 
 @spelling(np.where)
 def _where(w: Writer, node: Node, out: str) -> list[str]:
+    given = node.args[0]
     condition, x, y = (w.text(a) for a in node.args)
+    if not isinstance(given, Var) or given.array.dtype.kind != "b":
+        condition = f"np.not_equal({condition}, 0)"
     return [f"np.copyto({out}, {y})", f"np.copyto({out}, {x}, where={condition})"]
 
 

@@ -41,9 +41,7 @@ class Var:
 
     __slots__ = ("array", "grad_of", "kind", "name", "node", "ref", "tensor", "whole", "wish")
 
-    def __init__(
-        self, array: Any, kind: str, node: Node | None = None, keep: bool = False
-    ) -> None:
+    def __init__(self, array: Any, kind: str, node: Node | None = None, keep: bool = False) -> None:
         # An array from outside is held. Of what a run makes only the layout is, so that the memory
         # goes as it goes without a tape.
         held = keep or kind not in ("made", "arg") or not isinstance(array, np.ndarray)
@@ -250,7 +248,14 @@ class Tape:
     def write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
         """Run an in-place call on the array of `target` and write it down."""
         array = target._data
-        self.see(array, target)
+        whole = self.see(array, target)
+        while whole.node is not None and whole.node.view_of is not None:
+            whole = whole.node.args[whole.node.view_of]
+        if whole.kind == "arg":
+            self.forbid(
+                "a write into an argument",
+                "return the new value, or let the function find the Tensor outside of it.",
+            )
         given = other._data if isinstance(other, Tensor) else other
         node = Node("write", ufunc, (array, given), {}, self.section)
         self._encode(node)

@@ -160,7 +160,8 @@ class Writer:
 
     def constant(self, value: float, dtype: Any) -> str:
         """Return the name of a number as an array of no axes."""
-        key = (float(value), np.dtype(dtype).name)
+        # by its bits: 0.0 == -0.0, and large integers are equal as floats
+        key = (np.array(value, dtype).tobytes(), np.dtype(dtype).name)
         if key not in self._constants:
             words = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
             known = words.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
@@ -175,7 +176,7 @@ class Writer:
             return self.constant(value, a.dtype)
         if a.ndim == 1 and value == 1:
             return self.ones(a.size, a.dtype)
-        key = ("uniform", value, a.shape, a.dtype.name)
+        key = ("uniform", repr(value), a.shape, a.dtype.name)
         if key not in self._constants:
             name = self._constants[key] = self.fresh("zeros" if value == 0 else "constant")
             self.setup.append(f"{name} = np.full({a.shape}, {literal(value)}, {literal(a.dtype)})")
@@ -288,8 +289,9 @@ class Writer:
         """Let the parts of a flat array be computed in their places of it."""
         self.placed: dict[Var, tuple[Var, int]] = {}
         producer = {v: node for node in self.nodes if node.kind == "call" for v in node.outs}
+        written = {memory(v) for node in self.nodes if node.kind == "write" for v in node.outs}
         for node in self.nodes:
-            if node.fn is not concat:
+            if node.fn is not concat or memory(node.outs[0]) in written:
                 continue
             flat, start, found = node.outs[0], 0, {}
             axis = node.kwargs.get("axis", 0)
@@ -305,6 +307,7 @@ class Writer:
                     and part not in self.placed
                     and part not in found
                     and part not in self.packed
+                    and memory(part) not in written
                     and self.is_c(part)
                 ):
                     found[part] = (flat, start)
@@ -460,7 +463,8 @@ class Writer:
 
 def _uniform(a: Array) -> bool:
     first = a.reshape(-1)[0]
-    return a.dtype.kind in "fiu" and bool((a == first).all())
+    alike = a.dtype.kind in "fiu" and bool((a == first).all())
+    return alike and (first != 0 or bool((np.signbit(a) == np.signbit(first)).all()))
 
 
 def _order(a: Array) -> tuple[int, ...]:
@@ -483,7 +487,11 @@ def _back(a: Array) -> str:
 
 
 def _fits(value: float, kind: np.dtype[Any]) -> bool:
-    return kind.kind == "f" or (kind.kind in "iu" and isinstance(value, int))
+    if kind.kind == "f":
+        return True
+    if kind.kind not in "iu" or not isinstance(value, int):
+        return False
+    return bool(np.iinfo(kind).min <= value <= np.iinfo(kind).max)
 
 
 def _closes_at_end(text: str) -> bool:

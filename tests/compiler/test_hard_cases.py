@@ -1,0 +1,172 @@
+"""Programs that rewrite, share or number arrays in ways that a pass could get wrong."""
+
+from __future__ import annotations
+
+import runpy
+
+import numpy as np
+import pytest
+
+import retrograd as rg
+
+CALLS = 5  # more than the library checks itself
+
+
+def agrees(make, inputs, tol=1e-12):
+    """Compare a compiled function with itself run as it is, on inputs that change.
+
+    `make` returns the function, and the Tensors it may write or give gradients.
+    """
+    (eager, *own), (fn, *compiled) = make(), make()
+    step = rg.compile(fn)
+    rng, other = np.random.default_rng(3), np.random.default_rng(3)
+    for _ in range(CALLS):
+        left = rg.tree.leaves(eager(*map(rg.Tensor, inputs(rng))))
+        right = rg.tree.leaves(step(*inputs(other)))
+        left += [t.detach() for t in own]
+        right += [t.detach() for t in compiled]
+        for a, b in zip(left, right, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_allclose(a.data, b.data, rtol=tol, atol=tol)
+    return step
+
+
+def one(*shape):
+    return lambda rng: (rng.normal(size=shape),)
+
+
+def test_the_gradient_of_each_argument_is_its_own():
+    step = rg.compile(lambda x: np.sum(x**2).backward())
+    given = [rg.Tensor(np.full(2, float(i)), requires_grad=True) for i in range(6)]
+    for x in given:
+        step(x)
+    for i, x in enumerate(given):
+        np.testing.assert_array_equal(x.grad, np.full(2, 2.0 * i))
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_products_of_slices_see_a_write_between_them(made):
+    weight = rg.Tensor(np.arange(6.0).reshape(3, 2) / 10)
+
+    def make():
+        kept = rg.Tensor(np.arange(60.0).reshape(5, 4, 3) / 60)
+
+        def fn(x):
+            out = 0.0
+            with rg.no_grad():
+                h = np.stack([x * k for k in range(5)]) if made else kept
+                for t in range(5):
+                    out = out * 0.5 + np.tanh(h[t] @ weight)
+                    h *= 0.9
+                h += x
+            return out
+
+        return fn, kept
+
+    agrees(make, one(4, 3))
+
+
+def test_a_sum_of_terms_of_several_dtypes_keeps_them():
+    def fn(x):
+        total, products = x[0] * 1.5, x.T @ x
+        single = x.astype(np.float32)
+        for k in range(6):
+            total = total + np.sum(x > k * 0.1, axis=0)
+            products = products + (single * k).T @ (single + k)
+        return total, products
+
+    agrees(lambda: (fn,), one(4, 3), 1e-5)
+
+
+def test_a_write_does_not_reach_what_was_joined_before():
+    def fn(x):
+        with rg.no_grad():
+            a, b = x * 2, x * 3
+            joined = np.concatenate([a, b])
+            a *= 10
+            joined += 1
+        return a, b, joined
+
+    agrees(lambda: (fn,), one(4, 3))
+
+
+def test_a_write_through_a_view_of_a_constant_starts_anew_in_every_run():
+    def fn(x):
+        start = rg.Tensor(np.zeros(3)) * 2
+        view = start[:2]
+        ones = np.ones_like(x) * 2
+        with rg.no_grad():
+            view += x[0, :2]
+            ones += x
+        return start, view, ones
+
+    agrees(lambda: (fn,), one(4, 3))
+
+
+def test_where_takes_numbers_as_a_condition():
+    fn = lambda x: np.where((x > 0).astype(int) * 2, x, 0.5)  # noqa: E731
+    agrees(lambda: (fn,), one(4, 3))
+
+
+def test_variables_may_have_the_names_that_programs_use():
+    def fn(x):
+        copied = x * 2
+        fits = np.exp(copied)
+        holds = fits * 3
+        ndarray = holds + fits
+        np_add = ndarray - 1
+        return np_add + copied, ndarray, holds, fits, copied
+
+    agrees(lambda: (fn,), one(4, 3))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64])
+def test_numbers_that_an_integer_dtype_does_not_hold(dtype):
+    loss = rg.nn.CrossEntropyLoss()  # which compares the targets with -100
+    fn = lambda x, y: (loss(x, y), y != -1, y > 300, y * 2 + 1)  # noqa: E731
+    agrees(
+        lambda: (fn,), lambda rng: (rng.normal(size=(4, 3)), rng.integers(0, 3, 4).astype(dtype))
+    )
+
+
+def test_constants_are_told_apart_by_their_bits():
+    def fn(n, x):
+        return n ^ (2**60), n ^ (2**60 + 1), np.copysign(x, 0.0), np.copysign(x, -0.0)
+
+    agrees(lambda: (fn,), lambda rng: (rng.integers(1, 9, 4), rng.normal(size=4)))
+
+
+@pytest.mark.parametrize("kind", [rg.Tensor, np.array])
+def test_a_write_into_an_argument_is_refused(kind):
+    @rg.compile
+    def fn(t, x):
+        with rg.no_grad():
+            row = t[0]
+            row += x
+        return t
+
+    target = kind(np.ones((2, 2)))
+    with pytest.raises(rg.TraceError, match=r"(?s)a write into an argument.*row \+= x"):
+        fn(target, np.ones(2))
+    np.testing.assert_array_equal(np.asarray(target.data), np.ones((2, 2)))
+
+
+def test_a_write_into_an_array_made_inside_names_the_remedy():
+    @rg.compile
+    def fn(x):
+        total = rg.Tensor(np.zeros(2))
+        with rg.no_grad():
+            total += x
+        return total
+
+    fn(np.ones(2))
+    with pytest.raises(rg.TraceError, match=r"(?s)t = t.copy\(\).*total \+= x"):
+        fn(np.ones(2))
+
+
+def test_arrays_without_elements_are_exported_in_their_shape(tmp_path):
+    step = rg.compile(lambda x: np.sum(x * np.ones((0, 3))[:, :2], axis=1))
+    for _ in range(4):
+        step(np.ones((0, 2)))
+    step.export(tmp_path / "s.py")
+    assert runpy.run_path(str(tmp_path / "s.py"))["step"](np.ones((0, 2))).shape == (0,)
