@@ -19,6 +19,8 @@ import retrograd as rg
 from retrograd.backward import ReversePass
 
 STEP = 2e-4
+# of their arguments NumPy asks only the first ones whether they are Tensors
+ASKED = {np.pad: 1, np.full_like: 1, np.interp: 3}
 # multiples of the step and weights of the central difference of fourth order
 STENCIL = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
 
@@ -199,7 +201,7 @@ def check(
 
     xs, others = floats(tree), floats(fresh)
     check_values(run, xs)
-    check_one_at_a_time(run, xs)
+    check_one_at_a_time(run, xs, ASKED.get(fn, len(xs)))
     check_float32(run, xs)
     check_memory(run, xs)
     if replay:
@@ -219,7 +221,7 @@ def check_values(run: Any, xs: list[Any]) -> None:
         np.testing.assert_allclose(f.data, e, rtol=1e-9, atol=1e-9)
 
 
-def check_one_at_a_time(run: Any, xs: list[Any]) -> None:
+def check_one_at_a_time(run: Any, xs: list[Any], asked: int) -> None:
     """With all but one argument plain arrays, values and gradient are those for all Tensors."""
     if len(xs) < 2:
         return
@@ -227,7 +229,7 @@ def check_one_at_a_time(run: Any, xs: list[Any]) -> None:
     expected = floats(run(leaves))
     weights = [np.ones(o.shape, o.dtype) for o in expected]
     gs = gradients(expected, leaves, weights, False)
-    for i, x in enumerate(xs):
+    for i, x in enumerate(xs[:asked]):
         (leaf,) = tensors([x])
         found = floats(run([*(a.copy() for a in xs[:i]), leaf, *(a.copy() for a in xs[i + 1 :])]))
         for f, e in zip(found, expected, strict=True):

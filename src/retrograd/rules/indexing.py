@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -116,13 +117,13 @@ rearranged(np.lib.stride_tricks.sliding_window_view)
 @composed(np.compress)
 def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
     """Answer `np.compress`."""
-    return np.take(a, np.flatnonzero(condition), axis=axis)
+    return record(np.take, given(a), np.flatnonzero(condition), axis=axis)
 
 
 @composed(np.extract)
 def extract(condition: Any, arr: Any) -> Any:
     """Answer `np.extract`."""
-    return np.take(np.ravel(arr), np.flatnonzero(condition))
+    return record(np.take, np.ravel(arr), np.flatnonzero(condition))
 
 
 @composed(np.select)
@@ -187,6 +188,7 @@ def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None
 ) -> Any:
     """Answer `np.interp`: straight lines between the points `(xp, fp)`."""
+    take = functools.partial(record, np.take)  # np.take asks the array only, never the index
     x, xp, fp = (given(v).astype(float) for v in (x, xp, fp))
     if xp.ndim != 1 or xp.shape != fp.shape:
         raise ValueError(f"np.interp takes points of one axis, got {xp.shape} and {fp.shape}")
@@ -194,7 +196,7 @@ def interp(
         period = abs(period)
         x, xp = x % period, xp % period
         order = np.argsort(xp)
-        xp, fp = np.take(xp, order), np.take(fp, order)
+        xp, fp = take(xp, order), take(fp, order)
         xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
         left = right = None
@@ -203,8 +205,8 @@ def interp(
         between = fp[0]
     else:
         i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, last - 1)
-        x0, f0 = np.take(xp, i), np.take(fp, i)
-        between = f0 + (np.take(fp, i + 1) - f0) * ((x - x0) / (np.take(xp, i + 1) - x0))
+        x0, f0 = take(xp, i), take(fp, i)
+        between = f0 + (take(fp, i + 1) - f0) * ((x - x0) / (take(xp, i + 1) - x0))
     between = np.where(x < xp[0], fp[0] if left is None else left, between)
     return np.where(x > xp[last], fp[last] if right is None else right, between)
 

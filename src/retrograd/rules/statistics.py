@@ -237,7 +237,9 @@ def histogram(
         counts = np.bincount(index, minlength=n)
     else:
         weights = np.ravel(given(weights))
-        counts = np.bincount(index, np.take(weights, inside), minlength=n).astype(weights.dtype)
+        counts = np.bincount(index, record(np.take, weights, inside), minlength=n).astype(
+            weights.dtype
+        )
     if density:
         counts = counts / np.diff(edges).astype(float) / np.sum(counts)
     return counts, edges
