@@ -327,6 +327,8 @@ class Quiet:
         ({"model": lambda x: x}, TypeError, "trains a Module, not function"),
         ({"optimizer": None}, TypeError, "takes an Optimizer, not NoneType"),
         ({"loss": "mse"}, TypeError, "function of output and target"),
+        ({"loss": rg.nn.MSELoss}, TypeError, r"pass MSELoss\(\)"),
+        ({"model": rg.nn.Linear(2, 1)}, ValueError, "no parameter of the model"),
         ({"data": iter([])}, TypeError, "iterated every epoch"),
         ({"data": np.zeros((3, 2))}, TypeError, "TensorDataset"),
         ({"data": 5}, TypeError, "data gives batches"),

@@ -257,6 +257,14 @@ def _check(
         raise TypeError(f"fit trains a Module, not {type(model).__name__}")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"fit takes an Optimizer, not {type(optimizer).__name__}")
+    trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    if trained.isdisjoint(map(id, model.parameters())):
+        raise ValueError(
+            "the optimizer has no parameter of the model, which would not be trained: make it with "
+            "model.parameters()"
+        )
+    if isinstance(loss, type):
+        raise TypeError(f"loss is a function of output and target: pass {loss.__name__}()")
     if not callable(loss):
         raise TypeError(f"loss is a function of output and target, not {type(loss).__name__}")
     for name, batches in (("data", data), ("validation", validation)):
