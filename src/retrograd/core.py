@@ -168,9 +168,11 @@ class Tensor:
     # Ways out: values leave the graph ------------------------------------------------------------
 
     def _leave(self, what: str) -> None:
-        tape = MODE.get().tape
-        if tape is not None:
-            tape.forbid(what)
+        mode = MODE.get()
+        if mode.tape is not None:
+            mode.tape.forbid(what)
+        if mode.left is not None and self.requires_grad:
+            mode.left.append(what)
 
     def numpy(self) -> Array:
         """Return the values as an array that shares the memory; it has no gradient."""

@@ -55,13 +55,17 @@ class Tape(Protocol):
 
 
 class Mode:
-    """What `record` does besides computing: keep calls for gradients, write a tape."""
+    """What `record` does besides computing: keep calls for gradients, write a tape.
 
-    __slots__ = ("grad", "tape")
+    `left` takes the names of the ways by which values leave the graph, where somebody asks.
+    """
 
-    def __init__(self, grad: bool, tape: Tape | None = None) -> None:
+    __slots__ = ("grad", "left", "tape")
+
+    def __init__(self, grad: bool, tape: Tape | None = None, left: list[str] | None = None) -> None:
         self.grad = grad
         self.tape = tape
+        self.left = left
 
 
 # A ContextVar: threads and asyncio tasks do not see each other's mode.

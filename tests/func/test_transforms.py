@@ -324,6 +324,19 @@ def test_tangents_and_cotangents_fit():
             transform(f, (X,), (np.ones(2),))
 
 
+def test_a_gradient_lost_on_the_way_out_is_refused():
+    for f, way in (
+        (lambda x: float(x[0]) ** 2, r"float\(t\), t\.item\(\)"),
+        (lambda x: np.sum(x.data), r"t\.data"),
+        (lambda x: np.exp(x[0]).item(), r"t\.item\(\)"),
+    ):
+        for transform in (grad, hessian, jacobian, lambda f: lambda x: jvp(f, (x,), (x,))):
+            with pytest.raises(TypeError, match=f"({way}) took a value out of the graph"):
+                transform(f)(X)
+    # looking at a value on the way to a Tensor is fine
+    close(grad(lambda x: np.sum(x) * (2.0 if float(x[0]) > -9 else 3.0))(X), np.full(3, 2.0))
+
+
 def test_an_argument_that_is_not_used_has_gradient_zero():
     gy = grad(lambda x, y: np.sum(x), 1)(X, X)
     close(gy, np.zeros(3))

@@ -14,7 +14,7 @@ import numpy as np
 
 from retrograd import autograd, core, tree
 from retrograd.core import Tensor, as_array, primitive, record, wrap
-from retrograd.mode import MODE, enable_grad
+from retrograd.mode import MODE, Mode
 from retrograd.registry import defvjp, spelled
 
 Argnums = int | tuple[int, ...]
@@ -55,7 +55,9 @@ class Run:
         self._given_variables = False  # whether an argument requires grad already
         outer_mode = MODE.get().grad
         start = core.clock()
-        with enable_grad():
+        self._left: list[str] = []
+        token = MODE.set(Mode(True, MODE.get().tape, self._left))
+        try:
             self.variables = [self._variable(leaf, i) for i, leaf in enumerate(leaves)]
             given = list(args)
             for at, value in zip(
@@ -65,6 +67,8 @@ class Run:
             ):
                 given[at] = value
             returned = f(*given, **(kwargs or {}))
+        finally:
+            MODE.reset(token)
         self.aux: Any = None
         if has_aux:
             if not (isinstance(returned, tuple) and len(returned) == 2):
@@ -106,6 +110,13 @@ class Run:
     def _output(self, out: Any) -> Tensor:
         if not isinstance(out, (Tensor, np.ndarray, np.generic, float)):
             raise TypeError(f"{self.name}: the function returned {out!r}, not a Tensor")
+        if self._left and not isinstance(out, Tensor):
+            ways = ", ".join(dict.fromkeys(self._left))
+            raise TypeError(
+                f"{self.name}: the function returned {out!r}, not a Tensor, after {ways} took a "
+                "value out of the graph: its gradient would be lost. For a constant return "
+                "rg.Tensor(...)"
+            )
         t = out if isinstance(out, Tensor) else Tensor(out)
         if t.dtype.kind != "f":
             raise TypeError(
