@@ -170,3 +170,57 @@ def test_arrays_without_elements_are_exported_in_their_shape(tmp_path):
         step(np.ones((0, 2)))
     step.export(tmp_path / "s.py")
     assert runpy.run_path(str(tmp_path / "s.py"))["step"](np.ones((0, 2))).shape == (0,)
+
+
+SIZED = {
+    "mask": lambda x: x[x > 0],
+    "mask with a gradient": lambda x: np.sum(x) + x[0] + (x * x)[x > 0],
+    "nonzero": lambda x: np.nonzero(x > 0)[0],
+    "flatnonzero": lambda x: np.flatnonzero(x > 0),
+    "argwhere": lambda x: np.argwhere(x > 0),
+    "compress": lambda x: np.compress(x > 0, x),
+    "unique": lambda x: np.unique(np.maximum(x, 0)),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_a_result_of_another_size_is_an_error_that_names_the_line(name):
+    step = rg.compile(SIZED[name])
+    many = np.array([1.0, 2.0, 3.0, -1.0])
+    for factor in range(1, 6):
+        expected = SIZED[name](rg.Tensor(many * factor))
+        np.testing.assert_array_equal(step(many * factor).data, expected.data)
+    with pytest.raises(ValueError) as caught:
+        step(np.array([-1.0, 2.0, -2.0, -1.0]) if name != "unique" else np.full(4, 2.0))
+    notes = "\n".join(caught.value.__notes__)
+    assert "lambda x" in notes
+    assert "np.where(mask, x, 0)" in notes
+
+
+def test_calls_that_are_merged_may_be_gradients_of_each_other():
+    def make():
+        p = rg.Tensor(np.arange(12.0).reshape(4, 3), requires_grad=True)
+
+        def fn(x):
+            below = np.concatenate([np.sum(x * p)[None], (p * 2).ravel()])
+            loss = np.sum(below**2) + np.sum(np.vstack([x, p])) * np.sum((p * 3).T)
+            p.grad = None
+            loss.backward()
+            return loss, p.grad
+
+        return fn, p
+
+    agrees(make, one(4, 3))
+
+
+def test_statistics_that_training_moved_are_read_by_an_evaluation_compiled_before():
+    model = rg.nn.Sequential(rg.nn.Linear(3, 4, rng=0), rg.nn.BatchNorm1d(4))
+    step = rg.compile(lambda x: model(x))
+    rng = np.random.default_rng(0)
+    for i in range(9):
+        model.train(i == 5)
+        x = rng.normal(size=(6, 3))
+        if i == 5:
+            step(x)
+        else:
+            np.testing.assert_allclose(step(x).data, model(rg.Tensor(x)).data, rtol=1e-12)

@@ -7,8 +7,6 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from retrograd.compiler.tape import Node, Tape, Var
 from retrograd.core import Tensor
 
@@ -78,10 +76,16 @@ class Namer:
 
     def wish(self, var: Var) -> str:
         """Return the name a reader would give a Var."""
+        prefix, met = "", set()
+        # merged calls may each be the gradient of the other
+        while not var.wish and var.grad_of is not None and var not in met:
+            met.add(var)
+            prefix, var = "d_" + prefix, var.grad_of
+        return prefix + self._own(var)
+
+    def _own(self, var: Var) -> str:
         if var.wish:
             return var.wish
-        if var.grad_of is not None and var.grad_of is not var:
-            return "d_" + self.wish(var.grad_of)
         node = var.node
         if node is None:
             return {"const": "constant", "grad": "start"}.get(var.kind, "array")

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd import core, tree
+from retrograd.compiler.spelling import sized_by_values
 from retrograd.core import Array, Tensor, touch, wrap
 
 if TYPE_CHECKING:
     from retrograd.compiler.program import Program
+    from retrograd.compiler.writer import Statement
 
 _count = 0
 _ATOMIC = re.compile(
@@ -104,7 +106,10 @@ class Runner:
         trace: TracebackType | None = error.__traceback__
         while trace is not None and trace.tb_frame.f_code.co_filename != self.file:
             trace = trace.tb_next
-        if trace is None or trace.tb_lineno < self.first_write:
+        if trace is None:
+            return
+        self.explain(error, trace.tb_lineno)
+        if trace.tb_lineno < self.first_write:
             return
         space = {**self.namespace, **trace.tb_frame.f_locals}
         if self.finishes:
@@ -117,6 +122,19 @@ class Runner:
             for i, (_, bucket) in enumerate(self.program.buckets):
                 bucket.count = space.get(f"_count{i}", bucket.count)
 
+    def explain(self, error: BaseException, number: int) -> None:
+        """Note on an error of a statement which line of the user it comes from."""
+        s = self.statements.get(number)
+        if s is None or s.node is None or not isinstance(error, Exception):
+            return
+        file, line, text = s.node.line
+        error.add_note(f"in `{s.text}` of a compiled program, from\n  {file}:{line}: {text}")
+        if isinstance(error, ValueError) and sized_by_values(s.node):
+            error.add_note(
+                "A program keeps the shapes of its first run, and values decide how large this "
+                "result is: write np.where(mask, x, 0), or do it outside of the compiled function"
+            )
+
     # Source --------------------------------------------------------------------------------------
 
     def _lines(self) -> list[str]:
@@ -128,6 +146,7 @@ class Runner:
             space[f"_owner{i}"] = owner
             lines.append(f"    {text} = _owner{i}{read}")
         self.first_write = 1 << 30
+        self.statements: dict[int, Statement] = {}
         for s in w.body:
             if s.writes and self.first_write == 1 << 30:
                 for i, array in enumerate(self.backups):
@@ -139,6 +158,7 @@ class Runner:
                         lines.append(f"    _count{i} = _bucket{i}.count")
                 self.first_write = len(lines) + 1
             lines.append("    " + self._bound(s.text))
+            self.statements[len(lines)] = s
         self.first_write = min(self.first_write, len(lines) + 1)
         for i, (text, (kind, _, _)) in enumerate(program.lives):
             if kind == "updates":

@@ -52,7 +52,26 @@ def spell(w: Writer, node: Node, out: str) -> list[str]:
     if isinstance(node.fn, np.ufunc) and node.fn.nout == 1:
         args = w.operands(node)
         return [f"{spelled(node.fn)}({', '.join(args)}, out={out})"]
-    return [f"{out}[...] = {w.function(node)}({w.arguments(node)})"]
+    first = "[0]" if node.rule is not None and node.rule.multi else ""
+    return [fill(node, node.outs[0], out, f"{w.function(node)}({w.arguments(node)}){first}")]
+
+
+def fill(node: Node, var: Var, out: str, text: str) -> str:
+    """Return the statement that copies the result of a call into its array."""
+    if sized_by_values(node) and var.array.ndim:
+        return f"np.concatenate(({text},), out={out})"  # where an assignment would broadcast
+    return f"{out}[...] = {text}"
+
+
+_SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.extract, np.compress, np.bincount)
+
+
+def sized_by_values(node: Node) -> bool:
+    """Tell whether the values of the arguments may decide how large the result is."""
+    if node.fn is operator.getitem:
+        index = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
+        return any(isinstance(i, Var) and i.array.dtype.kind == "b" for i in index)
+    return node.fn in _SIZED or not spelled(node.fn).startswith("np.")
 
 
 def literal(value: Any) -> str:
@@ -277,7 +296,7 @@ def _where(w: Writer, node: Node, out: str) -> list[str]:
 @spelling(operator.getitem)
 def _getitem(w: Writer, node: Node, out: str) -> list[str]:
     x, index = node.args
-    return [f"{out}[...] = {w.text(x)}[{index_text(w, index)}]"]
+    return [fill(node, node.outs[0], out, f"{w.text(x)}[{index_text(w, index)}]")]
 
 
 @spelling(np.clip)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.spelling import literal, numbers, spell, view_text
+from retrograd.compiler.spelling import fill, literal, numbers, spell, view_text
 from retrograd.compiler.tape import Live, Node, Var, memory
 from retrograd.core import Array
 from retrograd.registry import spelled
@@ -443,7 +443,7 @@ class Writer:
                 call = f"{', '.join(names)} = {self.function(node)}({self.arguments(node)})"
                 self.body.append(Statement(call, node.section, node, None))
                 for v, new in zip(node.outs, names, strict=True):
-                    line = f"{self.name(v)}[...] = {new}"
+                    line = fill(node, v, self.name(v), new)
                     self.body.append(Statement(line, node.section, node, v))
             else:
                 out = node.outs[0]

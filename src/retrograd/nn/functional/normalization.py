@@ -189,6 +189,9 @@ def batch_norm(
     channels, count = input.shape[1], input.size // max(input.shape[1], 1)
     if not training:
         column = (-1,) + (1,) * (input.ndim - 2)
+        if isinstance(input, Tensor):
+            # as Tensors, so that a compiled function reads anew what training has changed
+            running_mean, running_var = Tensor(running_mean), Tensor(running_var)
         scale = 1 / np.sqrt(running_var + eps)
         scale = scale if weight is None else scale * weight
         shift = -running_mean * scale if bias is None else bias - running_mean * scale
