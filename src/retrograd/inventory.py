@@ -24,6 +24,7 @@ _HOMES = {
     "numpy.lib.recfunctions": "a Tensor has no fields; take them apart as arrays",
     "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
     "numpy.strings": "a Tensor holds numbers, not text",
+    "numpy.char": "a Tensor holds numbers, not text",
 }
 # Methods of ndarray that say something of the array, or lead out of the graph.
 _PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
