@@ -25,6 +25,8 @@ _HOMES = {
     "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
     "numpy.strings": "a Tensor holds numbers, not text",
     "numpy.char": "a Tensor holds numbers, not text",
+    "numpy.polynomial": "write it as np.polyval in one variable after the other",
+    "numpy.char": "a Tensor holds numbers, not text",
 }
 # Methods of ndarray that say something of the array, or lead out of the graph.
 _PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
@@ -85,7 +87,10 @@ def coverage() -> Coverage:
 
 
 def _overridable() -> list[Callable[..., Any]]:
-    import numpy.fft  # noqa: F401, they count even if the user has not asked for them yet
+    # these count even if the user has not asked for them yet
+    import numpy.char
+    import numpy.fft
+    import numpy.polynomial  # noqa: F401
     from numpy.testing import overrides
 
     functions = overrides.get_overridable_numpy_array_functions()
