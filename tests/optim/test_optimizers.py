@@ -347,3 +347,13 @@ def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="Adamm"):
         rg.optim.Adamm  # noqa: B018
     assert {"Adam", "LBFGS", "lr_scheduler"} <= set(dir(rg.optim))
+
+
+def test_the_state_of_an_optimizer_of_another_kind_is_refused():
+    p = rg.nn.Parameter([1.0, 2.0])
+    adam, sgd = rg.optim.Adam([p]), rg.optim.SGD([p], lr=0.5, momentum=0.9)
+    with pytest.raises(ValueError, match=r"SGD finds no momentum, dampening.*another kind"):
+        sgd.load_state_dict(adam.state_dict())
+    assert sgd.param_groups[0]["lr"] == 0.5
+    with pytest.raises(ValueError, match="Adam finds no betas, eps"):
+        adam.load_state_dict(sgd.state_dict())

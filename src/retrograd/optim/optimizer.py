@@ -336,6 +336,14 @@ class Optimizer:
         own = [len(g["params"]) for g in self.param_groups]
         if lengths != own:
             raise ValueError(f"the param groups have {lengths} parameters, here they have {own}")
+        # not the flags: files of other versions may have fewer
+        needed = [k for k, v in self.defaults.items() if type(v) in (int, float, tuple)]
+        missing = [k for k in needed if any(k not in group for group in groups)]
+        if missing:
+            raise ValueError(
+                f"{type(self).__name__} finds no {', '.join(missing)} in the param groups: the "
+                "state_dict is of an optimizer of another kind"
+            )
         options = [
             {**old, **{k: v for k, v in new.items() if k != "params"}}
             for old, new in zip(self.param_groups, groups, strict=True)
