@@ -463,3 +463,11 @@ def test_a_method_without_a_gradient_gives_a_tensor(name):
         assert type(got) is rg.Tensor
         assert not got.requires_grad
         np.testing.assert_array_equal(got.data, getattr(array, name)(axis=axis))
+
+
+def test_an_integer_leaf_is_refused_also_where_requires_grad_was_set():
+    t = rg.Tensor([1, 2])
+    t.requires_grad = True
+    with pytest.raises(TypeError, match=r"int64: use \.astype\(float\)"):
+        np.sum(t * 1.5).backward()
+    assert t.grad is None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd import core
-from retrograd.core import Tensor, as_array, describe, pick, wrap
+from retrograd.core import Tensor, as_array, check_floating, describe, pick, wrap
 from retrograd.mode import MODE, Mode
 
 if TYPE_CHECKING:
@@ -155,6 +155,7 @@ class ReversePass:
         if g.shape != like.shape:
             g = unbroadcast(g, like.shape)
         if g.dtype is not like.dtype and g.dtype != like.dtype:
+            check_floating(like)  # t.requires_grad = True went round the check of integers
             g = g.astype(like.dtype)
         if to.rule is None:
             store, key = self.found, -id(to)
