@@ -26,7 +26,6 @@ _HOMES = {
     "numpy.strings": "a Tensor holds numbers, not text",
     "numpy.char": "a Tensor holds numbers, not text",
     "numpy.polynomial": "write it as np.polyval in one variable after the other",
-    "numpy.char": "a Tensor holds numbers, not text",
 }
 # Methods of ndarray that say something of the array, or lead out of the graph.
 _PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
