@@ -471,3 +471,16 @@ def test_an_integer_leaf_is_refused_also_where_requires_grad_was_set():
     with pytest.raises(TypeError, match=r"int64: use \.astype\(float\)"):
         np.sum(t * 1.5).backward()
     assert t.grad is None
+
+
+def test_a_method_that_is_not_there_says_what_to_write():
+    t = rg.Tensor([1.0, 2.0])
+    for name, says in (
+        ("exp", r"no attribute 'exp': write np\.exp\(t\)"),
+        ("view", r"write t\.reshape\(\.\.\.\)"),
+        ("unsqueeze", r"write np\.expand_dims\(t, axis\)"),
+        ("frobnicate", "no attribute 'frobnicate'$"),
+    ):
+        with pytest.raises(AttributeError, match=says):
+            getattr(t, name)
+    assert not hasattr(t, "__array_interface__")

@@ -49,6 +49,15 @@ clock = itertools.count(1).__next__
 last_write = 0
 
 
+OTHER_WORDS = {  # what PyTorch calls them
+    "cat": "np.concatenate", "double": "t.astype(np.float64)", "float": "t.astype(np.float32)",
+    "masked_fill": "np.where(mask, value, t)", "norm": "np.linalg.norm(t)",
+    "permute": "t.transpose(...)", "relu": "nn.functional.relu(t)",
+    "sigmoid": "nn.functional.sigmoid(t)", "softmax": "nn.functional.softmax(t, axis)", "t": "t.T",
+    "to": "t.astype(dtype)", "unsqueeze": "np.expand_dims(t, axis)", "view": "t.reshape(...)",
+}  # fmt: skip
+
+
 class Tensor:
     """An array that records the NumPy calls made on it, so that gradients can be computed.
 
@@ -164,6 +173,16 @@ class Tensor:
     def __repr__(self) -> str:
         text = repr(self._data).replace("array(", "Tensor(", 1).replace("\n", "\n ")
         return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
+
+    if not TYPE_CHECKING:  # which would take every name for an attribute
+
+        def __getattr__(self, name):
+            write = OTHER_WORDS.get(name) or (f"np.{name}(t)" if name in np.__all__ else None)
+            raise AttributeError(
+                f"a Tensor has no attribute {name!r}" + (f": write {write}" if write else ""),
+                name=name,
+                obj=self,
+            )
 
     # Ways out: values leave the graph ------------------------------------------------------------
 
