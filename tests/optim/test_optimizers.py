@@ -357,3 +357,8 @@ def test_the_state_of_an_optimizer_of_another_kind_is_refused():
     assert sgd.param_groups[0]["lr"] == 0.5
     with pytest.raises(ValueError, match="Adam finds no betas, eps"):
         adam.load_state_dict(sgd.state_dict())
+
+
+def test_a_module_in_place_of_its_parameters_is_refused():
+    with pytest.raises(TypeError, match=r"not a Linear: pass its \.parameters\(\)"):
+        rg.optim.SGD(rg.nn.Linear(2, 2), lr=0.1)

@@ -219,3 +219,9 @@ def test_a_point_at_the_edge_of_the_domain_is_told_from_a_wrong_gradient():
     with pytest.raises(ValueError, match="not finite at"), np.errstate(divide="ignore"):
         gradcheck(np.log, np.array([0.0]))
     assert gradcheck(np.log, np.array([1e-5]), step=1e-8)
+
+
+def test_arguments_given_as_one_tuple_are_explained():
+    with pytest.raises(TypeError) as caught:
+        gradcheck(lambda x, y: x * y, (np.ones(2), np.ones(2)))
+    assert "write gradcheck(fn, x, y), not gradcheck(fn, (x, y))" in caught.value.__notes__[-1]

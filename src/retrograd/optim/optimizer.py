@@ -119,6 +119,11 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError("an optimizer takes an iterable of parameters: [tensor], not a Tensor")
+        if hasattr(params, "parameters"):
+            raise TypeError(
+                f"an optimizer takes parameters, not a {type(params).__name__}: pass its "
+                ".parameters()"
+            )
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._buckets: list[list[Bucket]] = []

@@ -46,7 +46,16 @@ class Problem:
         leaves = list(self.leaves)
         for i, value in zip(self.varied, values, strict=True):
             leaves[i] = value if isinstance(value, Tensor) else wrap(value)
-        outputs = tree.leaves(self.fn(*self.structure.unflatten(leaves)))
+        given = self.structure.unflatten(leaves)
+        try:
+            outputs = tree.leaves(self.fn(*given))
+        except Exception as error:
+            if len(given) == 1 and isinstance(given[0], (list, tuple)):
+                error.add_note(
+                    f"{self.name} was called with one {type(given[0]).__name__}: for several "
+                    "arguments write gradcheck(fn, x, y), not gradcheck(fn, (x, y))"
+                )
+            raise
         floating = []
         for out in outputs:
             t = out if isinstance(out, Tensor) else Tensor(out)
