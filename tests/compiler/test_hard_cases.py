@@ -224,3 +224,64 @@ def test_statistics_that_training_moved_are_read_by_an_evaluation_compiled_befor
             step(x)
         else:
             np.testing.assert_allclose(step(x).data, model(rg.Tensor(x)).data, rtol=1e-12)
+
+
+def test_attributes_of_modules_that_are_replaced_between_calls_are_seen():
+    class Net(rg.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = rg.nn.ModuleList([rg.nn.Linear(3, 2, rng=0)])
+            self.factor = 2.0
+
+        def forward(self, x):
+            for layer in self.layers:
+                x = layer(x)
+            return x * self.factor
+
+    model, x = Net(), np.ones((4, 3))
+    step = rg.compile(lambda x: model(x))
+
+    def same():
+        for _ in range(4):
+            np.testing.assert_array_equal(step(x).data, model(rg.Tensor(x)).data)
+
+    same()
+    model.layers[0].weight = rg.nn.Parameter(np.zeros((2, 3)))
+    same()
+    model.layers[0] = rg.nn.Linear(3, 2, rng=5)
+    same()
+    model.factor = 3.0
+    same()
+    model.layers.append(rg.nn.ReLU())
+    same()
+    known = len(step.programs)
+    rg.nn.Linear(3, 2).bias = None  # of another net
+    same()
+    assert len(step.programs) == known
+
+
+def test_a_gradient_is_not_read_from_a_run_that_failed():
+    p = rg.Tensor(np.ones((2, 2)), requires_grad=True)
+    optimizer = rg.optim.SGD([p], lr=0.1)
+
+    @rg.compile
+    def step(x):
+        loss = np.sum(np.linalg.inv(p + x)) + np.sum(p * p)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(5):
+        step(np.eye(2))
+    before = p.data.copy()
+    with pytest.raises(np.linalg.LinAlgError):
+        step(-before)
+    np.testing.assert_array_equal(p.data, before)
+    assert p.grad is None
+    step(np.eye(2))
+    assert p.grad is not None
+
+
+def test_a_function_of_two_dtypes_takes_its_numbers_as_they_are():
+    agrees(lambda: (lambda x: np.ldexp(x, 2),), one(3))

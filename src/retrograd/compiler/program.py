@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from retrograd import tree
 from retrograd.compiler.batching import batch
 from retrograd.compiler.names import Namer
@@ -38,6 +36,8 @@ class Program:
         self.checks_left = 0
         self.grad = True
         self.simple = False
+        inside = {id(m): m for ran in tape.ran.values() for m in ran.modules()}
+        self.attributes = [(m, _attributes(m)) for m in inside.values()]
         self.specs = [(v.array.shape, v.array.dtype) for v in args]
         self.structure = structure
         wanted = [v for v in outs if isinstance(v, Var)] + [g for _, g in grads if g is not None]
@@ -101,6 +101,14 @@ class Program:
         self.nodes.clear()
         del self.recorded
 
+    def attributes_hold(self) -> bool:
+        """Tell whether the Modules that ran have the attributes that they had."""
+        return all(
+            (now := _attributes(m)).keys() == then.keys()
+            and all(now[name] is value for name, value in then.items())
+            for m, then in self.attributes
+        )
+
     def is_stale(self) -> bool:
         """Tell whether arrays it was recorded with were replaced, so that it never holds again."""
         return any(holder._data is not array for holder, array in self.holders)
@@ -157,6 +165,10 @@ def listing(program: Program) -> str:
     if results:
         lines.append(f"    return {', '.join(results)}")
     return "\n".join(lines)
+
+
+def _attributes(module: Any) -> dict[str, Any]:
+    return {name: v for name, v in vars(module).items() if name not in ("training", "_training")}
 
 
 def _resolve(var: Var, replaced: dict[Var, Var]) -> Var:

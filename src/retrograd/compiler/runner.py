@@ -90,6 +90,14 @@ class Runner:
         leaves = [v if o is None else wrap(o) for v, o in zip(program.outs, outs, strict=True)]
         return program.structure.unflatten(leaves)
 
+    def _attributes_hold(self) -> bool:
+        space = self.namespace
+        now = space["_changes"][0]
+        good = self.program.attributes_hold()
+        if good:
+            space["_seen"][0] = now
+        return good
+
     # When a run fails ----------------------------------------------------------------------------
 
     def _all_atomic(self) -> bool:
@@ -109,6 +117,10 @@ class Runner:
         if trace is None:
             return
         self.explain(error, trace.tb_lineno)
+        if trace.tb_lineno < self.first_write or not self.finishes:
+            for i, (leaf, _) in enumerate(self.program.grads):
+                if leaf._grad is not None and leaf._grad is self.namespace.get(f"_grad{i}"):
+                    leaf._grad = None  # it was to be read from a buffer that this run wrote to
         if trace.tb_lineno < self.first_write:
             return
         space = {**self.namespace, **trace.tb_frame.f_locals}
@@ -236,6 +248,12 @@ class Runner:
             for j, (name, array) in enumerate(bucket.state.items()):
                 space[f"_state{i}_{j}"] = array
                 holds.append(f"_of{i}.state.get({name!r}) is _state{i}_{j}")
+        if program.attributes:
+            from retrograd.nn.module import changes
+
+            space["_changes"], space["_seen"] = changes, [changes[0]]
+            space["_attributes_hold"] = self._attributes_hold
+            holds.append("(_seen[0] == _changes[0] or _attributes_hold())")
         started = program.tape.started
         for i, (key, leaf) in enumerate(program.tape.leaves.items()):
             if key in started and key not in program.tape.positions:

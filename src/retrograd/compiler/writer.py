@@ -138,7 +138,7 @@ class Writer:
         for a in node.args:
             if isinstance(a, Live):
                 texts.append(self.live(a, kind))
-            elif isinstance(a, (int, float)) and not isinstance(a, bool) and _fits(a, kind):
+            elif _is_number(a) and node.fn is not np.ldexp and _fits(a, kind):
                 if node.fn in (np.maximum, np.minimum) and out.size >= 64 and kind == out.dtype:
                     texts.append(self.full(a, node.outs[0]))  # two full operands use SIMD
                 else:
@@ -484,6 +484,10 @@ def _back(a: Array) -> str:
     if order == tuple(range(a.ndim))[::-1]:
         return ".T"
     return f".transpose({tuple(order.index(i) for i in range(a.ndim))})"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _fits(value: float, kind: np.dtype[Any]) -> bool:

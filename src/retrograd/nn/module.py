@@ -30,6 +30,10 @@ class LoadedKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
+# How often an attribute of any Module was set: compiled programs look at theirs when it moves.
+changes = [0]
+
+
 class Module:
     """A part of a net: assign `Parameter`s and `Module`s to attributes, define `forward`.
 
@@ -91,7 +95,13 @@ class Module:
                 f"place would not be trained: write .{name}.data = ..., assign an nn.Parameter, "
                 "or delete the attribute first"
             )
+        if name not in ("training", "_training"):
+            changes[0] += 1
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        changes[0] += 1
+        super().__delattr__(name)
 
     # What is inside ------------------------------------------------------------------------------
 
