@@ -52,7 +52,7 @@ def spell(w: Writer, node: Node, out: str) -> list[str]:
     if isinstance(node.fn, np.ufunc) and node.fn.nout == 1:
         args = w.operands(node)
         return [f"{spelled(node.fn)}({', '.join(args)}, out={out})"]
-    first = "[0]" if node.rule is not None and node.rule.multi else ""
+    first = "[0]" if node.fn is np.nonzero else ""  # of one axis
     return [fill(node, node.outs[0], out, f"{w.function(node)}({w.arguments(node)}){first}")]
 
 
@@ -71,6 +71,8 @@ def sized_by_values(node: Node) -> bool:
     if node.fn is operator.getitem:
         index = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
         return any(isinstance(i, Var) and i.array.dtype.kind == "b" for i in index)
+    if node.rule is not None and node.rule.multi and len(node.outs) == 1:
+        return node.fn is np.nonzero  # others may give an array or a tuple of one
     return node.fn in _SIZED or not spelled(node.fn).startswith("np.")
 
 
