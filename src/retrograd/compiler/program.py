@@ -35,7 +35,8 @@ class Program:
         self.recorded = namer, args, outs, structure, grads
         self.checks_left = 0
         self.grad = True
-        self.simple = False
+        self.simple = False  # takes plain arrays by position, and hands nothing to them
+        self.settled = False
         inside = {id(m): m for ran in tape.ran.values() for m in ran.modules()}
         self.attributes = [(m, _attributes(m)) for m in inside.values()]
         self.specs = [(v.array.shape, v.array.dtype) for v in args]
@@ -64,10 +65,6 @@ class Program:
         """Tell whether everything outside that the recording relied on is still so."""
         return self.runner.holds()
 
-    def fits(self, args: Sequence[Any]) -> bool:
-        """Tell whether positional arguments are plain arrays of the kind recorded."""
-        return self.simple and self.runner.fits(args)
-
     @property
     def namespace(self) -> dict[str, Any]:
         """The buffers, views, functions and outside arrays of the program, by name."""
@@ -95,7 +92,8 @@ class Program:
         return program
 
     def settle(self) -> None:
-        """Let go of what only the checks needed."""
+        """Let go of what only the checks needed; from now on it may run without a look-up."""
+        self.settled = self.simple
         self.tape.nodes.clear()
         self.tape.known.clear()
         self.nodes.clear()

@@ -324,5 +324,6 @@ def view_text(w: Writer, node: Node) -> str:
         axes = [*node.args[1:], *node.kwargs.values()]
         return f"{name}.swapaxes({axes[0]}, {axes[1]})"
     if node.fn in (np.reshape, np.ravel, np.squeeze, np.expand_dims):
-        return f"{name}.reshape({shape})"
+        flat = len(shape) == 1 and shape[0] > 0
+        return f"{name}.reshape({-1 if flat else shape})"
     return f"{w.function(node)}({w.arguments(node)})"

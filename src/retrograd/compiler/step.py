@@ -52,10 +52,12 @@ class CompiledStep:
             return self.fn(*args, **kwargs)  # compiled as a part of what calls it
         with self._lock:
             last = self._last
-            if last is not None and not kwargs and last.grad is mode.grad:
-                runner = last.runner
-                if last.simple and not last.checks_left and runner.fits(args) and runner.holds():
-                    return runner(args)
+            if last is not None and last.settled and not kwargs and last.grad is mode.grad:
+                arrays = [
+                    a._data if a.__class__ is Tensor and not a.requires_grad else a for a in args
+                ]
+                if last.runner.ready(arrays):
+                    return last.runner.replay(arrays)
             return self._look_up(args, kwargs, mode.grad)
 
     @property
@@ -119,7 +121,10 @@ class CompiledStep:
         result = _detached(result)
         program = Program(tape, Namer(self.fn, tape), inputs, outs, shape, grads)
         tape.grads.clear()
-        plain = all(a.__class__ is np.ndarray for a in args)
+        plain = all(
+            a.__class__ is np.ndarray or (a.__class__ is Tensor and not a.requires_grad)
+            for a in args
+        )
         program.grad, program.checks_left = grad, CHECKS
         program.simple = plain and not kwargs and not program.starts
         same.append(program)
@@ -275,7 +280,9 @@ def _kind(leaf: Any) -> Any:
                 "a compiled function got a Tensor with a graph, whose gradient would be lost: "
                 "pass t.detach(), or compile the part that computes it too"
             )
-        return leaf.shape, leaf.dtype, leaf.requires_grad, leaf._grad is None
+        if not leaf.requires_grad:
+            return leaf.shape, leaf.dtype, None  # as an array
+        return leaf.shape, leaf.dtype, leaf._grad is None
     if isinstance(leaf, (np.ndarray, np.generic)):
         return leaf.shape, leaf.dtype, None
     try:
