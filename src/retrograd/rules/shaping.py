@@ -10,7 +10,7 @@ import numpy as np
 
 from retrograd.core import astype as change_dtype
 from retrograd.core import record
-from retrograd.registry import composed, defvjp, nograd
+from retrograd.registry import composed, defvjp, kernel, nograd
 from retrograd.rules.indexing import put
 from retrograd.rules.reductions import given
 
@@ -31,8 +31,8 @@ def opposite(shift: Any) -> Any:
 # fmt: off
 defvjp(np.reshape,      lambda g, out, a, shape: g.reshape(a.shape))
 defvjp(np.ravel,        lambda g, out, a: g.reshape(a.shape))
-defvjp(np.transpose,    lambda g, out, a, axes=None: np.transpose(g, inverse(axes)))
-defvjp(np.swapaxes,     lambda g, out, a, axis1, axis2: np.swapaxes(g, axis1, axis2))
+defvjp(np.transpose,    lambda g, out, a, axes=None: g.transpose(inverse(axes)))
+defvjp(np.swapaxes,     lambda g, out, a, axis1, axis2: g.swapaxes(axis1, axis2))
 defvjp(np.moveaxis,     lambda g, out, a, source, destination:
                         np.moveaxis(g, destination, source))
 defvjp(np.squeeze,      lambda g, out, a, axis=None: g.reshape(a.shape))
@@ -45,6 +45,22 @@ defvjp(np.flipud,       lambda g, out, m: np.flipud(g))
 defvjp(np.roll,         lambda g, out, a, shift, axis=None: np.roll(g, opposite(shift), axis))
 defvjp(np.rot90,        lambda g, out, m, k=1, axes=(0, 1): np.rot90(g, -k, axes))
 # fmt: on
+
+
+# The methods of an array: the same views without the Python layers of NumPy's functions.
+@kernel(np.reshape)
+def _reshape(a: Any, shape: Any) -> Any:
+    return a.reshape(shape)
+
+
+@kernel(np.transpose)
+def _transpose(a: Any, axes: Any = None) -> Any:
+    return a.transpose(axes)
+
+
+@kernel(np.swapaxes)
+def _swapaxes(a: Any, axis1: int, axis2: int) -> Any:
+    return a.swapaxes(axis1, axis2)
 
 
 @composed(np.reshape)
