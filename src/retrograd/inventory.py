@@ -113,7 +113,7 @@ def _name_of(fn: Callable[..., Any]) -> str:
 
 def _home_of(fn: Callable[..., Any]) -> str:
     if isinstance(fn, np.ufunc):
-        takes_numbers = any("d" in loop for loop in fn.types)
+        takes_numbers = any("d" in loop for loop in fn.types) or hasattr(np, fn.__name__)
         return "numpy" if takes_numbers else "numpy.strings"
     return getattr(fn, "__module__", None) or "numpy"
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import record
-from retrograd.registry import RULES, composed, defvjp, kernel, nograd
+from retrograd.core import primitive, record
+from retrograd.registry import RULES, composed, defvjp, nograd
 from retrograd.rules.reductions import given
 
 
@@ -215,16 +215,27 @@ def eig_dx(g: Any, out: Any, a: Any) -> Any:
 
 
 defvjp(np.linalg.eigh, eigh_dx)
-defvjp(np.linalg.eig, eig_dx)
-RULES[np.linalg.eigh].multi = RULES[np.linalg.eig].multi = True
 
 
-@kernel(np.linalg.eig)
-def _real_eig(a: Any) -> Any:
+@primitive(looks_through=False)
+def real_eig(a: Any) -> Any:
+    """Return eigenvalues and vectors where all are real; NumPy 2.5 hands them out as complex."""
     found = np.linalg.eig(a)
     if found[0].dtype.kind == "c":
-        raise TypeError("this matrix has complex eigenvalues: a Tensor holds real numbers only")
+        if np.any(found[0].imag):
+            raise TypeError("this matrix has complex eigenvalues: a Tensor holds real numbers only")
+        return type(found)(found[0].real, found[1].real)
     return found
+
+
+defvjp(real_eig, eig_dx)
+RULES[np.linalg.eigh].multi = RULES[real_eig].multi = True
+
+
+@composed(np.linalg.eig)
+def eig(a: Any) -> Any:
+    """Answer `np.linalg.eig`."""
+    return real_eig(a)
 
 
 @composed(np.linalg.eigvals)
