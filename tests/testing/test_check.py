@@ -106,9 +106,12 @@ def test_a_gradient_lost_on_the_way_is_caught():
     ids=["data", "detach", "another formula for Tensors"],
 )
 def test_a_rule_right_at_first_order_only_is_caught_at_the_second(vjp):
-    fn = with_rule(np.sin, vjp)
+    def sine(x):  # a ufunc of NumPy 2.0 tells neither its module nor its arguments
+        return np.sin(x)
+
+    fn = with_rule(sine, vjp)
     assert gradcheck(fn, X)
-    with pytest.raises(AssertionError, match=r"the gradient of the gradient of np\.sin"):
+    with pytest.raises(AssertionError, match="the gradient of the gradient of sine"):
         gradgradcheck(fn, X)
 
 
@@ -136,7 +139,10 @@ def test_the_table_names_the_function_the_step_and_the_worst_entry():
 
 
 def test_a_long_table_is_cut_and_keeps_the_worst():
-    fn = with_rule(np.square, lambda g, out, x: g * x / 2)
+    def square(x):
+        return np.square(x)
+
+    fn = with_rule(square, lambda g, out, x: g * x / 2)
     with pytest.raises(AssertionError, match=r"d x\[45\].*worst") as caught:
         gradcheck(fn, np.arange(46.0))
     assert "and 37 more" in str(caught.value)
