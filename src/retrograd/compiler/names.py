@@ -31,7 +31,6 @@ class Namer:
             scope = {"": fn}
         elif hasattr(fn, "__self__"):
             scope["self"] = fn.__self__
-        self.outside = scope
         ran = {id(m): m for m in self.tape.ran.values()}
         inner = {id(c) for m in ran.values() for c in m.children()}
         tops = [m for i, m in ran.items() if i not in inner]
@@ -58,7 +57,6 @@ class Namer:
 
     def finish(self, nodes: list[Node], tape: Tape) -> None:
         """Take the names that lines of the user's code assign to."""
-        last: dict[tuple[str, int, str], Node] = {}
         ends: list[Node] = []
         previous = None
         for node in tape.nodes:
@@ -72,7 +70,6 @@ class Namer:
                 name = assigned(node.line[2])
                 if name and not node.outs[0].wish:
                     node.outs[0].wish = name
-        del last
 
     def wish(self, var: Var) -> str:
         """Return the name a reader would give a Var."""

@@ -39,7 +39,6 @@ class Program:
         self.settled = False
         inside = {id(m): m for ran in tape.ran.values() for m in ran.modules()}
         self.attributes = [(m, _attributes(m)) for m in inside.values()]
-        self.specs = [(v.array.shape, v.array.dtype) for v in args]
         self.structure = structure
         wanted = [v for v in outs if isinstance(v, Var)] + [g for _, g in grads if g is not None]
         nodes, replaced = _optimised([node.copy() for node in tape.nodes], wanted)

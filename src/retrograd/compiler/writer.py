@@ -67,7 +67,6 @@ class Writer:
         self._lives: dict[Any, str] = {}
         self._runtime: set[Var] = set()  # views of arguments, made anew in every run
         self._current: Node | None = None
-        self._index = 0
         self._plan()
 
     # Names ---------------------------------------------------------------------------------------
@@ -258,7 +257,6 @@ class Writer:
         """Find out who owns which memory, how long it is used, and what is packed together."""
         self.owner: dict[int, Var] = {}
         self.views: set[Node] = set()
-        made: set[int] = set()
         for node in self.nodes:
             for v in node.vars():
                 if v.kind != "made":
@@ -272,7 +270,6 @@ class Writer:
                 continue
             for v in node.outs:
                 self.owner[memory(v)] = v
-                made.add(memory(v))
         self.last: dict[int, int] = {}
         for i, node in enumerate(self.nodes):
             for v in (*node.vars(), *node.outs):
@@ -408,7 +405,7 @@ class Writer:
     def write(self) -> None:
         """Write all statements."""
         for i, node in enumerate(self.nodes):
-            self._current, self._index = node, i
+            self._current = node
             if node in self.views:
                 out, text = node.outs[0], view_text(self, node)
                 if text.endswith(".T") and not out.wish:
