@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, ValuesView
 from typing import TYPE_CHECKING, Any, cast
 
-from retrograd.backward import ReversePass, key_of, seed_of
+from retrograd.backward import ReversePass, seed_of
 from retrograd.core import Tensor, wrap
 from retrograd.function import Function, once_differentiable
 from retrograd.mode import MODE, Mode
@@ -52,10 +52,11 @@ def grad(
     for t in targets:
         if not t.requires_grad:
             raise RuntimeError(f"an input of shape {t.shape} does not require grad")
-    seeds = [seed_of(root, w) for root, w in zip(roots, weights, strict=True)]
     keep = create_graph if retain_graph is None else retain_graph
     tape = MODE.get().tape
-    walk = ReversePass(keep, create_graph or tape is not None, _between(roots, targets))
+    lift = create_graph or tape is not None
+    seeds = [seed_of(root, w, lift) for root, w in zip(roots, weights, strict=True)]
+    walk = ReversePass(keep, lift, _between(roots, targets))
     token = MODE.set(Mode(create_graph, tape))
     try:
         walk.run(roots, seeds)
@@ -63,15 +64,14 @@ def grad(
         MODE.reset(token)
     found: list[Any] = []
     for t in targets:
-        key = key_of(t)
-        _, g, fresh = walk.found.get(key, (t, None, False))
+        g = walk.found.get(t)
         if g is None and not allow_unused:
             raise RuntimeError(
                 f"the outputs do not depend on an input of shape {t.shape}: pass "
                 "allow_unused=True to get None for it"
             )
         if g is not None and not isinstance(g, Tensor):
-            g = wrap(g if fresh else g.copy())
+            g = wrap(g if g.base is None else g.copy())
         found.append(g)
     return tuple(found)
 
@@ -89,10 +89,11 @@ def _tensors(given: Any, name: str) -> list[Tensor]:
     return listed
 
 
-def _between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:
-    """Return the keys of the Tensors on the ways from the targets to the roots."""
-    wanted = {key_of(t) for t in targets}
-    first = min(wanted, default=0)  # what was recorded before the first target depends on none
+def _between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[Tensor]:
+    """Return the Tensors on the ways from the targets to the roots."""
+    wanted = set(targets)
+    # what was recorded before the first target depends on none
+    first = min((0 if t.rule is None else t.order for t in targets), default=0)
     inner = {}
     stack = [t for t in roots if t.rule is not None]
     while stack:
@@ -101,6 +102,6 @@ def _between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[int]:
             inner[t.order] = t
             stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.rule is not None]
     for order in sorted(inner):
-        if any(isinstance(a, Tensor) and key_of(a) in wanted for a in inner[order].inputs or ()):
-            wanted.add(order)
+        if any(isinstance(a, Tensor) and a in wanted for a in inner[order].inputs or ()):
+            wanted.add(inner[order])
     return wanted

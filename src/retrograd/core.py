@@ -11,7 +11,7 @@ import functools
 import itertools
 import operator
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import numpy as np
@@ -49,13 +49,21 @@ clock = itertools.count(1).__next__
 last_write = 0
 
 
-OTHER_WORDS = {  # what PyTorch calls them
-    "cat": "np.concatenate", "double": "t.astype(np.float64)", "float": "t.astype(np.float32)",
-    "masked_fill": "np.where(mask, value, t)", "norm": "np.linalg.norm(t)",
-    "permute": "t.transpose(...)", "relu": "nn.functional.relu(t)",
-    "sigmoid": "nn.functional.sigmoid(t)", "softmax": "nn.functional.softmax(t, axis)", "t": "t.T",
-    "to": "t.astype(dtype)", "unsqueeze": "np.expand_dims(t, axis)", "view": "t.reshape(...)",
-}  # fmt: skip
+class Elsewhere:
+    """A name that others have as a method and a Tensor has not: the error says what to write.
+
+    A `__getattr__` would say so for every name, but makes each attribute three times as slow.
+    """
+
+    def __init__(self, name: str, write: str) -> None:
+        self.name, self.write = name, write
+
+    def __get__(self, t: Any, owner: Any = None) -> Any:
+        if t is None:
+            return self
+        raise AttributeError(
+            f"a Tensor has no attribute {self.name!r}: write {self.write}", name=self.name, obj=t
+        )
 
 
 class Tensor:
@@ -77,19 +85,16 @@ class Tensor:
     # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
     # no reference cycles.
     __slots__ = (
-        "__weakref__", "_data", "_grad", "_retains", "_stamp", "args", "inputs", "kwargs", "order",
-        "requires_grad", "rule",
+        "__weakref__", "_data", "_grad", "_retains", "_stamp", "call", "order", "requires_grad",
     )  # fmt: skip
 
     _data: Array
     _grad: Any
     _stamp: list[int] | None  # when the memory was last written in place; shared by views
     requires_grad: bool
-    # The call that made it: none for a leaf, and only `rule` once backward has freed the others.
-    rule: Rule | None
-    inputs: Any  # the arguments as given
-    args: Any  # the arguments as arrays
-    kwargs: dict[str, Any]
+    # The call that made it: its rule, the arguments as given and as arrays, the keywords. None for
+    # a leaf; once backward has freed it, all but the rule are None.
+    call: tuple[Rule, Any, Any, Any] | None
     order: int
     _retains: bool
 
@@ -101,7 +106,7 @@ class Tensor:
         self._data = array
         self._grad = None
         self._stamp = None
-        self.rule = None
+        self.call = None
         self.requires_grad = bool(requires_grad)
         if isinstance(data, Tensor) and not requires_grad:
             _share_stamp(self, data)
@@ -117,7 +122,7 @@ class Tensor:
     @data.setter
     def data(self, value: ArrayLike) -> None:
         array = as_array(value)
-        if self.rule is not None:
+        if self.call is not None:
             raise RuntimeError("t.data can be replaced on a leaf only: make a new Tensor")
         if array.shape != self._data.shape:
             raise ValueError(
@@ -160,7 +165,11 @@ class Tensor:
     size = property(lambda self: self._data.size, doc="Number of elements.")
     dtype = property(lambda self: self._data.dtype, doc="Type of the elements.")
     nbytes = property(lambda self: self._data.nbytes, doc="Bytes of the elements.")
-    is_leaf = property(lambda self: self.rule is None, doc="Whether no recorded call made it.")
+    is_leaf = property(lambda self: self.call is None, doc="Whether no recorded call made it.")
+    rule = property(lambda self: self.call and self.call[0], doc="The rule of that call.")
+    inputs = property(lambda self: self.call and self.call[1], doc="Its arguments as given.")
+    args = property(lambda self: self.call and self.call[2], doc="Its arguments as arrays.")
+    kwargs = property(lambda self: self.call and self.call[3], doc="Its keywords.")
 
     def __len__(self) -> int:
         return len(self._data)
@@ -173,16 +182,6 @@ class Tensor:
     def __repr__(self) -> str:
         text = repr(self._data).replace("array(", "Tensor(", 1).replace("\n", "\n ")
         return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
-
-    if not TYPE_CHECKING:  # which would take every name for an attribute
-
-        def __getattr__(self, name):
-            write = OTHER_WORDS.get(name) or (f"np.{name}(t)" if name in np.__all__ else None)
-            raise AttributeError(
-                f"a Tensor has no attribute {name!r}" + (f": write {write}" if write else ""),
-                name=name,
-                obj=self,
-            )
 
     # Ways out: values leave the graph ------------------------------------------------------------
 
@@ -266,7 +265,7 @@ class Tensor:
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Make this leaf require a gradient, or not; returns the Tensor."""
-        if self.rule is not None:
+        if self.call is not None:
             raise RuntimeError("requires_grad_ is for leaves; use detach() to leave the graph")
         if requires_grad:
             check_floating(self._data)
@@ -276,7 +275,7 @@ class Tensor:
     # Copies --------------------------------------------------------------------------------------
 
     def __reduce__(self) -> Any:
-        if self.rule is not None:
+        if self.call is not None:
             raise RuntimeError(
                 "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
             )
@@ -324,7 +323,7 @@ class Tensor:
         touch(self)
 
     def _writable(self) -> bool:
-        return self.rule is None and not MODE.get().grad
+        return self.call is None and not MODE.get().grad
 
     def _check_own(self) -> None:
         if self._stamp is not None and len(self._stamp) > 1:
@@ -336,7 +335,7 @@ class Tensor:
     def _update(self, ufunc: np.ufunc, other: Any) -> Tensor:
         """`x += y` makes a new Tensor; under no_grad it writes into the memory of a leaf."""
         mode = MODE.get()
-        if mode.grad or self.rule is not None:
+        if mode.grad or self.call is not None:
             return record(ufunc, self, other)
         self._check_own()
         if mode.tape is not None:
@@ -522,6 +521,19 @@ class Tensor:
     # fmt: on
 
 
+OTHER_WORDS = {  # what PyTorch, or NumPy as a function, calls what a Tensor has by another name
+    **{f: f"np.{f}(t)" for f in np.__all__ if isinstance(getattr(np, f), np.ufunc)},
+    "cat": "np.concatenate", "double": "t.astype(np.float64)", "float": "t.astype(np.float32)",
+    "masked_fill": "np.where(mask, value, t)", "norm": "np.linalg.norm(t)",
+    "permute": "t.transpose(...)", "relu": "nn.functional.relu(t)",
+    "sigmoid": "nn.functional.sigmoid(t)", "softmax": "nn.functional.softmax(t, axis)", "t": "t.T",
+    "to": "t.astype(dtype)", "unsqueeze": "np.expand_dims(t, axis)", "view": "t.reshape(...)",
+}  # fmt: skip
+for _name, _write in OTHER_WORDS.items():
+    if not hasattr(Tensor, _name):
+        setattr(Tensor, _name, Elsewhere(_name, _write))
+
+
 class Parameter(Tensor):
     """A leaf that a `Module` trains: requires grad unless told otherwise.
 
@@ -584,6 +596,27 @@ def as_array(data: Any) -> Array:
     return array
 
 
+class Constants(dict[Any, Any]):
+    """Numbers as 0-d arrays, by dtype: a Python number NumPy takes apart anew in every call.
+
+    >>> zero, one = Constants(0.0, 1.0)[np.dtype(np.float32)]
+    >>> one.dtype, one.ndim
+    (dtype('float32'), 0)
+    """
+
+    def __init__(self, *numbers: float) -> None:
+        super().__init__()
+        self.numbers = numbers
+
+    def __missing__(self, dtype: Any) -> Any:
+        kept = dtype if dtype.kind == "f" else _float64
+        made = tuple(np.array(number, kept) for number in self.numbers)
+        for array in made:
+            array.flags.writeable = False
+        self[dtype] = made
+        return made
+
+
 def check_floating(array: Array) -> None:
     """Raise TypeError unless the array's dtype can have a gradient."""
     if array.dtype.kind != "f":
@@ -598,7 +631,7 @@ def wrap(array: Array) -> Tensor:
     t._data = array
     t._grad = None
     t._stamp = None
-    t.rule = None
+    t.call = None
     t.requires_grad = False
     return t
 
@@ -611,19 +644,29 @@ def _restore(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array |
 
 def touch(*written: Tensor) -> None:
     """Stamp Tensors whose memory is written, so that `backward` refuses older calls on them."""
-    global last_write
-    last_write = clock()
-    for t in written:
+    renew(stamps(written))
+
+
+def stamps(tensors: Iterable[Tensor]) -> list[list[int]]:
+    """Return the stamps of Tensors, which stay theirs."""
+    for t in tensors:
         if t._stamp is None:
-            t._stamp = [last_write]
-        else:
-            t._stamp[0] = last_write
+            t._stamp = [0]
+    return [cast(list[int], t._stamp) for t in tensors]
+
+
+def renew(stamps: list[list[int]]) -> None:
+    """Write the time of now on stamps."""
+    global last_write
+    now = last_write = clock()
+    for stamp in stamps:
+        stamp[0] = now
 
 
 def _share_stamp(view: Tensor, of: Tensor) -> None:
     if of._stamp is None:
         # a second entry marks the memory of a recorded output, which rules read: no writes
-        of._stamp = [0] if of.rule is None else [0, 1]
+        of._stamp = [0] if of.call is None else [0, 1]
     view._stamp = of._stamp
 
 
@@ -655,7 +698,7 @@ def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
 
 def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Do what `record` does for the function of a rule."""
-    arrays = []
+    arrays: Any = []
     needs = False
     for a in args:
         if isinstance(a, Tensor):
@@ -663,46 +706,56 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 needs = True
             a = a._data
         arrays.append(a)
+    arrays = tuple(arrays)
     mode = MODE.get()
     try:
-        if mode.tape is None:
+        if mode.tape is not None:
+            out = mode.tape.call(rule, args, arrays, kwargs)
+        elif kwargs:
             out = rule.run(*arrays, **kwargs)
         else:
-            out = mode.tape.call(rule, args, arrays, kwargs)
+            out = rule.run(*arrays)
     except Exception as error:
         error.add_note(f"in {describe(rule, arrays, kwargs)}")
         raise
     t = _new(Tensor)
     t._grad = t._stamp = None
-    several = False
     if out.__class__ is not _ndarray:
-        several = rule.multi
-        if not several:
-            out = np.asarray(out)
-    if not several:
-        if out.base is not None:
-            _share_memory(t, out, args)
-        dtype = out.dtype
-        if dtype is not _float64 and dtype is not _float32 and dtype.kind != "f":
-            needs = False
-            if dtype.kind == "c":
-                raise TypeError(f"{describe(rule, arrays, kwargs)} is complex: not supported")
+        if rule.multi:
+            return _several(t, rule, args, arrays, kwargs, out, needs and mode.grad)
+        out = np.asarray(out)
     t._data = out
+    if out.base is not None:
+        _share_memory(t, out, args)
+    dtype = out.dtype
+    if dtype is not _float64 and dtype is not _float32 and dtype.kind != "f":
+        needs = False
+        if dtype.kind == "c":
+            raise TypeError(f"{describe(rule, arrays, kwargs)} is complex: not supported")
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
-        t.rule = rule
-        t.inputs = args
-        t.args = tuple(arrays)  # of arrays and numbers: the garbage collector skips it
-        t.kwargs = kwargs
+        t.call = rule, args, arrays, kwargs
         t.order = clock()
         t._retains = False
     else:
         t.requires_grad = False
-        t.rule = None
-    if several:
-        outs = [record(pick, t, i) for i in range(len(out))]
-        return out._make(outs) if hasattr(out, "_make") else tuple(outs)
+        t.call = None
     return t
+
+
+def _several(
+    whole: Tensor, rule: Rule, args: Any, arrays: Any, kwargs: Any, outs: Any, needs: bool
+) -> Any:
+    """Return the outputs of a call that has several, each picked from the one that has them all."""
+    whole._data = outs
+    whole.requires_grad = needs and rule.differentiable
+    whole.call = None
+    if whole.requires_grad:
+        whole.call = rule, args, arrays, kwargs
+        whole.order = clock()
+        whole._retains = False
+    picked = [record(pick, whole, i) for i in range(len(outs))]
+    return outs._make(picked) if hasattr(outs, "_make") else tuple(picked)
 
 
 def _share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
@@ -807,17 +860,14 @@ def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
         return functools.partial(primitive, looks_through=looks_through)
     if not callable(fn):
         raise TypeError(f"primitive decorates a function, not {fn!r}")
-    body = fn
+    body, rule = fn, None
 
     @functools.wraps(body)
     def door(*args: Any, **kwargs: Any) -> Any:
-        for a in args:
-            if isinstance(a, Tensor):
-                break
-        else:
-            if not any(isinstance(a, Tensor) for a in kwargs.values()):
-                return body(*args, **kwargs)
-        rule = RULES.get(door)
+        if not (args and isinstance(args[0], Tensor)) and not any(
+            isinstance(a, Tensor) for a in (*args, *kwargs.values())
+        ):
+            return body(*args, **kwargs)
         if rule is None:
             raise TypeError(
                 f"{body.__name__} has no gradient rule: write "
@@ -828,7 +878,12 @@ def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
             args = tuple(bound)
         return run(rule, args, kwargs)
 
-    door._body, door._looks_through = body, looks_through  # type: ignore[attr-defined]
+    def adopt(its: Rule) -> None:
+        nonlocal rule
+        its.run, its.looks_through = body, looks_through
+        rule = its
+
+    door._adopt = adopt  # type: ignore[attr-defined]
     return door
 
 
@@ -852,5 +907,29 @@ def pick(outs: Any, i: int) -> Any:
     return outs[i]
 
 
+class Parts:
+    """The gradient of a call that has several outputs: a part for each, or None."""
+
+    base = None
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.parts = parts
+
+    def __add__(self, other: Parts) -> Parts:
+        pairs = zip(self.parts, other.parts, strict=True)
+        return Parts([x if y is None else y if x is None else total(x, y) for x, y in pairs])
+
+    def full(self, outs: Any) -> tuple[Any, ...]:
+        """Return the parts, zeros where there is none."""
+        pairs = zip(outs, self.parts, strict=True)
+        return tuple(np.zeros_like(o) if part is None else part for o, part in pairs)
+
+
+def total(x: Any, y: Any) -> Any:
+    """Return the sum of two gradients; NumPy gives a scalar for 0-d arrays."""
+    out = x + y
+    return np.asarray(out) if isinstance(out, np.generic) else out
+
+
 defvjp(astype, lambda g, out, x, dtype: g.astype(x.dtype))
-defvjp(pick, lambda g, out, outs, i: g)  # backward gathers the outputs' gradients
+defvjp(pick, lambda g, out, outs, i: Parts([g if k == i else None for k in range(len(outs))]))

@@ -24,8 +24,8 @@ class Rule:
     """
 
     __slots__ = (
-        "arrays", "differentiable", "fn", "looks_through", "multi", "name", "names", "options",
-        "run", "through", "vjps",
+        "arrays", "differentiable", "fn", "freed", "looks_through", "multi", "name", "names",
+        "options", "run", "through", "vjps",
     )  # fmt: skip
 
     def __init__(self, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
@@ -36,6 +36,7 @@ class Rule:
         self.run = fn
         self.multi = False  # returns several arrays
         self.looks_through = False  # the body is NumPy calls, which the compiler records instead
+        self.freed = (self, None, None, None)  # what a Tensor keeps of a call that backward freed
         self.through: dict[Rule, Vjp] | None = None
         self.differentiable = any(v is not None for v in vjps)
         given = next((v for v in vjps if v is not None), None)
@@ -152,9 +153,9 @@ def defvjp(fn: Callable[..., Any], *vjps: Vjp | None) -> None:
     if not vjps or not all(v is None or callable(v) for v in vjps):
         raise TypeError("defvjp takes one vjp for each array argument: a function, or None")
     rule = RULES[fn] = Rule(fn, vjps)
-    body = getattr(fn, "_body", None)
-    if body is not None:
-        rule.run, rule.looks_through = body, fn._looks_through  # type: ignore[attr-defined]
+    adopt = getattr(fn, "_adopt", None)
+    if adopt is not None:  # a primitive, which looks its rule up at no call
+        adopt(rule)
 
 
 def defvjp_each(fn: Callable[..., Any], vjp: Vjp) -> None:

@@ -16,7 +16,8 @@ from unittest import mock
 import numpy as np
 
 import retrograd as rg
-from retrograd.backward import ReversePass
+from retrograd.backward import ReversePass, fitted
+from retrograd.core import Parts
 
 STEP = 2e-4
 # of their arguments NumPy asks only the first ones whether they are Tensors
@@ -110,19 +111,31 @@ def replaced(tree: Any, arrays: list[Any]) -> Any:
 class WatchedPass(ReversePass):
     """A reverse pass whose rules find everything read-only and may not widen a dtype."""
 
-    def visit(self, t: Any, g: Any) -> None:
-        for part in (g, t._data, t.args):
+    widest = 8  # bytes of a float in the output of the call that is visited
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.found = Visits()
+
+
+class Visits(dict[Any, Any]):
+    """The gradients of a watched pass; the Tensor of the one that is taken out is visited next."""
+
+    def pop(self, t: Any) -> Any:  # type: ignore[override]
+        g = super().pop(t)
+        for part in (g.parts if isinstance(g, Parts) else g, t._data, t.args):
             mapped(_lock, part, np.ndarray)
-        self.widest = max(o.dtype.itemsize for o in (*floats(t._data), np.float16()))
-        super().visit(t, g)
+        WatchedPass.widest = max(o.dtype.itemsize for o in (*floats(t._data), np.float16()))
+        return g
 
-    def send(self, to: Any, g: Any, shared: bool) -> None:
+
+def fitted_watched(g: Any, like: Any) -> Any:
+    """Look at what a rule gave where it is not of the shape and dtype that it must get."""
+    if not isinstance(g, Parts):
         assert g.dtype.kind == "f", f"a rule gave a gradient of {g.dtype}"
-        widest = max(to.dtype.itemsize, self.widest)
-        assert g.dtype.itemsize <= widest, f"a rule turned {to.dtype} into {g.dtype}"
-        super().send(to, g, shared)
-
-    widest = 8
+        widest = max(like.dtype.itemsize, WatchedPass.widest)
+        assert g.dtype.itemsize <= widest, f"a rule turned {like.dtype} into {g.dtype}"
+    return fitted(g, like)
 
 
 def _lock(array: Any) -> None:
@@ -134,6 +147,7 @@ def watched() -> Iterator[None]:
     with (
         mock.patch("retrograd.backward.ReversePass", WatchedPass),
         mock.patch("retrograd.autograd.ReversePass", WatchedPass),
+        mock.patch("retrograd.backward.fitted", fitted_watched),
     ):
         yield
 

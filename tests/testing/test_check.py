@@ -187,7 +187,7 @@ def test_a_gradient_outside_the_slopes_of_a_kink_is_wrong():
 
 
 def test_a_wrong_entry_beside_a_kink_is_wrong():
-    fn = with_rule(rg.nn.functional.relu._body, lambda g, out, x: g * (x > 0) * 3)
+    fn = with_rule(rg.nn.functional.relu.__wrapped__, lambda g, out, x: g * (x > 0) * 3)
     with pytest.raises(AssertionError) as caught:
         gradcheck(fn, np.array([0.0, 1.0]))
     assert not isinstance(caught.value, KinkError)

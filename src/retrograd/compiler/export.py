@@ -245,7 +245,7 @@ def _collect(
         if isinstance(value, ModuleType) and value.__name__ == other:
             imports.add(other)
         elif inspect.isfunction(value):
-            _collect(getattr(value, "_body", value), other, functions, imports)
+            _collect(getattr(value, "__wrapped__", value), other, functions, imports)
         elif isinstance(value, (int, float, str, tuple, frozenset)) or value is None:
             before += f"{other} = {value!r}\n"
         else:

@@ -379,7 +379,11 @@ class Tape:
 
     def _encode(self, node: Node) -> None:
         def how(value: Any) -> Any:
-            return self.see(value) if isinstance(value, np.ndarray) else value
+            if not isinstance(value, np.ndarray):
+                return value
+            if not (value.ndim or value.flags.writeable or value.base is not None):
+                return value.item()  # a number of `Constants`
+            return self.see(value)
 
         node.args = substitute(node.args, how)
         node.kwargs = substitute(node.kwargs, how)

@@ -120,7 +120,7 @@ class Writer:
         name = spelled(node.fn)
         if name.startswith("np."):
             return name
-        body = getattr(node.fn, "_body", node.fn)
+        body = getattr(node.fn, "__wrapped__", node.fn)
         for known, fn in self.functions.items():
             if fn is body:
                 return known

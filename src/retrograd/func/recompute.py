@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from retrograd import core, random, tree
-from retrograd.backward import ReversePass, key_of
+from retrograd.backward import ReversePass
 from retrograd.core import Tensor, wrap
 from retrograd.mode import MODE, Mode, enable_grad
 from retrograd.registry import Rule, Vjp
@@ -88,33 +88,22 @@ def _graph(outs: Sequence[Tensor], start: int) -> tuple[dict[int, Tensor], list[
     return inner, list(sources.values())
 
 
-class _Within(ReversePass):
-    """A reverse pass that ends at what was recorded before `start`."""
-
-    start = 0
-
-    def visit(self, t: Tensor, g: Any) -> None:
-        if t.order >= self.start:
-            super().visit(t, g)
-
-
 def _gradients(g: Sequence[Any], sources: Sequence[Tensor], again: _Again, lift: bool) -> list[Any]:
     """Return the gradients of the sources, from a new run of the function."""
     start = core.clock()
     outs = again.repeat()
     inner, found = _graph(outs, start)
-    wanted = {key_of(t) for t in (*inner.values(), *found)}
-    walk = _Within(keep=True, lift=lift, wanted=wanted)
-    walk.start = start
+    walk = ReversePass(True, lift, {*inner.values(), *found}, set(found))
     token = MODE.set(Mode(lift))
     try:
         pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
-        walk.run([t for t, _ in pairs], [part for _, part in pairs])
+        # views: the walk must not write into what others hold
+        walk.run((t for t, _ in pairs), (part if lift else part.view() for _, part in pairs))
     finally:
         MODE.reset(token)
     gradients = []
     for t in sources:
-        _, gradient, _ = walk.found.get(key_of(t), (t, np.zeros(t.shape, t.dtype), False))
+        gradient = walk.found[t] if t in walk.found else np.zeros(t.shape, t.dtype)
         # a view: the engine must not write into what this walk holds
         gradients.append(gradient if isinstance(gradient, Tensor) else gradient.view())
     return gradients

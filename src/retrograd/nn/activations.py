@@ -22,10 +22,12 @@ class ReLU(Module):
         return F.relu(input)
 
 
-class Sigmoid(Applied):
+class Sigmoid(Module):
     """`1 / (1 + exp(-input))`."""
 
-    _name = "sigmoid"
+    def forward(self, input: Any) -> Any:
+        """Apply `functional.sigmoid`."""
+        return F.sigmoid(input)
 
 
 class LogSigmoid(Applied):

@@ -39,8 +39,6 @@ class Linear(Module):
 
     def forward(self, input: Any) -> Any:
         """Apply the affine map."""
-        if self.bias is None:
-            return F.linear(input, self.weight)
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from retrograd.nn import functional as F
 from retrograd.nn.module import Applied
 
 
@@ -119,6 +120,10 @@ class BCELoss(_Loss):
     def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
         self.register_buffer("weight", weight)
+
+    def forward(self, input: Any, target: Any) -> Any:
+        """Apply `functional.binary_cross_entropy`."""
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_Loss):

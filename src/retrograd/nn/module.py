@@ -60,19 +60,20 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        tape = MODE.get().tape
-        if tape is not None:
-            out = self._call(args, kwargs)
-            tape.done(self, out)
-            return out
-        if self._hooks is not None:
-            return self._hooks.call(self, args, kwargs)
-        return self.forward(*args, **kwargs)
+        if kwargs or self._hooks is not None or MODE.get().tape is not None:
+            return self._call(args, kwargs)
+        return self.forward(*args)
 
     def _call(self, args: Any, kwargs: Any) -> Any:
-        if self._hooks is not None:
-            return self._hooks.call(self, args, kwargs)
-        return self.forward(*args, **kwargs)
+        """Call the Module with what there is around it: hooks, a tape."""
+        if self._hooks is None:
+            out = self.forward(*args, **kwargs)
+        else:
+            out = self._hooks.call(self, args, kwargs)
+        tape = MODE.get().tape
+        if tape is not None:
+            tape.done(self, out)
+        return out
 
     @property
     def training(self) -> bool:

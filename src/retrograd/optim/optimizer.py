@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Array, Tensor, as_array, touch
+from retrograd.core import Array, Tensor, as_array, renew, stamps
 from retrograd.mode import MODE
 from retrograd.rules.joining import concat
 
@@ -22,6 +22,9 @@ SMALL = 16384
 NOT_NEGATIVE = (
     "momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value",
 )  # fmt: skip
+
+
+_ndarray = np.ndarray
 
 
 class Bucket:
@@ -41,11 +44,22 @@ class Bucket:
         if len(self.params) == 1:
             self.data = self.params[0]._data
             self.views = [self.data]
-            return
-        self.data = np.concatenate([p._data.ravel() for p in self.params])
-        self.views = self.cut(self.data)
-        for p, view in zip(self.params, self.views, strict=True):
-            p._data = view
+        else:
+            self.data = np.concatenate([p._data.ravel() for p in self.params])
+            self.views = self.cut(self.data)
+            for p, view in zip(self.params, self.views, strict=True):
+                p._data = view
+        self.stamps = stamps(self.params)
+
+    def gradient(self) -> Any:
+        """Return the gradients as one array, or None where it takes more than joining them."""
+        grads = []
+        for p, view in zip(self.params, self.views):  # noqa: B905, as many by construction
+            g = p._grad
+            if g.__class__ is not _ndarray or p._data is not view:
+                return None
+            grads.append(g)
+        return np.concatenate(grads, axis=None) if len(grads) > 1 else grads[0]
 
     def cut(self, flat: Array) -> list[Array]:
         """Return the part of each parameter in an array like `data`, in its shape.
@@ -192,13 +206,13 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or with `set_to_none=False` fill them with 0."""
-        tape = MODE.get().tape
+        plain = set_to_none and MODE.get().tape is None
         for group in self.param_groups:
             for p in group["params"]:
-                if set_to_none:
-                    if tape is not None:
-                        tape.cleared(p)
+                if plain:
                     p._grad = None
+                elif set_to_none:
+                    p.grad = None
                 elif p._grad is not None:
                     p.grad = np.zeros_like(p._data)
 
@@ -216,7 +230,7 @@ class Optimizer:
             for bucket, g in self._ready(at, group):
                 self.update(bucket.data, g, bucket.state, group, group["lr"], bucket.count + 1)
                 bucket.count += 1
-                touch(*bucket.params)
+                renew(bucket.stamps)
         return loss
 
     def _ready(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
@@ -225,10 +239,14 @@ class Optimizer:
         if not buckets:
             self._arrange(at, group, {})
         ready: list[tuple[Bucket, Any]] = []
-        slots = self.used_slots(group)
+        slots, taped = self.used_slots(group), MODE.get().tape is not None
         for bucket in buckets:
             if slots and not slots.keys() <= bucket.state.keys():  # an option was changed since
                 self._add_slots(bucket, slots)
+            g = None if taped else bucket.gradient()
+            if g is not None:
+                ready.append((bucket, g))
+                continue
             flat, missing = [], 0
             for p, view in zip(bucket.params, bucket.views, strict=True):
                 g = p.grad

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import primitive
+from retrograd.core import Constants, primitive
 from retrograd.random import RngLike, generator, uniform
 from retrograd.registry import defvjp
 
-# exp overflows above these
-EXP_LIMIT = {np.dtype(np.float16): 11.0, np.dtype(np.float32): 88.0, np.dtype(np.float64): 709.0}
+ZERO, LIMIT = Constants(0.0), Constants(709.0, 1.0)  # exp overflows above the limit
+LIMIT[np.dtype(np.float32)] = Constants(88.0, 1.0)[np.dtype(np.float32)]
+LIMIT[np.dtype(np.float16)] = Constants(11.0, 1.0)[np.dtype(np.float16)]
 
 
 @primitive
@@ -23,15 +24,12 @@ def relu(input: Any) -> Any:
     >>> F.relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
-    return np.maximum(input, 0.0)
+    (zero,) = ZERO[input.dtype]
+    return np.maximum(input, zero)
 
 
-def _mask(out: Any) -> Any:
-    """Return 1 where a ReLU lets through and 0 elsewhere, in the faster way for the size."""
-    return np.sign(out) if out.size < 4096 else out > 0
-
-
-defvjp(relu, lambda g, out, input: g * _mask(out))
+# where it lets through: for few elements the sign is the faster way to say so
+defvjp(relu, lambda g, out, input: g * (np.sign(out) if out.size < 4096 else out > 0))
 
 
 @primitive
@@ -42,7 +40,8 @@ def sigmoid(input: Any) -> Any:
     >>> F.sigmoid(np.array([0.0, -1000.0])).round(3)
     array([0.5, 0. ])
     """
-    return 1.0 / (1.0 + np.exp(np.minimum(-input, EXP_LIMIT.get(input.dtype, 709.0))))
+    limit, one = LIMIT[input.dtype]
+    return one / (one + np.exp(np.minimum(-input, limit)))
 
 
 defvjp(sigmoid, lambda g, out, input: g * (out * (1 - out)))

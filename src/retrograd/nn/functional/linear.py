@@ -24,16 +24,18 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     array([[4.],
            [4.]])
     """
-    if weight.ndim != 2 or not input.ndim or input.shape[-1] != weight.shape[1]:
+    try:
+        outputs, _ = weight.shape
+        if outputs < 16 and input.ndim == 2:
+            # a short last axis is NumPy's slow case: compute the transpose and look at it sideways
+            out = weight.dot(input.T).T
+        else:
+            out = np.matmul(input, weight.T)
+    except ValueError:
         raise ValueError(
             f"linear takes input (..., in) and weight (out, in); got input {input.shape} and "
             f"weight {weight.shape}"
-        )
-    if input.ndim == 2 and weight.shape[0] < 16:
-        # a short last axis is NumPy's slow case: compute the transpose and look at it sideways
-        out = weight.dot(input.T).T
-    else:
-        out = np.matmul(input, weight.T)
+        ) from None
     return out if bias is None else out + bias
 
 
@@ -58,10 +60,9 @@ def _dw(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _db(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
-    if g.ndim == 1:
-        return g
-    rows = g.reshape((-1, g.shape[-1])) if g.ndim != 2 else g
-    return np.dot(ones(rows.shape[0], rows.dtype), rows)  # faster than a sum
+    if g.ndim != 2:
+        g = g.reshape((-1, g.shape[-1]))
+    return np.dot(ones(len(g), g.dtype), g)  # faster than a sum
 
 
 defvjp(linear, _dx, _dw, _db)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import primitive
+from retrograd.core import Constants, primitive
 from retrograd.nn.functional.activations import sigmoid
 from retrograd.registry import defvjp, defvjp_through
 
-TINY = math.exp(-100)  # keeps log above -100, torch's bound
+TINY = Constants(math.exp(-100), 1.0)  # keeps log above -100, torch's bound
 EPSILON = 9.999999960041972e-13  # torch's 1e-12, which it holds in float32
 
 
@@ -71,8 +71,10 @@ def binary_cross_entropy(
     >>> float(F.binary_cross_entropy(np.array([0.5]), np.array([1.0])).round(4))
     0.6931
     """
-    same_shape("binary_cross_entropy", input, target)
-    yes, no = np.log(input + TINY), np.log((1 - input) + TINY)
+    if input.shape != target.shape:
+        same_shape("binary_cross_entropy", input, target)
+    tiny, one = TINY[input.dtype]
+    yes, no = np.log(input + tiny), np.log((one - input) + tiny)
     if weight is None and reduction != "none":
         total = -(np.vdot(target, yes) + np.vdot(1 - target, no))
         return total / input.size if reduction == "mean" else total
@@ -91,7 +93,8 @@ def _bce_dx(
 def _bce_dy(
     g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
-    slope = np.log((1 - input) + TINY) - np.log(input + TINY)
+    tiny, one = TINY[input.dtype]
+    slope = np.log((one - input) + tiny) - np.log(input + tiny)
     slope = slope * share(g, input, reduction)
     return slope if weight is None else slope * weight
 
@@ -99,7 +102,7 @@ def _bce_dy(
 def _bce_through_sigmoid(
     g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
-    slope = (input - target) * share(g, input, reduction)
+    slope = (input - target) * (g / input.size if reduction == "mean" else g)
     return slope if weight is None else slope * weight
 
 
