@@ -73,23 +73,23 @@ defvjp(np.take_along_axis, lambda g, out, arr, indices, axis=LAST:
 
 
 def _rearranged(fn: Any) -> None:
-    """Give a function that only moves and repeats elements its rule.
+    """Give a function that only moves and repeats elements, or adds zeros, its rule.
 
-    Run on the numbers of the places, it tells where each element comes from; the gradient is put
-    back there.
+    Run on the numbers of the places, from 1, it tells where each element comes from; the gradient
+    is put back there.
     """
 
     def vjp(g: Any, out: Any, x: Any, **options: Any) -> Any:
-        places = fn(_numbers(x.shape), **options).ravel()
-        return put(g.reshape(-1), places, (x.size,)).reshape(x.shape)
+        places = fn(1 + _numbers(x.shape), **options).ravel()
+        return put(g.reshape(-1), places, (1 + x.size,))[1:].reshape(x.shape)
 
     defvjp(fn, vjp)
     names = tuple(name for name in defaults(fn) if name != "out")
     RULES[fn].names, RULES[fn].options = names, frozenset(names[1:])
 
 
-for _fn in (np.tile, np.repeat, np.resize, np.delete, np.diagonal, np.rollaxis,
-            np.lib.stride_tricks.sliding_window_view):  # fmt: skip
+for _fn in (np.tile, np.repeat, np.resize, np.delete, np.diag, np.diagflat, np.diagonal,
+            np.rollaxis, np.lib.stride_tricks.sliding_window_view):  # fmt: skip
     _rearranged(_fn)
 
 nograd(np.nonzero, np.flatnonzero, np.argwhere, np.searchsorted)

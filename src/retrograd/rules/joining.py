@@ -128,9 +128,10 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return _array_split(ary, indices_or_sections, axis)
 
 
-@composed(np.hsplit)
-def _hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    return _split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
+# fmt: off
+composed(np.hsplit)(lambda ary, indices_or_sections:
+                    _split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0))
+# fmt: on
 
 
 @composed(np.vsplit)

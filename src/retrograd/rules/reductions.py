@@ -180,6 +180,10 @@ composed(np.max, np.amax)(_extreme(np.max, np.maximum))
 composed(np.min, np.amin)(_extreme(np.min, np.minimum))
 composed(np.var)(_variance(np.var))
 composed(np.std)(_variance(np.std))
+# fmt: off
+composed(np.ptp)(lambda a, axis=None, out=None, keepdims=False:
+                 np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims))
+# fmt: on
 
 
 @composed(np.mean)
@@ -191,11 +195,6 @@ def _mean(
         return record(np.mean, held(a, dtype, where, 0), axis=axis, keepdims=keepdims)
     total = np.sum(a, axis, dtype, keepdims=keepdims, where=where)
     return total / number_of(a, axis, keepdims, where)
-
-
-@composed(np.ptp)
-def _ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
-    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
 @composed(np.average)

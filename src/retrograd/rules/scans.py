@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -53,7 +54,7 @@ def _running(scan: Callable[..., Any], unit: int, skips: bool = False) -> Any:
             a = np.where(np.isnan(a), unit, a)
         if dtype is not None:
             a = a.astype(dtype)
-        return scan(np.ravel(a), 0) if axis is None else scan(a, axis)
+        return scan(np.ravel(a), axis=0) if axis is None else scan(a, axis=axis)
 
     return running
 
@@ -75,14 +76,8 @@ def _cumulative(fn: Any, unit: int) -> Any:
     return cumulative
 
 
-def _cumsum(a: Any, axis: int) -> Any:
-    return record(np.cumsum, a, axis=axis)
-
-
-def _cumprod(a: Any, axis: int) -> Any:
-    return accumulate(np.multiply, a, axis)
-
-
+_cumsum = functools.partial(record, np.cumsum)
+_cumprod = functools.partial(accumulate, np.multiply)
 composed(np.cumsum)(_running(_cumsum, 0))
 composed(np.cumprod)(_running(_cumprod, 1))
 composed(np.nancumsum)(_running(_cumsum, 0, skips=True))

@@ -11,7 +11,6 @@ import numpy as np
 from retrograd.core import astype as change_dtype
 from retrograd.core import record
 from retrograd.registry import composed, defvjp, kernel, nograd
-from retrograd.rules.indexing import put
 from retrograd.rules.reductions import column, given
 
 
@@ -62,12 +61,11 @@ def _reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = Non
     return record(np.reshape, a, newshape if shape is None else shape)
 
 
-def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
-    return record(change_dtype, x, np.dtype(dtype))
-
-
+# fmt: off
 if hasattr(np, "astype"):  # NumPy 2.1
-    composed(np.astype)(_astype)
+    composed(np.astype)(lambda x, dtype, /, *, copy=True, device=None:
+                        record(change_dtype, x, np.dtype(dtype)))
+# fmt: on
 
 
 @composed(np.matrix_transpose, np.linalg.matrix_transpose)
@@ -111,17 +109,6 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
     return tuple(out) if sparse else _broadcast_arrays(*out)
 
 
-@composed(np.diag)
-def _diag(v: Any, k: int = 0) -> Any:
-    if v.ndim == 2:
-        return np.diagonal(v, k)
-    if v.ndim != 1:
-        raise ValueError(f"np.diag takes one or two axes, not shape {v.shape}")
-    n = v.shape[0] + abs(k)
-    rows = np.arange(v.shape[0]) + max(-k, 0)
-    return put(v, (rows, rows + k), (n, n))
-
-
 def below(m: Any, k: int) -> Any:
     """Return the mask of what is on or below a diagonal of a matrix (or of the vector's square)."""
     rows, columns = m.shape[-2:] if m.ndim > 1 else m.shape * 2
@@ -129,7 +116,6 @@ def below(m: Any, k: int) -> Any:
 
 
 # fmt: off
-composed(np.diagflat)(lambda v, k=0: _diag(np.ravel(v), k))
 composed(np.linalg.diagonal)(lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1))
 composed(np.trace)(lambda a, offset=0, axis1=0, axis2=1, dtype=None, out=None:
     np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype))

@@ -22,19 +22,12 @@ def _sorted_by(positions: Any, a: Any, axis: int | None, **options: Any) -> Any:
     return np.take_along_axis(a, positions(a, axis=axis, **options), axis=axis)
 
 
-@composed(np.sort)
-def _sort(
-    a: Any, axis: int | None = -1, kind: Any = None, order: Any = None, *,
-    stable: bool | None = None,
-) -> Any:  # fmt: skip
-    return _sorted_by(np.argsort, a, axis, kind=kind, order=order, stable=stable)
-
-
-@composed(np.partition)
-def _partition(
-    a: Any, kth: Any, axis: int | None = -1, kind: Any = "introselect", order: Any = None
-) -> Any:
-    return _sorted_by(np.argpartition, a, axis, kth=kth, kind=kind, order=order)
+# fmt: off
+composed(np.sort)(lambda a, axis=-1, kind=None, order=None, *, stable=None:
+                  _sorted_by(np.argsort, a, axis, kind=kind, order=order, stable=stable))
+composed(np.partition)(lambda a, kth, axis=-1, kind="introselect", order=None:
+                       _sorted_by(np.argpartition, a, axis, kth=kth, kind=kind, order=order))
+# fmt: on
 
 
 @primitive(looks_through=False)
@@ -215,22 +208,16 @@ def _at(x: Any, place: Any, shape: tuple[int, ...]) -> Any:
     return np.moveaxis(low + (high - low) * between, -1, 0).reshape((*shape, *rest))
 
 
-def _median(quantile: Any) -> Any:
-    def median(
-        a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
-        keepdims: bool = False,
-    ) -> Any:  # fmt: skip
-        return quantile(a, 0.5, axis=axis, keepdims=keepdims)
-
-    return median
-
-
 composed(np.quantile)(_quantile(skip=False))
 composed(np.percentile)(_quantile(skip=False, percent=True))
 composed(np.nanquantile)(_quantile(skip=True))
 composed(np.nanpercentile)(_quantile(skip=True, percent=True))
-composed(np.median)(_median(np.quantile))
-composed(np.nanmedian)(_median(np.nanquantile))
+# fmt: off
+composed(np.median)(lambda a, axis=None, out=None, overwrite_input=False, keepdims=False:
+                    np.quantile(a, 0.5, axis=axis, keepdims=keepdims))
+composed(np.nanmedian)(lambda a, axis=None, out=None, overwrite_input=False, keepdims=False:
+                       np.nanquantile(a, 0.5, axis=axis, keepdims=keepdims))
+# fmt: on
 
 
 @composed(np.cov)
