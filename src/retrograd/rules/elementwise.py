@@ -194,11 +194,10 @@ def _clip(
     return np.positive(a) if low is None and high is None else record(np.clip, a, low, high)
 
 
-@composed(np.where)
-def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
-    return np.nonzero(condition) if x is None and y is None else record(np.where, condition, x, y)
-
-
+# fmt: off
+composed(np.where)(lambda condition, x=None, y=None:
+    np.nonzero(condition) if x is None and y is None else record(np.where, condition, x, y))
+# fmt: on
 composed(np.real)(lambda val: np.positive(val))
 composed(np.real_if_close)(lambda a, tol=100: np.positive(a))
 

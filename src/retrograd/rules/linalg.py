@@ -129,8 +129,7 @@ composed(np.linalg.eigvalsh)(lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0])
 
 
 @composed(np.linalg.solve)
-def solve(a: Any, b: Any) -> Any:
-    """Answer `np.linalg.solve`."""
+def _solve(a: Any, b: Any) -> Any:
     a, b = given(a), given(b)
     if b.ndim == 1:
         return record(np.linalg.solve, a, b[:, None])[..., 0]
@@ -138,8 +137,7 @@ def solve(a: Any, b: Any) -> Any:
 
 
 @composed(np.linalg.pinv)
-def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    """Answer `np.linalg.pinv`."""
+def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if hermitian:
         raise TypeError("np.linalg.pinv of a Tensor computes any matrix: leave hermitian= out")
     rcond = rcond if rtol is None else rtol
@@ -158,7 +156,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
         rcond = float(np.finfo(a.dtype).eps) * (max(m, n) if rcond is None else 1)
     values = np.linalg.svd(a, compute_uv=False)
     rank = np.sum(values > rcond * np.max(values, initial=0.0)).astype(np.intc)
-    x = pinv(a, rcond) @ b
+    x = _pinv(a, rcond) @ b
     residuals = np.sum(np.atleast_2d(np.square(b - a @ x).T), axis=-1)
     return x, residuals if m > n else np.ravel(residuals)[:0], rank, values
 
@@ -168,18 +166,13 @@ def _matrix_power(a: Any, n: int) -> Any:
     """Multiply by squaring."""
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise np.linalg.LinAlgError(f"matrix_power takes square matrices, not shape {a.shape}")
-    if not n:
-        return np.broadcast_to(eye(a), a.shape) + a * 0
     if n < 0:
-        a, n = np.linalg.inv(a), -n
-    result = None
-    while True:
-        if n % 2:
-            result = a if result is None else result @ a
-        n //= 2
-        if not n:
-            return result
-        a = a @ a
+        return _matrix_power(np.linalg.inv(a), -n)
+    if n < 2:
+        return a if n else np.broadcast_to(eye(a), a.shape) + a * 0
+    half = _matrix_power(a, n // 2)
+    square = half @ half
+    return square @ a if n % 2 else square
 
 
 @composed(np.linalg.tensorsolve)
@@ -192,7 +185,7 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     n = math.prod(shape)
     if a.size != n * n:
         raise np.linalg.LinAlgError(f"tensorsolve takes as many equations as unknowns: {a.shape}")
-    return solve(np.reshape(a, (n, n)), np.ravel(b)).reshape(shape)
+    return _solve(np.reshape(a, (n, n)), np.ravel(b)).reshape(shape)
 
 
 @composed(np.linalg.tensorinv)
@@ -219,10 +212,9 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
 
 
 @composed(np.linalg.svd)
-def svd(
+def _svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
-    """Answer `np.linalg.svd`."""
     if hermitian:
         raise TypeError("np.linalg.svd of a Tensor computes any matrix: leave hermitian= out")
     if compute_uv and full_matrices and a.shape[-1] != a.shape[-2]:
@@ -235,7 +227,7 @@ def svd(
 
 
 if hasattr(np.linalg, "svdvals"):
-    composed(np.linalg.svdvals)(lambda x, /: svd(x, compute_uv=False))
+    composed(np.linalg.svdvals)(lambda x, /: _svd(x, compute_uv=False))
 
 
 def root(x: Any, order: float) -> Any:
@@ -272,7 +264,7 @@ def matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = Fal
         sums = np.sum(np.abs(x), axis=over, keepdims=True)
         found = (np.max if order > 0 else np.min)(sums, axis=last, keepdims=True)
     elif order in (2, -2, "nuc"):
-        values = svd(np.moveaxis(x, (row, column), (-2, -1)), compute_uv=False)
+        values = _svd(np.moveaxis(x, (row, column), (-2, -1)), compute_uv=False)
         pick: Any = {2: np.max, -2: np.min, "nuc": np.sum}[order]
         found = np.expand_dims(pick(values, axis=-1), (row, column))
     else:
@@ -311,7 +303,7 @@ composed(np.linalg.matrix_norm)(lambda x, /, *, keepdims=False, ord="fro":
 @composed(np.linalg.cond)
 def _cond(x: Any, p: Any = None) -> Any:
     if p in (None, 2, -2):
-        values = svd(x, compute_uv=False)
+        values = _svd(x, compute_uv=False)
         large, small = values[..., 0], values[..., -1]
         return small / large if p == -2 else large / small
     return matrix_length(x, p) * matrix_length(np.linalg.inv(x), p)

@@ -121,17 +121,12 @@ composed(np.trace)(lambda a, offset=0, axis1=0, axis2=1, dtype=None, out=None:
     np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype))
 composed(np.linalg.trace)(lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype))
 composed(np.tril)(lambda m, k=0: np.where(below(m, k), m, 0))
+composed(np.full_like)(
+    lambda a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None:
+    record(np.copy, np.broadcast_to(given(fill_value), a.shape if shape is None else shape)
+                    .astype(a.dtype if dtype is None else dtype)))
 composed(np.triu)(lambda m, k=0: np.where(below(m, k - 1), 0, m))
 # fmt: on
-
-
-@composed(np.full_like)
-def _full_like(
-    a: Any, fill_value: Any, dtype: Any = None, order: str = "K", subok: bool = True,
-    shape: Any = None, *, device: Any = None,
-) -> Any:  # fmt: skip
-    filled = np.broadcast_to(given(fill_value), a.shape if shape is None else shape)
-    return record(np.copy, filled.astype(a.dtype if dtype is None else dtype))
 
 
 @composed(np.linspace)

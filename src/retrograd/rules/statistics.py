@@ -226,7 +226,8 @@ def _cov(
     fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
     """Take `fweights` for repetitions, `aweights` for importances."""
-    x = np.concatenate([_rows(given(v), rowvar) for v in (m, y) if v is not None])
+    x = _rows(given(m), rowvar)
+    x = x if y is None else np.concatenate([x, _rows(given(y), rowvar)])
     x = x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype)
     ddof = int(not bias) if ddof is None else ddof
     every = [given(w) for w in (fweights, aweights) if w is not None]

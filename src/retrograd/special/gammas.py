@@ -48,6 +48,12 @@ def _turns(x: Any) -> Any:
     return finite - np.rint(finite)
 
 
+def _pairs(x: Any) -> list[Any]:
+    """Return `(x + k) (x + 7 - k)` for k from 0 to 3: the SHIFT factors, two at a time."""
+    product = x * (x + 7.0)
+    return [product, product + 6.0, product + 10.0, product + 12.0]
+
+
 @primitive
 def gammaln(x: Any) -> Any:
     """Return the logarithm of the size of the gamma function; inf at 0, -1, -2 and so on.
@@ -62,10 +68,8 @@ def gammaln(x: Any) -> Any:
     over = np.where(low < 1.5, low - 1.0, low - 2.0)
     near = over * horner(GAMMALN, over) - np.log1p(np.where(low < 1.5, over, 0.0))
     # above, after SHIFT steps of the same
-    small = np.minimum(y, 10.0)
-    steps = small
-    for k in range(1, SHIFT):
-        steps = steps * (small + k)
+    one, two, three, four = _pairs(np.minimum(y, 10.0))
+    steps = one * two * three * four
     w = np.where(y < 10.0, y + SHIFT, y)
     series = horner(STIRLING, 1.0 / np.square(w)) / w
     far = (w - 0.5) * (np.log(w) - 1.0) - 0.5 + HALF_LOG_TAU + series
@@ -96,9 +100,8 @@ def digamma(x: Any) -> Any:
     square = 1.0 / np.square(w)
     far = np.log(w) - 0.5 / w - square * horner(HARMONIC, square)
     small = np.minimum(y, 10.0)
-    steps = 1.0 / small
-    for k in range(1, SHIFT):
-        steps = steps + 1.0 / (small + k)
+    one, two, three, four = _pairs(small)
+    steps = (2.0 * small + 7.0) * (1.0 / one + 1.0 / two + 1.0 / three + 1.0 / four)
     far = far - np.where(y < 10.0, steps, 0.0)
     out = np.where(y < 2.0, near, far)
     turns = _turns(x)
