@@ -67,48 +67,25 @@ def coverage() -> Coverage:
     >>> rg.coverage().refused["np.copyto"]
     'it writes in place; write np.where(mask, value, t), or build the parts and join them'
     """
-    load_rest()
-    kinds = "differentiable", "without_gradient", "metadata", "refused", "unknown"
-    found: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
-    for fn in _overridable():
-        kind, remedy = _kind_of(fn)
-        found[kind][_name_of(fn)] = remedy
-    for name in [*found["differentiable"], *found["refused"], *found["without_gradient"]]:
-        found["unknown"].pop(name, None)  # a function has the name of one that it calls inside
-    return Coverage(
-        tuple(sorted(found["differentiable"])),
-        tuple(sorted(found["without_gradient"])),
-        tuple(sorted(found["metadata"])),
-        dict(sorted(found["refused"].items())),
-        tuple(sorted(_methods())),
-        tuple(sorted(found["unknown"])),
-    )
-
-
-def _overridable() -> list[Callable[..., Any]]:
     # these count even if the user has not asked for them yet
     import numpy.char
     import numpy.fft
     import numpy.polynomial  # noqa: F401
     from numpy.testing import overrides
 
-    functions = overrides.get_overridable_numpy_array_functions()
-    return [*overrides.get_overridable_numpy_ufuncs(), *functions]
-
-
-def _public(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function of this name: of those with like=, an inner one is listed too."""
-    found: Any = np
-    for part in spelled(fn).removeprefix("np.").split("."):
-        found = getattr(found, part, None)
-    return fn if found is None else found
-
-
-def _name_of(fn: Callable[..., Any]) -> str:
-    name = spelled(fn)
-    if isinstance(fn, np.ufunc) and not name.startswith("np."):
-        name = f"{_home_of(fn)}.{name.lstrip('_')}".replace("numpy", "np", 1)
-    return name
+    load_rest()
+    kinds = "differentiable", "without_gradient", "metadata", "refused", "unknown"
+    found: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
+    functions: list[Any] = [*overrides.get_overridable_numpy_ufuncs()]
+    functions += overrides.get_overridable_numpy_array_functions()
+    for fn in functions:
+        kind, remedy = _kind_of(fn)
+        found[kind][_name_of(fn)] = remedy
+    for name in [*found["differentiable"], *found["refused"], *found["without_gradient"]]:
+        found["unknown"].pop(name, None)  # a function has the name of one that it calls inside
+    names = {kind: tuple(sorted(found[kind])) for kind in kinds if kind != "refused"}
+    refused = dict(sorted(found["refused"].items()))
+    return Coverage(**names, refused=refused, methods=tuple(sorted(_methods())))
 
 
 def _home_of(fn: Callable[..., Any]) -> str:
@@ -118,31 +95,33 @@ def _home_of(fn: Callable[..., Any]) -> str:
     return getattr(fn, "__module__", None) or "numpy"
 
 
+def _name_of(fn: Callable[..., Any]) -> str:
+    name = spelled(fn)
+    if isinstance(fn, np.ufunc) and not name.startswith("np."):
+        name = f"{_home_of(fn)}.{name.lstrip('_')}".replace("numpy", "np", 1)
+    return name
+
+
 def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
     """Return the kind of a function and, where it is refused, the remedy."""
-    fn = _public(fn)
-    if fn in COMPOSED:
-        return "differentiable", ""
+    public: Any = np  # of the functions with like=, an inner one of the same name is listed too
+    for part in spelled(fn).removeprefix("np.").split("."):
+        public = getattr(public, part, None)
+    fn = fn if public is None else public
     if fn in METADATA or fn in VALUES:
         return "metadata", ""
-    rule = RULES.get(fn)
-    if rule is not None:
-        return ("differentiable" if rule.differentiable else "without_gradient"), ""
-    if fn in REFUSED:
-        return "refused", REFUSED[fn]
-    for home, remedy in _HOMES.items():
-        if _home_of(fn).startswith(home):
-            return "refused", remedy
-    return "unknown", ""
+    if fn in COMPOSED or fn in RULES:
+        differentiable = fn in COMPOSED or RULES[fn].differentiable
+        return ("differentiable" if differentiable else "without_gradient"), ""
+    homes = (remedy for home, remedy in _HOMES.items() if _home_of(fn).startswith(home))
+    remedy = REFUSED.get(fn) or next(homes, None)
+    return ("refused", remedy) if remedy else ("unknown", "")
 
 
 def _methods() -> list[str]:
     """Return the methods of ufuncs and of ndarray that differentiate."""
-    named = [
-        f"np.{ufunc.__name__}.{method}"
-        for ufunc, method in UFUNC_METHODS
-        if RULES[ufunc].differentiable
-    ]
     shared = {name for name in dir(np.ndarray) if not name.startswith("_")} & set(dir(Tensor))
-    own = [name for name in shared - _PLAIN if callable(getattr(Tensor, name))]
-    return named + [f"ndarray.{name}" for name in own]
+    return [
+        *(f"np.{f.__name__}.{method}" for f, method in UFUNC_METHODS if RULES[f].differentiable),
+        *(f"ndarray.{name}" for name in shared - _PLAIN if callable(getattr(Tensor, name))),
+    ]

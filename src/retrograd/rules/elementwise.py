@@ -151,18 +151,17 @@ defvjp(np.where, None, lambda g, out, condition, x, y: np.where(condition, g, 0.
                        lambda g, out, condition, x, y: np.where(condition, 0.0, g))
 # fmt: on
 
-for fn in (np.divmod, np.modf, np.frexp):
-    RULES[fn].multi = True
+for _fn in (np.divmod, np.modf, np.frexp):
+    RULES[_fn].multi = True
 
-nograd(np.sign, np.floor, np.ceil, np.trunc, np.fix, np.rint, np.round, np.around)
-nograd(np.floor_divide, np.spacing, np.angle, np.imag)
-nograd(np.gcd, np.lcm, np.left_shift, np.right_shift)
-nograd(np.greater, np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal)
-nograd(np.logical_and, np.logical_or, np.logical_xor, np.logical_not)
-nograd(np.bitwise_and, np.bitwise_or, np.bitwise_xor, np.invert)
-nograd(np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isclose, np.signbit)
-nograd(np.isreal, np.iscomplex, np.bitwise_count)
-nograd(np.packbits, np.unpackbits)
+nograd(
+    np.sign, np.floor, np.ceil, np.trunc, np.fix, np.rint, np.round, np.around, np.floor_divide,
+    np.spacing, np.angle, np.imag, np.gcd, np.lcm, np.left_shift, np.right_shift, np.greater,
+    np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal, np.logical_and,
+    np.logical_or, np.logical_xor, np.logical_not, np.bitwise_and, np.bitwise_or, np.bitwise_xor,
+    np.invert, np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isclose, np.signbit,
+    np.isreal, np.iscomplex, np.bitwise_count, np.packbits, np.unpackbits,
+)  # fmt: skip
 
 
 def clip_dx(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
@@ -187,43 +186,22 @@ defvjp(np.clip, clip_dx, clip_dlow, clip_dhigh)
 
 
 @composed(np.clip)
-def clip(
+def _clip(
     a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None,
     max: Any = None,
 ) -> Any:  # fmt: skip
-    """Answer `np.clip`, whose bounds have two names."""
     low, high = (a_min if min is None else min), (a_max if max is None else max)
-    if low is None and high is None:
-        return np.positive(a)
-    return record(np.clip, a, low, high)
+    return np.positive(a) if low is None and high is None else record(np.clip, a, low, high)
 
 
-@composed(np.where)
-def where(condition: Any, x: Any = None, y: Any = None) -> Any:
-    """Answer `np.where`; with the condition alone it is `np.nonzero`."""
-    if x is None and y is None:
-        return np.nonzero(condition)
-    return record(np.where, condition, x, y)
-
-
-@composed(np.real)
-def real(val: Any) -> Any:
-    """Answer `np.real`: every Tensor is real."""
-    return np.positive(val)
-
-
-@composed(np.real_if_close)
-def real_if_close(a: Any, tol: float = 100) -> Any:
-    """Answer `np.real_if_close`."""
-    return np.positive(a)
-
+# fmt: off
+composed(np.where)(lambda condition, x=None, y=None:
+    np.nonzero(condition) if x is None and y is None else record(np.where, condition, x, y))
+# fmt: on
+composed(np.real)(lambda val: np.positive(val))
+composed(np.real_if_close)(lambda a, tol=100: np.positive(a))
 
 # The variants that turn complex outside of the real domain; a Tensor raises there.
 for _name in ("sqrt", "log", "log2", "log10", "power", "arccos", "arcsin", "arctanh"):
     defvjp(getattr(np.emath, _name), *RULES[getattr(np, _name)].vjps)
-
-
-@composed(np.emath.logn)
-def logn(n: Any, x: Any) -> Any:
-    """Answer `np.emath.logn`: the logarithm of `x` to the base `n`."""
-    return np.emath.log(x) / np.emath.log(n)
+composed(np.emath.logn)(lambda n, x: np.emath.log(x) / np.emath.log(n))

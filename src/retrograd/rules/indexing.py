@@ -5,20 +5,12 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from retrograd.core import primitive, record
-from retrograd.registry import (
-    RULES,
-    composed,
-    defaults,
-    defvjp,
-    defvjp_each,
-    nograd,
-)
+from retrograd.registry import RULES, composed, defaults, defvjp, defvjp_each, nograd
 from retrograd.rules.reductions import given
 
 
@@ -51,10 +43,6 @@ def _numbers(shape: tuple[int, ...]) -> Any:
     return np.arange(math.prod(shape)).reshape(shape)
 
 
-defvjp(operator.getitem, lambda g, out, x, index: put(g, index, x.shape))
-defvjp(put, lambda g, out, x, index, shape: g[index], None)
-
-
 @primitive(looks_through=False)
 def put_taken(g: Any, indices: Any, axis: Any, shape: tuple[int, ...], mode: Any = None) -> Any:
     """Return the adjoint of `np.take`, or of `np.take_along_axis` where mode is None."""
@@ -69,19 +57,14 @@ def put_taken(g: Any, indices: Any, axis: Any, shape: tuple[int, ...], mode: Any
     return _added(g, (slice(None),) * axis + (index,) if axis else index, shape)
 
 
-def put_taken_dx(
-    g: Any, out: Any, x: Any, indices: Any, axis: Any, shape: Any, mode: Any = None
-) -> Any:
-    """Take from `g` what was put."""
-    if mode is None:
-        return np.take_along_axis(g, indices, axis)
-    return np.take(g, indices, axis=axis, mode=mode)
-
-
 LAST = defaults(np.take_along_axis)["axis"]  # NumPy before 2.3 has no default there
 
 # fmt: off
-defvjp(put_taken, put_taken_dx, None)
+defvjp(operator.getitem, lambda g, out, x, index: put(g, index, x.shape))
+defvjp(put, lambda g, out, x, index, shape: g[index], None)
+defvjp(put_taken, lambda g, out, x, indices, axis, shape, mode=None:
+                  np.take_along_axis(g, indices, axis) if mode is None else
+                  np.take(g, indices, axis=axis, mode=mode), None)
 defvjp(np.take, lambda g, out, a, indices, axis=None, mode="raise":
                 put_taken(g, indices, axis, a.shape, mode=mode), None)
 defvjp(np.take_along_axis, lambda g, out, arr, indices, axis=LAST:
@@ -89,46 +72,42 @@ defvjp(np.take_along_axis, lambda g, out, arr, indices, axis=LAST:
 # fmt: on
 
 
-def rearranged(*fns: Callable[..., Any]) -> None:
-    """Give functions that only move and repeat elements their rule.
+def _rearranged(fn: Any) -> None:
+    """Give a function that only moves and repeats elements, or adds zeros, its rule.
 
-    Run on the numbers of the places, such a function tells where each element comes from; the
-    gradient is put back there.
+    Run on the numbers of the places, from 1, it tells where each element comes from; the gradient
+    is put back there.
     """
-    for fn in fns:
 
-        def vjp(g: Any, out: Any, x: Any, fn: Any = fn, **options: Any) -> Any:
-            return put(g.reshape(-1), fn(_numbers(x.shape), **options).ravel(), (x.size,)).reshape(
-                x.shape
-            )
+    def vjp(g: Any, out: Any, x: Any, **options: Any) -> Any:
+        places = fn(1 + _numbers(x.shape), **options).ravel()
+        return put(g.reshape(-1), places, (1 + x.size,))[1:].reshape(x.shape)
 
-        defvjp(fn, vjp)
-        names = tuple(name for name in defaults(fn) if name != "out")
-        RULES[fn].names, RULES[fn].options = names, frozenset(names[1:])
+    defvjp(fn, vjp)
+    names = tuple(name for name in defaults(fn) if name != "out")
+    RULES[fn].names, RULES[fn].options = names, frozenset(names[1:])
 
 
-rearranged(np.tile, np.repeat, np.resize, np.delete, np.diagonal, np.rollaxis)
-rearranged(np.lib.stride_tricks.sliding_window_view)
+for _fn in (np.tile, np.repeat, np.resize, np.delete, np.diag, np.diagflat, np.diagonal,
+            np.rollaxis, np.lib.stride_tricks.sliding_window_view):  # fmt: skip
+    _rearranged(_fn)
+
+nograd(np.nonzero, np.flatnonzero, np.argwhere, np.searchsorted)
+nograd(np.unravel_index, np.ravel_multi_index, np.ix_)
+RULES[np.nonzero].multi = RULES[np.unravel_index].multi = RULES[np.ix_].multi = True
 
 
-# --- by condition --------------------------------------------------------------------------------
-
-
-@composed(np.compress)
-def compress(condition: Any, a: Any, axis: int | None = None, out: Any = None) -> Any:
-    """Answer `np.compress`."""
-    return record(np.take, given(a), np.flatnonzero(condition), axis=axis)
-
-
-@composed(np.extract)
-def extract(condition: Any, arr: Any) -> Any:
-    """Answer `np.extract`."""
-    return record(np.take, np.ravel(arr), np.flatnonzero(condition))
+# `record`, because np.take asks the array only, never the index, whether it is a Tensor
+_take = functools.partial(record, np.take)
+# fmt: off
+composed(np.compress)(lambda condition, a, axis=None, out=None:
+                      _take(given(a), np.flatnonzero(condition), axis=axis))
+composed(np.extract)(lambda condition, arr: _take(np.ravel(arr), np.flatnonzero(condition)))
+# fmt: on
 
 
 @composed(np.select)
-def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
-    """Answer `np.select`: the first condition that holds chooses."""
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist) or not len(condlist):
         raise ValueError(f"np.select got {len(condlist)} conditions for {len(choicelist)} choices")
     out = default
@@ -153,17 +132,15 @@ def chosen_piece(
 
 
 defvjp_each(chosen, chosen_piece)
-
-
-@composed(np.choose)
-def choose(a: Any, choices: Any, out: Any = None, mode: Any = "raise") -> Any:
-    """Answer `np.choose`."""
-    return record(chosen, given(a), *choices, mode=mode)
+# fmt: off
+composed(np.choose)(lambda a, choices, out=None, mode="raise":
+                    record(chosen, given(a), *choices, mode=mode))
+# fmt: on
 
 
 @composed(np.piecewise)
-def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    """Answer `np.piecewise`: each function sees only the elements it is for."""
+def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Hand each function only the elements it is for."""
     if isinstance(condlist, (bool, np.bool_)) or (
         not isinstance(condlist[0], (list, np.ndarray)) and not hasattr(condlist[0], "dtype")
     ):
@@ -184,11 +161,10 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
 
 
 @composed(np.interp)
-def interp(
+def _interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None
 ) -> Any:
-    """Answer `np.interp`: straight lines between the points `(xp, fp)`."""
-    take = functools.partial(record, np.take)  # np.take asks the array only, never the index
+    """Draw straight lines between the points `(xp, fp)`."""
     x, xp, fp = (given(v).astype(float) for v in (x, xp, fp))
     if xp.ndim != 1 or xp.shape != fp.shape:
         raise ValueError(f"np.interp takes points of one axis, got {xp.shape} and {fp.shape}")
@@ -196,23 +172,15 @@ def interp(
         period = abs(period)
         x, xp = x % period, xp % period
         order = np.argsort(xp)
-        xp, fp = take(xp, order), take(fp, order)
+        xp, fp = _take(xp, order), _take(fp, order)
         xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
         fp = np.concatenate([fp[-1:], fp, fp[:1]])
         left = right = None
     last = xp.shape[0] - 1
-    if not last:
-        between = fp[0]
-    else:
+    between = fp[0]
+    if last:
         i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, last - 1)
-        x0, f0 = take(xp, i), take(fp, i)
-        between = f0 + (take(fp, i + 1) - f0) * ((x - x0) / (take(xp, i + 1) - x0))
+        x0, f0 = _take(xp, i), _take(fp, i)
+        between = f0 + (_take(fp, i + 1) - f0) * ((x - x0) / (_take(xp, i + 1) - x0))
     between = np.where(x < xp[0], fp[0] if left is None else left, between)
     return np.where(x > xp[last], fp[last] if right is None else right, between)
-
-
-# --- positions -----------------------------------------------------------------------------------
-
-nograd(np.nonzero, np.flatnonzero, np.argwhere, np.searchsorted)
-nograd(np.unravel_index, np.ravel_multi_index, np.ix_)
-RULES[np.nonzero].multi = RULES[np.unravel_index].multi = RULES[np.ix_].multi = True

@@ -9,7 +9,7 @@ import numpy as np
 
 from retrograd.core import record
 from retrograd.registry import composed, defvjp_each
-from retrograd.rules.reductions import along, given
+from retrograd.rules.reductions import along, column, given, resized
 
 
 def concat(*arrays: Any, axis: int | None = 0) -> Any:
@@ -38,8 +38,7 @@ def concatenate(arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype:
 
 
 @composed(np.stack)
-def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) -> Any:
-    """Answer `np.stack`: each array gets the new axis, then they are joined."""
+def _stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) -> Any:
     arrays = [given(a) for a in arrays]
     shapes = {a.shape for a in arrays}
     if len(shapes) > 1:
@@ -48,35 +47,22 @@ def stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) -> 
 
 
 @composed(np.hstack)
-def hstack(tup: Any, *, dtype: Any = None) -> Any:
-    """Answer `np.hstack`."""
+def _hstack(tup: Any, *, dtype: Any = None) -> Any:
     arrays = [np.atleast_1d(a) for a in tup]
     return concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
 
 
-@composed(np.vstack)
-def vstack(tup: Any, *, dtype: Any = None) -> Any:
-    """Answer `np.vstack`."""
-    return concatenate([np.atleast_2d(a) for a in tup], dtype=dtype)
-
-
-@composed(np.dstack)
-def dstack(tup: Any) -> Any:
-    """Answer `np.dstack`."""
-    return concatenate([np.atleast_3d(a) for a in tup], 2)
-
-
-@composed(np.column_stack)
-def column_stack(tup: Any) -> Any:
-    """Answer `np.column_stack`."""
-    arrays = [given(a) for a in tup]
-    return concatenate([a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in arrays], 1)
+# fmt: off
+composed(np.vstack)(lambda tup, *, dtype=None: concatenate(map(np.atleast_2d, tup), dtype=dtype))
+composed(np.dstack)(lambda tup: concatenate(map(np.atleast_3d, tup), 2))
+composed(np.column_stack)(lambda tup: concatenate(
+    [a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in map(given, tup)], 1))
+composed(np.append)(lambda arr, values, axis=None: concatenate((arr, values), axis))
+# fmt: on
 
 
 @composed(np.block)
-def block(arrays: Any) -> Any:
-    """Answer `np.block`: the innermost lists are joined along the last axis."""
-
+def _block(arrays: Any) -> Any:
     def depth(part: Any) -> int:
         return 1 + max(map(depth, part)) if isinstance(part, list) else 0
 
@@ -87,6 +73,7 @@ def block(arrays: Any) -> Any:
     ndim = max(levels, axes(arrays))
 
     def joined(part: Any, level: int) -> Any:
+        """Join the parts of a list, those of the innermost lists along the last axis."""
         if isinstance(part, list):
             return np.concatenate([joined(p, level + 1) for p in part], axis=level - levels)
         part = given(part)
@@ -96,15 +83,9 @@ def block(arrays: Any) -> Any:
     return whole if levels else np.copy(whole)
 
 
-@composed(np.append)
-def append(arr: Any, values: Any, axis: int | None = None) -> Any:
-    """Answer `np.append`."""
-    return np.concatenate([given(arr), given(values)], axis=axis)
-
-
 @composed(np.insert)
-def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """Answer `np.insert`: both arrays are joined, then taken in the order NumPy gives."""
+def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
+    """Join both arrays, then take them in the order NumPy gives."""
     arr, values = given(arr), given(values)
     if axis is None:
         arr, axis = np.ravel(arr), 0
@@ -117,18 +98,13 @@ def insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     if not places.ndim:
         values = np.moveaxis(values, 0, axis)
     number = values.shape[axis] if places.size == 1 else places.size
-    shape = tuple(number if i == axis else m for i, m in enumerate(arr.shape))
-    both = np.concatenate([arr, np.broadcast_to(values.astype(arr.dtype), shape)], axis=axis)
+    values = np.broadcast_to(values.astype(arr.dtype), resized(arr, (axis,), number))
     order = np.insert(np.arange(n), places, n + np.arange(number))
-    return np.take(both, order, axis=axis)
-
-
-# --- taking apart --------------------------------------------------------------------------------
+    return np.take(concatenate([arr, values], axis), order, axis=axis)
 
 
 @composed(np.array_split)
-def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Answer `np.array_split`: the pieces are slices, the first ones longer."""
+def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     n = ary.shape[axis]
     if np.ndim(indices_or_sections):
         cuts = [int(i) for i in indices_or_sections]
@@ -142,41 +118,37 @@ def array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 
 @composed(np.split)
-def split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Answer `np.split`."""
+def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     n = ary.shape[axis]
     if not np.ndim(indices_or_sections) and n % indices_or_sections:
         raise ValueError(
             f"np.split: axis {axis} of length {n} does not divide into {indices_or_sections} "
             "equal parts; np.array_split takes unequal ones"
         )
-    return array_split(ary, indices_or_sections, axis)
+    return _array_split(ary, indices_or_sections, axis)
 
 
-@composed(np.hsplit)
-def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Answer `np.hsplit`."""
-    return split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0)
+# fmt: off
+composed(np.hsplit)(lambda ary, indices_or_sections:
+                    _split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0))
+# fmt: on
 
 
 @composed(np.vsplit)
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Answer `np.vsplit`."""
+def _vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     if ary.ndim < 2:
         raise ValueError(f"np.vsplit takes two axes or more, not shape {ary.shape}")
-    return split(ary, indices_or_sections, 0)
+    return _split(ary, indices_or_sections, 0)
 
 
 @composed(np.dsplit)
-def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    """Answer `np.dsplit`."""
+def _dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     if ary.ndim < 3:
         raise ValueError(f"np.dsplit takes three axes or more, not shape {ary.shape}")
-    return split(ary, indices_or_sections, 2)
+    return _split(ary, indices_or_sections, 2)
 
 
 def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    """Answer `np.unstack`."""
     if not x.ndim:
         raise ValueError("np.unstack takes one axis or more")
     return tuple(along(x, axis, i) for i in range(x.shape[axis]))
@@ -186,12 +158,8 @@ if hasattr(np, "unstack"):  # NumPy 2.1
     composed(np.unstack)(_unstack)
 
 
-# --- a function along axes -----------------------------------------------------------------------
-
-
 @composed(np.apply_along_axis)
-def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    """Answer `np.apply_along_axis`: one call for each line of the array."""
+def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
     axis %= arr.ndim
     moved = np.moveaxis(arr, axis, -1)
     lead = moved.shape[:-1]
@@ -205,10 +173,103 @@ def apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any
 
 
 @composed(np.apply_over_axes)
-def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
-    """Answer `np.apply_over_axes`."""
+def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     for axis in axes if np.ndim(axes) else [axes]:
         axis = int(axis) % a.ndim
         result = func(a, axis)
         a = result if result.ndim == a.ndim else np.expand_dims(result, axis)
     return a
+
+
+@composed(np.pad)
+def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
+    """Pad one axis after the other."""
+    if callable(mode) or mode == "empty":
+        raise TypeError(f"np.pad of a Tensor takes a mode that says the values, not {mode!r}")
+    if mode not in _MODES:
+        raise ValueError(f"np.pad takes a mode of {sorted(_MODES)}, not {mode!r}")
+    option, pad_axis = _MODES[mode]
+    if unknown := kwargs.keys() - {option}:
+        raise ValueError(f"np.pad in mode {mode!r} does not take {', '.join(sorted(unknown))}")
+    n = array.ndim
+    default = None if option == "stat_length" else 0
+    values = [kwargs.get(option, "even")] * n
+    if option != "reflect_type":
+        values = _both_sides(kwargs.get(option, default), n)
+    for axis, (width, value) in enumerate(zip(_both_sides(pad_width, n), values, strict=True)):
+        if any(w < 0 for w in width):
+            raise ValueError(f"np.pad by {width}: a width is 0 or more")
+        array = pad_axis(array, axis, (int(width[0]), int(width[1])), mode, value)
+    return array
+
+
+def _both_sides(value: Any, n: int) -> list[Any]:
+    """Return `(before, after)` for each of `n` axes; a number or a pair is for all."""
+    if isinstance(value, dict):
+        width: list[Any] = [(0, 0)] * n
+        for axis, w in value.items():
+            width[axis] = w if np.ndim(w) else (w, w)
+        return width
+    if value is None or (hasattr(value, "requires_grad") and not value.ndim):
+        return [(value, value)] * n
+    if isinstance(value, (tuple, list)) and any(hasattr(v, "requires_grad") for v in value):
+        return [tuple(value)] * n
+    return [tuple(pair) for pair in np.broadcast_to(value, (n, 2)).tolist()]
+
+
+def _beside(array: Any, axis: int, before: Any, after: Any) -> Any:
+    return np.concatenate([before, array, after], axis=axis)
+
+
+def _constant(array: Any, axis: int, width: Any, mode: str, values: Any) -> Any:
+    blocks = []
+    for length, value in zip(width, values, strict=True):
+        tensor = hasattr(value, "requires_grad")
+        value = value.astype(array.dtype) if tensor else np.full((), value, array.dtype)
+        blocks.append(np.broadcast_to(value, resized(array, (axis,), length)))
+    return _beside(array, axis, *blocks)
+
+
+def _copied(array: Any, axis: int, width: Any, mode: Any, reflect_type: str) -> Any:
+    """Pad with elements of the array, or with what is linear in them."""
+    n = array.shape[axis]
+    if not any(width):
+        return array
+    if reflect_type == "odd":
+        matrix = np.pad(np.eye(n), (width, (0, 0)), mode, reflect_type="odd").astype(array.dtype)
+        return np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
+    return np.take(array, np.pad(np.arange(n), width, mode), axis=axis)
+
+
+def _ramp(array: Any, axis: int, width: Any, mode: str, end_values: Any) -> Any:
+    """Pad with straight lines from the edges to the end values."""
+    n = array.shape[axis]
+    sides = (slice(0, 1), 1), (slice(n - 1, n), -1)
+    blocks = []
+    for length, end, (edge, step) in zip(width, end_values, sides, strict=True):
+        t = np.arange(length) / max(length, 1)  # 0 at the end, rising towards the edge
+        t = column(t[::step].astype(array.dtype), axis, array.ndim)
+        blocks.append(along(array, axis, edge) * t + end * (1 - t))
+    return _beside(array, axis, *blocks)
+
+
+def _statistic(array: Any, axis: int, width: Any, mode: str, stat_length: Any) -> Any:
+    """Pad with the maximum, minimum, mean or median of the elements near each edge."""
+    of: Any = getattr(np, {"maximum": "max", "minimum": "min"}.get(mode, mode))
+    n = array.shape[axis]
+    first, last = (n if m is None else min(m, n) for m in stat_length)
+    blocks = []
+    for length, part in zip(width, (slice(0, first), slice(n - last, n)), strict=True):
+        value = of(along(array, axis, part), axis=axis, keepdims=True)
+        blocks.append(np.broadcast_to(value, resized(array, (axis,), length)))
+    return _beside(array, axis, *blocks)
+
+
+# of each mode, the option it takes
+_MODES: dict[str, tuple[str, Any]] = {
+    "constant": ("constant_values", _constant),
+    "edge": ("", _copied), "wrap": ("", _copied),
+    "reflect": ("reflect_type", _copied), "symmetric": ("reflect_type", _copied),
+    "linear_ramp": ("end_values", _ramp),
+    **dict.fromkeys(("maximum", "minimum", "mean", "median"), ("stat_length", _statistic)),
+}  # fmt: skip

@@ -1,7 +1,11 @@
-"""Products of arrays: `matmul` and `einsum` have rules, the others are put together from them."""
+"""Products of arrays: `matmul` and `einsum` have rules, the others are put together from them.
+
+Then polynomials: arrays of coefficients, the highest power first.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -42,47 +46,39 @@ defvjp(np.matmul, matmul_dx, matmul_dy)
 
 
 @composed(np.dot)
-def dot(a: Any, b: Any, out: Any = None) -> Any:
-    """Answer `np.dot`: a product of numbers, of matrices, or over one axis of each."""
+def _dot(a: Any, b: Any, out: Any = None) -> Any:
+    """Take a product of numbers, of matrices, or over one axis of each."""
     na, nb = np.ndim(a), np.ndim(b)
     if not na or not nb:
         return a * b
     if nb <= 2 and (na <= 2 or nb == 1):
         return np.matmul(a, b)
-    return tensordot(a, b, (-1, -2))
-
-
-@composed(np.vdot)
-def vdot(a: Any, b: Any) -> Any:
-    """Answer `np.vdot`."""
-    return np.matmul(np.ravel(a), np.ravel(b))
-
-
-@composed(np.outer)
-def outer(a: Any, b: Any, out: Any = None) -> Any:
-    """Answer `np.outer`."""
-    return np.ravel(a)[:, None] * np.ravel(b)
+    return _tensordot(a, b, (-1, -2))
 
 
 @composed(np.tensordot)
-def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """Answer `np.tensordot`: one matrix product between transposes."""
-    na, nb = np.ndim(a), np.ndim(b)
+def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """Take one matrix product between transposes."""
+    a, b = given(a), given(b)
     if isinstance(axes, int):
-        over_a, over_b = list(range(na - axes, na)), list(range(axes))
-    else:
-        over_a, over_b = ([ax] if isinstance(ax, int) else list(ax) for ax in axes)
-    over_a, over_b = [i % na for i in over_a], [i % nb for i in over_b]
-    sa, sb = np.shape(a), np.shape(b)
-    if [sa[i] for i in over_a] != [sb[i] for i in over_b]:
-        raise ValueError(f"np.tensordot: axes {over_a} of {sa} and {over_b} of {sb} differ")
-    stay_a = [i for i in range(na) if i not in over_a]
-    stay_b = [i for i in range(nb) if i not in over_b]
-    shape = [sa[i] for i in stay_a] + [sb[i] for i in stay_b]
-    inner = math.prod(sa[i] for i in over_a)
-    left = np.reshape(np.transpose(a, stay_a + over_a), (math.prod(sa[i] for i in stay_a), inner))
-    right = np.reshape(np.transpose(b, over_b + stay_b), (inner, math.prod(sb[i] for i in stay_b)))
-    return np.reshape(np.matmul(left, right), shape)
+        axes = range(a.ndim - axes, a.ndim), range(axes)
+    over_a, over_b = ([ax] if isinstance(ax, int) else list(ax) for ax in axes)
+    over_a, over_b = [i % a.ndim for i in over_a], [i % b.ndim for i in over_b]
+    summed = [a.shape[i] for i in over_a]
+    if summed != [b.shape[i] for i in over_b]:
+        raise ValueError(
+            f"np.tensordot: axes {over_a} of {a.shape} and {over_b} of {b.shape} differ"
+        )
+    stay_a = [i for i in range(a.ndim) if i not in over_a]
+    stay_b = [i for i in range(b.ndim) if i not in over_b]
+    free_a, free_b = [a.shape[i] for i in stay_a], [b.shape[i] for i in stay_b]
+    n = math.prod(summed)
+    left = np.reshape(np.transpose(a, stay_a + over_a), (math.prod(free_a), n))
+    right = np.reshape(np.transpose(b, over_b + stay_b), (n, math.prod(free_b)))
+    return np.reshape(np.matmul(left, right), free_a + free_b)
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def contract(*operands: Any, subscripts: str, optimize: Any = False) -> Any:
@@ -95,15 +91,14 @@ def contract_piece(
 ) -> Any:
     """Contract `g` with all other operands; what appears nowhere else is repeated."""
     inputs, result = subscripts.split("->")
-    terms = inputs.split(",")
-    here = operands[position]
-    sizes = dict(zip(terms[position], here.shape, strict=True))
-    arrays = [g, *(o for i, o in enumerate(operands) if i != position)]
-    names = [result, *(t for i, t in enumerate(terms) if i != position)]
+    names, arrays = inputs.split(","), [*operands]
+    here, term = arrays[position], names[position]
+    names[position], arrays[position] = result, g
+    sizes = dict(zip(term, here.shape, strict=True))
     # a repeated name is a diagonal: the second one gets a name of its own and an identity matrix
     spare = (c for c in _LETTERS if c not in subscripts)
     target = ""
-    for name in terms[position]:
+    for name in term:
         if name in target:
             fresh = next(spare)
             arrays.append(np.eye(sizes[name], dtype=here.dtype))
@@ -118,12 +113,11 @@ def contract_piece(
 
 
 defvjp_each(contract, contract_piece)
-_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @composed(np.einsum)
-def einsum(*operands: Any, optimize: Any = False) -> Any:
-    """Answer `np.einsum`: spell the ellipses out, then record."""
+def _einsum(*operands: Any, optimize: Any = False) -> Any:
+    """Spell the ellipses out, then record."""
     if not isinstance(operands[0], str):
         operands = _from_lists(operands)
     subscripts, arrays = operands[0].replace(" ", ""), operands[1:]
@@ -132,15 +126,10 @@ def einsum(*operands: Any, optimize: Any = False) -> Any:
 
 def _from_lists(operands: tuple[Any, ...]) -> tuple[Any, ...]:
     """Turn `a, [0, 1], b, [1, 2], [0, 2]` into `"ab,bc->ac", a, b`."""
-
-    def term(axes: Any) -> str:
-        return "".join("..." if i is Ellipsis else _LETTERS[i] for i in axes)
-
-    arrays, lists = operands[: len(operands) // 2 * 2 : 2], operands[1::2]
-    text = ",".join(term(axes) for axes in lists)
-    if len(operands) % 2:
-        text += "->" + term(operands[-1])
-    return text, *arrays
+    text = ["".join("..." if i is Ellipsis else _LETTERS[i] for i in axes)
+            for axes in (*operands[1::2], *operands[len(operands) // 2 * 2 :])]  # fmt: skip
+    n = len(operands) // 2
+    return "->".join([",".join(text[:n]), *text[n:]]), *operands[: 2 * n : 2]
 
 
 def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
@@ -149,14 +138,14 @@ def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
     terms = inputs.split(",")
     if len(terms) != len(arrays):
         raise ValueError(f"np.einsum: {subscripts!r} names {len(terms)} arrays, got {len(arrays)}")
-    spare = [c for c in _LETTERS if c not in subscripts]
-    widest = 0
+    spare = "".join(c for c in reversed(_LETTERS) if c not in subscripts)
+    ellipsis = ""
     for i, (term, array) in enumerate(zip(terms, arrays, strict=True)):
         if "..." in term:
-            hidden = np.ndim(array) - len(term.replace("...", ""))
-            widest = max(widest, hidden)
-            terms[i] = term.replace("...", "".join(reversed(spare[:hidden])))
-    ellipsis = "".join(reversed(spare[:widest]))
+            axes = np.ndim(array) - len(term.replace("...", ""))
+            hidden = spare[len(spare) - axes :]
+            terms[i] = term.replace("...", hidden)
+            ellipsis = max(ellipsis, hidden, key=len)
     if arrow:
         result = result.replace("...", ellipsis)
     else:
@@ -166,38 +155,8 @@ def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
     return f"{','.join(terms)}->{result}"
 
 
-# --- put together --------------------------------------------------------------------------------
-
-
-@composed(np.linalg.matmul)
-def linalg_matmul(x1: Any, x2: Any, /) -> Any:
-    """Answer `np.linalg.matmul`."""
-    return np.matmul(x1, x2)
-
-
-@composed(np.linalg.outer)
-def linalg_outer(x1: Any, x2: Any, /) -> Any:
-    """Answer `np.linalg.outer`, which takes vectors only."""
-    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
-        raise ValueError(f"np.linalg.outer of shapes {np.shape(x1)} and {np.shape(x2)}: one axis")
-    return np.outer(x1, x2)
-
-
-@composed(np.linalg.tensordot)
-def linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
-    """Answer `np.linalg.tensordot`."""
-    return np.tensordot(x1, x2, axes)
-
-
-@composed(np.inner)
-def inner(a: Any, b: Any) -> Any:
-    """Answer `np.inner`: over the last axis of both."""
-    return tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else given(a) * b
-
-
-@composed(np.linalg.vecdot)
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """Answer `np.vecdot`: over one axis, the others broadcast."""
+@composed(np.vecdot, np.linalg.vecdot)
+def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     left, right = np.moveaxis(given(x1), axis, -1), np.moveaxis(given(x2), axis, -1)
     if left.shape[-1] != right.shape[-1]:
         raise ValueError(f"np.vecdot of axes of length {left.shape[-1]} and {right.shape[-1]}")
@@ -214,15 +173,31 @@ def vecmat(x1: Any, x2: Any, /) -> Any:
     return np.matmul(given(x1)[..., None, :], x2)[..., 0, :]
 
 
-composed(np.vecdot)(vecdot)
 if hasattr(np, "matvec"):  # NumPy 2.2
     composed(np.matvec)(matvec)
     composed(np.vecmat)(vecmat)
 
 
+@composed(np.linalg.outer)
+def _linalg_outer(x1: Any, x2: Any, /) -> Any:
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ValueError(f"np.linalg.outer of shapes {np.shape(x1)} and {np.shape(x2)}: one axis")
+    return np.outer(x1, x2)
+
+
+# fmt: off
+composed(np.outer)(lambda a, b, out=None: np.ravel(a)[:, None] * np.ravel(b))
+composed(np.vdot)(lambda a, b: np.matmul(np.ravel(a), np.ravel(b)))
+composed(np.inner)(lambda a, b:
+    _tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else given(a) * b)
+composed(np.linalg.matmul)(lambda x1, x2, /: np.matmul(x1, x2))
+composed(np.linalg.tensordot)(lambda x1, x2, /, *, axes=2: np.tensordot(x1, x2, axes))
+composed(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=axis))
+# fmt: on
+
+
 @composed(np.kron)
-def kron(a: Any, b: Any) -> Any:
-    """Answer `np.kron`."""
+def _kron(a: Any, b: Any) -> Any:
     a, b = given(a), given(b)
     n = max(a.ndim, b.ndim)
     sa, sb = ((1,) * (n - x.ndim) + x.shape for x in (a, b))
@@ -232,10 +207,9 @@ def kron(a: Any, b: Any) -> Any:
 
 
 @composed(np.cross)
-def cross(
+def _cross(
     a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
 ) -> Any:
-    """Answer `np.cross` for vectors of length 3."""
     if axis is not None:
         axisa = axisb = axisc = axis
     a, b = np.moveaxis(given(a), axisa, -1), np.moveaxis(given(b), axisb, -1)
@@ -249,81 +223,151 @@ def cross(
     return np.moveaxis(np.roll(turned, -1, axis=-1), -1, axisc)
 
 
-@composed(np.linalg.cross)
-def linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    """Answer `np.linalg.cross`."""
-    return cross(x1, x2, axis=axis)
-
-
 def convolve_piece(g: Any, other: Any, n: int) -> Any:
     """Return what each of `n` elements adds to a full convolution with `other`."""
     m = other.shape[0]
     return np.convolve(g, other[::-1])[m - 1 : m - 1 + n]
 
 
-defvjp(
-    np.convolve,
-    lambda g, out, a, v: convolve_piece(g, v, a.shape[0]),
-    lambda g, out, a, v: convolve_piece(g, a, v.shape[0]),
-)
+# fmt: off
+defvjp(np.convolve, lambda g, out, a, v: convolve_piece(g, v, a.shape[0]),
+                    lambda g, out, a, v: convolve_piece(g, a, v.shape[0]))
+# fmt: on
 
 
 @composed(np.convolve)
-def convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    """Answer `np.convolve`: the whole, or the part that NumPy cuts out of it."""
+def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    """Take the whole, or the part that NumPy cuts out of it."""
     a, v = np.atleast_1d(a), np.atleast_1d(v)
-    n, m = a.shape[0], v.shape[0]
-    return _cut(record(np.convolve, a, v), n, m, mode, (min(n, m) - 1) // 2)
+    return _cut(a, v, mode, (min(a.shape[0], v.shape[0]) - 1) // 2)
 
 
 @composed(np.correlate)
-def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    """Answer `np.correlate`: a convolution with the second array turned round."""
+def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    """Convolve with the second array turned round."""
     a, v = np.atleast_1d(a), np.atleast_1d(v)
     n, m = a.shape[0], v.shape[0]
-    return _cut(record(np.convolve, a, v[::-1]), n, m, mode, (m - 1) // 2 if m <= n else n // 2)
+    return _cut(a, v[::-1], mode, (m - 1) // 2 if m <= n else n // 2)
 
 
-def _cut(full: Any, n: int, m: int, mode: str, start: int) -> Any:
-    if mode == "full":
-        return full
-    short, long = min(n, m), max(n, m)
-    if mode == "valid":
-        return full[short - 1 : long]
-    if mode == "same":
-        return full[start : start + long]
-    raise ValueError(f'a convolution takes mode "full", "same" or "valid", not {mode!r}')
+def _cut(a: Any, v: Any, mode: str, start: int) -> Any:
+    full = record(np.convolve, a, v)
+    short, long = sorted((a.shape[0], v.shape[0]))
+    parts = {
+        "full": slice(None), "valid": slice(short - 1, long), "same": slice(start, start + long)
+    }  # fmt: skip
+    if mode not in parts:
+        raise ValueError(f'a convolution takes mode "full", "same" or "valid", not {mode!r}')
+    return full if mode == "full" else full[parts[mode]]
 
 
 @composed(np.linalg.multi_dot)
-def multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    """Answer `np.linalg.multi_dot`: products in the order that takes the fewest operations."""
+def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
+    """Multiply in the order that takes the fewest operations."""
     arrays = [given(a) for a in arrays]
     if len(arrays) < 2:
         raise ValueError("np.linalg.multi_dot takes two arrays or more")
-    first, last = arrays[0].ndim == 1, arrays[-1].ndim == 1
-    if first:
-        arrays[0] = arrays[0][None]
-    if last:
-        arrays[-1] = arrays[-1][:, None]
-    n = len(arrays)
-    sizes = [a.shape[0] for a in arrays] + [arrays[-1].shape[1]]
-    plan: dict[tuple[int, int], int] = {}
-    cost = dict.fromkeys(((i, i) for i in range(n)), 0)
-    for width in range(1, n):
-        for i in range(n - width):
-            j = i + width
-            plan[i, j] = min(range(i, j), key=lambda k: (
-                cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1]
-            ))  # fmt: skip
-            k = plan[i, j]
-            cost[i, j] = cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1]
+    sizes = [math.prod(arrays[0].shape[:-1]), *(a.shape[-1] for a in arrays[:-1])]
+    sizes.append(math.prod(arrays[-1].shape[1:]))
+
+    @functools.cache
+    def plan(i: int, j: int) -> tuple[int, int]:
+        """Return how many operations the factors i to j take, and after which to cut them."""
+        cuts = (
+            (plan(i, k)[0] + plan(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+            for k in range(i, j)
+        )
+        return min(cuts, default=(0, i))
 
     def product(i: int, j: int) -> Any:
         if i == j:
             return arrays[i]
-        return np.matmul(product(i, plan[i, j]), product(plan[i, j] + 1, j))
+        k = plan(i, j)[1]
+        return np.matmul(product(i, k), product(k + 1, j))
 
-    result = product(0, n - 1)
-    index = (0,) if first else (slice(None),)
-    return result[(*index, 0)] if last else result[index]
+    return product(0, len(arrays) - 1)
+
+
+@composed(np.polyval)
+def _polyval(p: Any, x: Any) -> Any:
+    p, x = given(p), given(x)
+    y = x * 0.0
+    for i in range(p.shape[0]):
+        y = y * x + p[i]
+    return y
+
+
+def _longer(p: Any, other: Any) -> Any:
+    """Return a polynomial with as many coefficients as the longer of two has."""
+    p = np.atleast_1d(p)
+    return np.concatenate([np.zeros(max(np.size(other) - p.shape[0], 0), p.dtype), p])
+
+
+# fmt: off
+composed(np.polyadd)(lambda a1, a2: _longer(a1, a2) + _longer(a2, a1))
+composed(np.polysub)(lambda a1, a2: _longer(a1, a2) - _longer(a2, a1))
+composed(np.polymul)(lambda a1, a2: np.convolve(a1, a2))
+# fmt: on
+
+
+@composed(np.polyder)
+def _polyder(p: Any, m: int = 1) -> Any:
+    if m < 0:
+        raise ValueError(f"np.polyder takes m of 0 or more, not {m}")
+    for _ in range(m):
+        p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
+    return p
+
+
+@composed(np.polyint)
+def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
+    if m < 0:
+        raise ValueError(f"np.polyint takes m of 0 or more, not {m}")
+    p = given(p)
+    constants = np.broadcast_to(np.zeros(1) if k is None else np.atleast_1d(k), (m,))
+    for i in range(m):
+        p = np.concatenate([p / np.arange(p.shape[0], 0, -1), constants[i : i + 1]])
+    return p
+
+
+@composed(np.vander)
+def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    n = x.shape[0] if N is None else N
+    x = x.astype(np.promote_types(x.dtype, int))
+    if n < 1:
+        return x[:, None][:, :0]
+    columns = [x * 0 + 1]
+    for _ in range(n - 1):
+        columns.append(columns[-1] * x)
+    return np.stack(columns if increasing else columns[::-1], axis=-1)
+
+
+@composed(np.polyfit)
+def _polyfit(
+    x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = False, w: Any = None,
+    cov: bool = False,
+) -> Any:  # fmt: skip
+    if full or cov:
+        raise TypeError("np.polyfit of a Tensor gives the coefficients: leave full= and cov= out")
+    x, y = given(x) + 0.0, given(y) + 0.0
+    left = _vander(x, deg + 1)
+    if w is not None:
+        left = left * given(w)[:, None]
+        y = y * (given(w)[:, None] if y.ndim == 2 else w)
+    scale = np.sqrt(np.sum(np.square(left), axis=0))
+    if rcond is None:
+        rcond = x.shape[0] * float(np.finfo(x.dtype).eps)
+    solution = np.linalg.pinv(left / scale, rcond) @ y
+    return (solution.T / scale).T
+
+
+@composed(np.poly)
+def _poly(seq_of_zeros: Any) -> Any:
+    """Multiply by the roots, or by the eigenvalues of a matrix."""
+    roots = given(seq_of_zeros)
+    if roots.ndim == 2:
+        roots = np.linalg.eigvals(roots)
+    p = np.ones(1, roots.dtype)
+    for i in range(roots.shape[0]):
+        p = np.convolve(p, np.stack([np.ones((), roots.dtype), -roots[i]]))
+    return p

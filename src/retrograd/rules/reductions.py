@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import builtins
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,16 @@ def along(x: Any, axis: int, part: Any) -> Any:
     return x[(slice(None),) * (axis % x.ndim) + (part,)]
 
 
+def resized(x: Any, axes: Iterable[int], length: int = 1) -> tuple[int, ...]:
+    """Return the shape of `x` with another length on some axes, counted from 0."""
+    return tuple(length if i in axes else n for i, n in enumerate(x.shape))
+
+
+def column(x: Any, axis: int, ndim: int) -> Any:
+    """Return a vector as an array of `ndim` axes that has its elements along one."""
+    return x.reshape(tuple(-1 if i == axis % ndim else 1 for i in range(ndim)))
+
+
 def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
     """Return the reduced axes, each from 0 to ndim - 1."""
     if axis is None:
@@ -34,54 +44,42 @@ def count(x: Any, axis: Any) -> int:
     return math.prod(x.shape[a] for a in axes_of(x, axis))
 
 
-def kept(shape: tuple[int, ...], x: Any, axis: Any) -> tuple[int, ...]:
-    """Return the shape of a reduction of `x` as if with keepdims."""
-    axes = axes_of(x, axis)
-    return tuple(1 if i in axes else n for i, n in enumerate(x.shape))
-
-
 def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Put reduced axes back with length 1, so that `g` broadcasts along them."""
-    return g if keepdims or axis is None else g.reshape(kept(g.shape, x, axis))
+    return g if keepdims or axis is None else g.reshape(resized(x, axes_of(x, axis)))
 
 
-def shared(g: Any, out: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+def lined(x: Any, axes: tuple[int, ...]) -> Any:
+    """Return `x` with these axes made one, the last."""
+    moved = np.moveaxis(x, axes, tuple(range(-len(axes), 0)))
+    stay = moved.shape[: x.ndim - len(axes)]
+    return moved.reshape((*stay, math.prod(moved.shape[len(stay) :])))
+
+
+def shared(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Share `g` equally between all elements that attain the maximum or minimum."""
     ties = x == spread(out, x, axis, keepdims)
     number = np.sum(ties, axis=axis, keepdims=True).astype(g.dtype)
     return np.where(ties, spread(g, x, axis, keepdims) / number, 0.0)
 
 
-def others(x: Any) -> Any:
-    """Return for each element the product of all others along the last axis.
-
-    Products of pairs are built up and handed back down: no division, so zeros are exact and
-    every derivative is too.
-    """
-    n = x.shape[-1]
-    levels = []
-    while x.shape[-1] > 1:
-        if x.shape[-1] % 2:
-            x = np.concatenate([x, np.ones((*x.shape[:-1], 1), x.dtype)], axis=-1)
-        levels.append(x)
-        x = x[..., ::2] * x[..., 1::2]
-    rest = np.ones(x.shape, x.dtype)
-    for level in reversed(levels):
-        pairs = level.reshape((*level.shape[:-1], -1, 2))[..., ::-1]
-        rest = (rest[..., : pairs.shape[-2], None] * pairs).reshape(level.shape)
-    return rest[..., :n]
-
-
 def prod_dx(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Multiply `g` with the product of the other elements."""
+    """Multiply `g` with the product of the other elements.
+
+    It is that of all before times that of all after: no division, so zeros are exact, and every
+    derivative is too.
+    """
     axes = axes_of(x, axis)
-    if not x.size:
-        return spread(g, x, axis, keepdims) * x
+    line = lined(x, axes)
+    if x.size:
+        one = np.ones((*line.shape[:-1], 1), x.dtype)
+        before = np.cumprod(np.concatenate([one, line[..., :-1]], axis=-1), axis=-1)
+        after = np.cumprod(np.concatenate([one, line[..., :0:-1]], axis=-1), axis=-1)
+        line = before * after[..., ::-1]
+    last = tuple(range(-len(axes), 0))
     stay = tuple(i for i in range(x.ndim) if i not in axes)
-    moved = np.transpose(x, stay + axes)
-    rest = others(moved.reshape((*moved.shape[: len(stay)], -1))).reshape(moved.shape)
-    back = tuple((stay + axes).index(i) for i in range(x.ndim))
-    return spread(g, x, axis, keepdims) * np.transpose(rest, back)
+    moved = line.reshape(tuple(x.shape[i] for i in stay + axes))
+    return spread(g, x, axis, keepdims) * np.moveaxis(moved, last, axes)
 
 
 def deviation(x: Any, axis: Any) -> Any:
@@ -93,63 +91,51 @@ def deviation(x: Any, axis: Any) -> Any:
 defvjp(np.sum,  lambda g, out, x, axis=None, keepdims=False: spread(g, x, axis, keepdims))
 defvjp(np.mean, lambda g, out, x, axis=None, keepdims=False:
                 spread(g, x, axis, keepdims) / max(count(x, axis), 1))
-defvjp(np.max,  lambda g, out, x, axis=None, keepdims=False: shared(g, out, x, axis, keepdims))
-defvjp(np.min,  lambda g, out, x, axis=None, keepdims=False: shared(g, out, x, axis, keepdims))
+defvjp(np.max,  shared)
+defvjp(np.min,  shared)
 defvjp(np.prod, prod_dx)
 defvjp(np.var,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
                 spread(g, x, axis, keepdims) * 2 * deviation(x, axis) / (count(x, axis) - ddof))
 defvjp(np.std,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
                 spread(g / np.where(out == 0, 1.0, out), x, axis, keepdims)
                 * deviation(x, axis) / (count(x, axis) - ddof))
+
+# The ufuncs' own reductions: the same numbers without the Python layers of np.sum and np.max.
+kernel(np.sum)(lambda x, axis=None, keepdims=False: np.add.reduce(x, axis, keepdims=keepdims))
+kernel(np.max)(lambda x, axis=None, keepdims=False: np.maximum.reduce(x, axis, keepdims=keepdims))
+kernel(np.min)(lambda x, axis=None, keepdims=False: np.minimum.reduce(x, axis, keepdims=keepdims))
 # fmt: on
 
 nograd(np.argmax, np.argmin, np.any, np.all, np.count_nonzero, np.nanargmax, np.nanargmin)
 
 
-# The ufuncs' own reductions: the same numbers without the Python layers of np.sum and np.mean.
-@kernel(np.sum)
-def _sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
-
-
-@kernel(np.max)
-def _max(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.maximum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
-
-
-@kernel(np.min)
-def _min(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    return np.minimum.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]
-
-
-def held(a: Any, dtype: Any, where: Any, fill: int) -> Any:
+def held(a: Any, dtype: Any, where: Any, fill: Any) -> Any:
     """Return `a` in the dtype wanted, with `fill` in place of the elements that do not count."""
     if where is not True:
         a = np.where(where, a, fill)
     return a if dtype is None else a.astype(dtype)
 
 
-@composed(np.sum)
-def sum(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
-    initial: Any = None, where: Any = True,
-) -> Any:  # fmt: skip
-    """Answer `np.sum`."""
-    total = record(np.sum, held(a, dtype, where, 0), axis=axis, keepdims=keepdims)
-    return total if initial is None else total + initial
+def number_of(a: Any, axis: Any, keepdims: bool, where: Any, ddof: Any = 0) -> Any:
+    """Return how many elements count for each of the result, less `ddof`, from 0."""
+    if where is True:
+        return max(count(a, axis) - ddof, 0)
+    number = np.sum(np.broadcast_to(where, a.shape), axis=axis, keepdims=keepdims)
+    return np.maximum(number.astype(np.result_type(a.dtype, 0.0)) - ddof, 0.0)
 
 
-@composed(np.prod)
-def prod(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
-    initial: Any = None, where: Any = True,
-) -> Any:  # fmt: skip
-    """Answer `np.prod`."""
-    total = record(np.prod, held(a, dtype, where, 1), axis=axis, keepdims=keepdims)
-    return total if initial is None else total * initial
+def _total(fn: Any, unit: int, pair: np.ufunc) -> Any:
+    def total(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
+        initial: Any = None, where: Any = True,
+    ) -> Any:  # fmt: skip
+        found = record(fn, held(a, dtype, where, unit), axis=axis, keepdims=keepdims)
+        return found if initial is None else pair(found, initial)
+
+    return total
 
 
-def _extreme(fn: Any, pairwise: Any) -> Any:
+def _extreme(fn: Any, pair: np.ufunc) -> Any:
     def extreme(
         a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None,
         where: Any = True,
@@ -161,82 +147,61 @@ def _extreme(fn: Any, pairwise: Any) -> Any:
         a = held(a, None, where, initial)
         if not count(a, axis):
             return record(np.sum, a, axis=axis, keepdims=keepdims) + initial
-        return pairwise(record(fn, a, axis=axis, keepdims=keepdims), initial)
+        return pair(record(fn, a, axis=axis, keepdims=keepdims), initial)
 
     return extreme
 
 
+def _variance(fn: Any) -> Any:
+    def variance(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0,
+        keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
+    ) -> Any:  # fmt: skip
+        ddof = ddof if correction is None else correction
+        # what does not count becomes 0 at the start: its square could be infinite
+        a = held(a, dtype, where, 0)
+        if where is True and mean is None:
+            return record(fn, a, axis=axis, ddof=ddof, keepdims=keepdims)
+        if mean is None:
+            mean = np.mean(a, axis=axis, keepdims=True, where=where)
+        squares = held(np.square(a - mean), None, where, 0)
+        found = np.sum(squares, axis=axis, keepdims=keepdims)
+        found = found / number_of(a, axis, keepdims, where, ddof)
+        if fn is np.var:
+            return found
+        return np.where(found == 0, 0.0, np.sqrt(np.where(found == 0, 1.0, found)))
+
+    return variance
+
+
+composed(np.sum)(_total(np.sum, 0, np.add))
+composed(np.prod)(_total(np.prod, 1, np.multiply))
 composed(np.max, np.amax)(_extreme(np.max, np.maximum))
 composed(np.min, np.amin)(_extreme(np.min, np.minimum))
-
-
-def number_of(a: Any, axis: Any, keepdims: bool, where: Any) -> Any:
-    """Return how many elements count for each of the result."""
-    if where is True:
-        return count(a, axis)
-    mask = np.broadcast_to(where, a.shape)
-    return np.sum(mask, axis=axis, keepdims=keepdims).astype(np.result_type(a.dtype, 0.0))
+composed(np.var)(_variance(np.var))
+composed(np.std)(_variance(np.std))
+# fmt: off
+composed(np.ptp)(lambda a, axis=None, out=None, keepdims=False:
+                 np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims))
+# fmt: on
 
 
 @composed(np.mean)
-def mean(
+def _mean(
     a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, *,
     where: Any = True,
 ) -> Any:  # fmt: skip
-    """Answer `np.mean`."""
     if where is True:
         return record(np.mean, held(a, dtype, where, 0), axis=axis, keepdims=keepdims)
-    total = sum(a, axis, dtype, keepdims=keepdims, where=where)
+    total = np.sum(a, axis, dtype, keepdims=keepdims, where=where)
     return total / number_of(a, axis, keepdims, where)
 
 
-@composed(np.var)
-def var(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0,
-    keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
-) -> Any:  # fmt: skip
-    """Answer `np.var`; `correction` is another name of `ddof`."""
-    ddof = ddof if correction is None else correction
-    if where is True and mean is None:
-        a = held(a, dtype, True, 0)
-        return record(np.var, a, axis=axis, ddof=ddof, keepdims=keepdims)
-    # what does not count becomes 0 at the start: its square could be infinite
-    a = held(a, dtype, where, 0)
-    if mean is None:
-        mean = np.mean(a, axis=axis, keepdims=True, where=where)
-    squares = held(np.square(a - mean), None, where, 0)
-    number = number_of(a, axis, keepdims, where) - ddof
-    number = np.maximum(number, 0.0) if hasattr(number, "dtype") else builtins.max(number, 0)
-    return np.sum(squares, axis=axis, keepdims=keepdims) / number
-
-
-@composed(np.std)
-def std(
-    a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0,
-    keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
-) -> Any:  # fmt: skip
-    """Answer `np.std`."""
-    ddof = ddof if correction is None else correction
-    if where is True and mean is None:
-        a = held(a, dtype, True, 0)
-        return record(np.std, a, axis=axis, ddof=ddof, keepdims=keepdims)
-    variance = var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean)
-    root = np.sqrt(np.where(variance == 0, 1.0, variance))
-    return np.where(variance == 0, 0.0, root)
-
-
-@composed(np.ptp)
-def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
-    """Answer `np.ptp`: the range of the values."""
-    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
-
-
 @composed(np.average)
-def average(
+def _average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    """Answer `np.average`; `weights` have the shape of `a`, or of the reduced axes."""
     a = given(a)
     if weights is None:
         result = np.mean(a, axis=axis, keepdims=keepdims)
@@ -254,25 +219,15 @@ def average(
     return (result, np.broadcast_to(total, result.shape)) if returned else result
 
 
-# --- methods of ufuncs that are functions of another name -----------------------------------------
-
-
 def _named(fn: Any) -> Any:
     """Answer `np.add.reduce` by `np.sum`, which has another axis when none is given."""
-
-    def named(a: Any, axis: Any = 0, dtype: Any = None, **options: Any) -> Any:
-        if dtype is not None:
-            options["dtype"] = dtype
-        return fn(a, axis=axis, **options)
-
-    return named
+    return lambda a, axis=0, dtype=None, **options: fn(
+        a, axis=axis, **options, **({} if dtype is None else {"dtype": dtype})
+    )
 
 
-_NAMED = {
-    (np.add, "reduce"): np.sum, (np.multiply, "reduce"): np.prod,
-    (np.maximum, "reduce"): np.max, (np.minimum, "reduce"): np.min,
-    (np.logical_and, "reduce"): np.all, (np.logical_or, "reduce"): np.any,
-}  # fmt: skip
-
-for _key, _fn in _NAMED.items():
-    UFUNC_METHODS[_key] = _named(_fn)
+for _ufunc, _fn in (
+    (np.add, np.sum), (np.multiply, np.prod), (np.maximum, np.max), (np.minimum, np.min),
+    (np.logical_and, np.all), (np.logical_or, np.any),
+):  # fmt: skip
+    UFUNC_METHODS[_ufunc, "reduce"] = _named(_fn)

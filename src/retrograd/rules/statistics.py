@@ -1,4 +1,7 @@
-"""Quantiles, covariances, histograms, and the functions that leave nan out."""
+"""Sorting, sets, quantiles, covariances, histograms, and the functions that leave nan out.
+
+An element's gradient goes to the position it comes from.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,110 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import primitive, record
-from retrograd.registry import COMPOSED, composed, defvjp, nograd
-from retrograd.rules.reductions import axes_of, given, kept
+from retrograd.registry import COMPOSED, RULES, composed, defvjp, nograd
+from retrograd.rules.reductions import axes_of, given, lined, resized
 
-# --- leaving nan out -----------------------------------------------------------------------------
+
+def _sorted_by(positions: Any, a: Any, axis: int | None, **options: Any) -> Any:
+    """Return the elements in the order of their positions, which have no gradient."""
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    return np.take_along_axis(a, positions(a, axis=axis, **options), axis=axis)
+
+
+# fmt: off
+composed(np.sort)(lambda a, axis=-1, kind=None, order=None, *, stable=None:
+                  _sorted_by(np.argsort, a, axis, kind=kind, order=order, stable=stable))
+composed(np.partition)(lambda a, kth, axis=-1, kind="introselect", order=None:
+                       _sorted_by(np.argpartition, a, axis, kth=kth, kind=kind, order=order))
+# fmt: on
+
+
+@primitive(looks_through=False)
+def unique_parts(ar: Any, axis: int | None = None, equal_nan: bool = True) -> Any:
+    """Return all that `np.unique` returns but the values: index, inverse and counts."""
+    return np.unique(ar, True, True, True, axis, equal_nan=equal_nan)[1:]
+
+
+@primitive(looks_through=False)
+def common_parts(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    """Return where in two arrays their common values are."""
+    return np.intersect1d(ar1, ar2, assume_unique, return_indices=True)[1:]
+
+
+nograd(np.argsort, np.argpartition, np.lexsort, np.isin, unique_parts, common_parts)
+nograd(*(fn for fn in [getattr(np, "in1d", None)] if fn))  # gone in NumPy 2.4
+RULES[unique_parts].multi = RULES[common_parts].multi = True
+
+
+@composed(np.unique)
+def _unique(
+    ar: Any, return_index: bool = False, return_inverse: bool = False,
+    return_counts: bool = False, axis: int | None = None, *, equal_nan: bool = True,
+    sorted: bool = True,
+) -> Any:  # fmt: skip
+    """Of equal elements the first gets the gradient."""
+    parts = record(unique_parts, ar, axis=axis, equal_nan=equal_nan)
+    values = np.take(ar, parts[0], axis=axis)
+    wanted = (return_index, return_inverse, return_counts)
+    extra = [part for part, wants in zip(parts, wanted, strict=True) if wants]
+    return (values, *extra) if extra else values
+
+
+def _unique_by_name(fn: Any) -> Any:
+    kind = type(fn(np.zeros(0)))
+
+    def named(x: Any, /) -> Any:
+        found = _unique(x, True, True, True, equal_nan=False)
+        by_name = dict(zip(("values", "indices", "inverse_indices", "counts"), found, strict=True))
+        return kind(*(by_name[name] for name in kind._fields))
+
+    return named
+
+
+composed(np.unique_values)(lambda x, /: _unique(x, equal_nan=False))
+for _fn in (np.unique_all, np.unique_counts, np.unique_inverse):
+    composed(_fn)(_unique_by_name(_fn))
+composed(np.union1d)(lambda ar1, ar2: np.unique(np.concatenate([np.ravel(ar1), np.ravel(ar2)])))
+
+
+@composed(np.intersect1d)
+def _intersect1d(
+    ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False
+) -> Any:
+    """The values are those of the first array."""
+    ar1, ar2 = np.ravel(ar1), np.ravel(ar2)
+    one, two = record(common_parts, ar1, ar2, assume_unique=assume_unique)
+    values = np.take(ar1, one).astype(np.result_type(ar1, ar2))
+    return (values, one, two) if return_indices else values
+
+
+@composed(np.setdiff1d)
+def _setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    ar1 = np.ravel(ar1) if assume_unique else np.unique(ar1)
+    return np.extract(np.isin(ar1, given(ar2), invert=True), ar1)
+
+
+@composed(np.setxor1d)
+def _setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    if not assume_unique:
+        ar1, ar2 = np.unique(ar1), np.unique(ar2)
+    both = np.sort(np.concatenate([np.ravel(ar1), np.ravel(ar2)]))
+    edge = np.ones(min(both.shape[0], 1), bool)
+    differs = np.concatenate([edge, both[1:] != both[:-1], edge])
+    return np.extract(differs[1:] & differs[:-1], both)
+
+
+@composed(np.trim_zeros)
+def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
+    if filt.ndim != 1:
+        raise TypeError(f"np.trim_zeros of a Tensor takes one axis, not shape {filt.shape}")
+    filled = np.flatnonzero(filt)
+    if not filled.shape[0]:
+        return filt[:0]
+    start = int(filled[0]) if "f" in trim.lower() else 0
+    stop = int(filled[-1]) + 1 if "b" in trim.lower() else filt.shape[0]
+    return filt[start:stop]
 
 
 def _without_nan(fn: Any) -> Any:
@@ -20,18 +123,9 @@ def _without_nan(fn: Any) -> Any:
     def answer(a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
         a = given(a)
         counts = np.logical_not(np.isnan(a))
-        if where is not True:
-            counts = counts & where
-        return fn(a, *args, where=counts, **kwargs)
+        return fn(a, *args, where=counts if where is True else counts & where, **kwargs)
 
     return answer
-
-
-for _fn, _plain in (
-    (np.nansum, np.sum), (np.nanprod, np.prod), (np.nanmean, np.mean), (np.nanvar, np.var),
-    (np.nanstd, np.std),
-):  # fmt: skip
-    composed(_fn)(_without_nan(COMPOSED[_plain]))
 
 
 def _extreme_without_nan(fn: Any, worst: float) -> Any:
@@ -49,23 +143,11 @@ def _extreme_without_nan(fn: Any, worst: float) -> Any:
     return answer
 
 
+for _nan, _plain in ((np.nansum, np.sum), (np.nanprod, np.prod), (np.nanmean, np.mean),
+                    (np.nanvar, np.var), (np.nanstd, np.std)):  # fmt: skip
+    composed(_nan)(_without_nan(COMPOSED[_plain]))
 composed(np.nanmax)(_extreme_without_nan(COMPOSED[np.max], -math.inf))
 composed(np.nanmin)(_extreme_without_nan(COMPOSED[np.min], math.inf))
-
-
-@composed(np.nancumsum)
-def nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    """Answer `np.nancumsum`."""
-    return np.cumsum(np.where(np.isnan(a), 0, a), axis=axis, dtype=dtype)
-
-
-@composed(np.nancumprod)
-def nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-    """Answer `np.nancumprod`."""
-    return np.cumprod(np.where(np.isnan(a), 1, a), axis=axis, dtype=dtype)
-
-
-# --- quantiles -----------------------------------------------------------------------------------
 
 
 @primitive(looks_through=False)
@@ -105,22 +187,13 @@ def _quantile(skip: bool, percent: bool = False) -> Any:
             if weights.shape != a.shape:
                 full = [n if i in axes else 1 for i, n in enumerate(a.shape)]
                 weights = np.broadcast_to(weights.reshape(full), a.shape)
-            weights = _last(weights, axes)
-        flat = _last(a, axes)
+            weights = lined(weights, axes)
+        flat = lined(a, axes)
         place = record(places, flat, q, weights, method=method, skip=skip)
         found = _at(np.sort(flat, axis=-1).astype(kind), place, q.shape)
-        if keepdims:
-            found = found.reshape((*q.shape, *kept(a.shape, a, axis)))
-        return found
+        return found.reshape((*q.shape, *resized(a, axes))) if keepdims else found
 
     return quantile
-
-
-def _last(x: Any, axes: tuple[int, ...]) -> Any:
-    """Return `x` with these axes made one, the last."""
-    stay = tuple(i for i in range(x.ndim) if i not in axes)
-    shape = tuple(x.shape[i] for i in stay)
-    return np.transpose(x, stay + axes).reshape((*shape, math.prod(x.shape[i] for i in axes)))
 
 
 def _at(x: Any, place: Any, shape: tuple[int, ...]) -> Any:
@@ -139,49 +212,33 @@ composed(np.quantile)(_quantile(skip=False))
 composed(np.percentile)(_quantile(skip=False, percent=True))
 composed(np.nanquantile)(_quantile(skip=True))
 composed(np.nanpercentile)(_quantile(skip=True, percent=True))
-
-
-def _median(quantile: Any) -> Any:
-    def median(
-        a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
-        keepdims: bool = False,
-    ) -> Any:  # fmt: skip
-        return quantile(a, 0.5, axis=axis, keepdims=keepdims)
-
-    return median
-
-
-composed(np.median)(_median(np.quantile))
-composed(np.nanmedian)(_median(np.nanquantile))
-
-
-# --- covariances ---------------------------------------------------------------------------------
+# fmt: off
+composed(np.median)(lambda a, axis=None, out=None, overwrite_input=False, keepdims=False:
+                    np.quantile(a, 0.5, axis=axis, keepdims=keepdims))
+composed(np.nanmedian)(lambda a, axis=None, out=None, overwrite_input=False, keepdims=False:
+                       np.nanquantile(a, 0.5, axis=axis, keepdims=keepdims))
+# fmt: on
 
 
 @composed(np.cov)
-def cov(
+def _cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None,
     fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    """Answer `np.cov`: `fweights` count repetitions, `aweights` are importances."""
+    """Take `fweights` for repetitions, `aweights` for importances."""
     x = _rows(given(m), rowvar)
-    if y is not None:
-        x = np.concatenate([x, _rows(given(y), rowvar)])
+    x = x if y is None else np.concatenate([x, _rows(given(y), rowvar)])
     x = x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype)
-    weights = None
-    for w in (fweights, aweights):
-        if w is not None:
-            weights = given(w) if weights is None else weights * given(w)
     ddof = int(not bias) if ddof is None else ddof
-    n = x.shape[1]
-    if weights is None:
+    every = [given(w) for w in (fweights, aweights) if w is not None]
+    if not every:
         x = x - np.mean(x, axis=1, keepdims=True)
-        return np.squeeze(np.matmul(x, x.T) / max(n - ddof, 0))
+        return np.squeeze(np.matmul(x, x.T) / max(x.shape[1] - ddof, 0))
+    weights = every[0] if len(every) == 1 else every[0] * every[1]
     total = np.sum(weights)
     lost = 1 if aweights is None else np.sum(weights * given(aweights)) / total
-    factor = total - ddof * lost
     x = x - np.sum(x * weights, axis=1, keepdims=True) / total
-    return np.squeeze(np.matmul(x * weights, x.T) / factor)
+    return np.squeeze(np.matmul(x * weights, x.T) / (total - ddof * lost))
 
 
 def _rows(x: Any, rowvar: bool) -> Any:
@@ -192,8 +249,8 @@ def _rows(x: Any, rowvar: bool) -> Any:
 
 
 @composed(np.corrcoef)
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
-    """Answer `np.corrcoef`, not clipped: a bound would cut the second derivative at 1."""
+def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    # not clipped, as NumPy's is: a bound would cut the second derivative at 1
     c = np.cov(x, y, rowvar, dtype=dtype)
     if not c.ndim:
         return c / c
@@ -201,15 +258,12 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -
     return c / deviations[:, None] / deviations
 
 
-# --- counts --------------------------------------------------------------------------------------
-
 defvjp(np.bincount, None, lambda g, out, x, weights, minlength=0: g[x])
 nograd(np.digitize)
 
 
 @composed(np.histogram_bin_edges)
-def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
-    """Answer `np.histogram_bin_edges` for a number of bins, or for the edges themselves."""
+def _edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     if isinstance(bins, str):
         raise TypeError(f"np.histogram of a Tensor takes a number of bins, not {bins!r}")
     if np.ndim(bins):
@@ -222,12 +276,12 @@ def histogram_bin_edges(a: Any, bins: Any = 10, range: Any = None, weights: Any 
 
 
 @composed(np.histogram)
-def histogram(
+def _histogram(
     a: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
 ) -> Any:
-    """Answer `np.histogram`: the counts have gradients to `weights` and, as densities, to edges."""
+    """The counts have gradients to `weights` and, as densities, to the edges."""
     a = np.ravel(given(a))
-    edges = histogram_bin_edges(a, bins, range)
+    edges = _edges(a, bins, range)
     n = edges.shape[0] - 1
     index = np.searchsorted(edges, a, side="right") - 1
     index = np.where(a == edges[-1], n - 1, index)
@@ -237,9 +291,8 @@ def histogram(
         counts = np.bincount(index, minlength=n)
     else:
         weights = np.ravel(given(weights))
-        counts = np.bincount(index, record(np.take, weights, inside), minlength=n).astype(
-            weights.dtype
-        )
+        kept = record(np.take, weights, inside)
+        counts = np.bincount(index, kept, minlength=n).astype(weights.dtype)
     if density:
         counts = counts / np.diff(edges).astype(float) / np.sum(counts)
     return counts, edges

@@ -18,31 +18,10 @@ from retrograd.special.logarithms import (
     softmax,
     xlog1py,
     xlogy,
-)
+)  # fmt: skip
 
 __all__ = [
-    "betaln",
-    "digamma",
-    "entr",
-    "erf",
-    "erfc",
-    "erfcinv",
-    "erfcx",
-    "erfinv",
-    "expit",
-    "gamma",
-    "gammaln",
-    "kl_div",
-    "log_expit",
-    "log_ndtr",
-    "log_softmax",
-    "logit",
-    "logsumexp",
-    "ndtr",
-    "ndtri",
-    "polygamma",
-    "rel_entr",
-    "softmax",
-    "xlog1py",
-    "xlogy",
-]
+    "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit", "gamma",
+    "gammaln", "kl_div", "log_expit", "log_ndtr", "log_softmax", "logit", "logsumexp", "ndtr",
+    "ndtri", "polygamma", "rel_entr", "softmax", "xlog1py", "xlogy",
+]  # fmt: skip

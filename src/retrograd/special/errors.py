@@ -15,20 +15,18 @@ SQRT_PI, SQRT_2 = math.sqrt(math.pi), math.sqrt(2.0)
 # Chebyshev series, as polynomials with the highest power first; errors below 1e-17.
 # (1 + 2 x) exp(x^2) erfc(x), in t = (x - 3.75) / (x + 3.75)
 ERFCX = (
-    -7.33950500852954e-11, -3.75315827795962e-11, 9.02214970034059e-10, 5.457157304704688e-10,
-    -6.545560212480267e-09, -4.389284159986328e-09, 4.0971223152703005e-08, 2.4289762925488707e-08,
-    -2.6114702359900956e-07, -5.826281078800777e-08, 1.7534434251106334e-06, -9.72849582211122e-07,
-    -1.1445049125831309e-05, 2.2383912036550678e-05, 5.164940777546399e-05,
-    -0.00029015397928986765, 0.00029371359480570737, 0.0017556258324217529, -0.009746579547619623,
+    -7.339505e-11, -3.7531583e-11, 9.0221497e-10, 5.4571573e-10, -6.545560212e-09, -4.38928416e-09,
+    4.0971223153e-08, 2.4289762925e-08, -2.61147023599e-07, -5.8262810788e-08, 1.753443425111e-06,
+    -9.72849582211e-07, -1.1445049125831e-05, 2.2383912036551e-05, 5.1649407775464e-05,
+    -0.000290153979289868, 0.000293713594805707, 0.001755625832421753, -0.009746579547619623,
     0.0283622774215156, -0.05869339859054762, 0.09230432116019834, -0.10880393014170746,
     0.08227673849015102, 0.00358541548546369, -0.14024059858554702, 1.2375126308378275,
 )  # fmt: skip
 # erf(x) / x for x from 0 to 1, in t = 2 x^2 - 1
 ERF = (
-    1.454817075960679e-14, -3.8078827395263415e-13, 9.167606746069445e-12, -2.035228404899467e-10,
-    4.11580059766496e-09, -7.51156928660089e-08, 1.223382738352401e-06, -1.7537169441124826e-05,
-    0.00021751715604160108, -0.0022854855611441132, 0.019852496688983708, -0.1405360890227171,
-    0.9654687386698673,
+    1.4548e-14, -3.80788e-13, 9.167607e-12, -2.0352284e-10, 4.115800598e-09, -7.5115692866e-08,
+    1.223382738352e-06, -1.7537169441125e-05, 0.000217517156041601, -0.002285485561144113,
+    0.019852496688983708, -0.1405360890227171, 0.9654687386698673,
 )  # fmt: skip
 
 
@@ -83,13 +81,6 @@ def erfcx(x: Any) -> Any:
     return np.where(x < 0.0, 2.0 * np.exp(np.square(np.minimum(x, 0.0))) - tail, tail)
 
 
-# fmt: off
-defvjp(erf,   lambda g, out, x: g * (2 / SQRT_PI) * np.exp(-np.square(x)))
-defvjp(erfc,  lambda g, out, x: g * (-2 / SQRT_PI) * np.exp(-np.square(x)))
-defvjp(erfcx, lambda g, out, x: g * (2 * x * out - 2 / SQRT_PI))
-# fmt: on
-
-
 def _solve(y: Any, q: Any) -> Any:
     """Return the x from 0 with `erf(x) = y` and `erfc(x) = q`, of which one may be inexact.
 
@@ -132,12 +123,6 @@ def erfcinv(y: Any) -> Any:
     return np.where((y >= 0.0) & (y <= 2.0), x, math.nan)
 
 
-# fmt: off
-defvjp(erfinv,  lambda g, out, y: g * (0.5 * SQRT_PI) * np.exp(np.square(out)))
-defvjp(erfcinv, lambda g, out, y: g * (-0.5 * SQRT_PI) * np.exp(np.square(out)))
-# fmt: on
-
-
 def ndtr(x: Any) -> Any:
     """Return the distribution function of the standard normal distribution.
 
@@ -162,10 +147,6 @@ def log_ndtr(x: Any) -> Any:
     return np.where(x < -1.0, below, above)
 
 
-# the density over the distribution function, as a ratio that neither loses digits nor overflows
-defvjp(log_ndtr, lambda g, out, x: g * math.sqrt(2 / math.pi) / erfcx(x * (-1 / SQRT_2)))
-
-
 def ndtri(p: Any) -> Any:
     """Return the x with `ndtr(x) = p`: the quantiles of the standard normal distribution.
 
@@ -174,3 +155,14 @@ def ndtri(p: Any) -> Any:
     array([-0.67449 ,  1.959964])
     """
     return -SQRT_2 * erfcinv(2.0 * p)
+
+
+# fmt: off
+defvjp(erf,      lambda g, out, x: g * (2 / SQRT_PI) * np.exp(-np.square(x)))
+defvjp(erfc,     lambda g, out, x: g * (-2 / SQRT_PI) * np.exp(-np.square(x)))
+defvjp(erfcx,    lambda g, out, x: g * (2 * x * out - 2 / SQRT_PI))
+defvjp(erfinv,   lambda g, out, y: g * (0.5 * SQRT_PI) * np.exp(np.square(out)))
+defvjp(erfcinv,  lambda g, out, y: g * (-0.5 * SQRT_PI) * np.exp(np.square(out)))
+# the density over the distribution function, as a ratio that neither loses digits nor overflows
+defvjp(log_ndtr, lambda g, out, x: g * math.sqrt(2 / math.pi) / erfcx(x * (-1 / SQRT_2)))
+# fmt: on

@@ -11,32 +11,31 @@ from retrograd.core import primitive
 from retrograd.registry import defvjp
 from retrograd.special.errors import horner
 
-# Chebyshev series, as polynomials with the highest power first; errors below 1e-17.
-# gammaln(x) / ((x - 1) (x - 2)) for x from 1 to 3, in t = x - 2
-GAMMALN = (
-    -2.2029817508598198e-10, 4.2453673576593125e-10, 7.781579910182537e-10, -1.38994451662441e-09,
-    -2.7213519871256995e-09, 4.927878685807231e-09, 1.0302382218738562e-09, -7.603161817337265e-10,
-    -1.3413634707816507e-08, 2.6247261052647615e-08, -4.0989550123056e-08, 8.745972665553556e-08,
-    -1.9297722928131087e-07, 4.055632887824375e-07, -8.524589422854706e-07, 1.8074596187759183e-06,
-    -3.847458853109349e-06, 8.22234752455359e-06, -1.7661650808739293e-05, 3.816886281372433e-05,
-    -8.309512956943704e-05, 0.0001825526419770573, -0.00040570739724578336, 0.0009153769220606788,
-    -0.00210813083396774, 0.004998641164703877, -0.012384192193371025, 0.03296500062115574,
-    -0.10031730167435392, 0.42278433509846713,
-)  # fmt: skip
-# digamma(x) / (x - root) for x from 1 to 2, in t = 2 x - 3
-DIGAMMA = (
-    -1.0015117602062808e-11, 2.918622732168261e-11, -2.7468150389464952e-11, 8.734528429142953e-11,
-    -4.197772636734229e-10, 1.2469984616707403e-09, -3.5032218996509724e-09,
-    1.0527692435026686e-08, -3.181266980138485e-08, 9.543298288278275e-08, -2.8620904099739414e-07,
-    8.589060721930695e-07, -2.578134894751126e-06, 7.741234508636364e-06, -2.3258232466707952e-05,
-    6.995018825112794e-05, -0.00021074841288961643, 0.0006368880303865817, -0.001935066664735652,
-    0.005936795278301761, -0.01855061538173984, 0.06013562106019684, -0.21181371064073024,
-    0.9510558760318328,
-)  # fmt: skip
-ROOT = (1.4616321449683622, 9.549995429965697e-17)  # of digamma, in two parts
-
 BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
-# of Stirling's series for gammaln and digamma, in 1 / x^2, the highest power first
+
+
+def _zeta(s: int, x: Any) -> Any:
+    """Return the sum of `(x + k)^-s` over k from 0 (Hurwitz), for x above 0: Euler-Maclaurin."""
+    number = 12
+    total = x ** (-s)
+    for k in range(1, number):
+        total = total + (x + k) ** (-s)
+    w = x + number
+    total = total + w ** (1 - s) / (s - 1) + 0.5 * w ** (-s)
+    for k, b in enumerate(BERNOULLI, 1):
+        # B_2k / (2k)! * s (s + 1) ... (s + 2k - 2)
+        factor = math.prod(range(s, s + 2 * k - 1)) / math.factorial(2 * k)
+        total = total + b * factor * w ** (1 - s - 2 * k)
+    return total
+
+
+# Polynomials, the highest power first.
+EULER = 0.5772156649015329
+ROOT = (1.4616321449683622, 9.549995429965697e-17)  # of digamma, in two parts
+# Taylor's series of gammaln(2 + t) / t for t up to 1/2, and digamma(ROOT + t) / t for t up to 0.54
+GAMMALN = (*((-1) ** k * _zeta(k, 2.0) / k for k in range(28, 1, -1)), 1.0 - EULER)
+DIGAMMA = tuple((-1) ** k * _zeta(k, ROOT[0]) for k in range(36, 1, -1))
+# Stirling's series for gammaln and digamma, in 1 / x^2
 STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1))[::-1]
 HARMONIC = tuple(b / (2 * k) for k, b in enumerate(BERNOULLI, 1))[::-1]
 SHIFT = 8  # Stirling's series starts at 10: smaller arguments are moved up by this
@@ -49,6 +48,12 @@ def _turns(x: Any) -> Any:
     return finite - np.rint(finite)
 
 
+def _pairs(x: Any) -> list[Any]:
+    """Return `(x + k) (x + 7 - k)` for k from 0 to 3: the SHIFT factors, two at a time."""
+    product = x * (x + 7.0)
+    return [product, product + 6.0, product + 10.0, product + 12.0]
+
+
 @primitive
 def gammaln(x: Any) -> Any:
     """Return the logarithm of the size of the gamma function; inf at 0, -1, -2 and so on.
@@ -58,20 +63,18 @@ def gammaln(x: Any) -> Any:
     array([0.693147, 3.178054, 0.572365])
     """
     y = np.where(x < 0.5, 1.0 - x, x)
-    # below 3; gammaln(y) = gammaln(y + 1) - log(y)
-    low = np.minimum(y, 3.0)
-    over_1, over_2 = np.where(low < 1.0, low, low - 1.0), np.where(low < 1.0, low - 1.0, low - 2.0)
-    near = over_1 * over_2 * horner(GAMMALN, over_2) - np.log(np.minimum(low, 1.0))
+    # below 2.5; gammaln(y) = gammaln(y + 1) - log(y)
+    low = np.minimum(y, 2.5)
+    over = np.where(low < 1.5, low - 1.0, low - 2.0)
+    near = over * horner(GAMMALN, over) - np.log1p(np.where(low < 1.5, over, 0.0))
     # above, after SHIFT steps of the same
-    small = np.minimum(y, 10.0)
-    steps = small
-    for k in range(1, SHIFT):
-        steps = steps * (small + k)
+    one, two, three, four = _pairs(np.minimum(y, 10.0))
+    steps = one * two * three * four
     w = np.where(y < 10.0, y + SHIFT, y)
     series = horner(STIRLING, 1.0 / np.square(w)) / w
     far = (w - 0.5) * (np.log(w) - 1.0) - 0.5 + HALF_LOG_TAU + series
     far = far - np.where(y < 10.0, np.log(steps), 0.0)
-    out = np.where(y < 3.0, near, far)
+    out = np.where(y < 2.5, near, far)
     sine = np.abs(np.sin(math.pi * _turns(x)))
     turned = math.log(math.pi) - np.log(np.where(sine == 0.0, 1.0, sine)) - out
     return np.where(x < 0.5, np.where(sine == 0.0, math.inf, turned), out)
@@ -89,16 +92,16 @@ def digamma(x: Any) -> Any:
     # below 2; digamma(y) = digamma(y + 1) - 1 / y
     low = np.minimum(y, 2.0)
     z = np.where(low < 1.0, low + 1.0, low)
-    near = (z - ROOT[0] - ROOT[1]) * horner(DIGAMMA, 2.0 * z - 3.0)
+    over = z - ROOT[0] - ROOT[1]
+    near = over * horner(DIGAMMA, over)
     near = near - np.where(low < 1.0, 1.0 / low, 0.0)
     # above, after SHIFT steps of the same
     w = np.where(y < 10.0, y + SHIFT, y)
     square = 1.0 / np.square(w)
     far = np.log(w) - 0.5 / w - square * horner(HARMONIC, square)
     small = np.minimum(y, 10.0)
-    steps = 1.0 / small
-    for k in range(1, SHIFT):
-        steps = steps + 1.0 / (small + k)
+    one, two, three, four = _pairs(small)
+    steps = (2.0 * small + 7.0) * (1.0 / one + 1.0 / two + 1.0 / three + 1.0 / four)
     far = far - np.where(y < 10.0, steps, 0.0)
     out = np.where(y < 2.0, near, far)
     turns = _turns(x)
@@ -121,22 +124,6 @@ def polygamma(n: int, x: Any) -> Any:
     if n < 0:
         raise ValueError(f"polygamma takes an order of at least 0, not {n}")
     return digamma(x) if n == 0 else _polygamma(x, int(n))
-
-
-def _zeta(s: int, x: Any) -> Any:
-    """Return the sum of `(x + k)^-s` over k from 0 (Hurwitz), for x above 0: Euler-Maclaurin."""
-    number = 12
-    total = x ** (-s)
-    for k in range(1, number):
-        total = total + (x + k) ** (-s)
-    w = x + number
-    total = total + w ** (1 - s) / (s - 1) + 0.5 * w ** (-s)
-    factor = 1.0
-    for k, b in enumerate(BERNOULLI, 1):
-        # B_2k / (2k)! * s (s + 1) ... (s + 2k - 2)
-        factor = math.prod(range(s, s + 2 * k - 1)) / math.factorial(2 * k)
-        total = total + b * factor * w ** (1 - s - 2 * k)
-    return total
 
 
 @primitive

@@ -14,6 +14,11 @@ from retrograd.rules.reductions import spread
 Axis = int | tuple[int, ...] | None
 
 
+def _inside(x: Any, bound: Any) -> Any:
+    """Return 1 in the place of a bound that `x = 0` makes harmless."""
+    return np.where((x == 0) & (bound <= 0), 1.0, bound)
+
+
 @primitive
 def expit(x: Any) -> Any:
     """Return `1 / (1 + exp(-x))`, the inverse of `logit`.
@@ -54,18 +59,6 @@ def logit(p: Any) -> Any:
     )
 
 
-# fmt: off
-defvjp(expit,     lambda g, out, x: g * out * expit(-x))
-defvjp(log_expit, lambda g, out, x: g * expit(-x))
-defvjp(logit,     lambda g, out, p: g / (p * (1 - p)))
-# fmt: on
-
-
-def _inside(x: Any, bound: Any) -> Any:
-    """Return 1 in the place of a bound that `x = 0` makes harmless."""
-    return np.where((x == 0) & (bound <= 0), 1.0, bound)
-
-
 @primitive
 def xlogy(x: Any, y: Any) -> Any:
     """Return `x * log(y)`, and 0 where `x` is 0.
@@ -86,14 +79,6 @@ def xlog1py(x: Any, y: Any) -> Any:
     2e-20
     """
     return x * np.log1p(np.where((x == 0) & (y <= -1), 0.0, y))
-
-
-# fmt: off
-defvjp(xlogy,   lambda g, out, x, y: g * np.log(_inside(x, y)),
-                lambda g, out, x, y: g * x / _inside(x, y))
-defvjp(xlog1py, lambda g, out, x, y: g * np.log1p(np.where((x == 0) & (y <= -1), 0.0, y)),
-                lambda g, out, x, y: g * x / _inside(x, 1 + y))
-# fmt: on
 
 
 @primitive
@@ -122,13 +107,6 @@ def rel_entr(x: Any, y: Any) -> Any:
     return np.where(inside | ((x == 0.0) & (y >= 0.0)), value, math.inf)
 
 
-# fmt: off
-defvjp(entr,     lambda g, out, x: -g * (np.log(x) + 1))
-defvjp(rel_entr, lambda g, out, x, y: g * (np.log(x / y) + 1),
-                 lambda g, out, x, y: -g * x / y)
-# fmt: on
-
-
 def kl_div(x: Any, y: Any) -> Any:
     """Return `x * log(x / y) - x + y`, which is 0 where `x` is `y` and positive elsewhere.
 
@@ -139,12 +117,6 @@ def kl_div(x: Any, y: Any) -> Any:
     return rel_entr(x, y) - x + y
 
 
-def _highest(x: Any, axis: Axis) -> Any:
-    """Return the maximum, or 0 where that is not finite."""
-    top = np.max(x, axis=axis, keepdims=True)
-    return np.where(np.isfinite(top), top, 0.0)
-
-
 @primitive
 def logsumexp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the logarithm of the sum of `exp(a)` over `axis` (None: over all), without overflow.
@@ -153,7 +125,8 @@ def logsumexp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> rg.special.logsumexp(np.array([1000.0, 1000.0])).round(6)
     np.float64(1000.693147)
     """
-    top = _highest(a, axis)
+    top = np.max(a, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
     total = np.sum(np.exp(a - top), axis=axis, keepdims=True)
     out = np.where(total == 0.0, -math.inf, np.log(np.where(total == 0.0, 1.0, total)) + top)
     return out if keepdims else np.squeeze(out, axis=axis)
@@ -189,6 +162,16 @@ def _logsumexp_dx(g: Any, out: Any, a: Any, axis: Axis = None, keepdims: bool = 
 
 
 # fmt: off
+defvjp(expit,       lambda g, out, x: g * out * expit(-x))
+defvjp(log_expit,   lambda g, out, x: g * expit(-x))
+defvjp(logit,       lambda g, out, p: g / (p * (1 - p)))
+defvjp(xlogy,       lambda g, out, x, y: g * np.log(_inside(x, y)),
+                    lambda g, out, x, y: g * x / _inside(x, y))
+defvjp(xlog1py,     lambda g, out, x, y: g * np.log1p(np.where((x == 0) & (y <= -1), 0.0, y)),
+                    lambda g, out, x, y: g * x / _inside(x, 1 + y))
+defvjp(entr,        lambda g, out, x: -g * (np.log(x) + 1))
+defvjp(rel_entr,    lambda g, out, x, y: g * (np.log(x / y) + 1),
+                    lambda g, out, x, y: -g * x / y)
 defvjp(logsumexp,   _logsumexp_dx)
 defvjp(softmax,     lambda g, out, x, axis=None:
                     out * (g - np.sum(g * out, axis=axis, keepdims=True)))

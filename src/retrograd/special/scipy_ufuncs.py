@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
+
 from retrograd import special
 from retrograd.registry import COMPOSED
-
-NAMES = (
-    "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit", "gamma",
-    "gammaln", "kl_div", "log_expit", "log_ndtr", "logit", "ndtr", "ndtri", "rel_entr", "xlog1py",
-    "xlogy",
-)  # fmt: skip
-OTHER_NAMES = {"psi": "digamma"}
 
 
 def adopt() -> None:
     """Answer the ufuncs of SciPy, which the user has imported."""
-    scipy_special = sys.modules["scipy.special"]
-    for name in (*NAMES, *OTHER_NAMES):
-        theirs = getattr(scipy_special, name, None)
-        if theirs is not None:
-            COMPOSED[theirs] = getattr(special, OTHER_NAMES.get(name, name))
+    for theirs, ours in (*zip(special.__all__, special.__all__, strict=True), ("psi", "digamma")):
+        ufunc = getattr(sys.modules["scipy.special"], theirs, None)
+        if isinstance(ufunc, np.ufunc):
+            COMPOSED[ufunc] = getattr(special, ours)
