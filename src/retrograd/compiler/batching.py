@@ -7,12 +7,14 @@ stacked factors; products of every slice of an array with one matrix are one pro
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.tape import Node, Var, blank, memory
+from retrograd.compiler.tape import Node, Var, blank, memory, writes
+from retrograd.core import Array
 from retrograd.rules.joining import concat
 
 MANY = 4  # fewer products than this stay as they are
@@ -20,197 +22,176 @@ MANY = 4  # fewer products than this stay as they are
 
 def batch(nodes: list[Node], results: Iterable[Var]) -> list[Node]:
     """Return the calls with sums of products, and products of slices, taken together."""
-    return _slices_at_once(_sums_at_once(nodes, set(results)))
+    return _slices_at_once(_Sums(nodes, set(results)).at_once())
 
 
-def _uses(nodes: list[Node]) -> dict[Var, int]:
-    uses: dict[Var, int] = {}
-    for node in nodes:
-        for v in node.vars():
-            uses[v] = uses.get(v, 0) + 1
-    return uses
+class _Made:
+    """Calls made in the place of another, which tells their section and line."""
+
+    def __init__(self, like: Node) -> None:
+        self.like = like
+        self.nodes: list[Node] = []
+
+    def call(self, fn: Any, args: Any, array: Array, view: int | None = None, **kwargs: Any) -> Var:
+        """Append a call whose output is laid out like `array`, a `view` of an argument or not."""
+        node = Node("call", fn, args, kwargs, self.like.section, self.like.line, view_of=view)
+        node.outs = [Var(array, "made", node)]
+        self.nodes.append(node)
+        return node.outs[0]
+
+    def new(self, fn: Any, args: Any, shape: tuple[int, ...], of: Var, **kwargs: Any) -> Var:
+        """Append a call whose output has this shape, and the dtype of another array."""
+        return self.call(fn, args, blank(shape, of.array.dtype), **kwargs)
+
+    def rows(self, base: Var) -> Var:
+        """Append the view of an array as a matrix with its last axis."""
+        shape = (-1, base.array.shape[-1])
+        return self.call(np.reshape, (base, shape), base.array.reshape(shape), 0)
+
+    def end_in(self, out: Var) -> list[Node]:
+        """Return the calls, the last of which makes `out`."""
+        self.nodes[-1].outs, out.node = [out], self.nodes[-1]
+        return self.nodes
 
 
-def _sums_at_once(nodes: list[Node], results: set[Var]) -> list[Node]:
-    uses = _uses(nodes)
-    place = {v: i for i, node in enumerate(nodes) if node.kind == "call" for v in node.outs}
-    writes = {memory(v) for node in nodes if node.kind == "write" for v in node.outs}
+class _Sums:
+    """Finds the sums in a list of calls, and what they are sums of."""
 
-    def maker(v: Any) -> Node | None:
-        return nodes[place[v]] if isinstance(v, Var) and v in place else None
+    def __init__(self, nodes: list[Node], results: set[Var]) -> None:
+        self.nodes = nodes
+        self.results = results
+        self.uses = Counter(v for node in nodes for v in node.vars())
+        self.place = {v: i for i, n in enumerate(nodes) if n.kind == "call" for v in n.outs}
+        self.written = writes(nodes)
 
-    def inner(v: Any) -> bool:
-        """Tell whether a Var is a sum that only another sum uses."""
-        node = maker(v)
-        return node is not None and _is_sum(node) and uses.get(v) == 1 and v not in results
+    def maker(self, v: Any) -> Node | None:
+        """Return the call that makes a Var."""
+        return self.nodes[self.place[v]] if isinstance(v, Var) and v in self.place else None
 
-    consumed = {v for node in nodes if _is_sum(node) for v in node.args if inner(v)}
-    replaced: dict[int, list[Node]] = {}
-    for i, node in enumerate(nodes):
-        if not _is_sum(node) or node.outs[0] in consumed:
-            continue
-        leaves, stack = [], [node]
+    def inner(self, v: Any) -> Node | None:
+        """Return the call that makes a Var which is used once only, and no result."""
+        return self.maker(v) if self.uses[v] == 1 and v not in self.results else None
+
+    def part(self, v: Any) -> Node | None:
+        """Return the call that makes a sum which only another sum uses."""
+        node = self.inner(v)
+        return node if node is not None and _is_sum(node) else None
+
+    def at_once(self) -> list[Node]:
+        """Return the calls with the terms of each sum computed together."""
+        sums = [node for node in self.nodes if _is_sum(node)]
+        consumed = {v for node in sums for v in node.args if self.part(v)}
+        instead = {node: self.together(node) for node in sums if node.outs[0] not in consumed}
+        return [n for node in self.nodes for n in instead.get(node) or [node]]
+
+    def together(self, node: Node) -> list[Node]:
+        """Return calls that compute a sum with its terms together; none where that is no gain."""
+        leaves: list[Any] = []
+        stack = [node]
         while stack:
             for v in stack.pop().args:
-                below = maker(v)
-                if inner(v) and below is not None:
+                if below := self.part(v):
                     stack.append(below)
                 else:
                     leaves.append(v)
-        terms: dict[str, list[tuple[Var, Var | None]]] = {"product": [], "sum": []}
-        rest = []
-        for v in leaves:
-            kind, term = _term(v, maker, uses, results, writes)
-            if kind:
-                terms[kind].append(term)
-            else:
-                rest.append(v)
-        chosen = [(k, t) for k, t in terms.items() if len(t) >= MANY]
-        if not chosen or any(len(t) for k, t in terms.items() if (k, t) not in chosen):
-            continue
-        made: list[Node] = []
-        parts = [_together(kind, t, node, place, maker, made) for kind, t in chosen]
-        total = parts[0]
-        for v in [*parts[1:], *rest]:
-            a = total.array
-            total = _call(made, node, np.add, (total, v), blank(a.shape, a.dtype))
-        if total.array.shape != node.outs[0].array.shape:
-            continue
-        made[-1].outs = node.outs
-        node.outs[0].node = made[-1]
-        replaced[i] = made
-    return [n for i, node in enumerate(nodes) for n in replaced.get(i, [node])]
+        terms = [(v, self.term(v)) for v in leaves]
+        rest = [v for v, term in terms if not term]
+        kinds = [[term for _, term in terms if len(term) == n] for n in (2, 1)]
+        if not any(kinds) or any(0 < len(kind) < MANY for kind in kinds):
+            return []
+        made = _Made(node)
+        totals = [self.sum_of(kind, made) for kind in kinds if kind]
+        total = totals[0]
+        for v in [*totals[1:], *rest]:
+            total = made.new(np.add, (total, v), total.array.shape, total)
+        return made.end_in(node.outs[0]) if total.array.shape == node.outs[0].array.shape else []
+
+    def term(self, v: Any) -> tuple[Var, ...]:
+        """Return the factors `(a, b)` of `a.T @ b`, or `(x,)` for a sum over the first axis."""
+        node = self.inner(v)
+        if node is None:
+            return ()
+        swapped = _is_transpose(node)
+        if swapped or node.fn is np.reshape:  # of a product, or of a sum that kept its axis
+            below = self.maker(node.args[0])
+            if below is None or self.uses[node.args[0]] != 1:
+                return ()
+            if below.fn is not (np.matmul if swapped else np.sum):
+                return ()
+            if not swapped and v.array.ndim != 1:
+                return ()
+            node = below
+        found: tuple[Var, ...] = ()
+        if node.fn is np.matmul:
+            left, right = node.args
+            turned = self.maker(left)
+            if turned is not None and _is_transpose(turned) and isinstance(right, Var):
+                a = turned.args[0]
+                found = (right, a) if swapped else (a, right)  # (a.T @ b).T is b.T @ a
+        elif node.fn is np.sum and node.kwargs.get("axis") in (0, (0,)):
+            x = node.args[0]
+            if isinstance(x, Var) and v.array.shape == x.array.shape[1:]:
+                found = (x,)
+        plain = all(x.array.ndim == 2 and memory(x) not in self.written for x in found)
+        return found if plain and _one_dtype(v, *found) else ()
+
+    def sum_of(self, terms: list[tuple[Var, ...]], made: _Made) -> Var:
+        """Append the calls that compute a sum of terms of one kind at once."""
+        # what was computed last comes first: for a net unrolled over time, the order of time
+        terms = sorted(terms, key=lambda term: -max(self.place.get(v, -1) for v in term))
+        first, *other = (self.stack(list(factors), made) for factors in zip(*terms, strict=True))
+        if not other:
+            return made.new(np.sum, (first,), first.array.shape[1:], first, axis=0)
+        (second,) = other
+        turned = made.call(np.transpose, (first,), first.array.T, 0)
+        shape = first.array.shape[1], second.array.shape[1]
+        return made.new(np.matmul, (turned, second), shape, made.like.outs[0])
+
+    def stack(self, parts: list[Var], made: _Made) -> Var:
+        """Append the call that puts arrays below each other: a view of slices in order."""
+        cuts = [self.maker(part) for part in parts]
+        base = cuts[0].args[0] if cuts[0] is not None else None
+        if (
+            isinstance(base, Var)
+            and all(cut is not None and cut.fn is operator.getitem and cut.args[0] is base
+                    and cut.args[1] in (i, (i,)) for i, cut in enumerate(cuts))
+            and base.array.shape[0] == len(parts)
+            and base.array.ndim == 3
+            and base.array.flags.c_contiguous
+        ):  # fmt: skip
+            return made.rows(base)
+        rows = sum(p.array.shape[0] for p in parts)
+        shape = rows, parts[0].array.shape[1]
+        return made.new(concat, tuple(parts), shape, parts[0], axis=0)
 
 
 def _is_sum(node: Node) -> bool:
+    if node.kind != "call" or node.fn is not np.add:
+        return False
+    out = node.outs[0].array
     return (
-        node.kind == "call"
-        and node.fn is np.add
-        and all(isinstance(v, Var) and v.array.shape == node.outs[0].array.shape for v in node.args)
-        and _one_dtype(*node.args, node.outs[0])
-        and node.outs[0].array.dtype.kind == "f"
-        and node.outs[0].array.ndim > 0
+        all(isinstance(v, Var) and v.array.shape == out.shape for v in node.args)
+        and _one_dtype(node.outs[0], *node.args)
+        and out.dtype.kind == "f"
+        and out.ndim > 0
     )
 
 
-def _term(v: Any, maker: Any, uses: Any, results: Any, writes: Any) -> tuple[str, Any]:
-    """Return the factors `(a, b)` of `a.T @ b`, or what is summed over the first axis."""
-    node = maker(v)
-    if node is None or uses.get(v) != 1 or v in results:
-        return "", None
-    swapped = _is_transpose(node)
-    if swapped:  # (a.T @ b).T is b.T @ a
-        below = maker(node.args[0])
-        if below is None or below.fn is not np.matmul or uses.get(node.args[0]) != 1:
-            return "", None
-        node = below
-    if node.fn is np.matmul:
-        left, right = node.args
-        turned = maker(left)
-        if turned is not None and _is_transpose(turned) and isinstance(right, Var):
-            a = turned.args[0]
-            plain = a.array.ndim == right.array.ndim == 2 and _one_dtype(a, right, v)
-            if plain and not _written((a, right), writes):
-                return "product", (right, a) if swapped else (a, right)
-        return "", None
-    if node.fn is np.reshape:  # of a sum that kept its axis
-        below = maker(node.args[0])
-        if below is None or uses.get(node.args[0]) != 1 or v.array.ndim != 1:
-            return "", None
-        node = below
-    if node.fn is np.sum and node.kwargs.get("axis") in (0, (0,)):
-        x = node.args[0]
-        rows = isinstance(x, Var) and x.array.ndim == 2 and v.array.shape == x.array.shape[1:]
-        if rows and _one_dtype(x, v) and not _written((x,), writes):
-            return "sum", (x, None)
-    return "", None
-
-
-def _one_dtype(*vs: Var) -> bool:
-    return all(v.array.dtype == vs[0].array.dtype for v in vs)
-
-
-def _written(vs: Iterable[Var], writes: set[int]) -> bool:
-    return any(memory(v) in writes for v in vs)
+def _one_dtype(first: Var, *others: Var) -> bool:
+    return all(v.array.dtype == first.array.dtype for v in others)
 
 
 def _is_transpose(node: Node) -> bool:
-    if node.outs[0].array.ndim != 2:
-        return False
-    return node.fn is np.swapaxes or (
-        node.fn is np.transpose
-        and (node.args[1:] or [node.kwargs.get("axes")])[0] in (None, (1, 0))
+    axes = (node.args[1:] or [node.kwargs.get("axes")])[0]
+    return node.outs[0].array.ndim == 2 and (
+        node.fn is np.swapaxes or (node.fn is np.transpose and axes in (None, (1, 0)))
     )
-
-
-def _together(
-    kind: str, terms: list[Any], like: Node, place: dict[Var, int], maker: Any, made: list[Node]
-) -> Var:
-    """Append the calls that compute a sum of terms at once; returns its result."""
-    # what was computed last comes first: for a net unrolled over time that is the order of time
-    terms = sorted(terms, key=lambda t: -max(place.get(v, -1) for v in t if v is not None))
-    first = _stack([t[0] for t in terms], like, maker, made)
-    if kind == "sum":
-        row = blank(first.array.shape[1:], first.array.dtype)
-        return _call(made, like, np.sum, (first,), row, axis=0)
-    second = _stack([t[1] for t in terms], like, maker, made)
-    turned = _view(made, like, np.transpose, (first,), first.array.T)
-    product = blank((first.array.shape[1], second.array.shape[1]), like.outs[0].array.dtype)
-    return _call(made, like, np.matmul, (turned, second), product)
-
-
-def _stack(parts: list[Var], like: Node, maker: Any, made: list[Node]) -> Var:
-    """Append the call that puts arrays below each other, which is a view of slices in order."""
-    base = _slices(parts, maker)
-    if base is not None:
-        shape = (-1, parts[0].array.shape[-1])
-        return _view(made, like, np.reshape, (base, shape), base.array.reshape(shape))
-    rows = sum(p.array.shape[0] for p in parts)
-    joined = blank((rows, parts[0].array.shape[1]), parts[0].array.dtype)
-    return _call(made, like, concat, tuple(parts), joined, axis=0)
-
-
-def _slices(parts: list[Var], maker: Any) -> Var | None:
-    """Return the array that the parts are all the slices of, in order."""
-    base = None
-    for i, part in enumerate(parts):
-        node = maker(part)
-        if node is None or node.fn is not operator.getitem or node.args[1] not in (i, (i,)):
-            return None
-        if base is not None and node.args[0] is not base:
-            return None
-        base = node.args[0]
-    if base is None or base.array.shape[0] != len(parts) or base.array.ndim != 3:
-        return None
-    return base if base.array.flags.c_contiguous else None
-
-
-def _call(
-    made: list[Node], like: Node, fn: Any, args: tuple[Any, ...], array: Any, **kwargs: Any
-) -> Var:
-    node = Node("call", fn, args, kwargs, like.section)
-    node.line = like.line
-    out = Var(array, "made", node)
-    node.outs = [out]
-    made.append(node)
-    return out
-
-
-def _view(made: list[Node], like: Node, fn: Any, args: tuple[Any, ...], array: Any) -> Var:
-    out = _call(made, like, fn, args, array)
-    made[-1].view_of = 0
-    return out
 
 
 def _slices_at_once(nodes: list[Node]) -> list[Node]:
     """Make the products of all slices of an array with one matrix a product of the array."""
-    uses_by: dict[Var, list[Node]] = {}
-    place: dict[Var, Node] = {}
-    for node in nodes:
-        for v in node.vars():
-            uses_by.setdefault(v, []).append(node)
-        if node.kind == "call":
-            place.update(dict.fromkeys(node.outs, node))
+    place = {v: node for node in nodes if node.kind == "call" for v in node.outs}
+    looked_at = {n.args[n.view_of] for n in nodes if n.view_of is not None}
     groups: dict[tuple[Var, Var], dict[int, Node]] = {}
     for node in nodes:
         if node.fn is not np.matmul or not all(isinstance(v, Var) for v in node.args):
@@ -223,33 +204,31 @@ def _slices_at_once(nodes: list[Node]) -> list[Node]:
             groups.setdefault((cut.args[0], matrix), {})[cut.args[1]] = node
     for (base, matrix), products in groups.items():
         outs = [node.outs[0] for node in products.values()]
-        seen_otherwise = any(user.view_of is not None for v in outs for user in uses_by.get(v, []))
-        plain = all(v.array.flags.c_contiguous for v in outs)
-        whole = sorted(products) == list(range(base.array.shape[0])) and base.array.ndim == 3
-        if len(products) < MANY or not whole or seen_otherwise or not plain:
-            continue
-        update = next((i for i, n in enumerate(nodes) if n.kind == "write"
-                       and _written(n.outs, {memory(matrix), memory(base)})), None)  # fmt: skip
-        first = min(nodes.index(node) for node in products.values())
-        last = max(nodes.index(node) for node in products.values())
-        if (update is not None and update < last) or (
-            place.get(matrix) is not None and nodes.index(place[matrix]) > first
+        if (
+            len(products) < MANY
+            or base.array.ndim != 3
+            or sorted(products) != list(range(len(base.array)))
+            or not all(v.array.flags.c_contiguous and v not in looked_at for v in outs)
         ):
             continue
-        made: list[Node] = []
-        like = nodes[first]
-        shape = (-1, base.array.shape[-1])
-        flat = _view(made, like, np.reshape, (base, shape), base.array.reshape(shape))
-        product = blank((flat.array.shape[0], matrix.array.shape[1]), like.outs[0].array.dtype)
-        large = _call(made, like, np.matmul, (flat, matrix), product)
+        at = [nodes.index(node) for node in products.values()]
+        changed = {memory(matrix), memory(base)}
+        if any(n.kind == "write" and memory(n.outs[0]) in changed for n in nodes[: max(at)]) or (
+            matrix.node in nodes and nodes.index(matrix.node) > min(at)
+        ):
+            continue
+        first = nodes[min(at)]
+        made = _Made(first)
+        flat = made.rows(base)
+        shape = flat.array.shape[0], matrix.array.shape[1]
+        large = made.new(np.matmul, (flat, matrix), shape, first.outs[0])
         rows = base.array.shape[1]
-        swap: dict[int, list[Node]] = {id(like): made}
+        instead = {}
         for i, node in products.items():
-            out = node.outs[0]
-            out.array = large.array[i * rows : (i + 1) * rows]
-            view = Node("call", operator.getitem,
-                        (large, slice(i * rows, (i + 1) * rows)), {}, node.section)  # fmt: skip
-            view.line, view.outs, view.view_of, out.node = node.line, [out], 0, view
-            swap[id(node)] = [*swap.get(id(node), []), view]
-        nodes = [n for node in nodes for n in swap.get(id(node), [node])]
+            part, view = slice(i * rows, (i + 1) * rows), _Made(node)
+            view.call(operator.getitem, (large, part), large.array[part], 0)
+            node.outs[0].array = large.array[part]
+            instead[node] = view.end_in(node.outs[0])
+        instead[first] = made.nodes + instead[first]
+        nodes = [n for node in nodes for n in instead.get(node, [node])]
     return nodes

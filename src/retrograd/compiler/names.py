@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import inspect
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -11,85 +11,70 @@ from retrograd.compiler.tape import Node, Tape, Var
 from retrograd.core import Tensor
 
 
-class Namer:
-    """Finds a name for each Var: argument, attribute, assigned variable, `d_` and what it is of."""
+def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Return the globals and enclosed variables that a function names, with their values."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return {}
+    found = {n: fn.__globals__[n] for n in code.co_names if n in fn.__globals__}
+    for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # of a variable that has no value yet
+            found[name] = cell.cell_contents
+    return found
 
-    def __init__(self, fn: Callable[..., Any], tape: Tape) -> None:
-        self.tape = tape
-        self._outside(fn)
 
-    def _outside(self, fn: Callable[..., Any]) -> None:
-        """Name what the function finds outside: parameters by their dotted names."""
-        from retrograd.nn.module import Module
+def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
+    """Name what a function finds outside: parameters by their dotted names."""
+    from retrograd.nn.module import Module
 
-        scope: dict[str, Any] = {}
-        code = getattr(fn, "__code__", None)
-        if code is not None:
-            scope = {n: fn.__globals__[n] for n in code.co_names if n in fn.__globals__}
-            scope.update(inspect.getclosurevars(fn).nonlocals)
-        if isinstance(fn, Module):
-            scope = {"": fn}
-        elif hasattr(fn, "__self__"):
-            scope["self"] = fn.__self__
-        ran = {id(m): m for m in self.tape.ran.values()}
-        inner = {id(c) for m in ran.values() for c in m.children()}
-        tops = [m for i, m in ran.items() if i not in inner]
-        tops += [m for m in scope.values() if isinstance(m, Module) and id(m) not in ran]
-        for top in tops:
-            self._module(top)
-        for name, value in scope.items():
-            array = value._data if isinstance(value, Tensor) else value
-            var = self.tape.find(array)
-            if var is not None:
-                var.wish = var.wish or name
+    scope = {"": fn} if isinstance(fn, Module) else surroundings(fn)
+    if not isinstance(fn, Module) and hasattr(fn, "__self__"):
+        scope["self"] = fn.__self__
+    inner = {id(c) for m in tape.ran.values() for c in m.children()}
+    tops = [m for i, m in tape.ran.items() if i not in inner]
+    tops += [m for m in scope.values() if isinstance(m, Module) and id(m) not in tape.ran]
 
-    def _module(self, top: Any) -> None:
+    def name(value: Any, wish: str) -> None:
+        var = tape.find(value._data if isinstance(value, Tensor) else value)
+        if var is not None:
+            var.wish = var.wish or wish
+
+    for top in tops:
         for path, module in top.named_modules():
             short = _short(path, module)
-            for name, value in vars(module).items():
-                array = value._data if isinstance(value, Tensor) else value
-                var = self.tape.find(array)
-                if var is not None:
-                    var.wish = var.wish or (f"{short}_{name}" if short else name)
-            out = self.tape.outputs.get(id(module))
-            if out is not None and short:
+            for attribute, value in vars(module).items():
+                name(value, f"{short}_{attribute}" if short else attribute)
+            out = tape.outputs.get(id(module))
+            if out is not None:
                 out.wish = out.wish or short
+    for variable, value in scope.items():
+        name(value, variable)
 
-    def finish(self, nodes: list[Node], tape: Tape) -> None:
-        """Take the names that lines of the user's code assign to."""
-        ends: list[Node] = []
-        previous = None
-        for node in tape.nodes:
-            if previous is not None and previous.line != node.line:
-                ends.append(previous)
-            previous = node if node.section == "forward" else None
-        if previous is not None:
-            ends.append(previous)
-        for node in ends:
-            if node.kind == "call" and len(node.outs) == 1:
-                name = assigned(node.line[2])
-                if name and not node.outs[0].wish:
-                    node.outs[0].wish = name
 
-    def wish(self, var: Var) -> str:
-        """Return the name a reader would give a Var."""
-        prefix, met = "", set()
-        # merged calls may each be the gradient of the other
-        while not var.wish and var.grad_of is not None and var not in met:
-            met.add(var)
-            prefix, var = "d_" + prefix, var.grad_of
-        return prefix + self._own(var)
+def name_assigned(nodes: list[Node]) -> None:
+    """Name what a line of the user's forward pass ends in by the variable it is assigned to."""
+    for node, following in zip(nodes, [*nodes[1:], None], strict=False):
+        if node.section != "forward" or (following is not None and following.line == node.line):
+            continue
+        if node.kind == "call" and len(node.outs) == 1 and not node.outs[0].wish:
+            node.outs[0].wish = assigned(node.line[2])
 
-    def _own(self, var: Var) -> str:
-        if var.wish:
-            return var.wish
-        node = var.node
-        if node is None:
-            return {"const": "constant", "grad": "start"}.get(var.kind, "array")
-        if node.kind == "draw":
-            return "drawn"
-        name = getattr(node.fn, "__name__", "t")
-        return {"getitem": "part", "concat": "joined", "contract": "einsum"}.get(name, name)
+
+def wish(var: Var) -> str:
+    """Return the name a reader would give a Var: its own, or `d_` and what it is a gradient of."""
+    prefix, met = "", set()
+    # merged calls may each be the gradient of the other
+    while not var.wish and var.grad_of is not None and var not in met:
+        met.add(var)
+        prefix, var = "d_" + prefix, var.grad_of
+    if var.wish:
+        name = var.wish
+    elif var.node is None:
+        name = {"const": "constant", "grad": "start"}.get(var.kind, "array")
+    else:
+        name = "drawn" if var.node.kind == "draw" else getattr(var.node.fn, "__name__", "t")
+        name = {"getitem": "part", "concat": "joined", "contract": "einsum"}.get(name, name)
+    return prefix + name
 
 
 def assigned(text: str) -> str:
@@ -98,20 +83,15 @@ def assigned(text: str) -> str:
         body = ast.parse(text).body
     except SyntaxError:
         return ""
-    if len(body) == 1 and isinstance(body[0], ast.Assign) and len(body[0].targets) == 1:
-        target = body[0].targets[0]
-        if isinstance(target, ast.Name):
-            return target.id
-        if isinstance(target, ast.Attribute):
-            return target.attr
-    return ""
+    if len(body) != 1 or not isinstance(body[0], ast.Assign) or len(body[0].targets) != 1:
+        return ""
+    target = body[0].targets[0]
+    return getattr(target, "id", "") or getattr(target, "attr", "")
 
 
 def _short(path: str, module: Any) -> str:
     """Return a dotted path as an identifier; a number goes with what it numbers."""
-    parts = path.split(".") if path else []
-    if not parts:
-        return ""
+    parts = path.split(".")
     if parts[-1].isdigit():
         parts[-1] = type(module).__name__.lower() + parts[-1]
     return "_".join(p for p in parts if not p.isdigit())
