@@ -41,7 +41,7 @@ class _Made:
 
     def new(self, fn: Any, args: Any, shape: tuple[int, ...], of: Var, **kwargs: Any) -> Var:
         """Append a call whose output has this shape, and the dtype of another array."""
-        return self.call(fn, args, blank(shape, of.array.dtype), **kwargs)
+        return self.call(fn, args, blank(np.empty(shape, of.array.dtype)), **kwargs)
 
     def rows(self, base: Var) -> Var:
         """Append the view of an array as a matrix with its last axis."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.program import Program
-from retrograd.compiler.tape import Live, Node, Tape, Var, memory, place, substitute, writes
+from retrograd.compiler.tape import Live, Node, Tape, Var, memory, place, writes
 from retrograd.core import Array, Tensor
 from retrograd.registry import spelled
 
@@ -112,7 +112,7 @@ def _spelling(node: Node, known: dict[Var, int]) -> Any:
             return known.setdefault(value, len(known)), kind
         return value.text if isinstance(value, Live) else value
 
-    args = repr(substitute((node.args, node.kwargs), look))
+    args = repr(node.given(look))
     # a Function is bound to what each run of it leaves for its backward
     fn = "draw" if node.kind == "draw" else getattr(node.fn, "_bound", node.fn)
     return node.kind, fn, args, [look(v) for v in node.outs]
@@ -167,7 +167,7 @@ def first_difference(program: Program, arrays: Any, tape: Tape) -> str:
     for s, after in zip(body, [*body[1:], None], strict=False):
         exec(s.text, space)
         last = after is None or after.node is not s.node
-        if s.node is None or s.target is None or not last or len(s.node.outs) != 1:
+        if s.target is None or not last or len(s.node.outs) != 1:
             continue
         twin = right.get(s.node.origin)
         if twin is None or twin.outs[0] in written:

@@ -5,9 +5,6 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-import io
-import os
-import tempfile
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrograd.compiler.names import surroundings
 from retrograd.compiler.program import Program
 from retrograd.compiler.spelling import literal
 from retrograd.compiler.tape import root
 from retrograd.core import Array
+from retrograd.io import _replace
 
 if TYPE_CHECKING:
     from retrograd.compiler.step import CompiledStep
@@ -86,25 +85,8 @@ def export(program: Program, step: CompiledStep, path: Any, overwrite: bool = Fa
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent}")
     if saved:
-        buffer = io.BytesIO()
-        np.savez(buffer, **saved)  # type: ignore[arg-type]
-        _write(data_file, buffer.getvalue())
-    _write(target, text.encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file such that it is there whole or as it was before."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+        _replace(data_file, lambda file: np.savez(file, **saved))  # type: ignore[arg-type]
+    _replace(target, lambda file: file.write(text.encode()))
 
 
 def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> str:
@@ -215,7 +197,7 @@ def _collect(
     arguments = [*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg]
     annotations = [parsed.returns, *(argument.annotation for argument in arguments if argument)]
     used = _names(parsed) - set().union(*map(_names, filter(None, annotations)))
-    scope = {**fn.__globals__, **inspect.getclosurevars(fn).nonlocals}
+    scope = {**fn.__globals__, **surroundings(fn)}
     for other in sorted(used & scope.keys()):
         value = scope[other]
         if value is np or hasattr(builtins, other):

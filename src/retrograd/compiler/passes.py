@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.batching import batch
-from retrograd.compiler.tape import Live, Node, Var, memory, parts, substitute, writes
+from retrograd.compiler.tape import Live, Node, Var, memory, parts, writes
 from retrograd.core import astype
 
 
@@ -76,8 +76,8 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
         return type(value), repr(value)
 
     for node in nodes:
-        node.args, node.kwargs = substitute(
-            (node.args, node.kwargs), lambda v: replaced.get(v, v) if isinstance(v, Var) else v
+        node.args, node.kwargs = node.given(
+            lambda v: replaced.get(v, v) if isinstance(v, Var) else v
         )
         if node.kind == "call":
             apart = any(memory(v) in written for v in node.outs)
@@ -106,9 +106,7 @@ def has_live(node: Node) -> bool:
 
 
 def _compute(node: Node) -> None:
-    args, kwargs = substitute(
-        (node.args, node.kwargs), lambda v: v.array if isinstance(v, Var) else v
-    )
+    args, kwargs = node.given(lambda v: v.array if isinstance(v, Var) else v)
     out = (node.rule.run if node.rule is not None else node.fn)(*args, **kwargs)
     several = len(node.outs) > 1 or isinstance(out, tuple)
     for v, value in zip(node.outs, out if several else [out], strict=True):

@@ -17,7 +17,7 @@ from retrograd import core, tree
 from retrograd.compiler.names import name_assigned, name_outside
 from retrograd.compiler.passes import optimise
 from retrograd.compiler.spelling import sized_by_values
-from retrograd.compiler.tape import Tape, TraceError, Var, current, place, root, viewed
+from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, place, root, viewed
 from retrograd.compiler.writer import Statement, Writer
 from retrograd.core import Array, Tensor, touch, wrap
 from retrograd.nn.module import changes
@@ -65,8 +65,8 @@ class Program:
                 "a compiled function returns Tensors or plain values; an array made outside "
                 "of recorded calls would be the same in every run"
             )
-        self.recorded_outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in values]
-        self.recorded_grads = [
+        self.outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in values]
+        self.grads = [
             (leaf, None if (g := tape.grads[key]) is None else tape.see(g))
             for key, leaf in tape.leaves.items()
             if leaf.is_leaf
@@ -86,22 +86,21 @@ class Program:
         tape.constants.clear()
         inside = {id(m): m for ran in tape.ran.values() for m in ran.modules()}
         self.attributes = [(m, _attributes(m)) for m in inside.values()]
-        wanted = [*self.recorded_outs, *(g for _, g in self.recorded_grads)]
+        wanted = [*self.outs, *(g for _, g in self.grads)]
         nodes, became = optimise(tape.nodes, [v for v in wanted if isinstance(v, Var)])
-        self.outs = [became[v] if isinstance(v, Var) else v for v in self.recorded_outs]
-        self.grads = [(leaf, g and became[g]) for leaf, g in self.recorded_grads]
+        outs = [became[v] if isinstance(v, Var) else None for v in self.outs]
+        grads = [g and became[g] for _, g in self.grads]
         name_assigned(tape.nodes)
-        results = [v for v in self.outs if isinstance(v, Var)]
-        w = self.writer = Writer(nodes, results, [g for _, g in self.grads if g], tape.lives)
+        w = self.writer = Writer(nodes, filter(None, outs), [g for g in grads if g], tape.lives)
         for v in self.args:
             w.name(v)
         w.write()
-        for _, g in self.grads:  # a constant gets its name, and so its place, here
-            w.text(g)
-        self.results = [w.text(v) if isinstance(v, Var) else None for v in self.outs]
+        # a constant gets its name, and so its place, here
+        self.grad_names = [g and w.name(g) for g in grads]
+        self.results = [v and w.name(v) for v in outs]
         self.captured = [v for v in w.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
-        targets = [viewed(n.outs[0]) for n in nodes if n.kind == "write"]
+        targets = filter(None, map(_written_outside, nodes))
         written = {id(v.array): v.array for v in targets if v.kind == "captured"}
         self.written = list(written.values())
         roots = {id(root(a)) for a in self.written}
@@ -125,8 +124,6 @@ class Program:
         self.tape.nodes.clear()
         self.tape.known.clear()
         self.writer.nodes.clear()
-        self.recorded_outs.clear()
-        self.recorded_grads.clear()
 
     def attributes_hold(self) -> bool:
         """Tell whether the Modules that ran have the attributes that they had."""
@@ -177,7 +174,7 @@ class Program:
     def sections(self) -> list[str]:
         """Return the statements of a run under the headings forward, backward and update."""
         rows: list[tuple[str, str]] = []
-        for section, statements in itertools.groupby(self.writer.body, lambda s: s.section):
+        for section, statements in itertools.groupby(self.writer.body, lambda s: s.node.section):
             rows.append((f"\n    # {section}", ""))
             for s in statements:
                 shape = "" if s.target is None else f"  # {s.target.array.shape}"
@@ -195,7 +192,7 @@ class Program:
         for leaf, grad in self.handed:
             if id(leaf) in self.tape.positions:
                 # at once: the next run may be for another argument
-                self.leaf(leaf, given)._grad = None if grad is None else grad(leaf)
+                self.leaf(leaf, given)._grad = grad and grad(leaf)
         return results
 
     def replay(self, arrays: Sequence[Any]) -> Any:
@@ -218,7 +215,7 @@ class Program:
         if trace is None:
             return
         s = self.statements.get(trace.tb_lineno)
-        if s is not None and s.node is not None and isinstance(error, Exception):
+        if s is not None and isinstance(error, Exception):
             error.add_note(f"in `{s.text}` of a compiled program, from{place(s.node.line)}")
             if isinstance(error, ValueError) and sized_by_values(s.node):
                 error.add_note(
@@ -247,7 +244,8 @@ class Program:
     def make(self) -> None:
         """Compile the functions that run the statements, and that tell whether they may run."""
         w, bind = self.writer, self._bind
-        at = next((i for i, s in enumerate(w.body) if s.writes), len(w.body))
+        writes = [bool(s.target and _written_outside(s.node)) for s in w.body]
+        at = [*writes, True].index(True)
         self.finishes = all(_ATOMIC.match(s.text) for s in w.body[at:])
         self.backups = [] if self.finishes else [(a, np.empty_like(a)) for a in self.written]
         self.single = self.structure == tree.LEAF and self.results[0] is not None
@@ -261,8 +259,8 @@ class Program:
         self._add(lines, w.body[at:])
         lines += [f"    {owners[text]}.count = {text} + {n}" for text, n in self.advances().items()]
         self.handed = [
-            (leaf, None if g is None else _copying(self.namespace.get(w.text(g))))
-            for leaf, g in self.grads
+            (leaf, name and _copying(self.namespace.get(name)))
+            for (leaf, _), name in zip(self.grads, self.grad_names, strict=True)
         ]
         lines += [
             f"    {bind('leaf', leaf)}._grad = {bind('grad', grad)}"
@@ -356,6 +354,12 @@ class Program:
             if key in tape.started and key not in tape.positions:
                 holds.append(f"({bind('started', leaf)}._grad is not None) is {tape.started[key]}")
         return holds
+
+
+def _written_outside(node: Node) -> Var | None:
+    """Return what a call writes to if that is memory outside of the program."""
+    target = viewed(node.outs[0])
+    return target if node.kind == "write" and target.kind != "made" else None
 
 
 def _attributes(module: Any) -> dict[str, Any]:

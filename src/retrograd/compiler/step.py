@@ -111,7 +111,7 @@ class CompiledStep:
         return tree.map(lambda v: wrap(v._data.copy()) if isinstance(v, Tensor) else v, result)
 
     def _bound(self) -> None:
-        while len(self.programs) > PROGRAMS:
+        if len(self.programs) > PROGRAMS:
             key, programs = next(iter(self._programs.items()))
             programs.pop(0)
             if not programs:

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from retrograd import tree
 from retrograd.core import Array, Tensor, pick, touch, wrap
 from retrograd.mode import MODE, Mode
 from retrograd.registry import Rule
@@ -47,7 +48,7 @@ class Var:
         held = keep or kind not in ("made", "arg") or not isinstance(array, np.ndarray)
         self.ref = None if held else weakref.ref(array)
         self.whole = None if held else weakref.ref(root(array))
-        self.array = array if held else blank(array.shape, array.dtype, array.strides)
+        self.array = array if held else blank(array)
         self.kind = kind
         self.node = node
         self.tensor: Tensor | None = None  # the leaf that holds a captured array
@@ -78,7 +79,6 @@ class Live:
         self.value, self.text = value, text
 
     def at_most(self, bound: float) -> Live:
-        """Return the smaller of the number and a bound."""
         return Live(min(self.value, bound), f"min({self.text}, {bound!r})")
 
     __add__, __radd__ = _operators("+", operator.add)
@@ -114,8 +114,11 @@ class Node:
     origin: Node | None = None  # the call on the tape that this is a copy of
 
     def vars(self) -> list[Var]:
-        """Return the Vars among the arguments."""
         return [v for v in parts(self.args, self.kwargs) if isinstance(v, Var)]
+
+    def given(self, how: Callable[[Any], Any]) -> Any:
+        """Return the arguments, and those by keyword, with `how` applied to all in them."""
+        return tree.map(how, (self.args, self.kwargs))
 
 
 def parts(*values: Any) -> list[Any]:
@@ -131,15 +134,6 @@ def parts(*values: Any) -> list[Any]:
     return found
 
 
-def substitute(value: Any, how: Callable[[Any], Any]) -> Any:
-    """Return `value` with `how` applied to every part of its tuples, lists and dicts."""
-    if isinstance(value, (tuple, list)):
-        return type(value)(substitute(v, how) for v in value)
-    if isinstance(value, dict):
-        return {k: substitute(v, how) for k, v in value.items()}
-    return how(value)
-
-
 def root(array: Any) -> Any:
     """Return the array that owns the memory of a view."""
     while isinstance(array, np.ndarray) and isinstance(array.base, np.ndarray):
@@ -147,14 +141,9 @@ def root(array: Any) -> Any:
     return array
 
 
-def blank(shape: tuple[int, ...], dtype: Any, strides: Any = None) -> Array:
-    """Return an array that has a layout but no memory; its elements must not be read."""
-    if strides is None:
-        strides, step = [], np.dtype(dtype).itemsize
-        for n in reversed(shape):
-            strides.insert(0, step)
-            step *= max(n, 1)
-    return np.lib.stride_tricks.as_strided(np.empty(1, dtype), shape, strides)
+def blank(a: Array) -> Array:
+    """Return an array laid out like another, without the memory: its elements must not be read."""
+    return np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
 
 
 def viewed(var: Var) -> Var:
@@ -198,7 +187,7 @@ class Tape:
         self.nodes: list[Node] = []
         self.known: dict[int, Var] = {}
         self.section = "forward"
-        self.modules: dict[int, Any] = {}  # Modules that were asked for `training`, by id
+        self.modules: dict[int, Any] = {}  # asked for `training`: the other is another program
         self.ran: dict[int, Any] = {}  # Modules that ran
         self.outputs: dict[int, Var] = {}  # their outputs
         self.constants: list[Var] = []  # captured arrays that turn out to be made in every run
@@ -213,7 +202,6 @@ class Tape:
     # What the engine calls -----------------------------------------------------------------------
 
     def call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-        """Run a function on arrays and write the NumPy calls down that it makes."""
         for a, array in zip(args, arrays, strict=True):
             if isinstance(array, np.ndarray):
                 self.see(array, a if isinstance(a, Tensor) else None)
@@ -235,7 +223,6 @@ class Tape:
         return out
 
     def write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
-        """Run an in-place call on the array of `target` and write it down."""
         array = target._data
         if viewed(self.see(array, target)).kind == "arg":
             self.forbid(
@@ -247,7 +234,6 @@ class Tape:
         ufunc(array, _value(given), out=array)
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
-        """Draw from [0, 1), now and in every run."""
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
         out = rng.random(shape, dtype=kind.type)
         self._append("draw", rng, (shape, kind), {}, out)
@@ -255,12 +241,10 @@ class Tape:
         return drawn if kind == dtype else drawn.astype(dtype)
 
     def forbid(self, what: str, why: str = READS) -> NoReturn:
-        """Raise a TraceError that names the user's line."""
         raise TraceError(f"{what} cannot be compiled: {why}{place(user_line())}")
 
     @contextlib.contextmanager
     def within(self, section: str) -> Iterator[None]:
-        """Note that what follows is a section of the program: forward, backward, update."""
         before, self.section = self.section, section
         try:
             yield
@@ -268,23 +252,19 @@ class Tape:
             self.section = before
 
     def guard(self, module: Any) -> None:
-        """Remember a Module that asks for `training`: the other answer needs another program."""
         self.modules[id(module)] = module
 
     def done(self, module: Any, output: Any) -> None:
-        """Remember a Module that ran, and its output, for their names."""
         self.ran[id(module)] = module
         if isinstance(output, Tensor) and (var := self.find(output._data)) is not None:
             self.outputs.setdefault(id(module), var)
 
     def cleared(self, leaf: Tensor) -> None:
-        """Note that the gradient of a leaf is dropped, so that what it was does not matter."""
         self.leaves.setdefault(id(leaf), leaf)
 
     def grad_of(self, leaf: Tensor) -> Array | None:
-        """Return the gradient of a leaf; the first time it is what it was before the run."""
         grad: Array | None = leaf._grad
-        if id(leaf) not in self.leaves:
+        if id(leaf) not in self.leaves:  # it is what it was before the run
             self.leaves[id(leaf)] = leaf
             self.started[id(leaf)] = grad is not None
             if grad is not None:
@@ -293,22 +273,20 @@ class Tape:
         return grad
 
     def gradient(self, of: Tensor, g: Tensor) -> None:
-        """Note which Tensor a gradient belongs to, for its name."""
         var, here = self.find(g._data), self.find(of._data)
         if var is not None and here is not None and var.grad_of is None:
             var.grad_of = here
 
     def update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
-        """Record one update of a bucket of parameters; learning rate and count stay live."""
         before = sum(b is bucket for _, b in self.updates)
         self.updates.append((group, bucket))
-        lr = self.live("lr", group, '["lr"]')
-        count = self.live("updates", bucket, ".count")
+        lr = self._live("lr", group, '["lr"]')
+        count = self._live("updates", bucket, ".count")
         options = dict(group)  # with what schedules change as numbers of their own
         if options.get("momentum"):
-            options["momentum"] = self.live("momentum", group, '["momentum"]')
+            options["momentum"] = self._live("momentum", group, '["momentum"]')
         if "betas" in options:
-            beta1 = self.live("beta1", group, '["betas"][0]')
+            beta1 = self._live("beta1", group, '["betas"][0]')
             options["betas"] = (beta1, *group["betas"][1:])
         t = Live(count.value + 1, f"({count.text} + {before + 1})")
         with recording(self):
@@ -325,17 +303,14 @@ class Tape:
 
     # Bookkeeping ---------------------------------------------------------------------------------
 
-    def live(self, name: str, owner: Any, read: str) -> Live:
+    def _live(self, name: str, owner: Any, read: str) -> Live:
         """Return a number that every run reads from its owner: `owner` followed by `read`."""
-        value = current(owner, read)
-        taken = 0
-        for text, (stem, of, how) in self.lives.items():
-            if (stem, how) == (name, read) and of is owner:
-                return Live(value, text)
-            taken += stem == name
-        text = f"{name}_{taken + 1}" if taken else name
-        self.lives[text] = name, owner, read
-        return Live(value, text)
+        same = {text: of for text, (stem, of, _) in self.lives.items() if stem == name}
+        text = next((text for text, of in same.items() if of is owner), "")
+        if not text:
+            text = f"{name}_{len(same) + 1}" if same else name
+            self.lives[text] = name, owner, read
+        return Live(current(owner, read), text)
 
     def find(self, array: Array) -> Var | None:
         """Return the Var of an array, or None if the tape has not met it."""
@@ -356,17 +331,17 @@ class Tape:
         self, kind: str, fn: Any, args: Any, kwargs: Any, out: Any = (), rule: Rule | None = None
     ) -> Node:
         """Write a call down, with `out` as what it made."""
-        args, kwargs = substitute(
-            (args, kwargs), lambda v: self.see(v) if isinstance(v, np.ndarray) else v
-        )
         node = Node(kind, fn, args, kwargs, self.section, user_line(), rule)
+        node.args, node.kwargs = node.given(
+            lambda v: self.see(v) if isinstance(v, np.ndarray) else v
+        )
         self.nodes.append(node)
         for o in out if isinstance(out, tuple) else (out,):
             var = self.known[id(o)] = Var(o, "made", node, self.keep)
             node.outs.append(var)
         viewing = fn is not operator.getitem or _basic(args[1])
         if not isinstance(out, tuple) and out.base is not None and viewing:
-            for k, a in enumerate(args):
+            for k, a in enumerate(node.args):
                 if isinstance(a, Var) and root(out) is (
                     root(a.array) if a.whole is None else a.whole()
                 ):

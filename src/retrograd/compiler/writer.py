@@ -28,13 +28,11 @@ _NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
 
 @dataclass(slots=True)
 class Statement:
-    """One line of a program: its source, the array it fills, and the call it comes from."""
+    """One line of a program: its source, the call it comes from, and the array it fills."""
 
     text: str
-    section: str
-    node: Node | None
+    node: Node
     target: Var | None
-    writes: bool = False  # to memory outside of the program
 
 
 class Writer:
@@ -49,7 +47,7 @@ class Writer:
         nodes: list[Node],
         results: Iterable[Var],
         grads: Iterable[Var],
-        reserved: Iterable[str] = (),
+        lives: Iterable[str],
     ) -> None:
         self.nodes = nodes
         self.keep = [*results, *grads]  # arrays that are read after the run
@@ -59,10 +57,15 @@ class Writer:
         self.functions: dict[str, Any] = {}
         self.body: list[Statement] = []
         self.names: dict[Var, str] = {}
-        self._taken = {*_RESERVED, *reserved}
+        self._taken = {*_RESERVED, *lives}
         self._made: dict[Any, str] = {}
         self._runtime: set[Var] = set()  # views of arguments, made anew in every run
+        self._free: list[str] = []
+        self._slot: dict[int, str] = {}  # the buffer of each memory; "" for one that is not shared
+        self._buffers: dict[str, Array] = {}
+        self._users: dict[str, list[Var]] = {}
         self._plan()
+        self._pack()
 
     # Names ---------------------------------------------------------------------------------------
 
@@ -131,7 +134,7 @@ class Writer:
         texts = []
         for a in node.args:
             if isinstance(a, Live):
-                texts.append(self.live(a, kind, node.section))
+                texts.append(self.live(a, kind, node))
             elif node.fn is not np.ldexp and _fits(a, kind):
                 # two full operands use SIMD
                 texts.append(self.full(a, node.outs[0]) if wide else self.constant(a, kind))
@@ -181,16 +184,13 @@ class Writer:
         """Return the name of a vector of ones."""
         return self._once(("ones", n, dtype.name), "ones", f"np.ones({n}, {literal(dtype)})")
 
-    def live(self, value: Live, dtype: np.dtype[Any], section: str) -> str:
+    def live(self, value: Live, dtype: np.dtype[Any], node: Node) -> str:
         """Return the name of an array of no axes that every run fills with a number."""
-        key = ("live", value.text, dtype.name)
+        key, text = ("live", value.text, dtype.name), value.text
         if key not in self._made:
-            wish = f"{value.text}_now" if value.text.isidentifier() else "factor"
-            text = value.text
-            while text.startswith("(") and _closes_at_end(text):
-                text = text[1:-1]
+            wish = f"{text}_now" if text.isidentifier() else "factor"
             name = self._once(key, wish, f"np.empty((), {literal(dtype)})")
-            self.body.append(Statement(f"{name}[...] = {text}", section, None, None))
+            self._add(node, None, f"{name}[...] = {text[1:-1] if text[0] == '(' else text}")
         return self._made[key]
 
     def view(self, var: Var, suffix: str) -> str:
@@ -217,7 +217,7 @@ class Writer:
     # Buffers -------------------------------------------------------------------------------------
 
     def _plan(self) -> None:
-        """Find out who owns which memory, how long it is used, and what is packed together."""
+        """Find out who owns which memory, and how long it is used."""
         self.owner: dict[int, Var] = {}
         self.views: dict[Node, None] = {}
         self.last: dict[int, int] = {}
@@ -233,11 +233,6 @@ class Writer:
             else:
                 self.owner.update((memory(v), v) for v in node.outs)
         self.last.update((memory(v), len(self.nodes)) for v in self.keep)
-        self._pack()
-        self._free: list[str] = []
-        self._slot: dict[int, str] = {}  # the buffer of each memory; "" for one that is not shared
-        self._buffers: dict[str, Array] = {}
-        self._users: dict[str, list[Var]] = {}
 
     def _pack(self) -> None:
         """Let the parts of a flat array be computed in their places of it."""
@@ -318,9 +313,8 @@ class Writer:
         o = out.array
         for v in node.vars():
             a, at = v.array, memory(v)
-            alike = (a.shape, a.strides, a.dtype) == (o.shape, o.strides, o.dtype)
-            last = self._slot.get(at) and self.last[at] == i
-            if alike and last and self.owner[at].array.size == a.size:
+            last = self._slot.get(at) and self.last[at] == i and self.owner[at].array.size == a.size
+            if last and (a.shape, a.strides, a.dtype) == (o.shape, o.strides, o.dtype):
                 return v
         return None
 
@@ -369,7 +363,6 @@ class Writer:
                 (text,) = self.operands(node)[1:]
                 name = self.name(target)
                 self._add(node, target, f"{spelled(node.fn)}({name}, {text}, out={name})")
-                self.body[-1].writes = memory(target) not in self._slot
             else:
                 self._allocate(node, i)
                 self._call(node)
@@ -401,7 +394,7 @@ class Writer:
             self._add(node, out, *spell(self, node, self.name(out)))
 
     def _add(self, node: Node, target: Var | None, *lines: str) -> None:
-        self.body += [Statement(line, node.section, node, target) for line in lines]
+        self.body += [Statement(line, node, target) for line in lines]
 
 
 def _is_uniform(a: Array) -> bool:
@@ -430,12 +423,3 @@ def _fits(value: Any, kind: np.dtype[Any]) -> bool:
     if kind.kind in "iu" and isinstance(value, int):
         return bool(np.iinfo(kind).min <= value <= np.iinfo(kind).max)
     return kind.kind == "f"
-
-
-def _closes_at_end(text: str) -> bool:
-    depth = 0
-    for i, c in enumerate(text):
-        depth += (c == "(") - (c == ")")
-        if depth == 0:
-            return i == len(text) - 1
-    return False
