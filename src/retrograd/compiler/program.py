@@ -96,8 +96,8 @@ class Program:
             w.name(v)
         w.write()
         # a constant gets its name, and so its place, here
-        self.grad_names = [g and w.name(g) for g in grads]
-        self.results = [v and w.name(v) for v in outs]
+        self.grad_names = [None if g is None else w.name(g) for g in grads]
+        self.results = [None if v is None else w.name(v) for v in outs]
         self.captured = [v for v in w.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
         targets = filter(None, map(_written_outside, nodes))

@@ -166,23 +166,21 @@ class CompiledStep:
         try:
             with recording(tape, MODE.get().grad):
                 result = self.fn(*args, **kwargs)
+            for name, value in surroundings(self.fn).items():
+                old, held = outside.get(name, (value, _contents(value)))
+                if old is not value or held != _contents(value):
+                    raise TraceError(
+                        f"{self.__name__} changes {name!r}, which is outside of it: a compiled "
+                        "function runs its Python once only. Return the value and change things "
+                        "after the step"
+                    )
+            for key, leaf in tape.leaves.items():
+                tape.grads[key] = leaf._grad
+                if leaf._grad is not None:
+                    leaf._grad = leaf._grad.copy()  # on the tape two leaves may share one array
         finally:
             for t, leaf in standing:
                 leaf._grad = t._grad
-        for name, value in surroundings(self.fn).items():
-            old, inside = outside.get(name, (value, _contents(value)))
-            if old is not value or inside != _contents(value):
-                raise TraceError(
-                    f"{self.__name__} changes {name!r}, which is outside of it: a compiled "
-                    "function runs its Python once only. Return the value and change things after "
-                    "the step"
-                )
-        tape.grads = {key: leaf._grad for key, leaf in tape.leaves.items()}
-        for leaf in tape.leaves.values():
-            if leaf._grad is not None:
-                leaf._grad = leaf._grad.copy()  # on the tape two leaves may share one array
-        for t, leaf in standing:
-            leaf._grad = t._grad
         return tape, inputs, result
 
     def _checked(self, program: Program, leaves: Any, structure: Any, arrays: Any) -> Any:

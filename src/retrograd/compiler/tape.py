@@ -40,17 +40,15 @@ class Var:
     run), "grad" (the `.grad` a leaf had before), "const", or "made" by a node.
     """
 
-    __slots__ = ("array", "grad_of", "kind", "node", "ref", "tensor", "whole", "wish")
+    __slots__ = ("array", "grad_of", "kind", "node", "ref", "tensor", "wish")
 
     def __init__(self, array: Any, kind: str, node: Node | None = None, keep: bool = False) -> None:
         # An array from outside is held. Of what a run makes only the layout is, so that the memory
         # goes as it goes without a tape.
         held = keep or kind not in ("made", "arg") or not isinstance(array, np.ndarray)
         self.ref = None if held else weakref.ref(array)
-        self.whole = None if held else weakref.ref(root(array))
         self.array = array if held else blank(array)
-        self.kind = kind
-        self.node = node
+        self.kind, self.node = kind, node
         self.tensor: Tensor | None = None  # the leaf that holds a captured array
         self.wish = ""  # the name a reader would give it
         self.grad_of: Var | None = None
@@ -341,10 +339,8 @@ class Tape:
             node.outs.append(var)
         viewing = fn is not operator.getitem or _basic(args[1])
         if not isinstance(out, tuple) and out.base is not None and viewing:
-            for k, a in enumerate(node.args):
-                if isinstance(a, Var) and root(out) is (
-                    root(a.array) if a.whole is None else a.whole()
-                ):
+            for k, a in enumerate(args):
+                if isinstance(a, np.ndarray) and root(a) is root(out):
                     node.view_of = k
         return node
 

@@ -84,16 +84,26 @@ class Writer:
     def name(self, var: Var) -> str:
         """Return the name of a Var, choosing it at the first call."""
         if var not in self.names:
-            if var.kind == "const" and _is_uniform(var.array):
-                self.names[var] = self._uniform(var.array)
+            a = var.array
+            if var.kind == "const" and _is_uniform(a):
+                value = a.reshape(-1)[0].item()
+                if not a.ndim:
+                    name = self.constant(value, a.dtype)
+                elif a.ndim == 1 and value == 1:
+                    name = self.ones(a.size, a.dtype)
+                else:
+                    text = f"np.full({a.shape}, {literal(value)}, {literal(a.dtype)})"
+                    name = self._once("zeros" if value == 0 else "constant", text)
             else:
-                name = self.names[var] = self.fresh(wish(var))
+                name = self.fresh(wish(var))
                 if var.kind in ("const", "captured"):
-                    self.data[name] = var.array
+                    self.data[name] = a
+            self.names[var] = name
         return self.names[var]
 
-    def _once(self, key: Any, wish: str, text: str) -> str:
+    def _once(self, wish: str, text: str, *same: Any) -> str:
         """Return the name of what `text` makes before all runs, made at the first call."""
+        key = same or text
         if key not in self._made:
             self._made[key] = self.fresh(wish)
             self.setup.append(f"{self._made[key]} = {text}")
@@ -114,14 +124,19 @@ class Writer:
             return f"({inside},)" if len(value) == 1 else f"({inside})"
         return literal(value)
 
+    def function(self, fn: Any, wish: str) -> str:
+        """Return the name of a function, or of a generator, that comes with the program."""
+        name = next((n for n, known in self.functions.items() if known is fn), "")
+        if not name:
+            name = self.fresh(wish)
+            self.functions[name] = fn
+        return name
+
     def call(self, node: Node, *more: str) -> str:
         """Return a call as source; a function that NumPy lacks comes with the program."""
         name = spelled(node.fn)
         if not name.startswith("np."):
-            body = getattr(node.fn, "_body", node.fn)
-            known = (name for name, fn in self.functions.items() if fn is body)
-            name = next(known, "") or self.fresh(node.fn.__name__)
-            self.functions[name] = body
+            name = self.function(getattr(node.fn, "_body", node.fn), node.fn.__name__)
         parts = [self.text(a) for a in node.args]
         parts += [f"{k}={self.text(v)}" for k, v in node.kwargs.items()]
         return f"{name}({', '.join([*parts, *more])})"
@@ -130,14 +145,18 @@ class Writer:
         """Return the arguments of a ufunc; numbers become arrays of no axes, which cost less."""
         out = node.outs[0].array
         kind = next((a.array.dtype for a in node.args if isinstance(a, Var)), out.dtype)
+        shape, back = _layout(out)
         wide = node.fn in (np.maximum, np.minimum) and out.size >= 64 and kind == out.dtype
         texts = []
         for a in node.args:
             if isinstance(a, Live):
                 texts.append(self.live(a, kind, node))
             elif node.fn is not np.ldexp and _fits(a, kind):
-                # two full operands use SIMD
-                texts.append(self.full(a, node.outs[0]) if wide else self.constant(a, kind))
+                if wide:  # two full operands use SIMD
+                    text = f"np.full({shape}, {literal(a)}, {literal(kind)}){back}"
+                    texts.append(self._once("zeros" if a == 0 else "limit", text))
+                else:
+                    texts.append(self.constant(a, kind))
             elif (
                 isinstance(a, Var) and self.is_static(a)
                 and a.array.ndim and a.array.size == 1 != out.size
@@ -156,48 +175,28 @@ class Writer:
     def constant(self, value: float, dtype: np.dtype[Any]) -> str:
         """Return the name of a number as an array of no axes."""
         known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
-        # by its bits: 0.0 == -0.0, and large integers are equal as floats
-        key = (np.array(value, dtype).tobytes(), dtype.name)
         text = f"np.array({literal(value)}, {literal(dtype)})"
-        return self._once(key, known.replace("+", ""), text)
-
-    def _uniform(self, a: Array) -> str:
-        """Return the name of a constant array that has one value everywhere."""
-        value = a.reshape(-1)[0].item()
-        if not a.ndim:
-            return self.constant(value, a.dtype)
-        if a.ndim == 1 and value == 1:
-            return self.ones(a.size, a.dtype)
-        text = f"np.full({a.shape}, {literal(value)}, {literal(a.dtype)})"
-        key = ("uniform", repr(value), a.shape, a.dtype.name)
-        return self._once(key, "zeros" if value == 0 else "constant", text)
-
-    def full(self, value: float, like: Var) -> str:
-        """Return the name of an array that has one value everywhere, laid out like another."""
-        shape, back = _layout(like.array)
-        kind = like.array.dtype
-        text = f"np.full({shape}, {literal(value)}, {literal(kind)}){back}"
-        key = ("full", repr(value), shape, back, kind.name)
-        return self._once(key, "zeros" if value == 0 else "limit", text)
+        # the same by its bits: 0.0 == -0.0, and large integers are equal as floats
+        return self._once(known.replace("+", ""), text, np.array(value, dtype).tobytes(), dtype)
 
     def ones(self, n: int, dtype: np.dtype[Any]) -> str:
         """Return the name of a vector of ones."""
-        return self._once(("ones", n, dtype.name), "ones", f"np.ones({n}, {literal(dtype)})")
+        return self._once("ones", f"np.ones({n}, {literal(dtype)})")
 
     def live(self, value: Live, dtype: np.dtype[Any], node: Node) -> str:
         """Return the name of an array of no axes that every run fills with a number."""
-        key, text = ("live", value.text, dtype.name), value.text
-        if key not in self._made:
-            wish = f"{text}_now" if text.isidentifier() else "factor"
-            name = self._once(key, wish, f"np.empty((), {literal(dtype)})")
+        text, known = value.text, len(self._made)
+        wish = f"{text}_now" if text.isidentifier() else "factor"
+        name = self._once(wish, f"np.empty((), {literal(dtype)})", text, dtype)
+        if len(self._made) > known:
             self._add(node, None, f"{name}[...] = {text[1:-1] if text[0] == '(' else text}")
-        return self._made[key]
+        return name
 
     def view(self, var: Var, suffix: str) -> str:
         """Return the name of a view that is made once, before all runs."""
-        if suffix == f".reshape({var.array.shape})":
-            return self.text(var)
-        return self._once((var, suffix), f"{self.name(var)}_flat", f"{self.name(var)}{suffix}")
+        name = self.name(var)
+        whole = suffix == f".reshape({var.array.shape})"
+        return name if whole else self._once(f"{name}_flat", f"{name}{suffix}")
 
     def flat(self, var: Var) -> str:
         """Return a dense array as a vector that looks at its memory."""
@@ -379,10 +378,7 @@ class Writer:
         """Write the statements of a call or a random draw."""
         out = node.outs[0]
         if node.kind == "draw":
-            if ("rng", id(node.fn)) not in self._made:
-                self._made["rng", id(node.fn)] = self.fresh("rng")
-            rng = self._made["rng", id(node.fn)]
-            self.functions[rng] = node.fn
+            rng = self.function(node.fn, "rng")
             dtype = literal(node.args[1])
             self._add(node, out, f"{rng}.random(dtype={dtype}, out={self.name(out)})")
         elif len(node.outs) > 1:
