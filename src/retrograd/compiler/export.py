@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.compiler.names import surroundings
 from retrograd.compiler.program import Program
-from retrograd.compiler.spelling import literal
+from retrograd.compiler.spelling import literal, surroundings
 from retrograd.compiler.tape import root
 from retrograd.core import Array
 from retrograd.io import _replace

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.batching import batch
-from retrograd.compiler.tape import Live, Node, Var, memory, parts, writes
-from retrograd.core import astype
+from retrograd.compiler.tape import Live, Node, Var, blank, memory, parts, writes
+from retrograd.core import Array, astype
+from retrograd.rules.joining import concat
+
+MANY = 4  # fewer products than this stay as they are
 
 
 def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], dict[Var, Var]]:
@@ -30,7 +34,7 @@ def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], 
             became = {v: replaced.get(now, now) for v, now in became.items()}
             nodes = prune(nodes, became.values())
         if not last:
-            nodes = batch(nodes, became.values())
+            nodes = _slices_at_once(_Sums(nodes, set(became.values())).at_once())
     return nodes, became
 
 
@@ -136,3 +140,218 @@ def _is_one(value: Any) -> bool:
     if isinstance(value, Var):
         return value.kind == "const" and value.array.size > 0 and bool((value.array == 1).all())
     return isinstance(value, (int, float)) and value == 1
+
+
+# --- many products as one -------------------------------------------------------------------------
+# A net unrolled over time has sums of products, such as the gradient of a recurrent weight, which
+# are one product of the stacked factors; and products of every slice of an array with one matrix,
+# which are one product of the array.
+
+
+class _Made:
+    """Calls made in the place of another, which tells their section and line."""
+
+    def __init__(self, like: Node) -> None:
+        self.like = like
+        self.nodes: list[Node] = []
+
+    def call(self, fn: Any, args: Any, array: Array, view: int | None = None, **kwargs: Any) -> Var:
+        """Append a call whose output is laid out like `array`, a `view` of an argument or not."""
+        node = Node("call", fn, args, kwargs, self.like.section, self.like.line, view_of=view)
+        node.outs = [Var(array, "made", node)]
+        self.nodes.append(node)
+        return node.outs[0]
+
+    def new(self, fn: Any, args: Any, shape: tuple[int, ...], of: Var, **kwargs: Any) -> Var:
+        """Append a call whose output has this shape, and the dtype of another array."""
+        return self.call(fn, args, blank(np.empty(shape, of.array.dtype)), **kwargs)
+
+    def rows(self, base: Var) -> Var:
+        """Append the view of an array as a matrix with its last axis."""
+        shape = (-1, base.array.shape[-1])
+        return self.call(np.reshape, (base, shape), base.array.reshape(shape), 0)
+
+    def end_in(self, out: Var) -> list[Node]:
+        """Return the calls, the last of which makes `out`."""
+        self.nodes[-1].outs, out.node = [out], self.nodes[-1]
+        return self.nodes
+
+
+class _Sums:
+    """Finds the sums in a list of calls, and what they are sums of."""
+
+    def __init__(self, nodes: list[Node], results: set[Var]) -> None:
+        self.nodes = nodes
+        self.results = results
+        self.uses = Counter(v for node in nodes for v in node.vars())
+        self.place = {v: i for i, n in enumerate(nodes) if n.kind == "call" for v in n.outs}
+        self.written = writes(nodes)
+
+    def maker(self, v: Any) -> Node | None:
+        """Return the call that makes a Var."""
+        return self.nodes[self.place[v]] if isinstance(v, Var) and v in self.place else None
+
+    def inner(self, v: Any) -> Node | None:
+        """Return the call that makes a Var which is used once only, and no result."""
+        return self.maker(v) if self.uses[v] == 1 and v not in self.results else None
+
+    def part(self, v: Any) -> Node | None:
+        """Return the call that makes a sum which only another sum uses."""
+        node = self.inner(v)
+        return node if node is not None and _is_sum(node) else None
+
+    def at_once(self) -> list[Node]:
+        """Return the calls with the terms of each sum computed together."""
+        sums = [node for node in self.nodes if _is_sum(node)]
+        consumed = {v for node in sums for v in node.args if self.part(v)}
+        instead = {node: self.together(node) for node in sums if node.outs[0] not in consumed}
+        return [n for node in self.nodes for n in instead.get(node) or [node]]
+
+    def together(self, node: Node) -> list[Node]:
+        """Return calls that compute a sum with its terms together; none where that is no gain."""
+        leaves: list[Any] = []
+        stack = [node]
+        while stack:
+            for v in stack.pop().args:
+                if below := self.part(v):
+                    stack.append(below)
+                else:
+                    leaves.append(v)
+        terms = [(v, self.term(v)) for v in leaves]
+        rest = [v for v, term in terms if not term]
+        kinds = [[term for _, term in terms if len(term) == n] for n in (2, 1)]
+        if not any(kinds) or any(0 < len(kind) < MANY for kind in kinds):
+            return []
+        made = _Made(node)
+        totals = [self.sum_of(kind, made) for kind in kinds if kind]
+        total = totals[0]
+        for v in [*totals[1:], *rest]:
+            total = made.new(np.add, (total, v), total.array.shape, total)
+        return made.end_in(node.outs[0]) if total.array.shape == node.outs[0].array.shape else []
+
+    def term(self, v: Any) -> tuple[Var, ...]:
+        """Return the factors `(a, b)` of `a.T @ b`, or `(x,)` for a sum over the first axis."""
+        node = self.inner(v)
+        if node is None:
+            return ()
+        swapped = _is_transpose(node)
+        if swapped or node.fn is np.reshape:  # of a product, or of a sum that kept its axis
+            below = self.maker(node.args[0])
+            if below is None or self.uses[node.args[0]] != 1:
+                return ()
+            if below.fn is not (np.matmul if swapped else np.sum):
+                return ()
+            if not swapped and v.array.ndim != 1:
+                return ()
+            node = below
+        found: tuple[Var, ...] = ()
+        if node.fn is np.matmul:
+            left, right = node.args
+            turned = self.maker(left)
+            if turned is not None and _is_transpose(turned) and isinstance(right, Var):
+                a = turned.args[0]
+                found = (right, a) if swapped else (a, right)  # (a.T @ b).T is b.T @ a
+        elif node.fn is np.sum and node.kwargs.get("axis") in (0, (0,)):
+            x = node.args[0]
+            if isinstance(x, Var) and v.array.shape == x.array.shape[1:]:
+                found = (x,)
+        plain = all(x.array.ndim == 2 and memory(x) not in self.written for x in found)
+        return found if plain and _one_dtype(v, *found) else ()
+
+    def sum_of(self, terms: list[tuple[Var, ...]], made: _Made) -> Var:
+        """Append the calls that compute a sum of terms of one kind at once."""
+        # what was computed last comes first: for a net unrolled over time, the order of time
+        terms = sorted(terms, key=lambda term: -max(self.place.get(v, -1) for v in term))
+        first, *other = (self.stack(list(factors), made) for factors in zip(*terms, strict=True))
+        if not other:
+            return made.new(np.sum, (first,), first.array.shape[1:], first, axis=0)
+        (second,) = other
+        turned = made.call(np.transpose, (first,), first.array.T, 0)
+        shape = first.array.shape[1], second.array.shape[1]
+        return made.new(np.matmul, (turned, second), shape, made.like.outs[0])
+
+    def stack(self, parts: list[Var], made: _Made) -> Var:
+        """Append the call that puts arrays below each other: a view of slices in order."""
+        cuts = [self.maker(part) for part in parts]
+        base = cuts[0].args[0] if cuts[0] is not None else None
+        if (
+            isinstance(base, Var)
+            and all(cut is not None and cut.fn is operator.getitem and cut.args[0] is base
+                    and cut.args[1] in (i, (i,)) for i, cut in enumerate(cuts))
+            and base.array.shape[0] == len(parts)
+            and base.array.ndim == 3
+            and base.array.flags.c_contiguous
+        ):  # fmt: skip
+            return made.rows(base)
+        rows = sum(p.array.shape[0] for p in parts)
+        shape = rows, parts[0].array.shape[1]
+        return made.new(concat, tuple(parts), shape, parts[0], axis=0)
+
+
+def _is_sum(node: Node) -> bool:
+    if node.kind != "call" or node.fn is not np.add:
+        return False
+    out = node.outs[0].array
+    return (
+        all(isinstance(v, Var) and v.array.shape == out.shape for v in node.args)
+        and _one_dtype(node.outs[0], *node.args)
+        and out.dtype.kind == "f"
+        and out.ndim > 0
+    )
+
+
+def _one_dtype(first: Var, *others: Var) -> bool:
+    return all(v.array.dtype == first.array.dtype for v in others)
+
+
+def _is_transpose(node: Node) -> bool:
+    axes = (node.args[1:] or [node.kwargs.get("axes")])[0]
+    return node.outs[0].array.ndim == 2 and (
+        node.fn is np.swapaxes or (node.fn is np.transpose and axes in (None, (1, 0)))
+    )
+
+
+def _slices_at_once(nodes: list[Node]) -> list[Node]:
+    """Make the products of all slices of an array with one matrix a product of the array."""
+    place = {v: node for node in nodes if node.kind == "call" for v in node.outs}
+    looked_at = {n.args[n.view_of] for n in nodes if n.view_of is not None}
+    groups: dict[tuple[Var, Var], dict[int, Node]] = {}
+    for node in nodes:
+        if node.fn is not np.matmul or not all(isinstance(v, Var) for v in node.args):
+            continue
+        part, matrix = node.args
+        cut = place.get(part)
+        if cut is None or cut.fn is not operator.getitem or not isinstance(cut.args[1], int):
+            continue
+        if part.array.ndim == matrix.array.ndim == 2 and part.array.flags.c_contiguous:
+            groups.setdefault((cut.args[0], matrix), {})[cut.args[1]] = node
+    for (base, matrix), products in groups.items():
+        outs = [node.outs[0] for node in products.values()]
+        if (
+            len(products) < MANY
+            or base.array.ndim != 3
+            or sorted(products) != list(range(len(base.array)))
+            or not all(v.array.flags.c_contiguous and v not in looked_at for v in outs)
+        ):
+            continue
+        at = [nodes.index(node) for node in products.values()]
+        changed = {memory(matrix), memory(base)}
+        if any(n.kind == "write" and memory(n.outs[0]) in changed for n in nodes[: max(at)]) or (
+            matrix.node in nodes and nodes.index(matrix.node) > min(at)
+        ):
+            continue
+        first = nodes[min(at)]
+        made = _Made(first)
+        flat = made.rows(base)
+        shape = flat.array.shape[0], matrix.array.shape[1]
+        large = made.new(np.matmul, (flat, matrix), shape, first.outs[0])
+        rows = base.array.shape[1]
+        instead = {}
+        for i, node in products.items():
+            part, view = slice(i * rows, (i + 1) * rows), _Made(node)
+            view.call(operator.getitem, (large, part), large.array[part], 0)
+            node.outs[0].array = large.array[part]
+            instead[node] = view.end_in(node.outs[0])
+        instead[first] = made.nodes + instead[first]
+        nodes = [n for node in nodes for n in instead.get(node, [node])]
+    return nodes

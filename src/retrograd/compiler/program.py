@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from retrograd import core, tree
-from retrograd.compiler.names import name_assigned, name_outside
 from retrograd.compiler.passes import optimise
-from retrograd.compiler.spelling import sized_by_values
+from retrograd.compiler.spelling import name_assigned, name_outside, sized_by_values
 from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, place, root, viewed
 from retrograd.compiler.writer import Statement, Writer
 from retrograd.core import Array, Tensor, touch, wrap

@@ -1,7 +1,9 @@
-"""How each call is written in a program, with `out=` wherever NumPy has it."""
+"""How a program reads: the names of its arrays, and each call with `out=` where NumPy has it."""
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import math
 import operator
 from collections.abc import Callable, Iterable
@@ -9,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.compiler.tape import Live, Node, Var
-from retrograd.core import astype
+from retrograd.compiler.tape import Live, Node, Tape, Var
+from retrograd.core import Tensor, astype
 from retrograd.registry import spelled
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
@@ -18,9 +20,99 @@ from retrograd.rules.products import contract
 if TYPE_CHECKING:
     from retrograd.compiler.writer import Writer
 
+# --- names -----------------------------------------------------------------------------------
+
+
+def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Return the globals and enclosed variables that a function names, with their values."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return {}
+    found = {n: fn.__globals__[n] for n in code.co_names if n in fn.__globals__}
+    for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # of a variable that has no value yet
+            found[name] = cell.cell_contents
+    return found
+
+
+def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
+    """Name what a function finds outside: parameters by their dotted names."""
+    from retrograd.nn.module import Module
+
+    scope = {"": fn} if isinstance(fn, Module) else surroundings(fn)
+    if not isinstance(fn, Module) and hasattr(fn, "__self__"):
+        scope["self"] = fn.__self__
+    inner = {id(c) for m in tape.ran.values() for c in m.children()}
+    tops = [m for i, m in tape.ran.items() if i not in inner]
+    tops += [m for m in scope.values() if isinstance(m, Module) and id(m) not in tape.ran]
+
+    def name(value: Any, wish: str) -> None:
+        var = tape.find(value._data if isinstance(value, Tensor) else value)
+        if var is not None:
+            var.wish = var.wish or wish
+
+    for top in tops:
+        for path, module in top.named_modules():
+            short = _short(path, module)
+            for attribute, value in vars(module).items():
+                name(value, f"{short}_{attribute}" if short else attribute)
+            out = tape.outputs.get(id(module))
+            if out is not None:
+                out.wish = out.wish or short
+    for variable, value in scope.items():
+        name(value, variable)
+
+
+def name_assigned(nodes: list[Node]) -> None:
+    """Name what a line of the user's forward pass ends in by the variable it is assigned to."""
+    for node, following in zip(nodes, [*nodes[1:], None], strict=False):
+        if node.section != "forward" or (following is not None and following.line == node.line):
+            continue
+        if node.kind == "call" and len(node.outs) == 1 and not node.outs[0].wish:
+            node.outs[0].wish = assigned(node.line[2])
+
+
+def wish(var: Var) -> str:
+    """Return the name a reader would give a Var: its own, or `d_` and what it is a gradient of."""
+    prefix, met = "", set()
+    # merged calls may each be the gradient of the other
+    while not var.wish and var.grad_of is not None and var not in met:
+        met.add(var)
+        prefix, var = "d_" + prefix, var.grad_of
+    if var.wish:
+        name = var.wish
+    elif var.node is None:
+        name = {"const": "constant", "grad": "start"}.get(var.kind, "array")
+    else:
+        name = "drawn" if var.node.kind == "draw" else getattr(var.node.fn, "__name__", "t")
+        name = {"getitem": "part", "concat": "joined", "contract": "einsum"}.get(name, name)
+    return prefix + name
+
+
+def assigned(text: str) -> str:
+    """Return the variable that a line assigns to, if it is one."""
+    try:
+        body = ast.parse(text).body
+    except SyntaxError:
+        return ""
+    if len(body) != 1 or not isinstance(body[0], ast.Assign) or len(body[0].targets) != 1:
+        return ""
+    target = body[0].targets[0]
+    return getattr(target, "id", "") or getattr(target, "attr", "")
+
+
+def _short(path: str, module: Any) -> str:
+    """Return a dotted path as an identifier; a number goes with what it numbers."""
+    parts = path.split(".")
+    if parts[-1].isdigit():
+        parts[-1] = type(module).__name__.lower() + parts[-1]
+    return "_".join(p for p in parts if not p.isdigit())
+
+
+# --- calls -----------------------------------------------------------------------------------
+
 # One statement or more for a call, given the writer, the call and the name of the output.
 Spelling = Callable[["Writer", Node, str], list[str]]
-SPELLINGS: dict[Any, Spelling] = {}
 
 # Calls on numbers, when all they work on are results of products: Python's operators are faster.
 _OPERATORS = {
@@ -34,16 +126,6 @@ _REDUCTIONS = {
     np.prod: "multiply", np.all: "logical_and", np.any: "logical_or",
 }  # fmt: skip
 _SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.extract, np.compress, np.bincount)
-
-
-def spelling(*fns: Any) -> Callable[[Spelling], Spelling]:
-    """Write calls of `fns` the way the decorated function says."""
-
-    def register(spell: Spelling) -> Spelling:
-        SPELLINGS.update(dict.fromkeys(fns, spell))
-        return spell
-
-    return register
 
 
 def spell(w: Writer, node: Node, out: str) -> list[str]:
@@ -106,7 +188,6 @@ def index_text(w: Writer, index: Any) -> str:
 # --- products ------------------------------------------------------------------------------------
 
 
-@spelling(np.matmul, np.dot)
 def _matmul(w: Writer, node: Node, out: str) -> list[str]:
     """Write products as `x.dot(y)`, which takes 0.5 us less, on vectors where it can."""
     x, y = node.args[:2]
@@ -129,7 +210,6 @@ def _matmul(w: Writer, node: Node, out: str) -> list[str]:
     return w.dot(node, left, right, out)
 
 
-@spelling(contract)
 def _einsum(w: Writer, node: Node, out: str) -> list[str]:
     operands = ", ".join(w.text(a) for a in node.args)
     options = node.kwargs
@@ -180,7 +260,6 @@ def _gives_number(node: Node, known: dict[Var, Node]) -> bool:
 # --- reductions ----------------------------------------------------------------------------------
 
 
-@spelling(*_REDUCTIONS)
 def _reduction(w: Writer, node: Node, out: str) -> list[str]:
     x, *rest = node.args
     options = dict(node.kwargs)
@@ -221,7 +300,6 @@ def _is_dense(a: Any) -> bool:
     return bool(a.flags.c_contiguous or a.flags.f_contiguous)
 
 
-@spelling(np.mean)
 def _mean(w: Writer, node: Node, out: str) -> list[str]:
     x, o = node.args[0], node.outs[0]
     if set(node.kwargs) - {"axis", "keepdims"} or x.array.dtype != o.array.dtype:
@@ -234,7 +312,6 @@ def _mean(w: Writer, node: Node, out: str) -> list[str]:
 # --- moving elements -----------------------------------------------------------------------------
 
 
-@spelling(concat)
 def _concatenate(w: Writer, node: Node, out: str) -> list[str]:
     flat = node.outs[0]
     if flat not in w.packed:
@@ -248,19 +325,12 @@ def _concatenate(w: Writer, node: Node, out: str) -> list[str]:
     return lines
 
 
-@spelling(astype)
-def _astype(w: Writer, node: Node, out: str) -> list[str]:
-    return [f'np.copyto({out}, {w.text(node.args[0])}, casting="unsafe")']
-
-
-@spelling(np.copy, np.reshape, np.ravel, np.broadcast_to, np.positive)
 def _copy(w: Writer, node: Node, out: str) -> list[str]:
-    turned = node.fn in (np.reshape, np.ravel)
-    shape = f".reshape({node.outs[0].array.shape})" if turned else ""
-    return [f"np.copyto({out}, {w.text(node.args[0])}{shape})"]
+    shape = f".reshape({node.outs[0].array.shape})" if node.fn in (np.reshape, np.ravel) else ""
+    casting = ', casting="unsafe"' if node.fn is astype else ""
+    return [f"np.copyto({out}, {w.text(node.args[0])}{shape}{casting})"]
 
 
-@spelling(np.where)
 def _where(w: Writer, node: Node, out: str) -> list[str]:
     given = node.args[0]
     condition, x, y = map(w.text, node.args)
@@ -269,12 +339,10 @@ def _where(w: Writer, node: Node, out: str) -> list[str]:
     return [f"np.copyto({out}, {y})", f"np.copyto({out}, {x}, where={condition})"]
 
 
-@spelling(operator.getitem)
 def _getitem(w: Writer, node: Node, out: str) -> list[str]:
     return [fill(node, node.outs[0], out, view_text(w, node))]
 
 
-@spelling(np.clip, np.argmax, np.argmin)
 def _with_out(w: Writer, node: Node, out: str) -> list[str]:
     return [w.call(node, f"out={out}")]
 
@@ -298,3 +366,13 @@ def view_text(w: Writer, node: Node) -> str:
     if node.fn in (np.reshape, np.ravel, np.squeeze, np.expand_dims):
         return f"{name}.reshape({-1 if len(shape) == 1 and shape[0] > 0 else shape})"
     return w.call(node)
+
+
+SPELLINGS: dict[Any, Spelling] = {
+    **dict.fromkeys((np.matmul, np.dot), _matmul),
+    **dict.fromkeys(_REDUCTIONS, _reduction),
+    **dict.fromkeys((np.copy, np.reshape, np.ravel, np.broadcast_to, np.positive, astype), _copy),
+    **dict.fromkeys((np.clip, np.argmax, np.argmin), _with_out),
+    contract: _einsum, np.mean: _mean, concat: _concatenate, np.where: _where,
+    operator.getitem: _getitem,
+}  # fmt: skip

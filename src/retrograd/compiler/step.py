@@ -14,8 +14,8 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.check import Snapshot, differing_call, differing_results, first_difference
-from retrograd.compiler.names import surroundings
 from retrograd.compiler.program import Program
+from retrograd.compiler.spelling import surroundings
 from retrograd.compiler.tape import Tape, TraceError, Var, recording
 from retrograd.core import Tensor, wrap
 from retrograd.mode import MODE

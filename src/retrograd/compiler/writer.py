@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.names import wish
-from retrograd.compiler.spelling import fill, literal, numbers, spell, view_text
+from retrograd.compiler.spelling import fill, literal, numbers, spell, view_text, wish
 from retrograd.compiler.tape import Live, Node, Var, memory, writes
 from retrograd.core import Array
 from retrograd.registry import spelled
