@@ -45,7 +45,6 @@ class Snapshot:
         return ""
 
     def results(self, result: Any) -> dict[str, list[Any]]:
-        """Return copies of what a run has left behind, by what they are."""
         grads = [leaf.grad for leaf, _ in self.grads]
         return {
             "a result": [v._data.copy() for v in tree.leaves(result) if isinstance(v, Tensor)],
@@ -54,7 +53,6 @@ class Snapshot:
         }
 
     def restore(self) -> None:
-        """Put everything back as it was before the run."""
         for array, old in zip(self.program.written, self.written, strict=True):
             array[...] = old
         for (_, bucket), count in zip(self.program.buckets, self.counts, strict=True):

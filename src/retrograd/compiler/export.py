@@ -106,14 +106,12 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
             parts: dict[str, str] = {}
             _collect(fn, known, parts, imports)
             functions += ["", "", _enclosed(known, parts).rstrip()]
-    head = {
-        "title": "A training step." if program.written else "A function of arrays.",
-        "state": ", and updates the arrays above it" if program.written else "",
-        "name": name, "arguments": given, "file": file,
-    }  # fmt: skip
+    title = "A training step." if program.written else "A function of arrays."
+    state = ", and updates the arrays above it" if program.written else ""
+    head = HEAD.format(title=title, name=name, arguments=given, state=state, file=file)
     data = _data(program, saved)
     counts = program.advances()
-    lines = [HEAD.format(**head).rstrip(), *(f"import {m}" for m in sorted(imports))]
+    lines = [head.rstrip(), *(f"import {m}" for m in sorted(imports))]
     if saved:
         lines.append("from pathlib import Path")
     shapes = [(argument, shape, dtype.name) for argument, shape, dtype in arguments]

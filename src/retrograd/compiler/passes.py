@@ -142,7 +142,6 @@ def _is_one(value: Any) -> bool:
     return isinstance(value, (int, float)) and value == 1
 
 
-# --- many products as one -------------------------------------------------------------------------
 # A net unrolled over time has sums of products, such as the gradient of a recurrent weight, which
 # are one product of the stacked factors; and products of every slice of an array with one matrix,
 # which are one product of the array.
@@ -167,12 +166,10 @@ class _Made:
         return self.call(fn, args, blank(np.empty(shape, of.array.dtype)), **kwargs)
 
     def rows(self, base: Var) -> Var:
-        """Append the view of an array as a matrix with its last axis."""
         shape = (-1, base.array.shape[-1])
         return self.call(np.reshape, (base, shape), base.array.reshape(shape), 0)
 
     def end_in(self, out: Var) -> list[Node]:
-        """Return the calls, the last of which makes `out`."""
         self.nodes[-1].outs, out.node = [out], self.nodes[-1]
         return self.nodes
 
@@ -188,7 +185,6 @@ class _Sums:
         self.written = writes(nodes)
 
     def maker(self, v: Any) -> Node | None:
-        """Return the call that makes a Var."""
         return self.nodes[self.place[v]] if isinstance(v, Var) and v in self.place else None
 
     def inner(self, v: Any) -> Node | None:
@@ -201,7 +197,6 @@ class _Sums:
         return node if node is not None and _is_sum(node) else None
 
     def at_once(self) -> list[Node]:
-        """Return the calls with the terms of each sum computed together."""
         sums = [node for node in self.nodes if _is_sum(node)]
         consumed = {v for node in sums for v in node.args if self.part(v)}
         instead = {node: self.together(node) for node in sums if node.outs[0] not in consumed}

@@ -43,17 +43,9 @@ class Program:
     NumPy calls, what was written is put back.
     """
 
-    def __init__(
-        self,
-        fn: Callable[..., Any],
-        tape: Tape,
-        args: list[Var],
-        result: Any,
-        grad: bool,
-        simple: bool,
-    ) -> None:
+    def __init__(self, fn: Any, tape: Tape, result: Any, grad: bool, simple: bool) -> None:
         self.tape = tape
-        self.args = args
+        self.args = tape.args
         self.grad = grad  # recorded with the mode on
         self.simple = simple  # takes plain arrays by position
         self.settled = False
@@ -125,7 +117,6 @@ class Program:
         self.writer.nodes.clear()
 
     def attributes_hold(self) -> bool:
-        """Tell whether the Modules that ran have the attributes that they had."""
         now = changes[0]
         for module, then in self.attributes:
             has = _attributes(module)
@@ -144,15 +135,12 @@ class Program:
         return leaf if at is None else given[at]
 
     def numbers(self) -> list[Any]:
-        """Return the learning rates, counts and the like as they are now."""
         return [current(owner, read) for _, owner, read in self.lives.values()]
 
     def advances(self) -> dict[str, int]:
         """Return by how much a run advances each count, by its name in the program."""
         counts = {text: of for text, (name, of, _) in self.lives.items() if name == "updates"}
         return {text: sum(b is of for _, b in self.buckets) for text, of in counts.items()}
-
-    # Reading -------------------------------------------------------------------------------------
 
     @property
     def source(self) -> str:
@@ -166,7 +154,6 @@ class Program:
         return "\n".join(lines)
 
     def parameters(self) -> list[str]:
-        """Return the names of the arguments of the function as a reader sees it."""
         text = self.writer.text
         return [*map(text, self.args), *self.lives, *map(text, self.starts)]
 
@@ -181,21 +168,18 @@ class Program:
         width = max((len(text) for text, shape in rows if shape and len(text) < 72), default=0)
         return [f"{text:<{width}}{shape}" if shape else text for text, shape in rows]
 
-    # Running -------------------------------------------------------------------------------------
-
     def __call__(self, given: Sequence[Any]) -> Any:
         """Run on arrays and Tensors of the recorded kind; what it hands out is copied."""
         arrays = [a._data if isinstance(a, Tensor) else a for a in given]
         arrays += [self.leaf(v.tensor, given).grad for v in self.starts]
         results = self.replay(arrays)
-        for leaf, grad in self.handed:
+        for leaf, grad in self.handed if self.tape.positions else ():
             if id(leaf) in self.tape.positions:
                 # at once: the next run may be for another argument
                 self.leaf(leaf, given)._grad = grad and grad(leaf)
         return results
 
     def replay(self, arrays: Sequence[Any]) -> Any:
-        """Run on exactly the arrays that the program takes."""
         try:
             outs = self.run(*arrays)
         except BaseException as error:
@@ -238,10 +222,7 @@ class Program:
             for text in self.advances():
                 self.lives[text][1].count = space[text]
 
-    # Making the function -------------------------------------------------------------------------
-
     def make(self) -> None:
-        """Compile the functions that run the statements, and that tell whether they may run."""
         w, bind = self.writer, self._bind
         writes = [bool(s.target and _written_outside(s.node)) for s in w.body]
         at = [*writes, True].index(True)
@@ -261,11 +242,9 @@ class Program:
             (leaf, name and _copying(self.namespace.get(name)))
             for (leaf, _), name in zip(self.grads, self.grad_names, strict=True)
         ]
-        lines += [
-            f"    {bind('leaf', leaf)}._grad = {bind('grad', grad)}"
-            for leaf, grad in self.handed
-            if id(leaf) not in self.tape.positions
-        ]
+        for leaf, grad in self.handed:
+            if id(leaf) not in self.tape.positions:
+                lines.append(f"    {bind('leaf', leaf)}._grad = {bind('grad', grad)}")
         if self.trained:
             touch(*self.trained)  # they all have a stamp from here on
             stamps = "".join(f"{bind('stamp', t._stamp)}[0] = " for t in self.trained)
@@ -279,20 +258,21 @@ class Program:
         linecache.cache[self.file] = (0, None, [line + "\n" for line in lines], self.file)
         exec(compile("\n".join(lines), self.file, "exec"), self.namespace)
         self.run: Callable[..., Any] = self.namespace["program"]
-        holds = self._conditions()
-        self.holds = self._function("", holds)
-        self.ready = self._function("args", [*self._kinds(), *holds])
+        kinds = [f"len(args) == {len(self.args)}"]
+        for i, v in enumerate(self.args):
+            kinds.append(f"(a{i} := args[{i}]).__class__ is {bind('ndarray', np.ndarray)}")
+            kinds.append(f"a{i}.shape == {v.array.shape}")
+            kinds.append(f"a{i}.dtype is {bind('dtype', v.array.dtype)}")
+        holds = " and ".join(self._conditions()) or "True"
+        self.holds: Callable[[], bool] = eval(f"lambda: {holds}", self.namespace)
+        ready = f"lambda args: {' and '.join(kinds)} and {holds}"
+        self.ready: Callable[[Sequence[Any]], bool] = eval(ready, self.namespace)
 
     def _bind(self, stem: str, value: Any) -> str:
         """Return a name that only the program has for a value."""
         name = f"_{stem}_{len(self.namespace)}"
         self.namespace[name] = value
         return name
-
-    def _function(self, argument: str, conditions: list[str]) -> Callable[..., bool]:
-        text = f"lambda {argument}: {' and '.join(conditions) or True}"
-        function: Callable[..., bool] = eval(text, self.namespace)
-        return function
 
     def _add(self, lines: list[str], statements: Iterable[Statement]) -> None:
         """Add statements in the form that runs fastest.
@@ -311,16 +291,6 @@ class Program:
             text = _OUT_LAST.sub(r"\1, \2)", s.text)
             lines.append("    " + re.sub(r"\bnp\.([\w.]+)\(", local, text))
             self.statements[len(lines)] = s
-
-    def _kinds(self) -> list[str]:
-        """Return what must be true of the arguments `args`."""
-        array = self._bind("ndarray", np.ndarray)
-        kinds = [f"len(args) == {len(self.args)}"]
-        for i, v in enumerate(self.args):
-            kinds.append(f"(a{i} := args[{i}]).__class__ is {array}")
-            kinds.append(f"a{i}.shape == {v.array.shape}")
-            kinds.append(f"a{i}.dtype is {self._bind('dtype', v.array.dtype)}")
-        return kinds
 
     def _conditions(self) -> list[str]:
         """Return what must be true outside for the program to do what the function would."""

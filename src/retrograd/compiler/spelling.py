@@ -20,8 +20,6 @@ from retrograd.rules.products import contract
 if TYPE_CHECKING:
     from retrograd.compiler.writer import Writer
 
-# --- names -----------------------------------------------------------------------------------
-
 
 def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
     """Return the globals and enclosed variables that a function names, with their values."""
@@ -109,8 +107,6 @@ def _short(path: str, module: Any) -> str:
     return "_".join(p for p in parts if not p.isdigit())
 
 
-# --- calls -----------------------------------------------------------------------------------
-
 # One statement or more for a call, given the writer, the call and the name of the output.
 Spelling = Callable[["Writer", Node, str], list[str]]
 
@@ -171,8 +167,7 @@ def literal(value: Any) -> str:
     return repr(value)
 
 
-def index_text(w: Writer, index: Any) -> str:
-    """Return what stands in the brackets."""
+def _index(w: Writer, index: Any) -> str:
 
     def part(i: Any) -> str:
         if isinstance(i, slice):
@@ -183,9 +178,6 @@ def index_text(w: Writer, index: Any) -> str:
     if isinstance(index, tuple):
         return ", ".join(map(part, index)) + "," * (len(index) == 1) or "()"
     return part(index)
-
-
-# --- products ------------------------------------------------------------------------------------
 
 
 def _matmul(w: Writer, node: Node, out: str) -> list[str]:
@@ -257,9 +249,6 @@ def _gives_number(node: Node, known: dict[Var, Node]) -> bool:
     )
 
 
-# --- reductions ----------------------------------------------------------------------------------
-
-
 def _reduction(w: Writer, node: Node, out: str) -> list[str]:
     x, *rest = node.args
     options = dict(node.kwargs)
@@ -296,7 +285,6 @@ def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str]:
 
 
 def _is_dense(a: Any) -> bool:
-    """Tell whether an array is one block in C or Fortran order."""
     return bool(a.flags.c_contiguous or a.flags.f_contiguous)
 
 
@@ -307,9 +295,6 @@ def _mean(w: Writer, node: Node, out: str) -> list[str]:
     count = x.array.size // max(o.array.size, 1)
     number = w.constant(float(count), o.array.dtype)
     return [*_reduction(w, node, out), f"np.divide({out}, {number}, out={out})"]
-
-
-# --- moving elements -----------------------------------------------------------------------------
 
 
 def _concatenate(w: Writer, node: Node, out: str) -> list[str]:
@@ -347,14 +332,11 @@ def _with_out(w: Writer, node: Node, out: str) -> list[str]:
     return [w.call(node, f"out={out}")]
 
 
-# --- views ---------------------------------------------------------------------------------------
-
-
 def view_text(w: Writer, node: Node) -> str:
     """Return the expression of a call that looks at an argument's memory in another way."""
     name, shape = w.text(node.args[0]), node.outs[0].array.shape
     if node.fn is operator.getitem:
-        return f"{name}[{index_text(w, node.args[1])}]"
+        return f"{name}[{_index(w, node.args[1])}]"
     if node.fn is np.transpose:
         axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("axes")
         if axes is None or list(axes) == list(range(len(axes)))[::-1]:

@@ -75,8 +75,6 @@ class CompiledStep:
             raise RuntimeError("nothing is recorded yet: call the compiled function first")
         return self._last
 
-    # Finding the program -------------------------------------------------------------------------
-
     def _look_up(self, args: Any, kwargs: dict[str, Any], grad: bool) -> Any:
         leaves, structure = tree.flatten((args, kwargs))
         key = structure, tuple(map(_kind, leaves)), grad
@@ -96,16 +94,16 @@ class CompiledStep:
                     program.settle()
                 return result
         same[:] = [p for p in same if not p.is_stale()]
-        tape, inputs, result = self._record(leaves, structure)
+        tape, result = self._record(leaves, structure)
         names = [n for n, leaf in zip(self._names(structure), leaves, strict=True)
                  if isinstance(leaf, _ARRAYS)]  # fmt: skip
-        for v, name in zip(inputs, names, strict=True):
+        for v, name in zip(tape.args, names, strict=True):
             v.wish = name
         simple = not kwargs and all(
             a.__class__ is np.ndarray or (a.__class__ is Tensor and not a.requires_grad)
             for a in args
         )
-        self._last = Program(self.fn, tape, inputs, result, grad, simple)
+        self._last = Program(self.fn, tape, result, grad, simple)
         same.append(self._last)
         self._bound()
         return tree.map(lambda v: wrap(v._data.copy()) if isinstance(v, Tensor) else v, result)
@@ -125,7 +123,6 @@ class CompiledStep:
             )
 
     def _names(self, structure: tree.Structure) -> list[str]:
-        """Return a name for each leaf of the arguments."""
         try:
             signature = inspect.signature(getattr(self.fn, "forward", self.fn))
             known = [p.name + "_{}" * (p.kind is p.VAR_POSITIONAL)
@@ -140,14 +137,9 @@ class CompiledStep:
             names.append("_".join(map(str, (first, *rest))))
         return names
 
-    # Recording -----------------------------------------------------------------------------------
-
-    def _record(
-        self, leaves: list[Any], structure: tree.Structure, keep: bool = False
-    ) -> tuple[Tape, list[Var], Any]:
+    def _record(self, leaves: Any, structure: Any, keep: bool = False) -> tuple[Tape, Any]:
         """Run the function with everything recorded; what it does is done for real."""
         tape = Tape(keep)
-        inputs: list[Var] = []
         given = list(leaves)
         standing: list[tuple[Tensor, Tensor]] = []
         for i, leaf in enumerate(leaves):
@@ -157,10 +149,10 @@ class CompiledStep:
             t = given[i] = wrap(array.view())  # known apart from the same array found elsewhere
             if isinstance(leaf, Tensor) and leaf.requires_grad:
                 t.requires_grad, t._grad = True, leaf.grad
-                tape.positions[id(t)] = len(inputs)
+                tape.positions[id(t)] = len(tape.args)
                 standing.append((t, leaf))
-            inputs.append(Var(t._data, "arg", None, keep))
-            tape.known[id(t._data)] = inputs[-1]
+            tape.args.append(Var(t._data, "arg", None, keep))
+            tape.known[id(t._data)] = tape.args[-1]
         args, kwargs = structure.unflatten(given)
         outside = {name: (v, _contents(v)) for name, v in surroundings(self.fn).items()}
         try:
@@ -181,12 +173,12 @@ class CompiledStep:
         finally:
             for t, leaf in standing:
                 leaf._grad = t._grad
-        return tape, inputs, result
+        return tape, result
 
     def _checked(self, program: Program, leaves: Any, structure: Any, arrays: Any) -> Any:
         """Run the function, then the program from the same start, and compare."""
         before = Snapshot(program, arrays)
-        tape, _, result = self._record(leaves, structure)
+        tape, result = self._record(leaves, structure)
         problem = differing_call(program.tape, tape) or before.mutated()
         if problem:
             raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
@@ -196,7 +188,7 @@ class CompiledStep:
         problem = differing_results(before.results(replayed), after)
         if problem:
             before.restore()
-            kept, _, _ = self._record(leaves, structure, keep=True)
+            kept, _ = self._record(leaves, structure, keep=True)
             before.restore()
             raise RuntimeError(
                 f"the compiled {self.__name__} does not compute what the function does: "

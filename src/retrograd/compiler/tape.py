@@ -184,6 +184,7 @@ class Tape:
         self.keep = keep  # the values of all calls
         self.nodes: list[Node] = []
         self.known: dict[int, Var] = {}
+        self.args: list[Var] = []
         self.section = "forward"
         self.modules: dict[int, Any] = {}  # asked for `training`: the other is another program
         self.ran: dict[int, Any] = {}  # Modules that ran
@@ -196,8 +197,6 @@ class Tape:
         # numbers read in every run: the name, whose they are, and how they are read from there
         self.lives: dict[str, tuple[str, Any, str]] = {}
         self.updates: list[tuple[dict[str, Any], Any]] = []  # group, bucket
-
-    # What the engine calls -----------------------------------------------------------------------
 
     def call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         for a, array in zip(args, arrays, strict=True):
@@ -299,8 +298,6 @@ class Tape:
         bucket.count += 1
         touch(*bucket.params)
 
-    # Bookkeeping ---------------------------------------------------------------------------------
-
     def _live(self, name: str, owner: Any, read: str) -> Live:
         """Return a number that every run reads from its owner: `owner` followed by `read`."""
         same = {text: of for text, (stem, of, _) in self.lives.items() if stem == name}
@@ -311,7 +308,6 @@ class Tape:
         return Live(current(owner, read), text)
 
     def find(self, array: Array) -> Var | None:
-        """Return the Var of an array, or None if the tape has not met it."""
         var = self.known.get(id(array))
         return var if var is None or var.ref is None or var.ref() is array else None
 

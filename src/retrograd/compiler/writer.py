@@ -66,8 +66,6 @@ class Writer:
         self._plan()
         self._pack()
 
-    # Names ---------------------------------------------------------------------------------------
-
     def fresh(self, wish: str) -> str:
         """Return the wish as an identifier that nothing else has."""
         stem = "".join(c if c.isalnum() or c == "_" else "_" for c in wish).strip("_") or "t"
@@ -81,7 +79,6 @@ class Writer:
         return name
 
     def name(self, var: Var) -> str:
-        """Return the name of a Var, choosing it at the first call."""
         if var not in self.names:
             a = var.array
             if var.kind == "const" and _is_uniform(a):
@@ -108,10 +105,7 @@ class Writer:
             self.setup.append(f"{self._made[key]} = {text}")
         return self._made[key]
 
-    # What spellings ask --------------------------------------------------------------------------
-
     def text(self, value: Any) -> str:
-        """Return the source of an argument."""
         if isinstance(value, Var):
             return self.name(value)
         if isinstance(value, Live):
@@ -172,14 +166,12 @@ class Writer:
         return [f"{left}.dot({right}, out={out})"]
 
     def constant(self, value: float, dtype: np.dtype[Any]) -> str:
-        """Return the name of a number as an array of no axes."""
         known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
         text = f"np.array({literal(value)}, {literal(dtype)})"
         # the same by its bits: 0.0 == -0.0, and large integers are equal as floats
         return self._once(known.replace("+", ""), text, np.array(value, dtype).tobytes(), dtype)
 
     def ones(self, n: int, dtype: np.dtype[Any]) -> str:
-        """Return the name of a vector of ones."""
         return self._once("ones", f"np.ones({n}, {literal(dtype)})")
 
     def live(self, value: Live, dtype: np.dtype[Any], node: Node) -> str:
@@ -209,10 +201,7 @@ class Writer:
         return not moves and value not in self._runtime
 
     def is_c(self, var: Var) -> bool:
-        """Tell whether an array is one block in C order."""
         return bool(var.array.flags.c_contiguous)
-
-    # Buffers -------------------------------------------------------------------------------------
 
     def _plan(self) -> None:
         """Find out who owns which memory, and how long it is used."""
@@ -339,10 +328,7 @@ class Writer:
             if name := self._slot.pop(at):
                 self._free.append(name)
 
-    # Statements ----------------------------------------------------------------------------------
-
     def write(self) -> None:
-        """Write all statements."""
         for i, node in enumerate(self.nodes):
             if node in self.views:
                 out, text = node.outs[0], view_text(self, node)
@@ -374,7 +360,6 @@ class Writer:
                 self.setup[at] = self.setup[at].replace(f" = {buffer}", f" = {text}")
 
     def _call(self, node: Node) -> None:
-        """Write the statements of a call or a random draw."""
         out = node.outs[0]
         if node.kind == "draw":
             rng = self.function(node.fn, "rng")
