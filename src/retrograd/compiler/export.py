@@ -18,6 +18,7 @@ from retrograd.compiler.spelling import literal, surroundings
 from retrograd.compiler.tape import root
 from retrograd.core import Array
 from retrograd.io import _replace
+from retrograd.nn.module import Module
 
 if TYPE_CHECKING:
     from retrograd.compiler.step import CompiledStep
@@ -64,12 +65,9 @@ def export(program: Program, step: CompiledStep, path: Any, overwrite: bool = Fa
     FileExistsError unless `overwrite`, and TypeError for a program that adds to gradients from
     before or uses a function whose source cannot stand alone. Nothing is written then.
     """
-    from retrograd.nn.module import Module
-
     target = Path(path)
     if target.suffix != ".py":
         raise ValueError(f"export writes a Python script: {target.name} must end in .py")
-    data_file = target.with_suffix(".npz")
     if program.starts:
         raise TypeError(
             "this program adds to gradients that were there before: call zero_grad() inside it"
@@ -77,8 +75,8 @@ def export(program: Program, step: CompiledStep, path: Any, overwrite: bool = Fa
     name = "predict" if isinstance(step.fn, Module) else "step"
     saved: dict[str, Array] = {}
     text = _script(program, name, target.name, saved)
-    wanted = [target, data_file] if saved else [target]
-    for file in wanted:
+    data_file = target.with_suffix(".npz")
+    for file in [target, data_file] if saved else [target]:
         if file.exists() and not overwrite:
             raise FileExistsError(f"{file} exists: pass overwrite=True to replace it")
     if not target.parent.is_dir():

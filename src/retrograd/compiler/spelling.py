@@ -13,6 +13,7 @@ import numpy as np
 
 from retrograd.compiler.tape import Live, Node, Tape, Var
 from retrograd.core import Tensor, astype
+from retrograd.nn.module import Module
 from retrograd.registry import spelled
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
@@ -35,10 +36,8 @@ def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
 
 def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
     """Name what a function finds outside: parameters by their dotted names."""
-    from retrograd.nn.module import Module
-
     scope = {"": fn} if isinstance(fn, Module) else surroundings(fn)
-    if not isinstance(fn, Module) and hasattr(fn, "__self__"):
+    if hasattr(fn, "__self__"):
         scope["self"] = fn.__self__
     inner = {id(c) for m in tape.ran.values() for c in m.children()}
     tops = [m for i, m in tape.ran.items() if i not in inner]
@@ -168,7 +167,6 @@ def literal(value: Any) -> str:
 
 
 def _index(w: Writer, index: Any) -> str:
-
     def part(i: Any) -> str:
         if isinstance(i, slice):
             ends = ["" if v is None else str(v) for v in (i.start, i.stop)]
@@ -187,7 +185,7 @@ def _matmul(w: Writer, node: Node, out: str) -> list[str]:
     a, b = (v.array if isinstance(v, Var) else np.asarray(v) for v in (x, y))
     left, right = w.text(x), w.text(y)
     same = a.dtype == b.dtype == o.array.dtype and o.array.dtype.kind == "f"
-    if not same or a.ndim > 2 or b.ndim > 2 or not w.is_c(o):
+    if not same or a.ndim > 2 or b.ndim > 2 or not o.array.flags.c_contiguous:
         return [f"np.matmul({left}, {right}, out={out})"]
     if a.ndim == b.ndim == 2:
         row = a.shape[0] == 1 and w.is_static(x)
@@ -245,7 +243,7 @@ def _gives_number(node: Node, known: dict[Var, Node]) -> bool:
         and not node.kwargs.get("keepdims")
         and 1 < x.array.size <= _SMALL_SUM
         and x.kind == "made"
-        and _is_dense(x.array)
+        and x.array.flags.forc
     )
 
 
@@ -271,21 +269,17 @@ def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str]:
         return []
     a = x.array
     if axis is None or (a.ndim == 1 and axis != ()):
-        if not (1 < a.size <= _SMALL_SUM and w.is_static(x) and _is_dense(a)):
+        if not (1 < a.size <= _SMALL_SUM and w.is_static(x) and a.flags.forc):
             return []
         ones, out = w.ones(a.size, a.dtype), w.view(o, ".reshape(())")
         return w.dot(node, ones, w.flat(x), out)
     if a.ndim != 2 or isinstance(axis, tuple) or a.shape[axis] > _SMALL_SUM:
         return []
-    if not a.size or not w.is_c(o):
+    if not a.size or not o.array.flags.c_contiguous:
         return []
     out = w.text(o) if o.array.ndim == 1 else w.view(o, ".reshape(-1)")
     ones, text = w.ones(a.shape[axis], a.dtype), w.text(x)
     return w.dot(node, *((ones, text) if axis in (0, -2) else (text, ones)), out)
-
-
-def _is_dense(a: Any) -> bool:
-    return bool(a.flags.c_contiguous or a.flags.f_contiguous)
 
 
 def _mean(w: Writer, node: Node, out: str) -> list[str]:

@@ -95,10 +95,10 @@ class CompiledStep:
                 return result
         same[:] = [p for p in same if not p.is_stale()]
         tape, result = self._record(leaves, structure)
-        names = [n for n, leaf in zip(self._names(structure), leaves, strict=True)
-                 if isinstance(leaf, _ARRAYS)]  # fmt: skip
-        for v, name in zip(tape.args, names, strict=True):
-            v.wish = name
+        args_left = iter(tape.args)
+        for name, leaf in zip(self._names(structure), leaves, strict=True):
+            if isinstance(leaf, _ARRAYS):
+                next(args_left).wish = name
         simple = not kwargs and all(
             a.__class__ is np.ndarray or (a.__class__ is Tensor and not a.requires_grad)
             for a in args

@@ -193,15 +193,12 @@ class Writer:
         """Return a dense array as a vector that looks at its memory."""
         if var.array.ndim == 1:
             return self.text(var)
-        return self.view(var, ".reshape(-1)" if self.is_c(var) else ".T.reshape(-1)")
+        return self.view(var, ".reshape(-1)" if var.array.flags.c_contiguous else ".T.reshape(-1)")
 
     def is_static(self, value: Any) -> bool:
         """Tell whether the memory of a value is the same in every run."""
         moves = not isinstance(value, Var) or value.kind in ("arg", "grad")
         return not moves and value not in self._runtime
-
-    def is_c(self, var: Var) -> bool:
-        return bool(var.array.flags.c_contiguous)
 
     def _plan(self) -> None:
         """Find out who owns which memory, and how long it is used."""
@@ -233,7 +230,9 @@ class Writer:
             flat, start = node.outs[0], 0
             found: dict[Var, tuple[Var, int]] = {}
             alike = all(isinstance(p, Var) and p.array.dtype == flat.array.dtype for p in node.args)
-            if node.kwargs.get("axis", 0) not in (0, None) or not alike or not self.is_c(flat):
+            if node.kwargs.get("axis", 0) not in (0, None) or not alike:
+                continue
+            if not flat.array.flags.c_contiguous:
                 continue
             for part in node.args:
                 maker = producer.get(part)
@@ -243,7 +242,7 @@ class Writer:
                     and len(maker.outs) == 1
                     and not any(part in taken for taken in (self.placed, found, self.packed))
                     and memory(part) not in written
-                    and self.is_c(part)
+                    and part.array.flags.c_contiguous
                 ):
                     found[part] = (flat, start)
                 start += part.array.size
