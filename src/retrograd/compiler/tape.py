@@ -17,7 +17,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from retrograd import tree
 from retrograd.core import Array, Tensor, pick, touch, wrap
 from retrograd.mode import MODE, Mode
 from retrograd.registry import Rule
@@ -116,7 +115,16 @@ class Node:
 
     def given(self, how: Callable[[Any], Any]) -> Any:
         """Return the arguments, and those by keyword, with `how` applied to all in them."""
-        return tree.map(how, (self.args, self.kwargs))
+        return substitute((self.args, self.kwargs), how)
+
+
+def substitute(value: Any, how: Callable[[Any], Any]) -> Any:
+    """Return `value` with `how` applied to every part of its tuples, lists and dicts."""
+    if isinstance(value, (tuple, list)):
+        return type(value)([substitute(v, how) for v in value])
+    if isinstance(value, dict):
+        return {k: substitute(v, how) for k, v in value.items()}
+    return how(value)
 
 
 def parts(*values: Any) -> list[Any]:
