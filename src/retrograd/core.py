@@ -596,6 +596,9 @@ def as_array(data: Any) -> Array:
     return array
 
 
+NUMBERS: dict[int, Array] = {}  # all those of Constants, by id: a program has numbers in their place
+
+
 class Constants(dict[Any, Any]):
     """Numbers as 0-d arrays, by dtype: a Python number NumPy takes apart anew in every call.
 
@@ -613,6 +616,7 @@ class Constants(dict[Any, Any]):
         made = tuple(np.array(number, kept) for number in self.numbers)
         for array in made:
             array.flags.writeable = False
+            NUMBERS[id(array)] = array
         self[dtype] = made
         return made
 

@@ -214,7 +214,7 @@ def test_an_interrupt_anywhere_leaves_the_state_before_or_after_a_step(at):
 
         return call
 
-    names = [n for n in program.namespace if n.startswith("np_")]
+    names = [n for n in program.namespace if n.startswith("_np_")]
     kept = {n: program.namespace[n] for n in names}
     program.namespace.update({n: interrupting(f) for n, f in kept.items()})
     try:
@@ -257,6 +257,6 @@ def test_a_program_that_computes_something_else_is_caught():
     program = f.programs[0]
     line = next(s for s in body if "np.exp" in s.text)
     line.text = line.text.replace("np.exp", "np.log")
-    program.runner.make()
+    program.make()
     with pytest.raises(RuntimeError, match=r"first in `np.log\(x"):
         f(X)

@@ -285,3 +285,49 @@ def test_a_gradient_is_not_read_from_a_run_that_failed():
 
 def test_a_function_of_two_dtypes_takes_its_numbers_as_they_are():
     agrees(lambda: (lambda x: np.ldexp(x, 2),), one(3))
+
+
+def test_writes_through_views_of_what_is_outside_are_checked_from_the_same_start():
+    def through_a_row():
+        weight = rg.Tensor(np.zeros((2, 2)))
+
+        def fn(x):
+            with rg.no_grad():
+                row = weight[0]
+                row += x
+            return row * 2
+
+        return fn, weight
+
+    def into_two_parts_of_one_array():
+        flat = np.zeros(4)
+        a, b = rg.Tensor(flat[:2]), rg.Tensor(flat[2:])
+
+        def fn(x):
+            nonlocal a, b
+            with rg.no_grad():
+                a += x
+                b += 2 * x
+            return a * 2 + b
+
+        return fn, a, b
+
+    agrees(through_a_row, one(2))
+    agrees(into_two_parts_of_one_array, one(2))
+
+
+def test_a_tuple_of_one_array_is_computed_before_all_runs():
+    agrees(lambda: (lambda x: x + np.nonzero(rg.Tensor(np.array([0.0, 1.0, 1.0])))[0],), one(2))
+
+
+def test_products_of_slices_with_a_product_of_a_slice():
+    def make():
+        a, b = (rg.Tensor(np.arange(20.0 * n).reshape(5, 4, n) / 60) for n in (3, 4))
+
+        def fn(x):
+            h = [a[t] @ x for t in range(5)]
+            return sum(h[1:], h[0]), [b[t] @ h[0] for t in range(5)]
+
+        return (fn,)
+
+    agrees(make, one(3, 2))

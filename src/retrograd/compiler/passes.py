@@ -2,157 +2,351 @@
 
 from __future__ import annotations
 
+import operator
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.tape import Live, Node, Var, memory, substitute
-from retrograd.core import astype
+from retrograd.compiler.tape import Live, Node, Var, blank, memory, parts, writes
+from retrograd.core import Array, astype
+from retrograd.rules.joining import concat
 
-Replaced = dict[Var, Var]
+MANY = 4  # fewer products than this stay as they are
 
 
-def prune(nodes: list[Node], results: list[Var]) -> list[Node]:
+def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], dict[Var, Var]]:
+    """Run the passes until nothing changes; also returns what each result has become."""
+    nodes = []
+    for node in recorded:
+        nodes.append(replace(node, origin=node))
+        if node.kind != "write":
+            for v in node.outs:
+                v.node, v.kind = nodes[-1], "made"
+    became = {v: v for v in results}
+    for last in (False, True):
+        before = -1
+        while len(nodes) != before:
+            before = len(nodes)
+            nodes, replaced = shorten(nodes)
+            became = {v: replaced.get(now, now) for v, now in became.items()}
+            nodes = prune(nodes, became.values())
+        if not last:
+            nodes = _slices_at_once(_Sums(nodes, set(became.values())).at_once())
+    return nodes, became
+
+
+def prune(nodes: list[Node], results: Iterable[Var]) -> list[Node]:
     """Drop calls that nothing uses; writes to memory outside and random draws stay."""
     needed = set(results)
-    outside = {memory(v) for node in nodes for v in node.vars() if v.kind != "made"}
     # what is written in place is used through every view of it
-    used = {memory(v) for v in results}
+    used = {memory(v) for v in needed}
+    used |= {memory(v) for node in nodes for v in node.vars() if v.kind != "made"}
     kept = []
     for node in reversed(nodes):
-        touched = {memory(v) for v in node.outs}
-        if node.kind == "write":
-            stays = bool(touched & (outside | used))
-        else:
-            stays = node.kind == "draw" or any(v in needed for v in node.outs)
-        if stays:
+        if (
+            node.kind == "draw"
+            or (node.kind == "write" and memory(node.outs[0]) in used)
+            or (node.kind == "call" and not needed.isdisjoint(node.outs))
+        ):
             kept.append(node)
-            for v in node.vars():
-                needed.add(v)
-                used.add(memory(v))
+            needed.update(node.vars())
+            used.update(map(memory, node.vars()))
     return kept[::-1]
 
 
-def fold(nodes: list[Node]) -> list[Node]:
-    """Compute calls on constants now."""
-    kept = []
-    written = {memory(v) for node in nodes if node.kind == "write" for v in node.outs}
-    for node in nodes:
-        fixed = all(v.kind == "const" for v in node.vars()) and not has_live(node)
-        if node.kind == "call" and fixed and not written & {memory(v) for v in node.outs}:
-            for v, value in zip(node.outs, _values(node), strict=True):
-                v.kind, v.array = "const", value
-        else:
-            kept.append(node)
-    return kept
+def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
+    """Compute calls on constants now; leave out a call that gives back its argument; merge equals.
 
-
-def _values(node: Node) -> list[Any]:
-    """Compute the outputs of a call on constants."""
-    args = substitute(node.args, lambda v: v.array if _is_var(v) else v)
-    kwargs = substitute(node.kwargs, lambda v: v.array if _is_var(v) else v)
-    out = (node.rule.run if node.rule is not None else node.fn)(*args, **kwargs)
-    return [np.asarray(o) for o in out] if len(node.outs) > 1 else [np.asarray(out)]
-
-
-def has_live(node: Node) -> bool:
-    """Tell whether a number among the arguments is read anew in every run."""
-    found = False
-
-    def look(value: Any) -> Any:
-        nonlocal found
-        found = found or isinstance(value, Live)
-        return value
-
-    substitute((node.args, node.kwargs), look)
-    return found
-
-
-def merge(nodes: list[Node]) -> tuple[list[Node], Replaced]:
-    """Make equal calls one, unless memory that they read was written in between."""
-    writes: dict[int, int] = {}
-    seen: dict[Any, Node] = {}
-    replaced: Replaced = {}
-    written = {memory(v) for node in nodes if node.kind == "write" for v in node.outs}
+    Memory that is written in place stays apart. Also returns what is taken in place of what.
+    """
+    written = writes(nodes)
+    versions: dict[int, int] = {}
+    seen: dict[Any, list[Var]] = {}
+    replaced: dict[Var, Var] = {}
     kept = []
 
     def key(value: Any) -> Any:
         if isinstance(value, Var):
-            return id(value), writes.get(memory(value), 0)
+            return id(value), versions.get(memory(value), 0)
         if isinstance(value, (tuple, list)):
             return tuple(key(v) for v in value)
         if isinstance(value, dict):
             return tuple((k, key(v)) for k, v in value.items())
-        if isinstance(value, slice):
-            return "slice", value.start, value.stop, value.step
         if isinstance(value, Live):
             return "live", value.text
         return type(value), repr(value)
 
     for node in nodes:
-        node.args = substitute(node.args, lambda v: replaced.get(v, v) if _is_var(v) else v)
-        node.kwargs = substitute(node.kwargs, lambda v: replaced.get(v, v) if _is_var(v) else v)
-        if node.kind == "write":
-            for v in node.outs:
-                writes[memory(v)] = writes.get(memory(v), 0) + 1
-        elif node.kind == "call" and (
-            node.view_of is not None or not any(memory(v) in written for v in node.outs)
-        ):
-            same = seen.setdefault((node.fn, key(node.args), key(node.kwargs)), node)
-            if same is not node:
-                for old, new in zip(node.outs, same.outs, strict=True):
+        node.args, node.kwargs = node.given(
+            lambda v: replaced.get(v, v) if isinstance(v, Var) else v
+        )
+        if node.kind == "call":
+            apart = any(memory(v) in written for v in node.outs)
+            if not apart and all(v.kind == "const" for v in node.vars()) and not has_live(node):
+                _compute(node)
+                continue
+            same = None if apart else _given_back(node, written)
+            if same is None and (node.view_of is not None or not apart):
+                same = seen.setdefault((node.fn, key(node.args), key(node.kwargs)), node.outs)
+            if same is not None and same is not node.outs:
+                for old, new in zip(node.outs, same, strict=True):
                     replaced[old] = new
                     new.wish = new.wish or old.wish
                     new.grad_of = new.grad_of or old.grad_of
                 continue
+        elif node.kind == "write":
+            place = memory(node.outs[0])
+            versions[place] = versions.get(place, 0) + 1
         kept.append(node)
     return kept, replaced
 
 
-def simplify(nodes: list[Node]) -> tuple[list[Node], Replaced]:
-    """Leave out calls that give back their argument: `x * 1`, `x / 1`, a copy, `-(-x)`."""
-    replaced: Replaced = {}
-    written = {memory(v) for node in nodes if node.kind == "write" for v in node.outs}
-    kept = []
-    for node in nodes:
-        node.args = substitute(node.args, lambda v: replaced.get(v, v) if _is_var(v) else v)
-        node.kwargs = substitute(node.kwargs, lambda v: replaced.get(v, v) if _is_var(v) else v)
-        same = _identity(node) if node.kind == "call" else None
-        if same is not None and len(node.outs) == 1:
-            out = node.outs[0]
-            a, b = same.array, out.array
-            alike = a.shape == b.shape and a.dtype == b.dtype and a.strides == b.strides
-            if alike and not {memory(same), memory(out)} & written:
-                replaced[out] = same
-                same.wish = same.wish or out.wish
-                same.grad_of = same.grad_of or out.grad_of
-                continue
-        kept.append(node)
-    return kept, replaced
+def has_live(node: Node) -> bool:
+    """Tell whether a number among the arguments is read anew in every run."""
+    return any(isinstance(v, Live) for v in parts(node.args, node.kwargs))
 
 
-def _is_var(value: Any) -> bool:
-    return isinstance(value, Var)
+def _compute(node: Node) -> None:
+    args, kwargs = node.given(lambda v: v.array if isinstance(v, Var) else v)
+    out = (node.rule.run if node.rule is not None else node.fn)(*args, **kwargs)
+    several = len(node.outs) > 1 or isinstance(out, tuple)
+    for v, value in zip(node.outs, out if several else [out], strict=True):
+        v.kind, v.array = "const", np.asarray(value)
 
 
-def _identity(node: Node) -> Var | None:
-    args = node.args
-    if node.fn in (np.copy, astype, np.positive):
-        return args[0] if isinstance(args[0], Var) else None
-    if node.fn is np.multiply:
-        for x, y in (args, args[::-1]):
-            if isinstance(x, Var) and _is_one(y):
-                return x
-    if node.fn is np.divide and isinstance(args[0], Var) and _is_one(args[1]):
-        return args[0]
-    if node.fn is np.negative and isinstance(args[0], Var):
-        inner = args[0].node
-        if inner is not None and inner.fn is np.negative and isinstance(inner.args[0], Var):
-            return inner.args[0]
-    return None
+def _given_back(node: Node, written: dict[int, Node]) -> list[Var] | None:
+    """Return the argument that a call gives back: `x * 1`, `x / 1`, a copy, `-(-x)`."""
+    x, y = (*node.args, None, None)[:2]
+    if node.fn is np.multiply and _is_one(x):
+        x, y = y, x
+    if node.fn is np.negative and isinstance(x, Var) and x.node and x.node.fn is np.negative:
+        x = x.node.args[0]
+    elif not (
+        node.fn in (np.copy, astype, np.positive)
+        or (node.fn in (np.multiply, np.divide) and _is_one(y))
+    ):
+        return None
+    if not isinstance(x, Var) or memory(x) in written:
+        return None
+    a, b = x.array, node.outs[0].array
+    same = (a.shape, a.dtype, a.strides) == (b.shape, b.dtype, b.strides)
+    return [x] if same else None
 
 
 def _is_one(value: Any) -> bool:
     if isinstance(value, Var):
         return value.kind == "const" and value.array.size > 0 and bool((value.array == 1).all())
     return isinstance(value, (int, float)) and value == 1
+
+
+# A net unrolled over time has sums of products, such as the gradient of a recurrent weight, which
+# are one product of the stacked factors; and products of every slice of an array with one matrix,
+# which are one product of the array.
+
+
+class _Made:
+    """Calls made in the place of another, which tells their section and line."""
+
+    def __init__(self, like: Node) -> None:
+        self.like = like
+        self.nodes: list[Node] = []
+
+    def call(self, fn: Any, args: Any, array: Array, view: int | None = None, **kwargs: Any) -> Var:
+        """Append a call whose output is laid out like `array`, a `view` of an argument or not."""
+        node = Node("call", fn, args, kwargs, self.like.section, self.like.line, view_of=view)
+        node.outs = [Var(array, "made", node)]
+        self.nodes.append(node)
+        return node.outs[0]
+
+    def new(self, fn: Any, args: Any, shape: tuple[int, ...], of: Var, **kwargs: Any) -> Var:
+        """Append a call whose output has this shape, and the dtype of another array."""
+        return self.call(fn, args, blank(np.empty(shape, of.array.dtype)), **kwargs)
+
+    def rows(self, base: Var) -> Var:
+        shape = (-1, base.array.shape[-1])
+        return self.call(np.reshape, (base, shape), base.array.reshape(shape), 0)
+
+    def end_in(self, out: Var) -> list[Node]:
+        self.nodes[-1].outs, out.node = [out], self.nodes[-1]
+        return self.nodes
+
+
+class _Sums:
+    """Finds the sums in a list of calls, and what they are sums of."""
+
+    def __init__(self, nodes: list[Node], results: set[Var]) -> None:
+        self.nodes = nodes
+        self.results = results
+        self.uses = Counter(v for node in nodes for v in node.vars())
+        self.place = {v: i for i, n in enumerate(nodes) if n.kind == "call" for v in n.outs}
+        self.written = writes(nodes)
+
+    def maker(self, v: Any) -> Node | None:
+        return self.nodes[self.place[v]] if isinstance(v, Var) and v in self.place else None
+
+    def inner(self, v: Any) -> Node | None:
+        """Return the call that makes a Var which is used once only, and no result."""
+        return self.maker(v) if self.uses[v] == 1 and v not in self.results else None
+
+    def part(self, v: Any) -> Node | None:
+        """Return the call that makes a sum which only another sum uses."""
+        node = self.inner(v)
+        return node if node is not None and _is_sum(node) else None
+
+    def at_once(self) -> list[Node]:
+        sums = [node for node in self.nodes if _is_sum(node)]
+        consumed = {v for node in sums for v in node.args if self.part(v)}
+        instead = {node: self.together(node) for node in sums if node.outs[0] not in consumed}
+        return [n for node in self.nodes for n in instead.get(node) or [node]]
+
+    def together(self, node: Node) -> list[Node]:
+        """Return calls that compute a sum with its terms together; none where that is no gain."""
+        leaves: list[Any] = []
+        stack = [node]
+        while stack:
+            for v in stack.pop().args:
+                if below := self.part(v):
+                    stack.append(below)
+                else:
+                    leaves.append(v)
+        terms = [(v, self.term(v)) for v in leaves]
+        rest = [v for v, term in terms if not term]
+        kinds = [[term for _, term in terms if len(term) == n] for n in (2, 1)]
+        if not any(kinds) or any(0 < len(kind) < MANY for kind in kinds):
+            return []
+        made = _Made(node)
+        totals = [self.sum_of(kind, made) for kind in kinds if kind]
+        total = totals[0]
+        for v in [*totals[1:], *rest]:
+            total = made.new(np.add, (total, v), total.array.shape, total)
+        return made.end_in(node.outs[0]) if total.array.shape == node.outs[0].array.shape else []
+
+    def term(self, v: Any) -> tuple[Var, ...]:
+        """Return the factors `(a, b)` of `a.T @ b`, or `(x,)` for a sum over the first axis."""
+        node = self.inner(v)
+        if node is None:
+            return ()
+        swapped = _is_transpose(node)
+        if swapped or node.fn is np.reshape:  # of a product, or of a sum that kept its axis
+            below = self.maker(node.args[0])
+            if below is None or self.uses[node.args[0]] != 1:
+                return ()
+            if below.fn is not (np.matmul if swapped else np.sum):
+                return ()
+            if not swapped and v.array.ndim != 1:
+                return ()
+            node = below
+        found: tuple[Var, ...] = ()
+        if node.fn is np.matmul:
+            left, right = node.args
+            turned = self.maker(left)
+            if turned is not None and _is_transpose(turned) and isinstance(right, Var):
+                a = turned.args[0]
+                found = (right, a) if swapped else (a, right)  # (a.T @ b).T is b.T @ a
+        elif node.fn is np.sum and node.kwargs.get("axis") in (0, (0,)):
+            x = node.args[0]
+            if isinstance(x, Var) and v.array.shape == x.array.shape[1:]:
+                found = (x,)
+        plain = all(x.array.ndim == 2 and memory(x) not in self.written for x in found)
+        return found if plain and _one_dtype(v, *found) else ()
+
+    def sum_of(self, terms: list[tuple[Var, ...]], made: _Made) -> Var:
+        """Append the calls that compute a sum of terms of one kind at once."""
+        # what was computed last comes first: for a net unrolled over time, the order of time
+        terms = sorted(terms, key=lambda term: -max(self.place.get(v, -1) for v in term))
+        first, *other = (self.stack(list(factors), made) for factors in zip(*terms, strict=True))
+        if not other:
+            return made.new(np.sum, (first,), first.array.shape[1:], first, axis=0)
+        (second,) = other
+        turned = made.call(np.transpose, (first,), first.array.T, 0)
+        shape = first.array.shape[1], second.array.shape[1]
+        return made.new(np.matmul, (turned, second), shape, made.like.outs[0])
+
+    def stack(self, parts: list[Var], made: _Made) -> Var:
+        """Append the call that puts arrays below each other: a view of slices in order."""
+        cuts = [self.maker(part) for part in parts]
+        base = cuts[0].args[0] if cuts[0] is not None else None
+        if (
+            isinstance(base, Var)
+            and all(cut is not None and cut.fn is operator.getitem and cut.args[0] is base
+                    and cut.args[1] in (i, (i,)) for i, cut in enumerate(cuts))
+            and base.array.shape[0] == len(parts)
+            and base.array.ndim == 3
+            and base.array.flags.c_contiguous
+        ):  # fmt: skip
+            return made.rows(base)
+        rows = sum(p.array.shape[0] for p in parts)
+        shape = rows, parts[0].array.shape[1]
+        return made.new(concat, tuple(parts), shape, parts[0], axis=0)
+
+
+def _is_sum(node: Node) -> bool:
+    if node.kind != "call" or node.fn is not np.add:
+        return False
+    out = node.outs[0].array
+    return (
+        all(isinstance(v, Var) and v.array.shape == out.shape for v in node.args)
+        and _one_dtype(node.outs[0], *node.args)
+        and out.dtype.kind == "f"
+        and out.ndim > 0
+    )
+
+
+def _one_dtype(first: Var, *others: Var) -> bool:
+    return all(v.array.dtype == first.array.dtype for v in others)
+
+
+def _is_transpose(node: Node) -> bool:
+    axes = (node.args[1:] or [node.kwargs.get("axes")])[0]
+    return node.outs[0].array.ndim == 2 and (
+        node.fn is np.swapaxes or (node.fn is np.transpose and axes in (None, (1, 0)))
+    )
+
+
+def _slices_at_once(nodes: list[Node]) -> list[Node]:
+    """Make the products of all slices of an array with one matrix a product of the array."""
+    place = {v: node for node in nodes if node.kind == "call" for v in node.outs}
+    looked_at = {n.args[n.view_of] for n in nodes if n.view_of is not None}
+    groups: dict[tuple[Var, Var], dict[int, Node]] = {}
+    for node in nodes:
+        if node.fn is not np.matmul or not all(isinstance(v, Var) for v in node.args):
+            continue
+        part, matrix = node.args
+        cut = place.get(part)
+        if cut is None or cut.fn is not operator.getitem or not isinstance(cut.args[1], int):
+            continue
+        if part.array.ndim == matrix.array.ndim == 2 and part.array.flags.c_contiguous:
+            groups.setdefault((cut.args[0], matrix), {})[cut.args[1]] = node
+    for (base, matrix), products in groups.items():
+        outs = [node.outs[0] for node in products.values()]
+        if (
+            len(products) < MANY
+            or base.array.ndim != 3
+            or sorted(products) != list(range(len(base.array)))
+            or not all(v.array.flags.c_contiguous and v not in looked_at for v in outs)
+        ):
+            continue
+        at = [nodes.index(node) for node in products.values()]
+        changed = {memory(matrix), memory(base)}
+        if any(n.kind == "write" and memory(n.outs[0]) in changed for n in nodes[: max(at)]) or (
+            matrix.node in nodes and nodes.index(matrix.node) > min(at)
+        ):
+            continue
+        first = nodes[min(at)]
+        made = _Made(first)
+        flat = made.rows(base)
+        shape = flat.array.shape[0], matrix.array.shape[1]
+        large = made.new(np.matmul, (flat, matrix), shape, first.outs[0])
+        rows = base.array.shape[1]
+        instead = {}
+        for i, node in products.items():
+            part, view = slice(i * rows, (i + 1) * rows), _Made(node)
+            view.call(operator.getitem, (large, part), large.array[part], 0)
+            node.outs[0].array = large.array[part]
+            instead[node] = view.end_in(node.outs[0])
+        instead[first] = made.nodes + instead[first]
+        nodes = [n for node in nodes for n in instead.get(node, [node])]
+    return nodes

@@ -2,190 +2,339 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import itertools
+import linecache
+import operator
+import re
+from collections.abc import Callable, Iterable, Sequence
+from types import TracebackType
 from typing import Any
 
-from retrograd import tree
-from retrograd.compiler.batching import batch
-from retrograd.compiler.names import Namer
-from retrograd.compiler.passes import fold, merge, prune, simplify
-from retrograd.compiler.runner import Runner
-from retrograd.compiler.tape import Node, Tape, Var, memory, root
-from retrograd.compiler.writer import Writer
-from retrograd.core import Tensor
+import numpy as np
+
+from retrograd import core, tree
+from retrograd.compiler.passes import optimise
+from retrograd.compiler.spelling import name_assigned, name_outside, sized_by_values
+from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, place, root, viewed
+from retrograd.compiler.writer import Statement, Writer
+from retrograd.core import Array, Tensor, touch, wrap
+from retrograd.nn.module import changes
+
+CHECKS = 2  # so many first replays of a program are compared with the function itself
+_numbered = itertools.count(1)
+_ATOMIC = re.compile(
+    r"np\.(add|subtract|multiply|divide|negative|sqrt|square|maximum|minimum|abs|absolute|sign"
+    r"|copyto|power|exp|log)\(|\w+\.dot\(|\w+\[\.\.\.\] = "
+)
+# Calls whose last argument may be the output; NumPy 2.4 deprecates that for maximum and minimum.
+_OUT_LAST = re.compile(
+    r"^((?:np\.(?:add|subtract|multiply|divide|negative|exp|log|tanh|sqrt|sign|greater|square)"
+    r"|\w+\.dot)\([^()]*), out=(\w+)\)$"
+)
 
 
 class Program:
     """A recorded run as a function of its arguments, its learning rates and its counts.
 
-    `source` is readable NumPy. A run leaves its results in buffers; what is handed out is copied.
+    A run leaves its results in buffers; what is handed out is copied. One that fails leaves
+    everything outside as before or as after it: if nothing outside was written yet there is
+    nothing to do; else the statements that are left are run, or, where not all of them are single
+    NumPy calls, what was written is put back.
     """
 
-    def __init__(
-        self,
-        tape: Tape,
-        namer: Namer,
-        args: list[Var],
-        outs: list[Any],
-        structure: tree.Structure,
-        grads: list[tuple[Tensor, Var | None]],
-    ) -> None:
+    def __init__(self, fn: Any, tape: Tape, result: Any, grad: bool, simple: bool) -> None:
         self.tape = tape
-        self.args = args
-        self.recorded = namer, args, outs, structure, grads
-        self.checks_left = 0
-        self.grad = True
-        self.simple = False  # takes plain arrays by position, and hands nothing to them
+        self.args = tape.args
+        self.grad = grad  # recorded with the mode on
+        self.simple = simple  # takes plain arrays by position
         self.settled = False
+        self.checks_left = CHECKS
+        values, self.structure = tree.flatten(result)
+        if any(isinstance(v, np.ndarray) for v in values):
+            raise TraceError(
+                "a compiled function returns Tensors or plain values; an array made outside "
+                "of recorded calls would be the same in every run"
+            )
+        self.outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in values]
+        self.grads = [
+            (leaf, None if (g := tape.grads[key]) is None else tape.see(g))
+            for key, leaf in tape.leaves.items()
+            if leaf.is_leaf
+        ]
+        tape.grads.clear()
+        name_outside(fn, tape)
+        self.lives, self.buckets = tape.lives, tape.updates
+        self.starts = [v for v in tape.known.values() if v.kind == "grad"]
+        self.namespace: dict[str, Any] = {}
+        self.write()
+
+    def write(self) -> None:
+        """Write the program of the recorded calls, with what is known to be constant by now."""
+        tape = self.tape
+        for v in tape.constants:
+            v.kind = "const"
+        tape.constants.clear()
         inside = {id(m): m for ran in tape.ran.values() for m in ran.modules()}
         self.attributes = [(m, _attributes(m)) for m in inside.values()]
-        self.structure = structure
-        wanted = [v for v in outs if isinstance(v, Var)] + [g for _, g in grads if g is not None]
-        nodes, replaced = _optimised([node.copy() for node in tape.nodes], wanted)
-        self.outs = [_resolve(v, replaced) if isinstance(v, Var) else v for v in outs]
-        self.grads = [(leaf, g and _resolve(g, replaced)) for leaf, g in grads]
-        self.nodes = nodes
-        results = [v for v in self.outs if isinstance(v, Var)]
-        namer.finish(nodes, tape)
-        writer = Writer(nodes, results, [g for _, g in self.grads if g], namer.wish, tape.lives)
-        for v in args:
-            writer.name(v)
-        writer.write()
-        self.writer = writer
-        self.lives = list(tape.lives.items())
-        self.starts = [v for v in tape.known.values() if v.kind == "grad"]
-        for _, g in self.grads:  # a constant gets its name, and so its place, here
-            writer.text(g)
-        self.results = [writer.text(v) if isinstance(v, Var) else None for v in self.outs]
-        self.find_memory()
-        self.runner = Runner(self)
-
-    def holds(self) -> bool:
-        """Tell whether everything outside that the recording relied on is still so."""
-        return self.runner.holds()
-
-    @property
-    def namespace(self) -> dict[str, Any]:
-        """The buffers, views, functions and outside arrays of the program, by name."""
-        return self.runner.namespace
-
-    def find_memory(self) -> None:
-        """Find the arrays outside that the program reads and writes, and who holds them."""
-        self.captured = [v for v in self.writer.names if v.kind == "captured"]
+        wanted = [*self.outs, *(g for _, g in self.grads)]
+        nodes, became = optimise(tape.nodes, [v for v in wanted if isinstance(v, Var)])
+        outs = [became[v] if isinstance(v, Var) else None for v in self.outs]
+        grads = [g and became[g] for _, g in self.grads]
+        name_assigned(tape.nodes)
+        w = self.writer = Writer(nodes, filter(None, outs), [g for g in grads if g], tape.lives)
+        for v in self.args:
+            w.name(v)
+        w.write()
+        # a constant gets its name, and so its place, here
+        self.grad_names = [None if g is None else w.name(g) for g in grads]
+        self.results = [None if v is None else w.name(v) for v in outs]
+        self.captured = [v for v in w.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
-        written = {memory(v): v.array for n in self.nodes if n.kind == "write"
-                   for v in n.outs if v.kind == "captured"}  # fmt: skip
+        targets = filter(None, map(_written_outside, nodes))
+        written = {id(v.array): v.array for v in targets if v.kind == "captured"}
         self.written = list(written.values())
-        self.trained = [t for t, a in self.holders if id(root(a)) in written]
-        self.buckets = [(group, bucket) for _, group, bucket in self.tape.updates]
-
-    def with_constants(self) -> Program:
-        """Return the program written anew, now that some arrays are known to be constants."""
-        for v in self.tape.constants:
-            v.kind = "const"
-        self.tape.constants.clear()
-        program = Program(self.tape, *self.recorded)
-        program.grad, program.simple = self.grad, self.simple
-        program.checks_left = self.checks_left
-        self.namespace.clear()  # its buffers, which the garbage collector would find late
-        return program
+        roots = {id(root(a)) for a in self.written}
+        self.trained = [t for t, a in self.holders if id(root(a)) in roots]
+        self.namespace.clear()  # buffers of before, which the garbage collector would find late
+        self.namespace.update({"np": np, **w.data, **w.functions})
+        self.file = f"<retrograd program {next(_numbered)}>"
+        exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
+        for node in w.views:
+            pair = [w.text(v) for v in (node.outs[0], node.args[node.view_of or 0])]
+            here, of = map(self.namespace.get, pair)
+            if here is None or of is None or not here.size:
+                continue  # an array without elements shares no memory
+            if not np.may_share_memory(here, of):
+                raise RuntimeError(f"internal: {pair[0]} does not look at its buffer")
+        self.make()
 
     def settle(self) -> None:
         """Let go of what only the checks needed; from now on it may run without a look-up."""
-        self.settled = self.simple
+        self.settled = self.simple and not self.starts
         self.tape.nodes.clear()
         self.tape.known.clear()
-        self.nodes.clear()
-        del self.recorded
+        self.writer.nodes.clear()
 
     def attributes_hold(self) -> bool:
-        """Tell whether the Modules that ran have the attributes that they had."""
-        return all(
-            (now := _attributes(m)).keys() == then.keys()
-            and all(now[name] is value for name, value in then.items())
-            for m, then in self.attributes
-        )
+        now = changes[0]
+        for module, then in self.attributes:
+            has = _attributes(module)
+            if has.keys() != then.keys() or any(has[n] is not value for n, value in then.items()):
+                return False
+        self.seen[0] = now
+        return True
 
     def is_stale(self) -> bool:
         """Tell whether arrays it was recorded with were replaced, so that it never holds again."""
         return any(holder._data is not array for holder, array in self.holders)
 
-    def parameters(self) -> list[str]:
-        """Return the names of the arguments of the function as a reader sees it."""
-        w = self.writer
-        names = [w.text(v) for v in self.args] + [text for text, _ in self.lives]
-        return names + [w.text(v) for v in self.starts]
-
     def leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
         """Return the leaf meant by one of the recording: itself, or an argument of this call."""
-        place = self.tape.positions.get(id(leaf))
-        return leaf if place is None else given[place]
+        at = self.tape.positions.get(id(leaf))
+        return leaf if at is None else given[at]
 
     def numbers(self) -> list[Any]:
-        """Return the learning rates, counts and the like as they are now."""
-        return [eval(f"owner{read}", {"owner": owner}) for _, (_, owner, read) in self.lives]
+        return [current(owner, read) for _, owner, read in self.lives.values()]
 
-    def advance(self, text: str) -> int:
-        """Return by how much a run advances the count that goes by this name."""
-        owner = dict(self.lives)[text][1]
-        return sum(bucket is owner for _, bucket in self.buckets)
-
-    # Reading -------------------------------------------------------------------------------------
+    def advances(self) -> dict[str, int]:
+        """Return by how much a run advances each count, by its name in the program."""
+        counts = {text: of for text, (name, of, _) in self.lives.items() if name == "updates"}
+        return {text: sum(b is of for _, b in self.buckets) for text, of in counts.items()}
 
     @property
     def source(self) -> str:
         """The program as a reader wants it: one function, shapes as comments, sections."""
-        return listing(self)
+        text = self.writer.text
+        lines = [f"def step({', '.join(self.parameters())}):"]
+        lines += [f"    # {text(v)}: {v.array.shape} {v.array.dtype}" for v in self.args]
+        lines += self.sections()
+        if results := ", ".join(r for r in self.results if r is not None):
+            lines.append(f"    return {results}")
+        return "\n".join(lines)
 
+    def parameters(self) -> list[str]:
+        text = self.writer.text
+        return [*map(text, self.args), *self.lives, *map(text, self.starts)]
 
-def sections(program: Program) -> list[str]:
-    """Return the statements of a run under the headings forward, backward and update."""
-    rows: list[tuple[str, str]] = []
-    section = ""
-    for s in program.writer.body:
-        if s.section != section:
-            section = s.section
+    def sections(self) -> list[str]:
+        """Return the statements of a run under the headings forward, backward and update."""
+        rows: list[tuple[str, str]] = []
+        for section, statements in itertools.groupby(self.writer.body, lambda s: s.node.section):
             rows.append((f"\n    # {section}", ""))
-        shape = "" if s.target is None else f"# {s.target.array.shape}"
-        rows.append(("    " + s.text, shape))
-    width = max((len(text) for text, shape in rows if shape and len(text) < 72), default=0)
-    return [f"{text:<{width}}  {shape}" if shape else text for text, shape in rows]
+            for s in statements:
+                shape = "" if s.target is None else f"  # {s.target.array.shape}"
+                rows.append(("    " + s.text, shape))
+        width = max((len(text) for text, shape in rows if shape and len(text) < 72), default=0)
+        return [f"{text:<{width}}{shape}" if shape else text for text, shape in rows]
+
+    def __call__(self, given: Sequence[Any]) -> Any:
+        """Run on arrays and Tensors of the recorded kind; what it hands out is copied."""
+        arrays = [a._data if isinstance(a, Tensor) else a for a in given]
+        arrays += [self.leaf(v.tensor, given).grad for v in self.starts]
+        results = self.replay(arrays)
+        for leaf, grad in self.handed if self.tape.positions else ():
+            if id(leaf) in self.tape.positions:
+                # at once: the next run may be for another argument
+                self.leaf(leaf, given)._grad = grad and grad(leaf)
+        return results
+
+    def replay(self, arrays: Sequence[Any]) -> Any:
+        try:
+            outs = self.run(*arrays)
+        except BaseException as error:
+            self.recover(error)
+            raise
+        if self.single:
+            return wrap(outs[0])
+        leaves = [v if o is None else wrap(o) for v, o in zip(self.outs, outs, strict=True)]
+        return self.structure.unflatten(leaves)
+
+    def recover(self, error: BaseException) -> None:
+        """Finish an interrupted run or put back what it has written."""
+        trace: TracebackType | None = error.__traceback__
+        while trace is not None and trace.tb_frame.f_code.co_filename != self.file:
+            trace = trace.tb_next
+        if trace is None:
+            return
+        s = self.statements.get(trace.tb_lineno)
+        if s is not None and isinstance(error, Exception):
+            error.add_note(f"in `{s.text}` of a compiled program, from{place(s.node.line)}")
+            if isinstance(error, ValueError) and sized_by_values(s.node):
+                error.add_note(
+                    "A program keeps the shapes of its first run, and values decide how large "
+                    "this result is: write np.where(mask, x, 0), or do it outside of the compiled "
+                    "function"
+                )
+        reached = trace.tb_lineno >= self.first_write
+        space = {**self.namespace, **trace.tb_frame.f_locals}
+        if reached and self.finishes:
+            with np.errstate(all="ignore"):
+                for line in self.lines[trace.tb_lineno : self.end]:
+                    exec(line.strip(), space)
+            return
+        for leaf, grad in self.handed:
+            if leaf._grad is not None and leaf._grad is grad:
+                leaf._grad = None  # it was to be read from a buffer that this run wrote to
+        if reached:
+            for array, backup in self.backups:
+                array[...] = backup
+            for text in self.advances():
+                self.lives[text][1].count = space[text]
+
+    def make(self) -> None:
+        w, bind = self.writer, self._bind
+        writes = [bool(s.target and _written_outside(s.node)) for s in w.body]
+        at = [*writes, True].index(True)
+        self.finishes = all(_ATOMIC.match(s.text) for s in w.body[at:])
+        self.backups = [] if self.finishes else [(a, np.empty_like(a)) for a in self.written]
+        self.single = self.structure == tree.LEAF and self.results[0] is not None
+        self.statements: dict[int, Statement] = {}
+        owners = {text: bind("owner", owner) for text, (_, owner, _) in self.lives.items()}
+        lines = [f"def program({', '.join(w.text(v) for v in (*self.args, *self.starts))}):"]
+        lines += [f"    {t} = {owners[t]}{read}" for t, (_, _, read) in self.lives.items()]
+        self._add(lines, w.body[:at])
+        lines += [f"    np.copyto({bind('kept', b)}, {bind('of', a)})" for a, b in self.backups]
+        self.first_write = len(lines) + 1
+        self._add(lines, w.body[at:])
+        lines += [f"    {owners[text]}.count = {text} + {n}" for text, n in self.advances().items()]
+        self.handed = [
+            (leaf, name and _copying(self.namespace.get(name)))
+            for (leaf, _), name in zip(self.grads, self.grad_names, strict=True)
+        ]
+        for leaf, grad in self.handed:
+            if id(leaf) not in self.tape.positions:
+                lines.append(f"    {bind('leaf', leaf)}._grad = {bind('grad', grad)}")
+        if self.trained:
+            touch(*self.trained)  # they all have a stamp from here on
+            stamps = "".join(f"{bind('stamp', t._stamp)}[0] = " for t in self.trained)
+            module, clock = bind("core", core), bind("clock", core.clock)
+            lines.append(f"    {module}.last_write = {stamps}{clock}()")
+        self.end = len(lines)
+        copied = bind("copied", np.array)
+        results = ", ".join("None" if r is None else f"{copied}({r})" for r in self.results)
+        lines.append(f"    return ({results}{',' if results else ''})")
+        self.lines = lines
+        linecache.cache[self.file] = (0, None, [line + "\n" for line in lines], self.file)
+        exec(compile("\n".join(lines), self.file, "exec"), self.namespace)
+        self.run: Callable[..., Any] = self.namespace["program"]
+        kinds = [f"len(args) == {len(self.args)}"]
+        for i, v in enumerate(self.args):
+            kinds.append(f"(a{i} := args[{i}]).__class__ is {bind('ndarray', np.ndarray)}")
+            kinds.append(f"a{i}.shape == {v.array.shape}")
+            kinds.append(f"a{i}.dtype is {bind('dtype', v.array.dtype)}")
+        holds = " and ".join(self._conditions()) or "True"
+        self.holds: Callable[[], bool] = eval(f"lambda: {holds}", self.namespace)
+        ready = f"lambda args: {' and '.join(kinds)} and {holds}"
+        self.ready: Callable[[Sequence[Any]], bool] = eval(ready, self.namespace)
+
+    def _bind(self, stem: str, value: Any) -> str:
+        """Return a name that only the program has for a value."""
+        name = f"_{stem}_{len(self.namespace)}"
+        self.namespace[name] = value
+        return name
+
+    def _add(self, lines: list[str], statements: Iterable[Statement]) -> None:
+        """Add statements in the form that runs fastest.
+
+        NumPy's functions are names of the program, and the output stands by position: 0.1 us.
+        """
+
+        def local(match: re.Match[str]) -> str:
+            dotted = match.group(1)
+            name = "_np_" + dotted.replace(".", "_")
+            if name not in self.namespace:
+                self.namespace[name] = functools.reduce(getattr, dotted.split("."), np)
+            return f"{name}("
+
+        for s in statements:
+            text = _OUT_LAST.sub(r"\1, \2)", s.text)
+            lines.append("    " + re.sub(r"\bnp\.([\w.]+)\(", local, text))
+            self.statements[len(lines)] = s
+
+    def _conditions(self) -> list[str]:
+        """Return what must be true outside for the program to do what the function would."""
+        bind, tape = self._bind, self.tape
+        holds = []
+        for holder, array in self.holders:
+            name = bind("holder", holder)
+            holds.append(f"{name}._data is {bind('array', array)}")
+            holds.append(f"{name}.requires_grad is {holder.requires_grad}")
+        holds += [f"{bind('module', m)}._training is {m._training}" for m in tape.modules.values()]
+        for group, bucket in self.buckets:
+            options, name = bind("group", group), bind("bucket", bucket)
+            holds.append(f"{name}.data is {bind('data', bucket.data)}")
+            # the others are read in every run
+            live = ("lr", "params", "betas", "momentum" if group.get("momentum") else "")
+            fixed = [option for option in group if option not in live]
+            if fixed:
+                read = operator.itemgetter(*fixed)
+                holds.append(f"{bind('read', read)}({options}) == {bind('options', read(group))}")
+            if "betas" in group:  # of which the first is read in every run
+                holds.append(f'{options}["betas"][1:] == {group["betas"][1:]}')
+            for key, array in bucket.state.items():
+                holds.append(f"{name}.state.get({key!r}) is {bind('state', array)}")
+        if self.attributes:
+            self.seen = [changes[0]]
+            seen, now = bind("seen", self.seen), bind("changes", changes)
+            hold = bind("attributes_hold", self.attributes_hold)
+            holds.append(f"({seen}[0] == {now}[0] or {hold}())")
+        for key, leaf in tape.leaves.items():
+            if key in tape.started and key not in tape.positions:
+                holds.append(f"({bind('started', leaf)}._grad is not None) is {tape.started[key]}")
+        return holds
 
 
-def listing(program: Program) -> str:
-    """Return the source of a program's function with sections and shapes."""
-    w = program.writer
-    lines = [f"def step({', '.join(program.parameters())}):"]
-    lines += [f"    # {w.text(v)}: {v.array.shape} {v.array.dtype}" for v in program.args]
-    lines += sections(program)
-    results = [r for r in program.results if r is not None]
-    if results:
-        lines.append(f"    return {', '.join(results)}")
-    return "\n".join(lines)
+def _written_outside(node: Node) -> Var | None:
+    """Return what a call writes to if that is memory outside of the program."""
+    target = viewed(node.outs[0])
+    return target if node.kind == "write" and target.kind != "made" else None
 
 
 def _attributes(module: Any) -> dict[str, Any]:
     return {name: v for name, v in vars(module).items() if name not in ("training", "_training")}
 
 
-def _resolve(var: Var, replaced: dict[Var, Var]) -> Var:
-    while var in replaced:
-        var = replaced[var]
-    return var
-
-
-def _optimised(nodes: list[Node], results: list[Var]) -> tuple[list[Node], dict[Var, Var]]:
-    """Run the passes until nothing changes any more."""
-    replaced: dict[Var, Var] = {}
-    batched = False
-    while True:
-        before = len(nodes)
-        nodes = fold(nodes)
-        for reduce in (simplify, merge):
-            nodes, found = reduce(nodes)
-            replaced.update(found)
-        nodes = prune(nodes, [_resolve(v, replaced) for v in results])
-        if len(nodes) == before:
-            if batched:
-                return nodes, replaced
-            nodes, batched = batch(nodes, [_resolve(v, replaced) for v in results]), True
+def _copying(buffer: Any) -> Callable[[Tensor], Array]:
+    """Return what gives a leaf its gradient when somebody asks: a copy of the buffer."""
+    return lambda leaf: np.array(buffer)

@@ -1,16 +1,19 @@
-"""How each call is written in a program, with `out=` wherever NumPy has it."""
+"""How a program reads: the names of its arrays, and each call with `out=` where NumPy has it."""
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import math
 import operator
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.compiler.tape import Live, Node, Var
-from retrograd.core import astype
+from retrograd.compiler.tape import Live, Node, Tape, Var
+from retrograd.core import Tensor, astype
+from retrograd.nn.module import Module
 from retrograd.registry import spelled
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
@@ -18,42 +21,119 @@ from retrograd.rules.products import contract
 if TYPE_CHECKING:
     from retrograd.compiler.writer import Writer
 
+
+def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Return the globals and enclosed variables that a function names, with their values."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return {}
+    found = {n: fn.__globals__[n] for n in code.co_names if n in fn.__globals__}
+    for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # of a variable that has no value yet
+            found[name] = cell.cell_contents
+    return found
+
+
+def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
+    """Name what a function finds outside: parameters by their dotted names."""
+    scope = {"": fn} if isinstance(fn, Module) else surroundings(fn)
+    if hasattr(fn, "__self__"):
+        scope["self"] = fn.__self__
+    inner = {id(c) for m in tape.ran.values() for c in m.children()}
+    tops = [m for i, m in tape.ran.items() if i not in inner]
+    tops += [m for m in scope.values() if isinstance(m, Module) and id(m) not in tape.ran]
+
+    def name(value: Any, wish: str) -> None:
+        var = tape.find(value._data if isinstance(value, Tensor) else value)
+        if var is not None:
+            var.wish = var.wish or wish
+
+    for top in tops:
+        for path, module in top.named_modules():
+            short = _short(path, module)
+            for attribute, value in vars(module).items():
+                name(value, f"{short}_{attribute}" if short else attribute)
+            out = tape.outputs.get(id(module))
+            if out is not None:
+                out.wish = out.wish or short
+    for variable, value in scope.items():
+        name(value, variable)
+
+
+def name_assigned(nodes: list[Node]) -> None:
+    """Name what a line of the user's forward pass ends in by the variable it is assigned to."""
+    for node, following in zip(nodes, [*nodes[1:], None], strict=False):
+        if node.section != "forward" or (following is not None and following.line == node.line):
+            continue
+        if node.kind == "call" and len(node.outs) == 1 and not node.outs[0].wish:
+            node.outs[0].wish = assigned(node.line[2])
+
+
+def wish(var: Var) -> str:
+    """Return the name a reader would give a Var: its own, or `d_` and what it is a gradient of."""
+    prefix, met = "", set()
+    # merged calls may each be the gradient of the other
+    while not var.wish and var.grad_of is not None and var not in met:
+        met.add(var)
+        prefix, var = "d_" + prefix, var.grad_of
+    if var.wish:
+        name = var.wish
+    elif var.node is None:
+        name = {"const": "constant", "grad": "start"}.get(var.kind, "array")
+    else:
+        name = "drawn" if var.node.kind == "draw" else getattr(var.node.fn, "__name__", "t")
+        name = {"getitem": "part", "concat": "joined", "contract": "einsum"}.get(name, name)
+    return prefix + name
+
+
+def assigned(text: str) -> str:
+    """Return the variable that a line assigns to, if it is one."""
+    try:
+        body = ast.parse(text).body
+    except SyntaxError:
+        return ""
+    if len(body) != 1 or not isinstance(body[0], ast.Assign) or len(body[0].targets) != 1:
+        return ""
+    target = body[0].targets[0]
+    return getattr(target, "id", "") or getattr(target, "attr", "")
+
+
+def _short(path: str, module: Any) -> str:
+    """Return a dotted path as an identifier; a number goes with what it numbers."""
+    parts = path.split(".")
+    if parts[-1].isdigit():
+        parts[-1] = type(module).__name__.lower() + parts[-1]
+    return "_".join(p for p in parts if not p.isdigit())
+
+
 # One statement or more for a call, given the writer, the call and the name of the output.
 Spelling = Callable[["Writer", Node, str], list[str]]
-SPELLINGS: dict[Any, Spelling] = {}
-VIEWS: dict[Any, Callable[[Writer, Node], str]] = {}
 
 # Calls on numbers, when all they work on are results of products: Python's operators are faster.
 _OPERATORS = {
     np.add: "{} + {}", np.subtract: "{} - {}", np.multiply: "{} * {}", np.divide: "{} / {}",
     np.negative: "-{}",
 }  # fmt: skip
+_PRODUCTS = (np.matmul, np.sum)  # what gives a number that Python can go on with
 _SMALL_SUM = 4096  # up to here a product with ones sums as exactly as it needs to
-
-
-def spelling(*fns: Any) -> Callable[[Spelling], Spelling]:
-    """Write calls of `fns` the way the decorated function says."""
-
-    def register(spell: Spelling) -> Spelling:
-        for fn in fns:
-            SPELLINGS[fn] = spell
-        return spell
-
-    return register
+_REDUCTIONS = {
+    np.sum: "add", np.max: "maximum", np.amax: "maximum", np.min: "minimum", np.amin: "minimum",
+    np.prod: "multiply", np.all: "logical_and", np.any: "logical_or",
+}  # fmt: skip
+_SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.extract, np.compress, np.bincount)
 
 
 def spell(w: Writer, node: Node, out: str) -> list[str]:
     """Return the statements of a call whose output is in the array named `out`."""
-    special = SPELLINGS.get(node.fn)
-    if special is not None and (node.outs[0] not in w.numbers or node.fn in PRODUCTS):
-        return special(w, node, out)
-    if node.outs[0] in w.numbers:
+    number = node.outs[0] in w.numbers
+    if node.fn in SPELLINGS and (not number or node.fn in _PRODUCTS):
+        return SPELLINGS[node.fn](w, node, out)
+    if number:
         return [f"{out} = {_OPERATORS[node.fn].format(*map(w.text, node.args))}"]
     if isinstance(node.fn, np.ufunc) and node.fn.nout == 1:
-        args = w.operands(node)
-        return [f"{spelled(node.fn)}({', '.join(args)}, out={out})"]
+        return [f"{spelled(node.fn)}({', '.join(w.operands(node))}, out={out})"]
     first = "[0]" if node.fn is np.nonzero else ""  # of one axis
-    return [fill(node, node.outs[0], out, f"{w.function(node)}({w.arguments(node)}){first}")]
+    return [fill(node, node.outs[0], out, f"{w.call(node)}{first}")]
 
 
 def fill(node: Node, var: Var, out: str, text: str) -> str:
@@ -61,9 +141,6 @@ def fill(node: Node, var: Var, out: str, text: str) -> str:
     if sized_by_values(node) and var.array.ndim:
         return f"np.concatenate(({text},), out={out})"  # where an assignment would broadcast
     return f"{out}[...] = {text}"
-
-
-_SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.extract, np.compress, np.bincount)
 
 
 def sized_by_values(node: Node) -> bool:
@@ -86,53 +163,43 @@ def literal(value: Any) -> str:
         return f"np.{value.__name__}"
     if isinstance(value, np.generic):
         return f"np.{type(value).__name__}({value.item()!r})"
-    if isinstance(value, slice):
-        return f"slice({value.start}, {value.stop}, {value.step})"
     return repr(value)
 
 
-def index_text(w: Writer, index: Any) -> str:
-    """Return what stands in the brackets."""
-
+def _index(w: Writer, index: Any) -> str:
     def part(i: Any) -> str:
         if isinstance(i, slice):
             ends = ["" if v is None else str(v) for v in (i.start, i.stop)]
             return ":".join(ends) + (f":{i.step}" if i.step not in (None, 1) else "")
-        if i is Ellipsis:
-            return "..."
-        return w.text(i)
+        return "..." if i is Ellipsis else w.text(i)
 
     if isinstance(index, tuple):
-        return ", ".join(map(part, index)) + ("," if len(index) == 1 else "") or "()"
+        return ", ".join(map(part, index)) + "," * (len(index) == 1) or "()"
     return part(index)
 
 
-# --- products ------------------------------------------------------------------------------------
-
-
-@spelling(np.matmul, np.dot)
 def _matmul(w: Writer, node: Node, out: str) -> list[str]:
     """Write products as `x.dot(y)`, which takes 0.5 us less, on vectors where it can."""
     x, y = node.args[:2]
     o = node.outs[0]
     a, b = (v.array if isinstance(v, Var) else np.asarray(v) for v in (x, y))
+    left, right = w.text(x), w.text(y)
     same = a.dtype == b.dtype == o.array.dtype and o.array.dtype.kind == "f"
-    if not (same and a.ndim == b.ndim == 2 and w.is_c(o)):
-        if same and a.ndim <= 2 and b.ndim <= 2 and w.is_c(o):
-            return w.dot(node, w.text(x), w.text(y), out)
-        return [f"np.matmul({w.text(x)}, {w.text(y)}, out={out})"]
-    left, right, flat = w.text(x), w.text(y), False
-    if a.shape[0] == 1 and w.is_static(x):
-        left, flat = w.view(x, ".reshape(-1)", a.reshape(-1)), True
-    if b.shape[1] == 1 and w.is_static(y):
-        right, flat = w.view(y, ".reshape(-1)", b.reshape(-1)), True
-    if flat:
-        shape = (a.shape[0],) * (left == w.text(x)) + (b.shape[1],) * (right == w.text(y))
-        out = w.view(o, f".reshape({shape})", o.array.reshape(shape))
+    if not same or a.ndim > 2 or b.ndim > 2 or not o.array.flags.c_contiguous:
+        return [f"np.matmul({left}, {right}, out={out})"]
+    if a.ndim == b.ndim == 2:
+        row = a.shape[0] == 1 and w.is_static(x)
+        column = b.shape[1] == 1 and w.is_static(y)
+        if row:
+            left = w.view(x, ".reshape(-1)")
+        if column:
+            right = w.view(y, ".reshape(-1)")
+        if row or column:
+            shape = a.shape[:1] * (not row) + b.shape[1:] * (not column)
+            out = w.view(o, f".reshape({shape})")
     return w.dot(node, left, right, out)
 
 
-@spelling(contract)
 def _einsum(w: Writer, node: Node, out: str) -> list[str]:
     operands = ", ".join(w.text(a) for a in node.args)
     options = node.kwargs
@@ -140,181 +207,130 @@ def _einsum(w: Writer, node: Node, out: str) -> list[str]:
     return [f"np.einsum({options['subscripts']!r}, {operands}, out={out}{optimize})"]
 
 
-PRODUCTS = (np.matmul, np.sum)  # what gives a number that Python can go on with
-
-
-def numbers(nodes: list[Node], results: Collection[Var], grads: Collection[Var]) -> set[Var]:
+def numbers(nodes: list[Node], grads: Iterable[Var]) -> set[Var]:
     """Return the Vars of no axes that need no array: products, and arithmetic on them alone."""
-    found: set[Var] = set()
+    found: dict[Var, Node] = {}
     for node in nodes:
-        if node.kind != "call" or len(node.outs) != 1:
-            continue
-        out = node.outs[0].array
-        if out.ndim or out.dtype.kind != "f":
-            continue
-        args = [v for v in node.args if isinstance(v, Var)]
-        if node.fn in _OPERATORS:
-            good = bool(args) and all(v in found for v in args)
-            good = good and not any(isinstance(a, Live) for a in node.args)
-        elif node.fn is np.matmul:
-            good = len(args) == 2 and all(v.array.ndim == 1 for v in args)
-            good = good and args[0].array.dtype == args[1].array.dtype == out.dtype
-        else:
-            good = node.fn is np.sum and not node.kwargs.get("keepdims") and bool(args)
-            good = (
-                good and 1 < args[0].array.size <= _SMALL_SUM and args[0].array.dtype == out.dtype
-            )
-            good = good and args[0].kind == "made" and _dense(args[0].array)
-        if good:
-            found.add(node.outs[0])
+        if node.kind == "call" and len(node.outs) == 1 and _gives_number(node, found):
+            found[node.outs[0]] = node
     while True:
-        wrong = {
-            v
-            for node in nodes
-            if node.kind != "call" or not found & set(node.outs) or node.fn in PRODUCTS
-            for v in node.vars()
-            if v in found
-        } | (found & set(grads))
-        if not wrong:
-            return found
-        found -= wrong
+        arrays = set(grads)  # and what arrays are computed from
+        for node in nodes:
+            if node.kind != "call" or node.fn in _PRODUCTS or found.keys().isdisjoint(node.outs):
+                arrays.update(node.vars())
+        if arrays.isdisjoint(found):
+            return set(found)
+        found = {v: node for v, node in found.items() if v not in arrays}
         # what was computed from a number that became an array works on an array now
-        found = {v for v in found if v.node is None or not any(
-            a not in found for a in v.node.vars()) or v.node.fn in PRODUCTS}  # fmt: skip
+        found = {v: node for v, node in found.items()
+                 if node.fn in _PRODUCTS or all(a in found for a in node.vars())}  # fmt: skip
 
 
-def _dense(a: Any) -> bool:
-    return bool(a.flags.c_contiguous or a.flags.f_contiguous)
+def _gives_number(node: Node, known: dict[Var, Node]) -> bool:
+    out = node.outs[0].array
+    args = [v for v in node.args if isinstance(v, Var)]
+    if out.ndim or out.dtype.kind != "f" or not args:
+        return False
+    if node.fn in _OPERATORS:
+        return all(v in known for v in args) and not any(isinstance(a, Live) for a in node.args)
+    if any(v.array.dtype != out.dtype for v in args):
+        return False
+    if node.fn is np.matmul:
+        return len(args) == 2 and all(v.array.ndim == 1 for v in args)
+    x = args[0]
+    return (
+        node.fn is np.sum
+        and not node.kwargs.get("keepdims")
+        and 1 < x.array.size <= _SMALL_SUM
+        and x.kind == "made"
+        and x.array.flags.forc
+    )
 
 
-# --- reductions ----------------------------------------------------------------------------------
+def _reduction(w: Writer, node: Node, out: str) -> list[str]:
+    x, *rest = node.args
+    options = dict(node.kwargs)
+    axis = rest[0] if rest else options.pop("axis", None)
+    keep = ", keepdims=True" if options.pop("keepdims", False) else ""
+    extra = "".join(f", {k}={w.text(v)}" for k, v in options.items())
+    ufunc = _REDUCTIONS.get(node.fn, "add")  # a mean is a sum first
+    if ufunc == "add" and not extra:
+        product = _as_product(w, node, x, axis)
+        if product:
+            return product
+    call = f"np.{ufunc}.reduce({w.text(x)}, axis={axis!r}{keep}{extra}"
+    return [f"{out} = {call})" if node.outs[0] in w.numbers else f"{call}, out={out})"]
 
 
-def _reduction(ufunc: str) -> Spelling:
-    def write(w: Writer, node: Node, out: str) -> list[str]:
-        x, *rest = node.args
-        options = dict(node.kwargs)
-        axis = rest[0] if rest else options.pop("axis", None)
-        keep = ", keepdims=True" if options.pop("keepdims", False) else ""
-        extra = "".join(f", {k}={w.text(v)}" for k, v in options.items())
-        if ufunc == "add" and not extra:
-            product = _as_product(w, node, x, axis)
-            if product:
-                return product
-        call = f"np.{ufunc}.reduce({w.text(x)}, axis={axis!r}{keep}{extra}"
-        return [f"{out} = {call})" if node.outs[0] in w.numbers else f"{call}, out={out})"]
-
-    return write
-
-
-def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str] | None:
-    """Write a sum as a product with ones, where that is faster and as exact."""
+def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str]:
+    """Write a sum as a product with ones, where that is faster and as exact; nothing elsewhere."""
     o = node.outs[0]
     if not isinstance(x, Var) or x.array.dtype != o.array.dtype or x.array.dtype.kind != "f":
-        return None
+        return []
     a = x.array
-    if axis == ():
-        return None
-    if axis is None or a.ndim == 1:
-        if 1 < a.size <= _SMALL_SUM and w.is_static(x) and w.is_dense(x):
-            ones = w.ones(a.size, a.dtype)
-            out = w.view(o, ".reshape(())", o.array.reshape(())) if o.array.ndim else w.text(o)
-            return w.dot(node, ones, w.flat(x), out)
-        return None
-    if a.ndim != 2 or isinstance(axis, tuple) or a.shape[axis % 2] > _SMALL_SUM:
-        return None
-    axis %= 2
-    if not a.size or not w.is_c(o):
-        return None
-    n = o.array.size
-    out = w.text(o) if o.array.ndim == 1 else w.view(o, ".reshape(-1)", o.array.reshape(n))
-    ones = w.ones(a.shape[axis], a.dtype)
-    pair = (ones, w.text(x)) if axis == 0 else (w.text(x), ones)
-    return w.dot(node, *pair, out)
+    if axis is None or (a.ndim == 1 and axis != ()):
+        if not (1 < a.size <= _SMALL_SUM and w.is_static(x) and a.flags.forc):
+            return []
+        ones, out = w.ones(a.size, a.dtype), w.view(o, ".reshape(())")
+        return w.dot(node, ones, w.flat(x), out)
+    if a.ndim != 2 or isinstance(axis, tuple) or a.shape[axis] > _SMALL_SUM:
+        return []
+    if not a.size or not o.array.flags.c_contiguous:
+        return []
+    out = w.text(o) if o.array.ndim == 1 else w.view(o, ".reshape(-1)")
+    ones, text = w.ones(a.shape[axis], a.dtype), w.text(x)
+    return w.dot(node, *((ones, text) if axis in (0, -2) else (text, ones)), out)
 
 
-SPELLINGS[np.sum] = _reduction("add")
-SPELLINGS[np.max] = SPELLINGS[np.amax] = _reduction("maximum")
-SPELLINGS[np.min] = SPELLINGS[np.amin] = _reduction("minimum")
-SPELLINGS[np.prod] = _reduction("multiply")
-SPELLINGS[np.all] = _reduction("logical_and")
-SPELLINGS[np.any] = _reduction("logical_or")
-
-
-@spelling(np.mean)
 def _mean(w: Writer, node: Node, out: str) -> list[str]:
     x, o = node.args[0], node.outs[0]
     if set(node.kwargs) - {"axis", "keepdims"} or x.array.dtype != o.array.dtype:
-        return [f"{out}[...] = np.mean({w.arguments(node)})"]
+        return [f"{out}[...] = {w.call(node)}"]
     count = x.array.size // max(o.array.size, 1)
     number = w.constant(float(count), o.array.dtype)
-    return [*SPELLINGS[np.sum](w, node, out), f"np.divide({out}, {number}, out={out})"]
+    return [*_reduction(w, node, out), f"np.divide({out}, {number}, out={out})"]
 
 
-@spelling(np.argmax, np.argmin)
-def _argmax(w: Writer, node: Node, out: str) -> list[str]:
-    return [f"{w.function(node)}({w.arguments(node)}, out={out})"]
-
-
-# --- moving elements -----------------------------------------------------------------------------
-
-
-@spelling(concat)
 def _concatenate(w: Writer, node: Node, out: str) -> list[str]:
-    if node.outs[0] in w.packed:  # most of its parts are computed where they belong
-        lines, start = [], 0
-        for part in node.args:
-            if part not in w.placed or w.placed[part] != (node.outs[0], start):
-                place = w.place_text(part, node.outs[0], start)
-                lines.append(f"np.copyto({place}, {w.text(part)})")
-            start += part.array.size
-        return lines
-    parts = ", ".join(w.text(a) for a in node.args)
-    return [f"np.concatenate(({parts},), axis={node.kwargs.get('axis', 0)}, out={out})"]
+    flat = node.outs[0]
+    if flat not in w.packed:
+        parts = ", ".join(w.text(a) for a in node.args)
+        return [f"np.concatenate(({parts},), axis={node.kwargs.get('axis', 0)}, out={out})"]
+    lines, start = [], 0  # most of its parts are computed where they belong
+    for part in node.args:
+        if w.placed.get(part) != (flat, start):
+            lines.append(f"np.copyto({w.place_text(part, flat, start)}, {w.text(part)})")
+        start += part.array.size
+    return lines
 
 
-@spelling(astype)
-def _astype(w: Writer, node: Node, out: str) -> list[str]:
-    return [f'np.copyto({out}, {w.text(node.args[0])}, casting="unsafe")']
-
-
-@spelling(np.copy, np.reshape, np.ravel, np.broadcast_to, np.positive)
 def _copy(w: Writer, node: Node, out: str) -> list[str]:
-    x = w.text(node.args[0])
-    if node.fn in (np.reshape, np.ravel):
-        x += f".reshape({node.outs[0].array.shape})"
-    return [f"np.copyto({out}, {x})"]
+    shape = f".reshape({node.outs[0].array.shape})" if node.fn in (np.reshape, np.ravel) else ""
+    casting = ', casting="unsafe"' if node.fn is astype else ""
+    return [f"np.copyto({out}, {w.text(node.args[0])}{shape}{casting})"]
 
 
-@spelling(np.where)
 def _where(w: Writer, node: Node, out: str) -> list[str]:
     given = node.args[0]
-    condition, x, y = (w.text(a) for a in node.args)
+    condition, x, y = map(w.text, node.args)
     if not isinstance(given, Var) or given.array.dtype.kind != "b":
         condition = f"np.not_equal({condition}, 0)"
     return [f"np.copyto({out}, {y})", f"np.copyto({out}, {x}, where={condition})"]
 
 
-@spelling(operator.getitem)
 def _getitem(w: Writer, node: Node, out: str) -> list[str]:
-    x, index = node.args
-    return [fill(node, node.outs[0], out, f"{w.text(x)}[{index_text(w, index)}]")]
+    return [fill(node, node.outs[0], out, view_text(w, node))]
 
 
-@spelling(np.clip)
-def _clip(w: Writer, node: Node, out: str) -> list[str]:
-    return [f"np.clip({w.arguments(node)}, out={out})"]
-
-
-# --- views ---------------------------------------------------------------------------------------
+def _with_out(w: Writer, node: Node, out: str) -> list[str]:
+    return [w.call(node, f"out={out}")]
 
 
 def view_text(w: Writer, node: Node) -> str:
     """Return the expression of a call that looks at an argument's memory in another way."""
-    x = node.args[0]
-    name, shape = w.text(x), node.outs[0].array.shape
+    name, shape = w.text(node.args[0]), node.outs[0].array.shape
     if node.fn is operator.getitem:
-        return f"{name}[{index_text(w, node.args[1])}]"
+        return f"{name}[{_index(w, node.args[1])}]"
     if node.fn is np.transpose:
         axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("axes")
         if axes is None or list(axes) == list(range(len(axes)))[::-1]:
@@ -324,6 +340,15 @@ def view_text(w: Writer, node: Node) -> str:
         axes = [*node.args[1:], *node.kwargs.values()]
         return f"{name}.swapaxes({axes[0]}, {axes[1]})"
     if node.fn in (np.reshape, np.ravel, np.squeeze, np.expand_dims):
-        flat = len(shape) == 1 and shape[0] > 0
-        return f"{name}.reshape({-1 if flat else shape})"
-    return f"{w.function(node)}({w.arguments(node)})"
+        return f"{name}.reshape({-1 if len(shape) == 1 and shape[0] > 0 else shape})"
+    return w.call(node)
+
+
+SPELLINGS: dict[Any, Spelling] = {
+    **dict.fromkeys((np.matmul, np.dot), _matmul),
+    **dict.fromkeys(_REDUCTIONS, _reduction),
+    **dict.fromkeys((np.copy, np.reshape, np.ravel, np.broadcast_to, np.positive, astype), _copy),
+    **dict.fromkeys((np.clip, np.argmax, np.argmin), _with_out),
+    contract: _einsum, np.mean: _mean, concat: _concatenate, np.where: _where,
+    operator.getitem: _getitem,
+}  # fmt: skip

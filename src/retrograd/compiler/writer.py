@@ -5,13 +5,14 @@ from __future__ import annotations
 import builtins
 import keyword
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.spelling import fill, literal, numbers, spell, view_text
-from retrograd.compiler.tape import Live, Node, Var, memory
+from retrograd.compiler.spelling import fill, literal, numbers, spell, view_text, wish
+from retrograd.compiler.tape import Live, Node, Var, memory, writes
 from retrograd.core import Array
 from retrograd.registry import spelled
 from retrograd.rules.joining import concat
@@ -21,19 +22,16 @@ _RESERVED = {
     *keyword.kwlist, *dir(builtins), "np", "program", "step", "predict", "main", "sys", "Path",
     "ARGUMENTS",
 } - {"input"}  # fmt: skip
+_NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
 
 
+@dataclass(slots=True)
 class Statement:
-    """One line of a program: its source, the array it fills, and the call it comes from."""
+    """One line of a program: its source, the call it comes from, and the array it fills."""
 
-    __slots__ = ("node", "section", "target", "text", "writes")
-
-    def __init__(self, text: str, section: str, node: Node | None, target: Var | None) -> None:
-        self.text = text
-        self.section = section
-        self.node = node
-        self.target = target
-        self.writes = False  # to memory outside of the program
+    text: str
+    node: Node
+    target: Var | None
 
 
 class Writer:
@@ -48,28 +46,25 @@ class Writer:
         nodes: list[Node],
         results: Iterable[Var],
         grads: Iterable[Var],
-        wishes: Callable[[Var], str],
-        reserved: Iterable[str] = (),
+        lives: Iterable[str],
     ) -> None:
         self.nodes = nodes
         self.keep = [*results, *grads]  # arrays that are read after the run
-        self.numbers = numbers(nodes, set(results), set(grads))
-        self.wishes = wishes
+        self.numbers = numbers(nodes, grads)
         self.setup: list[str] = []
         self.data: dict[str, Array] = {}
         self.functions: dict[str, Any] = {}
         self.body: list[Statement] = []
         self.names: dict[Var, str] = {}
-        self.packed: set[Var] = set()
-        self._taken = {*_RESERVED, *reserved}
-        self._views: dict[Any, str] = {}
-        self._constants: dict[Any, str] = {}
-        self._lives: dict[Any, str] = {}
+        self._taken = {*_RESERVED, *lives}
+        self._made: dict[Any, str] = {}
         self._runtime: set[Var] = set()  # views of arguments, made anew in every run
-        self._current: Node | None = None
+        self._free: list[str] = []
+        self._slot: dict[int, str] = {}  # the buffer of each memory; "" for one that is not shared
+        self._buffers: dict[str, Array] = {}
+        self._users: dict[str, list[Var]] = {}
         self._plan()
-
-    # Names ---------------------------------------------------------------------------------------
+        self._pack()
 
     def fresh(self, wish: str) -> str:
         """Return the wish as an identifier that nothing else has."""
@@ -84,20 +79,33 @@ class Writer:
         return name
 
     def name(self, var: Var) -> str:
-        """Return the name of a Var, choosing it at the first call."""
         if var not in self.names:
-            if var.kind == "const" and var.array.size and _uniform(var.array):
-                self.names[var] = self._uniform(var.array)
-                return self.names[var]
-            self.names[var] = self.fresh(self.wishes(var))
-            if var.kind in ("const", "captured"):
-                self.data[self.names[var]] = var.array
+            a = var.array
+            if var.kind == "const" and _is_uniform(a):
+                value = a.reshape(-1)[0].item()
+                if not a.ndim:
+                    name = self.constant(value, a.dtype)
+                elif a.ndim == 1 and value == 1:
+                    name = self.ones(a.size, a.dtype)
+                else:
+                    text = f"np.full({a.shape}, {literal(value)}, {literal(a.dtype)})"
+                    name = self._once("zeros" if value == 0 else "constant", text)
+            else:
+                name = self.fresh(wish(var))
+                if var.kind in ("const", "captured"):
+                    self.data[name] = a
+            self.names[var] = name
         return self.names[var]
 
-    # What spellings ask --------------------------------------------------------------------------
+    def _once(self, wish: str, text: str, *same: Any) -> str:
+        """Return the name of what `text` makes before all runs, made at the first call."""
+        key = same or text
+        if key not in self._made:
+            self._made[key] = self.fresh(wish)
+            self.setup.append(f"{self._made[key]} = {text}")
+        return self._made[key]
 
     def text(self, value: Any) -> str:
-        """Return the source of an argument."""
         if isinstance(value, Var):
             return self.name(value)
         if isinstance(value, Live):
@@ -109,44 +117,44 @@ class Writer:
             return f"({inside},)" if len(value) == 1 else f"({inside})"
         return literal(value)
 
-    def arguments(self, node: Node) -> str:
-        """Return all arguments of a call as source."""
+    def function(self, fn: Any, wish: str) -> str:
+        """Return the name of a function, or of a generator, that comes with the program."""
+        name = next((n for n, known in self.functions.items() if known is fn), "")
+        if not name:
+            name = self.fresh(wish)
+            self.functions[name] = fn
+        return name
+
+    def call(self, node: Node, *more: str) -> str:
+        """Return a call as source; a function that NumPy lacks comes with the program."""
+        name = spelled(node.fn)
+        if not name.startswith("np."):
+            name = self.function(getattr(node.fn, "__wrapped__", node.fn), node.fn.__name__)
         parts = [self.text(a) for a in node.args]
         parts += [f"{k}={self.text(v)}" for k, v in node.kwargs.items()]
-        return ", ".join(parts)
-
-    def function(self, node: Node) -> str:
-        """Return the source of a function; one that NumPy lacks comes with the program."""
-        name = spelled(node.fn)
-        if name.startswith("np."):
-            return name
-        body = getattr(node.fn, "__wrapped__", node.fn)
-        for known, fn in self.functions.items():
-            if fn is body:
-                return known
-        name = self.fresh(node.fn.__name__)
-        self.functions[name] = body
-        return name
+        return f"{name}({', '.join([*parts, *more])})"
 
     def operands(self, node: Node) -> list[str]:
         """Return the arguments of a ufunc; numbers become arrays of no axes, which cost less."""
         out = node.outs[0].array
-        arrays = [a.array for a in node.args if isinstance(a, Var)]
-        kind = arrays[0].dtype if arrays else out.dtype
+        kind = next((a.array.dtype for a in node.args if isinstance(a, Var)), out.dtype)
+        shape, back = _layout(out)
+        wide = node.fn in (np.maximum, np.minimum) and out.size >= 64 and kind == out.dtype
         texts = []
         for a in node.args:
             if isinstance(a, Live):
-                texts.append(self.live(a, kind))
-            elif _is_number(a) and node.fn is not np.ldexp and _fits(a, kind):
-                if node.fn in (np.maximum, np.minimum) and out.size >= 64 and kind == out.dtype:
-                    texts.append(self.full(a, node.outs[0]))  # two full operands use SIMD
+                texts.append(self.live(a, kind, node))
+            elif node.fn is not np.ldexp and _fits(a, kind):
+                if wide:  # two full operands use SIMD
+                    text = f"np.full({shape}, {literal(a)}, {literal(kind)}){back}"
+                    texts.append(self._once("zeros" if a == 0 else "limit", text))
                 else:
                     texts.append(self.constant(a, kind))
-            elif isinstance(a, Var) and a.array.size == 1 and a.array.ndim and out.ndim:
-                if self.is_static(a) and a.array.size != out.size:
-                    texts.append(self.view(a, ".reshape(())", a.array.reshape(())))
-                else:
-                    texts.append(self.text(a))
+            elif (
+                isinstance(a, Var) and self.is_static(a)
+                and a.array.ndim and a.array.size == 1 != out.size
+            ):  # fmt: skip
+                texts.append(self.view(a, ".reshape(())"))
             else:
                 texts.append(self.text(a))
         return texts
@@ -157,143 +165,74 @@ class Writer:
             return [f"{out} = {left}.dot({right})"]
         return [f"{left}.dot({right}, out={out})"]
 
-    def constant(self, value: float, dtype: Any) -> str:
-        """Return the name of a number as an array of no axes."""
-        # by its bits: 0.0 == -0.0, and large integers are equal as floats
-        key = (np.array(value, dtype).tobytes(), np.dtype(dtype).name)
-        if key not in self._constants:
-            words = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
-            known = words.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
-            name = self._constants[key] = self.fresh(known.replace("+", ""))
-            self.setup.append(f"{name} = np.array({literal(value)}, {literal(np.dtype(dtype))})")
-        return self._constants[key]
+    def constant(self, value: float, dtype: np.dtype[Any]) -> str:
+        known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
+        text = f"np.array({literal(value)}, {literal(dtype)})"
+        # the same by its bits: 0.0 == -0.0, and large integers are equal as floats
+        return self._once(known.replace("+", ""), text, np.array(value, dtype).tobytes(), dtype)
 
-    def _uniform(self, a: Array) -> str:
-        """Return the name of a constant array that has one value everywhere."""
-        value = a.reshape(-1)[0].item()
-        if not a.ndim:
-            return self.constant(value, a.dtype)
-        if a.ndim == 1 and value == 1:
-            return self.ones(a.size, a.dtype)
-        key = ("uniform", repr(value), a.shape, a.dtype.name)
-        if key not in self._constants:
-            name = self._constants[key] = self.fresh("zeros" if value == 0 else "constant")
-            self.setup.append(f"{name} = np.full({a.shape}, {literal(value)}, {literal(a.dtype)})")
-        return self._constants[key]
+    def ones(self, n: int, dtype: np.dtype[Any]) -> str:
+        return self._once("ones", f"np.ones({n}, {literal(dtype)})")
 
-    def full(self, value: float, like: Var) -> str:
-        """Return the name of an array that has one value everywhere, laid out like another."""
-        a = like.array
-        key = ("full", repr(value), a.shape, _order(a), a.dtype.name)
-        if key not in self._constants:
-            name = self._constants[key] = self.fresh("zeros" if value == 0 else "limit")
-            number = f"np.full({_memory(a)}, {literal(value)}, {literal(a.dtype)})"
-            self.setup.append(f"{name} = {number}{_back(a)}")
-        return self._constants[key]
-
-    def ones(self, n: int, dtype: Any) -> str:
-        """Return the name of a vector of ones."""
-        key = ("ones", n, np.dtype(dtype).name)
-        if key not in self._constants:
-            name = self._constants[key] = self.fresh("ones")
-            self.setup.append(f"{name} = np.ones({n}, {literal(np.dtype(dtype))})")
-        return self._constants[key]
-
-    def live(self, value: Live, dtype: Any) -> str:
+    def live(self, value: Live, dtype: np.dtype[Any], node: Node) -> str:
         """Return the name of an array of no axes that every run fills with a number."""
-        key = (value.text, np.dtype(dtype).name)
-        if key not in self._lives:
-            wish = f"{value.text}_now" if value.text.isidentifier() else "factor"
-            name = self._lives[key] = self.fresh(wish)
-            self.setup.append(f"{name} = np.empty((), {literal(np.dtype(dtype))})")
-            text = value.text
-            while text.startswith("(") and _closes_at_end(text):
-                text = text[1:-1]
-            assert self._current is not None
-            line = f"{name}[...] = {text}"
-            self.body.append(Statement(line, self._current.section, None, None))
-        return self._lives[key]
+        text, known = value.text, len(self._made)
+        wish = f"{text}_now" if text.isidentifier() else "factor"
+        name = self._once(wish, f"np.empty((), {literal(dtype)})", text, dtype)
+        if len(self._made) > known:
+            self._add(node, None, f"{name}[...] = {text[1:-1] if text[0] == '(' else text}")
+        return name
 
-    def view(self, var: Var, suffix: str, array: Array) -> str:
+    def view(self, var: Var, suffix: str) -> str:
         """Return the name of a view that is made once, before all runs."""
-        if suffix == f".reshape({var.array.shape})":
-            return self.text(var)
-        key = (var, suffix)
-        if key not in self._views:
-            name = self._views[key] = self.fresh(f"{self.name(var)}_flat")
-            self.setup.append(f"{name} = {self.name(var)}{suffix}")
-        return self._views[key]
+        name = self.name(var)
+        whole = suffix == f".reshape({var.array.shape})"
+        return name if whole else self._once(f"{name}_flat", f"{name}{suffix}")
 
-    def flat(self, value: Any) -> str:
-        """Return a value as a vector: a view where its memory is one block."""
-        if not isinstance(value, Var):
-            return f"np.ravel({self.text(value)})"
-        if value.array.ndim == 1:
-            return self.text(value)
-        if self.is_static(value) and value.array.flags.c_contiguous:
-            return self.view(value, ".reshape(-1)", value.array.reshape(-1))
-        if self.is_static(value) and value.array.flags.f_contiguous:
-            return self.view(value, ".T.reshape(-1)", value.array.T.reshape(-1))
-        return f"{self.text(value)}.reshape(-1)"
+    def flat(self, var: Var) -> str:
+        """Return a dense array as a vector that looks at its memory."""
+        if var.array.ndim == 1:
+            return self.text(var)
+        return self.view(var, ".reshape(-1)" if var.array.flags.c_contiguous else ".T.reshape(-1)")
 
     def is_static(self, value: Any) -> bool:
         """Tell whether the memory of a value is the same in every run."""
-        return isinstance(value, Var) and not self._moves(value)
-
-    def _moves(self, var: Var) -> bool:
-        return var.kind in ("arg", "grad") or var in self._runtime
-
-    def is_c(self, var: Var) -> bool:
-        """Tell whether an array is one block in C order."""
-        return bool(var.array.flags.c_contiguous)
-
-    def is_dense(self, var: Var) -> bool:
-        """Tell whether an array is one block in C or Fortran order."""
-        return bool(var.array.flags.c_contiguous or var.array.flags.f_contiguous)
-
-    # Buffers -------------------------------------------------------------------------------------
+        moves = not isinstance(value, Var) or value.kind in ("arg", "grad")
+        return not moves and value not in self._runtime
 
     def _plan(self) -> None:
-        """Find out who owns which memory, how long it is used, and what is packed together."""
+        """Find out who owns which memory, and how long it is used."""
         self.owner: dict[int, Var] = {}
-        self.views: set[Node] = set()
-        for node in self.nodes:
-            for v in node.vars():
-                if v.kind != "made":
-                    self.owner.setdefault(memory(v), v)
-            if node.kind == "write":
-                continue
-            if node.view_of is not None:
-                self.views.add(node)
-                if any(self._moves(v) for v in node.vars()):
-                    self._runtime.add(node.outs[0])
-                continue
-            for v in node.outs:
-                self.owner[memory(v)] = v
+        self.views: dict[Node, None] = {}
         self.last: dict[int, int] = {}
         for i, node in enumerate(self.nodes):
             for v in (*node.vars(), *node.outs):
                 self.last[memory(v)] = i
-        for v in self.keep:
-            self.last[memory(v)] = len(self.nodes)
-        self._pack()
-        self._free: dict[Any, list[tuple[int, str]]] = {}
-        self._slot: dict[int, tuple[str, int]] = {}
-        self._sizes: dict[str, tuple[int, Any]] = {}
-        self._slot_vars: dict[str, list[Var]] = {}
+            if node.kind == "write":
+                continue
+            if node.view_of is not None:
+                self.views[node] = None
+                if not all(map(self.is_static, node.vars())):
+                    self._runtime.add(node.outs[0])
+            else:
+                self.owner.update((memory(v), v) for v in node.outs)
+        self.last.update((memory(v), len(self.nodes)) for v in self.keep)
 
     def _pack(self) -> None:
         """Let the parts of a flat array be computed in their places of it."""
+        self.packed: set[Var] = set()
         self.placed: dict[Var, tuple[Var, int]] = {}
         producer = {v: node for node in self.nodes if node.kind == "call" for v in node.outs}
-        written = {memory(v) for node in self.nodes if node.kind == "write" for v in node.outs}
+        written = writes(self.nodes)
         for node in self.nodes:
             if node.fn is not concat or memory(node.outs[0]) in written:
                 continue
-            flat, start, found = node.outs[0], 0, {}
-            axis = node.kwargs.get("axis", 0)
+            flat, start = node.outs[0], 0
+            found: dict[Var, tuple[Var, int]] = {}
             alike = all(isinstance(p, Var) and p.array.dtype == flat.array.dtype for p in node.args)
-            if axis not in (0, None) or not alike or not self.is_c(flat):
+            if node.kwargs.get("axis", 0) not in (0, None) or not alike:
+                continue
+            if not flat.array.flags.c_contiguous:
                 continue
             for part in node.args:
                 maker = producer.get(part)
@@ -301,58 +240,46 @@ class Writer:
                     maker is not None
                     and maker not in self.views
                     and len(maker.outs) == 1
-                    and part not in self.placed
-                    and part not in found
-                    and part not in self.packed
+                    and not any(part in taken for taken in (self.placed, found, self.packed))
                     and memory(part) not in written
-                    and self.is_c(part)
+                    and part.array.flags.c_contiguous
                 ):
                     found[part] = (flat, start)
                 start += part.array.size
             if 2 * len(found) >= len(node.args):
                 self.placed.update(found)
                 self.packed.add(flat)
-                for part in found:
-                    self.last[memory(part)] = len(self.nodes)
-                self.last[memory(flat)] = len(self.nodes)
+                self.last.update((memory(v), len(self.nodes)) for v in (flat, *found))
 
     def _allocate(self, node: Node, i: int) -> None:
-        """Give each output memory: its place in a flat array, that of an argument, or a slot."""
+        """Give each output memory: its place in a flat array, that of an argument, or a buffer."""
         for v in node.outs:
-            place = memory(v)
             if v in self.numbers:
                 continue
-            if v in self.packed:
-                if place not in self._slot:
-                    self._new_slot(v)
-                continue
-            if v in self.placed:
-                flat, start = self.placed[v]
+            flat, start = self.placed.get(v, (v, 0))
+            if flat in self.packed:
                 if memory(flat) not in self._slot:
-                    self._new_slot(flat)
-                self.setup.append(f"{self.name(v)} = {self.place_text(v, flat, start)}")
-                self._slot[place] = (self.name(v), -1)
+                    a = flat.array
+                    shape = a.size if a.ndim == 1 else a.shape
+                    self.setup.append(f"{self.name(flat)} = np.empty({shape}, {literal(a.dtype)})")
+                    self._slot[memory(flat)] = ""
+                if flat is not v:
+                    self.setup.append(f"{self.name(v)} = {self.place_text(v, flat, start)}")
+                    self._slot[memory(v)] = ""
                 continue
             twin = self._in_place(node, v, i)
             if twin is not None:
                 # the same array object: NumPy looks no further whether the two overlap
-                slot = self._slot.pop(memory(twin))  # it is not free afterwards
+                buffer = self._slot.pop(memory(twin))  # it is not free afterwards
                 text = self.name(twin)
             else:
-                slot = self._from_free(v)
-                a = v.array
-                size = f"[:{a.size}]" if self._sizes[slot[0]][0] != a.size else ""
-                shape = f".reshape({_memory(a)})" if a.ndim != 1 else ""
-                text = f"{slot[0]}{size}{shape}{_back(a)}"
-            self._slot[place] = slot
-            self._slot_vars.setdefault(slot[0], []).append(v)
+                buffer, a = self._from_free(v), v.array
+                size = f"[:{a.size}]" if self._buffers[buffer].size != a.size else ""
+                shape, back = _layout(a)
+                text = f"{buffer}{size}{f'.reshape({shape})' if a.ndim != 1 else ''}{back}"
+            self._slot[memory(v)] = buffer
+            self._users.setdefault(buffer, []).append(v)
             self.setup.append(f"{self.name(v)} = {text}")
-
-    def _new_slot(self, v: Var) -> None:
-        a = v.array
-        shape = a.size if a.ndim == 1 else a.shape
-        self.setup.append(f"{self.name(v)} = np.empty({shape}, {literal(a.dtype)})")
-        self._slot[memory(v)] = (self.name(v), -1)
 
     def place_text(self, part: Var, flat: Var, start: int) -> str:
         """Return the expression of a part of a packed array."""
@@ -362,59 +289,55 @@ class Writer:
             return f"{whole}[{start // row}:{start // row + a.shape[0]}]"
         if flat.array.ndim > 1:
             whole += ".reshape(-1)"
-        return f"{whole}[{start}:{start + a.size}]" + (
-            "" if a.ndim == 1 else f".reshape({a.shape})"
-        )
+        shape = "" if a.ndim == 1 else f".reshape({a.shape})"
+        return f"{whole}[{start}:{start + a.size}]{shape}"
 
     def _in_place(self, node: Node, out: Var, i: int) -> Var | None:
         """Return an argument whose memory is read here for the last time and fits the output."""
-        if not isinstance(node.fn, np.ufunc) or node.fn.nin == 0 or node.fn.signature:
+        if not isinstance(node.fn, np.ufunc) or node.fn.signature:
             return None
+        o = out.array
         for v in node.vars():
-            place = memory(v)
-            slot = self._slot.get(place)
-            alike = v.array.shape == out.array.shape and v.array.strides == out.array.strides
-            if slot is None or slot[1] < 0 or not alike or v.array.dtype != out.array.dtype:
-                continue
-            whole = self.owner.get(place)
-            if self.last[place] == i and whole is not None and whole.array.size == v.array.size:
+            a, at = v.array, memory(v)
+            last = self._slot.get(at) and self.last[at] == i and self.owner[at].array.size == a.size
+            if last and (a.shape, a.strides, a.dtype) == (o.shape, o.strides, o.dtype):
                 return v
         return None
 
-    def _from_free(self, v: Var) -> tuple[str, int]:
-        free = self._free.setdefault(v.array.dtype.name, [])
-        fitting = [s for s in free if s[0] >= v.array.size and s[0] <= 4 * v.array.size + 64]
+    def _from_free(self, v: Var) -> str:
+        """Return the smallest free buffer that a Var fits in, or a new one."""
+        n = v.array.size
+        fitting = []
+        for name in self._free:
+            buffer = self._buffers[name]
+            if buffer.dtype.name == v.array.dtype.name and n <= buffer.size <= 4 * n + 64:
+                fitting.append((buffer.size, name))
         if fitting:
-            best = min(fitting)
-            free.remove(best)
-            return best[1], best[0]
+            name = min(fitting)[1]
+            self._free.remove(name)
+            return name
         name = self.fresh("buffer")
-        self.setup.append(f"{name} = np.empty({v.array.size}, {literal(v.array.dtype)})")
-        self._sizes[name] = (v.array.size, v.array.dtype)
-        return name, v.array.size
+        self.setup.append(f"{name} = np.empty({n}, {literal(v.array.dtype)})")
+        self._buffers[name] = v.array
+        return name
 
     def _release(self, i: int) -> None:
         """Take back the memory that is read for the last time in call `i`."""
-        for place in [m for m in self._slot if self.last.get(m) == i]:
-            name, size = self._slot.pop(place)
-            if size >= 0:
-                self._free.setdefault(self._sizes[name][1].name, []).append((size, name))
-
-    # Statements ----------------------------------------------------------------------------------
+        for at in [m for m in self._slot if self.last.get(m) == i]:
+            if name := self._slot.pop(at):
+                self._free.append(name)
 
     def write(self) -> None:
-        """Write all statements."""
         for i, node in enumerate(self.nodes):
-            self._current = node
             if node in self.views:
                 out, text = node.outs[0], view_text(self, node)
-                if text.endswith(".T") and not out.wish:
-                    out.wish = text.replace(".T", "_T")
-                elif ".reshape(" in text and out.array.ndim == 1 and not out.wish:
-                    out.wish = f"{text.partition('.')[0]}_flat"
+                if text.endswith(".T"):
+                    out.wish = out.wish or text.replace(".T", "_T")
+                elif ".reshape(" in text and out.array.ndim == 1:
+                    out.wish = out.wish or f"{text.partition('.')[0]}_flat"
                 line = f"{self.name(out)} = {text}"
                 if out in self._runtime:
-                    self.body.append(Statement(line, node.section, node, out))
+                    self._add(node, out, line)
                 else:
                     self.setup.append(line)
                 continue
@@ -422,83 +345,60 @@ class Writer:
                 target = node.args[0]
                 (text,) = self.operands(node)[1:]
                 name = self.name(target)
-                line = f"{spelled(node.fn)}({name}, {text}, out={name})"
-                self.body.append(Statement(line, node.section, node, target))
-                self.body[-1].writes = memory(target) not in self._slot
-                self._release(i)
-                continue
-            self._allocate(node, i)
-            if node.kind == "draw":
-                rng = self.fresh("rng") if id(node.fn) not in self._constants else ""
-                rng = self._constants.setdefault(id(node.fn), rng)
-                self.functions[rng] = node.fn
-                drawn = self.name(node.outs[0])
-                line = f"{rng}.random(dtype={literal(node.args[1])}, out={drawn})"
-                self.body.append(Statement(line, node.section, node, node.outs[0]))
-            elif len(node.outs) > 1:
-                names = [self.fresh(f"{self.name(v)}_new") for v in node.outs]
-                call = f"{', '.join(names)} = {self.function(node)}({self.arguments(node)})"
-                self.body.append(Statement(call, node.section, node, None))
-                for v, new in zip(node.outs, names, strict=True):
-                    line = fill(node, v, self.name(v), new)
-                    self.body.append(Statement(line, node.section, node, v))
+                self._add(node, target, f"{spelled(node.fn)}({name}, {text}, out={name})")
             else:
-                out = node.outs[0]
-                for line in spell(self, node, self.name(out)):
-                    self.body.append(Statement(line, node.section, node, out))
+                self._allocate(node, i)
+                self._call(node)
             self._release(i)
-        for name, users in self._slot_vars.items():
+        for buffer, users in self._users.items():
             if len(users) == 1:  # a buffer with one user needs no name of its own
-                made = next(line for line in self.setup if line.startswith(f"{name} = "))
+                made = next(line for line in self.setup if line.startswith(f"{buffer} = "))
                 self.setup.remove(made)
-                self.setup = [
-                    line.replace(f" = {name}", f" = {made.removeprefix(f'{name} = ')}")
-                    if line.startswith(f"{self.name(users[0])} = ") else line
-                    for line in self.setup
-                ]  # fmt: skip
+                start, text = f"{self.name(users[0])} = ", made.removeprefix(f"{buffer} = ")
+                at = next(k for k, line in enumerate(self.setup) if line.startswith(start))
+                self.setup[at] = self.setup[at].replace(f" = {buffer}", f" = {text}")
+
+    def _call(self, node: Node) -> None:
+        out = node.outs[0]
+        if node.kind == "draw":
+            rng = self.function(node.fn, "rng")
+            dtype = literal(node.args[1])
+            self._add(node, out, f"{rng}.random(dtype={dtype}, out={self.name(out)})")
+        elif len(node.outs) > 1:
+            names = [self.fresh(f"{self.name(v)}_new") for v in node.outs]
+            self._add(node, None, f"{', '.join(names)} = {self.call(node)}")
+            for v, new in zip(node.outs, names, strict=True):
+                self._add(node, v, fill(node, v, self.name(v), new))
+        else:
+            self._add(node, out, *spell(self, node, self.name(out)))
+
+    def _add(self, node: Node, target: Var | None, *lines: str) -> None:
+        self.body += [Statement(line, node, target) for line in lines]
 
 
-def _uniform(a: Array) -> bool:
+def _is_uniform(a: Array) -> bool:
+    if a.dtype.kind not in "fiu" or not a.size:
+        return False
     first = a.reshape(-1)[0]
-    alike = a.dtype.kind in "fiu" and bool((a == first).all())
+    alike = bool((a == first).all())
     return alike and (first != 0 or bool((np.signbit(a) == np.signbit(first)).all()))
 
 
-def _order(a: Array) -> tuple[int, ...]:
-    """Return the axes from the slowest in memory to the fastest."""
-    return tuple(sorted(range(a.ndim), key=lambda i: (-abs(a.strides[i]), i)))
-
-
-def _memory(a: Array) -> tuple[int, ...]:
-    return tuple(a.shape[i] for i in _order(a))
-
-
-def _back(a: Array) -> str:
-    """Return what turns an array in memory order into one with the axes of `a`."""
-    order = _order(a)
+def _layout(a: Array) -> tuple[tuple[int, ...], str]:
+    """Return the shape in memory order, and what turns such an array into one with the axes."""
+    order = tuple(sorted(range(a.ndim), key=lambda i: (-abs(a.strides[i]), i)))
+    back = f".transpose({tuple(order.index(i) for i in range(a.ndim))})"
     if order == tuple(range(a.ndim)):
-        return ""
-    if order == tuple(range(a.ndim))[::-1]:
-        return ".T"
-    return f".transpose({tuple(order.index(i) for i in range(a.ndim))})"
+        back = ""
+    elif order == tuple(range(a.ndim))[::-1]:
+        back = ".T"
+    return tuple(a.shape[i] for i in order), back
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _fits(value: float, kind: np.dtype[Any]) -> bool:
-    if kind.kind == "f":
-        return True
-    if kind.kind not in "iu" or not isinstance(value, int):
+def _fits(value: Any, kind: np.dtype[Any]) -> bool:
+    """Tell whether a value is a number that a dtype holds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return bool(np.iinfo(kind).min <= value <= np.iinfo(kind).max)
-
-
-def _closes_at_end(text: str) -> bool:
-    depth = 0
-    for i, c in enumerate(text):
-        depth += (c == "(") - (c == ")")
-        if depth == 0:
-            return i == len(text) - 1
-    return False
+    if kind.kind in "iu" and isinstance(value, int):
+        return bool(np.iinfo(kind).min <= value <= np.iinfo(kind).max)
+    return kind.kind == "f"
