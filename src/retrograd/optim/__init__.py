@@ -16,16 +16,8 @@ if TYPE_CHECKING:
     from retrograd.optim.lbfgs import LBFGS
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs.
-_LATER = {
-    "Adadelta": "adaptive",
-    "Adagrad": "adaptive",
-    "Adamax": "adaptive",
-    "AveragedModel": "averaging",
-    "LBFGS": "lbfgs",
-    "NAdam": "adaptive",
-    "RMSprop": "adaptive",
-    "lr_scheduler": "lr_scheduler",
-}
+_LATER = {"AveragedModel": "averaging", "LBFGS": "lbfgs", "lr_scheduler": "lr_scheduler"}
+_LATER |= dict.fromkeys(("Adadelta", "Adagrad", "Adamax", "NAdam", "RMSprop"), "adaptive")
 
 
 def __getattr__(name: str) -> Any:
@@ -41,16 +33,6 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "LBFGS",
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "AveragedModel",
-    "NAdam",
-    "Optimizer",
-    "RMSprop",
-    "lr_scheduler",
-]
+    "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AveragedModel", "NAdam",
+    "Optimizer", "RMSprop", "lr_scheduler",
+]  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from numpy import abs, sqrt
 
+from retrograd.optim.adam import Options, State, average
 from retrograd.optim.optimizer import Optimizer, at_least, gradient
 
 
@@ -20,43 +21,28 @@ class Adamax(Optimizer):
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adamax([w], lr=0.1)
     >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> w
+    >>> optimizer.step(); w
     Tensor([  0.9, -19.9], requires_grad=True)
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "maximize": maximize,
-            },
-        )
+        self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.0, *, maximize: bool = False,
+    ) -> None:  # fmt: skip
+        options = {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+            "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, options)
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_inf": 0.0}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         beta1, beta2 = options["betas"]
         m, u = state["exp_avg"], state["exp_inf"]
         g = gradient(p, g, options, lr)
-        m *= beta1
-        m += (1 - beta1) * g
+        average(m, g, beta1)
         u *= beta2
         at_least(u, abs(g) + options["eps"])
         p -= lr / (1 - beta1**t) * m / u
@@ -72,44 +58,28 @@ class NAdam(Optimizer):
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.NAdam([w], lr=0.1)
     >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> print(w.data.round(4))
+    >>> optimizer.step(); print(w.data.round(4))
     [  0.8944 -19.8944]
     """
 
     scalars = ("mu_product",)
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum_decay: float = 4e-3,
-        decoupled_weight_decay: bool = False,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "momentum_decay": momentum_decay,
-                "decoupled_weight_decay": decoupled_weight_decay,
-                "maximize": maximize,
-            },
-        )
+        self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.0, momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False, *, maximize: bool = False,
+    ) -> None:  # fmt: skip
+        options = {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, options)
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"mu_product": 1.0, "exp_avg": 0.0, "exp_avg_sq": 0.0}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         beta1, beta2 = options["betas"]
         m, v, product = state["exp_avg"], state["exp_avg_sq"], state["mu_product"]
         g = gradient(p, g, options, lr)
@@ -117,10 +87,8 @@ class NAdam(Optimizer):
         mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
         following = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
         product *= mu
-        m *= beta1
-        m += (1 - beta1) * g
-        v *= beta2
-        v += (1 - beta2) * g * g
+        average(m, g, beta1)
+        average(v, g * g, beta2)
         ahead = lr * (1 - mu) / (1 - product) * g + lr * following / (1 - product * following) * m
         p -= ahead / (sqrt(v / (1 - beta2**t)) + options["eps"])
 
@@ -135,55 +103,33 @@ class RMSprop(Optimizer):
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.RMSprop([w], lr=0.1)
     >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> print(w.data.round(4))
+    >>> optimizer.step(); print(w.data.round(4))
     [  0. -19.]
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
-        centered: bool = False,
-        *,
+        self, params: Iterable[Any], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
+        weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False, *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "alpha": alpha,
-                "eps": eps,
-                "centered": centered,
-                "weight_decay": weight_decay,
-                "maximize": maximize,
-            },
-        )
+    ) -> None:  # fmt: skip
+        options = {
+            "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered,
+            "weight_decay": weight_decay, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, options)
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
-        slots = {"square_avg": 0.0}
-        if options["momentum"]:
-            slots["momentum_buffer"] = 0.0
-        if options["centered"]:
-            slots["grad_avg"] = 0.0
-        return slots
+    def used_slots(self, options: Options) -> dict[str, float]:
+        used = {"square_avg": True, "momentum_buffer": options["momentum"],
+                "grad_avg": options["centered"]}  # fmt: skip
+        return {slot: 0.0 for slot, wanted in used.items() if wanted}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         alpha, v = options["alpha"], state["square_avg"]
         g = gradient(p, g, options, lr)
-        v *= alpha
-        v += (1 - alpha) * g * g
+        average(v, g * g, alpha)
         if options["centered"]:
             m = state["grad_avg"]
-            m *= alpha
-            m += (1 - alpha) * g
+            average(m, g, alpha)
             v = v - m * m
         step = g / (sqrt(v) + options["eps"])
         if "momentum_buffer" in state:
@@ -203,40 +149,25 @@ class Adagrad(Optimizer):
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adagrad([w], lr=0.1)
     >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> w
+    >>> optimizer.step(); w
     Tensor([  0.9, -19.9], requires_grad=True)
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1e-2,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
-        eps: float = 1e-10,
-        *,
+        self, params: Iterable[Any], lr: float = 1e-2, lr_decay: float = 0.0,
+        weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10, *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "lr_decay": lr_decay,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "initial_accumulator_value": initial_accumulator_value,
-                "maximize": maximize,
-            },
-        )
+    ) -> None:  # fmt: skip
+        options = {
+            "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, options)
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"sum": options["initial_accumulator_value"]}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         total = state["sum"]
         g = gradient(p, g, options, lr)
         total += g * g
@@ -252,44 +183,27 @@ class Adadelta(Optimizer):
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adadelta([w], lr=100.0)
     >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> print(w.data.round(4))
+    >>> optimizer.step(); print(w.data.round(4))
     [  0.6838 -19.6838]
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1.0,
-        rho: float = 0.9,
-        eps: float = 1e-6,
-        weight_decay: float = 0.0,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "rho": rho,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "maximize": maximize,
-            },
-        )
+        self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
+        weight_decay: float = 0.0, *, maximize: bool = False,
+    ) -> None:  # fmt: skip
+        options = {
+            "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, options)
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         rho, eps = options["rho"], options["eps"]
         v, d = state["square_avg"], state["acc_delta"]
         g = gradient(p, g, options, lr)
-        v *= rho
-        v += (1 - rho) * g * g
+        average(v, g * g, rho)
         delta = sqrt((d + eps) / (v + eps)) * g
-        d *= rho
-        d += (1 - rho) * delta * delta
+        average(d, delta * delta, rho)
         p -= lr * delta
