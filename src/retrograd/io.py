@@ -18,7 +18,7 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,10 +56,12 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     """
     path = _checked(path)
     arrays: dict[str, Array] = {}
-    if _is_flat(state):
-        description = None
-        for name, value in state.items():
-            arrays[name] = _plain(value, f"state[{name!r}]")
+    description = None
+    if isinstance(state, Mapping) and all(
+        isinstance(name, str) and isinstance(value, (np.ndarray, Tensor))
+        for name, value in state.items()
+    ):
+        arrays |= {name: _plain(value, f"state[{name!r}]") for name, value in state.items()}
     else:
         tree = _encode(state, "state", (), arrays)
         description = json.dumps({"version": 1, "state": tree}, separators=(",", ":"))
@@ -87,10 +89,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     {'steps': 3, 'best': [0.5, array([0., 1.])]}
     """
     path = _checked(path)
+    read = _read_npz
     if path.suffix == ".safetensors":
-        read = _reader_of_safetensors()
-    else:
-        read = _read_npz
+        _safetensors()
+        read = _read_safetensors
     try:
         with open(path, "rb") as file:
             arrays, description = read(file)
@@ -104,16 +106,6 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise ValueError(
             f"{path} cannot be read, it is damaged or no {path.suffix} file of arrays: {error}"
         ) from error
-
-
-# --- a nested state as named arrays and JSON -----------------------------------------------------
-
-
-def _is_flat(state: Any) -> bool:
-    return isinstance(state, Mapping) and all(
-        isinstance(name, str) and isinstance(value, (np.ndarray, Tensor))
-        for name, value in state.items()
-    )
 
 
 def _plain(value: Any, place: str) -> Array:
@@ -137,16 +129,15 @@ def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Arr
     if isinstance(value, Mapping):
         for key in value:
             if type(key) not in (str, int):
-                raise TypeError(
-                    f"{place} has the key {key!r}: save takes strings and whole numbers"
-                )
-        items = [
-            [key, _encode(v, f"{place}[{key!r}]", (*path, str(key)), arrays)]
-            for key, v in value.items()
+                raise TypeError(f"{place} has the key {key!r}: save takes strings and ints")
+    if isinstance(value, (Mapping, list, tuple)):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        inner = [
+            (key, _encode(v, f"{place}[{key!r}]", (*path, str(key)), arrays)) for key, v in items
         ]
-        return {"dict": items}
-    if isinstance(value, (list, tuple)):
-        inner = [_encode(v, f"{place}[{i}]", (*path, str(i)), arrays) for i, v in enumerate(value)]
+        if isinstance(value, Mapping):
+            return {"dict": inner}
+        inner = [entry for _, entry in inner]
         return inner if isinstance(value, list) else {"tuple": inner}
     if isinstance(value, np.random.Generator):
         return {"generator": _encode(value.bit_generator.state, place, path, arrays)}
@@ -178,9 +169,6 @@ def _decode(tree: Any, arrays: Mapping[str, Array]) -> Any:
     raise ValueError(f"its description has an entry {kind!r}")
 
 
-# --- npz -----------------------------------------------------------------------------------------
-
-
 def _write_npz(file: IO[bytes], arrays: Mapping[str, Array], description: str | None) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
@@ -209,12 +197,9 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
         for member in sorted(members, key=lambda member: member.header_offset):
             file.seek(end)
             header = file.read(30)
-            lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(
-                header[28:], "little"
-            )
             if member.header_offset != end:
                 raise ValueError(f"{member.filename} is not where the last member ends")
-            end += 30 + lengths + member.file_size
+            end += 30 + sum(struct.unpack("<HH", header[26:])) + member.file_size
         if end != archive.start_dir:
             raise ValueError(f"its members end at byte {end}, not at {archive.start_dir}")
         for member in members:
@@ -256,9 +241,6 @@ def _read_npy(content: bytes, name: str) -> Array:
     return flat.reshape(shape, order="F" if header["fortran_order"] else "C")
 
 
-# --- safetensors ---------------------------------------------------------------------------------
-
-
 def _safetensors() -> Any:
     try:
         import safetensors.numpy
@@ -270,36 +252,28 @@ def _safetensors() -> Any:
     return safetensors.numpy
 
 
-_DTYPES = {
-    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BOOL": np.bool_,
-    "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8,
-    "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8,
-}  # fmt: skip
+_DTYPES = {f"{kind.upper()}{8 * size}": f"<{kind}{size}" for kind in "fiu" for size in (2, 4, 8)}
+_DTYPES |= {"BOOL": "?", "I8": "i1", "U8": "u1"}
 
 
-def _reader_of_safetensors() -> Callable[[IO[bytes]], tuple[dict[str, Array], str | None]]:
-    _safetensors()
+def _read_safetensors(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
     from safetensors import SafetensorError, deserialize
 
-    def read(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
-        content = file.read()
-        try:
-            found = deserialize(content)  # type: ignore[no-untyped-call]
-        except SafetensorError as error:
-            raise ValueError(str(error)) from error
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        # the package gives no order; the header has the writer's
-        parts = dict(found)
-        arrays = {name: _tensor(name, parts[name]) for name in header if name in parts}
-        note = header.get("__metadata__", {}).get(DESCRIPTION)
-        if note is None:
-            return arrays, None
-        description = note[8:] or None
-        if note[:8] != _checksum(arrays, description):
-            raise ValueError("its checksum is of other values")
-        return arrays, description
-
-    return read
+    content = file.read()
+    try:
+        parts = dict(deserialize(content))  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    # the package gives no order; the header has the writer's
+    arrays = {name: _tensor(name, parts[name]) for name in header if name in parts}
+    note = header.get("__metadata__", {}).get(DESCRIPTION)
+    if note is None:
+        return arrays, None
+    description = note[8:] or None
+    if note[:8] != _checksum(arrays, description):
+        raise ValueError("its checksum is of other values")
+    return arrays, description
 
 
 def _checksum(arrays: Mapping[str, Array], description: str | None) -> str:
@@ -312,17 +286,14 @@ def _checksum(arrays: Mapping[str, Array], description: str | None) -> str:
 
 
 def _tensor(name: str, part: Mapping[str, Any]) -> Array:
-    data, kind = part["data"], part["dtype"]
+    data, kind, shape = part["data"], part["dtype"], part["shape"]
     if kind == "BF16":  # float32 without its lower half
         wide = np.frombuffer(data, "<u2").astype(np.uint32) << 16
-        return wide.view(np.float32).reshape(part["shape"])
+        return wide.view(np.float32).reshape(shape)
     if kind not in _DTYPES:
         raise ValueError(f"{name} is of {kind}, which NumPy does not have")
     dtype = np.dtype(_DTYPES[kind])
-    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(part["shape"])
-
-
-# --- files ---------------------------------------------------------------------------------------
+    return np.frombuffer(data, dtype).astype(dtype.newbyteorder("=")).reshape(shape)
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
@@ -347,18 +318,9 @@ def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
-    with _folder(path.parent) as folder:
-        if folder is not None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
             os.fsync(folder)
-
-
-@contextlib.contextmanager
-def _folder(path: Path) -> Iterator[int | None]:
-    if os.name != "posix":  # elsewhere a folder cannot be opened
-        yield None
-        return
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        yield folder
-    finally:
-        os.close(folder)
+        finally:
+            os.close(folder)
