@@ -7,27 +7,27 @@ its arrays go by their paths, and a description in JSON tells how to put them to
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import json
 import math
 import os
-import re
 import secrets
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 
 from retrograd.core import Array, Tensor
 
 DESCRIPTION = "retrograd.json"  # a member of the npz, a key of the safetensors metadata
-LONGEST_HEADER = 10_000  # bytes; NumPy's own bound
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 # what a file of ours may raise while it is read, when it is not what it seems
 DAMAGE = (
@@ -176,7 +176,7 @@ def _write_npz(file: IO[bytes], arrays: Mapping[str, Array], description: str | 
                 raise ValueError(f"a name in an .npz file cannot have a zero byte: {name!r}")
             # no date: the same state gives the same bytes
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
+                npy.write_array(member, array, allow_pickle=False)
         if description is not None:
             archive.writestr(zipfile.ZipInfo(DESCRIPTION), description)
 
@@ -219,26 +219,21 @@ def _read_npy(content: bytes, name: str) -> Array:
 
     The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
     """
-    start = {b"\x93NUMPY\x01\x00": 10, b"\x93NUMPY\x02\x00": 12}.get(content[:8])
-    if start is None:
-        raise ValueError(f"{name} is no array")
-    end = start + int.from_bytes(content[8:start], "little")
-    if end > min(len(content), LONGEST_HEADER):
-        raise ValueError(f"{name} has a header of {end} bytes")
+    file = BytesIO(content)
+    if (version := npy.read_magic(file)) not in ((1, 0), (2, 0)):
+        raise ValueError(f"{name} is an array of version {version}")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     try:
-        header = ast.literal_eval(content[start:end].decode("latin1").strip())
-    except MemoryError as error:  # what the parser raises for too many brackets
+        shape, fortran, dtype = read(file)
+    except (MemoryError, TokenError) as error:  # what parsers raise for too many brackets
         raise ValueError(f"{name} has a header that is no dict") from error
-    shape, kind = header["shape"], header["descr"]
-    if not (isinstance(kind, str) and re.fullmatch(r"[<>=|][fiub][1248]", kind)):
-        raise ValueError(f"{name} holds {kind!r}, not numbers")
-    dtype = np.dtype(kind)
-    if not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError(f"{name} has the shape {shape!r}")
-    if math.prod(shape) * dtype.itemsize != len(content) - end:
-        raise ValueError(f"{name} has {len(content) - end} bytes for {kind} of shape {shape}")
-    flat = np.frombuffer(content, dtype, offset=end).astype(dtype.newbyteorder("="))
-    return flat.reshape(shape, order="F" if header["fortran_order"] else "C")
+    start = file.tell()
+    if dtype.kind not in "fiub" or dtype.itemsize > 8:
+        raise ValueError(f"{name} holds {dtype}, not numbers")
+    if math.prod(shape) * dtype.itemsize != len(content) - start or min(shape, default=0) < 0:
+        raise ValueError(f"{name} has {len(content) - start} bytes for {dtype} of shape {shape}")
+    flat = np.frombuffer(content, dtype, offset=start).astype(dtype.newbyteorder("="))
+    return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def _safetensors() -> Any:

@@ -55,8 +55,7 @@ class AveragedModel(Module):
         keep = 0.0 if not count else count / (count + 1) if self.decay is None else self.decay
         parameters = {name for name, _ in self.module.named_parameters()}
         for name, average in own.items():
-            new = as_array(other[name])
-            array = as_array(average)
+            array, new = as_array(average), as_array(other[name])
             if name in parameters:
                 array *= keep
                 array += (1 - keep) * new
