@@ -19,7 +19,6 @@ import zlib
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
-from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -29,11 +28,6 @@ from retrograd.core import Array, Tensor
 
 DESCRIPTION = "retrograd.json"  # a member of the npz, a key of the safetensors metadata
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-# what a file of ours may raise while it is read, when it is not what it seems
-DAMAGE = (
-    ValueError, TypeError, LookupError, AttributeError, EOFError, ArithmeticError, SyntaxError,
-    RecursionError, NotImplementedError, struct.error, zipfile.BadZipFile,
-)  # fmt: skip
 
 
 def save(state: Any, path: str | os.PathLike[str]) -> None:
@@ -102,7 +96,9 @@ def load(path: str | os.PathLike[str]) -> Any:
         if content["version"] != 1:
             raise ValueError(f"its description has version {content['version']!r}, not 1")
         return _decode(content["state"], arrays)
-    except DAMAGE as error:
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever reading something else as an array may raise
         raise ValueError(
             f"{path} cannot be read, it is damaged or no {path.suffix} file of arrays: {error}"
         ) from error
@@ -126,18 +122,15 @@ def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Arr
             name += "_"
         arrays[name] = _plain(value, place)
         return {"scalar" if isinstance(value, np.generic) else "array": name}
-    if isinstance(value, Mapping):
-        for key in value:
+    if isinstance(value, (Mapping, list, tuple)):
+        pairs = []
+        for key, v in value.items() if isinstance(value, Mapping) else enumerate(value):
             if type(key) not in (str, int):
                 raise TypeError(f"{place} has the key {key!r}: save takes strings and ints")
-    if isinstance(value, (Mapping, list, tuple)):
-        items = value.items() if isinstance(value, Mapping) else enumerate(value)
-        inner = [
-            (key, _encode(v, f"{place}[{key!r}]", (*path, str(key)), arrays)) for key, v in items
-        ]
+            pairs.append((key, _encode(v, f"{place}[{key!r}]", (*path, str(key)), arrays)))
         if isinstance(value, Mapping):
-            return {"dict": inner}
-        inner = [entry for _, entry in inner]
+            return {"dict": pairs}
+        inner = [v for _, v in pairs]
         return inner if isinstance(value, list) else {"tuple": inner}
     if isinstance(value, np.random.Generator):
         return {"generator": _encode(value.bit_generator.state, place, path, arrays)}
@@ -151,10 +144,8 @@ def _decode(tree: Any, arrays: Mapping[str, Array]) -> Any:
     if not isinstance(tree, dict):
         return tree
     ((kind, content),) = tree.items()
-    if kind == "array":
-        return arrays[content]
-    if kind == "scalar":
-        return arrays[content][()]
+    if kind in ("array", "scalar"):
+        return arrays[content] if kind == "array" else arrays[content][()]
     if kind == "tuple":
         return tuple(_decode(item, arrays) for item in content)
     if kind == "dict":
@@ -186,11 +177,6 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
     description = None
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        for member in members:
-            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-                raise ValueError(
-                    f"{member.filename} is compressed or encrypted; np.savez writes it as it is"
-                )
         # members that overlapped could each be as large as the file, and one left out of the
         # list of contents would go unnoticed
         end = 0
@@ -199,12 +185,15 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
             header = file.read(30)
             if member.header_offset != end:
                 raise ValueError(f"{member.filename} is not where the last member ends")
+            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+                raise ValueError(
+                    f"{member.filename} is compressed or encrypted; np.savez writes it as it is"
+                )
             end += 30 + sum(struct.unpack("<HH", header[26:])) + member.file_size
         if end != archive.start_dir:
             raise ValueError(f"its members end at byte {end}, not at {archive.start_dir}")
         for member in members:
-            content = archive.read(member)
-            name = member.filename
+            content, name = archive.read(member), member.filename
             if name == DESCRIPTION:
                 description = content.decode()
             elif not name.endswith(".npy") or name[:-4] in arrays:
@@ -225,7 +214,7 @@ def _read_npy(content: bytes, name: str) -> Array:
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     try:
         shape, fortran, dtype = read(file)
-    except (MemoryError, TokenError) as error:  # what parsers raise for too many brackets
+    except MemoryError as error:  # what the parser raises for too many brackets
         raise ValueError(f"{name} has a header that is no dict") from error
     start = file.tell()
     if dtype.kind not in "fiub" or dtype.itemsize > 8:

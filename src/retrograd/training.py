@@ -194,8 +194,7 @@ def fit(
     with _bar(epochs, data, run.update) if progress else contextlib.nullcontext() as bar:
         while run.epoch < epochs and not run.stop:
             model.train()
-            for batch in data:
-                *inputs, target = _parts(batch)
+            for inputs, target in _batches(data):
                 value = update(inputs, target).item()
                 run.update += 1
                 run._seen += len(target)
@@ -256,10 +255,12 @@ def _check(
         raise ValueError("save_every saves within an epoch: data must be a DataLoader")
 
 
-def _parts(batch: Any) -> Sequence[Any]:
-    if not (isinstance(batch, (tuple, list)) and len(batch) >= 2):
-        raise TypeError(f"a batch is a tuple (*inputs, target), not {type(batch).__name__}")
-    return batch
+def _batches(data: Iterable[Any]) -> Iterator[tuple[list[Any], Any]]:
+    for batch in data:
+        if not (isinstance(batch, (tuple, list)) and len(batch) >= 2):
+            raise TypeError(f"a batch is a tuple (*inputs, target), not {type(batch).__name__}")
+        *inputs, target = batch
+        yield inputs, target
 
 
 def _end_epoch(
@@ -304,8 +305,7 @@ def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) 
     sums, count = dict.fromkeys(metrics, 0.0), 0
     try:
         with no_grad():
-            for batch in data:
-                *inputs, target = _parts(batch)
+            for inputs, target in _batches(data):
                 output = model(*inputs)
                 count += len(target)
                 for name, metric in metrics.items():
