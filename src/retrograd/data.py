@@ -83,7 +83,7 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
     if (sizes >= 0).all() and abs(sizes.sum() - 1) < 1e-9 and total != 1:
         sizes = np.floor(sizes * total)
         sizes[: total - int(sizes.sum())] += 1
-    if not (sizes >= 0).all() or (sizes % 1).any() or sizes.sum() != total:
+    if sizes.sum() != total or not (sizes >= 0).all() or (sizes % 1).any():
         raise ValueError(
             f"lengths must add up to {total} samples, or as fractions to 1: got {list(lengths)}"
         )

@@ -42,15 +42,13 @@ class History(dict[str, list[float]]):
         except ImportError as error:
             message = "history.plot() needs matplotlib: python -m pip install matplotlib"
             raise ImportError(message) from error
-        panels: dict[str, list[str]] = {}
-        for name in self:
-            panels.setdefault(name.removeprefix("val_"), []).append(name)
-        figure = Figure(figsize=(4.5 * len(panels), 3.5), layout="constrained")
-        for i, (title, names) in enumerate(panels.items()):
-            axes = figure.add_subplot(1, len(panels), i + 1)
-            for name in names:
-                label = "validation" if name.startswith("val_") else "training"
-                axes.plot(range(1, len(self[name]) + 1), self[name], label=label)
+        titles = list(dict.fromkeys(name.removeprefix("val_") for name in self))
+        figure = Figure(figsize=(4.5 * len(titles), 3.5), layout="constrained")
+        for i, title in enumerate(titles, 1):
+            axes = figure.add_subplot(1, len(titles), i)
+            for name, label in ((title, "training"), (f"val_{title}", "validation")):
+                if name in self:
+                    axes.plot(range(1, len(self[name]) + 1), self[name], label=label)
             axes.set(title=title, xlabel="epoch", ylabel=title)
             axes.grid(alpha=0.3)
             if title != "lr":
