@@ -125,8 +125,7 @@ class StepLR(_Factor):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.step_size = _positive("step_size", step_size)
-        self.gamma = gamma
+        self.step_size, self.gamma = _positive("step_size", step_size), gamma
         super().__init__(optimizer, last_epoch)
 
     def factor(self, epoch: int) -> float:
@@ -148,8 +147,7 @@ class MultiStepLR(_Factor):
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1,
         last_epoch: int = -1,
     ) -> None:  # fmt: skip
-        self.milestones = sorted(milestones)
-        self.gamma = gamma
+        self.milestones, self.gamma = sorted(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
     def factor(self, epoch: int) -> float:
@@ -244,8 +242,7 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        self.T_max = _positive("T_max", T_max)
-        self.eta_min = eta_min
+        self.T_max, self.eta_min = _positive("T_max", T_max), eta_min
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -318,10 +315,8 @@ class OneCycleLR(LRScheduler):
             raise ValueError(f"pct_start must be from 0 to 1, not {pct_start!r}")
         self.anneal_strategy = _either("anneal_strategy", anneal_strategy, "cos", "linear")
         if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
-            raise ValueError(
-                f"{type(optimizer).__name__} has neither momentum nor betas: pass "
-                "cycle_momentum=False"
-            )
+            kind = type(optimizer).__name__
+            raise ValueError(f"{kind} has neither momentum nor betas: pass cycle_momentum=False")
         self.cycle_momentum = cycle_momentum
         groups = optimizer.param_groups
         tops = _each("max_lr", max_lr, groups)
@@ -438,10 +433,10 @@ class SequentialLR(LRScheduler):
         self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]
     ) -> None:
         self.schedulers, self.milestones = list(schedulers), list(milestones)
-        if len(self.milestones) != len(self.schedulers) - 1:
+        count = len(self.schedulers)
+        if len(self.milestones) != count - 1:
             raise ValueError(
-                f"SequentialLR takes one milestone less than schedules, not {len(self.milestones)} "
-                f"for {len(self.schedulers)}"
+                f"{count} schedules take one milestone less than that, not {len(self.milestones)}"
             )
         for each in self.schedulers:
             if isinstance(each, ReduceLROnPlateau):
