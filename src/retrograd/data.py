@@ -84,9 +84,7 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
         sizes = np.floor(sizes * total)
         sizes[: total - int(sizes.sum())] += 1
     if sizes.sum() != total or not (sizes >= 0).all() or (sizes % 1).any():
-        raise ValueError(
-            f"lengths must add up to {total} samples, or as fractions to 1: got {list(lengths)}"
-        )
+        raise ValueError(f"lengths must add up to {total}, or as fractions to 1, not {lengths!r}")
     ends = sizes.cumsum().astype(int)[:-1]
     return [Subset(dataset, part) for part in np.split(generator(rng).permutation(total), ends)]
 
@@ -162,11 +160,9 @@ class DataLoader:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("a DataLoader loads what its state_dict() returns") from error
         if order is not None:
-            order = np.asarray(order)
-            if not np.array_equal(np.sort(order, axis=None), np.arange(len(self.dataset))):
-                raise ValueError(
-                    f"the order is of {order.size} samples, the data set has {len(self.dataset)}"
-                )
+            order, count = np.asarray(order), len(self.dataset)
+            if not np.array_equal(np.sort(order, axis=None), np.arange(count)):
+                raise ValueError(f"an order of {order.size} samples, the data set has {count}")
         if (order is None) == self.shuffle and position:
             raise ValueError("the state is of a loader with another value of shuffle")
         if not 0 <= position <= len(self):

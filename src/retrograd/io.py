@@ -99,9 +99,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     except (OSError, MemoryError):
         raise
     except Exception as error:  # whatever reading something else as an array may raise
-        raise ValueError(
-            f"{path} cannot be read, it is damaged or no {path.suffix} file of arrays: {error}"
-        ) from error
+        message = f"{path} cannot be read, damaged or no {path.suffix} file of arrays: {error}"
+        raise ValueError(message) from error
 
 
 def _plain(value: Any, place: str) -> Array:
@@ -186,9 +185,7 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
             if member.header_offset != end:
                 raise ValueError(f"{member.filename} is not where the last member ends")
             if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-                raise ValueError(
-                    f"{member.filename} is compressed or encrypted; np.savez writes it as it is"
-                )
+                raise ValueError(f"{member.filename} is compressed or encrypted: use np.savez")
             end += 30 + sum(struct.unpack("<HH", header[26:])) + member.file_size
         if end != archive.start_dir:
             raise ValueError(f"its members end at byte {end}, not at {archive.start_dir}")
@@ -229,10 +226,8 @@ def _safetensors() -> Any:
     try:
         import safetensors.numpy
     except ImportError as error:
-        raise ImportError(
-            ".safetensors files need the safetensors package: "
-            'python -m pip install "retrograd[safetensors]", or use .npz'
-        ) from error
+        message = 'for .safetensors files: python -m pip install "retrograd[safetensors]"'
+        raise ImportError(f"{message}, or use .npz") from error
     return safetensors.numpy
 
 

@@ -109,10 +109,9 @@ class Training:
             parts = [(name, getattr(self, name), state_dict[name]) for name in _PARTS]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("this is no checkpoint of rg.fit") from error
-        if rngs.keys() != self._rngs.keys():
-            raise ValueError(
-                f"the checkpoint has the generators {sorted(rngs)}, here are {sorted(self._rngs)}"
-            )
+        names, here = sorted(rngs), sorted(self._rngs)
+        if names != here:
+            raise ValueError(f"the checkpoint has the generators {names}, here are {here}")
         for name, part, state in parts:
             if hasattr(part, "state_dict") != (state is not None):
                 raise ValueError(f"the state of {name} is in one of checkpoint and run only")
@@ -227,9 +226,7 @@ def _check(
         raise TypeError(f"fit takes an Optimizer, not {type(optimizer).__name__}")
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if trained.isdisjoint(map(id, model.parameters())):
-        raise ValueError(
-            "the optimizer has no parameter of the model: make it with model.parameters()"
-        )
+        raise ValueError("the optimizer has no parameter of the model: pass model.parameters()")
     if isinstance(loss, type) or not callable(loss):
         got = f"a class: pass {loss.__name__}()" if isinstance(loss, type) else type(loss).__name__
         raise TypeError(f"loss is a function of output and target, not {got}")

@@ -30,8 +30,7 @@ class Adam(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adam([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step(); w
+    >>> (w * w).sum().backward(); optimizer.step(); w
     Tensor([  0.9, -19.9], requires_grad=True)
     """
 
@@ -40,11 +39,10 @@ class Adam(Optimizer):
         eps: float = 1e-8, weight_decay: float = 0.0, amsgrad: bool = False, *,
         maximize: bool = False, decoupled_weight_decay: bool = False,
     ) -> None:  # fmt: skip
-        options = {
+        super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
             "maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay,
-        }  # fmt: skip
-        super().__init__(params, options)
+        })  # fmt: skip
 
     def used_slots(self, options: Options) -> dict[str, float]:
         slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -72,8 +70,7 @@ class AdamW(Adam):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step(); w
+    >>> (w * w).sum().backward(); optimizer.step(); w
     Tensor([  0.85, -18.9 ], requires_grad=True)
     """
 
@@ -95,8 +92,7 @@ class Adamax(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adamax([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step(); w
+    >>> (w * w).sum().backward(); optimizer.step(); w
     Tensor([  0.9, -19.9], requires_grad=True)
     """
 
@@ -104,11 +100,10 @@ class Adamax(Optimizer):
         self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8, weight_decay: float = 0.0, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        options = {
+        super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
             "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, options)
+        })  # fmt: skip
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_inf": 0.0}
@@ -132,8 +127,7 @@ class NAdam(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.NAdam([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step(); print(w.data.round(4))
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
     [  0.8944 -19.8944]
     """
 
@@ -144,12 +138,11 @@ class NAdam(Optimizer):
         eps: float = 1e-8, weight_decay: float = 0.0, momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        options = {
+        super().__init__(params, {
             "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
             "momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay,
             "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, options)
+        })  # fmt: skip
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"mu_product": 1.0, "exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -177,8 +170,7 @@ class RMSprop(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.RMSprop([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step(); print(w.data.round(4))
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
     [  0. -19.]
     """
 
@@ -187,11 +179,10 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False, *,
         maximize: bool = False,
     ) -> None:  # fmt: skip
-        options = {
+        super().__init__(params, {
             "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered,
             "weight_decay": weight_decay, "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, options)
+        })  # fmt: skip
 
     def used_slots(self, options: Options) -> dict[str, float]:
         used = {"square_avg": True, "momentum_buffer": options["momentum"],
@@ -223,8 +214,7 @@ class Adagrad(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adagrad([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step(); w
+    >>> (w * w).sum().backward(); optimizer.step(); w
     Tensor([  0.9, -19.9], requires_grad=True)
     """
 
@@ -233,11 +223,10 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10, *,
         maximize: bool = False,
     ) -> None:  # fmt: skip
-        options = {
+        super().__init__(params, {
             "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
             "initial_accumulator_value": initial_accumulator_value, "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, options)
+        })  # fmt: skip
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"sum": options["initial_accumulator_value"]}
@@ -257,8 +246,7 @@ class Adadelta(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adadelta([w], lr=100.0)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step(); print(w.data.round(4))
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
     [  0.6838 -19.6838]
     """
 
@@ -266,10 +254,9 @@ class Adadelta(Optimizer):
         self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
         weight_decay: float = 0.0, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        options = {
+        super().__init__(params, {
             "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
-        }  # fmt: skip
-        super().__init__(params, options)
+        })  # fmt: skip
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}

@@ -54,13 +54,12 @@ class LBFGS(Optimizer):
         history_size: int = 100, line_search_fn: str | None = None,
     ) -> None:  # fmt: skip
         self._state: dict[str, Any] = {}
-        options = {
+        super().__init__(params, {
             "lr": lr, "max_iter": max_iter,
             "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
             "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
             "history_size": history_size, "line_search_fn": line_search_fn,
-        }  # fmt: skip
-        super().__init__(params, options)
+        })  # fmt: skip
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         if self.param_groups:
@@ -72,10 +71,8 @@ class LBFGS(Optimizer):
         for name in ("max_iter", "max_eval", "history_size"):
             if not options[name] >= 1:
                 raise ValueError(f"{name} must be at least 1, not {options[name]!r}")
-        if options["line_search_fn"] not in (None, "strong_wolfe"):
-            raise ValueError(
-                f"line_search_fn is 'strong_wolfe' or None, not {options['line_search_fn']!r}"
-            )
+        if (search := options["line_search_fn"]) not in (None, "strong_wolfe"):
+            raise ValueError(f"line_search_fn is 'strong_wolfe' or None, not {search!r}")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Iterate, calling `closure` for losses and gradients; return its first loss."""
@@ -236,9 +233,7 @@ class LBFGS(Optimizer):
         def flat(value: Any) -> Array:
             array = as_array(value)
             if array.shape != (size,):
-                raise ValueError(
-                    f"the history is of {array.size} numbers, the parameters have {size}"
-                )
+                raise ValueError(f"a history of {array.size} numbers, the parameters have {size}")
             return array.copy()
 
         made = {k: state[k] for k in NUMBERS if k in state}

@@ -32,10 +32,7 @@ class LRScheduler:
             if last_epoch == -1:
                 group.setdefault("initial_lr", group["lr"])
             elif "initial_lr" not in group:
-                raise ValueError(
-                    f"last_epoch={last_epoch} continues a run, but the optimizer has no "
-                    "initial_lr: load its state_dict first"
-                )
+                raise ValueError("the optimizer has no initial_lr: load its state_dict first")
         self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
         self.step()
 
@@ -86,10 +83,8 @@ class LRScheduler:
         """
         if not isinstance(state_dict, Mapping):
             raise ValueError(f"load_state_dict takes a dict, not {type(state_dict).__name__}")
-        if differ := self.state_dict().keys() ^ state_dict.keys():
-            raise ValueError(
-                f"this is no state_dict of {type(self).__name__}: {', '.join(sorted(differ))}"
-            )
+        if differ := sorted(self.state_dict().keys() ^ state_dict.keys()):
+            raise ValueError(f"no state_dict of {type(self).__name__}: {', '.join(differ)}")
         vars(self).update({k: v for k, v in state_dict.items() if k != "schedules"})
 
     def __repr__(self) -> str:
@@ -187,11 +182,10 @@ class LinearLR(_Factor):
         self, optimizer: Optimizer, start_factor: float = 1 / 3, end_factor: float = 1.0,
         total_iters: int = 5, last_epoch: int = -1,
     ) -> None:  # fmt: skip
-        if not (0 < start_factor <= 1 and 0 <= end_factor <= 1):
-            raise ValueError(
-                f"start_factor {start_factor!r} must be above 0, end_factor {end_factor!r} at "
-                "least 0, both at most 1"
-            )
+        if not 0 < start_factor <= 1:
+            raise ValueError(f"start_factor {start_factor!r} is not above 0 and at most 1")
+        if not 0 <= end_factor <= 1:
+            raise ValueError(f"end_factor {end_factor!r} is not from 0 to 1")
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = _positive("total_iters", total_iters)
         super().__init__(optimizer, last_epoch)
@@ -215,11 +209,10 @@ class LambdaLR(LRScheduler):
         self, optimizer: Optimizer, lr_lambda: Lambda | Sequence[Lambda], last_epoch: int = -1
     ) -> None:
         count = len(optimizer.param_groups)
-        self.lr_lambdas = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
-        if len(self.lr_lambdas) != count:
-            raise ValueError(
-                f"lr_lambda has {len(self.lr_lambdas)} functions for {count} param groups"
-            )
+        functions = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
+        if len(functions) != count:
+            raise ValueError(f"lr_lambda has {len(functions)} functions for {count} param groups")
+        self.lr_lambdas = functions
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -337,14 +330,12 @@ class OneCycleLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        if self.last_epoch > self.total_steps:
-            raise ValueError(
-                f"OneCycleLR was made for {self.total_steps} steps, this is step {self.last_epoch}"
-            )
-        ends = self._ends
-        at = bisect_left(ends, self.last_epoch, 1, len(ends) - 1)
+        step, ends = self.last_epoch, self._ends
+        if step > self.total_steps:
+            raise ValueError(f"a cycle made for {self.total_steps} steps, this is step {step}")
+        at = bisect_left(ends, step, 1, len(ends) - 1)
         length = ends[at] - ends[at - 1]
-        part = (self.last_epoch - ends[at - 1]) / length if length else 1.0
+        part = (step - ends[at - 1]) / length if length else 1.0
         between = _cosine if self.anneal_strategy == "cos" else _linear
         if self.cycle_momentum:
             for group, values in zip(self.optimizer.param_groups, self._momenta, strict=True):
@@ -433,11 +424,9 @@ class SequentialLR(LRScheduler):
         self, optimizer: Optimizer, schedulers: Sequence[LRScheduler], milestones: Sequence[int]
     ) -> None:
         self.schedulers, self.milestones = list(schedulers), list(milestones)
-        count = len(self.schedulers)
-        if len(self.milestones) != count - 1:
-            raise ValueError(
-                f"{count} schedules take one milestone less than that, not {len(self.milestones)}"
-            )
+        count, ends = len(self.schedulers), len(self.milestones)
+        if ends != count - 1:
+            raise ValueError(f"{count} schedules take one milestone less than that, not {ends}")
         for each in self.schedulers:
             if isinstance(each, ReduceLROnPlateau):
                 raise ValueError("ReduceLROnPlateau needs a metric: it cannot be in a SequentialLR")
