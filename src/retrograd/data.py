@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -80,19 +79,14 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
     >>> len(train), len(test)
     (8, 2)
     """
-    total = len(dataset)
-    sizes = [float(n) for n in lengths]
-    if all(n >= 0 for n in sizes) and math.isclose(sum(sizes), 1) and total != 1:
-        sizes = [math.floor(n * total) for n in sizes]
-        for i in range(total - int(sum(sizes))):
-            sizes[i % len(sizes)] += 1
-    if not all(n >= 0 and n % 1 == 0 for n in sizes) or sum(sizes) != total:
-        raise ValueError(
-            f"lengths must add up to {total} samples, or as fractions to 1: got {list(lengths)}"
-        )
-    order = generator(rng).permutation(total)
-    ends = np.cumsum([int(n) for n in sizes])
-    return [Subset(dataset, part) for part in np.split(order, ends[:-1])]
+    total, sizes = len(dataset), np.array([float(n) for n in lengths])
+    if (sizes >= 0).all() and abs(sizes.sum() - 1) < 1e-9 and total != 1:
+        sizes = np.floor(sizes * total)
+        sizes[: total - int(sizes.sum())] += 1
+    if sizes.sum() != total or not (sizes >= 0).all() or (sizes % 1).any():
+        raise ValueError(f"lengths must add up to {total}, or as fractions to 1, not {lengths!r}")
+    ends = sizes.cumsum().astype(int)[:-1]
+    return [Subset(dataset, part) for part in np.split(generator(rng).permutation(total), ends)]
 
 
 class DataLoader:
@@ -111,49 +105,40 @@ class DataLoader:
     """
 
     def __init__(
-        self,
-        dataset: Any,
-        batch_size: int = 1,
-        shuffle: bool = False,
-        *,
-        rng: RngLike = None,
-        drop_last: bool = False,
-        collate: Callable[[list[Any]], Any] | None = None,
-    ) -> None:
+        self, dataset: Any, batch_size: int = 1, shuffle: bool = False, *, rng: RngLike = None,
+        drop_last: bool = False, collate: Callable[[list[Any]], Any] | None = None,
+    ) -> None:  # fmt: skip
         if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
             raise TypeError(f"a data set has a length and items, {type(dataset).__name__} does not")
         if isinstance(dataset, (np.ndarray, Tensor)):
             raise TypeError("DataLoader takes a data set: wrap arrays in TensorDataset(x, y)")
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise ValueError(f"batch_size must be a whole number above 0, not {batch_size!r}")
-        self.dataset = dataset
-        self.batch_size = int(batch_size)
-        self.shuffle = bool(shuffle)
-        self.rng = generator(rng)
-        self.drop_last = bool(drop_last)
-        self.collate = collate
+        self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), bool(shuffle)
+        self.rng, self.drop_last, self.collate = generator(rng), bool(drop_last), collate
         self._order: Array | None = None
         self._position = 0  # batches that were handed out of the present epoch
         self._resumed = False
 
     def __len__(self) -> int:
-        if self.drop_last:
-            return len(self.dataset) // self.batch_size
-        return -(-len(self.dataset) // self.batch_size)
+        short = 0 if self.drop_last else self.batch_size - 1
+        return (len(self.dataset) + short) // self.batch_size
 
     def __iter__(self) -> Iterator[Any]:
-        if self._resumed:
-            self._resumed = False
-        else:
+        if not self._resumed:
             self._order = self.rng.permutation(len(self.dataset)) if self.shuffle else None
             self._position = 0
+        self._resumed = False
         order = np.arange(len(self.dataset)) if self._order is None else self._order
         for at in range(self._position, len(self)):
             self._position = at + 1
             yield self._batch(order[at * self.batch_size : (at + 1) * self.batch_size])
 
     def _batch(self, indices: Array) -> Any:
-        if self.collate is None and _takes_indices(self.dataset):
+        source = self.dataset
+        while type(source) is Subset:
+            source = source.dataset
+        if self.collate is None and type(source) is TensorDataset:
             return self.dataset[indices]
         return (self.collate or collate)([self.dataset[int(i)] for i in indices])
 
@@ -175,23 +160,15 @@ class DataLoader:
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("a DataLoader loads what its state_dict() returns") from error
         if order is not None:
-            order = np.asarray(order)
-            if not np.array_equal(np.sort(order, axis=None), np.arange(len(self.dataset))):
-                raise ValueError(
-                    f"the order is of {order.size} samples, the data set has {len(self.dataset)}"
-                )
+            order, count = np.asarray(order), len(self.dataset)
+            if not np.array_equal(np.sort(order, axis=None), np.arange(count)):
+                raise ValueError(f"an order of {order.size} samples, the data set has {count}")
         if (order is None) == self.shuffle and position:
             raise ValueError("the state is of a loader with another value of shuffle")
         if not 0 <= position <= len(self):
             raise ValueError(f"the epoch has {len(self)} batches, no position {position}")
         self._order, self._position = order, position
         self._resumed = position < len(self) and position > 0
-
-
-def _takes_indices(dataset: Any) -> bool:
-    while type(dataset) is Subset:
-        dataset = dataset.dataset
-    return type(dataset) is TensorDataset
 
 
 def collate(samples: list[Any]) -> Any:

@@ -7,33 +7,27 @@ its arrays go by their paths, and a description in JSON tells how to put them to
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import json
 import math
 import os
-import re
 import secrets
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 
 from retrograd.core import Array, Tensor
 
 DESCRIPTION = "retrograd.json"  # a member of the npz, a key of the safetensors metadata
-LONGEST_HEADER = 10_000  # bytes; NumPy's own bound
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-# what a file of ours may raise while it is read, when it is not what it seems
-DAMAGE = (
-    ValueError, TypeError, LookupError, AttributeError, EOFError, ArithmeticError, SyntaxError,
-    RecursionError, NotImplementedError, struct.error, zipfile.BadZipFile,
-)  # fmt: skip
 
 
 def save(state: Any, path: str | os.PathLike[str]) -> None:
@@ -56,10 +50,12 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     """
     path = _checked(path)
     arrays: dict[str, Array] = {}
-    if _is_flat(state):
-        description = None
-        for name, value in state.items():
-            arrays[name] = _plain(value, f"state[{name!r}]")
+    description = None
+    if isinstance(state, Mapping) and all(
+        isinstance(name, str) and isinstance(value, (np.ndarray, Tensor))
+        for name, value in state.items()
+    ):
+        arrays |= {name: _plain(value, f"state[{name!r}]") for name, value in state.items()}
     else:
         tree = _encode(state, "state", (), arrays)
         description = json.dumps({"version": 1, "state": tree}, separators=(",", ":"))
@@ -87,10 +83,10 @@ def load(path: str | os.PathLike[str]) -> Any:
     {'steps': 3, 'best': [0.5, array([0., 1.])]}
     """
     path = _checked(path)
+    read = _read_npz
     if path.suffix == ".safetensors":
-        read = _reader_of_safetensors()
-    else:
-        read = _read_npz
+        _safetensors()
+        read = _read_safetensors
     try:
         with open(path, "rb") as file:
             arrays, description = read(file)
@@ -100,20 +96,11 @@ def load(path: str | os.PathLike[str]) -> Any:
         if content["version"] != 1:
             raise ValueError(f"its description has version {content['version']!r}, not 1")
         return _decode(content["state"], arrays)
-    except DAMAGE as error:
-        raise ValueError(
-            f"{path} cannot be read, it is damaged or no {path.suffix} file of arrays: {error}"
-        ) from error
-
-
-# --- a nested state as named arrays and JSON -----------------------------------------------------
-
-
-def _is_flat(state: Any) -> bool:
-    return isinstance(state, Mapping) and all(
-        isinstance(name, str) and isinstance(value, (np.ndarray, Tensor))
-        for name, value in state.items()
-    )
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # whatever reading something else as an array may raise
+        message = f"{path} cannot be read, damaged or no {path.suffix} file of arrays: {error}"
+        raise ValueError(message) from error
 
 
 def _plain(value: Any, place: str) -> Array:
@@ -134,19 +121,15 @@ def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Arr
             name += "_"
         arrays[name] = _plain(value, place)
         return {"scalar" if isinstance(value, np.generic) else "array": name}
-    if isinstance(value, Mapping):
-        for key in value:
+    if isinstance(value, (Mapping, list, tuple)):
+        pairs = []
+        for key, v in value.items() if isinstance(value, Mapping) else enumerate(value):
             if type(key) not in (str, int):
-                raise TypeError(
-                    f"{place} has the key {key!r}: save takes strings and whole numbers"
-                )
-        items = [
-            [key, _encode(v, f"{place}[{key!r}]", (*path, str(key)), arrays)]
-            for key, v in value.items()
-        ]
-        return {"dict": items}
-    if isinstance(value, (list, tuple)):
-        inner = [_encode(v, f"{place}[{i}]", (*path, str(i)), arrays) for i, v in enumerate(value)]
+                raise TypeError(f"{place} has the key {key!r}: save takes strings and ints")
+            pairs.append((key, _encode(v, f"{place}[{key!r}]", (*path, str(key)), arrays)))
+        if isinstance(value, Mapping):
+            return {"dict": pairs}
+        inner = [v for _, v in pairs]
         return inner if isinstance(value, list) else {"tuple": inner}
     if isinstance(value, np.random.Generator):
         return {"generator": _encode(value.bit_generator.state, place, path, arrays)}
@@ -160,10 +143,8 @@ def _decode(tree: Any, arrays: Mapping[str, Array]) -> Any:
     if not isinstance(tree, dict):
         return tree
     ((kind, content),) = tree.items()
-    if kind == "array":
-        return arrays[content]
-    if kind == "scalar":
-        return arrays[content][()]
+    if kind in ("array", "scalar"):
+        return arrays[content] if kind == "array" else arrays[content][()]
     if kind == "tuple":
         return tuple(_decode(item, arrays) for item in content)
     if kind == "dict":
@@ -178,9 +159,6 @@ def _decode(tree: Any, arrays: Mapping[str, Array]) -> Any:
     raise ValueError(f"its description has an entry {kind!r}")
 
 
-# --- npz -----------------------------------------------------------------------------------------
-
-
 def _write_npz(file: IO[bytes], arrays: Mapping[str, Array], description: str | None) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
@@ -188,7 +166,7 @@ def _write_npz(file: IO[bytes], arrays: Mapping[str, Array], description: str | 
                 raise ValueError(f"a name in an .npz file cannot have a zero byte: {name!r}")
             # no date: the same state gives the same bytes
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, array, allow_pickle=False)
+                npy.write_array(member, array, allow_pickle=False)
         if description is not None:
             archive.writestr(zipfile.ZipInfo(DESCRIPTION), description)
 
@@ -198,28 +176,21 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
     description = None
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        for member in members:
-            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-                raise ValueError(
-                    f"{member.filename} is compressed or encrypted; np.savez writes it as it is"
-                )
         # members that overlapped could each be as large as the file, and one left out of the
         # list of contents would go unnoticed
         end = 0
         for member in sorted(members, key=lambda member: member.header_offset):
             file.seek(end)
             header = file.read(30)
-            lengths = int.from_bytes(header[26:28], "little") + int.from_bytes(
-                header[28:], "little"
-            )
             if member.header_offset != end:
                 raise ValueError(f"{member.filename} is not where the last member ends")
-            end += 30 + lengths + member.file_size
+            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+                raise ValueError(f"{member.filename} is compressed or encrypted: use np.savez")
+            end += 30 + sum(struct.unpack("<HH", header[26:])) + member.file_size
         if end != archive.start_dir:
             raise ValueError(f"its members end at byte {end}, not at {archive.start_dir}")
         for member in members:
-            content = archive.read(member)
-            name = member.filename
+            content, name = archive.read(member), member.filename
             if name == DESCRIPTION:
                 description = content.decode()
             elif not name.endswith(".npy") or name[:-4] in arrays:
@@ -234,72 +205,54 @@ def _read_npy(content: bytes, name: str) -> Array:
 
     The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
     """
-    start = {b"\x93NUMPY\x01\x00": 10, b"\x93NUMPY\x02\x00": 12}.get(content[:8])
-    if start is None:
-        raise ValueError(f"{name} is no array")
-    end = start + int.from_bytes(content[8:start], "little")
-    if end > min(len(content), LONGEST_HEADER):
-        raise ValueError(f"{name} has a header of {end} bytes")
+    file = BytesIO(content)
+    if (version := npy.read_magic(file)) not in ((1, 0), (2, 0)):
+        raise ValueError(f"{name} is an array of version {version}")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     try:
-        header = ast.literal_eval(content[start:end].decode("latin1").strip())
+        shape, fortran, dtype = read(file)
     except MemoryError as error:  # what the parser raises for too many brackets
         raise ValueError(f"{name} has a header that is no dict") from error
-    shape, kind = header["shape"], header["descr"]
-    if not (isinstance(kind, str) and re.fullmatch(r"[<>=|][fiub][1248]", kind)):
-        raise ValueError(f"{name} holds {kind!r}, not numbers")
-    dtype = np.dtype(kind)
-    if not all(type(n) is int and n >= 0 for n in shape):
-        raise ValueError(f"{name} has the shape {shape!r}")
-    if math.prod(shape) * dtype.itemsize != len(content) - end:
-        raise ValueError(f"{name} has {len(content) - end} bytes for {kind} of shape {shape}")
-    flat = np.frombuffer(content, dtype, offset=end).astype(dtype.newbyteorder("="))
-    return flat.reshape(shape, order="F" if header["fortran_order"] else "C")
-
-
-# --- safetensors ---------------------------------------------------------------------------------
+    start = file.tell()
+    if dtype.kind not in "fiub" or dtype.itemsize > 8:
+        raise ValueError(f"{name} holds {dtype}, not numbers")
+    if math.prod(shape) * dtype.itemsize != len(content) - start or min(shape, default=0) < 0:
+        raise ValueError(f"{name} has {len(content) - start} bytes for {dtype} of shape {shape}")
+    flat = np.frombuffer(content, dtype, offset=start).astype(dtype.newbyteorder("="))
+    return flat.reshape(shape, order="F" if fortran else "C")
 
 
 def _safetensors() -> Any:
     try:
         import safetensors.numpy
     except ImportError as error:
-        raise ImportError(
-            ".safetensors files need the safetensors package: "
-            'python -m pip install "retrograd[safetensors]", or use .npz'
-        ) from error
+        message = 'for .safetensors files: python -m pip install "retrograd[safetensors]"'
+        raise ImportError(f"{message}, or use .npz") from error
     return safetensors.numpy
 
 
-_DTYPES = {
-    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BOOL": np.bool_,
-    "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8,
-    "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8,
-}  # fmt: skip
+_DTYPES = {f"{kind.upper()}{8 * size}": f"<{kind}{size}" for kind in "fiu" for size in (2, 4, 8)}
+_DTYPES |= {"BOOL": "?", "I8": "i1", "U8": "u1"}
 
 
-def _reader_of_safetensors() -> Callable[[IO[bytes]], tuple[dict[str, Array], str | None]]:
-    _safetensors()
+def _read_safetensors(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
     from safetensors import SafetensorError, deserialize
 
-    def read(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
-        content = file.read()
-        try:
-            found = deserialize(content)  # type: ignore[no-untyped-call]
-        except SafetensorError as error:
-            raise ValueError(str(error)) from error
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        # the package gives no order; the header has the writer's
-        parts = dict(found)
-        arrays = {name: _tensor(name, parts[name]) for name in header if name in parts}
-        note = header.get("__metadata__", {}).get(DESCRIPTION)
-        if note is None:
-            return arrays, None
-        description = note[8:] or None
-        if note[:8] != _checksum(arrays, description):
-            raise ValueError("its checksum is of other values")
-        return arrays, description
-
-    return read
+    content = file.read()
+    try:
+        parts = dict(deserialize(content))  # type: ignore[no-untyped-call]
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    # the package gives no order; the header has the writer's
+    arrays = {name: _tensor(name, parts[name]) for name in header if name in parts}
+    note = header.get("__metadata__", {}).get(DESCRIPTION)
+    if note is None:
+        return arrays, None
+    description = note[8:] or None
+    if note[:8] != _checksum(arrays, description):
+        raise ValueError("its checksum is of other values")
+    return arrays, description
 
 
 def _checksum(arrays: Mapping[str, Array], description: str | None) -> str:
@@ -312,17 +265,14 @@ def _checksum(arrays: Mapping[str, Array], description: str | None) -> str:
 
 
 def _tensor(name: str, part: Mapping[str, Any]) -> Array:
-    data, kind = part["data"], part["dtype"]
+    data, kind, shape = part["data"], part["dtype"], part["shape"]
     if kind == "BF16":  # float32 without its lower half
         wide = np.frombuffer(data, "<u2").astype(np.uint32) << 16
-        return wide.view(np.float32).reshape(part["shape"])
+        return wide.view(np.float32).reshape(shape)
     if kind not in _DTYPES:
         raise ValueError(f"{name} is of {kind}, which NumPy does not have")
     dtype = np.dtype(_DTYPES[kind])
-    return np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype).reshape(part["shape"])
-
-
-# --- files ---------------------------------------------------------------------------------------
+    return np.frombuffer(data, dtype).astype(dtype.newbyteorder("=")).reshape(shape)
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:
@@ -347,18 +297,9 @@ def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     finally:
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
-    with _folder(path.parent) as folder:
-        if folder is not None:
+    if os.name == "posix":  # elsewhere a folder cannot be opened
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
             os.fsync(folder)
-
-
-@contextlib.contextmanager
-def _folder(path: Path) -> Iterator[int | None]:
-    if os.name != "posix":  # elsewhere a folder cannot be opened
-        yield None
-        return
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        yield folder
-    finally:
-        os.close(folder)
+        finally:
+            os.close(folder)

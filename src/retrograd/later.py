@@ -9,13 +9,14 @@ from typing import Any
 
 
 def load_later(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a module `__getattr__`: `modules` has the names that each module of it defines."""
+    """Return a module `__getattr__`: `modules` has the names in each module of it, or its own."""
     home = {name: module for module, names in modules.items() for name in names.split()}
 
     def __getattr__(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        found = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        module = importlib.import_module(f"{package}.{home[name]}")
+        found = module if name == home[name] else getattr(module, name)
         setattr(sys.modules[package], name, found)
         return found
 

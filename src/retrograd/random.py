@@ -52,9 +52,7 @@ def generator(rng: RngLike = None) -> np.random.Generator:
         if tape is not None:
             tape.forbid("rng=seed", "every run would draw the same. Make a Generator outside.")
         return np.random.default_rng(int(rng))
-    raise TypeError(
-        f"rng must be a numpy.random.Generator, a seed or None, not {type(rng).__name__}"
-    )
+    raise TypeError(f"rng must be a Generator, a seed or None, not {type(rng).__name__}")
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike) -> Any:

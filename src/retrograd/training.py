@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import Array, Tensor
+from retrograd.io import load, save
 from retrograd.mode import no_grad
 from retrograd.nn.module import Module
+from retrograd.nn.utils import clip_grad_norm_
 from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from retrograd.optim.optimizer import Optimizer
 from retrograd.random import generator
@@ -38,18 +40,15 @@ class History(dict[str, list[float]]):
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
-            raise ImportError(
-                "history.plot() needs matplotlib: python -m pip install matplotlib"
-            ) from error
-        panels: dict[str, list[str]] = {}
-        for name in self:
-            panels.setdefault(name.removeprefix("val_"), []).append(name)
-        figure = Figure(figsize=(4.5 * len(panels), 3.5), layout="constrained")
-        for i, (title, names) in enumerate(panels.items()):
-            axes = figure.add_subplot(1, len(panels), i + 1)
-            for name in names:
-                label = "validation" if name.startswith("val_") else "training"
-                axes.plot(range(1, len(self[name]) + 1), self[name], label=label)
+            message = "history.plot() needs matplotlib: python -m pip install matplotlib"
+            raise ImportError(message) from error
+        titles = list(dict.fromkeys(name.removeprefix("val_") for name in self))
+        figure = Figure(figsize=(4.5 * len(titles), 3.5), layout="constrained")
+        for i, title in enumerate(titles, 1):
+            axes = figure.add_subplot(1, len(titles), i)
+            for name, label in ((title, "training"), (f"val_{title}", "validation")):
+                if name in self:
+                    axes.plot(range(1, len(self[name]) + 1), self[name], label=label)
             axes.set(title=title, xlabel="epoch", ylabel=title)
             axes.grid(alpha=0.3)
             if title != "lr":
@@ -59,45 +58,43 @@ class History(dict[str, list[float]]):
         return figure
 
 
+_NUMBERS = ("epoch", "update", "best", "best_epoch", "stop", "_seen", "_sum")
+_PARTS = ("model", "optimizer", "scheduler", "data")
+
+
 class Training:
     """A run of `fit` as callbacks see it: read anything, set `stop` to end after this epoch."""
 
     def __init__(
-        self,
-        model: Module,
-        data: Iterable[Any],
-        optimizer: Optimizer,
-        scheduler: LRScheduler | None,
-        rngs: Mapping[str, np.random.Generator],
-        validation: Iterable[Any] | None = None,
-    ) -> None:
-        self.model = model
-        self.data = data
-        self.optimizer = optimizer
-        self.scheduler = scheduler
+        self, model: Module, data: Any, optimizer: Optimizer, scheduler: LRScheduler | None,
+        rngs: Mapping[str, np.random.Generator], validation: Any = None,
+    ) -> None:  # fmt: skip
+        self.model, self.data, self.optimizer, self.scheduler = model, data, optimizer, scheduler
         self.history = History()
         self.epoch = 0  # epochs that are complete
         self.update = 0  # updates of the parameters, in all epochs
-        self.best = math.inf
-        self.best_epoch = 0
+        self.best, self.best_epoch = math.inf, 0
         self.best_weights: dict[str, Array] | None = None
         self.stop = False
-        self._seen = 0  # samples of the present epoch, and the sum of their losses
-        self._sum = 0.0
-        self._rngs = _generators(model, {"data": data, "validation": validation}, rngs)
+        self._seen, self._sum = 0, 0.0  # samples of the present epoch, and the sum of their losses
+        # every generator that the run may draw from, each once, by a name that stays the same
+        parts = {"data": getattr(data, "rng", None), "validation": getattr(validation, "rng", None)}
+        for at, module in model.named_modules():
+            parts |= {f"model.{at}.{name}": value for name, value in vars(module).items()}
+        found = {"default": generator(), **{f"rngs.{name}": rng for name, rng in rngs.items()}}
+        found |= {k: rng for k, rng in parts.items() if isinstance(rng, np.random.Generator)}
+        first = {id(rng): name for name, rng in reversed(found.items())}
+        self._rngs = {name: found[name] for name in first.values()}
 
     def within_epoch(self) -> bool:
         """Tell whether batches of the present epoch are left."""
-        position: int = self.data.state_dict()["position"]  # type: ignore[attr-defined]
-        return position < len(self.data)  # type: ignore[arg-type]
+        return bool(self.data.state_dict()["position"] < len(self.data))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on."""
+        parts = {name: getattr(self, name) for name in _PARTS}
         return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
-            "data": self.data.state_dict() if hasattr(self.data, "state_dict") else None,
+            **{k: v.state_dict() if hasattr(v, "state_dict") else None for k, v in parts.items()},
             "rngs": {name: rng.bit_generator.state for name, rng in self._rngs.items()},
             "history": {name: list(values) for name, values in self.history.items()},
             "best_weights": self.best_weights,
@@ -109,73 +106,33 @@ class Training:
         try:
             numbers = {name: state_dict[name] for name in _NUMBERS}
             rngs, history = dict(state_dict["rngs"]), History(state_dict["history"])
-            parts = {name: state_dict[name] for name in ("model", "optimizer", "scheduler", "data")}
+            parts = [(name, getattr(self, name), state_dict[name]) for name in _PARTS]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("this is no checkpoint of rg.fit") from error
-        if rngs.keys() != self._rngs.keys():
-            raise ValueError(
-                f"the checkpoint has the generators {sorted(rngs)}, here are {sorted(self._rngs)}"
-            )
-        for name, part in (("scheduler", self.scheduler), ("data", self.data)):
-            here = part is not None and hasattr(part, "state_dict")
-            if here != (parts[name] is not None):
+        names, here = sorted(rngs), sorted(self._rngs)
+        if names != here:
+            raise ValueError(f"the checkpoint has the generators {names}, here are {here}")
+        for name, part, state in parts:
+            if hasattr(part, "state_dict") != (state is not None):
                 raise ValueError(f"the state of {name} is in one of checkpoint and run only")
-        self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict(parts["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(parts["scheduler"])
-        if parts["data"] is not None:
-            self.data.load_state_dict(parts["data"])  # type: ignore[attr-defined]
+        for _, part, state in parts:
+            if state is not None:
+                part.load_state_dict(state)
         for name, rng in self._rngs.items():
             rng.bit_generator.state = rngs[name]
-        vars(self).update(numbers)
-        self.history, self.best_weights = history, state_dict["best_weights"]
-
-
-_NUMBERS = ("epoch", "update", "best", "best_epoch", "stop", "_seen", "_sum")
-
-
-def _generators(
-    model: Module, data: Mapping[str, Any], rngs: Mapping[str, np.random.Generator]
-) -> dict[str, np.random.Generator]:
-    """Return every generator that the run may draw from, each once, by names that stay the same."""
-    found = {"default": generator()}
-    found |= {f"rngs.{name}": rng for name, rng in rngs.items()}
-    for name, batches in data.items():
-        if isinstance(getattr(batches, "rng", None), np.random.Generator):
-            found[name] = batches.rng
-    for at, module in model.named_modules():
-        for name, value in vars(module).items():
-            if isinstance(value, np.random.Generator):
-                found[f"model.{at}.{name}"] = value
-    unique: dict[int, str] = {}
-    for name, rng in found.items():
-        unique.setdefault(id(rng), name)
-    return {name: found[name] for name in unique.values()}
+        vars(self).update(numbers, history=history, best_weights=state_dict["best_weights"])
 
 
 def fit(
-    model: Module,
-    data: Iterable[Any],
-    loss: Loss,
-    optimizer: Optimizer,
-    *,
-    epochs: int,
-    validation: Iterable[Any] | None = None,
-    metrics: Mapping[str, Metric] | None = None,
-    scheduler: LRScheduler | None = None,
-    step_scheduler: str = "epoch",
-    clip_norm: float | None = None,
-    callbacks: Sequence[Callable[[Training], Any]] = (),
-    patience: int | None = None,
-    keep_best: bool = False,
-    checkpoint: str | os.PathLike[str] | None = None,
-    save_every: int | None = None,
-    resume: bool = False,
-    rngs: Mapping[str, np.random.Generator] | None = None,
-    compile: bool = False,
-    progress: bool = True,
-) -> History:
+    model: Module, data: Iterable[Any], loss: Loss, optimizer: Optimizer, *, epochs: int,
+    validation: Iterable[Any] | None = None, metrics: Mapping[str, Metric] | None = None,
+    scheduler: LRScheduler | None = None, step_scheduler: str = "epoch",
+    clip_norm: float | None = None, callbacks: Sequence[Callable[[Training], Any]] = (),
+    patience: int | None = None, keep_best: bool = False,
+    checkpoint: str | os.PathLike[str] | None = None, save_every: int | None = None,
+    resume: bool = False, rngs: Mapping[str, np.random.Generator] | None = None,
+    compile: bool = False, progress: bool = True,
+) -> History:  # fmt: skip
     """Train `model` for `epochs` passes over `data`; return what was measured after each.
 
     `data` and `validation` give batches `(*inputs, target)`, as a `DataLoader` does; the model is
@@ -213,37 +170,47 @@ def fit(
         raise ValueError("save_every and resume need checkpoint=, the name of the file")
     run = Training(model, data, optimizer, scheduler, rngs or {}, validation)
     if resume and checkpoint is not None and os.path.exists(checkpoint):
-        from retrograd.io import load
-
         run.load_state_dict(load(checkpoint))
 
-    def save() -> None:
-        if checkpoint is not None:
-            from retrograd.io import save
+    def update(inputs: list[Any], target: Any) -> Any:
+        # a closure, since LBFGS evaluates the loss several times
+        def closure() -> Tensor:
+            optimizer.zero_grad()
+            value = loss(model(*inputs), target)
+            value.backward()
+            if clip_norm is not None:
+                clip_grad_norm_(model.parameters(), clip_norm)
+            return value
 
-            save(run.state_dict(), checkpoint)
+        return optimizer.step(closure)
 
-    update = _updater(model, loss, optimizer, clip_norm, compile)
-    with _bar(epochs, data, run, progress) as bar:
+    if compile:
+        from retrograd.compiler import compile as compiled
+
+        update = compiled(update)
+    with _bar(epochs, data, run.update) if progress else contextlib.nullcontext() as bar:
         while run.epoch < epochs and not run.stop:
             model.train()
-            for batch in data:
-                *inputs, target = _parts(batch)
+            for inputs, target in _batches(data):
                 value = update(inputs, target).item()
                 run.update += 1
                 run._seen += len(target)
                 run._sum += value * len(target)
                 if scheduler is not None and step_scheduler == "update":
                     scheduler.step()
-                bar(value)
-                if save_every and run.update % save_every == 0 and run.within_epoch():
-                    save()
+                if bar is not None and not bar.disable:
+                    bar.set_postfix_str(f"epoch {run.epoch + 1}, loss {value:.4g}", refresh=False)
+                    bar.update()
+                due = save_every and run.update % save_every == 0 and run.within_epoch()
+                if due and checkpoint is not None:
+                    save(run.state_dict(), checkpoint)
             if not run._seen:
                 raise ValueError("the data has no batches")
             _end_epoch(run, loss, validation, metrics or {}, step_scheduler, patience, keep_best)
             for callback in callbacks:
                 callback(run)
-            save()
+            if checkpoint is not None:
+                save(run.state_dict(), checkpoint)
     if keep_best and run.best_weights is not None:
         model.load_state_dict(run.best_weights)
     return run.history
@@ -259,19 +226,16 @@ def _check(
         raise TypeError(f"fit takes an Optimizer, not {type(optimizer).__name__}")
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
     if trained.isdisjoint(map(id, model.parameters())):
-        raise ValueError(
-            "the optimizer has no parameter of the model, which would not be trained: make it with "
-            "model.parameters()"
-        )
-    if isinstance(loss, type):
-        raise TypeError(f"loss is a function of output and target: pass {loss.__name__}()")
-    if not callable(loss):
-        raise TypeError(f"loss is a function of output and target, not {type(loss).__name__}")
+        raise ValueError("the optimizer has no parameter of the model: pass model.parameters()")
+    if isinstance(loss, type) or not callable(loss):
+        got = f"a class: pass {loss.__name__}()" if isinstance(loss, type) else type(loss).__name__
+        raise TypeError(f"loss is a function of output and target, not {got}")
     for name, batches in (("data", data), ("validation", validation)):
         if isinstance(batches, Iterator):
             raise TypeError(f"{name} is iterated every epoch: pass a DataLoader or a list")
-        if isinstance(batches, (np.ndarray, Tensor)) or not (
-            batches is None or hasattr(batches, "__iter__")
+        given = batches is not None
+        if given and (
+            isinstance(batches, (np.ndarray, Tensor)) or not hasattr(batches, "__iter__")
         ):
             raise TypeError(
                 f"{name} gives batches (inputs, target), {type(batches).__name__} does not: use "
@@ -286,37 +250,12 @@ def _check(
         raise ValueError("save_every saves within an epoch: data must be a DataLoader")
 
 
-def _parts(batch: Any) -> Sequence[Any]:
-    if not (isinstance(batch, (tuple, list)) and len(batch) >= 2):
-        raise TypeError(f"a batch is a tuple (*inputs, target), not {type(batch).__name__}")
-    return batch
-
-
-def _updater(
-    model: Module, loss: Loss, optimizer: Optimizer, clip_norm: float | None, compile: bool
-) -> Callable[[list[Any], Any], Tensor]:
-    """Return a function that makes one update and returns the loss before it."""
-
-    def update(inputs: list[Any], target: Any) -> Any:
-        # a closure, since LBFGS evaluates the loss several times
-        def closure() -> Tensor:
-            optimizer.zero_grad()
-            value = loss(model(*inputs), target)
-            value.backward()
-            if clip_norm is not None:
-                from retrograd.nn.utils import clip_grad_norm_
-
-                clip_grad_norm_(model.parameters(), clip_norm)
-            return value
-
-        return optimizer.step(closure)
-
-    if not compile:
-        return update
-    import retrograd
-
-    compiled: Callable[[list[Any], Any], Tensor] = retrograd.compile(update)
-    return compiled
+def _batches(data: Iterable[Any]) -> Iterator[tuple[list[Any], Any]]:
+    for batch in data:
+        if not (isinstance(batch, (tuple, list)) and len(batch) >= 2):
+            raise TypeError(f"a batch is a tuple (*inputs, target), not {type(batch).__name__}")
+        *inputs, target = batch
+        yield inputs, target
 
 
 def _end_epoch(
@@ -342,8 +281,7 @@ def _end_epoch(
         run.best, run.best_epoch = watched, run.epoch
         if keep_best:
             run.best_weights = run.model.state_dict()
-    if patience is not None and run.epoch - run.best_epoch >= patience:
-        run.stop = True
+    run.stop = run.stop or (patience is not None and run.epoch - run.best_epoch >= patience)
 
 
 def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float]:
@@ -362,8 +300,7 @@ def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) 
     sums, count = dict.fromkeys(metrics, 0.0), 0
     try:
         with no_grad():
-            for batch in data:
-                *inputs, target = _parts(batch)
+            for inputs, target in _batches(data):
                 output = model(*inputs)
                 count += len(target)
                 for name, metric in metrics.items():
@@ -376,27 +313,12 @@ def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) 
     return {name: total / count for name, total in sums.items()}
 
 
-@contextlib.contextmanager
-def _bar(
-    epochs: int, data: Any, run: Training, progress: bool
-) -> Iterator[Callable[[float], None]]:
-    """Give a function that shows one more update with its loss."""
+def _bar(epochs: int, data: Any, done: int) -> Any:
+    """Return a context with the bar, or with None."""
     try:
-        if not progress:
-            raise ImportError
         from tqdm import tqdm  # type: ignore[import-untyped]
     except ImportError:
-        yield lambda loss: None
-        return
+        return contextlib.nullcontext()
     total = epochs * len(data) if hasattr(data, "__len__") else None
     # disable=None: no bar in a log file; a delay: none for a short run
-    with tqdm(
-        total=total, initial=run.update, unit="update", leave=False, delay=1.0, disable=None
-    ) as bar:
-
-        def show(loss: float) -> None:
-            if not bar.disable:
-                bar.set_postfix_str(f"epoch {run.epoch + 1}, loss {loss:.4g}", refresh=False)
-                bar.update()
-
-        yield show
+    return tqdm(total=total, initial=done, unit="update", leave=False, delay=1.0, disable=None)

@@ -1,56 +1,29 @@
 """Optimizers and schedules, in PyTorch's words and with its formulas."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
-
-from retrograd.optim.adam import Adam, AdamW
+from retrograd.later import load_later
 from retrograd.optim.optimizer import Optimizer
 from retrograd.optim.sgd import SGD
 
 if TYPE_CHECKING:
     from retrograd.optim import lr_scheduler
-    from retrograd.optim.adaptive import Adadelta, Adagrad, Adamax, NAdam, RMSprop
+    from retrograd.optim.adaptive import Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop
     from retrograd.optim.averaging import AveragedModel
     from retrograd.optim.lbfgs import LBFGS
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs.
 _LATER = {
-    "Adadelta": "adaptive",
-    "Adagrad": "adaptive",
-    "Adamax": "adaptive",
-    "AveragedModel": "averaging",
-    "LBFGS": "lbfgs",
-    "NAdam": "adaptive",
-    "RMSprop": "adaptive",
-    "lr_scheduler": "lr_scheduler",
-}
+    "adaptive": "Adadelta Adagrad Adam AdamW Adamax NAdam RMSprop", "averaging": "AveragedModel",
+    "lbfgs": "LBFGS", "lr_scheduler": "lr_scheduler",
+}  # fmt: skip
+__getattr__ = load_later(__name__, _LATER)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module 'retrograd.optim' has no attribute {name!r}")
-    module = importlib.import_module(f"retrograd.optim.{_LATER[name]}")
-    found = globals()[name] = module if name == _LATER[name] else getattr(module, name)
-    return found
+__all__ = [
+    "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AveragedModel", "NAdam",
+    "Optimizer", "RMSprop", "lr_scheduler",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
-
-
-__all__ = [
-    "LBFGS",
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "AveragedModel",
-    "NAdam",
-    "Optimizer",
-    "RMSprop",
-    "lr_scheduler",
-]
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Optimizers with a step size of its own for each element, beside Adam."""
+"""Optimizers with a step size of its own for each element: Adam and its relatives."""
 
 from __future__ import annotations
 
@@ -8,6 +8,79 @@ from typing import Any
 from numpy import abs, sqrt
 
 from retrograd.optim.optimizer import Optimizer, at_least, gradient
+
+State = dict[str, Any]
+Options = Mapping[str, Any]
+
+
+def average(mean: Any, x: Any, beta: float) -> None:
+    """Move a running mean towards `x` in place; for an update to call."""
+    mean *= beta
+    mean += (1 - beta) * x
+
+
+class Adam(Optimizer):
+    """Adam: steps of about `lr`, whatever the size of the gradients (Kingma & Ba 2015).
+
+    With the running means `m` of `g` and `v` of `g * g` the step is
+    `lr * m / (1 - beta1 ** t) / (sqrt(v / (1 - beta2 ** t)) + eps)`. `amsgrad` divides by the
+    largest `v` so far (Reddi et al. 2018). `weight_decay` adds that much of the parameter to the
+    gradient, or with `decoupled_weight_decay` takes `lr * weight_decay` of it away, as AdamW does.
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = rg.optim.Adam([w], lr=0.1)
+    >>> (w * w).sum().backward(); optimizer.step(); w
+    Tensor([  0.9, -19.9], requires_grad=True)
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.0, amsgrad: bool = False, *,
+        maximize: bool = False, decoupled_weight_decay: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
+            "maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay,
+        })  # fmt: skip
+
+    def used_slots(self, options: Options) -> dict[str, float]:
+        slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
+        return {**slots, "max_exp_avg_sq": 0.0} if options["amsgrad"] else slots
+
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
+        beta1, beta2 = options["betas"]
+        m, v = state["exp_avg"], state["exp_avg_sq"]
+        g = gradient(p, g, options, lr)
+        average(m, g, beta1)
+        average(v, g * g, beta2)
+        if options["amsgrad"]:
+            at_least(state["max_exp_avg_sq"], v)
+            v = state["max_exp_avg_sq"]
+        # the corrections of m and v as numbers, so that no pass over the arrays is spent on them
+        root = (1 - beta2**t) ** 0.5
+        p -= lr * root / (1 - beta1**t) * m / (sqrt(v) + options["eps"] * root)
+
+
+class AdamW(Adam):
+    """Adam whose weight decay leaves the gradient alone (Loshchilov & Hutter 2019).
+
+    Each step first takes `lr * weight_decay` of the parameter away.
+
+    >>> import retrograd as rg
+    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
+    >>> optimizer = rg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> (w * w).sum().backward(); optimizer.step(); w
+    Tensor([  0.85, -18.9 ], requires_grad=True)
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False, *,
+        maximize: bool = False,
+    ) -> None:  # fmt: skip
+        options = (lr, betas, eps, weight_decay, amsgrad)
+        super().__init__(params, *options, maximize=maximize, decoupled_weight_decay=True)
 
 
 class Adamax(Optimizer):
@@ -19,44 +92,27 @@ class Adamax(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adamax([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> w
+    >>> (w * w).sum().backward(); optimizer.step(); w
     Tensor([  0.9, -19.9], requires_grad=True)
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "maximize": maximize,
-            },
-        )
+        self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.0, *, maximize: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+            "maximize": maximize,
+        })  # fmt: skip
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_inf": 0.0}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         beta1, beta2 = options["betas"]
         m, u = state["exp_avg"], state["exp_inf"]
         g = gradient(p, g, options, lr)
-        m *= beta1
-        m += (1 - beta1) * g
+        average(m, g, beta1)
         u *= beta2
         at_least(u, abs(g) + options["eps"])
         p -= lr / (1 - beta1**t) * m / u
@@ -71,45 +127,27 @@ class NAdam(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.NAdam([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> print(w.data.round(4))
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
     [  0.8944 -19.8944]
     """
 
     scalars = ("mu_product",)
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 2e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum_decay: float = 4e-3,
-        decoupled_weight_decay: bool = False,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "momentum_decay": momentum_decay,
-                "decoupled_weight_decay": decoupled_weight_decay,
-                "maximize": maximize,
-            },
-        )
+        self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8, weight_decay: float = 0.0, momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False, *, maximize: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+        })  # fmt: skip
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"mu_product": 1.0, "exp_avg": 0.0, "exp_avg_sq": 0.0}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         beta1, beta2 = options["betas"]
         m, v, product = state["exp_avg"], state["exp_avg_sq"], state["mu_product"]
         g = gradient(p, g, options, lr)
@@ -117,10 +155,8 @@ class NAdam(Optimizer):
         mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
         following = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
         product *= mu
-        m *= beta1
-        m += (1 - beta1) * g
-        v *= beta2
-        v += (1 - beta2) * g * g
+        average(m, g, beta1)
+        average(v, g * g, beta2)
         ahead = lr * (1 - mu) / (1 - product) * g + lr * following / (1 - product * following) * m
         p -= ahead / (sqrt(v / (1 - beta2**t)) + options["eps"])
 
@@ -134,56 +170,32 @@ class RMSprop(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.RMSprop([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> print(w.data.round(4))
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
     [  0. -19.]
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1e-2,
-        alpha: float = 0.99,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        momentum: float = 0.0,
-        centered: bool = False,
-        *,
+        self, params: Iterable[Any], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
+        weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False, *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "alpha": alpha,
-                "eps": eps,
-                "centered": centered,
-                "weight_decay": weight_decay,
-                "maximize": maximize,
-            },
-        )
+    ) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered,
+            "weight_decay": weight_decay, "maximize": maximize,
+        })  # fmt: skip
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
-        slots = {"square_avg": 0.0}
-        if options["momentum"]:
-            slots["momentum_buffer"] = 0.0
-        if options["centered"]:
-            slots["grad_avg"] = 0.0
-        return slots
+    def used_slots(self, options: Options) -> dict[str, float]:
+        used = {"square_avg": True, "momentum_buffer": options["momentum"],
+                "grad_avg": options["centered"]}  # fmt: skip
+        return {slot: 0.0 for slot, wanted in used.items() if wanted}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         alpha, v = options["alpha"], state["square_avg"]
         g = gradient(p, g, options, lr)
-        v *= alpha
-        v += (1 - alpha) * g * g
+        average(v, g * g, alpha)
         if options["centered"]:
             m = state["grad_avg"]
-            m *= alpha
-            m += (1 - alpha) * g
+            average(m, g, alpha)
             v = v - m * m
         step = g / (sqrt(v) + options["eps"])
         if "momentum_buffer" in state:
@@ -202,41 +214,24 @@ class Adagrad(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adagrad([w], lr=0.1)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> w
+    >>> (w * w).sum().backward(); optimizer.step(); w
     Tensor([  0.9, -19.9], requires_grad=True)
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1e-2,
-        lr_decay: float = 0.0,
-        weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0,
-        eps: float = 1e-10,
-        *,
+        self, params: Iterable[Any], lr: float = 1e-2, lr_decay: float = 0.0,
+        weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10, *,
         maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "lr_decay": lr_decay,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "initial_accumulator_value": initial_accumulator_value,
-                "maximize": maximize,
-            },
-        )
+    ) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value, "maximize": maximize,
+        })  # fmt: skip
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"sum": options["initial_accumulator_value"]}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         total = state["sum"]
         g = gradient(p, g, options, lr)
         total += g * g
@@ -251,45 +246,26 @@ class Adadelta(Optimizer):
     >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adadelta([w], lr=100.0)
-    >>> (w * w).sum().backward()
-    >>> optimizer.step()
-    >>> print(w.data.round(4))
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
     [  0.6838 -19.6838]
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1.0,
-        rho: float = 0.9,
-        eps: float = 1e-6,
-        weight_decay: float = 0.0,
-        *,
-        maximize: bool = False,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "rho": rho,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "maximize": maximize,
-            },
-        )
+        self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
+        weight_decay: float = 0.0, *, maximize: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(params, {
+            "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
+        })  # fmt: skip
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         rho, eps = options["rho"], options["eps"]
         v, d = state["square_avg"], state["acc_delta"]
         g = gradient(p, g, options, lr)
-        v *= rho
-        v += (1 - rho) * g * g
+        average(v, g * g, rho)
         delta = sqrt((d + eps) / (v + eps)) * g
-        d *= rho
-        d += (1 - rho) * delta * delta
+        average(d, delta * delta, rho)
         p -= lr * delta

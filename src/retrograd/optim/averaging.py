@@ -46,17 +46,13 @@ class AveragedModel(Module):
         if tape is not None:
             tape.forbid("AveragedModel.update_parameters, whose first call differs,")
         own, other = self.module._state(), model._state()
-        if own.keys() != other.keys():
-            raise ValueError(
-                "update_parameters takes the model that was averaged so far; the names differ: "
-                + ", ".join(sorted(own.keys() ^ other.keys()))
-            )
+        if names := ", ".join(sorted(own.keys() ^ other.keys())):
+            raise ValueError(f"another model was averaged so far; the names differ: {names}")
         count = int(self.n_averaged)
         keep = 0.0 if not count else count / (count + 1) if self.decay is None else self.decay
         parameters = {name for name, _ in self.module.named_parameters()}
         for name, average in own.items():
-            new = as_array(other[name])
-            array = as_array(average)
+            array, new = as_array(average), as_array(other[name])
             if name in parameters:
                 array *= keep
                 array += (1 - keep) * new

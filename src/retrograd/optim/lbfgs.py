@@ -12,8 +12,7 @@ from retrograd.core import Array, as_array, touch
 from retrograd.mode import MODE, enable_grad
 from retrograd.optim.optimizer import Optimizer
 
-ARRAYS = ("d", "prev_flat_grad")
-HISTORY = ("old_dirs", "old_stps")
+NUMBERS = ("func_evals", "n_iter", "t", "H_diag", "prev_loss")  # of the state
 
 
 class Point(NamedTuple):
@@ -50,29 +49,17 @@ class LBFGS(Optimizer):
     """
 
     def __init__(
-        self,
-        params: Iterable[Any],
-        lr: float = 1.0,
-        max_iter: int = 20,
-        max_eval: int | None = None,
-        tolerance_grad: float = 1e-7,
-        tolerance_change: float = 1e-9,
-        history_size: int = 100,
-        line_search_fn: str | None = None,
-    ) -> None:
-        super().__init__(
-            params,
-            {
-                "lr": lr,
-                "max_iter": max_iter,
-                "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
-                "tolerance_grad": tolerance_grad,
-                "tolerance_change": tolerance_change,
-                "history_size": history_size,
-                "line_search_fn": line_search_fn,
-            },
-        )
+        self, params: Iterable[Any], lr: float = 1.0, max_iter: int = 20,
+        max_eval: int | None = None, tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9,
+        history_size: int = 100, line_search_fn: str | None = None,
+    ) -> None:  # fmt: skip
         self._state: dict[str, Any] = {}
+        super().__init__(params, {
+            "lr": lr, "max_iter": max_iter,
+            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+            "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
+            "history_size": history_size, "line_search_fn": line_search_fn,
+        })  # fmt: skip
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         if self.param_groups:
@@ -84,10 +71,8 @@ class LBFGS(Optimizer):
         for name in ("max_iter", "max_eval", "history_size"):
             if not options[name] >= 1:
                 raise ValueError(f"{name} must be at least 1, not {options[name]!r}")
-        if options["line_search_fn"] not in (None, "strong_wolfe"):
-            raise ValueError(
-                f"line_search_fn is 'strong_wolfe' or None, not {options['line_search_fn']!r}"
-            )
+        if (search := options["line_search_fn"]) not in (None, "strong_wolfe"):
+            raise ValueError(f"line_search_fn is 'strong_wolfe' or None, not {search!r}")
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Iterate, calling `closure` for losses and gradients; return its first loss."""
@@ -97,37 +82,29 @@ class LBFGS(Optimizer):
         if closure is None:
             raise TypeError("LBFGS.step takes a closure that computes the loss and its gradients")
         group, state = self.param_groups[0], self._state
+        most = state.get("func_evals", 0) + group["max_eval"]
         first, point = self._evaluate(closure)
-        state["func_evals"] = state.get("func_evals", 0) + 1
         if _largest(point.grad) <= group["tolerance_grad"]:
             return first
-
-        evaluations = 1
         for iteration in range(1, group["max_iter"] + 1):
             loss_before = point.loss
             d = self._direction(point)
-            state.update(d=d, prev_flat_grad=point.grad.copy(), prev_loss=point.loss)
-            state["t"] = group["lr"]
+            state.update(d=d, prev_flat_grad=point.grad, prev_loss=point.loss, t=group["lr"])
             if state["n_iter"] == 1:
                 state["t"] *= min(1.0, 1.0 / float(np.abs(point.grad).sum()))
-            point = point._replace(t=0.0, slope=float(point.grad @ d))
+            point = point._replace(slope=float(point.grad @ d))
             if point.slope > -group["tolerance_change"]:
                 break
             if group["line_search_fn"] is None:
                 self._move(state["t"] * d)
-                used = 0
                 if iteration < group["max_iter"]:
                     _, point = self._evaluate(closure)
-                    used = 1
             else:
-                most = group["max_eval"] - evaluations
-                point, used = self._search(closure, d, point, most)
+                point = self._search(closure, d, point._replace(t=0.0), most - state["func_evals"])
                 state["t"] = point.t
                 self._move(point.t * d)
-            evaluations += used
-            state["func_evals"] += used
             if (
-                evaluations >= group["max_eval"]
+                state["func_evals"] >= most
                 or _largest(point.grad) <= group["tolerance_grad"]
                 or _largest(state["t"] * d) <= group["tolerance_change"]
                 or abs(point.loss - loss_before) < group["tolerance_change"]
@@ -159,25 +136,19 @@ class LBFGS(Optimizer):
             q += (weight - float(y @ q) * ro) * s
         return q
 
-    # The line search -----------------------------------------------------------------------------
-
-    def _search(
-        self, closure: Callable[[], Any], d: Array, start: Point, most: int
-    ) -> tuple[Point, int]:
+    def _search(self, closure: Callable[[], Any], d: Array, start: Point, most: int) -> Point:
         """Find a point on the line that meets the strong Wolfe conditions.
 
-        Returns it, or the best one after `most` losses, and the number of losses; the parameters
-        are where they were.
+        Returns it, or the best one after `most` losses; the parameters are where they were.
         """
         before = [p._data.copy() for p in self._all()]
-        used = 0
 
         def at(t: float) -> Point:
-            nonlocal used
-            used += 1
             self._move(t * d)
             _, point = self._evaluate(closure)
-            self._restore(before)
+            for p, array in zip(self._all(), before, strict=True):
+                p._data[...] = array
+                touch(p)
             return point._replace(t=t, slope=float(point.grad @ d))
 
         def too_high(point: Point) -> bool:
@@ -192,7 +163,7 @@ class LBFGS(Optimizer):
             if too_high(new) or (tries > 1 and new.loss >= last.loss):
                 break
             if flat_enough(new):
-                return new, used
+                return new
             if new.slope >= 0:
                 break
             bounds = (new.t + 0.01 * (new.t - last.t), new.t * 10)
@@ -222,17 +193,17 @@ class LBFGS(Optimizer):
                 ends[1 - low] = new
                 low = 0 if ends[0].loss <= ends[1].loss else 1
                 continue
-            done = flat_enough(new)
-            if not done and new.slope * (ends[1 - low].t - ends[low].t) >= 0:
+            if flat_enough(new):
+                return new
+            if new.slope * (ends[1 - low].t - ends[low].t) >= 0:
                 ends[1 - low] = ends[low]
             ends[low] = new
-            if done:
-                break
-        return ends[low], used
+        return ends[low]
 
     def _evaluate(self, closure: Callable[[], Any]) -> tuple[Any, Point]:
         with enable_grad():
             loss = closure()
+        self._state["func_evals"] = self._state.get("func_evals", 0) + 1
         grads = [np.zeros(p.size) if p._grad is None else p.grad.ravel() for p in self._all()]
         return loss, Point(0.0, float(loss), np.concatenate(grads), 0.0)
 
@@ -243,43 +214,32 @@ class LBFGS(Optimizer):
             start += p.size
             touch(p)
 
-    def _restore(self, arrays: list[Array]) -> None:
-        for p, array in zip(self._all(), arrays, strict=True):
-            p._data[...] = array
-            touch(p)
-
-    # State ---------------------------------------------------------------------------------------
-
     def state_dict(self) -> dict[str, Any]:
         """Return the options, and the history as the state of the first parameter."""
         made = super().state_dict()
         if self._state:
-            made["state"] = {0: _copied(self._state)}
+            made["state"] = {0: self._copied(self._state)}
         return made
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the options and history of another LBFGS over the same parameters."""
-        entries = dict(state_dict["state"])
+        state = self._copied(dict(state_dict["state"]).get(0, {}))
         super().load_state_dict({**state_dict, "state": {}})
-        entry: dict[str, Any] = entries.get(0, {})
+        self._state = state
+
+    def _copied(self, state: Mapping[str, Any]) -> dict[str, Any]:
         size = sum(p.size for p in self._all())
-        arrays = [entry[key] for key in ARRAYS if entry.get(key) is not None]
-        for array in (*arrays, *(a for key in HISTORY for a in entry.get(key, ()))):
-            if as_array(array).shape != (size,):
-                raise ValueError(
-                    f"the history is of {as_array(array).size} numbers, the parameters have {size}"
-                )
-        self._state = _copied(entry)
 
+        def flat(value: Any) -> Array:
+            array = as_array(value)
+            if array.shape != (size,):
+                raise ValueError(f"a history of {array.size} numbers, the parameters have {size}")
+            return array.copy()
 
-def _copied(state: Mapping[str, Any]) -> dict[str, Any]:
-    made = {key: state[key] for key in ("func_evals", "n_iter", "t", "H_diag", "prev_loss")
-            if key in state}  # fmt: skip
-    made |= {key: as_array(state[key]).copy() for key in ARRAYS if key in state}
-    made |= {key: [as_array(a).copy() for a in state[key]] for key in HISTORY if key in state}
-    if "ro" in state:
-        made["ro"] = [float(value) for value in state["ro"]]
-    return made
+        made = {k: state[k] for k in NUMBERS if k in state}
+        made |= {k: flat(state[k]) for k in ("d", "prev_flat_grad") if state.get(k) is not None}
+        made |= {k: list(map(flat, state[k])) for k in ("old_dirs", "old_stps") if k in state}
+        return made | {k: [float(v) for v in state[k]] for k in ("ro",) if k in state}
 
 
 def _largest(array: Array) -> float:
@@ -296,11 +256,9 @@ def _cubic_minimum(a: Point, b: Point, bounds: tuple[float, float]) -> float:
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = d1 * d1 - a.slope * b.slope
     middle = (bounds[0] + bounds[1]) / 2
-    if not square >= 0:
-        return middle
-    d2 = math.sqrt(square)
+    d2 = math.sqrt(square) if square >= 0 else 0.0
     below = b.slope - a.slope + 2 * d2
-    if not below:
+    if not (square >= 0 and below):
         return middle
     t = b.t - (b.t - a.t) * ((b.slope + d2 - d1) / below)
     return min(max(t, bounds[0]), bounds[1])
