@@ -1,15 +1,21 @@
-"""Modules as functions of their parameters, trees as vectors, values as constants."""
+"""Modules as functions of their parameters, trees as vectors, and what is computed twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import functools
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from retrograd import tree
+from retrograd import core, random, tree
+from retrograd.backward import ReversePass, key_of
 from retrograd.core import Tensor, as_array, wrap
+from retrograd.func.batching import sources
+from retrograd.mode import MODE, Mode, enable_grad
 from retrograd.nn.module import Module
+from retrograd.registry import Rule, Vjp
 
 
 def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -32,37 +38,31 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
         raise TypeError(f"functional_call takes a Module first, not {type(module).__name__}")
     if not isinstance(params, Mapping):
         raise TypeError(f"functional_call takes a dict of parameters, not {type(params).__name__}")
-    places = _places(module)
-    unknown = [name for name in params if name not in places]
-    if unknown:
-        raise KeyError(f"{type(module).__name__} has no parameter {', '.join(map(repr, unknown))}")
-    swaps = []
-    for name, value in params.items():
-        old = places[name][0]
-        given = value if isinstance(value, Tensor) else wrap(as_array(value))
-        if given.shape != np.shape(old):
-            raise ValueError(f"{name} has shape {np.shape(old)}, functional_call got {given.shape}")
-        kept = given if isinstance(old, Tensor) else given._data
-        swaps += [(owner, key, kept, old) for owner, key in places[name][1]]
-    try:
-        for owner, key, new, _ in swaps:
-            vars(owner)[key] = new
-        return module(*args, **kwargs)
-    finally:
-        for owner, key, _, old in swaps:
-            vars(owner)[key] = old
-
-
-def _places(module: Module) -> dict[str, tuple[Any, list[tuple[Module, str]]]]:
-    """Return for each name the parameter or buffer, and every place where that is held."""
-    held: dict[int, list[tuple[Module, str]]] = {}
-    named: dict[str, Any] = {}
+    places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # of each value, by its id
+    named = {}
     for prefix, owner in module.named_modules():
         for key, value in vars(owner).items():
             if isinstance(value, Tensor) or key in owner._buffers:
-                held.setdefault(id(value), []).append((owner, key))
+                places.setdefault(id(value), []).append((vars(owner), key))
                 named[f"{prefix}.{key}" if prefix else key] = value
-    return {name: (value, held[id(value)]) for name, value in named.items()}
+    if unknown := [repr(name) for name in params if name not in named]:
+        raise KeyError(f"{type(module).__name__} has no parameter {', '.join(unknown)}")
+    swaps = []
+    for name, value in params.items():
+        old = named[name]
+        new: Any = value if isinstance(value, Tensor) else wrap(as_array(value))
+        if new.shape != np.shape(old):
+            raise ValueError(f"{name} has shape {np.shape(old)}, functional_call got {new.shape}")
+        swaps.append((places[id(old)], new if isinstance(old, Tensor) else new._data, old))
+    try:
+        for held, new, _ in swaps:
+            for attributes, key in held:
+                attributes[key] = new
+        return module(*args, **kwargs)
+    finally:
+        for held, _, old in swaps:
+            for attributes, key in held:
+                attributes[key] = old
 
 
 def ravel_pytree(values: Any) -> tuple[Any, Callable[[Any], Any]]:
@@ -80,16 +80,16 @@ def ravel_pytree(values: Any) -> tuple[Any, Callable[[Any], Any]]:
     array(6.)
     """
     leaves, structure = tree.flatten(values)
-    shapes, dtypes, parts = [], [], []
-    for leaf in leaves:
-        array = as_array(leaf)
+    arrays = [as_array(leaf) for leaf in leaves]
+    for array in arrays:
         if array.dtype.kind != "f":
             raise TypeError(f"ravel_pytree takes floating leaves, this one is {array.dtype}")
-        shapes.append(array.shape)
-        dtypes.append(array.dtype)
-        parts.append(leaf.reshape(-1) if isinstance(leaf, Tensor) else array.reshape(-1))
-    sizes = [part.size for part in parts]
-    edges = np.cumsum([0, *sizes]).tolist()
+    like = [(array.shape, array.dtype) for array in arrays]  # alone, not to keep the arrays
+    edges = np.cumsum([0, *(array.size for array in arrays)]).tolist()
+    parts = [
+        (leaf if isinstance(leaf, Tensor) else array).reshape(-1)
+        for leaf, array in zip(leaves, arrays, strict=True)
+    ]
     vector = np.concatenate(parts) if parts else np.zeros(0)
 
     def unravel(flat: Any) -> Any:
@@ -97,20 +97,118 @@ def ravel_pytree(values: Any) -> tuple[Any, Callable[[Any], Any]]:
         v = flat if isinstance(flat, (Tensor, np.ndarray)) else np.asarray(flat)
         if v.shape != (edges[-1],):
             raise ValueError(f"unravel takes a vector of {edges[-1]} elements, not shape {v.shape}")
-        pieces = [
+        return structure.unflatten([
             v[a:b].reshape(shape).astype(dtype)
-            for a, b, shape, dtype in zip(edges, edges[1:], shapes, dtypes, strict=False)
-        ]
-        return structure.unflatten(pieces)
+            for (a, b), (shape, dtype) in zip(itertools.pairwise(edges), like, strict=True)
+        ])  # fmt: skip
 
     return vector, unravel
 
 
-def stop_gradient(values: Any) -> Any:
-    """Return a tree of values with every Tensor in it detached: constants for all derivatives.
+def checkpoint(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return `f(*args)` without keeping what it computes on the way, which backward recomputes.
 
-    >>> import retrograd as rg
-    >>> rg.func.grad(lambda x: x * rg.func.stop_gradient(x))(3.0)
-    Tensor(3.)
+    Gradients flow to the Tensors in `args` (trees of them) and to those that `f` uses besides,
+    such as the parameters of a Module. Draws of the default generator are the same again; `f`
+    must give the same values each time.
+
+    >>> import numpy as np, retrograd as rg
+    >>> x = rg.Tensor([0.0, 1.0], requires_grad=True)
+    >>> np.sum(rg.func.checkpoint(lambda x: np.exp(np.sin(x)), x)).backward()
+    >>> x.grad.round(3)
+    array([1.   , 1.253])
     """
-    return tree.map(lambda t: t.detach() if isinstance(t, Tensor) else t, values)
+    if not callable(f):
+        raise TypeError(f"checkpoint takes a function first, not {f!r}")
+    mode = MODE.get()
+    if mode.tape is not None or not mode.grad:
+        return f(*args, **kwargs)  # nothing is kept anyway
+    again = _Again(f, args, kwargs)
+    start = core.clock()
+    outs, structure = again.run()
+    inner: dict[int, Tensor] = {}
+    again.sources = list({id(t): t for t in sources(outs, start, inner)}.values())
+    if not again.sources:
+        return structure.unflatten(outs)
+    # a value that is not of this run's making would be written together with its owner
+    first = [t._data if id(t) in inner and t._data.base is None else t._data.copy() for t in outs]
+    results = core.run(RULE, tuple(again.sources), {"first": first, "again": again})
+    first.clear()
+    return structure.unflatten(
+        [t if o.requires_grad else t.detach() for t, o in zip(results, outs, strict=True)]
+    )
+
+
+class _Again:
+    """A function and its arguments, to be run again with the draws of the first time."""
+
+    def __init__(self, f: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        self.f, self.args, self.kwargs = f, args, kwargs
+        self.draws = random._default().bit_generator.state
+        self.sources: list[Tensor] = []  # what gradients flow to
+
+    def run(self) -> tuple[list[Tensor], tree.Structure]:
+        outs, structure = tree.flatten(self.f(*self.args, **self.kwargs))
+        return [t if isinstance(t, Tensor) else Tensor(t) for t in outs], structure
+
+    def gradients(self, g: Sequence[Any], lift: bool) -> list[Any]:
+        """Return the gradients of the sources, from another run."""
+        bits, start = random._default().bit_generator, core.clock()
+        now, bits.state = bits.state, self.draws
+        try:
+            with enable_grad():
+                outs, _ = self.run()
+        finally:
+            bits.state = now
+        walk = _Since(keep=True, lift=lift)
+        walk.start = start
+        pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
+        token = MODE.set(Mode(lift))
+        try:
+            walk.run([t for t, _ in pairs], [part for _, part in pairs])
+        finally:
+            MODE.reset(token)
+        found = [walk.found.get(key_of(t), (t, np.zeros_like(t._data)))[1] for t in self.sources]
+        # views: the engine must not write into what this walk holds
+        return [part if isinstance(part, Tensor) else part.view() for part in found]
+
+
+class _Since(ReversePass):
+    """A reverse pass that ends at what was recorded before `start`."""
+
+    start = 0
+
+    def visit(self, t: Tensor, g: Any) -> None:
+        if t.order >= self.start:
+            super().visit(t, g)
+        else:
+            self.found[t.order] = [t, g, False]
+
+
+def recomputed(*sources: Any, first: list[Any], again: _Again) -> Any:
+    """Return what the function gave the first time."""
+    return tuple(first)
+
+
+class _Together(Sequence[Vjp]):
+    """The vjps of `recomputed`: the function runs once a visit and serves all of them."""
+
+    def __iter__(self) -> Iterator[Vjp]:
+        known: list[Any] = []
+
+        def vjp(at: int, g: Any, out: Any, *arrays: Any, first: Any, again: _Again) -> Any:
+            if not known:
+                known.extend(again.gradients(g, isinstance(out[0], Tensor)))
+            return known[at]
+
+        return (functools.partial(vjp, at) for at in itertools.count())
+
+    def __getitem__(self, at: Any) -> Any:
+        return next(itertools.islice(self, at, None))
+
+    def __len__(self) -> int:
+        return 1 << 30
+
+
+RULE = Rule(recomputed, [lambda g, out, *sources, first, again: g])
+RULE.vjps, RULE.arrays, RULE.multi = _Together(), 0, True
