@@ -9,13 +9,18 @@ from typing import Any
 
 
 def load_later(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a module `__getattr__`: `modules` has the names that each module of it defines."""
-    home = {name: module for module, names in modules.items() for name in names.split()}
+    """Return a module `__getattr__`: `modules` has the names that each module of it defines.
+
+    A module without names is itself what is asked for.
+    """
+    home = {name: at for at, names in modules.items() for name in names.split() or [at]}
 
     def __getattr__(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        found = getattr(importlib.import_module(f"{package}.{home[name]}"), name)
+        found: Any = importlib.import_module(f"{package}.{home[name]}")
+        if modules[home[name]]:
+            found = getattr(found, name)
         setattr(sys.modules[package], name, found)
         return found
 

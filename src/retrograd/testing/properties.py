@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, overload
 
@@ -13,15 +12,8 @@ from hypothesis.strategies import SearchStrategy
 
 from retrograd.core import Array, Tensor
 from retrograd.registry import RULES, spelled
-from retrograd.testing.check import KinkError, gradcheck, gradgradcheck
-from retrograd.testing.problem import Problem
-from retrograd.testing.strategies import (
-    OFFSETS,
-    arrays,
-    broadcastable,
-    for_function,
-    values_off_kinks,
-)
+from retrograd.testing.check import KinkError, Problem, gradcheck, gradgradcheck
+from retrograd.testing.strategies import WIDE, broadcasting, for_function, parameters
 
 Test = Callable[..., None]
 
@@ -92,29 +84,23 @@ def check_point(function: Callable[..., Any], point: Sequence[Any], order: int =
 def check_float32(problem: Problem) -> None:
     """Raise AssertionError unless float32 inputs give float32 values and gradients."""
     xs = [Tensor(x.astype(np.float32), requires_grad=True) for x in problem.start]
-    inner: list[Tensor] = []
+    advice = "are its constants Python floats?"
     for i, out in enumerate(problem.call(xs)):
         if out.dtype != np.float32:
             raise AssertionError(
-                f"{problem.name} of float32 inputs gives {out.dtype} as out {i}: are its "
-                "constants Python floats?"
+                f"{problem.name} of float32 inputs gives {out.dtype} as out {i}: {advice}"
             )
-        if out.requires_grad:
-            inner.append(out)
-    for out in inner:
         # The engine casts gradients to the dtype of what they belong to, so the rule is asked.
         if out.rule is None or out.rule.multi:
             continue
         g = np.ones(out.shape, np.float32)
         for a, vjp in zip(out.inputs, out.rule.vjps, strict=False):
-            if vjp is None or not isinstance(a, Tensor) or not a.requires_grad:
-                continue
-            dtype = np.asarray(vjp(g, out._data, *out.args, **out.kwargs)).dtype
-            if dtype != np.float32:
-                raise AssertionError(
-                    f"the gradient rule of {out.rule.name} makes {dtype} of float32: are its "
-                    "constants Python floats?"
-                )
+            if vjp is not None and isinstance(a, Tensor) and a.requires_grad:
+                dtype = np.asarray(vjp(g, out._data, *out.args, **out.kwargs)).dtype
+                if dtype != np.float32:
+                    raise AssertionError(
+                        f"the gradient rule of {out.rule.name} makes {dtype} of float32: {advice}"
+                    )
 
 
 def check_memory(problem: Problem) -> None:
@@ -147,23 +133,16 @@ def _points(
 ) -> SearchStrategy[tuple[Any, ...]]:
     if not strategies and (isinstance(function, np.ufunc) or function in RULES):
         return for_function(function)
-    names = [
-        p.name
-        for p in inspect.signature(function).parameters.values()
-        if p.name in strategies
-        or (p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD))
-    ]
+    names = parameters(function, strategies)
     if unknown := strategies.keys() - set(names):
         raise TypeError(
             f"gradient_property: {spelled(function)} has no parameter {', '.join(sorted(unknown))}"
         )
     drawn = [name for name in names if name not in strategies]
+    both = st.tuples(broadcasting((WIDE,) * len(drawn)), st.fixed_dictionaries(strategies))
 
-    def fill(shapes: tuple[tuple[int, ...], ...]) -> SearchStrategy[tuple[Any, ...]]:
-        parts = {
-            name: arrays(shape, elements=values_off_kinks(offset=OFFSETS[i % len(OFFSETS)]))
-            for i, (name, shape) in enumerate(zip(drawn, shapes, strict=True))
-        }
-        return st.tuples(*(parts[n] if n in parts else strategies[n] for n in names))
+    def point(parts: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[Any, ...]:
+        given = {**dict(zip(drawn, parts[0], strict=True)), **parts[1]}
+        return tuple(given[name] for name in names)
 
-    return broadcastable(len(drawn)).flatmap(fill) if drawn else fill(())
+    return both.map(point)

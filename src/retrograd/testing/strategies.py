@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,9 @@ def values_off_kinks(
     first, last = math.ceil(4 * low - offset), math.floor(4 * high - offset)
     if first > last:
         raise ValueError(f"values_off_kinks: there is none from {low} to {high}")
-    # shrinks towards the value nearest to 0
-    wholes = st.integers(min(max(first, 0), last), last) | st.integers(first, min(-1, last))
-    if first >= 0 or last < 0:
-        wholes = st.integers(first, last)
+    wholes = st.integers(first, last)
+    if first < 0 <= last:  # shrinks towards the value nearest to 0
+        wholes = st.integers(0, last) | st.integers(first, -1)
     return wholes.map(lambda k: (k + offset) / 4)
 
 
@@ -64,13 +64,8 @@ def arrays(
     """Draw floating arrays; of `distinct` ones no two elements are equal."""
     chosen = shapes() if shape is None else shape
     sides: Shape = draw(chosen) if isinstance(chosen, SearchStrategy) else chosen
-    size = math.prod(sides)
-    drawn = st.lists(
-        values_off_kinks() if elements is None else elements,
-        min_size=size,
-        max_size=size,
-        unique=distinct,
-    )
+    size, values = math.prod(sides), values_off_kinks() if elements is None else elements
+    drawn = st.lists(values, min_size=size, max_size=size, unique=distinct)
     return np.array(draw(drawn), dtype).reshape(sides)
 
 
@@ -95,19 +90,12 @@ def tensors(
 WIDE = (-3.0, 3.0)
 ABOVE_0, ABOVE_1, WITHIN_1 = (0.1, 3.0), (1.1, 4.0), (-0.9, 0.9)
 DOMAINS: dict[Any, tuple[tuple[float, float], ...]] = {
-    np.sqrt: (ABOVE_0,),
-    np.cbrt: (ABOVE_0,),
-    np.log: (ABOVE_0,),
-    np.log2: (ABOVE_0,),
-    np.log10: (ABOVE_0,),
-    np.log1p: ((-0.9, 3.0),),
-    np.arcsin: (WITHIN_1,),
-    np.arccos: (WITHIN_1,),
-    np.arctanh: (WITHIN_1,),
+    **dict.fromkeys((np.sqrt, np.cbrt, np.log, np.log2, np.log10), (ABOVE_0,)),
+    **dict.fromkeys((np.arcsin, np.arccos, np.arctanh), (WITHIN_1,)),
+    **dict.fromkeys((np.power, np.float_power), (ABOVE_0, WIDE)),
     np.arccosh: (ABOVE_1,),
+    np.log1p: ((-0.9, 3.0),),
     np.tan: ((-1.2, 1.2),),
-    np.power: (ABOVE_0, WIDE),
-    np.float_power: (ABOVE_0, WIDE),
 }
 
 
@@ -117,44 +105,39 @@ def for_function(fn: Callable[..., Any]) -> SearchStrategy[tuple[Array, ...]]:
     `fn` takes as many arrays as its rule has vjps, or else as it has parameters without a
     default. Raises TypeError where that cannot be told.
     """
-    number = _arity(fn)
-    if number == 1 and not isinstance(fn, np.ufunc):
-        # it may pick or compare elements: there are some, and no two are equal
-        wide = values_off_kinks(-8.0, 8.0)
-        return st.tuples(arrays(shapes(1, min_side=1), elements=wide, distinct=True))
-    domains = DOMAINS.get(fn, (WIDE,) * number)
-    if fn in (np.matmul, np.dot):
-        return _products()
-
-    def make(drawn: tuple[Shape, ...]) -> SearchStrategy[tuple[Array, ...]]:
-        parts = [
-            arrays(shape, elements=values_off_kinks(*domains[i], offset=OFFSETS[i % 4]))
-            for i, shape in enumerate(drawn)
-        ]
-        return st.tuples(*parts)
-
-    return broadcastable(number).flatmap(make)
-
-
-def _arity(fn: Callable[..., Any]) -> int:
-    if isinstance(fn, np.ufunc):
-        return fn.nin
-    rule = RULES.get(fn)
-    if rule is not None and 0 < rule.arrays < 100:
-        return rule.arrays
-    try:
-        parameters = inspect.signature(fn).parameters.values()
-    except (TypeError, ValueError):
-        parameters = ()  # type: ignore[assignment]
-    number = sum(
-        p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        for p in parameters
-    )
+    number = fn.nin if isinstance(fn, np.ufunc) else RULES[fn].arrays if fn in RULES else 0
+    with contextlib.suppress(TypeError, ValueError):
+        number = number or len(parameters(fn))
     if not number:
         raise TypeError(
             f"for_function cannot tell how many arrays {spelled(fn)} takes: draw them with arrays()"
         )
-    return number
+    if number == 1 and not isinstance(fn, np.ufunc):
+        # it may pick or compare elements: there are some, and no two are equal
+        wide = values_off_kinks(-8.0, 8.0)
+        return st.tuples(arrays(shapes(1, min_side=1), elements=wide, distinct=True))
+    if fn in (np.matmul, np.dot):
+        return _products()
+    return broadcasting(DOMAINS.get(fn, (WIDE,) * number))
+
+
+def broadcasting(domains: Sequence[tuple[float, float]]) -> SearchStrategy[tuple[Array, ...]]:
+    """Draw arrays that broadcast together, one for each range of values, and never tie."""
+
+    def make(drawn: tuple[Shape, ...]) -> SearchStrategy[tuple[Array, ...]]:
+        return st.tuples(*(
+            arrays(shape, elements=values_off_kinks(*domains[i], OFFSETS[i % len(OFFSETS)]))
+            for i, shape in enumerate(drawn)
+        ))  # fmt: skip
+
+    return broadcastable(len(domains)).flatmap(make) if domains else st.just(())
+
+
+def parameters(fn: Callable[..., Any], named: Container[str] = ()) -> list[str]:
+    """Return the parameters that are given by position and have no default, and those `named`."""
+    found = inspect.signature(fn).parameters.values()
+    plain = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return [p.name for p in found if p.name in named or (p.default is p.empty and p.kind in plain)]
 
 
 @st.composite
