@@ -11,15 +11,15 @@ from typing import Any
 def load_later(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
     """Return a module `__getattr__`: `modules` has the names that each module of it defines.
 
-    A module without names is itself what is asked for.
+    A module's own name stands for the module itself.
     """
-    home = {name: at for at, names in modules.items() for name in names.split() or [at]}
+    home = {name: module for module, names in modules.items() for name in names.split()}
 
     def __getattr__(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         found: Any = importlib.import_module(f"{package}.{home[name]}")
-        if modules[home[name]]:
+        if name != home[name]:
             found = getattr(found, name)
         setattr(sys.modules[package], name, found)
         return found

@@ -7,6 +7,7 @@ shifted; any other is run once for each entry and stacked, so every function wor
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import string
@@ -52,15 +53,12 @@ class Plan:
 
     def __init__(self, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
         self.outputs, self.variables = outputs, variables
-        reached = {id(v): v for v in variables}
-        behind = dict(reached)
-        for _ in sources(outputs, 0, behind):
-            pass
-        self.calls = []
-        inner = [t for key, t in behind.items() if key not in reached]
-        for t in sorted(inner, key=operator.attrgetter("order")):
+        behind = {id(v): v for v in variables}
+        reached, self.calls = set(behind), []
+        list(sources(outputs, 0, behind))
+        for t in sorted(list(behind.values())[len(reached) :], key=lambda t: t.order):
             if any(id(a) in reached for a in t.inputs):
-                reached[id(t)] = t
+                reached.add(id(t))
                 self.calls.append(t)
         sizes = [t.size for t in (*outputs, *self.calls) if not isinstance(t._data, tuple)]
         self.largest = max(sizes, default=0)  # elements of the largest array, without a batch
@@ -76,7 +74,7 @@ class Plan:
         known = {id(v): value for v, value in zip(self.variables, values, strict=True)}
         size = values[0].shape[0]
         for t in self.calls:
-            known[id(t)] = _batched(Call(t, known, graph, size))
+            known[id(t)] = Call(t, known, graph, size).result()
         for t in self.outputs:
             if id(t) not in known:
                 known[id(t)] = np.broadcast_to(t if graph else t._data, (size, *t.shape))
@@ -96,40 +94,32 @@ class Call:
         ]
         self.x = self.values[0]
 
-    def run(self, values: list[Any], **kwargs: Any) -> Any:
-        """Run the function on arrays, or on Tensors so that it is recorded."""
-        if any(isinstance(v, Tensor) for v in values):
-            return core.run(self.rule, tuple(values), kwargs)
-        return self.rule.run(*values, **kwargs)
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result, with the leading axis."""
+        return (self.size, *self.t.shape)
 
     def changed(self, change: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
         """Return `values` with those that have the leading axis changed."""
         return [change(v) if flag else v for v, flag in zip(values, self.flags, strict=True)]
 
+    def run(self, values: list[Any], /, **kwargs: Any) -> Any:
+        """Run the function on arrays, or on Tensors so that it is recorded."""
+        if any(isinstance(v, Tensor) for v in values):
+            return core.run(self.rule, tuple(values), kwargs)
+        return self.rule.run(*values, **kwargs)
 
-Batcher = Callable[[Call], Any]
-BATCHERS: dict[Callable[..., Any], Batcher] = {}
-
-
-def batcher(*fns: Callable[..., Any]) -> Callable[[Batcher], Batcher]:
-    """Let the decorated function run `fns` on a batch."""
-
-    def register(how: Batcher) -> Batcher:
-        BATCHERS.update(dict.fromkeys(fns, how))
-        return how
-
-    return register
-
-
-def _batched(c: Call) -> Any:
-    fn = c.rule.fn
-    if isinstance(fn, np.ufunc) and fn.signature is None:
-        return _elementwise(c)
-    return BATCHERS.get(fn, _look_through if c.rule.looks_through else _one_by_one)(c)
+    def result(self) -> Any:
+        """Return what the function gives for all entries of the leading axis."""
+        fn = self.rule.fn
+        if isinstance(fn, np.ufunc) and fn.signature is None:
+            return _elementwise(self)
+        if fn in BATCHERS:
+            return BATCHERS[fn](self)
+        return _look_through(self) if self.rule.looks_through else _one_by_one(self)
 
 
 def _one_by_one(c: Call) -> Any:
-    """Run a function for each entry of the leading axis."""
     rows = [c.run(c.changed(operator.itemgetter(i), c.values), **c.kwargs) for i in range(c.size)]
     if c.rule.multi:
         return tuple(np.stack(part) for part in zip(*rows, strict=True))
@@ -145,13 +135,11 @@ def _look_through(c: Call) -> Any:
     ]
     with enable_grad():
         out = c.rule.run(*args, **c.kwargs)
-    batched = [i for i, flag in enumerate(c.flags) if flag]
-    outs = out if isinstance(out, tuple) else (out,)
-    found = Plan(outs, [args[i] for i in batched]).run([c.values[i] for i in batched])
+    variables, values = (list(itertools.compress(a, c.flags)) for a in (args, c.values))
+    found = Plan(out if isinstance(out, tuple) else (out,), variables).run(values)
     return tuple(found) if isinstance(out, tuple) else found[0]
 
 
-@batcher(np.where, np.clip)
 def _elementwise(c: Call) -> Any:
     ndim = 1 + max(map(np.ndim, c.t.args))
     return c.run(c.changed(lambda v: _widened(v, ndim), c.values), **c.kwargs)
@@ -163,21 +151,6 @@ def _widened(x: Any, ndim: int) -> Any:
     return x.reshape((*x.shape[:1], *gap, *x.shape[1:])) if gap else x
 
 
-@batcher(pick)
-def _pick(c: Call) -> Any:
-    return c.x[c.values[1]]
-
-
-# The functions that only have axes shifted, with the keywords that name these.
-AXES: dict[Callable[..., Any], tuple[str, ...]] = {
-    **dict.fromkeys((np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std), ("axis",)),
-    **dict.fromkeys((np.copy, astype), ()),
-    np.swapaxes: ("axis1", "axis2"),
-    np.moveaxis: ("source", "destination"),
-}
-
-
-@batcher(*AXES)
 def _along_axes(c: Call) -> Any:
     shifted = {k: _shifted(c.kwargs.get(k), c.t.args[0].ndim) for k in AXES[c.rule.fn]}
     return c.run(c.values, **{**c.kwargs, **shifted})
@@ -187,29 +160,15 @@ def _shifted(axis: Any, ndim: int) -> Any:
     """Return `axis` as it is called where there is a leading axis."""
     if axis is None:
         return tuple(range(1, ndim + 1))
-    if isinstance(axis, (tuple, list)):
-        return tuple(a % ndim + 1 for a in axis)
-    return axis % ndim + 1
+    return tuple(a % ndim + 1 for a in axis) if np.ndim(axis) else axis % ndim + 1
 
 
-@batcher(np.transpose)
 def _transpose(c: Call) -> Any:
     axes = c.kwargs.get("axes")
     order = range(c.t.ndim)[::-1] if axes is None else axes
-    return np.transpose(c.x, (0, *_shifted(tuple(order), c.t.ndim)))
+    return np.transpose(c.x, (0, *_shifted(order, c.t.ndim)))
 
 
-@batcher(np.reshape, np.ravel, np.squeeze, np.expand_dims)
-def _reshape(c: Call) -> Any:
-    return c.x.reshape((c.size, *c.t.shape))
-
-
-@batcher(np.broadcast_to)
-def _broadcast(c: Call) -> Any:
-    return np.broadcast_to(_widened(c.x, c.t.ndim + 1), (c.size, *c.t.shape))
-
-
-@batcher(np.matmul)
 def _matmul(c: Call) -> Any:
     x, y = c.values
     nx, ny = (p.ndim for p in c.t.args)
@@ -221,10 +180,9 @@ def _matmul(c: Call) -> Any:
         x, y = x[..., None, :] if nx == 1 else x, y[..., None] if ny == 1 else y
         ndim = max(nx, ny, 2) + 1
         out = np.matmul(*c.changed(lambda v: _widened(v, ndim), [x, y]))
-    return out.reshape((c.size, *c.t.shape))
+    return out.reshape(c.shape)
 
 
-@batcher(contract)
 def _contract(c: Call) -> Any:
     terms, _, result = c.kwargs["subscripts"].partition("->")
     lead = next(a for a in string.ascii_letters if a not in c.kwargs["subscripts"])
@@ -232,7 +190,6 @@ def _contract(c: Call) -> Any:
     return c.run(c.values, **{**c.kwargs, "subscripts": f"{','.join(named)}->{lead}{result}"})
 
 
-@batcher(concat)
 def _concat(c: Call) -> Any:
     axis = c.kwargs.get("axis", 0)
     if axis is None:
@@ -244,14 +201,13 @@ def _concat(c: Call) -> Any:
     return np.concatenate(parts, axis=_shifted(axis, c.t.ndim))
 
 
-@batcher(operator.getitem, put)
 def _indexing(c: Call) -> Any:
     index = c.t.args[1]
     parts = index if isinstance(index, tuple) else (index,)
     if not c.flags[0] or not _keeps_lead(parts):
         return _one_by_one(c)
     whole = (slice(None), *parts)
-    return put(c.x, whole, (c.size, *c.t.shape)) if c.rule.fn is put else c.x[whole]
+    return put(c.x, whole, c.shape) if c.rule.fn is put else c.x[whole]
 
 
 def _keeps_lead(parts: tuple[Any, ...]) -> bool:
@@ -260,3 +216,21 @@ def _keeps_lead(parts: tuple[Any, ...]) -> bool:
         return True
     arrays = [p for p in parts if isinstance(p, (np.ndarray, list))]
     return len(arrays) == 1 and not any(isinstance(p, (int, np.integer)) for p in parts)
+
+
+# The functions that only have axes shifted, with the keywords that name these.
+AXES: dict[Callable[..., Any], tuple[str, ...]] = {
+    **dict.fromkeys((np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std), ("axis",)),
+    **dict.fromkeys((np.copy, astype), ()),
+    np.swapaxes: ("axis1", "axis2"),
+    np.moveaxis: ("source", "destination"),
+}
+_RESHAPES = np.reshape, np.ravel, np.squeeze, np.expand_dims
+BATCHERS: dict[Callable[..., Any], Callable[[Call], Any]] = {
+    **dict.fromkeys(AXES, _along_axes),
+    **dict.fromkeys(_RESHAPES, lambda c: c.x.reshape(c.shape)),
+    np.where: _elementwise, np.clip: _elementwise, np.transpose: _transpose, np.matmul: _matmul,
+    np.broadcast_to: lambda c: np.broadcast_to(_widened(c.x, c.t.ndim + 1), c.shape),
+    operator.getitem: _indexing, put: _indexing, concat: _concat, contract: _contract,
+    pick: lambda c: c.x[c.values[1]],
+}  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -123,8 +122,7 @@ def checkpoint(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     mode = MODE.get()
     if mode.tape is not None or not mode.grad:
         return f(*args, **kwargs)  # nothing is kept anyway
-    again = _Again(f, args, kwargs)
-    start = core.clock()
+    again, start = _Again(f, args, kwargs), core.clock()
     outs, structure = again.run()
     inner: dict[int, Tensor] = {}
     again.sources = list({id(t): t for t in sources(outs, start, inner)}.values())
@@ -132,15 +130,21 @@ def checkpoint(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return structure.unflatten(outs)
     # a value that is not of this run's making would be written together with its owner
     first = [t._data if id(t) in inner and t._data.base is None else t._data.copy() for t in outs]
-    results = core.run(RULE, tuple(again.sources), {"first": first, "again": again})
+
+    def recomputed(*sources: Any) -> Any:
+        return tuple(first)
+
+    rule = Rule(recomputed, again)
+    rule.multi = True
+    results = core.run(rule, tuple(again.sources), {})
     first.clear()
     return structure.unflatten(
         [t if o.requires_grad else t.detach() for t, o in zip(results, outs, strict=True)]
     )
 
 
-class _Again:
-    """A function and its arguments, to be run again with the draws of the first time."""
+class _Again(Sequence[Vjp]):
+    """The vjps of a call that runs a function again, with the draws of the first time."""
 
     def __init__(self, f: Callable[..., Any], args: Any, kwargs: Any) -> None:
         self.f, self.args, self.kwargs = f, args, kwargs
@@ -152,7 +156,6 @@ class _Again:
         return [t if isinstance(t, Tensor) else Tensor(t) for t in outs], structure
 
     def gradients(self, g: Sequence[Any], lift: bool) -> list[Any]:
-        """Return the gradients of the sources, from another run."""
         bits, start = random._default().bit_generator, core.clock()
         now, bits.state = bits.state, self.draws
         try:
@@ -172,6 +175,25 @@ class _Again:
         # views: the engine must not write into what this walk holds
         return [part if isinstance(part, Tensor) else part.view() for part in found]
 
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, i: Any) -> Any:
+        return list(self)[i]
+
+    def __iter__(self) -> Iterator[Vjp]:
+        known: list[Any] = []  # one run a visit serves all sources
+
+        def at(i: int) -> Vjp:
+            def vjp(g: Any, out: Any, *sources: Any) -> Any:
+                if not known:
+                    known.extend(self.gradients(g, isinstance(out[0], Tensor)))
+                return known[i]
+
+            return vjp
+
+        return map(at, range(len(self.sources)))
+
 
 class _Since(ReversePass):
     """A reverse pass that ends at what was recorded before `start`."""
@@ -183,32 +205,3 @@ class _Since(ReversePass):
             super().visit(t, g)
         else:
             self.found[t.order] = [t, g, False]
-
-
-def recomputed(*sources: Any, first: list[Any], again: _Again) -> Any:
-    """Return what the function gave the first time."""
-    return tuple(first)
-
-
-class _Together(Sequence[Vjp]):
-    """The vjps of `recomputed`: the function runs once a visit and serves all of them."""
-
-    def __iter__(self) -> Iterator[Vjp]:
-        known: list[Any] = []
-
-        def vjp(at: int, g: Any, out: Any, *arrays: Any, first: Any, again: _Again) -> Any:
-            if not known:
-                known.extend(again.gradients(g, isinstance(out[0], Tensor)))
-            return known[at]
-
-        return (functools.partial(vjp, at) for at in itertools.count())
-
-    def __getitem__(self, at: Any) -> Any:
-        return next(itertools.islice(self, at, None))
-
-    def __len__(self) -> int:
-        return 1 << 30
-
-
-RULE = Rule(recomputed, [lambda g, out, *sources, first, again: g])
-RULE.vjps, RULE.arrays, RULE.multi = _Together(), 0, True

@@ -21,6 +21,7 @@ from retrograd.registry import defvjp, spelled
 
 Argnums = int | tuple[int, ...]
 Function = Callable[..., Any]
+Tensors = Sequence[Tensor]
 
 # Rows computed at once are as many as keep the largest array within so many elements: in cache.
 CHUNK = 1 << 15
@@ -39,19 +40,13 @@ class Run:
     """One run of a function on variables.
 
     `variables` are those of the chosen arguments, `structure` that of these arguments; `outs` are
-    the Tensors that came out, with the structure `out_structure`; `aux` is what else came out.
+    the Tensors that came out, with the structure `out_structure`; `aux` has what else came out.
     `outer` tells whether the outputs depend on anything besides that requires grad: then results
     must be differentiable again.
     """
 
     def __init__(
-        self,
-        name: str,
-        f: Function,
-        args: Sequence[Any],
-        argnums: Argnums,
-        has_aux: bool = False,
-        kwargs: dict[str, Any] | None = None,
+        self, name: str, f: Function, args: Any, argnums: Argnums, has_aux: bool, /, **kwargs: Any
     ) -> None:
         if not callable(f):
             raise TypeError(f"{name} takes a function first, not {f!r}")
@@ -69,23 +64,23 @@ class Run:
             given = list(args)
             for i, value in zip(numbers, self.structure.unflatten(self.variables), strict=True):
                 given[i] = value
-            returned = f(*given, **(kwargs or {}))
+            returned = f(*given, **kwargs)
         finally:
             MODE.reset(token)
-        aux = None
+        self.aux: list[Any] = []
         if has_aux:
             if not (isinstance(returned, tuple) and len(returned) == 2):
                 raise TypeError(
                     f"{self.name} with has_aux needs a function that returns (out, aux)"
                 )
-            returned, aux = returned
+            returned, *self.aux = returned
         outs, self.out_structure = tree.flatten(returned)
         self.outs = [self._output(out, left) for out in outs]
         self.outer = mode.grad and (
             any(isinstance(value, Tensor) and value.requires_grad for value in leaves)
             or next(sources(self.outs, start, {id(v): v for v in self.variables}), None) is not None
         )
-        self.aux = self.settled(aux)
+        self.aux = self.settled(self.aux)
 
     def _numbers(self, argnums: Argnums, count: int) -> tuple[int, ...]:
         numbers = (argnums,) if isinstance(argnums, int) else argnums
@@ -150,7 +145,7 @@ class Run:
         return trees[0] if self.single else trees
 
     def fitted(
-        self, given: Any, what: str, structure: tree.Structure, tensors: Sequence[Tensor]
+        self, given: Any, what: str, structure: tree.Structure, tensors: Tensors
     ) -> tuple[list[Tensor], bool]:
         """Return the leaves of a tree as Tensors with the shapes and dtypes of others.
 
@@ -168,11 +163,7 @@ class Run:
 
 
 def pull(
-    roots: Sequence[Tensor],
-    targets: Sequence[Tensor],
-    seeds: Sequence[Any],
-    graph: bool,
-    keep: bool | None = None,
+    roots: Tensors, targets: Tensors, seeds: Sequence[Any], graph: bool, keep: bool | None = None
 ) -> list[Tensor]:
     """Return the gradients of `targets`, zeros where the roots do not depend on one.
 
@@ -180,12 +171,7 @@ def pull(
     """
     pairs = [(t, s) for t, s in zip(roots, seeds, strict=True) if t.requires_grad]
     found = autograd.grad(
-        [t for t, _ in pairs],
-        targets,
-        [s for _, s in pairs],
-        retain_graph=keep,
-        create_graph=graph,
-        allow_unused=True,
+        [t for t, _ in pairs], targets, [s for _, s in pairs], keep, graph, allow_unused=True
     )
     return [
         wrap(np.zeros(t.shape, t.dtype)) if g is None else g
@@ -229,12 +215,12 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
 
 def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> Function:
     def both(*args: Any, **kwargs: Any) -> Any:
-        run = Run(name, f, args, argnums, has_aux, kwargs)
+        run = Run(name, f, args, argnums, has_aux, **kwargs)
         out = run.number()
         seed = np.ones(out.shape, out.dtype)
         gradients = pull([out], run.variables, [seed], run.outer)
         value = run.value()
-        return (value, run.aux) if has_aux else value, run.gathered(gradients)
+        return (value, *run.aux) if has_aux else value, run.gathered(gradients)
 
     return both
 
@@ -256,8 +242,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
         weights, graph = run.fitted(cotangents, "cotangents", run.out_structure, run.outs)
         return run.gathered(pull(run.outs, run.variables, weights, graph, keep=True))
 
-    result = run.value(), pullback
-    return (*result, run.aux) if has_aux else result
+    return run.value(), pullback, *run.aux
 
 
 def jvp(
@@ -278,8 +263,7 @@ def jvp(
     weights = [_weight(t) for t in run.outs]
     gradients = pull(run.outs, run.variables, weights, graph=True)
     derivatives = pull(gradients, weights, along, graph)
-    result = run.value(), run.out_structure.unflatten(derivatives)
-    return (*result, run.aux) if has_aux else result
+    return run.value(), run.out_structure.unflatten(derivatives), *run.aux
 
 
 def hvp(
@@ -298,7 +282,7 @@ def hvp(
     out = run.number()
     gradients = pull([out], run.variables, [np.ones(out.shape, out.dtype)], graph=True)
     result: tuple[Any, ...] = run.gathered(pull(gradients, run.variables, along, graph))
-    return (result, run.aux) if has_aux else result
+    return (result, *run.aux) if has_aux else result
 
 
 def _run_along(
@@ -338,12 +322,12 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
     """
 
     def compute(*args: Any, **kwargs: Any) -> Any:
-        run = Run("jacobian", f, args, argnums, has_aux, kwargs)
+        run = Run("jacobian", f, args, argnums, has_aux, **kwargs)
         rows, columns = (sum(t.size for t in ts) for ts in (run.outs, run.variables))
         # forward needs one more pass through the graph than backward
         blocks = _forward(run) if 2 * columns < rows else _backward(run)
         found = run.out_structure.unflatten([run.gathered(row) for row in blocks])
-        return (found, run.aux) if has_aux else found
+        return (found, *run.aux) if has_aux else found
 
     return _named("the Jacobian of", f, compute)
 
@@ -391,7 +375,7 @@ def _forward(run: Run) -> list[list[Any]]:
     return blocks
 
 
-def _batch(results: Sequence[Tensor], w: Tensor, graph: bool) -> list[Any]:
+def _batch(results: Tensors, w: Tensor, graph: bool) -> list[Any]:
     """Return linear functions of `w` at every unit vector, along a leading axis."""
     plan, size = Plan(results, [w]), w.size
     if not size:

@@ -13,11 +13,11 @@ from retrograd.testing.check import KinkError, gradcheck, gradgradcheck
 
 if TYPE_CHECKING:
     from retrograd.testing import strategies
-    from retrograd.testing.properties import gradient_property
+    from retrograd.testing.strategies import gradient_property
 
 __all__ = ["KinkError", "gradcheck", "gradgradcheck", "gradient_property", "strategies"]
 
-_load = load_later(__name__, {"strategies": "", "properties": "gradient_property"})
+_load = load_later(__name__, {"strategies": "strategies gradient_property"})
 
 
 def __getattr__(name: str) -> Any:

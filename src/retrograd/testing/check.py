@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -50,8 +50,8 @@ def gradcheck(
     >>> rg.testing.gradcheck(np.logaddexp, np.array([0.5, 1.5]), np.array(2.0))
     True
     """
-    Problem(fn, inputs, "gradcheck", step, rtol, atol, directions).check(full, generator(rng))
-    return True
+    problem = Problem(fn, inputs, "gradcheck")
+    return problem.check(step, rtol, atol, directions, full, generator(rng))
 
 
 def gradgradcheck(
@@ -73,13 +73,11 @@ def gradgradcheck(
     >>> rg.testing.gradgradcheck(np.tanh, np.array([0.5, 1.5]))
     True
     """
-    options = "gradgradcheck", step, rtol, atol, directions
-    problem = Problem(fn, inputs, *options)
-    draws = generator(rng)
-    weights = [draws.normal(size=out.shape) for out in problem.values(problem.start)]
+    problem = Problem(fn, inputs, "gradgradcheck")
+    draws, number = generator(rng), len(problem.start)
+    weights = [draws.normal(size=out.shape) for out in problem.outputs(problem.point)]
 
     def gradient(*values: Tensor) -> list[Tensor]:
-        number = len(problem.start)
         graph = values[0].requires_grad
         # Difference quotients come as constants: leaves of their own take the gradient then.
         xs = [v if graph else Tensor(v, requires_grad=True) for v in values[:number]]
@@ -88,10 +86,9 @@ def gradgradcheck(
         return pull(outs, xs, values[number:], graph)
 
     gradient.__name__ = f"the gradient of {problem.name}"
-    second = Problem(gradient, (*problem.start, *weights), *options)
+    second = Problem(gradient, (*problem.start, *weights), "gradgradcheck")
     second.names = problem.names + [f"the weight of out {i}" for i in range(len(weights))]
-    second.check(full, draws)
-    return True
+    return second.check(step, rtol, atol, directions, full, draws)
 
 
 class Entry(NamedTuple):
@@ -110,28 +107,13 @@ class Problem:
     """`fn` at `inputs`, of which some arrays are varied and all else stays as it is.
 
     Varied are the floating arrays and the Tensors that require grad, in float64, also where they
-    stand inside dicts, lists and tuples. Raises TypeError if there are none.
+    stand inside dicts, lists and tuples: `start` has them one by one, `point` has their elements
+    as one vector. Raises TypeError if there are none.
     """
 
-    def __init__(
-        self,
-        fn: Callable[..., Any],
-        inputs: Sequence[Any],
-        what: str,
-        step: float = STEP,
-        rtol: float = 1e-5,
-        atol: float = 1e-7,
-        directions: int = 3,
-    ) -> None:
+    def __init__(self, fn: Callable[..., Any], inputs: Sequence[Any], what: str) -> None:
         if not callable(fn):
             raise TypeError(f"{what} takes a function first, not {fn!r}")
-        if not (np.isfinite(step) and step > 0):
-            raise ValueError(f"step must be a finite number above 0, not {step!r}")
-        if not (rtol >= 0 and atol >= 0):
-            raise ValueError(f"rtol and atol must be at least 0, not {rtol!r} and {atol!r}")
-        if directions < 1:
-            raise ValueError(f"directions must be at least 1, not {directions!r}")
-        self.step, self.rtol, self.atol, self.directions = step, rtol, atol, directions
         self.fn, self.name = fn, spelled(fn)
         self.leaves, self.structure = tree.flatten(tuple(inputs))
         self.varied = [i for i, leaf in enumerate(self.leaves) if _is_varied(leaf)]
@@ -142,9 +124,11 @@ class Problem:
             )
         varied = [self.leaves[i] for i in self.varied]
         self.start = [np.array(getattr(x, "_data", x), np.float64) for x in varied]
-        given, paths = _parameter_names(fn, len(inputs)), self.structure.paths()
+        self.point = _joined(self.start)
+        given = dict(enumerate(p.name for p in positional(fn)))
+        paths = self.structure.paths()
         self.names = [
-            given[at] + "".join(f"[{key!r}]" for key in rest)
+            given.get(at, f"input {at}") + "".join(f"[{key!r}]" for key in rest)
             for at, *rest in (paths[i] for i in self.varied)
         ]
 
@@ -169,90 +153,97 @@ class Problem:
             raise TypeError(f"{self.name} returned no floating array or Tensor: {outs!r}")
         return floating
 
-    def values(self, point: Sequence[Array]) -> list[Array]:
-        """Return the outputs at `point`, as arrays."""
+    def outputs(self, point: Array) -> list[Array]:
+        """Return the outputs at `point`."""
         with no_grad(), np.errstate(all="ignore"):
             # each evaluation gets arrays of its own: a function that keeps them sees no change
-            return [t._data for t in self.call([wrap(x.copy()) for x in point])]
+            return [t._data for t in self.call([wrap(x.copy()) for x in _split(point, self.start)])]
 
-    def moved(self, along: Sequence[Array], step: float) -> list[Array]:
-        """Return the outputs at the point that lies `step` away along directions."""
-        return self.values([x + step * v for x, v in zip(self.start, along, strict=True)])
+    def values(self, point: Array) -> Array:
+        """Return the elements of the outputs at `point`, as one vector."""
+        return _joined(self.outputs(point))
 
-    def slopes(self, along: Sequence[Array]) -> list[Array]:
-        """Return the derivative of each output along directions, by central differences.
+    def slopes(self, along: Array) -> Array:
+        """Return the derivatives of the values along a direction, by central differences.
 
         Two steps are combined so that the error is of fourth order in the step.
         """
         h = self.step / 2
-        points = [self.moved(along, h), self.moved(along, -h)]
-        points += [self.moved(along, 2 * h), self.moved(along, -2 * h)]
-        return [(8 * (a - b) - (c - d)) / (12 * h) for a, b, c, d in zip(*points, strict=True)]
-
-    def gradients(self, weights: Sequence[Array]) -> list[Array]:
-        """Return the gradient of the outputs, weighed and summed, with respect to what varies."""
-        xs = [Tensor(x, requires_grad=True) for x in self.start]
-        return [g._data for g in pull(self.call(xs), xs, weights, graph=False)]
-
-    def check(self, full: bool, rng: np.random.Generator) -> None:
-        """Compare derivatives along random directions, or all entries of the Jacobian."""
-        outs = self.values(self.start)
-        for x, y in zip(outs, self.values(self.start), strict=True):
-            if not np.array_equal(x, y, equal_nan=True):
-                raise ValueError(
-                    f"{self.name} gives another value each time it is called: pass rng= to what "
-                    "draws, or check it with .eval()"
-                )
-            if not np.all(np.isfinite(x)):
-                raise ValueError(f"{self.name} is not finite at the given inputs: {x!r}")
-        if full:
-            self.report(self.compared(outs))
-        for _ in range(0 if full else self.directions):
-            weights = [rng.normal(size=out.shape) for out in outs]
-            along = [rng.normal(size=x.shape) for x in self.start]
-            slopes = self.slopes(along)
-            wrong = self.entry(
-                "a random direction",
-                _weighed(self.gradients(weights), along),
-                _weighed(slopes, weights),
-                _weighed(map(np.abs, slopes), map(np.abs, weights)),
-                lambda h: _weighed(self.moved(along, h), weights),  # noqa: B023
-            )
-            if wrong:
-                self.report(self.compared(outs, limit=100) or wrong)
-
-    def compared(self, outs: Sequence[Array], limit: int | None = None) -> list[Entry]:
-        """Return the wrong entries of the Jacobian, of at most `limit` elements of each array."""
-        rows = [(k, i, self.gradients(_one_hot(outs, k, i))) for k, i in _places(outs, limit)]
-        wrong = []
-        for at, j in _places(self.start, limit):
-            along = _one_hot(self.start, at, j)
-            slopes = self.slopes(along)
-            for k, i, gradients in rows:
-                numeric, number = float(slopes[k][i]), f" {k}" if len(outs) > 1 else ""
-                wrong += self.entry(
-                    f"d out{number}{_index(i)} / d {self.names[at]}{_index(j)}",
-                    float(gradients[at][j]),
-                    numeric,
-                    abs(numeric),
-                    lambda h: float(self.moved(along, h)[k][i]),  # noqa: B023
-                )
-        return wrong
-
-    def entry(
-        self,
-        what: str,
-        analytic: float,
-        numeric: float,
-        size: float,
-        value: Callable[[float], float],
-    ) -> list[Entry]:
-        """Return an entry if two derivatives of `value` differ; `size` bounds what cancels."""
-        if not np.isfinite(numeric):
+        a, b, c, d = (self.values(self.point + k * h * along) for k in (1, -1, 2, -2))
+        with np.errstate(all="ignore"):
+            slopes: Array = (8 * (a - b) - (c - d)) / (12 * h)
+        if not np.all(np.isfinite(slopes)):
             raise ValueError(
                 f"{self.name} is not finite within {self.step:g} of the given inputs: move them "
                 "inside its domain, or pass a smaller step="
             )
+        return slopes
+
+    def gradient(self, weights: Array) -> Array:
+        """Return the gradient of the values, weighed and summed."""
+        xs = [Tensor(x, requires_grad=True) for x in self.start]
+        outs = self.call(xs)
+        return _joined([g._data for g in pull(outs, xs, _split(weights, outs), graph=False)])
+
+    def check(
+        self, step: float, rtol: float, atol: float, directions: int, full: bool, rng: Any
+    ) -> bool:
+        """Compare derivatives along random directions, or all entries of the Jacobian."""
+        if not (np.isfinite(step) and step > 0):
+            raise ValueError(f"step must be a finite number above 0, not {step!r}")
+        if not (rtol >= 0 and atol >= 0):
+            raise ValueError(f"rtol and atol must be at least 0, not {rtol!r} and {atol!r}")
+        if directions < 1:
+            raise ValueError(f"directions must be at least 1, not {directions!r}")
+        self.step, self.rtol, self.atol = step, rtol, atol
+        values = self.values(self.point)
+        if not np.array_equal(values, self.values(self.point), equal_nan=True):
+            raise ValueError(
+                f"{self.name} gives another value each time it is called: pass rng= to what "
+                "draws, or check it with .eval()"
+            )
+        if not np.all(np.isfinite(values)):
+            raise ValueError(f"{self.name} is not finite at the given inputs: {values!r}")
+        if full:
+            self.report(self.compared())
+        for _ in range(0 if full else directions):
+            weights, along = rng.normal(size=values.size), rng.normal(size=self.point.size)
+            slopes = self.slopes(along)
+            wrong = self.entry(
+                "a random direction",
+                self.gradient(weights) @ along,
+                slopes @ weights,
+                np.abs(slopes) @ np.abs(weights),
+                lambda h: self.values(self.point + h * along) @ weights,  # noqa: B023
+            )
+            if wrong:
+                self.report(self.compared(limit=100) or wrong)
+        return True
+
+    def compared(self, limit: int | None = None) -> list[Entry]:
+        """Return the wrong entries of the Jacobian, of at most `limit` elements of each array."""
+        outs = self.outputs(self.point)
+        names = ["out"] if len(outs) == 1 else [f"out {k}" for k in range(len(outs))]
+        size = sum(out.size for out in outs)
+        rows = [(i, name, self.gradient(_unit(size, i))) for i, name in _places(names, outs, limit)]
+        wrong = []
+        for j, name in _places(self.names, self.start, limit):
+            along = _unit(self.point.size, j)
+            slopes = self.slopes(along)
+            for i, row, gradient in rows:
+                wrong += self.entry(
+                    f"d {row} / d {name}",
+                    gradient[j],
+                    slopes[i],
+                    abs(slopes[i]),
+                    lambda h: self.values(self.point + h * along)[i],  # noqa: B023
+                )
+        return wrong
+
+    def entry(
+        self, what: str, analytic: Any, numeric: Any, size: Any, value: Callable[[float], Any]
+    ) -> list[Entry]:
+        """Return an entry if two derivatives of `value` differ; `size` bounds what cancels."""
         if abs(analytic - numeric) <= self.atol + self.rtol * size:
             return []
         return [Entry(what, analytic, numeric, find_kink(value, self.step, analytic, numeric))]
@@ -270,29 +261,38 @@ def _is_varied(leaf: Any) -> bool:
     return isinstance(leaf, (np.ndarray, np.floating)) and leaf.dtype.kind == "f"
 
 
-def _parameter_names(fn: Callable[..., Any], number: int) -> list[str]:
+def positional(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters that may be given by position; none where NumPy does not tell."""
     try:
-        parameters = () if isinstance(fn, np.ufunc) else inspect.signature(fn).parameters.values()
+        found = () if isinstance(fn, np.ufunc) else inspect.signature(fn).parameters.values()
     except (TypeError, ValueError):
-        parameters = ()
-    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return names[:number] + [f"input {i}" for i in range(len(names), number)]
+        return []
+    return [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-def _weighed(parts: Iterable[Array], weights: Iterable[Array]) -> float:
-    return float(sum(np.sum(p * w) for p, w in zip(parts, weights, strict=True)))
+def _unit(size: int, at: int) -> Array:
+    return np.eye(1, size, at).ravel()
 
 
-def _places(arrays: Sequence[Array], limit: int | None) -> list[tuple[int, tuple[int, ...]]]:
-    """Return for the elements, at most `limit` of each array, which array it is and where."""
-    return [(k, i) for k, x in enumerate(arrays) for i in islice(np.ndindex(x.shape), limit)]
+def _joined(arrays: Sequence[Array]) -> Array:
+    return np.concatenate([x.reshape(-1) for x in arrays])
 
 
-def _one_hot(arrays: Sequence[Array], at: int, index: tuple[int, ...]) -> list[Array]:
-    """Return zeros like `arrays`, but for 1 in one element of one of them."""
-    zeros = [np.zeros_like(x) for x in arrays]
-    zeros[at][index] = 1.0
-    return zeros
+def _split(vector: Array, like: Sequence[Any]) -> list[Array]:
+    """Return the vector as arrays of the shapes of others."""
+    edges = np.cumsum([x.size for x in like])
+    return [part.reshape(x.shape) for part, x in zip(np.split(vector, edges), like, strict=False)]
+
+
+def _places(
+    names: Sequence[str], arrays: Sequence[Array], limit: int | None
+) -> Iterator[tuple[int, str]]:
+    """Yield the place in the vector and the name of the first `limit` elements of each array."""
+    start = 0
+    for name, x in zip(names, arrays, strict=True):
+        for i, index in enumerate(islice(np.ndindex(x.shape), limit), start):
+            yield i, name + (f"[{', '.join(map(str, index))}]" if index else "")
+        start += x.size
 
 
 def find_kink(
@@ -361,7 +361,3 @@ def _advice(wrong: list[Entry]) -> str:
     if np.all(np.isfinite(ratios)) and np.ptp(ratios) < 1e-4 * np.max(np.abs(ratios)):
         return f"All are {ratios.mean():.6g} times the difference quotient."
     return "Is the rule's formula that of the function?"
-
-
-def _index(index: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, index))}]" if index else ""
