@@ -12,7 +12,7 @@ from retrograd import core, random, tree
 from retrograd.backward import ReversePass, key_of
 from retrograd.core import Tensor, as_array, wrap
 from retrograd.func.batching import sources
-from retrograd.mode import MODE, Mode, enable_grad
+from retrograd.mode import MODE, enable_grad, no_grad
 from retrograd.nn.module import Module
 from retrograd.registry import Rule, Vjp
 
@@ -166,11 +166,8 @@ class _Again(Sequence[Vjp]):
         walk = _Since(keep=True, lift=lift)
         walk.start = start
         pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
-        token = MODE.set(Mode(lift))
-        try:
+        with enable_grad() if lift else no_grad():
             walk.run([t for t, _ in pairs], [part for _, part in pairs])
-        finally:
-            MODE.reset(token)
         found = [walk.found.get(key_of(t), (t, np.zeros_like(t._data)))[1] for t in self.sources]
         # views: the engine must not write into what this walk holds
         return [part if isinstance(part, Tensor) else part.view() for part in found]

@@ -121,19 +121,23 @@ class Run:
             )
         return t
 
-    def number(self) -> Tensor:
-        """Return the output; ValueError if the function returned anything but one number."""
+    def gradients(self, graph: bool) -> list[Tensor]:
+        """Return the gradients of the output; ValueError if it is anything but one number."""
         if len(self.outs) != 1 or self.outs[0].size != 1:
             shapes = ", ".join(str(t.shape) for t in self.outs) or "nothing"
             raise ValueError(
                 f"{self.name}, which returned shape {shapes}: it must return one number; use "
                 "jacobian or vjp for more"
             )
-        return self.outs[0]
+        return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._data)], graph)
 
     def value(self) -> Any:
         """Return what the function returned."""
         return self.settled(self.out_structure.unflatten(self.outs))
+
+    def with_aux(self, result: Any) -> Any:
+        """Return a result, beside the aux if the function returns one."""
+        return (result, *self.aux) if self.aux else result
 
     def settled(self, results: Any) -> Any:
         """Return a tree of results without this run's graph, unless somebody needs that."""
@@ -191,11 +195,10 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     >>> rg.func.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': Tensor([ 6., 12.]), 'b': Tensor(5.)}
     """
-    both = _value_and_grad("grad", f, argnums, has_aux)
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, gradients = both(*args, **kwargs)
-        return (gradients, value[1]) if has_aux else gradients
+        run = Run("grad", f, args, argnums, has_aux, **kwargs)
+        return run.with_aux(run.gathered(run.gradients(run.outer)))
 
     return _named("the gradient of", f, gradient)
 
@@ -209,20 +212,13 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> rg.func.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (Tensor(6.), (Tensor(3.), Tensor(2.)))
     """
-    both = _value_and_grad("value_and_grad", f, argnums, has_aux)
-    return _named("the value and gradient of", f, both)
 
-
-def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> Function:
     def both(*args: Any, **kwargs: Any) -> Any:
-        run = Run(name, f, args, argnums, has_aux, **kwargs)
-        out = run.number()
-        seed = np.ones(out.shape, out.dtype)
-        gradients = pull([out], run.variables, [seed], run.outer)
-        value = run.value()
-        return (value, *run.aux) if has_aux else value, run.gathered(gradients)
+        run = Run("value_and_grad", f, args, argnums, has_aux, **kwargs)
+        gradients = run.gathered(run.gradients(run.outer))
+        return run.with_aux(run.value()), gradients
 
-    return both
+    return _named("the value and gradient of", f, both)
 
 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -279,10 +275,9 @@ def hvp(
     (Tensor([6., 0.]),)
     """
     run, along, graph = _run_along("hvp", f, primals, tangents, has_aux)
-    out = run.number()
-    gradients = pull([out], run.variables, [np.ones(out.shape, out.dtype)], graph=True)
-    result: tuple[Any, ...] = run.gathered(pull(gradients, run.variables, along, graph))
-    return (result, *run.aux) if has_aux else result
+    products = pull(run.gradients(graph=True), run.variables, along, graph)
+    result: tuple[Any, ...] = run.with_aux(run.gathered(products))
+    return result
 
 
 def _run_along(
@@ -327,7 +322,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
         # forward needs one more pass through the graph than backward
         blocks = _forward(run) if 2 * columns < rows else _backward(run)
         found = run.out_structure.unflatten([run.gathered(row) for row in blocks])
-        return (found, *run.aux) if has_aux else found
+        return run.with_aux(found)
 
     return _named("the Jacobian of", f, compute)
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retrograd import tree
-from retrograd.core import Array, Tensor, wrap
+from retrograd.core import Array, Tensor, as_array, wrap
+from retrograd.func.functional import ravel_pytree
 from retrograd.func.transforms import pull
 from retrograd.mode import enable_grad, no_grad
 from retrograd.random import RngLike, generator
@@ -122,9 +123,8 @@ class Problem:
                 f"{what} of {self.name} got no floating array and no Tensor that requires grad: "
                 "write np.array(2.0) for a number"
             )
-        varied = [self.leaves[i] for i in self.varied]
-        self.start = [np.array(getattr(x, "_data", x), np.float64) for x in varied]
-        self.point = _joined(self.start)
+        self.start = [np.array(as_array(self.leaves[i]), np.float64) for i in self.varied]
+        self.point, self.unravel = ravel_pytree(self.start)
         given = dict(enumerate(p.name for p in positional(fn)))
         paths = self.structure.paths()
         self.names = [
@@ -154,14 +154,14 @@ class Problem:
         return floating
 
     def outputs(self, point: Array) -> list[Array]:
-        """Return the outputs at `point`."""
         with no_grad(), np.errstate(all="ignore"):
             # each evaluation gets arrays of its own: a function that keeps them sees no change
-            return [t._data for t in self.call([wrap(x.copy()) for x in _split(point, self.start)])]
+            return [t._data for t in self.call([wrap(x) for x in self.unravel(point)])]
 
     def values(self, point: Array) -> Array:
         """Return the elements of the outputs at `point`, as one vector."""
-        return _joined(self.outputs(point))
+        vector: Array = ravel_pytree(self.outputs(point))[0]
+        return vector
 
     def slopes(self, along: Array) -> Array:
         """Return the derivatives of the values along a direction, by central differences.
@@ -183,7 +183,9 @@ class Problem:
         """Return the gradient of the values, weighed and summed."""
         xs = [Tensor(x, requires_grad=True) for x in self.start]
         outs = self.call(xs)
-        return _joined([g._data for g in pull(outs, xs, _split(weights, outs), graph=False)])
+        _, unravel = ravel_pytree([t._data for t in outs])
+        vector: Tensor = ravel_pytree(pull(outs, xs, unravel(weights), graph=False))[0]
+        return vector._data
 
     def check(
         self, step: float, rtol: float, atol: float, directions: int, full: bool, rng: Any
@@ -223,7 +225,7 @@ class Problem:
     def compared(self, limit: int | None = None) -> list[Entry]:
         """Return the wrong entries of the Jacobian, of at most `limit` elements of each array."""
         outs = self.outputs(self.point)
-        names = ["out"] if len(outs) == 1 else [f"out {k}" for k in range(len(outs))]
+        names = [f"out {k}" for k in range(len(outs))] if len(outs) > 1 else ["out"]
         size = sum(out.size for out in outs)
         rows = [(i, name, self.gradient(_unit(size, i))) for i, name in _places(names, outs, limit)]
         wrong = []
@@ -272,16 +274,6 @@ def positional(fn: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def _unit(size: int, at: int) -> Array:
     return np.eye(1, size, at).ravel()
-
-
-def _joined(arrays: Sequence[Array]) -> Array:
-    return np.concatenate([x.reshape(-1) for x in arrays])
-
-
-def _split(vector: Array, like: Sequence[Any]) -> list[Array]:
-    """Return the vector as arrays of the shapes of others."""
-    edges = np.cumsum([x.size for x in like])
-    return [part.reshape(x.shape) for part, x in zip(np.split(vector, edges), like, strict=False)]
 
 
 def _places(
