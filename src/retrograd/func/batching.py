@@ -55,7 +55,7 @@ class Plan:
         self.outputs, self.variables = outputs, variables
         behind = {id(v): v for v in variables}
         reached, self.calls = set(behind), []
-        list(sources(outputs, 0, behind))
+        list(sources(outputs, 0, behind))  # the walk adds the calls to `behind`
         for t in sorted(list(behind.values())[len(reached) :], key=lambda t: t.order):
             if any(id(a) in reached for a in t.inputs):
                 reached.add(id(t))

@@ -52,16 +52,15 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
         new: Any = value if isinstance(value, Tensor) else wrap(as_array(value))
         if new.shape != np.shape(old):
             raise ValueError(f"{name} has shape {np.shape(old)}, functional_call got {new.shape}")
-        swaps.append((places[id(old)], new if isinstance(old, Tensor) else new._data, old))
+        kept = new if isinstance(old, Tensor) else new._data
+        swaps += [(attributes, key, kept, old) for attributes, key in places[id(old)]]
     try:
-        for held, new, _ in swaps:
-            for attributes, key in held:
-                attributes[key] = new
+        for attributes, key, new, _ in swaps:
+            attributes[key] = new
         return module(*args, **kwargs)
     finally:
-        for held, _, old in swaps:
-            for attributes, key in held:
-                attributes[key] = old
+        for attributes, key, _, old in swaps:
+            attributes[key] = old
 
 
 def ravel_pytree(values: Any) -> tuple[Any, Callable[[Any], Any]]:

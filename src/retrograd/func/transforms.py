@@ -321,8 +321,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
         rows, columns = (sum(t.size for t in ts) for ts in (run.outs, run.variables))
         # forward needs one more pass through the graph than backward
         blocks = _forward(run) if 2 * columns < rows else _backward(run)
-        found = run.out_structure.unflatten([run.gathered(row) for row in blocks])
-        return run.with_aux(found)
+        return run.with_aux(run.out_structure.unflatten([run.gathered(row) for row in blocks]))
 
     return _named("the Jacobian of", f, compute)
 
@@ -347,12 +346,8 @@ def _backward(run: Run) -> list[list[Any]]:
     for out in run.outs:
         w = _weight(out)
         rows = _batch(pull([out], run.variables, [w], graph=True), w, run.outer)
-        blocks.append(
-            [
-                row.reshape((*out.shape, *v.shape))
-                for row, v in zip(rows, run.variables, strict=True)
-            ]
-        )
+        pairs = zip(rows, run.variables, strict=True)
+        blocks.append([row.reshape((*out.shape, *v.shape)) for row, v in pairs])
     return blocks
 
 
@@ -360,9 +355,8 @@ def _forward(run: Run) -> list[list[Any]]:
     """Return a list of blocks for each output: derivatives along every argument element."""
     weights = [_weight(t) for t in run.outs]
     blocks: list[list[Any]] = [[] for _ in run.outs]
-    for gradient, v in zip(
-        pull(run.outs, run.variables, weights, graph=True), run.variables, strict=True
-    ):
+    gradients = pull(run.outs, run.variables, weights, graph=True)
+    for gradient, v in zip(gradients, run.variables, strict=True):
         along = _weight(v)
         columns = _batch(pull([gradient], weights, [along], graph=True), along, run.outer)
         for row, column, out in zip(blocks, columns, run.outs, strict=True):
