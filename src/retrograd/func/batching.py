@@ -103,8 +103,9 @@ class Call:
         """Return `values` with those that have the leading axis changed."""
         return [change(v) if flag else v for v, flag in zip(values, self.flags, strict=True)]
 
-    def run(self, values: list[Any], /, **kwargs: Any) -> Any:
+    def run(self, values: list[Any], /, **changes: Any) -> Any:
         """Run the function on arrays, or on Tensors so that it is recorded."""
+        kwargs = {**self.kwargs, **changes}
         if any(isinstance(v, Tensor) for v in values):
             return core.run(self.rule, tuple(values), kwargs)
         return self.rule.run(*values, **kwargs)
@@ -120,7 +121,7 @@ class Call:
 
 
 def _one_by_one(c: Call) -> Any:
-    rows = [c.run(c.changed(operator.itemgetter(i), c.values), **c.kwargs) for i in range(c.size)]
+    rows = [c.run(c.changed(operator.itemgetter(i), c.values)) for i in range(c.size)]
     if c.rule.multi:
         return tuple(np.stack(part) for part in zip(*rows, strict=True))
     return np.stack(rows)
@@ -142,7 +143,7 @@ def _look_through(c: Call) -> Any:
 
 def _elementwise(c: Call) -> Any:
     ndim = 1 + max(map(np.ndim, c.t.args))
-    return c.run(c.changed(lambda v: _widened(v, ndim), c.values), **c.kwargs)
+    return c.run(c.changed(lambda v: _widened(v, ndim), c.values))
 
 
 def _widened(x: Any, ndim: int) -> Any:
@@ -153,7 +154,7 @@ def _widened(x: Any, ndim: int) -> Any:
 
 def _along_axes(c: Call) -> Any:
     shifted = {k: _shifted(c.kwargs.get(k), c.t.args[0].ndim) for k in AXES[c.rule.fn]}
-    return c.run(c.values, **{**c.kwargs, **shifted})
+    return c.run(c.values, **shifted)
 
 
 def _shifted(axis: Any, ndim: int) -> Any:
@@ -187,7 +188,7 @@ def _contract(c: Call) -> Any:
     terms, _, result = c.kwargs["subscripts"].partition("->")
     lead = next(a for a in string.ascii_letters if a not in c.kwargs["subscripts"])
     named = (lead * flag + term for term, flag in zip(terms.split(","), c.flags, strict=True))
-    return c.run(c.values, **{**c.kwargs, "subscripts": f"{','.join(named)}->{lead}{result}"})
+    return c.run(c.values, subscripts=f"{','.join(named)}->{lead}{result}")
 
 
 def _concat(c: Call) -> Any:
