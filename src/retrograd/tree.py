@@ -24,15 +24,13 @@ class Structure:
     {'w': 10, 'layers': [20, (30,)]}
     """
 
-    size: int
-
     __slots__ = ("kind", "names", "parts", "size")
 
     def __init__(self, kind: Any, names: Sequence[Any], parts: Sequence[Structure]) -> None:
         self.kind = kind  # the type of the node; None for a leaf
         self.names = tuple(names)
         self.parts = tuple(parts)
-        self.size = 1 if kind is None else sum(part.size for part in parts)
+        self.size: int = 1 if kind is None else sum(part.size for part in parts)
 
     def unflatten(self, leaves: Sequence[Any]) -> Any:
         """Return the tree with these leaves; ValueError unless there are `size` of them."""
@@ -43,20 +41,20 @@ class Structure:
     def _build(self, leaves: Iterator[Any]) -> Any:
         if self.kind is None:
             return next(leaves)
-        values = [part._build(leaves) for part in self.parts]
+        return self._node([part._build(leaves) for part in self.parts])
+
+    def _node(self, values: Sequence[Any]) -> Any:
         if self.kind is type(None):
             return None
         if issubclass(self.kind, dict):
             return self.kind(zip(self.names, values, strict=True))
-        if hasattr(self.kind, "_fields"):
-            return self.kind(*values)
-        return self.kind(values)
+        return self.kind(*values) if hasattr(self.kind, "_fields") else self.kind(values)
 
     def match(self, tree: Any, name: str = "the tree") -> list[Any]:
         """Return what `tree` has where this structure has leaves; ValueError if it differs."""
         if self.kind is None:
             return [tree]
-        names, values = _open(tree, type(tree)) if type(tree) is self.kind else ((), None)
+        names, values = _open(tree) if type(tree) is self.kind else ((), None)
         if values is None or set(names) != set(self.names):
             raise ValueError(f"{name} does not have the structure {self!r}: {tree!r}")
         by_name = dict(zip(names, values, strict=True))
@@ -77,42 +75,33 @@ class Structure:
         ]
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Structure):
-            return NotImplemented
-        mine = self.kind, self.names, self.parts
-        return mine == (other.kind, other.names, other.parts)
+        return isinstance(other, Structure) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self.kind, self.names, self.parts))
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        return self.kind, self.names, self.parts
 
     def __repr__(self) -> str:
         if self.kind is None:
             return "*"
-        if self.kind is type(None):
-            return "None"
         if issubclass(self.kind, dict):
-            inside = ", ".join(f"{k!r}: {p!r}" for k, p in zip(self.names, self.parts, strict=True))
-            return "{" + inside + "}"
-        if hasattr(self.kind, "_fields"):
-            inside = ", ".join(f"{k}={p!r}" for k, p in zip(self.names, self.parts, strict=True))
-            return f"{self.kind.__name__}({inside})"
-        inside = ", ".join(repr(part) for part in self.parts)
-        if self.kind is list:
-            return f"[{inside}]"
-        return f"({inside},)" if len(self.parts) == 1 else f"({inside})"
+            return repr(dict(zip(self.names, self.parts, strict=True)))
+        return repr(self._node(self.parts))
 
 
 LEAF = Structure(None, (), ())
 
 
-def _open(tree: Any, kind: type) -> tuple[Sequence[Any], Sequence[Any] | None]:
+def _open(tree: Any) -> tuple[Sequence[Any], Sequence[Any] | None]:
     """Return the names and values of a node; None in place of the values for a leaf."""
-    if kind is dict or issubclass(kind, dict):
+    if isinstance(tree, dict):
         return tuple(tree), tuple(tree.values())
-    if kind is tuple or kind is list:
+    if type(tree) is tuple or type(tree) is list:
         return range(len(tree)), tree
-    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        return kind._fields, tree
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return tree._fields, tree
     return (), () if tree is None else None
 
 
@@ -128,7 +117,7 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
 
 
 def _flatten(node: Any, found: list[Any]) -> Structure:
-    names, values = _open(node, type(node))
+    names, values = _open(node)
     if values is None:
         found.append(node)
         return LEAF

@@ -7,8 +7,11 @@ shifted; any other is run once for each entry and stacked, so every function wor
 
 from __future__ import annotations
 
+import itertools
+import math
 import operator
-from collections.abc import Callable, Sequence
+import string
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +19,33 @@ import numpy as np
 from retrograd import core
 from retrograd.core import Tensor, astype, pick, wrap
 from retrograd.mode import enable_grad
-from retrograd.registry import Rule
 from retrograd.rules.indexing import put
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
 
-# For a function: how it runs on `values`, of which those with a true flag have the leading axis.
-Batcher = Callable[[Rule, Sequence[Any], Sequence[bool], dict[str, Any], tuple[Any, ...]], Any]
-BATCHERS: dict[Callable[..., Any], Batcher] = {}
+
+def sources(outs: Sequence[Tensor], since: int, inner: dict[int, Tensor]) -> Iterator[Tensor]:
+    """Yield the leaves behind `outs`, and in place of them what was recorded before `since`.
+
+    The calls on the way are put into `inner` by id; what is there already ends the walk.
+    """
+    stack = [t for t in outs if t.requires_grad]
+    while stack:
+        t = stack.pop()
+        if id(t) in inner:
+            continue
+        if t.rule is None or t.order < since:
+            yield t
+        else:
+            inner[id(t)] = t
+            stack += [a for a in t.inputs if isinstance(a, Tensor) and a.requires_grad]
+
+
+def leaf(array: Any) -> Tensor:
+    """Return a Tensor of the array itself, to differentiate with respect to."""
+    t = wrap(array)
+    t.requires_grad = True
+    return t
 
 
 class Plan:
@@ -31,7 +53,13 @@ class Plan:
 
     def __init__(self, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
         self.outputs, self.variables = outputs, variables
-        self.calls = _between(outputs, variables)
+        behind = {id(v): v for v in variables}
+        reached, self.calls = set(behind), []
+        list(sources(outputs, 0, behind))  # the walk adds the calls to `behind`
+        for t in sorted(list(behind.values())[len(reached) :], key=lambda t: t.order):
+            if any(id(a) in reached for a in t.inputs):
+                reached.add(id(t))
+                self.calls.append(t)
         sizes = [t.size for t in (*outputs, *self.calls) if not isinstance(t._data, tuple)]
         self.largest = max(sizes, default=0)  # elements of the largest array, without a batch
 
@@ -43,274 +71,167 @@ class Plan:
         The values are arrays, or Tensors: then what comes out can be differentiated.
         """
         graph = any(isinstance(v, Tensor) for v in values)
+        known = {id(v): value for v, value in zip(self.variables, values, strict=True)}
         size = values[0].shape[0]
-        known: dict[int, Any] = {
-            id(v): value for v, value in zip(self.variables, values, strict=True)
-        }
         for t in self.calls:
-            known[id(t)] = _step(t, known, graph)
-        results = []
+            known[id(t)] = Call(t, known, graph, size).result()
         for t in self.outputs:
-            if id(t) in known:
-                results.append(known[id(t)])
-            else:
-                results.append(np.broadcast_to(t if graph else t._data, (size, *t.shape)))
-        return results
+            if id(t) not in known:
+                known[id(t)] = np.broadcast_to(t if graph else t._data, (size, *t.shape))
+        return [known[id(t)] for t in self.outputs]
 
 
-def _between(outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> list[Tensor]:
-    """Return the calls that lie between variables and outputs, in the order they were recorded."""
-    inner: dict[int, Tensor] = {}
-    stack = [t for t in outputs if t.rule is not None]
-    own = {id(v) for v in variables}
-    while stack:
-        t = stack.pop()
-        if t.order not in inner and id(t) not in own:
-            inner[t.order] = t
-            stack += [a for a in t.inputs if isinstance(a, Tensor) and a.rule is not None]
-    reached = set(own)
-    calls = []
-    for order in sorted(inner):
-        t = inner[order]
-        if any(id(a) in reached for a in t.inputs):
-            reached.add(id(t))
-            calls.append(t)
-    return calls
+class Call:
+    """The call behind `t` at other values; those with a true flag have the leading axis."""
+
+    def __init__(self, t: Tensor, known: dict[int, Any], graph: bool, size: int) -> None:
+        assert t.rule is not None
+        self.t, self.rule, self.kwargs, self.size = t, t.rule, t.kwargs, size
+        self.flags = [id(a) in known for a in t.inputs]
+        self.values = [
+            known[id(a)] if flag else a if graph else plain
+            for a, plain, flag in zip(t.inputs, t.args, self.flags, strict=True)
+        ]
+        self.x = self.values[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the result, with the leading axis."""
+        return (self.size, *self.t.shape)
+
+    def changed(self, change: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+        """Return `values` with those that have the leading axis changed."""
+        return [change(v) if flag else v for v, flag in zip(values, self.flags, strict=True)]
+
+    def run(self, values: list[Any], /, **changes: Any) -> Any:
+        """Run the function on arrays, or on Tensors so that it is recorded."""
+        kwargs = {**self.kwargs, **changes}
+        if any(isinstance(v, Tensor) for v in values):
+            return core.run(self.rule, tuple(values), kwargs)
+        return self.rule.run(*values, **kwargs)
+
+    def result(self) -> Any:
+        """Return what the function gives for all entries of the leading axis."""
+        fn = self.rule.fn
+        if isinstance(fn, np.ufunc) and fn.signature is None:
+            return _elementwise(self)
+        if fn in BATCHERS:
+            return BATCHERS[fn](self)
+        return _look_through(self) if self.rule.looks_through else _one_by_one(self)
 
 
-def _step(t: Tensor, known: dict[int, Any], graph: bool) -> Any:
-    """Run one call on the batched values of its arguments."""
-    rule = t.rule
-    assert rule is not None
-    values, flags = [], []
-    for given, plain in zip(t.inputs, t.args, strict=True):
-        flags.append(id(given) in known)
-        values.append(known[id(given)] if flags[-1] else given if graph else plain)
-    if rule.fn is pick:
-        return values[0][values[1]]
-    if isinstance(rule.fn, np.ufunc) and rule.fn.signature is None:
-        return _elementwise(rule, values, flags, t.kwargs, t.args)
-    batcher = BATCHERS.get(rule.fn)
-    if batcher is not None:
-        return batcher(rule, values, flags, t.kwargs, t.args)
-    if rule.looks_through:
-        return _look_through(rule, values, flags, t.kwargs, t.args)
-    return _one_by_one(rule, values, flags, t.kwargs, t.args)
-
-
-def run(rule: Rule, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Run a function on arrays, or on Tensors so that it is recorded."""
-    if any(isinstance(a, Tensor) for a in args):
-        return core.run(rule, tuple(args), kwargs)
-    return rule.run(*args, **kwargs)
-
-
-def _shape(plain: Any) -> tuple[int, ...]:
-    return plain.shape if isinstance(plain, np.ndarray) else ()
-
-
-def _aligned(values: Sequence[Any], flags: Sequence[bool], plain: Sequence[Any]) -> list[Any]:
-    """Put axes of length 1 behind the leading one, so that all the others line up."""
-    widest = max(len(_shape(p)) for p in plain)
-    aligned = []
-    for value, flag, p in zip(values, flags, plain, strict=True):
-        shape = _shape(p)
-        if flag and len(shape) < widest:
-            gap = (1,) * (widest - len(shape))
-            value = value.reshape((value.shape[0], *gap, *shape))
-        aligned.append(value)
-    return aligned
-
-
-def _elementwise(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    return run(rule, _aligned(values, flags, plain), kwargs)
-
-
-def _look_through(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    """Record the NumPy calls inside a function and run these."""
-    graph = any(isinstance(v, Tensor) for v in values)
-    inner: list[Any] = []
-    for value, flag, p in zip(values, flags, plain, strict=True):
-        if flag:
-            p = wrap(p)
-            p.requires_grad = True
-            inner.append(p)
-        else:
-            inner.append(value if graph else p)
-    with enable_grad():
-        # an argument without the leading axis may be a plain array: the body takes either
-        out = rule.run(*(wrap(a) if isinstance(a, np.ndarray) else a for a in inner), **kwargs)
-    variables = [a for a, flag in zip(inner, flags, strict=True) if flag]
-    outs = out if isinstance(out, tuple) else (out,)
-    batches = [v for v, flag in zip(values, flags, strict=True) if flag]
-    found = Plan(outs, variables).run(batches)
-    return tuple(found) if isinstance(out, tuple) else found[0]
-
-
-def _one_by_one(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    """Run a function for each entry of the leading axis."""
-    size = next(v for v, flag in zip(values, flags, strict=True) if flag).shape[0]
-    rows = [
-        run(rule, [v[i] if flag else v for v, flag in zip(values, flags, strict=True)], kwargs)
-        for i in range(size)
-    ]
-    if rule.multi:
+def _one_by_one(c: Call) -> Any:
+    rows = [c.run(c.changed(operator.itemgetter(i), c.values)) for i in range(c.size)]
+    if c.rule.multi:
         return tuple(np.stack(part) for part in zip(*rows, strict=True))
     return np.stack(rows)
 
 
-# --- functions whose axes are shifted ------------------------------------------------------------
+def _look_through(c: Call) -> Any:
+    """Record the NumPy calls inside a function and run these."""
+    # an argument without the leading axis may be a plain array: the body takes either
+    args = [
+        leaf(plain) if flag else wrap(v) if isinstance(v, np.ndarray) else v
+        for v, plain, flag in zip(c.values, c.t.args, c.flags, strict=True)
+    ]
+    with enable_grad():
+        out = c.rule.run(*args, **c.kwargs)
+    variables, values = (list(itertools.compress(a, c.flags)) for a in (args, c.values))
+    found = Plan(out if isinstance(out, tuple) else (out,), variables).run(values)
+    return tuple(found) if isinstance(out, tuple) else found[0]
 
 
-def batcher(*fns: Callable[..., Any]) -> Callable[[Batcher], Batcher]:
-    """Let the decorated function run `fns` on a batch."""
+def _elementwise(c: Call) -> Any:
+    ndim = 1 + max(map(np.ndim, c.t.args))
+    return c.run(c.changed(lambda v: _widened(v, ndim), c.values))
 
-    def register(how: Batcher) -> Batcher:
-        for fn in fns:
-            BATCHERS[fn] = how
-        return how
 
-    return register
+def _widened(x: Any, ndim: int) -> Any:
+    """Put axes of length 1 behind the leading one, to have `ndim` in all."""
+    gap = (1,) * (ndim - x.ndim)
+    return x.reshape((*x.shape[:1], *gap, *x.shape[1:])) if gap else x
+
+
+def _along_axes(c: Call) -> Any:
+    shifted = {k: _shifted(c.kwargs.get(k), c.t.args[0].ndim) for k in AXES[c.rule.fn]}
+    return c.run(c.values, **shifted)
 
 
 def _shifted(axis: Any, ndim: int) -> Any:
     """Return `axis` as it is called where there is a leading axis."""
     if axis is None:
         return tuple(range(1, ndim + 1))
-    if isinstance(axis, (tuple, list)):
-        return tuple(a % ndim + 1 for a in axis)
-    return axis % ndim + 1
+    return tuple(a % ndim + 1 for a in axis) if np.ndim(axis) else axis % ndim + 1
 
 
-BATCHERS[np.where] = _elementwise
-BATCHERS[np.clip] = _elementwise
+def _transpose(c: Call) -> Any:
+    axes = c.kwargs.get("axes")
+    order = range(c.t.ndim)[::-1] if axes is None else axes
+    return np.transpose(c.x, (0, *_shifted(order, c.t.ndim)))
 
 
-@batcher(np.copy, astype)
-def _same(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    return run(rule, values, kwargs)
+def _matmul(c: Call) -> Any:
+    x, y = c.values
+    nx, ny = (p.ndim for p in c.t.args)
+    if not c.flags[1] and ny <= 2:  # all rows of all matrices in one product
+        out = np.matmul(x.reshape((math.prod(x.shape[:-1]), x.shape[-1])), y)
+    elif not c.flags[0] and nx <= 2 and ny == 1:
+        out = np.matmul(y, x.T)
+    else:
+        x, y = x[..., None, :] if nx == 1 else x, y[..., None] if ny == 1 else y
+        ndim = max(nx, ny, 2) + 1
+        out = np.matmul(*c.changed(lambda v: _widened(v, ndim), [x, y]))
+    return out.reshape(c.shape)
 
 
-@batcher(np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std)
-def _reduction(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    ndim = plain[0].ndim
-    if len(values) > 1 or not kwargs.keys() <= {"axis", "keepdims", "ddof"}:
-        return _one_by_one(rule, values, flags, kwargs, plain)
-    return run(rule, values, {**kwargs, "axis": _shifted(kwargs.get("axis"), ndim)})
+def _contract(c: Call) -> Any:
+    terms, _, result = c.kwargs["subscripts"].partition("->")
+    lead = next(a for a in string.ascii_letters if a not in c.kwargs["subscripts"])
+    named = (lead * flag + term for term, flag in zip(terms.split(","), c.flags, strict=True))
+    return c.run(c.values, subscripts=f"{','.join(named)}->{lead}{result}")
 
 
-@batcher(np.reshape)
-def _reshape(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    shape = np.reshape(plain[0], *plain[1:], **kwargs).shape
-    return values[0].reshape((values[0].shape[0], *shape))
-
-
-@batcher(np.ravel, np.squeeze, np.expand_dims)
-def _like_reshape(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    shape = rule.run(*plain, **kwargs).shape
-    return values[0].reshape((values[0].shape[0], *shape))
-
-
-@batcher(np.transpose)
-def _transpose(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    ndim = plain[0].ndim
-    axes = kwargs.get("axes")
-    order = range(ndim)[::-1] if axes is None else [a % ndim for a in axes]
-    return np.transpose(values[0], (0, *(a + 1 for a in order)))
-
-
-@batcher(np.swapaxes, np.moveaxis)
-def _exchange(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    ndim = plain[0].ndim
-    return run(rule, values[:1], {k: _shifted(v, ndim) for k, v in kwargs.items()})
-
-
-@batcher(np.broadcast_to)
-def _broadcast(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    shape = rule.run(*plain, **kwargs).shape
-    size, gap = values[0].shape[0], (1,) * (len(shape) - plain[0].ndim)
-    return np.broadcast_to(values[0].reshape((size, *gap, *plain[0].shape)), (size, *shape))
-
-
-@batcher(np.matmul)
-def _matmul(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    x, y = values
-    nx, ny = (p.ndim for p in plain)
-    if flags[0] and not flags[1] and nx == 1 and ny <= 2:
-        return np.matmul(x, y)  # rows of a matrix
-    if flags[1] and not flags[0] and ny == 1 and nx <= 2:
-        return np.matmul(y, x.T)
-    if flags[0] and not flags[1] and nx == 2 and ny == 2:
-        # all rows of all matrices in one product
-        flat = x.reshape((x.shape[0] * x.shape[1], x.shape[2]))
-        return np.matmul(flat, y).reshape((x.shape[0], x.shape[1], y.shape[1]))
-    if nx == 1:
-        x = x[:, None, :] if flags[0] else x[None, :]
-    if ny == 1:
-        y = y[..., None]
-    gap = max(nx, ny, 2) - 2
-    if flags[0]:
-        lead = (1,) * (gap - max(nx - 2, 0))
-        x = x.reshape((x.shape[0], *lead, *x.shape[1:]))
-    if flags[1]:
-        lead = (1,) * (gap - max(ny - 2, 0))
-        y = y.reshape((y.shape[0], *lead, *y.shape[1:]))
-    out = np.matmul(x, y)
-    if nx == 1:
-        out = out[..., 0, :] if ny > 1 else out[..., 0, 0]
-    elif ny == 1:
-        out = out[..., 0]
-    return out
-
-
-@batcher(contract)
-def _contract(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    terms, _, result = kwargs["subscripts"].partition("->")
-    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    lead = next(c for c in letters if c not in kwargs["subscripts"])
-    named = [lead + t if flag else t for t, flag in zip(terms.split(","), flags, strict=True)]
-    return run(rule, values, {**kwargs, "subscripts": f"{','.join(named)}->{lead}{result}"})
-
-
-@batcher(concat)
-def _concat(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    axis = kwargs.get("axis", 0)
+def _concat(c: Call) -> Any:
+    axis = c.kwargs.get("axis", 0)
     if axis is None:
-        return _one_by_one(rule, values, flags, kwargs, plain)
-    size = next(v for v, flag in zip(values, flags, strict=True) if flag).shape[0]
+        return _one_by_one(c)
     parts = [
-        v if flag else np.broadcast_to(v, (size, *p.shape))
-        for v, flag, p in zip(values, flags, plain, strict=True)
+        v if flag else np.broadcast_to(v, (c.size, *v.shape))
+        for v, flag in zip(c.values, c.flags, strict=True)
     ]
-    return np.concatenate(parts, axis=_shifted(axis, plain[0].ndim))
+    return np.concatenate(parts, axis=_shifted(axis, c.t.ndim))
 
 
-def _keeps_lead(index: Any) -> bool:
-    """Tell whether `x[:, *index]` puts no axis before the leading one."""
+def _indexing(c: Call) -> Any:
+    index = c.t.args[1]
     parts = index if isinstance(index, tuple) else (index,)
+    if not c.flags[0] or not _keeps_lead(parts):
+        return _one_by_one(c)
+    whole = (slice(None), *parts)
+    return put(c.x, whole, c.shape) if c.rule.fn is put else c.x[whole]
+
+
+def _keeps_lead(parts: tuple[Any, ...]) -> bool:
+    """Tell whether `x[:, *parts]` puts no axis before the leading one."""
     if all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts):
         return True
-    arrays = [i for i, p in enumerate(parts) if isinstance(p, (np.ndarray, list))]
+    arrays = [p for p in parts if isinstance(p, (np.ndarray, list))]
     return len(arrays) == 1 and not any(isinstance(p, (int, np.integer)) for p in parts)
 
 
-def _whole(index: Any) -> tuple[Any, ...]:
-    return (slice(None), *(index if isinstance(index, tuple) else (index,)))
-
-
-@batcher(operator.getitem)
-def _getitem(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    index = plain[1]
-    if not flags[0] or not _keeps_lead(index):
-        return _one_by_one(rule, values, flags, kwargs, plain)
-    return values[0][_whole(index)]
-
-
-@batcher(put)
-def _put(rule: Rule, values: Any, flags: Any, kwargs: Any, plain: Any) -> Any:
-    given = {**dict(zip(rule.names or (), plain, strict=False)), **kwargs}
-    index, shape = given["index"], given["shape"]
-    if not _keeps_lead(index):
-        return _one_by_one(rule, values, flags, kwargs, plain)
-    moved = {"index": _whole(index), "shape": (values[0].shape[0], *shape)}
-    return run(rule, values[:1], moved)
+# The functions that only have axes shifted, with the keywords that name these.
+AXES: dict[Callable[..., Any], tuple[str, ...]] = {
+    **dict.fromkeys((np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std), ("axis",)),
+    **dict.fromkeys((np.copy, astype), ()),
+    np.swapaxes: ("axis1", "axis2"),
+    np.moveaxis: ("source", "destination"),
+}
+_RESHAPES = np.reshape, np.ravel, np.squeeze, np.expand_dims
+BATCHERS: dict[Callable[..., Any], Callable[[Call], Any]] = {
+    **dict.fromkeys(AXES, _along_axes),
+    **dict.fromkeys(_RESHAPES, lambda c: c.x.reshape(c.shape)),
+    np.where: _elementwise, np.clip: _elementwise, np.transpose: _transpose, np.matmul: _matmul,
+    np.broadcast_to: lambda c: np.broadcast_to(_widened(c.x, c.t.ndim + 1), c.shape),
+    operator.getitem: _indexing, put: _indexing, concat: _concat, contract: _contract,
+    pick: lambda c: c.x[c.values[1]],
+}  # fmt: skip

@@ -1,15 +1,20 @@
-"""Modules as functions of their parameters, trees as vectors, values as constants."""
+"""Modules as functions of their parameters, trees as vectors, and what is computed twice."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from retrograd import tree
+from retrograd import core, random, tree
+from retrograd.backward import ReversePass
 from retrograd.core import Tensor, as_array, wrap
+from retrograd.func.batching import sources
+from retrograd.mode import MODE, enable_grad, no_grad
 from retrograd.nn.module import Module
+from retrograd.registry import Rule, Vjp
 
 
 def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -32,37 +37,30 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
         raise TypeError(f"functional_call takes a Module first, not {type(module).__name__}")
     if not isinstance(params, Mapping):
         raise TypeError(f"functional_call takes a dict of parameters, not {type(params).__name__}")
-    places = _places(module)
-    unknown = [name for name in params if name not in places]
-    if unknown:
-        raise KeyError(f"{type(module).__name__} has no parameter {', '.join(map(repr, unknown))}")
-    swaps = []
-    for name, value in params.items():
-        old = places[name][0]
-        given = value if isinstance(value, Tensor) else wrap(as_array(value))
-        if given.shape != np.shape(old):
-            raise ValueError(f"{name} has shape {np.shape(old)}, functional_call got {given.shape}")
-        kept = given if isinstance(old, Tensor) else given._data
-        swaps += [(owner, key, kept, old) for owner, key in places[name][1]]
-    try:
-        for owner, key, new, _ in swaps:
-            vars(owner)[key] = new
-        return module(*args, **kwargs)
-    finally:
-        for owner, key, _, old in swaps:
-            vars(owner)[key] = old
-
-
-def _places(module: Module) -> dict[str, tuple[Any, list[tuple[Module, str]]]]:
-    """Return for each name the parameter or buffer, and every place where that is held."""
-    held: dict[int, list[tuple[Module, str]]] = {}
-    named: dict[str, Any] = {}
+    places: dict[int, list[tuple[dict[str, Any], str]]] = {}  # of each value, by its id
+    named = {}
     for prefix, owner in module.named_modules():
         for key, value in vars(owner).items():
             if isinstance(value, Tensor) or key in owner._buffers:
-                held.setdefault(id(value), []).append((owner, key))
+                places.setdefault(id(value), []).append((vars(owner), key))
                 named[f"{prefix}.{key}" if prefix else key] = value
-    return {name: (value, held[id(value)]) for name, value in named.items()}
+    if unknown := [repr(name) for name in params if name not in named]:
+        raise KeyError(f"{type(module).__name__} has no parameter {', '.join(unknown)}")
+    swaps = []
+    for name, value in params.items():
+        old = named[name]
+        new: Any = value if isinstance(value, Tensor) else wrap(as_array(value))
+        if new.shape != np.shape(old):
+            raise ValueError(f"{name} has shape {np.shape(old)}, functional_call got {new.shape}")
+        kept = new if isinstance(old, Tensor) else new._data
+        swaps += [(attributes, key, kept, old) for attributes, key in places[id(old)]]
+    try:
+        for attributes, key, new, _ in swaps:
+            attributes[key] = new
+        return module(*args, **kwargs)
+    finally:
+        for attributes, key, _, old in swaps:
+            attributes[key] = old
 
 
 def ravel_pytree(values: Any) -> tuple[Any, Callable[[Any], Any]]:
@@ -80,16 +78,16 @@ def ravel_pytree(values: Any) -> tuple[Any, Callable[[Any], Any]]:
     array(6.)
     """
     leaves, structure = tree.flatten(values)
-    shapes, dtypes, parts = [], [], []
-    for leaf in leaves:
-        array = as_array(leaf)
+    arrays = [as_array(leaf) for leaf in leaves]
+    for array in arrays:
         if array.dtype.kind != "f":
             raise TypeError(f"ravel_pytree takes floating leaves, this one is {array.dtype}")
-        shapes.append(array.shape)
-        dtypes.append(array.dtype)
-        parts.append(leaf.reshape(-1) if isinstance(leaf, Tensor) else array.reshape(-1))
-    sizes = [part.size for part in parts]
-    edges = np.cumsum([0, *sizes]).tolist()
+    like = [(array.shape, array.dtype) for array in arrays]  # alone, not to keep the arrays
+    edges = np.cumsum([0, *(array.size for array in arrays)]).tolist()
+    parts = [
+        (leaf if isinstance(leaf, Tensor) else array).reshape(-1)
+        for leaf, array in zip(leaves, arrays, strict=True)
+    ]
     vector = np.concatenate(parts) if parts else np.zeros(0)
 
     def unravel(flat: Any) -> Any:
@@ -97,20 +95,98 @@ def ravel_pytree(values: Any) -> tuple[Any, Callable[[Any], Any]]:
         v = flat if isinstance(flat, (Tensor, np.ndarray)) else np.asarray(flat)
         if v.shape != (edges[-1],):
             raise ValueError(f"unravel takes a vector of {edges[-1]} elements, not shape {v.shape}")
-        pieces = [
+        return structure.unflatten([
             v[a:b].reshape(shape).astype(dtype)
-            for a, b, shape, dtype in zip(edges, edges[1:], shapes, dtypes, strict=False)
-        ]
-        return structure.unflatten(pieces)
+            for (a, b), (shape, dtype) in zip(itertools.pairwise(edges), like, strict=True)
+        ])  # fmt: skip
 
     return vector, unravel
 
 
-def stop_gradient(values: Any) -> Any:
-    """Return a tree of values with every Tensor in it detached: constants for all derivatives.
+def checkpoint(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return `f(*args)` without keeping what it computes on the way, which backward recomputes.
 
-    >>> import retrograd as rg
-    >>> rg.func.grad(lambda x: x * rg.func.stop_gradient(x))(3.0)
-    Tensor(3.)
+    Gradients flow to the Tensors in `args` (trees of them) and to those that `f` uses besides,
+    such as the parameters of a Module. Draws of the default generator are the same again; `f`
+    must give the same values each time.
+
+    >>> import numpy as np, retrograd as rg
+    >>> x = rg.Tensor([0.0, 1.0], requires_grad=True)
+    >>> np.sum(rg.func.checkpoint(lambda x: np.exp(np.sin(x)), x)).backward()
+    >>> x.grad.round(3)
+    array([1.   , 1.253])
     """
-    return tree.map(lambda t: t.detach() if isinstance(t, Tensor) else t, values)
+    if not callable(f):
+        raise TypeError(f"checkpoint takes a function first, not {f!r}")
+    mode = MODE.get()
+    if mode.tape is not None or not mode.grad:
+        return f(*args, **kwargs)  # nothing is kept anyway
+    again, start = _Again(f, args, kwargs), core.clock()
+    outs, structure = again.run()
+    inner: dict[int, Tensor] = {}
+    again.sources = list({id(t): t for t in sources(outs, start, inner)}.values())
+    if not again.sources:
+        return structure.unflatten(outs)
+    # a value that is not of this run's making would be written together with its owner
+    first = [t._data if id(t) in inner and t._data.base is None else t._data.copy() for t in outs]
+
+    def recomputed(*sources: Any) -> Any:
+        return tuple(first)
+
+    rule = Rule(recomputed, again)
+    rule.multi = True
+    results = core.run(rule, tuple(again.sources), {})
+    first.clear()
+    return structure.unflatten(
+        [t if o.requires_grad else t.detach() for t, o in zip(results, outs, strict=True)]
+    )
+
+
+class _Again(Sequence[Vjp]):
+    """The vjps of a call that runs a function again, with the draws of the first time."""
+
+    def __init__(self, f: Callable[..., Any], args: Any, kwargs: Any) -> None:
+        self.f, self.args, self.kwargs = f, args, kwargs
+        self.draws = random._default().bit_generator.state
+        self.sources: list[Tensor] = []  # what gradients flow to
+
+    def run(self) -> tuple[list[Tensor], tree.Structure]:
+        outs, structure = tree.flatten(self.f(*self.args, **self.kwargs))
+        return [t if isinstance(t, Tensor) else Tensor(t) for t in outs], structure
+
+    def gradients(self, g: Sequence[Any], lift: bool) -> list[Any]:
+        bits, start = random._default().bit_generator, core.clock()
+        now, bits.state = bits.state, self.draws
+        try:
+            with enable_grad():
+                outs, _ = self.run()
+        finally:
+            bits.state = now
+        inner: dict[int, Tensor] = {}
+        ends = set(sources(outs, start, inner))
+        walk = ReversePass(True, lift, {*inner.values(), *ends}, ends)
+        pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
+        # views: neither walk must write into what the other holds
+        with enable_grad() if lift else no_grad():
+            walk.run([t for t, _ in pairs], [part if lift else part.view() for _, part in pairs])
+        found = [walk.found.get(t, np.zeros_like(t._data)) for t in self.sources]
+        return [part if isinstance(part, Tensor) else part.view() for part in found]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __getitem__(self, i: Any) -> Any:
+        return list(self)[i]
+
+    def __iter__(self) -> Iterator[Vjp]:
+        known: list[Any] = []  # one run a visit serves all sources
+
+        def at(i: int) -> Vjp:
+            def vjp(g: Any, out: Any, *sources: Any) -> Any:
+                if not known:
+                    known.extend(self.gradients(g, isinstance(out[0], Tensor)))
+                return known[i]
+
+            return vjp
+
+        return map(at, range(len(self.sources)))

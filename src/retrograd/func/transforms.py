@@ -1,4 +1,9 @@
-"""First derivatives, and products with second ones."""
+"""Derivatives of functions: make variables of the arguments, run the function, go back.
+
+A variable is a call of its own on the argument, recorded in this transform and no other: so a
+derivative of a derivative never takes one variable for the other, also where both are made of
+the same Tensor ("perturbation confusion").
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,174 @@ from typing import Any
 
 import numpy as np
 
-from retrograd import tree
-from retrograd.core import Tensor, as_array, wrap
-from retrograd.func.tracing import Argnums, Run, pull
-from retrograd.mode import MODE
+from retrograd import autograd, core, tree
+from retrograd.core import Tensor, as_array, primitive, record, wrap
+from retrograd.func.batching import Plan, leaf, sources
+from retrograd.mode import MODE, Mode
+from retrograd.registry import defvjp, spelled
 
+Argnums = int | tuple[int, ...]
 Function = Callable[..., Any]
+Tensors = Sequence[Tensor]
+
+# Rows computed at once are as many as keep the largest array within so many elements: in cache.
+CHUNK = 1 << 15
+
+
+@primitive
+def variable(x: Any) -> Any:
+    """Return the argument as it is: a place for a transform to stop at."""
+    return x
+
+
+defvjp(variable, lambda g, out, x: g)
+
+
+class Run:
+    """One run of a function on variables.
+
+    `variables` are those of the chosen arguments, `structure` that of these arguments; `outs` are
+    the Tensors that came out, with the structure `out_structure`; `aux` has what else came out.
+    `outer` tells whether the outputs depend on anything besides that requires grad: then results
+    must be differentiable again.
+    """
+
+    def __init__(
+        self, name: str, f: Function, args: Any, argnums: Argnums, has_aux: bool, /, **kwargs: Any
+    ) -> None:
+        if not callable(f):
+            raise TypeError(f"{name} takes a function first, not {f!r}")
+        self.name = f"{name} of {spelled(f)}"
+        self.single = isinstance(argnums, int)
+        numbers = self._numbers(argnums, len(args))
+        leaves, self.structure = tree.flatten(tuple(args[i] for i in numbers))
+        mode, start = MODE.get(), core.clock()
+        left: list[str] = []
+        token = MODE.set(Mode(True, mode.tape, left))
+        try:
+            self.variables = [
+                record(variable, self._source(value, i)) for i, value in enumerate(leaves)
+            ]
+            given = list(args)
+            for i, value in zip(numbers, self.structure.unflatten(self.variables), strict=True):
+                given[i] = value
+            returned = f(*given, **kwargs)
+        finally:
+            MODE.reset(token)
+        self.aux: list[Any] = []
+        if has_aux:
+            if not (isinstance(returned, tuple) and len(returned) == 2):
+                raise TypeError(
+                    f"{self.name} with has_aux needs a function that returns (out, aux)"
+                )
+            returned, *self.aux = returned
+        outs, self.out_structure = tree.flatten(returned)
+        self.outs = [self._output(out, left) for out in outs]
+        self.outer = mode.grad and (
+            any(isinstance(value, Tensor) and value.requires_grad for value in leaves)
+            or next(sources(self.outs, start, {id(v): v for v in self.variables}), None) is not None
+        )
+        self.aux = self.settled(self.aux)
+
+    def _numbers(self, argnums: Argnums, count: int) -> tuple[int, ...]:
+        numbers = (argnums,) if isinstance(argnums, int) else argnums
+        if not isinstance(numbers, tuple) or not all(isinstance(i, int) for i in numbers):
+            raise TypeError(f"{self.name}: argnums is an int or a tuple of ints, not {argnums!r}")
+        if not numbers or any(not -count <= i < count for i in numbers):
+            raise ValueError(f"{self.name}: argnums {argnums} for {count} positional arguments")
+        if len({i % count for i in numbers}) < len(numbers):
+            raise ValueError(f"{self.name}: argnums {argnums} names an argument twice")
+        return numbers
+
+    def _source(self, value: Any, at: int) -> Tensor:
+        if isinstance(value, Tensor) and value.requires_grad:
+            return value
+        array = as_array(value)
+        if array.dtype.kind != "f":
+            path = "".join(f"[{key!r}]" for key in self.structure.paths()[at][1:])
+            raise TypeError(
+                f"{self.name}: an argument{path} of dtype {array.dtype} has no derivative: use "
+                ".astype(float), or choose other arguments by argnums"
+            )
+        return leaf(array)
+
+    def _output(self, out: Any, left: list[str]) -> Tensor:
+        if not isinstance(out, (Tensor, np.ndarray, np.generic, float)):
+            raise TypeError(f"{self.name}: the function returned {out!r}, not a Tensor")
+        if left and not isinstance(out, Tensor):
+            raise TypeError(
+                f"{self.name}: the function returned {out!r}, not a Tensor, after "
+                f"{', '.join(dict.fromkeys(left))} took a value out of the graph: its gradient "
+                "would be lost. For a constant return rg.Tensor(...)"
+            )
+        t = out if isinstance(out, Tensor) else Tensor(out)
+        if t.dtype.kind != "f":
+            raise TypeError(
+                f"{self.name}: the function returned {t.dtype}, which has no derivative: return "
+                "it as aux (has_aux=True)"
+            )
+        return t
+
+    def gradients(self, graph: bool) -> list[Tensor]:
+        """Return the gradients of the output; ValueError if it is anything but one number."""
+        if len(self.outs) != 1 or self.outs[0].size != 1:
+            shapes = ", ".join(str(t.shape) for t in self.outs) or "nothing"
+            raise ValueError(
+                f"{self.name}, which returned shape {shapes}: it must return one number; use "
+                "jacobian or vjp for more"
+            )
+        return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._data)], graph)
+
+    def value(self) -> Any:
+        """Return what the function returned."""
+        return self.settled(self.out_structure.unflatten(self.outs))
+
+    def with_aux(self, result: Any) -> Any:
+        """Return a result, beside the aux if the function returns one."""
+        return (result, *self.aux) if self.aux else result
+
+    def settled(self, results: Any) -> Any:
+        """Return a tree of results without this run's graph, unless somebody needs that."""
+        return results if self.outer else stop_gradient(results)
+
+    def gathered(self, values: Sequence[Any]) -> Any:
+        """Return a value for each variable as the tree of the arguments that were chosen."""
+        trees = self.structure.unflatten(values)
+        return trees[0] if self.single else trees
+
+    def fitted(
+        self, given: Any, what: str, structure: tree.Structure, tensors: Tensors
+    ) -> tuple[list[Tensor], bool]:
+        """Return the leaves of a tree as Tensors with the shapes and dtypes of others.
+
+        Also tells whether what is computed from them must be differentiable again.
+        """
+        name = f"the {what} in {self.name}"
+        fitting = []
+        for value, t in zip(structure.match(given, name), tensors, strict=True):
+            fit = value if isinstance(value, Tensor) else wrap(as_array(value))
+            if fit.shape != t.shape:
+                raise ValueError(f"{name} have shape {fit.shape} where it must be {t.shape}")
+            fitting.append(fit if fit.dtype == t.dtype else fit.astype(t.dtype))
+        graph = MODE.get().grad and (self.outer or any(t.requires_grad for t in fitting))
+        return fitting, graph
+
+
+def pull(
+    roots: Tensors, targets: Tensors, seeds: Sequence[Any], graph: bool, keep: bool | None = None
+) -> list[Tensor]:
+    """Return the gradients of `targets`, zeros where the roots do not depend on one.
+
+    The graph behind the roots is kept if `keep`, by default if `graph`.
+    """
+    pairs = [(t, s) for t, s in zip(roots, seeds, strict=True) if t.requires_grad]
+    found = autograd.grad(
+        [t for t, _ in pairs], targets, [s for _, s in pairs], keep, graph, allow_unused=True
+    )
+    return [
+        wrap(np.zeros(t.shape, t.dtype)) if g is None else g
+        for t, g in zip(targets, found, strict=True)
+    ]
 
 
 def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -28,14 +195,12 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     >>> rg.func.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': Tensor([ 6., 12.]), 'b': Tensor(5.)}
     """
-    both = _value_and_grad("grad", f, argnums, has_aux)
 
-    @_named("the gradient of", f)
     def gradient(*args: Any, **kwargs: Any) -> Any:
-        value, gradients = both(*args, **kwargs)
-        return (gradients, value[1]) if has_aux else gradients
+        run = Run("grad", f, args, argnums, has_aux, **kwargs)
+        return run.with_aux(run.gathered(run.gradients(run.outer)))
 
-    return gradient
+    return _named("the gradient of", f, gradient)
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -47,27 +212,13 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> rg.func.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (Tensor(6.), (Tensor(3.), Tensor(2.)))
     """
-    return _named("the value and gradient of", f)(
-        _value_and_grad("value_and_grad", f, argnums, has_aux)
-    )
 
-
-def _value_and_grad(name: str, f: Function, argnums: Argnums, has_aux: bool) -> Function:
     def both(*args: Any, **kwargs: Any) -> Any:
-        run = Run(name, f, args, argnums, has_aux, kwargs)
-        if len(run.outs) != 1 or run.outs[0].size != 1:
-            shapes = ", ".join(str(t.shape) for t in run.outs) or "nothing"
-            raise ValueError(
-                f"{run.name}, which returned shape {shapes}: it must return one number; use "
-                "jacobian or vjp for more"
-            )
-        (out,) = run.outs
-        seed = np.ones(out.shape, out.dtype)
-        gradients = pull([out], run.variables, [seed], run.outer, keep=run.outer)
-        value = run.settled(run.out_structure.unflatten([out]))
-        return (value, run.aux) if has_aux else value, run.gathered(gradients, argnums)
+        run = Run("value_and_grad", f, args, argnums, has_aux, **kwargs)
+        gradients = run.gathered(run.gradients(run.outer))
+        return run.with_aux(run.value()), gradients
 
-    return both
+    return _named("the value and gradient of", f, both)
 
 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -82,16 +233,12 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     (Tensor([3., 3.]), Tensor(3.))
     """
     run = Run("vjp", f, primals, tuple(range(len(primals))), has_aux)
-    structure, outs = run.out_structure, run.outs
 
-    def pullback(cotangents: Any) -> tuple[Any, ...]:
-        weights = like(cotangents, structure, outs, f"the cotangents in {run.name}")
-        needed = run.outer or any(w.requires_grad for w in weights)
-        graph = MODE.get().grad and needed
-        return tuple(run.gathered(pull(outs, run.variables, weights, graph), ()))
+    def pullback(cotangents: Any) -> Any:
+        weights, graph = run.fitted(cotangents, "cotangents", run.out_structure, run.outs)
+        return run.gathered(pull(run.outs, run.variables, weights, graph, keep=True))
 
-    value = run.settled(structure.unflatten(outs))
-    return (value, pullback, run.aux) if has_aux else (value, pullback)
+    return run.value(), pullback, *run.aux
 
 
 def jvp(
@@ -106,34 +253,13 @@ def jvp(
     >>> rg.func.jvp(np.sin, (0.0,), (2.0,))
     (Tensor(0.), Tensor(2.))
     """
-    _check_tuples("jvp", primals, tangents)
-    run = Run("jvp", f, primals, tuple(range(len(primals))), has_aux)
-    along = like(tuple(tangents), run.structure, run.variables, f"the tangents in {run.name}")
-    graph = run.outer or (MODE.get().grad and any(v.requires_grad for v in along))
-    derivatives = push(run.outs, run.variables, along, graph)
-    results = run.out_structure.unflatten(derivatives)
-    value = run.settled(run.out_structure.unflatten(run.outs))
-    return (value, results, run.aux) if has_aux else (value, results)
-
-
-def push(
-    outs: Sequence[Tensor], variables: Sequence[Tensor], tangents: Sequence[Any], graph: bool
-) -> list[Tensor]:
-    """Return the derivatives of `outs` along `tangents`.
-
-    The gradients are a linear function of weights of the outputs; the derivative of that function
-    with respect to the weights, weighed with the tangents, is what is asked for.
-    """
-    weights = [weight(t) for t in outs]
-    gradients = pull(outs, variables, weights, graph=True)
-    return pull(gradients, weights, tangents, graph, keep=graph)
-
-
-def weight(t: Tensor) -> Tensor:
-    """Return weights for the elements of `t`, to differentiate with respect to."""
-    w = wrap(np.ones(t.shape, t.dtype))
-    w.requires_grad = True
-    return w
+    run, along, graph = _run_along("jvp", f, primals, tangents, has_aux)
+    # The gradients are a linear function of weights of the outputs; the derivative of that
+    # function with respect to the weights, weighed with the tangents, is what is asked for.
+    weights = [_weight(t) for t in run.outs]
+    gradients = pull(run.outs, run.variables, weights, graph=True)
+    derivatives = pull(gradients, weights, along, graph)
+    return run.value(), run.out_structure.unflatten(derivatives), *run.aux
 
 
 def hvp(
@@ -148,48 +274,116 @@ def hvp(
     >>> rg.func.hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (Tensor([6., 0.]),)
     """
-    _check_tuples("hvp", primals, tangents)
-    run = Run("hvp", f, primals, tuple(range(len(primals))), has_aux)
-    if len(run.outs) != 1 or run.outs[0].size != 1:
-        raise ValueError(f"{run.name}: the function must return one number")
-    along = like(tuple(tangents), run.structure, run.variables, f"the tangents in {run.name}")
-    graph = run.outer or (MODE.get().grad and any(v.requires_grad for v in along))
-    (out,) = run.outs
-    gradients = pull([out], run.variables, [np.ones(out.shape, out.dtype)], graph=True)
-    products = pull(gradients, run.variables, along, graph, keep=graph)
-    result = tuple(run.gathered(products, ()))
-    return (result, run.aux) if has_aux else result
+    run, along, graph = _run_along("hvp", f, primals, tangents, has_aux)
+    products = pull(run.gradients(graph=True), run.variables, along, graph)
+    result: tuple[Any, ...] = run.with_aux(run.gathered(products))
+    return result
 
 
-def like(
-    given: Any, structure: tree.Structure, tensors: Sequence[Tensor], name: str
-) -> list[Tensor]:
-    """Return the leaves of a tree as Tensors that fit the shapes and dtypes of others."""
-    fitting = []
-    for value, t in zip(structure.match(given, name), tensors, strict=True):
-        array = as_array(value)
-        if array.shape != t.shape:
-            raise ValueError(f"{name} have shape {array.shape} where it must be {t.shape}")
-        if isinstance(value, Tensor) and array.dtype == t.dtype:
-            fitting.append(value)
-        elif isinstance(value, Tensor):
-            fitting.append(value.astype(t.dtype))
-        else:
-            fitting.append(wrap(array.astype(t.dtype, copy=False)))
-    return fitting
-
-
-def _check_tuples(name: str, primals: Any, tangents: Any) -> None:
+def _run_along(
+    name: str, f: Function, primals: Any, tangents: Any, has_aux: bool
+) -> tuple[Run, list[Tensor], bool]:
     if not (isinstance(primals, (tuple, list)) and isinstance(tangents, (tuple, list))):
         raise TypeError(f"{name} takes primals and tangents as tuples, one entry an argument")
     if len(primals) != len(tangents):
         raise ValueError(f"{name} got {len(tangents)} tangents for {len(primals)} primals")
+    run = Run(name, f, primals, tuple(range(len(primals))), has_aux)
+    return run, *run.fitted(tuple(tangents), "tangents", run.structure, run.variables)
 
 
-def _named(what: str, f: Function) -> Callable[[Function], Function]:
-    def rename(transformed: Function) -> Function:
-        functools.update_wrapper(transformed, f, assigned=("__module__",), updated=())
-        transformed.__name__ = f"{what} {getattr(f, '__name__', repr(f))}"
-        return transformed
+def _weight(t: Tensor) -> Tensor:
+    """Return weights for the elements of `t`, to differentiate with respect to."""
+    return leaf(np.ones(t.shape, t.dtype))
 
-    return rename
+
+def _named(what: str, f: Function, transformed: Function) -> Function:
+    functools.update_wrapper(transformed, f, assigned=("__module__",), updated=())
+    transformed.__name__ = f"{what} {getattr(f, '__name__', repr(f))}"
+    return transformed
+
+
+def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """Return the function that computes every derivative of every output of `f`.
+
+    For an output of shape `s` and an argument of shape `t` that is an array `(*s, *t)`; where the
+    output is a tree, and the argument too, the result is a tree of outputs with trees of
+    arguments in it. Goes backward, one row for each output element, or forward, one column for
+    each argument element, whichever is fewer. With `has_aux` the result is `(jacobian, aux)`.
+
+    >>> import numpy as np, retrograd as rg
+    >>> rg.func.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
+    Tensor([[2., 0.],
+            [0., 4.]])
+    """
+
+    def compute(*args: Any, **kwargs: Any) -> Any:
+        run = Run("jacobian", f, args, argnums, has_aux, **kwargs)
+        rows, columns = (sum(t.size for t in ts) for ts in (run.outs, run.variables))
+        # forward needs one more pass through the graph than backward
+        blocks = _forward(run) if 2 * columns < rows else _backward(run)
+        return run.with_aux(run.out_structure.unflatten([run.gathered(row) for row in blocks]))
+
+    return _named("the Jacobian of", f, compute)
+
+
+def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
+    """Return the function that computes the second derivatives of `f`, which returns one number.
+
+    For an argument of shape `t` that is an array `(*t, *t)`, for a tree of arguments a tree of
+    trees. With `has_aux` the result is `(hessian, aux)`.
+
+    >>> import numpy as np, retrograd as rg
+    >>> rg.func.hessian(lambda x: x[0] ** 2 * x[1])(np.array([2.0, 3.0]))
+    Tensor([[6., 4.],
+            [4., 0.]])
+    """
+    return _named("the Hessian of", f, jacobian(grad(f, argnums, has_aux), argnums, has_aux))
+
+
+def _backward(run: Run) -> list[list[Any]]:
+    """Return a list of blocks for each output: gradients, for all of its elements at once."""
+    blocks = []
+    for out in run.outs:
+        w = _weight(out)
+        rows = _batch(pull([out], run.variables, [w], graph=True), w, run.outer)
+        pairs = zip(rows, run.variables, strict=True)
+        blocks.append([row.reshape((*out.shape, *v.shape)) for row, v in pairs])
+    return blocks
+
+
+def _forward(run: Run) -> list[list[Any]]:
+    """Return a list of blocks for each output: derivatives along every argument element."""
+    weights = [_weight(t) for t in run.outs]
+    blocks: list[list[Any]] = [[] for _ in run.outs]
+    gradients = pull(run.outs, run.variables, weights, graph=True)
+    for gradient, v in zip(gradients, run.variables, strict=True):
+        along = _weight(v)
+        columns = _batch(pull([gradient], weights, [along], graph=True), along, run.outer)
+        for row, column, out in zip(blocks, columns, run.outs, strict=True):
+            row.append(np.moveaxis(column, 0, -1).reshape((*out.shape, *v.shape)))
+    return blocks
+
+
+def _batch(results: Tensors, w: Tensor, graph: bool) -> list[Any]:
+    """Return linear functions of `w` at every unit vector, along a leading axis."""
+    plan, size = Plan(results, [w]), w.size
+    if not size:
+        return [wrap(np.zeros((0, *t.shape), t.dtype)) for t in results]
+    chunk = max(1, CHUNK // max(plan.largest, size))
+    parts = []
+    for start in range(0, size, chunk):
+        rows = min(chunk, size - start)
+        units = np.eye(rows, size, start, w.dtype).reshape((rows, *w.shape))
+        parts.append(plan.run([wrap(units) if graph else units]))
+    joined = [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
+    return [t if isinstance(t, Tensor) else wrap(np.asarray(t)) for t in joined]
+
+
+def stop_gradient(values: Any) -> Any:
+    """Return a tree of values with every Tensor in it detached: constants for all derivatives.
+
+    >>> import retrograd as rg
+    >>> rg.func.grad(lambda x: x * rg.func.stop_gradient(x))(3.0)
+    Tensor(3.)
+    """
+    return tree.map(lambda t: t.detach() if isinstance(t, Tensor) else t, values)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd import autograd
-from retrograd.core import Array, Tensor
-from retrograd.mode import enable_grad
+from retrograd import tree
+from retrograd.core import Array, Tensor, as_array, wrap
+from retrograd.func.functional import ravel_pytree
+from retrograd.func.transforms import pull
+from retrograd.mode import enable_grad, no_grad
 from retrograd.random import RngLike, generator
-from retrograd.testing.problem import Problem
-from retrograd.testing.report import Entry, compare, find_kink, nothing_but_kinks, table
+from retrograd.registry import spelled
 
 STEP = 1e-3  # with fourth-order differences: errors near 1e-12 where values are near 1
+SHOWN = 8
 
 
 class KinkError(AssertionError):
@@ -47,10 +51,8 @@ def gradcheck(
     >>> rg.testing.gradcheck(np.logaddexp, np.array([0.5, 1.5]), np.array(2.0))
     True
     """
-    _check_options(step, rtol, atol, directions)
     problem = Problem(fn, inputs, "gradcheck")
-    _check(problem, step, rtol, atol, directions, full, generator(rng))
-    return True
+    return problem.check(step, rtol, atol, directions, full, generator(rng))
 
 
 def gradgradcheck(
@@ -72,117 +74,282 @@ def gradgradcheck(
     >>> rg.testing.gradgradcheck(np.tanh, np.array([0.5, 1.5]))
     True
     """
-    _check_options(step, rtol, atol, directions)
     problem = Problem(fn, inputs, "gradgradcheck")
-    draws = generator(rng)
-    weights = [draws.normal(size=out.shape) for out in problem.values(problem.start)]
-    second = _gradient_of(problem)
-    lifted = Problem(second, (*problem.start, *weights), "gradgradcheck")
-    lifted.names = problem.names + [f"the weight of out {i}" for i in range(len(weights))]
-    _check(lifted, step, rtol, atol, directions, full, draws)
-    return True
-
-
-def _gradient_of(problem: Problem) -> Callable[..., Any]:
-    """Return the function from a point and weights of the outputs to the gradient."""
-    number = len(problem.start)
+    draws, number = generator(rng), len(problem.start)
+    weights = [draws.normal(size=out.shape) for out in problem.outputs(problem.point)]
 
     def gradient(*values: Tensor) -> list[Tensor]:
         graph = values[0].requires_grad
         # Difference quotients come as constants: leaves of their own take the gradient then.
         xs = [v if graph else Tensor(v, requires_grad=True) for v in values[:number]]
         with enable_grad():
-            outputs = problem.call(xs)
-        pairs = [(t, w) for t, w in zip(outputs, values[number:], strict=True) if t.requires_grad]
-        if not pairs:
-            return [x * 0.0 for x in xs]
-        found = autograd.grad(
-            [t for t, _ in pairs], xs, [w for _, w in pairs], create_graph=graph, allow_unused=True
-        )
-        return [x * 0.0 if g is None else g for x, g in zip(xs, found, strict=True)]
+            outs = problem.call(xs)
+        return pull(outs, xs, values[number:], graph)
 
     gradient.__name__ = f"the gradient of {problem.name}"
-    return gradient
+    second = Problem(gradient, (*problem.start, *weights), "gradgradcheck")
+    second.names = problem.names + [f"the weight of out {i}" for i in range(len(weights))]
+    return second.check(step, rtol, atol, directions, full, draws)
 
 
-def _check_options(step: float, rtol: float, atol: float, directions: int) -> None:
-    if not (np.isfinite(step) and step > 0):
-        raise ValueError(f"step must be a finite number above 0, not {step!r}")
-    if not (rtol >= 0 and atol >= 0):
-        raise ValueError(f"rtol and atol must be at least 0, not {rtol!r} and {atol!r}")
-    if directions < 1:
-        raise ValueError(f"directions must be at least 1, not {directions!r}")
+class Entry(NamedTuple):
+    """A derivative that is wrong: what it is, by the rules, and by difference quotient.
+
+    `kink` has the slopes to the two sides where a kink explains the difference.
+    """
+
+    what: str
+    analytic: float
+    numeric: float
+    kink: tuple[float, float] | None
 
 
-def _check(
-    problem: Problem,
-    step: float,
-    rtol: float,
-    atol: float,
-    directions: int,
-    full: bool,
-    rng: np.random.Generator,
-) -> None:
-    _check_repeatable(problem)
-    if full:
-        wrong = compare(problem, step, rtol, atol)
-        if wrong:
-            _fail(problem, step, wrong)
-        return
-    shapes = [out.shape for out in problem.values(problem.start)]
-    for _ in range(directions):
-        weights = [rng.normal(size=shape) for shape in shapes]
-        along = [rng.normal(size=x.shape) for x in problem.start]
-        entry = _direction(problem, weights, along, step)
-        if not np.isfinite(entry.numeric):
-            _no_value(problem, step)
-        if entry.wrong(rtol, atol):
-            wrong = compare(problem, step, rtol, atol, limit=100)
-            if not wrong:
-                entry.kink = find_kink(
-                    lambda h: _weighed(problem.values(problem.moved(along, h)), weights),  # noqa: B023
-                    step,
-                    entry.analytic,
-                    entry.numeric,
+class Problem:
+    """`fn` at `inputs`, of which some arrays are varied and all else stays as it is.
+
+    Varied are the floating arrays and the Tensors that require grad, in float64, also where they
+    stand inside dicts, lists and tuples: `start` has them one by one, `point` has their elements
+    as one vector. Raises TypeError if there are none.
+    """
+
+    def __init__(self, fn: Callable[..., Any], inputs: Sequence[Any], what: str) -> None:
+        if not callable(fn):
+            raise TypeError(f"{what} takes a function first, not {fn!r}")
+        self.fn, self.name = fn, spelled(fn)
+        self.leaves, self.structure = tree.flatten(tuple(inputs))
+        self.varied = [i for i, leaf in enumerate(self.leaves) if _is_varied(leaf)]
+        if not self.varied:
+            raise TypeError(
+                f"{what} of {self.name} got no floating array and no Tensor that requires grad: "
+                "write np.array(2.0) for a number"
+            )
+        self.start = [np.array(as_array(self.leaves[i]), np.float64) for i in self.varied]
+        self.point, self.unravel = ravel_pytree(self.start)
+        given = dict(enumerate(p.name for p in positional(fn)))
+        paths = self.structure.paths()
+        self.names = [
+            given.get(at, f"input {at}") + "".join(f"[{key!r}]" for key in rest)
+            for at, *rest in (paths[i] for i in self.varied)
+        ]
+
+    def call(self, values: Sequence[Tensor]) -> list[Tensor]:
+        """Return the floating outputs of the function with `values` in place of what varies."""
+        leaves = list(self.leaves)
+        for i, value in zip(self.varied, values, strict=True):
+            leaves[i] = value
+        given = self.structure.unflatten(leaves)
+        try:
+            outs = tree.leaves(self.fn(*given))
+        except Exception as error:
+            if len(given) == 1 and isinstance(given[0], (list, tuple)):
+                error.add_note(
+                    f"{self.name} was called with one {type(given[0]).__name__}: for several "
+                    "arguments write gradcheck(fn, x, y), not gradcheck(fn, (x, y))"
                 )
-            _fail(problem, step, wrong or [entry])
+            raise
+        tensors = [out if isinstance(out, Tensor) else Tensor(out) for out in outs]
+        floating = [t for t in tensors if t.dtype.kind == "f"]
+        if not floating:
+            raise TypeError(f"{self.name} returned no floating array or Tensor: {outs!r}")
+        return floating
 
+    def outputs(self, point: Array) -> list[Array]:
+        with no_grad(), np.errstate(all="ignore"):
+            # each evaluation gets arrays of its own: a function that keeps them sees no change
+            return [t._data for t in self.call([wrap(x) for x in self.unravel(point)])]
 
-def _direction(
-    problem: Problem, weights: Sequence[Array], along: Sequence[Array], step: float
-) -> Entry:
-    parts = problem.along(along, step)
-    numeric = _weighed(parts, weights)
-    analytic = _weighed(problem.gradients(weights), along)
-    size = _weighed([np.abs(p) for p in parts], [np.abs(w) for w in weights])
-    return Entry("a random direction", analytic, numeric, size)
+    def values(self, point: Array) -> Array:
+        """Return the elements of the outputs at `point`, as one vector."""
+        vector: Array = ravel_pytree(self.outputs(point))[0]
+        return vector
 
+    def slopes(self, along: Array) -> Array:
+        """Return the derivatives of the values along a direction, by central differences.
 
-def _weighed(parts: Sequence[Array], weights: Sequence[Array]) -> float:
-    return float(sum(np.sum(p * w) for p, w in zip(parts, weights, strict=True)))
-
-
-def _check_repeatable(problem: Problem) -> None:
-    first, again = problem.values(problem.start), problem.values(problem.start)
-    for x, y in zip(first, again, strict=True):
-        if not np.array_equal(x, y, equal_nan=True):
+        Two steps are combined so that the error is of fourth order in the step.
+        """
+        h = self.step / 2
+        a, b, c, d = (self.values(self.point + k * h * along) for k in (1, -1, 2, -2))
+        with np.errstate(all="ignore"):
+            slopes: Array = (8 * (a - b) - (c - d)) / (12 * h)
+        if not np.all(np.isfinite(slopes)):
             raise ValueError(
-                f"{problem.name} gives another value each time it is called: pass rng= to what "
+                f"{self.name} is not finite within {self.step:g} of the given inputs: move them "
+                "inside its domain, or pass a smaller step="
+            )
+        return slopes
+
+    def gradient(self, weights: Array) -> Array:
+        """Return the gradient of the values, weighed and summed."""
+        xs = [Tensor(x, requires_grad=True) for x in self.start]
+        outs = self.call(xs)
+        _, unravel = ravel_pytree([t._data for t in outs])
+        vector: Tensor = ravel_pytree(pull(outs, xs, unravel(weights), graph=False))[0]
+        return vector._data
+
+    def check(
+        self, step: float, rtol: float, atol: float, directions: int, full: bool, rng: Any
+    ) -> bool:
+        """Compare derivatives along random directions, or all entries of the Jacobian."""
+        if not (np.isfinite(step) and step > 0):
+            raise ValueError(f"step must be a finite number above 0, not {step!r}")
+        if not (rtol >= 0 and atol >= 0):
+            raise ValueError(f"rtol and atol must be at least 0, not {rtol!r} and {atol!r}")
+        if directions < 1:
+            raise ValueError(f"directions must be at least 1, not {directions!r}")
+        self.step, self.rtol, self.atol = step, rtol, atol
+        values = self.values(self.point)
+        if not np.array_equal(values, self.values(self.point), equal_nan=True):
+            raise ValueError(
+                f"{self.name} gives another value each time it is called: pass rng= to what "
                 "draws, or check it with .eval()"
             )
-        if not np.all(np.isfinite(x)):
-            raise ValueError(f"{problem.name} is not finite at the given inputs: {x!r}")
+        if not np.all(np.isfinite(values)):
+            raise ValueError(f"{self.name} is not finite at the given inputs: {values!r}")
+        if full:
+            self.report(self.compared())
+        for _ in range(0 if full else directions):
+            weights, along = rng.normal(size=values.size), rng.normal(size=self.point.size)
+            slopes = self.slopes(along)
+            wrong = self.entry(
+                "a random direction",
+                self.gradient(weights) @ along,
+                slopes @ weights,
+                np.abs(slopes) @ np.abs(weights),
+                lambda h: self.values(self.point + h * along) @ weights,  # noqa: B023
+            )
+            if wrong:
+                self.report(self.compared(limit=100) or wrong)
+        return True
+
+    def compared(self, limit: int | None = None) -> list[Entry]:
+        """Return the wrong entries of the Jacobian, of at most `limit` elements of each array."""
+        outs = self.outputs(self.point)
+        names = [f"out {k}" for k in range(len(outs))] if len(outs) > 1 else ["out"]
+        size = sum(out.size for out in outs)
+        rows = [(i, name, self.gradient(_unit(size, i))) for i, name in _places(names, outs, limit)]
+        wrong = []
+        for j, name in _places(self.names, self.start, limit):
+            along = _unit(self.point.size, j)
+            slopes = self.slopes(along)
+            for i, row, gradient in rows:
+                wrong += self.entry(
+                    f"d {row} / d {name}",
+                    gradient[j],
+                    slopes[i],
+                    abs(slopes[i]),
+                    lambda h: self.values(self.point + h * along)[i],  # noqa: B023
+                )
+        return wrong
+
+    def entry(
+        self, what: str, analytic: Any, numeric: Any, size: Any, value: Callable[[float], Any]
+    ) -> list[Entry]:
+        """Return an entry if two derivatives of `value` differ; `size` bounds what cancels."""
+        if abs(analytic - numeric) <= self.atol + self.rtol * size:
+            return []
+        return [Entry(what, analytic, numeric, find_kink(value, self.step, analytic, numeric))]
+
+    def report(self, wrong: list[Entry]) -> None:
+        """Raise an error with a table of the wrong entries, if there are any."""
+        if wrong:
+            kinks = all(entry.kink for entry in wrong)
+            raise (KinkError if kinks else AssertionError)(_table(self, wrong, kinks))
 
 
-def _no_value(problem: Problem, step: float) -> None:
-    raise ValueError(
-        f"{problem.name} is not finite within {step:g} of the given inputs: move them inside its "
-        "domain, or pass a smaller step="
-    )
+def _is_varied(leaf: Any) -> bool:
+    if isinstance(leaf, Tensor):
+        return leaf.requires_grad
+    return isinstance(leaf, (np.ndarray, np.floating)) and leaf.dtype.kind == "f"
 
 
-def _fail(problem: Problem, step: float, wrong: list[Entry]) -> None:
-    if any(not np.isfinite(entry.numeric) for entry in wrong):
-        _no_value(problem, step)
-    text = table(problem, step, wrong)
-    raise (KinkError if nothing_but_kinks(wrong) else AssertionError)(text)
+def positional(fn: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Return the parameters that may be given by position; none where NumPy does not tell."""
+    try:
+        found = () if isinstance(fn, np.ufunc) else inspect.signature(fn).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+
+def _unit(size: int, at: int) -> Array:
+    return np.eye(1, size, at).ravel()
+
+
+def _places(
+    names: Sequence[str], arrays: Sequence[Array], limit: int | None
+) -> Iterator[tuple[int, str]]:
+    """Yield the place in the vector and the name of the first `limit` elements of each array."""
+    start = 0
+    for name, x in zip(names, arrays, strict=True):
+        for i, index in enumerate(islice(np.ndindex(x.shape), limit), start):
+            yield i, name + (f"[{', '.join(map(str, index))}]" if index else "")
+        start += x.size
+
+
+def find_kink(
+    value: Callable[[float], float], step: float, analytic: float, numeric: float
+) -> tuple[float, float] | None:
+    """Return the slopes to the left and right of 0 if a kink explains why the two values differ.
+
+    Slopes of a smooth function come together as the step shrinks. At a kink they stay apart, and
+    any value between them is a fair derivative; near a kink they come to the analytic value.
+    """
+    here = value(0.0)
+
+    def slopes(h: float) -> tuple[float, float]:
+        return (here - value(-h)) / h, (value(h) - here) / h
+
+    wide = slopes(step)
+    small = step / 1024
+    left, right = slopes(small)
+    rounding = 64 * np.finfo(float).eps * max(1.0, abs(here)) / small
+    error = abs(analytic - numeric)
+    if abs(analytic - (left + right) / 2) < 0.1 * error and error > rounding:
+        return wide
+    gap = abs(right - left)
+    if gap < 0.25 * abs(wide[1] - wide[0]) or gap < 1e-4 * (abs(left) + abs(right)) + rounding:
+        return None
+    low, high = sorted((left, right))
+    margin = 1e-3 * gap
+    return (left, right) if low - margin <= analytic <= high + margin else None
+
+
+def _table(problem: Problem, wrong: list[Entry], kinks: bool) -> str:
+    """Return the wrong entries as a table, the worst one marked, with what they suggest."""
+    errors = [abs(entry.analytic - entry.numeric) for entry in wrong]
+    order = sorted(range(len(wrong)), key=lambda i: -errors[i])
+    shown = sorted(order[:SHOWN])
+    width = max(len(wrong[i].what) for i in shown)
+    lines = [
+        f"the gradient of {problem.name} "
+        + ("meets a kink" if kinks else "differs from the difference quotient")
+        + f" in {len(wrong)} place{'s' * (len(wrong) > 1)} (step {problem.step:g}, float64)",
+        f"  {'':{width}}  {'analytic':>14}  {'numeric':>14}  {'difference':>12}",
+    ]
+    for i in shown:
+        what, analytic, numeric, kink = wrong[i]
+        end = "  <- worst" if i == order[0] and len(wrong) > 1 else ""
+        if kink:
+            end += f"  kink: slopes {kink[0]:.4g} and {kink[1]:.4g}"
+        lines.append(f"  {what:{width}}  {analytic:14.7g}  {numeric:14.7g}  {errors[i]:12.3g}{end}")
+    if len(wrong) > len(shown):
+        lines.append(f"  and {len(wrong) - len(shown)} more")
+    return "\n".join([*lines, _advice([entry for entry in wrong if not entry.kink])])
+
+
+def _advice(wrong: list[Entry]) -> str:
+    if not wrong:
+        return (
+            "A kink is no mistake of the rule: move the input away from it, or pass a smaller step="
+        )
+    analytic, numeric = (np.array([entry[i] for entry in wrong]) for i in (1, 2))
+    if not np.any(analytic):
+        return "All are 0: is the gradient lost on the way, by .data, .detach() or no_grad?"
+    if not np.any(np.abs(numeric) > 1e-9):
+        return "The function does not change here: does it depend on this input at all?"
+    with np.errstate(all="ignore"):
+        ratios = analytic / numeric
+    if np.all(np.isfinite(ratios)) and np.ptp(ratios) < 1e-4 * np.max(np.abs(ratios)):
+        return f"All are {ratios.mean():.6g} times the difference quotient."
+    return "Is the rule's formula that of the function?"

@@ -1,21 +1,25 @@
-"""Hypothesis strategies for arrays, shapes and arguments that gradients can be checked at."""
+"""Hypothesis strategies for what gradients can be checked at, and tests made of them."""
 
 from __future__ import annotations
 
-import inspect
+import functools
+import itertools
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, overload
 
 import numpy as np
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 from hypothesis.strategies import SearchStrategy
 
-from retrograd.core import Array, Tensor
+from retrograd.core import Array, Tensor, pick
 from retrograd.registry import RULES, spelled
+from retrograd.testing.check import KinkError, Problem, gradcheck, gradgradcheck, positional
 
 Shape = tuple[int, ...]
+Test = Callable[..., None]
 
 # Values are (k + offset) / 4 for whole k: off the kinks at whole numbers and halves. Arrays with
 # different offsets have no value in common, so that two of them never tie.
@@ -46,10 +50,9 @@ def values_off_kinks(
     first, last = math.ceil(4 * low - offset), math.floor(4 * high - offset)
     if first > last:
         raise ValueError(f"values_off_kinks: there is none from {low} to {high}")
-    # shrinks towards the value nearest to 0
-    wholes = st.integers(min(max(first, 0), last), last) | st.integers(first, min(-1, last))
-    if first >= 0 or last < 0:
-        wholes = st.integers(first, last)
+    wholes = st.integers(first, last)
+    if first < 0 <= last:  # shrinks towards the value nearest to 0
+        wholes = st.integers(0, last) | st.integers(first, -1)
     return wholes.map(lambda k: (k + offset) / 4)
 
 
@@ -64,13 +67,8 @@ def arrays(
     """Draw floating arrays; of `distinct` ones no two elements are equal."""
     chosen = shapes() if shape is None else shape
     sides: Shape = draw(chosen) if isinstance(chosen, SearchStrategy) else chosen
-    size = math.prod(sides)
-    drawn = st.lists(
-        values_off_kinks() if elements is None else elements,
-        min_size=size,
-        max_size=size,
-        unique=distinct,
-    )
+    size, values = math.prod(sides), values_off_kinks() if elements is None else elements
+    drawn = st.lists(values, min_size=size, max_size=size, unique=distinct)
     return np.array(draw(drawn), dtype).reshape(sides)
 
 
@@ -95,19 +93,12 @@ def tensors(
 WIDE = (-3.0, 3.0)
 ABOVE_0, ABOVE_1, WITHIN_1 = (0.1, 3.0), (1.1, 4.0), (-0.9, 0.9)
 DOMAINS: dict[Any, tuple[tuple[float, float], ...]] = {
-    np.sqrt: (ABOVE_0,),
-    np.cbrt: (ABOVE_0,),
-    np.log: (ABOVE_0,),
-    np.log2: (ABOVE_0,),
-    np.log10: (ABOVE_0,),
-    np.log1p: ((-0.9, 3.0),),
-    np.arcsin: (WITHIN_1,),
-    np.arccos: (WITHIN_1,),
-    np.arctanh: (WITHIN_1,),
+    **dict.fromkeys((np.sqrt, np.cbrt, np.log, np.log2, np.log10), (ABOVE_0,)),
+    **dict.fromkeys((np.arcsin, np.arccos, np.arctanh), (WITHIN_1,)),
+    **dict.fromkeys((np.power, np.float_power), (ABOVE_0, WIDE)),
     np.arccosh: (ABOVE_1,),
+    np.log1p: ((-0.9, 3.0),),
     np.tan: ((-1.2, 1.2),),
-    np.power: (ABOVE_0, WIDE),
-    np.float_power: (ABOVE_0, WIDE),
 }
 
 
@@ -117,44 +108,31 @@ def for_function(fn: Callable[..., Any]) -> SearchStrategy[tuple[Array, ...]]:
     `fn` takes as many arrays as its rule has vjps, or else as it has parameters without a
     default. Raises TypeError where that cannot be told.
     """
-    number = _arity(fn)
-    if number == 1 and not isinstance(fn, np.ufunc):
-        # it may pick or compare elements: there are some, and no two are equal
-        wide = values_off_kinks(-8.0, 8.0)
-        return st.tuples(arrays(shapes(1, min_side=1), elements=wide, distinct=True))
-    domains = DOMAINS.get(fn, (WIDE,) * number)
-    if fn in (np.matmul, np.dot):
-        return _products()
-
-    def make(drawn: tuple[Shape, ...]) -> SearchStrategy[tuple[Array, ...]]:
-        parts = [
-            arrays(shape, elements=values_off_kinks(*domains[i], offset=OFFSETS[i % 4]))
-            for i, shape in enumerate(drawn)
-        ]
-        return st.tuples(*parts)
-
-    return broadcastable(number).flatmap(make)
-
-
-def _arity(fn: Callable[..., Any]) -> int:
-    if isinstance(fn, np.ufunc):
-        return fn.nin
-    rule = RULES.get(fn)
-    if rule is not None and 0 < rule.arrays < 100:
-        return rule.arrays
-    try:
-        parameters = inspect.signature(fn).parameters.values()
-    except (TypeError, ValueError):
-        parameters = ()  # type: ignore[assignment]
-    number = sum(
-        p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-        for p in parameters
-    )
+    number = fn.nin if isinstance(fn, np.ufunc) else RULES[fn].arrays if fn in RULES else 0
+    number = number or sum(p.default is p.empty for p in positional(fn))
     if not number:
         raise TypeError(
             f"for_function cannot tell how many arrays {spelled(fn)} takes: draw them with arrays()"
         )
-    return number
+    if number == 1 and not isinstance(fn, np.ufunc):
+        # it may pick or compare elements: there are some, and no two are equal
+        wide = values_off_kinks(-8.0, 8.0)
+        return st.tuples(arrays(shapes(1, min_side=1), elements=wide, distinct=True))
+    if fn in (np.matmul, np.dot):
+        return _products()
+    return broadcasting(DOMAINS.get(fn, (WIDE,) * number))
+
+
+def broadcasting(domains: Sequence[tuple[float, float]]) -> SearchStrategy[tuple[Array, ...]]:
+    """Draw arrays that broadcast together, one for each range of values, and never tie."""
+
+    def make(drawn: tuple[Shape, ...]) -> SearchStrategy[tuple[Array, ...]]:
+        return st.tuples(*(
+            arrays(shape, elements=values_off_kinks(*domains[i], OFFSETS[i % len(OFFSETS)]))
+            for i, shape in enumerate(drawn)
+        ))  # fmt: skip
+
+    return broadcastable(len(domains)).flatmap(make) if domains else st.just(())
 
 
 @st.composite
@@ -163,3 +141,119 @@ def _products(draw: Any) -> tuple[Array, ...]:
     left = draw(st.sampled_from([(rows, inner), (inner,)]))
     right = draw(st.sampled_from([(inner, columns), (inner,)]))
     return draw(arrays(left)), draw(arrays(right, elements=values_off_kinks(offset=OFFSETS[1])))
+
+
+# --- tests --------------------------------------------------------------------------------------
+
+
+@overload
+def gradient_property(function: Callable[..., Any], /) -> Test: ...
+@overload
+def gradient_property(
+    *, order: int = 2, **strategies: SearchStrategy[Any]
+) -> Callable[[Callable[..., Any]], Test]: ...
+def gradient_property(function: Any = None, /, *, order: int = 2, **strategies: Any) -> Any:
+    """Make a Hypothesis test of the gradients of a function.
+
+    At each drawn point the derivatives up to `order` (1 or 2) agree with difference quotients,
+    float32 stays float32, nothing writes into the inputs, and no two gradients share memory.
+    Points at kinks are passed over. The parameters of the function are drawn as arrays that
+    broadcast together, unless `strategies` draws them. A ufunc or a function with a rule may be
+    given itself: `test_tanh = gradient_property(np.tanh)`.
+
+    >>> import numpy as np, retrograd as rg
+    >>> @rg.testing.gradient_property
+    ... def test_softplus(x):
+    ...     return np.log1p(np.exp(x))
+    >>> test_softplus()
+    """
+    if function is None:
+        return functools.partial(gradient_property, order=order, **strategies)
+    if not callable(function):
+        raise TypeError(f"gradient_property decorates a function, not {function!r}")
+    if order not in (1, 2):
+        raise ValueError(f"order must be 1 or 2, not {order!r}")
+
+    @given(_points(function, strategies))
+    def test(point: tuple[Any, ...]) -> None:
+        try:
+            gradcheck(function, *point)
+            if order == 2:
+                gradgradcheck(function, *point)
+        except KinkError:
+            reject()
+        problem = Problem(function, point, "gradient_property")
+        check_float32(problem)
+        check_memory(problem)
+
+    test.__name__ = test.__qualname__ = getattr(function, "__name__", "test")
+    test.__doc__ = f"Check the gradients of {spelled(function)} at drawn points."
+    test.__module__ = getattr(function, "__module__", __name__)
+    return test
+
+
+def check_float32(problem: Problem) -> None:
+    """Raise AssertionError unless float32 inputs give float32 values and gradients."""
+    xs = [Tensor(x.astype(np.float32), requires_grad=True) for x in problem.start]
+    advice = "are its constants Python floats?"
+    for i, out in enumerate(problem.call(xs)):
+        if out.dtype != np.float32:
+            raise AssertionError(
+                f"{problem.name} of float32 inputs gives {out.dtype} as out {i}: {advice}"
+            )
+        # The engine casts gradients to the dtype of what they belong to, so the rule is asked.
+        if out.rule is None or out.rule.multi:
+            continue
+        g = np.ones(out.shape, np.float32)
+        for a, vjp in zip(out.inputs, out.rule.vjps, strict=False):
+            if vjp is not None and isinstance(a, Tensor) and a.requires_grad:
+                dtype = np.asarray(vjp(g, out._data, *out.args, **out.kwargs)).dtype
+                if dtype != np.float32:
+                    raise AssertionError(
+                        f"the gradient rule of {out.rule.name} makes {dtype} of float32: {advice}"
+                    )
+
+
+def check_memory(problem: Problem) -> None:
+    """Raise AssertionError if anything writes into the inputs, or two gradients share memory."""
+    xs = [Tensor(x, requires_grad=True) for x in problem.start]
+    for x in xs:
+        x._data.flags.writeable = False
+    weights: list[Array] = []
+    try:
+        for out in problem.call(xs):
+            if out.requires_grad:
+                weight = np.ones(out.shape, out.dtype)
+                weight.flags.writeable = False
+                weights.append(weight)
+                out.backward(weight, retain_graph=True)
+    except ValueError as error:
+        if "read-only" in str(error):
+            raise AssertionError(
+                f"{problem.name} or its gradient rule writes into its input: {error}"
+            ) from error
+        raise
+    held = [x.grad for x in xs if x.grad is not None]
+    if any(np.shares_memory(a, b) for a, b in itertools.combinations([*held, *weights], 2)):
+        raise AssertionError(f"two gradients of {problem.name} share memory")
+
+
+def _points(
+    function: Callable[..., Any], strategies: dict[str, SearchStrategy[Any]]
+) -> SearchStrategy[tuple[Any, ...]]:
+    if not strategies and (isinstance(function, np.ufunc) or function in RULES):
+        return for_function(function)
+    found = positional(function)
+    names = [p.name for p in found if p.name in strategies or p.default is p.empty]
+    if unknown := strategies.keys() - set(names):
+        raise TypeError(
+            f"gradient_property: {spelled(function)} has no parameter {', '.join(sorted(unknown))}"
+        )
+    drawn = [name for name in names if name not in strategies]
+
+    def point(parts: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[Any, ...]:
+        given = dict(zip(drawn, parts[0], strict=True)) | parts[1]
+        return tuple(given[name] for name in names)
+
+    arrays = broadcasting((WIDE,) * len(drawn))
+    return st.tuples(arrays, st.fixed_dictionaries(strategies)).map(point)
