@@ -202,7 +202,7 @@ def check_float32(problem: Problem) -> None:
                 f"{problem.name} of float32 inputs gives {out.dtype} as out {i}: {advice}"
             )
         # The engine casts gradients to the dtype of what they belong to, so the rule is asked.
-        if out.rule is None or out.rule.multi:
+        if out.rule is None or out.rule.multi or out.rule.fn is pick:
             continue
         g = np.ones(out.shape, np.float32)
         for a, vjp in zip(out.inputs, out.rule.vjps, strict=False):
