@@ -8,10 +8,10 @@ from retrograd.nn.functional.activations import (
     dropout, elu, gelu, glu, hardtanh, leaky_relu, log_softmax, logsigmoid, mish, prelu, relu,
     selu, sigmoid, silu, softmax, softplus, softsign, tanh,
 )  # fmt: skip
-from retrograd.nn.functional.classes import cross_entropy, kl_div, nll_loss
 from retrograd.nn.functional.linear import embedding, flatten, linear, one_hot, unflatten
 from retrograd.nn.functional.losses import (
-    binary_cross_entropy, binary_cross_entropy_with_logits, mse_loss,
+    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, kl_div, mse_loss,
+    nll_loss,
 )  # fmt: skip
 
 if TYPE_CHECKING:

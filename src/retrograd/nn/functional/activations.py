@@ -137,14 +137,8 @@ def elu(input: Any, alpha: float = 1.0) -> Any:
     return np.maximum(input, 0.0) + alpha * np.expm1(np.minimum(input, 0.0))
 
 
-def _elu_dx(g: Any, out: Any, input: Any, alpha: float = 1.0) -> Any:
-    above = positive(input)
-    return g * (above + (1 - above) * (alpha * np.exp(np.minimum(input, 0.0))))
-
-
-defvjp(elu, _elu_dx)
-
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+defvjp(elu, lambda g, out, input, alpha=1.0:
+       g * (positive(input) * (1 - alpha) + alpha * np.exp(np.minimum(input, 0.0))))  # fmt: skip
 
 
 def selu(input: Any) -> Any:
@@ -154,10 +148,9 @@ def selu(input: Any) -> Any:
     >>> F.selu(np.array([-1.0, 1.0])).round(4)
     array([-1.1113,  1.0507])
     """
-    return SELU_SCALE * elu(input, SELU_ALPHA)
+    return 1.0507009873554804934193349852946 * elu(input, 1.6732632423543772848170429916717)
 
 
-@primitive
 def silu(input: Any) -> Any:
     """Return `input * sigmoid(input)`.
 
@@ -166,14 +159,6 @@ def silu(input: Any) -> Any:
     array([-0.2689,  0.7311])
     """
     return input * sigmoid(input)
-
-
-def _silu_dx(g: Any, out: Any, input: Any) -> Any:
-    s = sigmoid(input)
-    return g * (s + out * (1 - s))
-
-
-defvjp(silu, _silu_dx)
 
 
 @primitive
@@ -193,7 +178,6 @@ defvjp(softplus, lambda g, out, input, beta=1.0, threshold=20.0:
        np.where(beta * input > threshold, g, g * sigmoid(beta * input)))  # fmt: skip
 
 
-@primitive
 def mish(input: Any) -> Any:
     """Return `input * tanh(softplus(input))` (Misra 2019).
 
@@ -202,14 +186,6 @@ def mish(input: Any) -> Any:
     array([-0.3034,  0.8651])
     """
     return input * np.tanh(softplus(input))
-
-
-def _mish_dx(g: Any, out: Any, input: Any) -> Any:
-    t = np.tanh(softplus(input))
-    return g * (t + input * (1 - t * t) * sigmoid(input))
-
-
-defvjp(mish, _mish_dx)
 
 
 @primitive
@@ -228,18 +204,15 @@ def gelu(input: Any, approximate: str = "none") -> Any:
         raise ValueError(f'gelu takes approximate="none" or "tanh", not {approximate!r}')
     from retrograd.special import erf  # few nets need it: it is loaded on first use
 
-    return input * (0.5 + 0.5 * erf(input * SQRT_HALF))
-
-
-SQRT_HALF, GELU_SLOPE, GELU_CUBE = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
+    return input * (0.5 + 0.5 * erf(input * math.sqrt(0.5)))
 
 
 def _nearly_below(x: Any) -> Any:
-    return 0.5 + 0.5 * np.tanh(GELU_SLOPE * (x + GELU_CUBE * x * x * x))
+    return 0.5 + 0.5 * np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
 def _density(x: Any) -> Any:
-    return SQRT_HALF / math.sqrt(math.pi) * np.exp(-0.5 * x * x)
+    return math.sqrt(0.5 / math.pi) * np.exp(-0.5 * x * x)
 
 
 @primitive
@@ -256,7 +229,7 @@ def _gelu_dx(g: Any, out: Any, input: Any, approximate: str = "none") -> Any:
     if approximate == "none":
         return g * (_below(input, out) + input * _density(input))
     below = _nearly_below(input)
-    inner = GELU_SLOPE * (1 + 3 * GELU_CUBE * input * input)
+    inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * input * input)
     return g * (below + input * (2 * below * (1 - below) * inner))
 
 
