@@ -84,15 +84,9 @@ def causal(queries: int, keys: int, dtype: Any) -> Any:
 
 
 def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    rng: RngLike = None,
-) -> Any:
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None, rng: RngLike = None,
+) -> Any:  # fmt: skip
     """Return `softmax(query @ key.T * scale + attn_mask) @ value` (Vaswani et al. 2017).
 
     `query` is `(..., T, E)`, `key` `(..., S, E)`, `value` `(..., S, D)`; the result is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,11 @@ from retrograd.mode import no_grad
 from retrograd.nn.functional.linear import ones
 from retrograd.registry import defvjp_shared
 
-LONG = 512  # from here on, summing pairwise costs no more than a product and is more exact
-
 
 def row_mean(x: Any) -> Any:
     """Return the mean of each row, as a column."""
     n = x.shape[1]
-    if n >= LONG:
+    if n >= 512:  # from here on, summing pairwise costs no more than a product and is more exact
         return np.mean(x, axis=1, keepdims=True)
     return np.matmul(x, ones(n, x.dtype)[:, None]) * (1 / n)
 
@@ -38,19 +37,15 @@ def standardize(x: Any, weight: Any, bias: Any, eps: float, centered: bool = Tru
     without `centered` the mean stays.
     """
     out, _ = _standard(x, eps, centered)
-    if weight is not None:
-        out = out * weight
+    out = out if weight is None else out * weight
     return out if bias is None else out + bias
 
 
 def _standardize_g(
     g: Any, out: Any, x: Any, weight: Any, bias: Any, eps: float, centered: bool = True
 ) -> Any:
-    if weight is None and bias is None:
-        _, scale = _standard(x, eps, centered)
-        standard = out
-    else:
-        standard, scale = _standard(x, eps, centered)
+    standard, scale = _standard(x, eps, centered)
+    standard = out if weight is None and bias is None else standard
     return g, standard, scale, g * standard
 
 
@@ -76,18 +71,15 @@ defvjp_shared(
     standardize,
     _standardize_g,
     _standardize_dx,
-    lambda parts, out, x, weight, bias, eps, centered=True: _column_sum(parts[3]),
-    lambda parts, out, x, weight, bias, eps, centered=True: _column_sum(parts[0]),
+    lambda parts, *_, **options: _column_sum(parts[3]),
+    lambda parts, *_, **options: _column_sum(parts[0]),
 )
 
 
 def layer_norm(
-    input: Any,
-    normalized_shape: tuple[int, ...] | list[int],
-    weight: Any = None,
-    bias: Any = None,
-    eps: float = 1e-5,
-) -> Any:
+    input: Any, normalized_shape: tuple[int, ...] | list[int], weight: Any = None,
+    bias: Any = None, eps: float = 1e-5,
+) -> Any:  # fmt: skip
     """Return `input` with mean 0 and variance 1 over its last axes, of `normalized_shape`.
 
     `weight` and `bias` of that shape then scale and shift. Raises ValueError for another shape.
@@ -100,11 +92,9 @@ def layer_norm(
 
 
 def rms_norm(
-    input: Any,
-    normalized_shape: tuple[int, ...] | list[int],
-    weight: Any = None,
+    input: Any, normalized_shape: tuple[int, ...] | list[int], weight: Any = None,
     eps: float | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """Return `input` with mean square 1 over its last axes, of `normalized_shape`.
 
     `weight` of that shape then scales. `eps` is by default the smallest step from 1 that the
@@ -127,9 +117,7 @@ def _over_last(
     for what, array in (("weight", weight), ("bias", bias)):
         if array is not None and array.shape != over:
             raise ValueError(f"{name} takes a {what} {over}, not {array.shape}")
-    n = 1
-    for length in over:
-        n *= length
+    n = math.prod(over)
     if len(over) > 1:
         weight, bias = (None if a is None else a.reshape(n) for a in (weight, bias))
     out = standardize(input.reshape((-1, n)), weight, bias, eps=eps, centered=centered)
@@ -157,21 +145,14 @@ def group_norm(
 
 def _by_channel(x: Any, weight: Any, bias: Any) -> Any:
     """Scale and shift the channels, the last axis but one."""
-    if weight is not None:
-        x = x * weight[:, None]
+    x = x if weight is None else x * weight[:, None]
     return x if bias is None else x + bias[:, None]
 
 
 def batch_norm(
-    input: Any,
-    running_mean: Any,
-    running_var: Any,
-    weight: Any = None,
-    bias: Any = None,
-    training: bool = False,
-    momentum: Any = 0.1,
-    eps: float = 1e-5,
-) -> Any:
+    input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
+    training: bool = False, momentum: Any = 0.1, eps: float = 1e-5,
+) -> Any:  # fmt: skip
     """Return `input` `(N, C, ...)` with mean 0 and variance 1 over each channel.
 
     In training the mean and variance are the batch's own, and `running_mean` and `running_var`
