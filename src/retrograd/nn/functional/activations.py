@@ -1,4 +1,4 @@
-"""Activations, each with its rule right beneath."""
+"""Activations; the rules are in the table at the end."""
 
 from __future__ import annotations
 
@@ -65,10 +65,6 @@ def softmax(input: Any, axis: int = -1) -> Any:
     return powers / np.sum(powers, axis=axis, keepdims=True)
 
 
-defvjp(softmax, lambda g, out, input, axis=-1:
-       out * (g - np.sum(g * out, axis=axis, keepdims=True)))  # fmt: skip
-
-
 @primitive
 def log_softmax(input: Any, axis: int = -1) -> Any:
     """Return the logarithm of the softmax over `axis`, accurate where that is tiny.
@@ -79,15 +75,6 @@ def log_softmax(input: Any, axis: int = -1) -> Any:
     """
     shifted = input - np.max(input, axis=axis, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
-
-
-defvjp(log_softmax, lambda g, out, input, axis=-1:
-       g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))  # fmt: skip
-
-
-def positive(x: Any) -> Any:
-    """Return 1 where `x` is above 0 and 0 elsewhere, in the dtype of `x`."""
-    return (x > 0).astype(x.dtype)
 
 
 @primitive
@@ -101,10 +88,6 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     # np.where guesses at each element which way it goes: on mixed signs it is the slow way
     side = np.maximum if negative_slope <= 1 else np.minimum
     return side(input, negative_slope * input)
-
-
-defvjp(leaky_relu, lambda g, out, input, negative_slope=0.01:
-       g * (positive(input) * (1 - negative_slope) + negative_slope))  # fmt: skip
 
 
 def prelu(input: Any, weight: Any) -> Any:
@@ -135,10 +118,6 @@ def elu(input: Any, alpha: float = 1.0) -> Any:
     array([-1.,  2.])
     """
     return np.maximum(input, 0.0) + alpha * np.expm1(np.minimum(input, 0.0))
-
-
-defvjp(elu, lambda g, out, input, alpha=1.0:
-       g * (positive(input) * (1 - alpha) + alpha * np.exp(np.minimum(input, 0.0))))  # fmt: skip
 
 
 def selu(input: Any) -> Any:
@@ -172,10 +151,6 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     steep = beta * input
     soft = np.log1p(np.exp(np.minimum(steep, threshold))) / beta
     return np.where(steep > threshold, input, soft)
-
-
-defvjp(softplus, lambda g, out, input, beta=1.0, threshold=20.0:
-       np.where(beta * input > threshold, g, g * sigmoid(beta * input)))  # fmt: skip
 
 
 def mish(input: Any) -> Any:
@@ -222,18 +197,12 @@ def _below(x: Any, product: Any) -> Any:
     return (product + 0.5 * zero) / (x + zero)
 
 
-defvjp(_below, lambda g, out, x, product: g * _density(x), None)
-
-
 def _gelu_dx(g: Any, out: Any, input: Any, approximate: str = "none") -> Any:
     if approximate == "none":
         return g * (_below(input, out) + input * _density(input))
     below = _nearly_below(input)
     inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * input * input)
     return g * (below + input * (2 * below * (1 - below) * inner))
-
-
-defvjp(gelu, _gelu_dx)
 
 
 @primitive
@@ -247,9 +216,6 @@ def softsign(input: Any) -> Any:
     return input / (1 + np.abs(input))
 
 
-defvjp(softsign, lambda g, out, input: g / np.square(1 + np.abs(input)))
-
-
 @primitive
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """Return `input` held between `min_val` and `max_val`; the slope at a bound is 0.
@@ -261,10 +227,6 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     return np.minimum(np.maximum(input, min_val), max_val)
 
 
-defvjp(hardtanh, lambda g, out, input, min_val=-1.0, max_val=1.0:
-       g * ((input > min_val) & (input < max_val)))  # fmt: skip
-
-
 @primitive
 def logsigmoid(input: Any) -> Any:
     """Return the logarithm of the sigmoid, accurate where that is tiny.
@@ -274,9 +236,6 @@ def logsigmoid(input: Any) -> Any:
     array([-50.    ,  -0.6931])
     """
     return np.minimum(input, 0.0) - np.log1p(np.exp(-np.abs(input)))
-
-
-defvjp(logsigmoid, lambda g, out, input: g * sigmoid(-input))
 
 
 def glu(input: Any, axis: int = -1) -> Any:
@@ -311,3 +270,28 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = No
         return input * 0.0
     mask = uniform(generator(rng), input.shape, input.dtype) >= p
     return input * (mask.astype(input.dtype) * (1 / (1 - p)))
+
+
+def _positive(x: Any) -> Any:
+    """Return 1 where `x` is above 0 and 0 elsewhere, in the dtype of `x`."""
+    return (x > 0).astype(x.dtype)
+
+
+# fmt: off
+defvjp(softmax,     lambda g, out, input, axis=-1:
+                    out * (g - np.sum(g * out, axis=axis, keepdims=True)))
+defvjp(log_softmax, lambda g, out, input, axis=-1:
+                    g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))
+defvjp(leaky_relu,  lambda g, out, input, negative_slope=0.01:
+                    g * (_positive(input) * (1 - negative_slope) + negative_slope))
+defvjp(elu,         lambda g, out, input, alpha=1.0:
+                    g * (_positive(input) * (1 - alpha) + alpha * np.exp(np.minimum(input, 0.0))))
+defvjp(softplus,    lambda g, out, input, beta=1.0, threshold=20.0:
+                    np.where(beta * input > threshold, g, g * sigmoid(beta * input)))
+defvjp(gelu,        _gelu_dx)
+defvjp(_below,      lambda g, out, x, product: g * _density(x), None)
+defvjp(softsign,    lambda g, out, input: g / np.square(1 + np.abs(input)))
+defvjp(hardtanh,    lambda g, out, input, min_val=-1.0, max_val=1.0:
+                    g * ((input > min_val) & (input < max_val)))
+defvjp(logsigmoid,  lambda g, out, input: g * sigmoid(-input))
+# fmt: on

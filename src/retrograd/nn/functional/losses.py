@@ -137,15 +137,13 @@ def _logits_dx(
     return share(g, input, reduction, weight) * slope
 
 
-def _logits_dy(
-    g: Any, out: Any, input: Any, target: Any, weight: Any = None, pos_weight: Any = None,
-    reduction: str = "mean",
-) -> Any:  # fmt: skip
-    slope = -input if pos_weight is None else -input - (pos_weight - 1) * logsigmoid(input)
-    return share(g, input, reduction, weight) * slope
-
-
-defvjp(binary_cross_entropy_with_logits, _logits_dx, _logits_dy, None, None)
+# fmt: off
+defvjp(binary_cross_entropy_with_logits, _logits_dx,
+       lambda g, out, input, target, weight=None, pos_weight=None, reduction="mean":
+       share(g, input, reduction, weight) *
+       (-input if pos_weight is None else -input - (pos_weight - 1) * logsigmoid(input)),
+       None, None)
+# fmt: on
 
 
 # Losses of class scores: `input` is `(N, C, ...)`, the classes on axis 1.

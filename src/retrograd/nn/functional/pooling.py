@@ -49,13 +49,6 @@ def at_largest(g: Any, x: Any, out: Any, places: Places) -> Any:
     return found
 
 
-defvjp(largest, lambda g, out, x, places: to_largest(g, x, out, places=places))
-defvjp(to_largest, lambda g, dx, given, x, out, places: at_largest(g, x, out, places=places),
-       None, None)  # fmt: skip
-defvjp(at_largest, lambda g, found, given, x, out, places: to_largest(g, x, out, places=places),
-       None, None)  # fmt: skip
-
-
 @primitive
 def total(x: Any, places: Places) -> Any:
     """Return the sum of each window."""
@@ -71,8 +64,15 @@ def to_all(g: Any, x: Any, places: Places) -> Any:
     return dx
 
 
+# fmt: off
+defvjp(largest, lambda g, out, x, places: to_largest(g, x, out, places=places))
+defvjp(to_largest, lambda g, dx, given, x, out, places: at_largest(g, x, out, places=places),
+       None, None)
+defvjp(at_largest, lambda g, found, given, x, out, places: to_largest(g, x, out, places=places),
+       None, None)
 defvjp(total, lambda g, out, x, places: to_all(g, x, places=places))
 defvjp(to_all, lambda g, out, given, x, places: total(g, places=places), None)
+# fmt: on
 
 
 def _windows(
@@ -209,11 +209,9 @@ def _adaptive(axes: int, input: Any, output_size: Any) -> Any:
         return np.mean(input, axis=tuple(range(-axes, 0)), keepdims=True)
     matrices = []
     for size, n in zip(per_axis("output_size", sizes, axes, 1), here, strict=True):
-        matrix = np.zeros((size, n))
-        for i in range(size):
-            start, end = i * n // size, -(-(i + 1) * n // size)
-            matrix[i, start:end] = 1 / (end - start)
-        matrices.append(matrix)
+        row, at = np.arange(size)[:, None], np.arange(n)
+        start, end = row * n // size, -(-(row + 1) * n // size)
+        matrices.append(((start <= at) & (at < end)) / (end - start))
     return resample(input, matrices)
 
 
@@ -262,7 +260,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
 def _from_itself(x: Any, axis: int, lo: int, hi: int, mode: str) -> Any:
     """Pad one axis with what lies along it."""
     n = x.shape[axis]
-    most = n - 1 if mode == "reflect" else n if mode == "circular" else lo + hi
+    most = {"reflect": n - 1, "circular": n, "replicate": lo + hi}[mode]
     if min(lo, hi) < 0 or max(lo, hi) > most or not n:
         raise ValueError(f"pad with mode={mode!r} of axis {axis}, length {n}, by {lo} and {hi}")
 
@@ -270,11 +268,11 @@ def _from_itself(x: Any, axis: int, lo: int, hi: int, mode: str) -> Any:
         return x[(slice(None),) * axis + (slice(start, stop),)]
 
     if mode == "reflect":
-        parts = np.flip(part(1, lo + 1), axis), x, np.flip(part(n - 1 - hi, n - 1), axis)
+        parts = [np.flip(part(1, lo + 1), axis), x, np.flip(part(n - 1 - hi, n - 1), axis)]
     elif mode == "circular":
-        parts = part(n - lo, n), x, part(0, hi)
+        parts = [part(n - lo, n), x, part(0, hi)]
     else:
-        parts = np.repeat(part(0, 1), lo, axis), x, np.repeat(part(n - 1, n), hi, axis)
+        parts = [part(0, 1)] * lo + [x] + [part(n - 1, n)] * hi
     return np.concatenate(parts, axis=axis)
 
 
