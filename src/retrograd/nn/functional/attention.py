@@ -94,9 +94,8 @@ def scaled_dot_product_attention(
     means may attend. `scale` is by default `1 / sqrt(E)`. A query that may attend to nothing
     gives 0. `dropout_p` acts whenever it is above 0.
 
-    >>> import numpy as np, retrograd.nn.functional as F
     >>> one, two = np.zeros((1, 2)), np.zeros((2, 2))
-    >>> F.scaled_dot_product_attention(one, two, np.array([[1.0], [3.0]]))
+    >>> scaled_dot_product_attention(one, two, np.array([[1.0], [3.0]]))
     array([[2.]])
     """
     if query.shape[-1:] != key.shape[-1:] or key.shape[-2:-1] != value.shape[-2:-1]:

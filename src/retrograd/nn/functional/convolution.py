@@ -126,8 +126,7 @@ def conv1d(
     `padding` zeros are added on both sides; "same" adds as many as keep the length at stride 1,
     "valid" none. Raises ValueError for shapes that do not fit.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.conv1d(np.arange(5.0).reshape(1, 1, 5), np.ones((1, 1, 3)))
+    >>> conv1d(np.arange(5.0).reshape(1, 1, 5), np.ones((1, 1, 3)))
     array([[[3., 6., 9.]]])
     """
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
@@ -141,8 +140,7 @@ def conv2d(
 
     `bias` is `(O,)`; the rest is as in `conv1d`, one number for both axes or one for each.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))
+    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))
     array([[[[4., 4.],
              [4., 4.]]]])
     """
@@ -204,8 +202,7 @@ def conv_transpose2d(
     A length becomes `(n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1`.
     Raises ValueError for shapes that do not fit.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.conv_transpose2d(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)), stride=2)
+    >>> conv_transpose2d(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)), stride=2)
     array([[[[1., 1., 1., 1.]]]])
     """
     if input.ndim == 3:

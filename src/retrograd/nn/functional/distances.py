@@ -16,8 +16,7 @@ from retrograd.registry import defvjp
 def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """Return the distance of `input` and `target`, which have one shape; its slope at 0 is 0.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> float(F.l1_loss(np.array([1.0, 4.0]), np.array([1.0, 1.0])))
+    >>> float(l1_loss(np.array([1.0, 4.0]), np.array([1.0, 1.0])))
     1.5
     """
     same_shape("l1_loss", input, target)
@@ -28,8 +27,7 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
     """Return half the squared difference, beyond `delta` a line: `delta * (|d| - delta / 2)`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.huber_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
+    >>> huber_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
     array([0.125, 2.5  ])
     """
     same_shape("huber_loss", input, target)
@@ -50,8 +48,7 @@ defvjp(huber_loss, _huber_dx, lambda *args, **options: -_huber_dx(*args, **optio
 def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
     """Return the `huber_loss` with `delta = beta`, divided by `beta`; for `beta=0` the `l1_loss`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.smooth_l1_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
+    >>> smooth_l1_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
     array([0.125, 2.5  ])
     """
     if beta < 0:
@@ -70,8 +67,7 @@ def poisson_nll_loss(
     Without `log_input`, `input` is the rate itself, and `eps` keeps its logarithm finite. `full`
     adds Stirling's approximation of `log(target!)` where the count is above 1.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> float(F.poisson_nll_loss(np.array([0.0]), np.array([2.0])))
+    >>> float(poisson_nll_loss(np.array([0.0]), np.array([2.0])))
     1.0
     """
     if log_input:
@@ -94,8 +90,7 @@ def gaussian_nll_loss(
     `var` has the shape of `input`, or 1 on the last axis, or lacks that axis; it counts as at
     least `eps`. `full` adds the constant `log(2 pi) / 2`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> float(F.gaussian_nll_loss(np.array([2.0]), np.array([0.0]), np.array([1.0])))
+    >>> float(gaussian_nll_loss(np.array([2.0]), np.array([0.0]), np.array([1.0])))
     2.0
     """
     if var.shape == input.shape[:-1] and var.shape != input.shape:
@@ -129,8 +124,7 @@ defvjp(length, _length_dx)
 def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Any:
     """Return `input` divided by its p-norm over `axis`, or by `eps` where that is larger.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.normalize(np.array([[3.0, 4.0]]))
+    >>> normalize(np.array([[3.0, 4.0]]))
     array([[0.6, 0.8]])
     """
     return input / np.maximum(length(input, p=p, axis=axis), eps)
@@ -139,8 +133,7 @@ def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> 
 def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
     """Return the cosine of the angle between `x1` and `x2` along `axis`; the shapes broadcast.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.cosine_similarity(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])).round(4)
+    >>> cosine_similarity(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])).round(4)
     array([0.7071])
     """
     if np.ndim(x1) != np.ndim(x2):
@@ -152,8 +145,7 @@ def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6) -> Any:
     """Return the p-norm of `x1 - x2 + eps` over the last axis.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.pairwise_distance(np.array([[3.0, 4.0]]), np.zeros((1, 2))).round(4)
+    >>> pairwise_distance(np.array([[3.0, 4.0]]), np.zeros((1, 2))).round(4)
     array([5.])
     """
     return np.squeeze(length(x1 - x2 + eps, p=p), axis=-1)
@@ -164,8 +156,7 @@ def hinge_embedding_loss(
 ) -> Any:
     """Return `input` where the target is 1, and `max(0, margin - input)` where it is -1.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.hinge_embedding_loss(np.array([0.3, 0.3]), np.array([1, -1]), reduction="none")
+    >>> hinge_embedding_loss(np.array([0.3, 0.3]), np.array([1, -1]), reduction="none")
     array([0.3, 0.7])
     """
     alike = np.where(target == -1, 0.0, input)
@@ -177,8 +168,7 @@ def margin_ranking_loss(
 ) -> Any:
     """Return how far `input1` is from being above `input2` (target 1) or below it (target -1).
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> float(F.margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
+    >>> float(margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
     2.0
     """
     return reduced(relu(margin - target * (input1 - input2)), reduction)
@@ -192,9 +182,8 @@ def triplet_margin_loss(
 
     With `swap` the negative is compared with the closer one of anchor and positive.
 
-    >>> import numpy as np, retrograd.nn.functional as F
     >>> a, b = np.zeros((1, 2)), np.array([[3.0, 4.0]])
-    >>> float(F.triplet_margin_loss(a, b, a).round(4))
+    >>> float(triplet_margin_loss(a, b, a).round(4))
     6.0
     """
     near = pairwise_distance(anchor, positive, p, eps)
@@ -211,9 +200,8 @@ def cosine_embedding_loss(
 
     `input1` and `input2` are `(N, D)` or `(D,)`, `target` is `(N,)` or `()`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
     >>> x = np.array([[1.0, 0.0]])
-    >>> float(F.cosine_embedding_loss(x, -x, np.array([1])).round(4))
+    >>> float(cosine_embedding_loss(x, -x, np.array([1])).round(4))
     2.0
     """
     one, two = (np.sum(x * x, axis=-1) + 1e-12 for x in (input1, input2))

@@ -84,8 +84,7 @@ def layer_norm(
 
     `weight` and `bias` of that shape then scale and shift. Raises ValueError for another shape.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.layer_norm(np.array([[1.0, 3.0]]), (2,)).round(4)
+    >>> layer_norm(np.array([[1.0, 3.0]]), (2,)).round(4)
     array([[-1.,  1.]])
     """
     return _over_last("layer_norm", input, normalized_shape, weight, bias, eps, True)
@@ -100,8 +99,7 @@ def rms_norm(
     `weight` of that shape then scales. `eps` is by default the smallest step from 1 that the
     dtype has.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.rms_norm(np.array([[1.0, 7.0]]), (2,)).round(4)
+    >>> rms_norm(np.array([[1.0, 7.0]]), (2,)).round(4)
     array([[0.2, 1.4]])
     """
     eps = float(np.finfo(input.dtype).eps) if eps is None else eps
@@ -132,8 +130,7 @@ def group_norm(
     `weight` and `bias` `(C,)` then scale and shift. Raises ValueError unless `num_groups` divides
     the number of channels.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.group_norm(np.array([[1.0, 3.0, 5.0, 5.0]]), 2).round(4)
+    >>> group_norm(np.array([[1.0, 3.0, 5.0, 5.0]]), 2).round(4)
     array([[-1.,  1.,  0.,  0.]])
     """
     if input.ndim < 2 or input.shape[1] % num_groups:
@@ -160,8 +157,7 @@ def batch_norm(
     they are the running ones. `weight` and `bias` `(C,)` then scale and shift. Raises ValueError
     for training on one value a channel.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
+    >>> batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
     array([[-1.],
            [ 1.]])
     """

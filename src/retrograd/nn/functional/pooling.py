@@ -111,8 +111,7 @@ def max_pool1d(
     Windows are `stride` apart, by default their own size. `padding` never wins. Of several
     largest elements the first gets the gradient.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.max_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
+    >>> max_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[3., 2.]])
     """
     options = (kernel_size, stride, padding, dilation)
@@ -126,8 +125,7 @@ def max_pool2d(
 ) -> Any:  # fmt: skip
     """Return the largest of each window of `input` `(N, C, H, W)` or `(C, H, W)`: see `max_pool1d`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.max_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
+    >>> max_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
     array([[[3.]]])
     """
     options = (kernel_size, stride, padding, dilation)
@@ -144,8 +142,7 @@ def avg_pool1d(
     Windows are `stride` apart, by default their own size. `padding` adds zeros, which count
     unless `count_include_pad` is False.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.avg_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
+    >>> avg_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[2., 1.]])
     """
     return _avg_pool(1, input, count_include_pad, kernel_size, stride, padding)
@@ -157,8 +154,7 @@ def avg_pool2d(
 ) -> Any:  # fmt: skip
     """Return the mean of each window of `input` `(N, C, H, W)` or `(C, H, W)`: see `avg_pool1d`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.avg_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
+    >>> avg_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
     array([[[1.5]]])
     """
     return _avg_pool(2, input, count_include_pad, kernel_size, stride, padding)
@@ -177,8 +173,7 @@ def _avg_pool(axes: int, input: Any, count_include_pad: bool, *options: Any) -> 
 def adaptive_avg_pool1d(input: Any, output_size: Sizes) -> Any:
     """Return means of windows of `input` `(N, C, L)` or `(C, L)` that leave `output_size` of them.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.adaptive_avg_pool1d(np.array([[1.0, 3.0, 2.0]]), 1)
+    >>> adaptive_avg_pool1d(np.array([[1.0, 3.0, 2.0]]), 1)
     array([[2.]])
     """
     return _adaptive(1, input, output_size)
@@ -189,8 +184,7 @@ def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | N
 
     A length of None stays as it is.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.adaptive_avg_pool2d(np.arange(4.0).reshape(1, 2, 2), (1, None))
+    >>> adaptive_avg_pool2d(np.arange(4.0).reshape(1, 2, 2), (1, None))
     array([[[1., 2.]]])
     """
     return _adaptive(2, input, output_size)
@@ -234,8 +228,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     default 0; a negative number cuts off), "reflect", "replicate" or "circular". Raises
     ValueError for another mode, or for more than it finds to pad with.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.pad(np.array([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
+    >>> pad(np.array([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
     array([[2., 1., 2., 3., 2.]])
     """
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
@@ -295,8 +288,7 @@ def interpolate(
     and the last element stay where they are; without, elements are cells of equal width. Raises
     ValueError unless exactly one of `size` and `scale_factor` is given.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
+    >>> interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
     array([[[1., 1., 2., 2.]]])
     """
     here = input.shape[2:]
