@@ -6,6 +6,7 @@ out, `(N, C, ...)` to the reader, is in that order in memory for the next layer 
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -40,9 +41,16 @@ def counted(size: Any, windows: Windows) -> tuple[int, ...]:
     return tuple((n + lo + hi - d * (k - 1) - 1) // s + 1 for n, k, s, (lo, hi), d in axes)
 
 
-def padded(x: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
-    """Return the lengths of `x` with all `pads`, and where `x` lies in the middle."""
-    axes = list(zip(x, pads, strict=True))
+def window_places(out: Any, kernel: Any, stride: Any, dilation: Any) -> list[tuple[slice, ...]]:
+    """Return for each place in a window the index of the elements there in all windows."""
+    axes = zip(out, kernel, stride, dilation, strict=True)
+    along = [[slice(d * i, d * i + s * (o - 1) + 1, s) for i in range(k)] for o, k, s, d in axes]
+    return list(itertools.product(*along))
+
+
+def padded(size: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
+    """Return the lengths with all `pads`, and where the elements of `size` lie in the middle."""
+    axes = list(zip(size, pads, strict=True))
     return [n + lo + hi for n, (lo, hi) in axes], tuple(slice(lo, lo + n) for n, (lo, _) in axes)
 
 
@@ -74,12 +82,10 @@ def fold(cols: Any, shape: tuple[int, ...], windows: Windows) -> Any:
     n, c, *size = shape
     out = counted(size, windows)
     wide, middle = padded(size, pads)
-    cols = cols.reshape((c, *kernel, *out, n))
+    cols = cols.reshape((c, math.prod(kernel), *out, n))
     x = np.zeros((c, *wide, n), cols.dtype)
-    for at in np.ndindex(*kernel):
-        places = zip(at, dilation, stride, out, strict=True)
-        window = (slice(i * d, i * d + s * (o - 1) + 1, s) for i, d, s, o in places)
-        x[(slice(None), *window)] += cols[(slice(None), *at)]
+    for i, place in enumerate(window_places(out, kernel, stride, dilation)):
+        x[(slice(None), *place)] += cols[:, i]
     return x[(slice(None), *middle)].transpose((-1 % x.ndim, *range(x.ndim - 1)))
 
 
@@ -102,13 +108,10 @@ def mix(cols: Any, weight: Any, bias: Any, groups: int, size: tuple[int, ...]) -
     return np.transpose(mixed, (len(size) + 1, *range(len(size) + 1)))
 
 
-def _mix_g(g: Any, out: Any, cols: Any, weight: Any, bias: Any, groups: int, size: Any) -> Any:
-    return np.transpose(g, (*range(1, g.ndim), 0)).reshape((groups, weight.shape[0] // groups, -1))
-
-
 defvjp_shared(
     mix,
-    _mix_g,
+    lambda g, out, cols, weight, bias, groups, size:
+        grouped(np.transpose(g, (*range(1, g.ndim), 0)), groups),
     lambda g, out, cols, weight, bias, groups, size:
         np.matmul(np.swapaxes(grouped(weight, groups), 1, 2), g).reshape(cols.shape),
     lambda g, out, cols, weight, bias, groups, size:

@@ -180,15 +180,11 @@ def batch_norm(
         with no_grad():
             mean = row_mean(rows)
             var = np.sum(np.square(rows - mean), axis=1) * (1 / (count - 1))
-            _approach(running_mean, mean.reshape(channels), momentum)
-            _approach(running_var, var, momentum)
+            for running, value in ((running_mean, mean.reshape(channels)), (running_var, var)):
+                # a write through a Tensor is one that the compiler sees
+                held = running if isinstance(running, Tensor) else wrap(running)
+                held *= 1 - momentum
+                held += momentum * value
     out = _by_channel(standardize(rows, None, None, eps=eps), weight, bias)
     out = out.reshape((channels, *input.shape[2:], -1))
     return np.transpose(out, (input.ndim - 1, *range(input.ndim - 1)))
-
-
-def _approach(running: Any, value: Any, momentum: Any) -> None:
-    # a write through a Tensor is one that the compiler sees
-    running = running if isinstance(running, Tensor) else wrap(running)
-    running *= 1 - momentum
-    running += momentum * value

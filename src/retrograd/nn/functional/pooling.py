@@ -7,7 +7,6 @@ places is `k` such slices brought together. Resizing is a matrix product along e
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import primitive
-from retrograd.nn.functional.convolution import Sizes, padded, per_axis
+from retrograd.nn.functional.convolution import Sizes, counted, padded, per_axis, window_places
 from retrograd.registry import defvjp
 
 Places = tuple[tuple[Any, ...], ...]  # for each place in a window the index of the elements there
@@ -93,13 +92,11 @@ def _windows(
         raise ValueError(f"{name}: padding {padding} is more than half of the window {kernel}")
     if any(padding):
         input = pad(input, [p for p in reversed(padding) for _ in range(2)], value=outside)
-    size, along = input.shape[-axes:], []
-    for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
-        out = (n - d * (k - 1) - 1) // s + 1
-        if out < 1:
-            raise ValueError(f"{name}: windows of {kernel} do not fit into {size}")
-        along.append([slice(d * i, d * i + s * (out - 1) + 1, s) for i in range(k)])
-    return input, tuple((..., *place) for place in itertools.product(*along))
+    size = input.shape[-axes:]
+    out = counted(size, (kernel, stride, ((0, 0),) * axes, dilation))
+    if min(out) < 1:
+        raise ValueError(f"{name}: windows of {kernel} do not fit into {size}")
+    return input, tuple((..., *place) for place in window_places(out, kernel, stride, dilation))
 
 
 def max_pool1d(
@@ -114,9 +111,7 @@ def max_pool1d(
     >>> max_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[3., 2.]])
     """
-    options = (kernel_size, stride, padding, dilation)
-    x, places = _windows("max_pool1d", 1, input, -math.inf, *options)
-    return largest(x, places=places)
+    return _max_pool(1, input, kernel_size, stride, padding, dilation)
 
 
 def max_pool2d(
@@ -128,9 +123,12 @@ def max_pool2d(
     >>> max_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
     array([[[3.]]])
     """
-    options = (kernel_size, stride, padding, dilation)
-    x, places = _windows("max_pool2d", 2, input, -math.inf, *options)
-    return largest(x, places=places)
+    return _max_pool(2, input, kernel_size, stride, padding, dilation)
+
+
+def _max_pool(axes: int, input: Any, *options: Any) -> Any:
+    x, every = _windows(f"max_pool{axes}d", axes, input, -math.inf, *options)
+    return largest(x, places=every)
 
 
 def avg_pool1d(
@@ -162,12 +160,11 @@ def avg_pool2d(
 
 def _avg_pool(axes: int, input: Any, count_include_pad: bool, *options: Any) -> Any:
     name = f"avg_pool{axes}d"
-    x, places = _windows(name, axes, input, 0.0, *options)
+    x, every = _windows(name, axes, input, 0.0, *options)
     if count_include_pad or x is input:
-        return total(x, places=places) * (1 / len(places))
-    ones = np.ones((1, *input.shape[-axes:]), input.dtype)
-    inside, _ = _windows(name, axes, ones, 0.0, *options)
-    return total(x, places=places) / total(inside, places=places)
+        return total(x, places=every) * (1 / len(every))
+    inside, _ = _windows(name, axes, np.ones((1, *input.shape[-axes:]), input.dtype), 0.0, *options)
+    return total(x, places=every) / total(inside, places=every)
 
 
 def adaptive_avg_pool1d(input: Any, output_size: Sizes) -> Any:

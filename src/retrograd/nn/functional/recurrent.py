@@ -86,9 +86,8 @@ def rnn(
 
 
 def _rnn_g(
-    g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any,
-    nonlinearity: str = "tanh",
-) -> Any:  # fmt: skip
+    g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any, nonlinearity: str = "tanh"
+) -> Any:
     slope = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
     back, dh, dzs = np.transpose(w_hh), 0.0, []
     for t in reversed(range(x.shape[0])):
@@ -130,9 +129,7 @@ def lstm(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> 
     return packed(made, x.shape[0])
 
 
-def _lstm_g(
-    g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any
-) -> Any:
+def _lstm_g(g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, *_: Any) -> Any:
     n = h.shape[1]
     gates, cells = out[:, : 4 * n], out[:, 4 * n : 5 * n]
     forget, squashed = gates[:, n : 2 * n], np.tanh(cells)
@@ -178,7 +175,7 @@ def gru(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
     return packed(made, x.shape[0])
 
 
-def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any) -> Any:
     n = h.shape[1]
     gates, own, news = out[:, : 2 * n], out[:, 2 * n : 3 * n], out[:, 3 * n : 4 * n]
     reset, keep = gates[:, :n], gates[:, n:]
