@@ -88,8 +88,6 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
 def prelu(input: Any, weight: Any) -> Any:
     """Return `leaky_relu` with a slope to learn: one, or one for each channel (axis 1).
 
-    Raises ValueError unless `weight` has one element or one for each channel.
-
     >>> prelu(np.array([[-1.0, -1.0]]), np.array([0.5, 0.25]))
     array([[-0.5 , -0.25]])
     """
@@ -152,7 +150,6 @@ def mish(input: Any) -> Any:
     return input * np.tanh(softplus(input))
 
 
-@primitive
 def gelu(input: Any, approximate: str = "none") -> Any:
     """Return `input` times the probability that a standard normal draw lies below it.
 
@@ -161,36 +158,21 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     >>> gelu(np.array([-1.0, 1.0])).round(4)
     array([-0.1587,  0.8413])
     """
-    if approximate == "tanh":
-        return input * _nearly_below(input)
-    if approximate != "none":
+    if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu takes approximate="none" or "tanh", not {approximate!r}')
-    from retrograd.special import erf  # few nets need it: it is loaded on first use
-
-    return input * (0.5 + 0.5 * erf(input * math.sqrt(0.5)))
-
-
-def _nearly_below(x: Any) -> Any:
-    return 0.5 + 0.5 * np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
-
-
-def _density(x: Any) -> Any:
-    return math.sqrt(0.5 / math.pi) * np.exp(-0.5 * x * x)
+    return input * (_below if approximate == "none" else _nearly_below)(input)
 
 
 @primitive
-def _below(x: Any, product: Any) -> Any:
-    """Return the probability below `x`, given its product with `x`: no error function again."""
-    zero = (x == 0).astype(x.dtype)
-    return (product + 0.5 * zero) / (x + zero)
+def _below(x: Any) -> Any:
+    from retrograd.special import erf  # few nets need it: it is loaded on first use
+
+    return 0.5 + 0.5 * erf(x * math.sqrt(0.5))
 
 
-def _gelu_dx(g: Any, out: Any, input: Any, approximate: str = "none") -> Any:
-    if approximate == "none":
-        return g * (_below(input, out) + input * _density(input))
-    below = _nearly_below(input)
-    inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * input * input)
-    return g * (below + input * (2 * below * (1 - below) * inner))
+@primitive
+def _nearly_below(x: Any) -> Any:
+    return 0.5 + 0.5 * np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
 @primitive
@@ -271,8 +253,9 @@ defvjp(elu,         lambda g, out, input, alpha=1.0:
                     g * (_positive(input) * (1 - alpha) + alpha * np.exp(np.minimum(input, 0.0))))
 defvjp(softplus,    lambda g, out, input, beta=1.0, threshold=20.0:
                     np.where(beta * input > threshold, g, g * sigmoid(beta * input)))
-defvjp(gelu,        _gelu_dx)
-defvjp(_below,      lambda g, out, x, product: g * _density(x), None)
+defvjp(_below,      lambda g, out, x: g * (math.sqrt(0.5 / math.pi) * np.exp(-0.5 * x * x)))
+defvjp(_nearly_below, lambda g, out, x: g * (out * (1 - out)) *
+                    (math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x * x)))
 defvjp(softsign,    lambda g, out, input: g / np.square(1 + np.abs(input)))
 defvjp(hardtanh,    lambda g, out, input, min_val=-1.0, max_val=1.0:
                     g * ((input > min_val) & (input < max_val)))
