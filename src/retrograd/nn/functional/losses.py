@@ -207,9 +207,7 @@ def nll_loss(
 
 
 @primitive
-def picked_loss(
-    input: Any, target: Any, weight: Any, ignore_index: int = -100, reduction: str = "mean"
-) -> Any:
+def picked_loss(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
     """Return what `nll_loss` does, of arguments that were checked."""
     losses = np.where(hits(input, target, ignore_index), by_class(-input, weight), 0.0)
     if reduction == "mean":
@@ -225,9 +223,8 @@ def total_weight(input: Any, target: Any, weight: Any, ignore_index: int) -> Any
 
 
 def _picked_dx(
-    g: Any, out: Any, input: Any, target: Any, weight: Any, ignore_index: int = -100,
-    reduction: str = "mean",
-) -> Any:  # fmt: skip
+    g: Any, out: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
     if reduction == "mean":
         g = g / total_weight(input, target, weight, ignore_index)
     elif reduction == "none":

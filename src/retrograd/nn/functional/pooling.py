@@ -302,7 +302,7 @@ def interpolate(
     given: Any = scale_factor if size is None else size
     given = [given] * len(here) if isinstance(given, (int, float)) else given
     sizes = given if size is not None else [int(n * f) for n, f in zip(here, given, strict=True)]
-    if min(sizes) < 1:
+    if min(*sizes, *here) < 1:
         raise ValueError(f"interpolate of {input.shape} to the lengths {tuple(sizes)}")
     matrices = []
     for old, new, value in zip(here, sizes, given, strict=True):
