@@ -8,38 +8,35 @@ from retrograd.nn.functional.activations import (
     dropout, elu, gelu, glu, hardtanh, leaky_relu, log_softmax, logsigmoid, mish, prelu, relu,
     selu, sigmoid, silu, softmax, softplus, softsign, tanh,
 )  # fmt: skip
-from retrograd.nn.functional.classes import cross_entropy, kl_div, nll_loss
 from retrograd.nn.functional.linear import embedding, flatten, linear, one_hot, unflatten
 from retrograd.nn.functional.losses import (
-    binary_cross_entropy, binary_cross_entropy_with_logits, mse_loss,
+    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, kl_div, mse_loss,
+    nll_loss,
 )  # fmt: skip
 
 if TYPE_CHECKING:
     from retrograd.nn.functional.attention import scaled_dot_product_attention
     from retrograd.nn.functional.convolution import conv1d, conv2d, conv_transpose2d
     from retrograd.nn.functional.distances import (
-        cosine_embedding_loss, cosine_similarity, hinge_embedding_loss, margin_ranking_loss,
-        normalize, pairwise_distance, triplet_margin_loss,
+        cosine_embedding_loss, cosine_similarity, gaussian_nll_loss, hinge_embedding_loss,
+        huber_loss, l1_loss, margin_ranking_loss, normalize, pairwise_distance, poisson_nll_loss,
+        smooth_l1_loss, triplet_margin_loss,
     )  # fmt: skip
     from retrograd.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
     from retrograd.nn.functional.pooling import (
-        adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d,
+        adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, interpolate, max_pool1d,
+        max_pool2d, pad,
     )  # fmt: skip
-    from retrograd.nn.functional.regression import (
-        gaussian_nll_loss, huber_loss, l1_loss, poisson_nll_loss, smooth_l1_loss,
-    )  # fmt: skip
-    from retrograd.nn.functional.resizing import interpolate, pad
 
 _LATER = {
     "attention": "scaled_dot_product_attention",
     "convolution": "conv1d conv2d conv_transpose2d",
-    "distances": "cosine_embedding_loss cosine_similarity hinge_embedding_loss normalize "
-                 "margin_ranking_loss pairwise_distance triplet_margin_loss",
+    "distances": "cosine_embedding_loss cosine_similarity gaussian_nll_loss hinge_embedding_loss "
+                 "huber_loss l1_loss margin_ranking_loss normalize pairwise_distance "
+                 "poisson_nll_loss smooth_l1_loss triplet_margin_loss",
     "normalization": "batch_norm group_norm layer_norm rms_norm",
-    "pooling": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d max_pool1d "
-               "max_pool2d",
-    "regression": "gaussian_nll_loss huber_loss l1_loss poisson_nll_loss smooth_l1_loss",
-    "resizing": "interpolate pad",
+    "pooling": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d interpolate "
+               "max_pool1d max_pool2d pad",
 }  # fmt: skip
 __getattr__ = load_later(__name__, _LATER)
 

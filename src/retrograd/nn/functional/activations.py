@@ -1,4 +1,4 @@
-"""Activations, each with its rule right beneath."""
+"""Activations; the rules are in the table at the end."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ LIMIT[np.dtype(np.float16)] = Constants(11.0, 1.0)[np.dtype(np.float16)]
 def relu(input: Any) -> Any:
     """Return the larger of `input` and 0; the slope at 0 is 0.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.relu(np.array([-1.0, 2.0]))
+    >>> relu(np.array([-1.0, 2.0]))
     array([0., 2.])
     """
     (zero,) = ZERO[input.dtype]
@@ -36,8 +35,7 @@ defvjp(relu, lambda g, out, input: g * (np.sign(out) if out.size < 4096 else out
 def sigmoid(input: Any) -> Any:
     """Return `1 / (1 + exp(-input))`, without overflow.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.sigmoid(np.array([0.0, -1000.0])).round(3)
+    >>> sigmoid(np.array([0.0, -1000.0])).round(3)
     array([0.5, 0. ])
     """
     limit, one = LIMIT[input.dtype]
@@ -56,45 +54,29 @@ def tanh(input: Any) -> Any:
 def softmax(input: Any, axis: int = -1) -> Any:
     """Return `exp(input)` divided by its sum over `axis`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.softmax(np.array([1000.0, 1000.0]))
+    >>> softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
     powers = np.exp(input - np.max(input, axis=axis, keepdims=True))
     return powers / np.sum(powers, axis=axis, keepdims=True)
 
 
-defvjp(softmax, lambda g, out, input, axis=-1:
-       out * (g - np.sum(g * out, axis=axis, keepdims=True)))  # fmt: skip
-
-
 @primitive
 def log_softmax(input: Any, axis: int = -1) -> Any:
     """Return the logarithm of the softmax over `axis`, accurate where that is tiny.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.log_softmax(np.array([0.0, 1000.0]))
+    >>> log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
     shifted = input - np.max(input, axis=axis, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
-defvjp(log_softmax, lambda g, out, input, axis=-1:
-       g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))  # fmt: skip
-
-
-def positive(x: Any) -> Any:
-    """Return 1 where `x` is above 0 and 0 elsewhere, in the dtype of `x`."""
-    return (x > 0).astype(x.dtype)
-
-
 @primitive
 def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     """Return `input` where it is positive, elsewhere `negative_slope * input`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.leaky_relu(np.array([-1.0, 2.0]))
+    >>> leaky_relu(np.array([-1.0, 2.0]))
     array([-0.01,  2.  ])
     """
     # np.where guesses at each element which way it goes: on mixed signs it is the slow way
@@ -102,17 +84,10 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     return side(input, negative_slope * input)
 
 
-defvjp(leaky_relu, lambda g, out, input, negative_slope=0.01:
-       g * (positive(input) * (1 - negative_slope) + negative_slope))  # fmt: skip
-
-
 def prelu(input: Any, weight: Any) -> Any:
     """Return `leaky_relu` with a slope to learn: one, or one for each channel (axis 1).
 
-    Raises ValueError unless `weight` has one element or one for each channel.
-
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.prelu(np.array([[-1.0, -1.0]]), np.array([0.5, 0.25]))
+    >>> prelu(np.array([[-1.0, -1.0]]), np.array([0.5, 0.25]))
     array([[-0.5 , -0.25]])
     """
     if weight.size != 1:
@@ -129,58 +104,35 @@ def prelu(input: Any, weight: Any) -> Any:
 def elu(input: Any, alpha: float = 1.0) -> Any:
     """Return `input` where it is positive, elsewhere `alpha * (exp(input) - 1)`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.elu(np.array([-1000.0, 2.0]))
+    >>> elu(np.array([-1000.0, 2.0]))
     array([-1.,  2.])
     """
     return np.maximum(input, 0.0) + alpha * np.expm1(np.minimum(input, 0.0))
 
 
-def _elu_dx(g: Any, out: Any, input: Any, alpha: float = 1.0) -> Any:
-    above = positive(input)
-    return g * (above + (1 - above) * (alpha * np.exp(np.minimum(input, 0.0))))
-
-
-defvjp(elu, _elu_dx)
-
-SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
-
-
 def selu(input: Any) -> Any:
     """Return the `elu` that keeps mean 0 and variance 1 (Klambauer et al. 2017).
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.selu(np.array([-1.0, 1.0])).round(4)
+    >>> selu(np.array([-1.0, 1.0])).round(4)
     array([-1.1113,  1.0507])
     """
-    return SELU_SCALE * elu(input, SELU_ALPHA)
+    return 1.0507009873554804934193349852946 * elu(input, 1.6732632423543772848170429916717)
 
 
-@primitive
 def silu(input: Any) -> Any:
     """Return `input * sigmoid(input)`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.silu(np.array([-1.0, 1.0])).round(4)
+    >>> silu(np.array([-1.0, 1.0])).round(4)
     array([-0.2689,  0.7311])
     """
     return input * sigmoid(input)
-
-
-def _silu_dx(g: Any, out: Any, input: Any) -> Any:
-    s = sigmoid(input)
-    return g * (s + out * (1 - s))
-
-
-defvjp(silu, _silu_dx)
 
 
 @primitive
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     """Return `log(1 + exp(beta * input)) / beta`, or `input` where `beta * input > threshold`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.softplus(np.array([-1000.0, 0.0, 50.0])).round(4)
+    >>> softplus(np.array([-1000.0, 0.0, 50.0])).round(4)
     array([ 0.    ,  0.6931, 50.    ])
     """
     steep = beta * input
@@ -188,121 +140,68 @@ def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
     return np.where(steep > threshold, input, soft)
 
 
-defvjp(softplus, lambda g, out, input, beta=1.0, threshold=20.0:
-       np.where(beta * input > threshold, g, g * sigmoid(beta * input)))  # fmt: skip
-
-
-@primitive
 def mish(input: Any) -> Any:
     """Return `input * tanh(softplus(input))` (Misra 2019).
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.mish(np.array([-1.0, 1.0])).round(4)
+    >>> mish(np.array([-1.0, 1.0])).round(4)
     array([-0.3034,  0.8651])
     """
     return input * np.tanh(softplus(input))
 
 
-def _mish_dx(g: Any, out: Any, input: Any) -> Any:
-    t = np.tanh(softplus(input))
-    return g * (t + input * (1 - t * t) * sigmoid(input))
-
-
-defvjp(mish, _mish_dx)
-
-
-@primitive
 def gelu(input: Any, approximate: str = "none") -> Any:
     """Return `input` times the probability that a standard normal draw lies below it.
 
     `approximate="tanh"` takes a formula for that instead (Hendrycks and Gimpel 2016).
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.gelu(np.array([-1.0, 1.0])).round(4)
+    >>> gelu(np.array([-1.0, 1.0])).round(4)
     array([-0.1587,  0.8413])
     """
-    if approximate == "tanh":
-        return input * _nearly_below(input)
-    if approximate != "none":
+    if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu takes approximate="none" or "tanh", not {approximate!r}')
-    from retrograd.special import erf  # few nets need it: it is loaded on first use
-
-    return input * (0.5 + 0.5 * erf(input * SQRT_HALF))
-
-
-SQRT_HALF, GELU_SLOPE, GELU_CUBE = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.044715
-
-
-def _nearly_below(x: Any) -> Any:
-    return 0.5 + 0.5 * np.tanh(GELU_SLOPE * (x + GELU_CUBE * x * x * x))
-
-
-def _density(x: Any) -> Any:
-    return SQRT_HALF / math.sqrt(math.pi) * np.exp(-0.5 * x * x)
+    return input * (_below if approximate == "none" else _nearly_below)(input)
 
 
 @primitive
-def _below(x: Any, product: Any) -> Any:
-    """Return the probability below `x`, given its product with `x`: no error function again."""
-    zero = (x == 0).astype(x.dtype)
-    return (product + 0.5 * zero) / (x + zero)
+def _below(x: Any) -> Any:
+    from retrograd.special import erf  # few nets need it: it is loaded on first use
+
+    return 0.5 + 0.5 * erf(x * math.sqrt(0.5))
 
 
-defvjp(_below, lambda g, out, x, product: g * _density(x), None)
-
-
-def _gelu_dx(g: Any, out: Any, input: Any, approximate: str = "none") -> Any:
-    if approximate == "none":
-        return g * (_below(input, out) + input * _density(input))
-    below = _nearly_below(input)
-    inner = GELU_SLOPE * (1 + 3 * GELU_CUBE * input * input)
-    return g * (below + input * (2 * below * (1 - below) * inner))
-
-
-defvjp(gelu, _gelu_dx)
+@primitive
+def _nearly_below(x: Any) -> Any:
+    return 0.5 + 0.5 * np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))
 
 
 @primitive
 def softsign(input: Any) -> Any:
     """Return `input / (1 + abs(input))`.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.softsign(np.array([-1.0, 3.0]))
+    >>> softsign(np.array([-1.0, 3.0]))
     array([-0.5 ,  0.75])
     """
     return input / (1 + np.abs(input))
-
-
-defvjp(softsign, lambda g, out, input: g / np.square(1 + np.abs(input)))
 
 
 @primitive
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     """Return `input` held between `min_val` and `max_val`; the slope at a bound is 0.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.hardtanh(np.array([-2.0, 0.5]))
+    >>> hardtanh(np.array([-2.0, 0.5]))
     array([-1. ,  0.5])
     """
     return np.minimum(np.maximum(input, min_val), max_val)
-
-
-defvjp(hardtanh, lambda g, out, input, min_val=-1.0, max_val=1.0:
-       g * ((input > min_val) & (input < max_val)))  # fmt: skip
 
 
 @primitive
 def logsigmoid(input: Any) -> Any:
     """Return the logarithm of the sigmoid, accurate where that is tiny.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.logsigmoid(np.array([-50.0, 0.0])).round(4)
+    >>> logsigmoid(np.array([-50.0, 0.0])).round(4)
     array([-50.    ,  -0.6931])
     """
     return np.minimum(input, 0.0) - np.log1p(np.exp(-np.abs(input)))
-
-
-defvjp(logsigmoid, lambda g, out, input: g * sigmoid(-input))
 
 
 def glu(input: Any, axis: int = -1) -> Any:
@@ -310,8 +209,7 @@ def glu(input: Any, axis: int = -1) -> Any:
 
     Raises ValueError if the length of the axis is odd.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.glu(np.array([3.0, 0.0]))
+    >>> glu(np.array([3.0, 0.0]))
     array([1.5])
     """
     if not input.ndim or input.shape[axis] % 2:
@@ -325,9 +223,8 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = No
 
     Without `training` the input comes back. The draw is from `rng`, a Generator or a seed.
 
-    >>> import numpy as np, retrograd as rg
-    >>> rg.nn.functional.dropout(rg.Tensor(np.ones(6)), 0.5, rng=0)
-    Tensor([2., 0., 0., 0., 2., 2.])
+    >>> dropout(np.ones(6), 0.5, rng=0)
+    array([2., 0., 0., 0., 2., 2.])
     """
     if not 0 <= p <= 1:
         raise ValueError(f"dropout takes a probability p from 0 to 1, not {p}")
@@ -337,3 +234,29 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = No
         return input * 0.0
     mask = uniform(generator(rng), input.shape, input.dtype) >= p
     return input * (mask.astype(input.dtype) * (1 / (1 - p)))
+
+
+def _positive(x: Any) -> Any:
+    """Return 1 where `x` is above 0 and 0 elsewhere, in the dtype of `x`."""
+    return (x > 0).astype(x.dtype)
+
+
+# fmt: off
+defvjp(softmax,     lambda g, out, input, axis=-1:
+                    out * (g - np.sum(g * out, axis=axis, keepdims=True)))
+defvjp(log_softmax, lambda g, out, input, axis=-1:
+                    g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))
+defvjp(leaky_relu,  lambda g, out, input, negative_slope=0.01:
+                    g * (_positive(input) * (1 - negative_slope) + negative_slope))
+defvjp(elu,         lambda g, out, input, alpha=1.0:
+                    g * (_positive(input) * (1 - alpha) + alpha * np.exp(np.minimum(input, 0.0))))
+defvjp(softplus,    lambda g, out, input, beta=1.0, threshold=20.0:
+                    np.where(beta * input > threshold, g, g * sigmoid(beta * input)))
+defvjp(_below,      lambda g, out, x: g * (math.sqrt(0.5 / math.pi) * np.exp(-0.5 * x * x)))
+defvjp(_nearly_below, lambda g, out, x: g * (out * (1 - out)) *
+                    (math.sqrt(8 / math.pi) * (1 + 3 * 0.044715 * x * x)))
+defvjp(softsign,    lambda g, out, input: g / np.square(1 + np.abs(input)))
+defvjp(hardtanh,    lambda g, out, input, min_val=-1.0, max_val=1.0:
+                    g * ((input > min_val) & (input < max_val)))
+defvjp(logsigmoid,  lambda g, out, input: g * sigmoid(-input))
+# fmt: on

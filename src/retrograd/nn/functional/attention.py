@@ -39,25 +39,19 @@ def weigh(query: Any, key: Any, mask: Any, scale: float) -> Any:
     return powers / np.maximum(_over_keys(powers), 0.5)  # a sum has a 1 in it, or is 0
 
 
-def _weigh_g(g: Any, out: Any, query: Any, key: Any, mask: Any, scale: float) -> Any:
-    return out * (g - _over_keys(g * out))
-
-
-defvjp_shared(
-    weigh,
-    _weigh_g,
-    lambda g, out, query, key, mask, scale: np.matmul(np.swapaxes(g, -1, -2), key) * scale,
-    lambda g, out, query, key, mask, scale: np.matmul(g, query) * scale,
-    lambda g, out, query, key, mask, scale: +g,
-)
-
-
 @primitive
 def mixture(weights: Any, value: Any) -> Any:
     """Return the values `(..., S, D)` mixed by transposed weights `(..., S, T)`."""
     return np.matmul(np.swapaxes(weights, -1, -2), value)
 
 
+defvjp_shared(
+    weigh,
+    lambda g, out, query, key, mask, scale: out * (g - _over_keys(g * out)),
+    lambda g, out, query, key, mask, scale: np.matmul(np.swapaxes(g, -1, -2), key) * scale,
+    lambda g, out, query, key, mask, scale: np.matmul(g, query) * scale,
+    lambda g, out, query, key, mask, scale: +g,
+)
 defvjp(
     mixture,
     lambda g, out, weights, value: np.matmul(value, np.swapaxes(g, -1, -2)),
@@ -74,8 +68,7 @@ def added(mask: Any, dtype: Any, allowed: bool) -> Any:
             f"an attention mask is of booleans, or of floats to add to the scores, not {mask.dtype}"
             ": use .astype(bool)"
         )
-    inside, outside = (0.0, -math.inf) if allowed else (-math.inf, 0.0)
-    return np.where(mask, inside, outside).astype(dtype)
+    return np.where(mask == allowed, 0.0, -math.inf).astype(dtype)
 
 
 def causal(queries: int, keys: int, dtype: Any) -> Any:
@@ -84,15 +77,9 @@ def causal(queries: int, keys: int, dtype: Any) -> Any:
 
 
 def scaled_dot_product_attention(
-    query: Any,
-    key: Any,
-    value: Any,
-    attn_mask: Any = None,
-    dropout_p: float = 0.0,
-    is_causal: bool = False,
-    scale: float | None = None,
-    rng: RngLike = None,
-) -> Any:
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None, rng: RngLike = None,
+) -> Any:  # fmt: skip
     """Return `softmax(query @ key.T * scale + attn_mask) @ value` (Vaswani et al. 2017).
 
     `query` is `(..., T, E)`, `key` `(..., S, E)`, `value` `(..., S, D)`; the result is
@@ -100,9 +87,8 @@ def scaled_dot_product_attention(
     means may attend. `scale` is by default `1 / sqrt(E)`. A query that may attend to nothing
     gives 0. `dropout_p` acts whenever it is above 0.
 
-    >>> import numpy as np, retrograd.nn.functional as F
     >>> one, two = np.zeros((1, 2)), np.zeros((2, 2))
-    >>> F.scaled_dot_product_attention(one, two, np.array([[1.0], [3.0]]))
+    >>> scaled_dot_product_attention(one, two, np.array([[1.0], [3.0]]))
     array([[2.]])
     """
     if query.shape[-1:] != key.shape[-1:] or key.shape[-2:-1] != value.shape[-2:-1]:
@@ -114,9 +100,7 @@ def scaled_dot_product_attention(
         if attn_mask is not None:
             raise ValueError("scaled_dot_product_attention takes attn_mask or is_causal, not both")
         attn_mask = causal(query.shape[-2], key.shape[-2], query.dtype)
-    mask = None
-    if attn_mask is not None:
-        mask = np.swapaxes(added(attn_mask, query.dtype, True), -1, -2)
+    mask = None if attn_mask is None else np.swapaxes(added(attn_mask, query.dtype, True), -1, -2)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     weights = weigh(query, key, mask, scale=scale)
     if dropout_p:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,11 @@ from retrograd.mode import no_grad
 from retrograd.nn.functional.linear import ones
 from retrograd.registry import defvjp_shared
 
-LONG = 512  # from here on, summing pairwise costs no more than a product and is more exact
-
 
 def row_mean(x: Any) -> Any:
     """Return the mean of each row, as a column."""
     n = x.shape[1]
-    if n >= LONG:
+    if n >= 512:  # from here on, summing pairwise costs no more than a product and is more exact
         return np.mean(x, axis=1, keepdims=True)
     return np.matmul(x, ones(n, x.dtype)[:, None]) * (1 / n)
 
@@ -38,19 +37,15 @@ def standardize(x: Any, weight: Any, bias: Any, eps: float, centered: bool = Tru
     without `centered` the mean stays.
     """
     out, _ = _standard(x, eps, centered)
-    if weight is not None:
-        out = out * weight
+    out = out if weight is None else out * weight
     return out if bias is None else out + bias
 
 
 def _standardize_g(
     g: Any, out: Any, x: Any, weight: Any, bias: Any, eps: float, centered: bool = True
 ) -> Any:
-    if weight is None and bias is None:
-        _, scale = _standard(x, eps, centered)
-        standard = out
-    else:
-        standard, scale = _standard(x, eps, centered)
+    standard, scale = _standard(x, eps, centered)
+    standard = out if weight is None and bias is None else standard
     return g, standard, scale, g * standard
 
 
@@ -76,42 +71,35 @@ defvjp_shared(
     standardize,
     _standardize_g,
     _standardize_dx,
-    lambda parts, out, x, weight, bias, eps, centered=True: _column_sum(parts[3]),
-    lambda parts, out, x, weight, bias, eps, centered=True: _column_sum(parts[0]),
+    lambda parts, *_, **options: _column_sum(parts[3]),
+    lambda parts, *_, **options: _column_sum(parts[0]),
 )
 
 
 def layer_norm(
-    input: Any,
-    normalized_shape: tuple[int, ...] | list[int],
-    weight: Any = None,
-    bias: Any = None,
-    eps: float = 1e-5,
-) -> Any:
+    input: Any, normalized_shape: tuple[int, ...] | list[int], weight: Any = None,
+    bias: Any = None, eps: float = 1e-5,
+) -> Any:  # fmt: skip
     """Return `input` with mean 0 and variance 1 over its last axes, of `normalized_shape`.
 
     `weight` and `bias` of that shape then scale and shift. Raises ValueError for another shape.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.layer_norm(np.array([[1.0, 3.0]]), (2,)).round(4)
+    >>> layer_norm(np.array([[1.0, 3.0]]), (2,)).round(4)
     array([[-1.,  1.]])
     """
     return _over_last("layer_norm", input, normalized_shape, weight, bias, eps, True)
 
 
 def rms_norm(
-    input: Any,
-    normalized_shape: tuple[int, ...] | list[int],
-    weight: Any = None,
+    input: Any, normalized_shape: tuple[int, ...] | list[int], weight: Any = None,
     eps: float | None = None,
-) -> Any:
+) -> Any:  # fmt: skip
     """Return `input` with mean square 1 over its last axes, of `normalized_shape`.
 
     `weight` of that shape then scales. `eps` is by default the smallest step from 1 that the
     dtype has.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.rms_norm(np.array([[1.0, 7.0]]), (2,)).round(4)
+    >>> rms_norm(np.array([[1.0, 7.0]]), (2,)).round(4)
     array([[0.2, 1.4]])
     """
     eps = float(np.finfo(input.dtype).eps) if eps is None else eps
@@ -127,9 +115,7 @@ def _over_last(
     for what, array in (("weight", weight), ("bias", bias)):
         if array is not None and array.shape != over:
             raise ValueError(f"{name} takes a {what} {over}, not {array.shape}")
-    n = 1
-    for length in over:
-        n *= length
+    n = math.prod(over)
     if len(over) > 1:
         weight, bias = (None if a is None else a.reshape(n) for a in (weight, bias))
     out = standardize(input.reshape((-1, n)), weight, bias, eps=eps, centered=centered)
@@ -144,8 +130,7 @@ def group_norm(
     `weight` and `bias` `(C,)` then scale and shift. Raises ValueError unless `num_groups` divides
     the number of channels.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.group_norm(np.array([[1.0, 3.0, 5.0, 5.0]]), 2).round(4)
+    >>> group_norm(np.array([[1.0, 3.0, 5.0, 5.0]]), 2).round(4)
     array([[-1.,  1.,  0.,  0.]])
     """
     if input.ndim < 2 or input.shape[1] % num_groups:
@@ -157,21 +142,14 @@ def group_norm(
 
 def _by_channel(x: Any, weight: Any, bias: Any) -> Any:
     """Scale and shift the channels, the last axis but one."""
-    if weight is not None:
-        x = x * weight[:, None]
+    x = x if weight is None else x * weight[:, None]
     return x if bias is None else x + bias[:, None]
 
 
 def batch_norm(
-    input: Any,
-    running_mean: Any,
-    running_var: Any,
-    weight: Any = None,
-    bias: Any = None,
-    training: bool = False,
-    momentum: Any = 0.1,
-    eps: float = 1e-5,
-) -> Any:
+    input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
+    training: bool = False, momentum: Any = 0.1, eps: float = 1e-5,
+) -> Any:  # fmt: skip
     """Return `input` `(N, C, ...)` with mean 0 and variance 1 over each channel.
 
     In training the mean and variance are the batch's own, and `running_mean` and `running_var`
@@ -179,8 +157,7 @@ def batch_norm(
     they are the running ones. `weight` and `bias` `(C,)` then scale and shift. Raises ValueError
     for training on one value a channel.
 
-    >>> import numpy as np, retrograd.nn.functional as F
-    >>> F.batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
+    >>> batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
     array([[-1.],
            [ 1.]])
     """
@@ -203,15 +180,11 @@ def batch_norm(
         with no_grad():
             mean = row_mean(rows)
             var = np.sum(np.square(rows - mean), axis=1) * (1 / (count - 1))
-            _approach(running_mean, mean.reshape(channels), momentum)
-            _approach(running_var, var, momentum)
+            for running, value in ((running_mean, mean.reshape(channels)), (running_var, var)):
+                # a write through a Tensor is one that the compiler sees
+                held = running if isinstance(running, Tensor) else wrap(running)
+                held *= 1 - momentum
+                held += momentum * value
     out = _by_channel(standardize(rows, None, None, eps=eps), weight, bias)
     out = out.reshape((channels, *input.shape[2:], -1))
     return np.transpose(out, (input.ndim - 1, *range(input.ndim - 1)))
-
-
-def _approach(running: Any, value: Any, momentum: Any) -> None:
-    # a write through a Tensor is one that the compiler sees
-    running = running if isinstance(running, Tensor) else wrap(running)
-    running *= 1 - momentum
-    running += momentum * value

@@ -2,9 +2,8 @@
 
 Each function runs one layer over a sequence `x` `(T, N, I)` from the state `(N, H)`, and returns
 all that the steps made as one array `(T, rows, N)`, the hidden state in its last H rows. The batch
-is the last axis, so that gates are blocks of rows. Backward, `shared` walks the loop once and
-gives the gradients of what goes through the activations; all products with the weights follow in
-one each.
+is the last axis, so that gates are blocks of rows. Backward, one walk through the loop gives the
+gradients of what goes through the activations; all products with the weights follow in one each.
 
 Sigmoids are computed as `0.5 + 0.5 * tanh(x / 2)`: one call makes all gates.
 """
@@ -46,27 +45,31 @@ def packed(made: list[Any], steps: int) -> Any:
     return np.concatenate(made).reshape((steps, -1, made[0].shape[1]))
 
 
-def dx(dz: Any, x: Any, w_ih: Any) -> Any:
-    """Return the gradient of the input; `dz` `(rows, T * N)` is that of its projection."""
-    return np.matmul(np.transpose(dz), w_ih).reshape(x.shape)
+def _in_time(made: list[Any], steps: int) -> Any:
+    """Return what a walk back through time made as one matrix `(rows, T * N)`."""
+    return side_by_side(packed(made, steps)[::-1])
 
 
-def dw_ih(dz: Any, x: Any) -> Any:
-    """Return the gradient of the weight of the input."""
-    return np.matmul(dz, x.reshape((-1, x.shape[2])))
+def define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
+    """Give a cell with so many states its rule; `dx` is the vjp of the input.
+
+    `walk` returns the gradients, `(rows, T * N)`, of the products of the input and of the state
+    with their weights, and those of the first states, transposed.
+    """
+    starts = [lambda g, *_, **__: np.transpose(g[2]), lambda g, *_, **__: np.transpose(g[3])]
+    defvjp_shared(
+        cell, walk, dx, *starts[:states],
+        lambda g, out, x, *_, **__: np.matmul(g[0], x.reshape((-1, x.shape[2]))),
+        lambda g, out, x, h, *_, **__:
+            np.matmul(g[1], np.transpose(side_by_side(before(h, out[:, -h.shape[1]:])))),
+        lambda g, *_, **__: np.matmul(g[0], ones(g[0].shape[1], g[0].dtype)),
+        lambda g, *_, **__: np.matmul(g[1], ones(g[1].shape[1], g[1].dtype)),
+    )  # fmt: skip
 
 
-def dw_hh(dz: Any, first: Any, states: Any) -> Any:
-    """Return the gradient of the weight of the state."""
-    return np.matmul(dz, np.transpose(side_by_side(before(first, states))))
-
-
-def db(dz: Any) -> Any:
-    """Return the gradient of a bias."""
-    return np.matmul(dz, ones(dz.shape[1], dz.dtype))
-
-
-# --- RNN -----------------------------------------------------------------------------------------
+def to_input(g: Any, x: Any, w_ih: Any) -> Any:
+    """Return the gradient of the input."""
+    return np.matmul(np.transpose(g[0]), w_ih).reshape(x.shape)
 
 
 @primitive
@@ -83,32 +86,20 @@ def rnn(
 
 
 def _rnn_g(
-    g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any,
-    nonlinearity: str = "tanh",
-) -> Any:  # fmt: skip
+    g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any, nonlinearity: str = "tanh"
+) -> Any:
     slope = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
     back, dh, dzs = np.transpose(w_hh), 0.0, []
     for t in reversed(range(x.shape[0])):
         dz = (g[t] + dh) * slope[t]
         dh = np.matmul(back, dz)
         dzs.append(dz)
-    return side_by_side(packed(dzs[::-1], x.shape[0])), dh
+    dz = _in_time(dzs, x.shape[0])
+    return dz, dz, dh
 
 
-# fmt: off
-defvjp_shared(
-    rnn, _rnn_g,
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": dx(g[0], x, w_ih),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": np.transpose(g[1]),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": dw_ih(g[0], x),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": dw_hh(g[0], h, out),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": db(g[0]),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh": db(g[0]),
-)
-# fmt: on
-
-
-# --- LSTM ----------------------------------------------------------------------------------------
+define(rnn, _rnn_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh":
+       to_input(g, x, w_ih))  # fmt: skip
 
 
 @functools.lru_cache(maxsize=64)
@@ -138,9 +129,7 @@ def lstm(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> 
     return packed(made, x.shape[0])
 
 
-def _lstm_g(
-    g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any
-) -> Any:
+def _lstm_g(g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, *_: Any) -> Any:
     n = h.shape[1]
     gates, cells = out[:, : 4 * n], out[:, 4 * n : 5 * n]
     forget, squashed = gates[:, n : 2 * n], np.tanh(cells)
@@ -159,24 +148,11 @@ def _lstm_g(
         dh = np.matmul(back, dz)
         dc = dc * forget[t]
         dzs.append(dz)
-    return side_by_side(packed(dzs[::-1], x.shape[0])), dh, dc
+    dz = _in_time(dzs, x.shape[0])
+    return dz, dz, dh, dc
 
 
-# fmt: off
-defvjp_shared(
-    lstm, _lstm_g,
-    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: dx(g[0], x, w_ih),
-    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: np.transpose(g[1]),
-    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: np.transpose(g[2]),
-    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: dw_ih(g[0], x),
-    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: dw_hh(g[0], h, out[:, -h.shape[1]:]),
-    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: db(g[0]),
-    lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: db(g[0]),
-)
-# fmt: on
-
-
-# --- GRU -----------------------------------------------------------------------------------------
+define(lstm, _lstm_g, lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: to_input(g, x, w_ih), 2)
 
 
 @primitive
@@ -199,7 +175,7 @@ def gru(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
     return packed(made, x.shape[0])
 
 
-def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
+def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any) -> Any:
     n = h.shape[1]
     gates, own, news = out[:, : 2 * n], out[:, 2 * n : 3 * n], out[:, 3 * n : 4 * n]
     reset, keep = gates[:, :n], gates[:, n:]
@@ -214,22 +190,7 @@ def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_
         from_x += [drz, dn]
         from_h += [drz, do]
         dh = np.matmul(back, np.concatenate([drz, do])) + dh * keep[t]
-    steps = x.shape[0]
-    return _in_time(from_x, steps), _in_time(from_h, steps), dh
+    return _in_time(from_x, x.shape[0]), _in_time(from_h, x.shape[0]), dh
 
 
-def _in_time(made: list[Any], steps: int) -> Any:
-    return side_by_side(packed(made, steps)[::-1])
-
-
-# fmt: off
-defvjp_shared(
-    gru, _gru_g,
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: dx(g[0], x, w_ih),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: np.transpose(g[2]),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: dw_ih(g[0], x),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: dw_hh(g[1], h, out[:, -h.shape[1]:]),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: db(g[0]),
-    lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: db(g[1]),
-)
-# fmt: on
+define(gru, _gru_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: to_input(g, x, w_ih))
