@@ -14,9 +14,8 @@ from retrograd.nn import functional as F
 from retrograd.nn import init
 from retrograd.nn.containers import ModuleList
 from retrograd.nn.functional.attention import added, causal, mixture, weigh
-from retrograd.nn.layers import Dropout, Linear, at_least_1
+from retrograd.nn.layers import Dropout, LayerNorm, Linear, at_least_1
 from retrograd.nn.module import Module, new_parameter
-from retrograd.nn.normalization import LayerNorm
 from retrograd.random import RngLike, generator
 from retrograd.registry import RULES, defvjp
 
@@ -60,7 +59,7 @@ class MultiheadAttention(Module):
         dtype: Any = None,
         rng: RngLike = None,
     ) -> None:
-        at_least_1("MultiheadAttention", embed_dim=embed_dim, num_heads=num_heads)
+        at_least_1(self, embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {num_heads} heads of {embed_dim} features")
         self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
@@ -272,7 +271,7 @@ class TransformerEncoder(Module):
         norm: Module | None = None,
         enable_nested_tensor: bool = False,
     ) -> None:
-        at_least_1("TransformerEncoder", num_layers=num_layers)
+        at_least_1(self, num_layers=num_layers)
         self.layers = ModuleList(copy.deepcopy(encoder_layer) for _ in range(num_layers))
         self.num_layers, self.norm = num_layers, norm
 

@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
-from retrograd.core import Tensor
+import numpy as np
+
+from retrograd.core import Tensor, get_default_dtype, wrap
+from retrograd.mode import no_grad
 from retrograd.nn import functional as F
-from retrograd.nn import init
+from retrograd.nn.init import fans, kaiming_uniform_, normal_, ones_, uniform_
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
+
+
+def at_least_1(module: Module, **sizes: Any) -> None:
+    """Raise ValueError for a size that is not a whole number of at least 1."""
+    for what, value in sizes.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{type(module).__name__} takes {what} of at least 1, not {value!r}")
+
+
+def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
+    """Draw a weight as kaiming_uniform with a = sqrt(5), a bias within 1 / sqrt(fan in)."""
+    rng = generator(rng)
+    kaiming_uniform_(weight, a=math.sqrt(5), rng=rng)
+    if bias is not None:
+        bound = 1 / math.sqrt(fans(weight)[0])
+        uniform_(bias, -bound, bound, rng)
+
+
+def not_usual(module: Module, **usual: Any) -> str:
+    """Return, for repr, the options that differ from these values."""
+    given = {name: getattr(module, name) for name in usual}
+    return "".join(f", {name}={given[name]!r}" for name in usual if given[name] != usual[name])
 
 
 class Linear(Module):
@@ -24,43 +49,20 @@ class Linear(Module):
     """
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        dtype: Any = None,
+        self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None,
         rng: RngLike = None,
-    ) -> None:
-        at_least_1("Linear", in_features=in_features, out_features=out_features)
+    ) -> None:  # fmt: skip
+        at_least_1(self, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = new_parameter((out_features, in_features), dtype)
         self.bias = new_parameter((out_features,), dtype) if bias else None
         init_affine(self.weight, self.bias, rng)
 
     def forward(self, input: Any) -> Any:
-        """Apply the affine map."""
-        if self.bias is None:
-            return F.linear(input, self.weight)
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
-
-
-def at_least_1(name: str, **sizes: Any) -> None:
-    """Raise ValueError for a size that is not a whole number of at least 1."""
-    for what, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} takes {what} of at least 1, not {value!r}")
-
-
-def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
-    """Draw a weight as kaiming_uniform with a = sqrt(5), a bias within 1 / sqrt(fan in)."""
-    rng = generator(rng)
-    init.kaiming_uniform_(weight, a=math.sqrt(5), rng=rng)
-    if bias is not None:
-        bound = 1 / math.sqrt(init.fans(weight)[0])
-        init.uniform_(bias, -bound, bound, rng)
 
 
 class Embedding(Module):
@@ -75,31 +77,24 @@ class Embedding(Module):
     """
 
     def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        dtype: Any = None,
-        rng: RngLike = None,
-    ) -> None:
-        at_least_1("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None,
+        dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        at_least_1(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = padding_idx
+        self.weight = normal_(new_parameter((num_embeddings, embedding_dim), dtype), rng=rng)
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(f"padding_idx {padding_idx} is not one of {num_embeddings} rows")
-            padding_idx %= num_embeddings
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = padding_idx
-        self.weight = init.normal_(new_parameter((num_embeddings, embedding_dim), dtype), rng=rng)
-        if padding_idx is not None:
+            self.padding_idx = padding_idx % num_embeddings
             self.weight._data[padding_idx] = 0
 
     def forward(self, input: Any) -> Any:
-        """Look up the rows."""
         return F.embedding(input, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{not_usual(self, padding_idx=None)}"
 
 
 class Identity(Module):
@@ -114,7 +109,6 @@ class Identity(Module):
         pass
 
     def forward(self, input: Any) -> Any:
-        """Return the input."""
         return input
 
 
@@ -132,17 +126,11 @@ class Flatten(Module):
         self.start_axis, self.end_axis = start_axis, end_axis
 
     def forward(self, input: Any) -> Any:
-        """Apply `functional.flatten`."""
         return F.flatten(input, self.start_axis, self.end_axis)
 
 
 class Unflatten(Module):
-    """Make several axes of the one at `axis`; one length may be -1.
-
-    >>> import numpy as np, retrograd as rg
-    >>> rg.nn.Unflatten(1, (3, -1))(rg.Tensor(np.ones((2, 12)))).shape
-    (2, 3, 4)
-    """
+    """Make several axes of the one at `axis`; one length may be -1."""
 
     _shown = ("axis", "unflattened_size")
 
@@ -150,7 +138,6 @@ class Unflatten(Module):
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
 
     def forward(self, input: Any) -> Any:
-        """Apply `functional.unflatten`."""
         return F.unflatten(input, self.axis, self.unflattened_size)
 
 
@@ -167,9 +154,142 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, rng: RngLike = None) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout takes a probability p from 0 to 1, not {p}")
-        self.p = p
-        self.rng = rng if rng is None else generator(rng)
+        self.p, self.rng = p, rng if rng is None else generator(rng)
 
     def forward(self, input: Any) -> Any:
-        """Apply `functional.dropout`."""
         return F.dropout(input, self.p, self.training, self.rng)
+
+
+# Normalization -----------------------------------------------------------------------------------
+
+
+class _BatchNorm(Module):
+    _axes: tuple[int, ...]
+    _shown = ("num_features", "eps", "momentum", "affine", "track_running_stats")
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
+        affine: bool = True, track_running_stats: bool = True, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        at_least_1(self, num_features=num_features)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        shape, dtype = (num_features,), dtype or get_default_dtype()
+        self.weight = ones_(new_parameter(shape, dtype)) if affine else None
+        self.bias = new_parameter(shape, dtype) if affine else None
+        tracked = track_running_stats
+        self.register_buffer("running_mean", np.zeros(shape, dtype) if tracked else None)
+        self.register_buffer("running_var", np.ones(shape, dtype) if tracked else None)
+        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
+
+    def forward(self, input: Any) -> Any:
+        n = self.num_features
+        if input.ndim not in self._axes or input.shape[1] != n:
+            raise ValueError(
+                f"{type(self).__name__}({n}) takes an input (N, {n}, ...) of "
+                f"{' or '.join(map(str, self._axes))} axes, not {input.shape}"
+            )
+        training, momentum = self.training, cast(Any, self.momentum)
+        if self.running_mean is None:
+            training = True
+        elif training:
+            with no_grad():
+                count = wrap(self.num_batches_tracked)
+                count += 1
+                if momentum is None:
+                    momentum = 1 / count.astype(self.running_mean.dtype)
+        buffers = self.running_mean, self.running_var
+        return F.batch_norm(input, *buffers, self.weight, self.bias, training, momentum, self.eps)
+
+
+class BatchNorm1d(_BatchNorm):
+    """Channels of mean 0 and variance 1 over the batch: `(N, C)` or `(N, C, L)`.
+
+    In evaluation the running mean and variance are used, which training moves towards the
+    batch's by `momentum` (None: their plain average so far).
+
+    >>> import numpy as np, retrograd as rg
+    >>> rg.nn.BatchNorm1d(1)(np.array([[1.0], [3.0]])).data.round(4).tolist()
+    [[-1.0], [1.0]]
+    """
+
+    _axes = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """As `BatchNorm1d`, over the batch and the image: `(N, C, H, W)`."""
+
+    _axes = (4,)
+
+
+class LayerNorm(Module):
+    """The last axes, of `normalized_shape`, with mean 0 and variance 1, scaled and shifted.
+
+    >>> import numpy as np, retrograd as rg
+    >>> rg.nn.LayerNorm(2)(np.array([[1.0, 3.0]])).data.round(4).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    _shown = ("normalized_shape", "eps", "elementwise_affine")
+
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...] | list[int], eps: float = 1e-5,
+        elementwise_affine: bool = True, bias: bool = True, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        self.normalized_shape = shape = _shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight = ones_(new_parameter(shape, dtype)) if elementwise_affine else None
+        self.bias = new_parameter(shape, dtype) if elementwise_affine and bias else None
+
+    def forward(self, input: Any) -> Any:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
+class RMSNorm(Module):
+    """The last axes, of `normalized_shape`, with mean square 1, scaled."""
+
+    _shown = ("normalized_shape", "eps", "elementwise_affine")
+
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...] | list[int], eps: float | None = None,
+        elementwise_affine: bool = True, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        self.normalized_shape = shape = _shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight = ones_(new_parameter(shape, dtype)) if elementwise_affine else None
+
+    def forward(self, input: Any) -> Any:
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+
+def _shape(given: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
+    shape = (given,) if isinstance(given, int) else tuple(given)
+    if math.prod(shape) < 1:
+        raise ValueError(f"normalized_shape is {given}: it must hold an element")
+    return shape
+
+
+class GroupNorm(Module):
+    """Groups of channels of `(N, C, ...)` with mean 0 and variance 1, scaled and shifted."""
+
+    _shown = ("num_groups", "num_channels", "eps", "affine")
+
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
+        dtype: Any = None,
+    ) -> None:  # fmt: skip
+        at_least_1(self, num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
+            raise ValueError(f"GroupNorm: {num_groups} groups of {num_channels} channels")
+        self.num_groups, self.num_channels = num_groups, num_channels
+        self.eps, self.affine = eps, affine
+        self.weight = ones_(new_parameter((num_channels,), dtype)) if affine else None
+        self.bias = new_parameter((num_channels,), dtype) if affine else None
+
+    def forward(self, input: Any) -> Any:
+        if input.ndim < 2 or input.shape[1] != self.num_channels:
+            raise ValueError(f"GroupNorm of {self.num_channels} channels got {input.shape}")
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
