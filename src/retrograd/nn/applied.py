@@ -24,7 +24,11 @@ class Applied(Module):
 
     def forward(self, *inputs: Any) -> Any:
         """Apply the function to the inputs."""
-        options = {name: getattr(self, name) for name in (*self._shown, *self._buffers)}
+        options = {
+            name: value
+            for name in (*self._shown, *self._buffers)
+            if (value := getattr(self, name)) is not None
+        }
         return getattr(F, self._name)(*inputs, **options)
 
 

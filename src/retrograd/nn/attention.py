@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Tensor, primitive
+from retrograd.core import primitive
 from retrograd.nn import functional as F
-from retrograd.nn import init
 from retrograd.nn.containers import ModuleList
 from retrograd.nn.functional.attention import added, causal, mixture, weigh
+from retrograd.nn.init import xavier_uniform_, zeros_
 from retrograd.nn.layers import Dropout, LayerNorm, Linear, at_least_1
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
@@ -47,18 +47,10 @@ class MultiheadAttention(Module):
     """
 
     def __init__(
-        self,
-        embed_dim: int,
-        num_heads: int,
-        dropout: float = 0.0,
-        bias: bool = True,
-        *,
-        kdim: int | None = None,
-        vdim: int | None = None,
-        batch_first: bool = False,
-        dtype: Any = None,
-        rng: RngLike = None,
-    ) -> None:
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, *,
+        kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
+        dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
         at_least_1(self, embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {num_heads} heads of {embed_dim} features")
@@ -68,29 +60,24 @@ class MultiheadAttention(Module):
         self.in_proj_weight = None
         if self.kdim == self.vdim == embed_dim:
             self.in_proj_weight = new_parameter((3 * embed_dim, embed_dim), dtype)
-            init.xavier_uniform_(self.in_proj_weight, rng=self.rng)
+            weights = [self.in_proj_weight]
         else:
             self.q_proj_weight = new_parameter((embed_dim, embed_dim), dtype)
             self.k_proj_weight = new_parameter((embed_dim, self.kdim), dtype)
             self.v_proj_weight = new_parameter((embed_dim, self.vdim), dtype)
-            for weight in (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight):
-                init.xavier_uniform_(weight, rng=self.rng)
+            weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
+        for weight in weights:
+            xavier_uniform_(weight, rng=self.rng)
         self.in_proj_bias = new_parameter((3 * embed_dim,), dtype) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, dtype, self.rng)
         if self.out_proj.bias is not None:
-            init.zeros_(self.out_proj.bias)
+            zeros_(self.out_proj.bias)
 
     def forward(
-        self,
-        query: Any,
-        key: Any,
-        value: Any,
-        key_padding_mask: Any = None,
-        need_weights: bool = True,
-        attn_mask: Any = None,
-        average_attn_weights: bool = True,
+        self, query: Any, key: Any, value: Any, key_padding_mask: Any = None,
+        need_weights: bool = True, attn_mask: Any = None, average_attn_weights: bool = True,
         is_causal: bool = False,
-    ) -> tuple[Any, Any]:
+    ) -> tuple[Any, Any]:  # fmt: skip
         """Return the output, like the query, and the weights `(N, T, S)` or None.
 
         `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or `(N * num_heads, T, S)`: numbers
@@ -98,19 +85,26 @@ class MultiheadAttention(Module):
         the causal mask where none is given. Without `average_attn_weights` the weights are those
         of each head, `(N, num_heads, T, S)`.
         """
-        if query.ndim == 2:
-            axis = 0 if self.batch_first else 1
+        batch, alone = 0 if self.batch_first else 1, query.ndim == 2
+        if alone:
             same = query is key is value
-            query = np.expand_dims(query, axis)
-            key, value = (query if same else np.expand_dims(a, axis) for a in (key, value))
+            query = np.expand_dims(query, batch)
+            key, value = (query if same else np.expand_dims(a, batch) for a in (key, value))
             if key_padding_mask is not None:
                 key_padding_mask = key_padding_mask[None]
-            out, weights = self.forward(
-                query, key, value, key_padding_mask, need_weights, attn_mask,
-                average_attn_weights, is_causal,
-            )  # fmt: skip
-            return np.squeeze(out, axis=axis), None if weights is None else weights[0]
-        self._check(query, key, value)
+        widths = (self.embed_dim, self.kdim, self.vdim)
+        if (
+            any(x.ndim != 3 for x in (query, key, value))
+            or (query.shape[2], key.shape[2], value.shape[2]) != widths
+            or key.shape[:2] != value.shape[:2]
+            or query.shape[batch] != key.shape[batch]
+        ):
+            axes = "(N, T, {})" if self.batch_first else "(T, N, {})"
+            raise ValueError(
+                "MultiheadAttention takes query, key and value "
+                f"{', '.join(map(axes.format, widths))}; got {query.shape}, {key.shape} and "
+                f"{value.shape}"
+            )
         q, k, v = self._heads(query, key, value)
         mask = self._mask(q, k, key_padding_mask, attn_mask, is_causal)
         weights = weigh(q, k, mask, scale=1 / math.sqrt(q.shape[-1]))
@@ -119,26 +113,14 @@ class MultiheadAttention(Module):
         mixed = mixture(weights, v)  # (N, heads, T, features)
         order = (0, 2, 1, 3) if self.batch_first else (2, 0, 1, 3)
         out = self.out_proj(np.transpose(mixed, order).reshape(query.shape))
+        if alone:
+            out = np.squeeze(out, batch)
         if not need_weights:
             return out, None
         weights = np.swapaxes(weights, -1, -2)
-        return out, np.mean(weights, axis=1) if average_attn_weights else weights
-
-    def _check(self, query: Any, key: Any, value: Any) -> None:
-        batch = 0 if self.batch_first else 1
-        widths = (self.embed_dim, self.kdim, self.vdim)
-        given = zip((query, key, value), widths, strict=True)
-        if (
-            any(x.ndim != 3 or x.shape[2] != n for x, n in given)
-            or key.shape[:2] != value.shape[:2]
-            or query.shape[batch] != key.shape[batch]
-        ):
-            axes = "(N, T, {})" if self.batch_first else "(T, N, {})"
-            wanted = ", ".join(axes.format(n) for n in widths)
-            raise ValueError(
-                f"MultiheadAttention takes query, key and value {wanted}; got {query.shape}, "
-                f"{key.shape} and {value.shape}"
-            )
+        if average_attn_weights:
+            weights = np.mean(weights, axis=1)
+        return out, weights[0] if alone else weights
 
     def _heads(self, query: Any, key: Any, value: Any) -> Any:
         """Return queries, keys and values as `(N, heads, T, features)`."""
@@ -147,17 +129,16 @@ class MultiheadAttention(Module):
         if packed is not None and query is key is value:
             made = F.linear(query, packed, bias)
             axes = (2, 0, 3, 1, 4) if self.batch_first else (2, 1, 3, 0, 4)
-            made = np.transpose(made.reshape((*made.shape[:2], 3, *heads)), axes)
-            return unstack3(made)
-        weights: list[Any]
+            return unstack3(np.transpose(made.reshape((*made.shape[:2], 3, *heads)), axes))
+        rows = [slice(i * e, (i + 1) * e) for i in range(3)]
         if packed is None:
-            weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
+            weights: list[Any] = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
         else:
-            weights = [packed[i * e : (i + 1) * e] for i in range(3)]
+            weights = [packed[own] for own in rows]
         order = (0, 2, 1, 3) if self.batch_first else (1, 2, 0, 3)
         parts = []
-        for i, (x, weight) in enumerate(zip((query, key, value), weights, strict=True)):
-            part = F.linear(x, weight, None if bias is None else bias[i * e : (i + 1) * e])
+        for x, weight, own in zip((query, key, value), weights, rows, strict=True):
+            part = F.linear(x, weight, None if bias is None else bias[own])
             parts.append(np.transpose(part.reshape((*part.shape[:2], *heads)), order))
         return parts
 
@@ -165,24 +146,20 @@ class MultiheadAttention(Module):
         """Return what is added to the transposed scores, or None."""
         batch, keys, queries = k.shape[0], k.shape[-2], q.shape[-2]
         if mask is not None:
-            if mask.shape not in ((queries, keys), (batch * self.num_heads, queries, keys)):
-                raise ValueError(
-                    f"attn_mask must be ({queries}, {keys}) or ({batch * self.num_heads}, "
-                    f"{queries}, {keys}), not {mask.shape}"
-                )
+            one, many = (queries, keys), (batch * self.num_heads, queries, keys)
+            if mask.shape not in (one, many):
+                raise ValueError(f"attn_mask must be {one} or {many}, not {mask.shape}")
             mask = added(mask, q.dtype, False)
             if mask.ndim == 3:
                 mask = mask.reshape((batch, self.num_heads, queries, keys))
         elif is_causal:
             mask = causal(queries, keys, q.dtype)
-        if mask is not None:
-            mask = np.swapaxes(mask, -1, -2)
         if padding is not None:
             if padding.shape != (batch, keys):
                 raise ValueError(f"key_padding_mask must be {(batch, keys)}, not {padding.shape}")
-            padding = added(padding, q.dtype, False)[:, None, :, None]
+            padding = added(padding, q.dtype, False)[:, None, None]
             mask = padding if mask is None else mask + padding
-        return mask
+        return None if mask is None else np.swapaxes(mask, -1, -2)
 
 
 class TransformerEncoderLayer(Module):
@@ -198,19 +175,11 @@ class TransformerEncoderLayer(Module):
     """
 
     def __init__(
-        self,
-        d_model: int,
-        nhead: int,
-        dim_feedforward: int = 2048,
-        dropout: float = 0.1,
-        activation: str | Callable[[Any], Any] = "relu",
-        layer_norm_eps: float = 1e-5,
-        batch_first: bool = False,
-        norm_first: bool = False,
-        bias: bool = True,
-        dtype: Any = None,
-        rng: RngLike = None,
-    ) -> None:
+        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
+        activation: str | Callable[[Any], Any] = "relu", layer_norm_eps: float = 1e-5,
+        batch_first: bool = False, norm_first: bool = False, bias: bool = True,
+        dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
         rng = rng if rng is None else generator(rng)
         self.self_attn = MultiheadAttention(
             d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng
@@ -225,22 +194,17 @@ class TransformerEncoderLayer(Module):
         if isinstance(activation, str):
             if activation not in ("relu", "gelu"):
                 raise ValueError(f'activation must be "relu", "gelu" or a function: {activation!r}')
-            activation = getattr(F, activation)
+            activation = F.relu if activation == "relu" else F.gelu
         self.activation: Any = activation
 
     def forward(
-        self,
-        src: Any,
-        src_mask: Any = None,
-        src_key_padding_mask: Any = None,
+        self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None,
         is_causal: bool = False,
-    ) -> Any:
+    ) -> Any:  # fmt: skip
         """Apply both parts; the masks are those of `MultiheadAttention`."""
 
         def attend(x: Any) -> Any:
-            out, _ = self.self_attn(
-                x, x, x, src_key_padding_mask, False, src_mask, is_causal=is_causal
-            )
+            out, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, True, is_causal)
             return self.dropout1(out)
 
         def feed(x: Any) -> Any:
@@ -265,25 +229,17 @@ class TransformerEncoder(Module):
     """
 
     def __init__(
-        self,
-        encoder_layer: Module,
-        num_layers: int,
-        norm: Module | None = None,
+        self, encoder_layer: Module, num_layers: int, norm: Module | None = None,
         enable_nested_tensor: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         at_least_1(self, num_layers=num_layers)
         self.layers = ModuleList(copy.deepcopy(encoder_layer) for _ in range(num_layers))
         self.num_layers, self.norm = num_layers, norm
 
     def forward(
-        self,
-        src: Any,
-        mask: Any = None,
-        src_key_padding_mask: Any = None,
-        is_causal: bool = False,
+        self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
     ) -> Any:
         """Apply the layers; the masks are those of `MultiheadAttention`."""
-        out: Tensor = src
         for layer in self.layers:
-            out = layer(out, mask, src_key_padding_mask, is_causal)
-        return out if self.norm is None else self.norm(out)
+            src = layer(src, mask, src_key_padding_mask, is_causal)
+        return src if self.norm is None else self.norm(src)

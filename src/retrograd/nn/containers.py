@@ -8,17 +8,22 @@ from typing import Any, Self
 from retrograd.nn.module import Module
 
 
-class _Numbered(Module):
-    """Modules named "0", "1", ... in the state_dict."""
+class _Container(Module):
+    def _put(self, name: str, module: Any) -> None:
+        if not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__} takes Modules, {name!r} is {module!r}")
+        setattr(self, name, module)
 
-    def __init__(self, modules: Iterable[Module]) -> None:
+
+class _Numbered(_Container):
+    _order: tuple[Module, ...] = ()
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.extend(modules)
 
     def append(self, module: Module) -> Self:
         """Add a Module at the end; returns this one."""
-        if not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__} takes Modules, not {module!r}")
-        setattr(self, str(len(self)), module)
+        self._put(str(len(self)), module)
         self._order = (*self._order, module)
         return self
 
@@ -28,8 +33,6 @@ class _Numbered(Module):
             self.append(module)
         return self
 
-    _order: tuple[Module, ...] = ()
-
     def __len__(self) -> int:
         return len(self._order)
 
@@ -37,19 +40,15 @@ class _Numbered(Module):
         return iter(self._order)
 
     def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return self._of(self._order[index])
-        return self._order[index]
+        found = self._order[index]
+        if isinstance(found, Module):
+            return found
+        return Sequential(*found) if isinstance(self, Sequential) else ModuleList(found)
 
     def __setitem__(self, index: int, module: Module) -> None:
-        if not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__} takes Modules, not {module!r}")
         at = range(len(self))[index]
-        setattr(self, str(at), module)
+        self._put(str(at), module)
         self._order = (*self._order[:at], module, *self._order[at + 1 :])
-
-    def _of(self, modules: tuple[Module, ...]) -> Module:
-        raise NotImplementedError
 
 
 class Sequential(_Numbered):
@@ -68,21 +67,15 @@ class Sequential(_Numbered):
     def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
         if len(modules) == 1 and isinstance(modules[0], Mapping):
             for name, module in modules[0].items():
-                if not isinstance(module, Module):
-                    raise TypeError(f"Sequential takes Modules, {name!r} is {module!r}")
-                setattr(self, name, module)
+                self._put(name, module)
             self._order = tuple(modules[0].values())
         else:
             super().__init__(modules)  # type: ignore[arg-type]
 
     def forward(self, input: Any) -> Any:
-        """Apply the modules in order."""
         for module in self._order:
             input = module(input)
         return input
-
-    def _of(self, modules: tuple[Module, ...]) -> Module:
-        return Sequential(*modules)
 
 
 class ModuleList(_Numbered):
@@ -94,14 +87,8 @@ class ModuleList(_Numbered):
     (3, ['0.weight', '0.bias'])
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        super().__init__(modules)
 
-    def _of(self, modules: tuple[Module, ...]) -> Module:
-        return ModuleList(modules)
-
-
-class ModuleDict(Module):
+class ModuleDict(_Container):
     """Modules by name; it has no forward of its own.
 
     >>> import retrograd as rg
@@ -119,27 +106,25 @@ class ModuleDict(Module):
             self[name] = module
 
     def __setitem__(self, name: str, module: Module) -> None:
-        if not isinstance(module, Module):
-            raise TypeError(f"ModuleDict takes Modules, {name!r} is {module!r}")
         if hasattr(type(self), name):
             raise KeyError(f"{name!r} is a method of ModuleDict: take another name")
-        setattr(self, name, module)
+        self._put(name, module)
 
     def __getitem__(self, name: str) -> Module:
-        return dict(self.named_children())[name]
+        return dict(self.items())[name]
 
     def __delitem__(self, name: str) -> None:
         self[name]  # a KeyError for what is no Module
         delattr(self, name)
 
     def __len__(self) -> int:
-        return len(list(self.children()))
+        return len(dict(self.items()))
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self.named_children())
+        return (name for name, _ in self.items())
 
     def __contains__(self, name: str) -> bool:
-        return name in dict(self.named_children())
+        return name in dict(self.items())
 
     def keys(self) -> Iterator[str]:
         """Yield the names."""
