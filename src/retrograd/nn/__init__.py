@@ -13,26 +13,25 @@ from retrograd.nn.applied import (
     MarginRankingLoss, MaxPool1d, MaxPool2d, Mish, NLLLoss, PReLU, PoissonNLLLoss, ReLU, SELU,
     SiLU, Sigmoid, SmoothL1Loss, Softmax, Softplus, Softsign, Tanh, TripletMarginLoss,
 )  # fmt: skip
-from retrograd.nn.containers import ModuleDict, ModuleList, Sequential
 from retrograd.nn.layers import (
     BatchNorm1d, BatchNorm2d, Dropout, Embedding, Flatten, GroupNorm, Identity, LayerNorm, Linear,
-    RMSNorm, Unflatten,
+    ModuleDict, ModuleList, RMSNorm, Sequential, Unflatten,
 )  # fmt: skip
 from retrograd.nn.module import Module
 
 if TYPE_CHECKING:
-    from retrograd.nn.attention import (
-        MultiheadAttention, TransformerEncoder, TransformerEncoderLayer,
-    )  # fmt: skip
     from retrograd.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
-    from retrograd.nn.recurrent import GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell
+    from retrograd.nn.sequences import (
+        GRU, GRUCell, LSTM, LSTMCell, MultiheadAttention, RNN, RNNCell, TransformerEncoder,
+        TransformerEncoderLayer,
+    )  # fmt: skip
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs.
 _LATER = {
-    "attention": "MultiheadAttention TransformerEncoder TransformerEncoderLayer",
     "convolution": "Conv1d Conv2d ConvTranspose2d",
-    "recurrent": "GRU GRUCell LSTM LSTMCell RNN RNNCell",
-}
+    "sequences": "GRU GRUCell LSTM LSTMCell MultiheadAttention RNN RNNCell TransformerEncoder "
+                 "TransformerEncoderLayer",
+}  # fmt: skip
 __getattr__ = load_later(__name__, _LATER)
 
 __all__ = [
