@@ -19,6 +19,8 @@ from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
 from retrograd.registry import RULES, defvjp
 
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
 
 class _Recurrent(Module):
     """What layers and cells share: the weights of one layer in one direction, and its run."""
@@ -33,23 +35,19 @@ class _Recurrent(Module):
 
     def _weights(self, inputs: int, bias: bool, dtype: Any, rng: Any, suffix: str = "") -> None:
         rows, bound = self._gates * self.hidden_size, 1 / math.sqrt(self.hidden_size)
-        shapes: dict[str, tuple[int, ...]] = {
-            "weight_ih": (rows, inputs), "weight_hh": (rows, self.hidden_size),
-            "bias_ih": (rows,), "bias_hh": (rows,),
-        }  # fmt: skip
-        for name, shape in shapes.items():
+        shapes: Any = ((rows, inputs), (rows, self.hidden_size), (rows,), (rows,))
+        for name, shape in zip(WEIGHTS, shapes, strict=True):
             if bias or len(shape) == 2:
                 parameter = uniform_(new_parameter(shape, dtype), -bound, bound, rng)
                 setattr(self, name + suffix, parameter)
             elif not suffix:
                 setattr(self, name, None)
 
-    def _run(self, x: Any, state: tuple[Any, ...], suffix: str = "") -> Any:
+    def _run(self, x: Any, state: tuple[Any, ...], *weights: Any) -> Any:
         """Return all that the steps of one layer in one direction made, the hidden states last."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        weights = [getattr(self, name + suffix, None) for name in names]
-        options = {"nonlinearity": self.nonlinearity} if self._function is rnn else {}
-        return self._function(x, *state, *weights, **options)
+        if self._function is rnn:
+            return rnn(x, *state, *weights, nonlinearity=self.nonlinearity)
+        return self._function(x, *state, *weights)
 
     def _first(self, hx: Any, alone: bool, shape: tuple[int, ...], dtype: Any) -> tuple[Any, ...]:
         """Return the arrays of the first state, zeros where none is given, checked."""
@@ -73,8 +71,9 @@ class _Recurrent(Module):
 
     def _last(self, made: Any) -> tuple[Any, ...]:
         """Return the last state: the rows end with the hidden state, the cell is before it."""
-        h, ends = self.hidden_size, range(made.shape[1], 0, -self.hidden_size)
-        return tuple(np.transpose(made[-1, end - h : end]) for end in ends[: self._states])
+        h = self.hidden_size
+        hidden = np.transpose(made[-1, -h:])
+        return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
 
     def _set_nonlinearity(self, name: str) -> None:
         if name not in ("tanh", "relu"):
@@ -133,7 +132,9 @@ class _Layers(_Recurrent):
             outs = []
             for direction in directions:
                 state = tuple(s[len(ends)] for s in first)
-                made = self._run(x[::-1] if direction else x, state, f"_l{layer}{direction}")
+                names = (f"{name}_l{layer}{direction}" for name in WEIGHTS)
+                weights = (getattr(self, name, None) for name in names)
+                made = self._run(x[::-1] if direction else x, state, *weights)
                 out = np.transpose(made[:, -h:], (0, 2, 1))
                 outs.append(out[::-1] if direction else out)
                 ends.append(self._last(made))
@@ -225,7 +226,8 @@ class _Cell(_Recurrent):
         if alone:
             input = input[None]
         first = self._first(hx, alone, (input.shape[0], self.hidden_size), input.dtype)
-        return self._handed(self._last(self._run(input[None], first)), alone)
+        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
+        return self._handed(self._last(self._run(input[None], first, *weights)), alone)
 
 
 class RNNCell(_Cell):
