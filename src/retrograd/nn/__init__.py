@@ -6,38 +6,32 @@ from typing import TYPE_CHECKING
 from retrograd.core import Parameter
 from retrograd.later import load_later
 from retrograd.nn import functional, init, utils
-from retrograd.nn.activations import (
-    ELU, GELU, GLU, Hardtanh, LeakyReLU, LogSigmoid, LogSoftmax, Mish, PReLU, ReLU, SELU, SiLU,
-    Sigmoid, Softmax, Softplus, Softsign, Tanh,
+from retrograd.nn.applied import (
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BCELoss, BCEWithLogitsLoss,
+    CosineEmbeddingLoss, CrossEntropyLoss, ELU, GELU, GLU, GaussianNLLLoss, Hardtanh,
+    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, LeakyReLU, LogSigmoid, LogSoftmax, MSELoss,
+    MarginRankingLoss, MaxPool1d, MaxPool2d, Mish, NLLLoss, PReLU, PoissonNLLLoss, ReLU, SELU,
+    SiLU, Sigmoid, SmoothL1Loss, Softmax, Softplus, Softsign, Tanh, TripletMarginLoss,
 )  # fmt: skip
-from retrograd.nn.containers import ModuleDict, ModuleList, Sequential
-from retrograd.nn.layers import Dropout, Embedding, Flatten, Identity, Linear, Unflatten
-from retrograd.nn.losses import (
-    BCELoss, BCEWithLogitsLoss, CosineEmbeddingLoss, CrossEntropyLoss, GaussianNLLLoss,
-    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, MSELoss, MarginRankingLoss, NLLLoss,
-    PoissonNLLLoss, SmoothL1Loss, TripletMarginLoss,
+from retrograd.nn.layers import (
+    BatchNorm1d, BatchNorm2d, Dropout, Embedding, Flatten, GroupNorm, Identity, LayerNorm, Linear,
+    ModuleDict, ModuleList, RMSNorm, Sequential, Unflatten,
 )  # fmt: skip
 from retrograd.nn.module import Module
 
 if TYPE_CHECKING:
-    from retrograd.nn.attention import (
-        MultiheadAttention, TransformerEncoder, TransformerEncoderLayer,
-    )  # fmt: skip
     from retrograd.nn.convolution import Conv1d, Conv2d, ConvTranspose2d
-    from retrograd.nn.normalization import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm
-    from retrograd.nn.pooling import (
-        AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, MaxPool1d, MaxPool2d,
+    from retrograd.nn.sequences import (
+        GRU, GRUCell, LSTM, LSTMCell, MultiheadAttention, RNN, RNNCell, TransformerEncoder,
+        TransformerEncoderLayer,
     )  # fmt: skip
-    from retrograd.nn.recurrent import GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs.
 _LATER = {
-    "attention": "MultiheadAttention TransformerEncoder TransformerEncoderLayer",
     "convolution": "Conv1d Conv2d ConvTranspose2d",
-    "normalization": "BatchNorm1d BatchNorm2d GroupNorm LayerNorm RMSNorm",
-    "pooling": "AdaptiveAvgPool1d AdaptiveAvgPool2d AvgPool1d AvgPool2d MaxPool1d MaxPool2d",
-    "recurrent": "GRU GRUCell LSTM LSTMCell RNN RNNCell",
-}
+    "sequences": "GRU GRUCell LSTM LSTMCell MultiheadAttention RNN RNNCell TransformerEncoder "
+                 "TransformerEncoderLayer",
+}  # fmt: skip
 __getattr__ = load_later(__name__, _LATER)
 
 __all__ = [

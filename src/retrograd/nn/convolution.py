@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from retrograd.nn import functional as F
-from retrograd.nn.functional.convolution import Sizes, per_axis
-from retrograd.nn.layers import at_least_1, init_affine
+from retrograd.nn.functional.convolution import Sizes, _pads, per_axis
+from retrograd.nn.layers import at_least_1, init_affine, not_usual
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike
 
@@ -15,21 +15,12 @@ class _Conv(Module):
     _axes: int
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes | str = 0,
-        dilation: Sizes = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
-        dtype: Any = None,
-        rng: RngLike = None,
-    ) -> None:
-        name = type(self).__name__
-        at_least_1(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
+        padding: Sizes | str = 0, dilation: Sizes = 1, groups: int = 1, bias: bool = True,
+        padding_mode: str = "zeros", dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        name, axes = type(self).__name__, self._axes
+        at_least_1(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{name}: groups={groups} must divide in_channels={in_channels} and "
@@ -41,13 +32,13 @@ class _Conv(Module):
                 f"not {padding_mode!r}"
             )
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
-        self.kernel_size = per_axis("kernel_size", kernel_size, self._axes, 1)
-        self.stride = per_axis("stride", stride, self._axes, 1)
-        self.dilation = per_axis("dilation", dilation, self._axes, 1)
+        self.kernel_size = per_axis("kernel_size", kernel_size, axes, 1)
+        self.stride = per_axis("stride", stride, axes, 1)
+        self.dilation = per_axis("dilation", dilation, axes, 1)
         self.padding_mode = padding_mode
         self.padding: Any = padding
         if not isinstance(padding, str):
-            self.padding = per_axis("padding", padding, self._axes, 0)
+            self.padding = per_axis("padding", padding, axes, 0)
         self.weight = new_parameter((*self._channels(), *self.kernel_size), dtype)
         self.bias = new_parameter((out_channels,), dtype) if bias else None
         init_affine(self.weight, self.bias, rng)
@@ -55,35 +46,27 @@ class _Conv(Module):
     def _channels(self) -> tuple[int, int]:
         return self.out_channels, self.in_channels // self.groups
 
-    def extra_repr(self) -> str:
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
-        plain = (1,) * self._axes
-        for name, usual in (
-            ("stride", plain), ("padding", (0,) * self._axes), ("dilation", plain), ("groups", 1),
-            ("padding_mode", "zeros"),
-        ):  # fmt: skip
-            if getattr(self, name) != usual:
-                text += f", {name}={getattr(self, name)!r}"
-        return text + ("" if self.bias is not None else ", bias=False")
-
-
-class _SlidingConv(_Conv):
-    _function: Any
-
     def forward(self, input: Any) -> Any:
-        """Slide the kernels over the input."""
         padding = self.padding
         if self.padding_mode != "zeros":
-            pads = F.convolution._pads(
-                type(self).__name__, padding, self.kernel_size, self.stride, self.dilation
-            )
+            name = type(self).__name__
+            pads = _pads(name, padding, self.kernel_size, self.stride, self.dilation)
             input = F.pad(input, [n for pair in reversed(pads) for n in pair], self.padding_mode)
             padding = 0
-        given = (self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
-        return type(self)._function(input, *given)
+        function = F.conv1d if self._axes == 1 else F.conv2d
+        options = (self.stride, padding, self.dilation, self.groups)
+        return function(input, self.weight, self.bias, *options)
+
+    def extra_repr(self) -> str:
+        one, zero = (1,) * self._axes, (0,) * self._axes
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        text += not_usual(
+            self, stride=one, padding=zero, dilation=one, groups=1, padding_mode="zeros"
+        )
+        return text if self.bias is not None else text + ", bias=False"
 
 
-class Conv1d(_SlidingConv):
+class Conv1d(_Conv):
     """Kernels slid along `(N, C, L)` or `(C, L)`: gives `(N, out_channels, L')`.
 
     `weight` is `(out_channels, in_channels / groups, kernel_size)`, kaiming_uniform with
@@ -94,21 +77,21 @@ class Conv1d(_SlidingConv):
     (2, 8, 10)
     """
 
-    _axes, _function = 1, staticmethod(F.conv1d)
+    _axes = 1
 
 
-class Conv2d(_SlidingConv):
+class Conv2d(_Conv):
     """Kernels slid over `(N, C, H, W)` or `(C, H, W)`: gives `(N, out_channels, H', W')`.
 
-    `weight` is `(out_channels, in_channels / groups, k, k)`, kaiming_uniform with a = sqrt(5);
-    `bias` is uniform within 1 / sqrt(fan in). Sizes are one number, or one for each axis.
+    As `Conv1d`, with a `weight` `(out_channels, in_channels / groups, k, k)`. Sizes are one
+    number, or one for each axis.
 
     >>> import numpy as np, retrograd as rg
     >>> rg.nn.Conv2d(1, 8, 3, stride=2)(np.ones((2, 1, 9, 9))).shape
     (2, 8, 4, 4)
     """
 
-    _axes, _function = 2, staticmethod(F.conv2d)
+    _axes = 2
 
 
 class ConvTranspose2d(_Conv):
@@ -124,19 +107,10 @@ class ConvTranspose2d(_Conv):
     _axes = 2
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Sizes,
-        stride: Sizes = 1,
-        padding: Sizes = 0,
-        output_padding: Sizes = 0,
-        groups: int = 1,
-        bias: bool = True,
-        dilation: Sizes = 1,
-        dtype: Any = None,
-        rng: RngLike = None,
-    ) -> None:
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
+        padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, bias: bool = True,
+        dilation: Sizes = 1, dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
         self.output_padding = per_axis("output_padding", output_padding, 2, 0)
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
@@ -147,6 +121,5 @@ class ConvTranspose2d(_Conv):
         return self.in_channels, self.out_channels // self.groups
 
     def forward(self, input: Any) -> Any:
-        """Apply `functional.conv_transpose2d`."""
-        given = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
-        return F.conv_transpose2d(input, self.weight, self.bias, *given)
+        options: Any = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return F.conv_transpose2d(input, self.weight, self.bias, *options)

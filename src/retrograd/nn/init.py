@@ -19,6 +19,21 @@ def _fill(tensor: Tensor, values: Any) -> Tensor:
     return tensor
 
 
+def constant_(tensor: Tensor, val: float) -> Tensor:
+    """Set every element to `val`."""
+    return _fill(tensor, val)
+
+
+def zeros_(tensor: Tensor) -> Tensor:
+    """Set every element to 0."""
+    return _fill(tensor, 0.0)
+
+
+def ones_(tensor: Tensor) -> Tensor:
+    """Set every element to 1."""
+    return _fill(tensor, 1.0)
+
+
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, rng: RngLike = None) -> Tensor:
     """Draw from the uniform distribution between `a` and `b`.
 
@@ -35,29 +50,10 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, rng: RngLike = 
     return _fill(tensor, generator(rng).normal(mean, std, tensor.shape))
 
 
-def constant_(tensor: Tensor, val: float) -> Tensor:
-    """Set every element to `val`."""
-    return _fill(tensor, val)
-
-
-def zeros_(tensor: Tensor) -> Tensor:
-    """Set every element to 0."""
-    return _fill(tensor, 0.0)
-
-
-def ones_(tensor: Tensor) -> Tensor:
-    """Set every element to 1."""
-    return _fill(tensor, 1.0)
-
-
 def trunc_normal_(
-    tensor: Tensor,
-    mean: float = 0.0,
-    std: float = 1.0,
-    a: float = -2.0,
-    b: float = 2.0,
+    tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0,
     rng: RngLike = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Draw from the normal distribution between `a` and `b`.
 
     >>> import numpy as np, retrograd as rg
@@ -67,13 +63,11 @@ def trunc_normal_(
     """
     if not a < b or std <= 0:
         raise ValueError(f"trunc_normal_ takes a < b and std > 0, not {a}, {b} and {std}")
-    rng = generator(rng)
-    low, high = a, b
-    if a < mean + 9 * std and b > mean - 9 * std:  # no draw would lie further out
-        low, high = max(a, mean - 9 * std), min(b, mean + 9 * std)
+    rng, low, high = generator(rng), max(a, mean - 9 * std), min(b, mean + 9 * std)
+    if low >= high:  # all of it lies further out than a draw ever does
+        low, high = a, b
     mode = min(max(mean, low), high)
-    values = np.empty(tensor.size)
-    missing = np.ones(tensor.size, bool)
+    values, missing = np.empty(tensor.size), np.ones(tensor.size, bool)
     while missing.any():
         # a uniform draw is kept as often as the density there is of the largest
         drawn = rng.uniform(low, high, tensor.size)
@@ -98,11 +92,10 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
             f"dirac_ takes a weight (O, C / groups, ...) of 3 to 5 axes and groups that divide "
             f"O, not {tensor.shape} and {groups}"
         )
-    values = np.zeros(tensor.shape)
-    outs, middle = tensor.shape[0] // groups, tuple(n // 2 for n in tensor.shape[2:])
-    for group in range(groups):
-        for channel in range(min(outs, tensor.shape[1])):
-            values[(group * outs + channel, channel, *middle)] = 1
+    values, middle = np.zeros(tensor.shape), tuple(n // 2 for n in tensor.shape[2:])
+    for group in np.split(values, groups):
+        channels = range(min(group.shape[:2]))
+        group[(channels, channels, *middle)] = 1
     return _fill(tensor, values)
 
 
@@ -144,18 +137,14 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     >>> round(rg.nn.init.calculate_gain("relu"), 4)
     1.4142
     """
-    if nonlinearity == "leaky_relu":
-        return math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2))
-    if nonlinearity in GAINS:
-        return GAINS[nonlinearity]
-    known = ", ".join(["leaky_relu", *GAINS])
-    raise ValueError(f"no gain is known for {nonlinearity!r}; known: {known}")
-
-
-GAINS = {
-    "relu": math.sqrt(2), "tanh": 5 / 3, "selu": 3 / 4, "sigmoid": 1.0, "linear": 1.0,
-    "conv1d": 1.0, "conv2d": 1.0, "conv_transpose2d": 1.0,
-}  # fmt: skip
+    gains = {
+        "leaky_relu": math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2)),
+        "relu": math.sqrt(2), "tanh": 5 / 3, "selu": 3 / 4, "sigmoid": 1.0, "linear": 1.0,
+        "conv1d": 1.0, "conv2d": 1.0, "conv_transpose2d": 1.0,
+    }  # fmt: skip
+    if nonlinearity not in gains:
+        raise ValueError(f"no gain is known for {nonlinearity!r}; known: {', '.join(gains)}")
+    return gains[nonlinearity]
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
@@ -173,35 +162,28 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, rng: RngLike = None) -> T
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, rng: RngLike = None) -> Tensor:
-    """Draw normally with variance `2 gain^2 / (fan_in + fan_out)` (Glorot and Bengio 2010)."""
+    """Draw normally with the variance of `xavier_uniform_`."""
     return normal_(tensor, 0.0, gain * math.sqrt(2 / sum(fans(tensor))), rng)
 
 
 def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(f'mode must be "fan_in" or "fan_out", not {mode!r}')
-    fan = fans(tensor)[mode == "fan_out"]
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    return calculate_gain(nonlinearity, a) / math.sqrt(fans(tensor)[mode == "fan_out"])
 
 
 def kaiming_uniform_(
-    tensor: Tensor,
-    a: float = 0.0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
     rng: RngLike = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Draw uniformly with variance `gain^2 / fan` (He et al. 2015)."""
     bound = math.sqrt(3) * _kaiming_std(tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound, rng)
 
 
 def kaiming_normal_(
-    tensor: Tensor,
-    a: float = 0.0,
-    mode: str = "fan_in",
-    nonlinearity: str = "leaky_relu",
+    tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu",
     rng: RngLike = None,
-) -> Tensor:
+) -> Tensor:  # fmt: skip
     """Draw normally with variance `gain^2 / fan` (He et al. 2015)."""
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), rng)

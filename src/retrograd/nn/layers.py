@@ -1,15 +1,42 @@
-"""Layers: each is a few lines over `nn.functional`."""
+"""Layers, each a few lines over `nn.functional`, and Modules that hold other Modules."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, cast
 
-from retrograd.core import Tensor
+import numpy as np
+
+from retrograd.core import Tensor, get_default_dtype, wrap
+from retrograd.mode import no_grad
+from retrograd.mode import MODE
 from retrograd.nn import functional as F
-from retrograd.nn import init
+from retrograd.nn.init import fans, kaiming_uniform_, normal_, ones_, uniform_
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
+
+
+def at_least_1(module: Module, **sizes: Any) -> None:
+    """Raise ValueError for a size that is not a whole number of at least 1."""
+    for what, value in sizes.items():
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{type(module).__name__} takes {what} of at least 1, not {value!r}")
+
+
+def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
+    """Draw a weight as kaiming_uniform with a = sqrt(5), a bias within 1 / sqrt(fan in)."""
+    rng = generator(rng)
+    kaiming_uniform_(weight, a=math.sqrt(5), rng=rng)
+    if bias is not None:
+        bound = 1 / math.sqrt(fans(weight)[0])
+        uniform_(bias, -bound, bound, rng)
+
+
+def not_usual(module: Module, **usual: Any) -> str:
+    """Return, for repr, the options that differ from these values."""
+    given = {name: getattr(module, name) for name in usual}
+    return "".join(f", {name}={given[name]!r}" for name in usual if given[name] != usual[name])
 
 
 class Linear(Module):
@@ -24,41 +51,20 @@ class Linear(Module):
     """
 
     def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        dtype: Any = None,
+        self, in_features: int, out_features: int, bias: bool = True, dtype: Any = None,
         rng: RngLike = None,
-    ) -> None:
-        at_least_1("Linear", in_features=in_features, out_features=out_features)
+    ) -> None:  # fmt: skip
+        at_least_1(self, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = new_parameter((out_features, in_features), dtype)
         self.bias = new_parameter((out_features,), dtype) if bias else None
         init_affine(self.weight, self.bias, rng)
 
     def forward(self, input: Any) -> Any:
-        """Apply the affine map."""
         return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
-
-
-def at_least_1(name: str, **sizes: Any) -> None:
-    """Raise ValueError for a size that is not a whole number of at least 1."""
-    for what, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} takes {what} of at least 1, not {value!r}")
-
-
-def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
-    """Draw a weight as kaiming_uniform with a = sqrt(5), a bias within 1 / sqrt(fan in)."""
-    rng = generator(rng)
-    init.kaiming_uniform_(weight, a=math.sqrt(5), rng=rng)
-    if bias is not None:
-        bound = 1 / math.sqrt(init.fans(weight)[0])
-        init.uniform_(bias, -bound, bound, rng)
 
 
 class Embedding(Module):
@@ -73,31 +79,24 @@ class Embedding(Module):
     """
 
     def __init__(
-        self,
-        num_embeddings: int,
-        embedding_dim: int,
-        padding_idx: int | None = None,
-        dtype: Any = None,
-        rng: RngLike = None,
-    ) -> None:
-        at_least_1("Embedding", num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None,
+        dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        at_least_1(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        self.padding_idx = padding_idx
+        self.weight = normal_(new_parameter((num_embeddings, embedding_dim), dtype), rng=rng)
         if padding_idx is not None:
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(f"padding_idx {padding_idx} is not one of {num_embeddings} rows")
-            padding_idx %= num_embeddings
-        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = padding_idx
-        self.weight = init.normal_(new_parameter((num_embeddings, embedding_dim), dtype), rng=rng)
-        if padding_idx is not None:
+            self.padding_idx = padding_idx % num_embeddings
             self.weight._data[padding_idx] = 0
 
     def forward(self, input: Any) -> Any:
-        """Look up the rows."""
         return F.embedding(input, self.weight, self.padding_idx)
 
     def extra_repr(self) -> str:
-        padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
-        return f"{self.num_embeddings}, {self.embedding_dim}{padding}"
+        return f"{self.num_embeddings}, {self.embedding_dim}{not_usual(self, padding_idx=None)}"
 
 
 class Identity(Module):
@@ -112,7 +111,6 @@ class Identity(Module):
         pass
 
     def forward(self, input: Any) -> Any:
-        """Return the input."""
         return input
 
 
@@ -130,17 +128,11 @@ class Flatten(Module):
         self.start_axis, self.end_axis = start_axis, end_axis
 
     def forward(self, input: Any) -> Any:
-        """Apply `functional.flatten`."""
         return F.flatten(input, self.start_axis, self.end_axis)
 
 
 class Unflatten(Module):
-    """Make several axes of the one at `axis`; one length may be -1.
-
-    >>> import numpy as np, retrograd as rg
-    >>> rg.nn.Unflatten(1, (3, -1))(rg.Tensor(np.ones((2, 12)))).shape
-    (2, 3, 4)
-    """
+    """Make several axes of the one at `axis`; one length may be -1."""
 
     _shown = ("axis", "unflattened_size")
 
@@ -148,7 +140,6 @@ class Unflatten(Module):
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
 
     def forward(self, input: Any) -> Any:
-        """Apply `functional.unflatten`."""
         return F.unflatten(input, self.axis, self.unflattened_size)
 
 
@@ -165,9 +156,278 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, rng: RngLike = None) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout takes a probability p from 0 to 1, not {p}")
-        self.p = p
-        self.rng = rng if rng is None else generator(rng)
+        self.p, self.rng = p, rng if rng is None else generator(rng)
 
     def forward(self, input: Any) -> Any:
-        """Apply `functional.dropout`."""
         return F.dropout(input, self.p, self.training, self.rng)
+
+
+# Normalization -----------------------------------------------------------------------------------
+
+
+class _BatchNorm(Module):
+    _axes: tuple[int, ...]
+    _shown = ("num_features", "eps", "momentum", "affine", "track_running_stats")
+    running_mean: Any
+    running_var: Any
+    num_batches_tracked: Any
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
+        affine: bool = True, track_running_stats: bool = True, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        at_least_1(self, num_features=num_features)
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
+        self.affine, self.track_running_stats = affine, track_running_stats
+        shape, dtype = (num_features,), dtype or get_default_dtype()
+        self.weight = ones_(new_parameter(shape, dtype)) if affine else None
+        self.bias = new_parameter(shape, dtype) if affine else None
+        tracked = track_running_stats
+        self.register_buffer("running_mean", np.zeros(shape, dtype) if tracked else None)
+        self.register_buffer("running_var", np.ones(shape, dtype) if tracked else None)
+        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
+
+    def forward(self, input: Any) -> Any:
+        n = self.num_features
+        if input.ndim not in self._axes or input.shape[1] != n:
+            raise ValueError(
+                f"{type(self).__name__}({n}) takes an input (N, {n}, ...) of "
+                f"{' or '.join(map(str, self._axes))} axes, not {input.shape}"
+            )
+        training, momentum = self.training, cast(Any, self.momentum)
+        if self.running_mean is None:
+            training = True
+        elif training:
+            with no_grad():
+                count = wrap(self.num_batches_tracked)
+                count += 1
+                if momentum is None:
+                    momentum = 1 / count.astype(self.running_mean.dtype)
+        buffers = self.running_mean, self.running_var
+        return F.batch_norm(input, *buffers, self.weight, self.bias, training, momentum, self.eps)
+
+
+class BatchNorm1d(_BatchNorm):
+    """Channels of mean 0 and variance 1 over the batch: `(N, C)` or `(N, C, L)`.
+
+    In evaluation the running mean and variance are used, which training moves towards the
+    batch's by `momentum` (None: their plain average so far).
+
+    >>> import numpy as np, retrograd as rg
+    >>> rg.nn.BatchNorm1d(1)(np.array([[1.0], [3.0]])).data.round(4).tolist()
+    [[-1.0], [1.0]]
+    """
+
+    _axes = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    """As `BatchNorm1d`, over the batch and the image: `(N, C, H, W)`."""
+
+    _axes = (4,)
+
+
+class LayerNorm(Module):
+    """The last axes, of `normalized_shape`, with mean 0 and variance 1, scaled and shifted.
+
+    >>> import numpy as np, retrograd as rg
+    >>> rg.nn.LayerNorm(2)(np.array([[1.0, 3.0]])).data.round(4).tolist()
+    [[-1.0, 1.0]]
+    """
+
+    _shown = ("normalized_shape", "eps", "elementwise_affine")
+
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...] | list[int], eps: float = 1e-5,
+        elementwise_affine: bool = True, bias: bool = True, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        self.normalized_shape = shape = _shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight = ones_(new_parameter(shape, dtype)) if elementwise_affine else None
+        self.bias = new_parameter(shape, dtype) if elementwise_affine and bias else None
+
+    def forward(self, input: Any) -> Any:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+
+class RMSNorm(Module):
+    """The last axes, of `normalized_shape`, with mean square 1, scaled."""
+
+    _shown = ("normalized_shape", "eps", "elementwise_affine")
+
+    def __init__(
+        self, normalized_shape: int | tuple[int, ...] | list[int], eps: float | None = None,
+        elementwise_affine: bool = True, dtype: Any = None,
+    ) -> None:  # fmt: skip
+        self.normalized_shape = shape = _shape(normalized_shape)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        self.weight = ones_(new_parameter(shape, dtype)) if elementwise_affine else None
+
+    def forward(self, input: Any) -> Any:
+        return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
+
+
+def _shape(given: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
+    shape = (given,) if isinstance(given, int) else tuple(given)
+    if math.prod(shape) < 1:
+        raise ValueError(f"normalized_shape is {given}: it must hold an element")
+    return shape
+
+
+class GroupNorm(Module):
+    """Groups of channels of `(N, C, ...)` with mean 0 and variance 1, scaled and shifted."""
+
+    _shown = ("num_groups", "num_channels", "eps", "affine")
+
+    def __init__(
+        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
+        dtype: Any = None,
+    ) -> None:  # fmt: skip
+        at_least_1(self, num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
+            raise ValueError(f"GroupNorm: {num_groups} groups of {num_channels} channels")
+        self.num_groups, self.num_channels = num_groups, num_channels
+        self.eps, self.affine = eps, affine
+        self.weight = ones_(new_parameter((num_channels,), dtype)) if affine else None
+        self.bias = new_parameter((num_channels,), dtype) if affine else None
+
+    def forward(self, input: Any) -> Any:
+        if input.ndim < 2 or input.shape[1] != self.num_channels:
+            raise ValueError(f"GroupNorm of {self.num_channels} channels got {input.shape}")
+        return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
+# Containers --------------------------------------------------------------------------------------
+
+
+class _Container(Module):
+    def _put(self, name: str, module: Any) -> None:
+        if not isinstance(module, Module):
+            raise TypeError(f"{type(self).__name__} takes Modules, {name!r} is {module!r}")
+        setattr(self, name, module)
+
+
+class _Numbered(_Container):
+    _order: tuple[Module, ...] = ()
+
+    def __init__(self, modules: Iterable[Module] = ()) -> None:
+        self.extend(modules)
+
+    def append(self, module: Module) -> Self:
+        """Add a Module at the end; returns this one."""
+        self._put(str(len(self)), module)
+        self._order = (*self._order, module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Self:
+        """Add Modules at the end; returns this one."""
+        for module in modules:
+            self.append(module)
+        return self
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._order)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        found = self._order[index]
+        if isinstance(found, Module):
+            return found
+        return Sequential(*found) if isinstance(self, Sequential) else ModuleList(found)
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        at = range(len(self))[index]
+        self._put(str(at), module)
+        self._order = (*self._order[:at], module, *self._order[at + 1 :])
+
+
+class Sequential(_Numbered):
+    """Modules applied one after another, named "0", "1", ... in the state_dict.
+
+    A dict gives them other names.
+
+    >>> import retrograd as rg
+    >>> rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU())
+    Sequential(
+      (0): Linear(2, 4, bias=True)
+      (1): ReLU()
+    )
+    """
+
+    def __init__(self, *modules: Module | Mapping[str, Module]) -> None:
+        if len(modules) == 1 and isinstance(modules[0], Mapping):
+            for name, module in modules[0].items():
+                self._put(name, module)
+            self._order = tuple(modules[0].values())
+        else:
+            super().__init__(modules)  # type: ignore[arg-type]
+
+    def forward(self, input: Any) -> Any:
+        plain = MODE.get().tape is None
+        for module in self._order:
+            # where a call would do no more, without the call
+            input = module.forward(input) if plain and module._direct else module(input)
+        return input
+
+
+class ModuleList(_Numbered):
+    """A list of Modules, named "0", "1", ... in the state_dict; it has no forward of its own.
+
+    >>> import retrograd as rg
+    >>> layers = rg.nn.ModuleList(rg.nn.Linear(2, 2) for _ in range(3))
+    >>> len(layers), list(layers.state_dict())[:2]
+    (3, ['0.weight', '0.bias'])
+    """
+
+
+class ModuleDict(_Container):
+    """Modules by name; it has no forward of its own.
+
+    >>> import retrograd as rg
+    >>> heads = rg.nn.ModuleDict({"mean": rg.nn.Linear(2, 1), "spread": rg.nn.Linear(2, 1)})
+    >>> heads["mean"]
+    Linear(2, 1, bias=True)
+    """
+
+    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+        self.update(modules or {})
+
+    def update(self, modules: Mapping[str, Module]) -> None:
+        """Add Modules under their names, over those that had the names before."""
+        for name, module in modules.items():
+            self[name] = module
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        if hasattr(type(self), name):
+            raise KeyError(f"{name!r} is a method of ModuleDict: take another name")
+        self._put(name, module)
+
+    def __getitem__(self, name: str) -> Module:
+        return dict(self.items())[name]
+
+    def __delitem__(self, name: str) -> None:
+        self[name]  # a KeyError for what is no Module
+        delattr(self, name)
+
+    def __len__(self) -> int:
+        return len(dict(self.items()))
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self.items())
+
+    def __contains__(self, name: str) -> bool:
+        return name in dict(self.items())
+
+    def keys(self) -> Iterator[str]:
+        """Yield the names."""
+        return iter(self)
+
+    def values(self) -> Iterator[Module]:
+        """Yield the Modules."""
+        return self.children()
+
+    def items(self) -> Iterator[tuple[str, Module]]:
+        """Yield the names with the Modules."""
+        return self.named_children()

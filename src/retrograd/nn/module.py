@@ -17,7 +17,6 @@ from retrograd.core import (
     touch,
 )
 from retrograd.mode import MODE
-from retrograd.nn import functional
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -53,6 +52,7 @@ class Module:
     _training = True
     _buffers: Mapping[str, bool] = {}  # by name, whether it belongs to the state_dict
     _hooks: Any = None
+    _direct = True  # a call does no more than forward: no hooks, no __call__ of a class's own
     _shown: tuple[str, ...] = ()  # attributes that repr shows
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -60,9 +60,14 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if kwargs or self._hooks is not None or MODE.get().tape is not None:
-            return self._call(args, kwargs)
-        return self.forward(*args)
+        if self._direct and not kwargs and MODE.get().tape is None:
+            return self.forward(*args)
+        return self._call(args, kwargs)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__call__" in vars(cls):
+            cls._direct = False
 
     def _call(self, args: Any, kwargs: Any) -> Any:
         """Call the Module with what there is around it: hooks, a tape."""
@@ -283,7 +288,7 @@ class Module:
         from retrograd.nn.hooks import Hooks
 
         if self._hooks is None:
-            self._hooks = Hooks()
+            self._hooks, self._direct = Hooks(), False
         return self._hooks.add(moment, hook)
 
     # State ---------------------------------------------------------------------------------------
@@ -402,18 +407,3 @@ def _dotted(prefix: str, name: str) -> str:
 def new_parameter(shape: tuple[int, ...], dtype: Any = None) -> Parameter:
     """Return a Parameter of zeros, of the default dtype unless one is given."""
     return Parameter(np.zeros(shape, dtype or get_default_dtype()))
-
-
-class Applied(Module):
-    """A function of `functional` as a Module: its options are the attributes that repr shows."""
-
-    _name: str
-
-    def forward(self, *inputs: Any) -> Any:
-        """Apply the function to the inputs."""
-        options = {
-            name: value
-            for name in (*self._shown, *self._buffers)
-            if (value := getattr(self, name)) is not None
-        }
-        return getattr(functional, self._name)(*inputs, **options)

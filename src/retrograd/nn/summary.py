@@ -16,9 +16,9 @@ def summary(module: Module, inputs: tuple[Any, ...]) -> str:
         depth = name.count(".") + 1 if name else 0
         label = f"{name.rpartition('.')[2]}: " if name else ""
         size = sum(p.size for p in inner.parameters())
-        shape = shapes.get(id(inner), "")
-        rows.append((f"{'  ' * depth}{label}{type(inner).__name__}", shape, str(size)))
-    wide = [max(len(row[i]) for row in rows) for i in range(3)]
+        title = f"{'  ' * depth}{label}{type(inner).__name__}"
+        rows.append((title, shapes.get(id(inner), ""), str(size)))
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"{m:{wide[0]}}  {s:{wide[1]}}  {p:>{wide[2]}}" for m, s, p in rows]
     parameters = list(module.parameters())
     total = sum(p.size for p in parameters)
@@ -32,10 +32,9 @@ def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
     shapes: dict[int, str] = {}
 
     def note(inner: Module, args: Any, out: Any) -> None:
-        first = out
-        while isinstance(first, (tuple, list)):
-            first = first[0]
-        shapes[id(inner)] = str(tuple(first.shape))
+        while isinstance(out, (tuple, list)):
+            out = out[0]
+        shapes[id(inner)] = str(tuple(out.shape))
 
     handles = [inner.register_forward_hook(note) for inner in module.modules()]
     modes = [(inner, inner.training) for inner in module.modules()]
