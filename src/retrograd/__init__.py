@@ -1,6 +1,5 @@
 """retrograd: reverse-mode automatic differentiation on NumPy alone.
 
->>> import numpy as np, retrograd as rg
 >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
 >>> loss = np.mean((w * 3 - 1) ** 2)
 >>> loss.backward()

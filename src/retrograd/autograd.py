@@ -31,7 +31,6 @@ def grad(
     `retain_graph`, by default if `create_graph`. Raises RuntimeError for an input that the
     outputs do not depend on, unless `allow_unused`: then its gradient is None.
 
-    >>> import retrograd as rg
     >>> x = rg.Tensor(3.0, requires_grad=True)
     >>> (dx,) = rg.autograd.grad(x ** 3, x, create_graph=True)
     >>> (d2x,) = rg.autograd.grad(dx, x)

@@ -74,7 +74,6 @@ class Tensor:
     of its data, `backward` puts its gradient into `.grad`, and its dtype must be floating
     (TypeError). Without, it shares the memory of an array.
 
-    >>> import numpy as np, retrograd as rg
     >>> x = rg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
     >>> y = np.sum(x ** 2)
     >>> y.backward()
@@ -537,7 +536,6 @@ for _name, _write in OTHER_WORDS.items():
 class Parameter(Tensor):
     """A leaf that a `Module` trains: requires grad unless told otherwise.
 
-    >>> import retrograd as rg
     >>> rg.nn.Parameter([1.0, 2.0])
     Parameter([1., 2.], requires_grad=True)
     """
@@ -560,7 +558,6 @@ _default_dtype: np.dtype[Any] = np.dtype(np.float64)
 def set_default_dtype(dtype: DTypeLike) -> None:
     """Set the dtype that lists of floats, Python floats and new parameters take.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.set_default_dtype(np.float32)
     >>> rg.Tensor([0.5]).dtype
     dtype('float32')
@@ -596,7 +593,9 @@ def as_array(data: Any) -> Array:
     return array
 
 
-NUMBERS: dict[int, Array] = {}  # all those of Constants, by id: a program has numbers in their place
+NUMBERS: dict[
+    int, Array
+] = {}  # all those of Constants, by id: a program has numbers in their place
 
 
 class Constants(dict[Any, Any]):
@@ -850,7 +849,6 @@ def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
     The compiler looks through the function to the NumPy calls inside it; with
     `looks_through=False` the body need not be NumPy calls, and is replayed as one call.
 
-    >>> import numpy as np, retrograd as rg
     >>> @rg.primitive
     ... def twice(x):
     ...     return 2 * x

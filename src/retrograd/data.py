@@ -17,7 +17,6 @@ class TensorDataset:
     `i` may be a slice or an array of indices too. Arrays give arrays and Tensors give Tensors.
     Raises ValueError if the lengths differ.
 
-    >>> import numpy as np, retrograd as rg
     >>> data = rg.data.TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
     >>> len(data)
     3
@@ -46,7 +45,6 @@ class TensorDataset:
 class Subset:
     """The samples of a data set at `indices`, in that order.
 
-    >>> import numpy as np, retrograd as rg
     >>> data = rg.data.TensorDataset(np.array([10, 11, 12]))
     >>> rg.data.Subset(data, [2, 0])[0]
     (np.int64(12),)
@@ -74,7 +72,6 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
     `lengths` are numbers of samples, or fractions that add up to 1: samples left over by rounding
     down go to the first subsets. Raises ValueError if they do not add up.
 
-    >>> import numpy as np, retrograd as rg
     >>> train, test = rg.data.random_split(rg.data.TensorDataset(np.arange(10)), [0.8, 0.2], rng=0)
     >>> len(train), len(test)
     (8, 2)
@@ -98,7 +95,6 @@ class DataLoader:
 
     `state_dict()` tells how far the present epoch is; a loader that loaded it starts there.
 
-    >>> import numpy as np, retrograd as rg
     >>> data = rg.data.TensorDataset(np.arange(5) * 10)
     >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
     [[0, 10], [20, 30], [40]]
@@ -174,7 +170,6 @@ class DataLoader:
 def collate(samples: list[Any]) -> Any:
     """Stack samples along a new first axis: arrays or numbers, or tuples and dicts of them.
 
-    >>> import retrograd as rg
     >>> rg.data.collate([(1.0, 2), (3.0, 4)])
     (array([1., 3.]), array([2, 4]))
     """

@@ -85,7 +85,6 @@ class Function:
     argument, None where there is none. Written in NumPy calls and operators, it can be
     differentiated again: it then gets Tensors.
 
-    >>> import numpy as np, retrograd as rg
     >>> class Exp(rg.autograd.Function):
     ...     @staticmethod
     ...     def forward(ctx, x):

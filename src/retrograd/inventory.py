@@ -61,7 +61,6 @@ def coverage() -> Coverage:
     Functions count once, whatever other names they have: `np.abs` is `np.absolute`, while
     `np.max` and `np.amax` are two.
 
-    >>> import retrograd as rg
     >>> "np.cumsum" in rg.coverage().differentiable
     True
     >>> rg.coverage().refused["np.copyto"]

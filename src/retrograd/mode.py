@@ -114,7 +114,6 @@ class _GradMode(contextlib.ContextDecorator):
 class no_grad(_GradMode):
     """Do not record calls for gradients: a context (`with rg.no_grad():`) or a decorator.
 
-    >>> import retrograd as rg
     >>> x = rg.Tensor(2.0, requires_grad=True)
     >>> with rg.no_grad():
     ...     print((x * x).requires_grad)
@@ -127,7 +126,6 @@ class no_grad(_GradMode):
 class enable_grad(_GradMode):
     """Record calls for gradients again, inside a `no_grad`.
 
-    >>> import retrograd as rg
     >>> x = rg.Tensor(2.0, requires_grad=True)
     >>> with rg.no_grad(), rg.enable_grad():
     ...     print((x * x).requires_grad)
@@ -140,7 +138,6 @@ class enable_grad(_GradMode):
 class set_grad_enabled(_GradMode):
     """Record calls for gradients or not, from now on; as a context, until its end.
 
-    >>> import retrograd as rg
     >>> with rg.set_grad_enabled(False):
     ...     rg.is_grad_enabled()
     False

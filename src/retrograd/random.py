@@ -28,7 +28,6 @@ def manual_seed(seed: int) -> np.random.Generator:
 
     Raises TypeError unless the seed is an int, ValueError below 0.
 
-    >>> import retrograd as rg
     >>> rg.manual_seed(0).random() == rg.manual_seed(0).random()
     True
     """

@@ -138,7 +138,6 @@ def defvjp(fn: Callable[..., Any], *vjps: Vjp | None) -> None:
     in NumPy calls and operators, writes nothing, does not branch on values, and may return any
     shape that broadcasts with its argument's.
 
-    >>> import retrograd as rg
     >>> @rg.primitive
     ... def cube(x):
     ...     return x * x * x

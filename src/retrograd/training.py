@@ -156,7 +156,6 @@ def fit(
 
     Raises ValueError or TypeError before training for arguments that do not fit.
 
-    >>> import numpy as np, retrograd as rg
     >>> x = np.linspace(-1, 1, 40).reshape(-1, 1)
     >>> data = rg.data.DataLoader(rg.data.TensorDataset(x, 3 * x + 1), 8, shuffle=True, rng=0)
     >>> model = rg.nn.Linear(1, 1, rng=0)
@@ -290,7 +289,6 @@ def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) 
     `data` gives batches `(*inputs, target)`; a metric takes output and target, as Tensors or
     arrays, and returns the mean over its batch.
 
-    >>> import numpy as np, retrograd as rg
     >>> data = [(np.ones((2, 1)), np.ones((2, 1))), (np.zeros((1, 1)), np.ones((1, 1)))]
     >>> rg.evaluate(rg.nn.Identity(), data, {"error": lambda out, y: abs(out - y).mean()})
     {'error': 0.3333333333333333}

@@ -14,7 +14,6 @@ Path = tuple[Any, ...]
 class Structure:
     """A tree with its leaves taken out: what `flatten` returns beside them.
 
-    >>> import retrograd as rg
     >>> leaves, structure = rg.tree.flatten({"w": 1.0, "layers": [2.0, (3.0,)]})
     >>> leaves
     [1.0, 2.0, 3.0]
@@ -108,7 +107,6 @@ def _open(tree: Any) -> tuple[Sequence[Any], Sequence[Any] | None]:
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
     """Return the leaves of a tree in order, and its structure.
 
-    >>> import retrograd as rg
     >>> rg.tree.flatten([1, {"a": 2}, None])
     ([1, 2], [*, {'a': *}, None])
     """
@@ -127,7 +125,6 @@ def _flatten(node: Any, found: list[Any]) -> Structure:
 def leaves(tree: Any) -> list[Any]:
     """Return the leaves of a tree in order.
 
-    >>> import retrograd as rg
     >>> rg.tree.leaves({"b": (1, 2), "a": 3})
     [1, 2, 3]
     """
@@ -137,7 +134,6 @@ def leaves(tree: Any) -> list[Any]:
 def map(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
     """Return the tree of `fn(leaf, *leaves of the others)`; the others have the same structure.
 
-    >>> import retrograd as rg
     >>> rg.tree.map(lambda p, g: p - 0.5 * g, {"w": 1.0, "b": [2.0]}, {"w": 2.0, "b": [4.0]})
     {'w': 0.0, 'b': [0.0]}
     """

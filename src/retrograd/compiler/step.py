@@ -237,7 +237,6 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
     The first replays are compared with `fn`. Raises TraceError, naming the line, for what cannot
     be recorded: reading a value (`.item()`, `float`, `if t > 0`), or changing something outside.
 
-    >>> import numpy as np, retrograd as rg
     >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
     >>> @rg.compile
     ... def step(x):

@@ -24,7 +24,6 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
     as it is. The module itself is not changed. Raises KeyError for unknown names and ValueError
     for other shapes.
 
-    >>> import numpy as np, retrograd as rg
     >>> net = rg.nn.Linear(2, 1)
     >>> params = {"weight": np.array([[1.0, 2.0]]), "bias": np.zeros(1)}
     >>> rg.func.functional_call(net, params, np.array([[3.0, 4.0]]))
@@ -70,7 +69,6 @@ def ravel_pytree(values: Any) -> tuple[Any, Callable[[Any], Any]]:
     that the function returns for it, with the shapes and dtypes they had. Raises TypeError for
     leaves that are not floating; the function raises ValueError for vectors of another length.
 
-    >>> import numpy as np, retrograd as rg
     >>> vector, unravel = rg.func.ravel_pytree({"w": np.ones((2, 2)), "b": 3.0})
     >>> vector
     array([1., 1., 1., 1., 3.])
@@ -110,7 +108,6 @@ def checkpoint(f: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     such as the parameters of a Module. Draws of the default generator are the same again; `f`
     must give the same values each time.
 
-    >>> import numpy as np, retrograd as rg
     >>> x = rg.Tensor([0.0, 1.0], requires_grad=True)
     >>> np.sum(rg.func.checkpoint(lambda x: np.exp(np.sin(x)), x)).backward()
     >>> x.grad.round(3)

@@ -191,7 +191,6 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     `(gradient, aux)`. Raises ValueError if `f` returns anything but one number, TypeError for an
     argument that is not floating.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.func.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': Tensor([ 6., 12.]), 'b': Tensor(5.)}
     """
@@ -208,7 +207,6 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
 
     With `has_aux` that is `((number, aux), gradient)`.
 
-    >>> import retrograd as rg
     >>> rg.func.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (Tensor(6.), (Tensor(3.), Tensor(2.)))
     """
@@ -227,7 +225,6 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     Cotangents have the tree and shapes of the value; gradients are a tuple, one tree for each of
     the primals. With `has_aux` the aux of `f` comes third.
 
-    >>> import numpy as np, retrograd as rg
     >>> value, pullback = rg.func.vjp(np.multiply, np.array([1.0, 2.0]), 3.0)
     >>> pullback(np.array([1.0, 1.0]))
     (Tensor([3., 3.]), Tensor(3.))
@@ -249,7 +246,6 @@ def jvp(
     Both are tuples of trees of the same shapes, one for each argument; the derivative has the
     tree and shapes of the value. With `has_aux` the aux of `f` comes third.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.func.jvp(np.sin, (0.0,), (2.0,))
     (Tensor(0.), Tensor(2.))
     """
@@ -270,7 +266,6 @@ def hvp(
     `f` returns one number. Primals, tangents and the result are tuples of trees of the same
     shapes, one for each argument. With `has_aux` that is `(result, aux)`.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.func.hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (Tensor([6., 0.]),)
     """
@@ -310,7 +305,6 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
     arguments in it. Goes backward, one row for each output element, or forward, one column for
     each argument element, whichever is fewer. With `has_aux` the result is `(jacobian, aux)`.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.func.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
     Tensor([[2., 0.],
             [0., 4.]])
@@ -332,7 +326,6 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
     For an argument of shape `t` that is an array `(*t, *t)`, for a tree of arguments a tree of
     trees. With `has_aux` the result is `(hessian, aux)`.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.func.hessian(lambda x: x[0] ** 2 * x[1])(np.array([2.0, 3.0]))
     Tensor([[6., 4.],
             [4., 0.]])
@@ -382,7 +375,6 @@ def _batch(results: Tensors, w: Tensor, graph: bool) -> list[Any]:
 def stop_gradient(values: Any) -> Any:
     """Return a tree of values with every Tensor in it detached: constants for all derivatives.
 
-    >>> import retrograd as rg
     >>> rg.func.grad(lambda x: x * rg.func.stop_gradient(x))(3.0)
     Tensor(3.)
     """

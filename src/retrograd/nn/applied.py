@@ -40,7 +40,6 @@ class Applied(Module):
 class ReLU(Module):
     """The larger of the input and 0.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.ReLU()(rg.Tensor([-1.0, 2.0]))
     Tensor([0., 2.])
     """
@@ -162,7 +161,6 @@ class MaxPool1d(_MaxPool, function="max_pool1d"):
 class MaxPool2d(_MaxPool, function="max_pool2d"):
     """The largest of each window of `(N, C, H, W)` or `(C, H, W)`.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.MaxPool2d(2)(rg.Tensor(np.ones((2, 3, 8, 6)))).shape
     (2, 3, 4, 3)
     """
@@ -212,7 +210,6 @@ class _Loss(Applied, options="reduction"):
 class MSELoss(_Loss, function="mse_loss"):
     """The squared difference of input and target.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.MSELoss()(rg.Tensor([1.0, 3.0]), np.array([1.0, 1.0])).item()
     2.0
     """
@@ -294,7 +291,6 @@ class CrossEntropyLoss(
 ):
     """The cross entropy of logits `(N, C, ...)` and class numbers `(N, ...)` or probabilities.
 
-    >>> import numpy as np, retrograd as rg
     >>> round(rg.nn.CrossEntropyLoss()(rg.Tensor([[0.0, 0.0]]), np.array([1])).item(), 4)
     0.6931
     """

@@ -72,7 +72,6 @@ class Conv1d(_Conv):
     `weight` is `(out_channels, in_channels / groups, kernel_size)`, kaiming_uniform with
     a = sqrt(5); `bias` is uniform within 1 / sqrt(fan in). `padding` is a number or "same".
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.Conv1d(3, 8, 5, padding="same")(np.ones((2, 3, 10))).shape
     (2, 8, 10)
     """
@@ -86,7 +85,6 @@ class Conv2d(_Conv):
     As `Conv1d`, with a `weight` `(out_channels, in_channels / groups, k, k)`. Sizes are one
     number, or one for each axis.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.Conv2d(1, 8, 3, stride=2)(np.ones((2, 1, 9, 9))).shape
     (2, 8, 4, 4)
     """
@@ -99,7 +97,6 @@ class ConvTranspose2d(_Conv):
 
     `weight` is `(in_channels, out_channels / groups, k, k)`.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.ConvTranspose2d(8, 1, 2, stride=2)(np.ones((2, 8, 4, 4))).shape
     (2, 1, 8, 8)
     """

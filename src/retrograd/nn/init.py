@@ -37,7 +37,6 @@ def ones_(tensor: Tensor) -> Tensor:
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, rng: RngLike = None) -> Tensor:
     """Draw from the uniform distribution between `a` and `b`.
 
-    >>> import retrograd as rg
     >>> t = rg.nn.init.uniform_(rg.nn.Parameter([0.0, 0.0]), 2, 3, rng=0)
     >>> bool((t.data > 2).all())
     True
@@ -56,7 +55,6 @@ def trunc_normal_(
 ) -> Tensor:  # fmt: skip
     """Draw from the normal distribution between `a` and `b`.
 
-    >>> import numpy as np, retrograd as rg
     >>> t = rg.nn.init.trunc_normal_(rg.nn.Parameter(np.zeros(1000)), rng=0)
     >>> bool((np.abs(t.data) <= 2).all())
     True
@@ -104,7 +102,6 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, rng: RngLike = None) -> Tenso
 
     Axes from the second on count as one (Saxe et al. 2013).
 
-    >>> import numpy as np, retrograd as rg
     >>> w = rg.nn.init.orthogonal_(rg.nn.Parameter(np.zeros((2, 3))), rng=0).data
     >>> np.allclose(w @ w.T, np.eye(2))
     True
@@ -133,7 +130,6 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: RngLike = N
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """Return the gain that keeps the variance through a nonlinearity; torch's table.
 
-    >>> import retrograd as rg
     >>> round(rg.nn.init.calculate_gain("relu"), 4)
     1.4142
     """

@@ -9,8 +9,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from retrograd.core import Tensor, get_default_dtype, wrap
-from retrograd.mode import no_grad
-from retrograd.mode import MODE
+from retrograd.mode import MODE, no_grad
 from retrograd.nn import functional as F
 from retrograd.nn.init import fans, kaiming_uniform_, normal_, ones_, uniform_
 from retrograd.nn.module import Module, new_parameter
@@ -45,7 +44,6 @@ class Linear(Module):
     `weight` is `(out_features, in_features)`, kaiming_uniform with a = sqrt(5); `bias` is
     uniform within 1 / sqrt(in_features).
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.Linear(3, 2)(np.ones((5, 3))).shape
     (5, 2)
     """
@@ -73,7 +71,6 @@ class Embedding(Module):
     `weight` is `(num_embeddings, embedding_dim)`, normal; the row `padding_idx` starts at 0 and
     gets no gradient.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.Embedding(10, 3)(np.array([[1, 2], [4, 5]])).shape
     (2, 2, 3)
     """
@@ -102,7 +99,6 @@ class Embedding(Module):
 class Identity(Module):
     """The input itself; whatever it is made with is ignored.
 
-    >>> import retrograd as rg
     >>> rg.nn.Identity(54, unused=True)(rg.Tensor([1.0]))
     Tensor([1.])
     """
@@ -117,7 +113,6 @@ class Identity(Module):
 class Flatten(Module):
     """Make one axis of those from `start_axis` to `end_axis`; the first stays as the batch.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.Flatten()(rg.Tensor(np.ones((2, 3, 4)))).shape
     (2, 12)
     """
@@ -146,7 +141,6 @@ class Unflatten(Module):
 class Dropout(Module):
     """In training, set elements to zero with probability `p` and scale up the others.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.Dropout(0.5).eval()(rg.Tensor([1.0, 1.0]))
     Tensor([1., 1.])
     """
@@ -213,7 +207,6 @@ class BatchNorm1d(_BatchNorm):
     In evaluation the running mean and variance are used, which training moves towards the
     batch's by `momentum` (None: their plain average so far).
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.BatchNorm1d(1)(np.array([[1.0], [3.0]])).data.round(4).tolist()
     [[-1.0], [1.0]]
     """
@@ -230,7 +223,6 @@ class BatchNorm2d(_BatchNorm):
 class LayerNorm(Module):
     """The last axes, of `normalized_shape`, with mean 0 and variance 1, scaled and shifted.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.LayerNorm(2)(np.array([[1.0, 3.0]])).data.round(4).tolist()
     [[-1.0, 1.0]]
     """
@@ -348,7 +340,6 @@ class Sequential(_Numbered):
 
     A dict gives them other names.
 
-    >>> import retrograd as rg
     >>> rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU())
     Sequential(
       (0): Linear(2, 4, bias=True)
@@ -375,7 +366,6 @@ class Sequential(_Numbered):
 class ModuleList(_Numbered):
     """A list of Modules, named "0", "1", ... in the state_dict; it has no forward of its own.
 
-    >>> import retrograd as rg
     >>> layers = rg.nn.ModuleList(rg.nn.Linear(2, 2) for _ in range(3))
     >>> len(layers), list(layers.state_dict())[:2]
     (3, ['0.weight', '0.bias'])
@@ -385,7 +375,6 @@ class ModuleList(_Numbered):
 class ModuleDict(_Container):
     """Modules by name; it has no forward of its own.
 
-    >>> import retrograd as rg
     >>> heads = rg.nn.ModuleDict({"mean": rg.nn.Linear(2, 1), "spread": rg.nn.Linear(2, 1)})
     >>> heads["mean"]
     Linear(2, 1, bias=True)

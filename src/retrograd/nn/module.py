@@ -36,7 +36,6 @@ changes = [0]
 class Module:
     """A part of a net: assign `Parameter`s and `Module`s to attributes, define `forward`.
 
-    >>> import numpy as np, retrograd as rg
     >>> class Scale(rg.nn.Module):
     ...     def __init__(self):
     ...         self.factor = rg.nn.Parameter([2.0])
@@ -183,7 +182,6 @@ class Module:
     def get_submodule(self, target: str) -> Module:
         """Return the Module of a dotted name; AttributeError if there is none.
 
-        >>> import retrograd as rg
         >>> rg.nn.Sequential(rg.nn.ReLU()).get_submodule("0")
         ReLU()
         """
@@ -199,7 +197,6 @@ class Module:
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call `fn` on every Module inside, innermost first, and on this one; returns it.
 
-        >>> import retrograd as rg
         >>> net = rg.nn.Sequential(rg.nn.Linear(2, 1), rg.nn.ReLU())
         >>> def start_at_zero(module):
         ...     if isinstance(module, rg.nn.Linear):
@@ -217,7 +214,6 @@ class Module:
 
         The Parameters stay the same objects, so an optimizer keeps them.
 
-        >>> import numpy as np, retrograd as rg
         >>> rg.nn.Linear(2, 1).to(np.float32).weight.dtype
         dtype('float32')
         """
@@ -244,7 +240,6 @@ class Module:
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Make every parameter require a gradient or not; returns this Module.
 
-        >>> import retrograd as rg
         >>> rg.nn.Linear(2, 1).requires_grad_(False).bias.requires_grad
         False
         """
@@ -266,7 +261,6 @@ class Module:
 
         Returns a handle; `handle.remove()` takes the hook off.
 
-        >>> import numpy as np, retrograd as rg
         >>> layer = rg.nn.Linear(3, 2)
         >>> handle = layer.register_forward_hook(lambda module, args, out: print(out.shape))
         >>> _ = layer(np.ones((5, 3)))
@@ -372,7 +366,6 @@ class Module:
         With `inputs`, arrays or Tensors, it also shows the shape each Module puts out for them:
         the net is run once, without gradients, as for evaluation.
 
-        >>> import numpy as np, retrograd as rg
         >>> net = rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU(), rg.nn.Linear(4, 1))
         >>> print(net.summary(np.ones((8, 2))))
         module           output    parameters

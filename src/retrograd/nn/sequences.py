@@ -158,7 +158,6 @@ class RNN(_Layers):
     All weights are uniform within `1 / sqrt(hidden_size)`. Called with `(input, h_0)`; returns
     the outputs and the last hidden states.
 
-    >>> import numpy as np, retrograd as rg
     >>> out, h = rg.nn.RNN(3, 4, num_layers=2)(np.ones((5, 2, 3)))
     >>> out.shape, h.shape
     ((5, 2, 4), (2, 2, 4))
@@ -184,7 +183,6 @@ class LSTM(_Layers):
     As `RNN`, called with `(input, (h_0, c_0))`; returns the outputs and the last `(h, c)`. The
     rows of the gates are in the order i, f, g, o.
 
-    >>> import numpy as np, retrograd as rg
     >>> out, (h, c) = rg.nn.LSTM(3, 4, bidirectional=True)(np.ones((5, 2, 3)))
     >>> out.shape, h.shape, c.shape
     ((5, 2, 8), (2, 2, 4), (2, 2, 4))
@@ -246,7 +244,6 @@ class RNNCell(_Cell):
 class LSTMCell(_Cell):
     """One step of an `LSTM`: `(input, (h, c))` to the next `(h, c)`, each `(N, hidden_size)`.
 
-    >>> import numpy as np, retrograd as rg
     >>> h, c = rg.nn.LSTMCell(3, 4)(np.ones((2, 3)))
     >>> h.shape, c.shape
     ((2, 4), (2, 4))
@@ -282,7 +279,6 @@ class MultiheadAttention(Module):
     `(S, N, kdim)`, values `(S, N, vdim)`, with `batch_first` the batch N is axis 0; without a
     batch they have two axes.
 
-    >>> import numpy as np, retrograd as rg
     >>> attention = rg.nn.MultiheadAttention(8, 2, batch_first=True)
     >>> x = np.ones((3, 5, 8))
     >>> out, weights = attention(x, x, x)
@@ -461,7 +457,6 @@ class TransformerEncoder(Module):
 
     `enable_nested_tensor` is there for the sake of torch's signature; nothing depends on it.
 
-    >>> import numpy as np, retrograd as rg
     >>> layer = rg.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     >>> rg.nn.TransformerEncoder(layer, 2)(np.ones((3, 5, 8))).shape
     (3, 5, 8)

@@ -33,7 +33,6 @@ def clip_grad_norm_(
     They are written in place. Returns the norm before. `norm_type` may be `inf`. Raises
     RuntimeError for a norm that is not finite if `error_if_nonfinite`.
 
-    >>> import numpy as np, retrograd as rg
     >>> p = rg.nn.Parameter([0.0, 0.0])
     >>> p.grad = np.array([3.0, 4.0])
     >>> rg.nn.utils.clip_grad_norm_([p], 1.0)
@@ -63,7 +62,6 @@ def clip_grad_norm_(
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Hold every element of the gradients within `clip_value` of 0, in place.
 
-    >>> import numpy as np, retrograd as rg
     >>> p = rg.nn.Parameter([0.0, 0.0])
     >>> p.grad = np.array([3.0, -0.5])
     >>> rg.nn.utils.clip_grad_value_([p], 1.0)
@@ -79,7 +77,6 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     """Return all elements of the parameters as one vector, through which gradients flow.
 
-    >>> import retrograd as rg
     >>> rg.nn.utils.parameters_to_vector(rg.nn.Linear(2, 3).parameters()).shape
     (9,)
     """
@@ -91,7 +88,6 @@ def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) 
 
     Raises ValueError unless there are as many as the parameters have; nothing is written then.
 
-    >>> import numpy as np, retrograd as rg
     >>> layer = rg.nn.Linear(2, 1)
     >>> rg.nn.utils.vector_to_parameters(np.array([1.0, 2.0, 3.0]), layer.parameters())
     >>> layer.bias

@@ -27,7 +27,6 @@ class Adam(Optimizer):
     largest `v` so far (Reddi et al. 2018). `weight_decay` adds that much of the parameter to the
     gradient, or with `decoupled_weight_decay` takes `lr * weight_decay` of it away, as AdamW does.
 
-    >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adam([w], lr=0.1)
     >>> (w * w).sum().backward(); optimizer.step(); w
@@ -67,7 +66,6 @@ class AdamW(Adam):
 
     Each step first takes `lr * weight_decay` of the parameter away.
 
-    >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
     >>> (w * w).sum().backward(); optimizer.step(); w
@@ -89,7 +87,6 @@ class Adamax(Optimizer):
     With the running mean `m` of `g` and `u = max(beta2 * u, abs(g) + eps)` the step is
     `lr * m / (1 - beta1 ** t) / u` (Kingma & Ba 2015, algorithm 2).
 
-    >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adamax([w], lr=0.1)
     >>> (w * w).sum().backward(); optimizer.step(); w
@@ -124,7 +121,6 @@ class NAdam(Optimizer):
     The momentum of step `t` is `mu[t] = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`; the mean
     `m` is taken as it will be at the next step, both corrected by the product of the `mu`.
 
-    >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.NAdam([w], lr=0.1)
     >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
@@ -167,7 +163,6 @@ class RMSprop(Optimizer):
     With `centered` the mean gradient is taken off first, so that it is a standard deviation
     (Graves 2013); `momentum` is applied to what comes out.
 
-    >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.RMSprop([w], lr=0.1)
     >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
@@ -211,7 +206,6 @@ class Adagrad(Optimizer):
 
     The sum starts at `initial_accumulator_value`, and `lr` falls as `1 / (1 + (t - 1) * lr_decay)`.
 
-    >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adagrad([w], lr=0.1)
     >>> (w * w).sum().backward(); optimizer.step(); w
@@ -243,7 +237,6 @@ class Adadelta(Optimizer):
 
     Both sizes are roots of running means of squares, with `eps` inside the root.
 
-    >>> import retrograd as rg
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adadelta([w], lr=100.0)
     >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))

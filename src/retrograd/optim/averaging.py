@@ -20,7 +20,6 @@ class AveragedModel(Module):
     the mean of all so far (Izmailov et al. 2018). The first update copies; buffers, such as a
     running mean, always are copies. The averaged model is called like the model itself.
 
-    >>> import retrograd as rg
     >>> model = rg.nn.Linear(1, 1)
     >>> average = rg.optim.AveragedModel(model, decay=0.75)
     >>> with rg.no_grad():

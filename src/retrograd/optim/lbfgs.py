@@ -34,7 +34,6 @@ class LBFGS(Optimizer):
     no element of the gradient exceeds `tolerance_grad`, or when the loss or every parameter
     changes by less than `tolerance_change`. There is one param group.
 
-    >>> import retrograd as rg
     >>> w = rg.Tensor([3.0, -4.0], requires_grad=True)
     >>> optimizer = rg.optim.LBFGS([w], line_search_fn="strong_wolfe")
     >>> def closure():

@@ -109,7 +109,6 @@ class _Factor(LRScheduler):
 class StepLR(_Factor):
     """Multiply the rate by `gamma` every `step_size` steps.
 
-    >>> import retrograd as rg
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
     >>> schedule = rg.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
     >>> for _ in range(4):
@@ -130,7 +129,6 @@ class StepLR(_Factor):
 class MultiStepLR(_Factor):
     """Multiply the rate by `gamma` at each of the `milestones`, as often as it is listed.
 
-    >>> import retrograd as rg
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
     >>> schedule = rg.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
     >>> for _ in range(3):
@@ -152,7 +150,6 @@ class MultiStepLR(_Factor):
 class ExponentialLR(_Factor):
     """Multiply the rate by `gamma` every step.
 
-    >>> import retrograd as rg
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
     >>> schedule = rg.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
     >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
@@ -171,7 +168,6 @@ class ExponentialLR(_Factor):
 class LinearLR(_Factor):
     """Go from `start_factor` of the rate to `end_factor` of it, evenly in `total_iters` steps.
 
-    >>> import retrograd as rg
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
     >>> schedule = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
     >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
@@ -198,7 +194,6 @@ class LinearLR(_Factor):
 class LambdaLR(LRScheduler):
     """Multiply the first rate by what `lr_lambda(steps)` returns; one function, or one a group.
 
-    >>> import retrograd as rg
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
     >>> schedule = rg.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
     >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
@@ -225,7 +220,6 @@ class CosineAnnealingLR(LRScheduler):
 
     The wave of SGDR (Loshchilov & Hutter 2017), without restarts.
 
-    >>> import retrograd as rg
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
     >>> schedule = rg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
     >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
@@ -247,7 +241,6 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     The first fall takes `T_0` steps, each further one `T_mult` times as many.
 
-    >>> import retrograd as rg
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
     >>> schedule = rg.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
     >>> for _ in range(2):
@@ -281,7 +274,6 @@ class OneCycleLR(LRScheduler):
     `max_lr`, `base_momentum` and `max_momentum` may be lists, one entry a param group. Step after
     every update; a step beyond the last one raises ValueError.
 
-    >>> import retrograd as rg
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
     >>> for _ in range(9):
@@ -355,7 +347,6 @@ class ReduceLROnPlateau(LRScheduler):
     `cooldown` steps do not count. A rate never falls below `min_lr` (a number, or one a group),
     nor by less than `eps`.
 
-    >>> import retrograd as rg
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
     >>> schedule = rg.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
     >>> for loss in (3.0, 2.0, 2.0, 2.0):
@@ -410,7 +401,6 @@ class SequentialLR(LRScheduler):
 
     Each starts from the optimizer's first rates. There is one milestone less than schedules.
 
-    >>> import retrograd as rg
     >>> from retrograd.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
     >>> warm_up = LinearLR(optimizer, start_factor=0.5, total_iters=2)

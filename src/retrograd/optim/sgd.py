@@ -15,7 +15,6 @@ class SGD(Optimizer):
     `lr * b`, with `nesterov` `lr * (g + momentum * b)`. `weight_decay` adds that much of the
     parameter to the gradient; `maximize` climbs.
 
-    >>> import retrograd as rg
     >>> w = rg.Tensor([1.0], requires_grad=True)
     >>> optimizer = rg.optim.SGD([w], lr=0.1)
     >>> (w * w).sum().backward()

@@ -47,7 +47,6 @@ def _scaled_tail(x: Any) -> Any:
 def erf(x: Any) -> Any:
     """Return the error function, `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `x`.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.erf(np.array([0.0, 1.0])).round(6)
     array([0.      , 0.842701])
     """
@@ -61,7 +60,6 @@ def erf(x: Any) -> Any:
 def erfc(x: Any) -> Any:
     """Return `1 - erf(x)`, accurate where that is tiny.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.erfc(np.array([0.0, 10.0]))
     array([1.00000000e+00, 2.08848758e-45])
     """
@@ -73,7 +71,6 @@ def erfc(x: Any) -> Any:
 def erfcx(x: Any) -> Any:
     """Return `exp(x^2) erfc(x)`.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.erfcx(np.array([0.0, 100.0])).round(6)
     array([1.      , 0.005642])
     """
@@ -102,7 +99,6 @@ def _solve(y: Any, q: Any) -> Any:
 def erfinv(y: Any) -> Any:
     """Return the x with `erf(x) = y`; nan outside -1 to 1.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.erfinv(np.array([0.0, 0.5])).round(6)
     array([0.      , 0.476936])
     """
@@ -114,7 +110,6 @@ def erfinv(y: Any) -> Any:
 def erfcinv(y: Any) -> Any:
     """Return the x with `erfc(x) = y`; nan outside 0 to 2.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.erfcinv(np.array([1.0, 1e-100])).round(6)
     array([ 0.      , 15.065575])
     """
@@ -126,7 +121,6 @@ def erfcinv(y: Any) -> Any:
 def ndtr(x: Any) -> Any:
     """Return the distribution function of the standard normal distribution.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.ndtr(np.array([0.0, -10.0]))
     array([5.00000000e-01, 7.61985302e-24])
     """
@@ -137,7 +131,6 @@ def ndtr(x: Any) -> Any:
 def log_ndtr(x: Any) -> Any:
     """Return the logarithm of `ndtr(x)`, accurate where that is tiny or near 1.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.log_ndtr(np.array([0.0, -100.0])).round(4)
     array([-6.9310000e-01, -5.0055242e+03])
     """
@@ -150,7 +143,6 @@ def log_ndtr(x: Any) -> Any:
 def ndtri(p: Any) -> Any:
     """Return the x with `ndtr(x) = p`: the quantiles of the standard normal distribution.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.ndtri(np.array([0.25, 0.975])).round(6)
     array([-0.67449 ,  1.959964])
     """

@@ -58,7 +58,6 @@ def _pairs(x: Any) -> list[Any]:
 def gammaln(x: Any) -> Any:
     """Return the logarithm of the size of the gamma function; inf at 0, -1, -2 and so on.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.gammaln(np.array([3.0, 5.0, 0.5])).round(6)
     array([0.693147, 3.178054, 0.572365])
     """
@@ -84,7 +83,6 @@ def gammaln(x: Any) -> Any:
 def digamma(x: Any) -> Any:
     """Return the derivative of `gammaln`; nan at 0, -1, -2 and so on.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.digamma(np.array([1.0, 10.0])).round(6)
     array([-0.577216,  2.251753])
     """
@@ -115,7 +113,6 @@ def polygamma(n: int, x: Any) -> Any:
 
     Elsewhere the result is nan. Raises TypeError unless `n` is an int, ValueError below 0.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.polygamma(1, np.array([1.0, 2.0])).round(6)
     array([1.644934, 0.644934])
     """
@@ -146,7 +143,6 @@ def _polygamma(x: Any, n: int) -> Any:
 def gamma(x: Any) -> Any:
     """Return the gamma function, `(x - 1)!` of whole numbers; nan at -1, -2 and so on.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.gamma(np.array([5.0, 0.5])).round(6)
     array([24.      ,  1.772454])
     """
@@ -167,7 +163,6 @@ defvjp(gamma,      lambda g, out, x: g * out * digamma(x))
 def betaln(a: Any, b: Any) -> Any:
     """Return the logarithm of the beta function, `gamma(a) gamma(b) / gamma(a + b)`.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.betaln(np.array(2.0), np.array(3.0)).round(6)
     np.float64(-2.484907)
     """

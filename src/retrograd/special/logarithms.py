@@ -23,7 +23,6 @@ def _inside(x: Any, bound: Any) -> Any:
 def expit(x: Any) -> Any:
     """Return `1 / (1 + exp(-x))`, the inverse of `logit`.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.expit(np.array([0.0, -1000.0]))
     array([0.5, 0. ])
     """
@@ -35,7 +34,6 @@ def expit(x: Any) -> Any:
 def log_expit(x: Any) -> Any:
     """Return the logarithm of `expit(x)`, without overflow.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.log_expit(np.array([0.0, -1000.0])).round(6)
     array([-6.93147e-01, -1.00000e+03])
     """
@@ -46,7 +44,6 @@ def log_expit(x: Any) -> Any:
 def logit(p: Any) -> Any:
     """Return `log(p / (1 - p))`, the inverse of `expit`; nan outside 0 to 1.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.logit(np.array([0.5, 0.75])).round(6)
     array([0.      , 1.098612])
     """
@@ -63,7 +60,6 @@ def logit(p: Any) -> Any:
 def xlogy(x: Any, y: Any) -> Any:
     """Return `x * log(y)`, and 0 where `x` is 0.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.xlogy(np.array([0.0, 2.0]), np.array([0.0, 1.0]))
     array([0., 0.])
     """
@@ -74,7 +70,6 @@ def xlogy(x: Any, y: Any) -> Any:
 def xlog1py(x: Any, y: Any) -> Any:
     """Return `x * log1p(y)`, and 0 where `x` is 0.
 
-    >>> import numpy as np, retrograd as rg
     >>> float(rg.special.xlog1py(np.array(2.0), np.array(1e-20)))
     2e-20
     """
@@ -85,7 +80,6 @@ def xlog1py(x: Any, y: Any) -> Any:
 def entr(x: Any) -> Any:
     """Return `-x * log(x)`; 0 at 0 and -inf below.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.entr(np.array([0.0, 0.5])).round(6)
     array([0.      , 0.346574])
     """
@@ -97,7 +91,6 @@ def entr(x: Any) -> Any:
 def rel_entr(x: Any, y: Any) -> Any:
     """Return `x * log(x / y)`; 0 where `x` is 0, inf where only `y` is, or either is below 0.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.rel_entr(np.array([0.0, 0.5]), np.array([1.0, 0.25])).round(6)
     array([0.      , 0.346574])
     """
@@ -110,7 +103,6 @@ def rel_entr(x: Any, y: Any) -> Any:
 def kl_div(x: Any, y: Any) -> Any:
     """Return `x * log(x / y) - x + y`, which is 0 where `x` is `y` and positive elsewhere.
 
-    >>> import numpy as np, retrograd as rg
     >>> float(rg.special.kl_div(np.array(0.5), np.array(0.5)))
     0.0
     """
@@ -121,7 +113,6 @@ def kl_div(x: Any, y: Any) -> Any:
 def logsumexp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the logarithm of the sum of `exp(a)` over `axis` (None: over all), without overflow.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.logsumexp(np.array([1000.0, 1000.0])).round(6)
     np.float64(1000.693147)
     """
@@ -136,7 +127,6 @@ def logsumexp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def softmax(x: Any, axis: Axis = None) -> Any:
     """Return `exp(x)` divided by its sum over `axis` (None: over all).
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
@@ -148,7 +138,6 @@ def softmax(x: Any, axis: Axis = None) -> Any:
 def log_softmax(x: Any, axis: Axis = None) -> Any:
     """Return the logarithm of the softmax over `axis` (None: over all), accurate where it is tiny.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.special.log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """

@@ -47,7 +47,6 @@ def gradcheck(
     KinkError (an AssertionError too) if that is only because of a kink; TypeError if there is
     nothing to vary; ValueError if `fn` gives other values each time or has no value nearby.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.testing.gradcheck(np.logaddexp, np.array([0.5, 1.5]), np.array(2.0))
     True
     """
@@ -70,7 +69,6 @@ def gradgradcheck(
     What is checked, as by `gradcheck`, is the function that takes `inputs` and weights of the
     outputs to the gradient.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.testing.gradgradcheck(np.tanh, np.array([0.5, 1.5]))
     True
     """

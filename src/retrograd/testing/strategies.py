@@ -81,7 +81,6 @@ def tensors(
 ) -> SearchStrategy[Tensor]:
     """Draw leaf Tensors with values off the kinks; of `distinct` ones no two elements are equal.
 
-    >>> import retrograd as rg
     >>> rg.testing.strategies.tensors((2, 3)).example().shape  # doctest: +SKIP
     (2, 3)
     """
@@ -161,7 +160,6 @@ def gradient_property(function: Any = None, /, *, order: int = 2, **strategies: 
     broadcast together, unless `strategies` draws them. A ufunc or a function with a rule may be
     given itself: `test_tanh = gradient_property(np.tanh)`.
 
-    >>> import numpy as np, retrograd as rg
     >>> @rg.testing.gradient_property
     ... def test_softplus(x):
     ...     return np.log1p(np.exp(x))

@@ -19,7 +19,6 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
     Raises ValueError where the shapes do not fit.
 
-    >>> import numpy as np, retrograd.nn.functional as F
     >>> F.linear(np.ones((2, 3)), np.ones((1, 3)), np.ones(1))
     array([[4.],
            [4.]])
@@ -71,7 +70,6 @@ defvjp(linear, _dx, _dw, _db)
 def flatten(input: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
     """Return `input` with the axes from `start_axis` to `end_axis` made one.
 
-    >>> import numpy as np, retrograd as rg
     >>> rg.nn.functional.flatten(rg.Tensor(np.ones((2, 3, 4))), 1).shape
     (2, 12)
     """
@@ -90,7 +88,6 @@ def unflatten(input: Any, axis: int, sizes: tuple[int, ...]) -> Any:
 
     Raises ValueError where they do not multiply to its length.
 
-    >>> import numpy as np, retrograd.nn.functional as F
     >>> F.unflatten(np.ones((2, 12)), 1, (3, -1)).shape
     (2, 3, 4)
     """
@@ -109,7 +106,6 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     The row `padding_idx` gets no gradient. Raises TypeError unless the numbers are integers, and
     IndexError for one that is not below V.
 
-    >>> import numpy as np, retrograd.nn.functional as F
     >>> F.embedding(np.array([2, 0]), np.array([[1.0], [2.0], [3.0]]))
     array([[3.],
            [1.]])
@@ -167,7 +163,6 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     By default there are as many classes as the largest number says. Raises ValueError for a
     number that is not below `num_classes` or below 0.
 
-    >>> import numpy as np, retrograd.nn.functional as F
     >>> F.one_hot(np.array([1, 0]), 3)
     array([[0, 1, 0],
            [1, 0, 0]])
