@@ -84,7 +84,8 @@ class Tensor:
     # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
     # no reference cycles.
     __slots__ = (
-        "__weakref__", "_data", "_grad", "_retains", "_stamp", "call", "order", "requires_grad",
+        "__weakref__", "_data", "_grad", "_parameter", "_retains", "_stamp", "call", "order",
+        "requires_grad",
     )  # fmt: skip
 
     _data: Array
@@ -96,6 +97,7 @@ class Tensor:
     call: tuple[Rule, Any, Any, Any] | None
     order: int
     _retains: bool
+    _parameter: bool  # there on Parameters only
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         array = as_array(data)
@@ -179,7 +181,10 @@ class Tensor:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
-        text = repr(self._data).replace("array(", "Tensor(", 1).replace("\n", "\n ")
+        name = "Parameter" if isinstance(self, Parameter) else "Tensor"
+        text = (
+            repr(self._data).replace("array", name, 1).replace("\n", "\n" + " " * (len(name) - 5))
+        )
         return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
 
     # Ways out: values leave the graph ------------------------------------------------------------
@@ -278,7 +283,8 @@ class Tensor:
             raise RuntimeError(
                 "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
             )
-        return _restore, (type(self), self._data, self.requires_grad, self.grad)
+        kind = Parameter if isinstance(self, Parameter) else Tensor
+        return _restore, (kind, self._data, self.requires_grad, self.grad)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         restore, (kind, data, requires_grad, grad) = self.__reduce__()
@@ -533,7 +539,17 @@ for _name, _write in OTHER_WORDS.items():
         setattr(Tensor, _name, Elsewhere(_name, _write))
 
 
-class Parameter(Tensor):
+class _Marked(type):
+    """The type of Parameter: its instances are marked Tensors.
+
+    CPython finds attributes several times faster where all objects that come by are of one class.
+    """
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        return isinstance(value, Tensor) and hasattr(value, "_parameter")
+
+
+class Parameter(Tensor, metaclass=_Marked):
     """A leaf that a `Module` trains: requires grad unless told otherwise.
 
     >>> rg.nn.Parameter([1.0, 2.0])
@@ -542,12 +558,14 @@ class Parameter(Tensor):
 
     __slots__ = ()
 
-    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
-        super().__init__(data, requires_grad=True)
-        self.requires_grad = bool(requires_grad)
+    def __new__(cls, data: ArrayLike | Tensor, requires_grad: bool = True) -> Parameter:
+        t = Tensor(data, requires_grad=True)
+        t.requires_grad = bool(requires_grad)
+        t._parameter = True
+        return cast(Parameter, t)
 
-    def __repr__(self) -> str:
-        return "Parameter" + super().__repr__().removeprefix("Tensor").replace("\n", "\n   ")
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
+        """Do nothing: `__new__` has made it."""
 
 
 # --- making Tensors ------------------------------------------------------------------------------

@@ -223,7 +223,7 @@ class Optimizer:
         if tape is not None:
             with tape.within("update"):
                 for at, group in enumerate(self.param_groups):
-                    for bucket, g in self._ready(at, group):
+                    for bucket, g in self._arranged(at, group):
                         tape.update(self, group, bucket, g)
             return loss
         for at, group in enumerate(self.param_groups):
@@ -235,18 +235,23 @@ class Optimizer:
 
     def _ready(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
         """Return the buckets that have gradients, each with its gradient as one array."""
-        buckets = self._buckets[at]
-        if not buckets:
+        ready = []
+        slots = self.used_slots(group)
+        for bucket in self._buckets[at]:
+            g = bucket.gradient()
+            if g is None or not (slots.keys() <= bucket.state.keys()):
+                return self._arranged(at, group)
+            ready.append((bucket, g))
+        return ready or self._arranged(at, group)
+
+    def _arranged(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
+        """Do so where buckets must change first, or a tape must see the gradients."""
+        if not self._buckets[at]:
             self._arrange(at, group, {})
         ready: list[tuple[Bucket, Any]] = []
-        slots, taped = self.used_slots(group), MODE.get().tape is not None
-        for bucket in buckets:
-            if slots and not slots.keys() <= bucket.state.keys():  # an option was changed since
-                self._add_slots(bucket, slots)
-            g = None if taped else bucket.gradient()
-            if g is not None:
-                ready.append((bucket, g))
-                continue
+        slots = self.used_slots(group)
+        for bucket in self._buckets[at]:
+            self._add_slots(bucket, slots)  # those of an option that was changed since
             flat, missing = [], 0
             for p, view in zip(bucket.params, bucket.views, strict=True):
                 g = p.grad
@@ -256,7 +261,7 @@ class Optimizer:
                 if p._data is not view:
                     if p.dtype != view.dtype:
                         self._retype(at, group)
-                        return self._ready(at, group)
+                        return self._arranged(at, group)
                     bucket.gather()
                 flat.append(g)
             if not missing:
@@ -264,7 +269,7 @@ class Optimizer:
                 ready.append((bucket, flat[0] if one else concat(*flat, axis=None)))
             elif flat:
                 self._part(at, group, bucket)
-                return self._ready(at, group)
+                return self._arranged(at, group)
         return ready
 
     def _arrange(self, at: int, group: dict[str, Any], entries: dict[int, dict[str, Any]]) -> None:
