@@ -1,7 +1,6 @@
-"""Functions that act on each element by itself.
+"""Functions that act on each element by itself; at a kink the README says what a rule takes.
 
-Constants are Python floats, which leave float32 as it is. At a kink the rule takes the value that
-the table in the README gives.
+Constants are Python floats, which leave float32 as it is.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from retrograd.registry import RULES, composed, defvjp, nograd
 LN2, LN10, DEGREE = math.log(2), math.log(10), math.pi / 180
 
 
-def power_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
-    """Return the gradient to the base; at exponent 0 it is 0, also for base 0."""
+# 0 at exponent 0, also for base 0
+def _power_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     if isinstance(y, (int, float)):
         return g * y * x ** (y - 1) if y else g * 0.0
     return g * y * np.power(np.where((x == 0) & (y == 0), 1.0, x), y - 1)
 
 
-def power_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
-    """Return the gradient to the exponent; at base 0 it is 0."""
+# 0 at base 0
+def _power_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
     if isinstance(x, (int, float)):
         return g * out * (math.log(x) if x > 0 else math.nan if x else 0.0)
     return g * out * np.log(np.where(x == 0, 1.0, x))
@@ -35,8 +34,8 @@ def power_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
 def sinc_slope(x: Any, order: int) -> Any:
     """Return a derivative of `sin(pi x) / (pi x)`.
 
-    Far from 0 by the recurrence `u f_n = sin(u + n pi / 2) - n f_(n-1)` for `u = pi x`, which
-    loses digits near 0: there by the power series.
+    By the recurrence `u f_n = sin(u + n pi / 2) - n f_(n-1)` for `u = pi x`; near 0, where that
+    loses digits, by the power series.
     """
     u = x * math.pi
     near = np.abs(u) < order + 2
@@ -53,10 +52,9 @@ def sinc_slope(x: Any, order: int) -> Any:
 
 
 def i1(x: Any) -> Any:
-    """Return the modified Bessel function of order 1, the derivative of `np.i0`.
+    """Return the derivative of `np.i0`, the mean of `exp(x cos t) cos t` over half a circle.
 
-    It is the mean of `exp(x cos t) cos t` over half a circle; with this many points the midpoint
-    rule is exact to the last digits for every `x` that does not overflow.
+    The midpoint rule with 128 points is exact for every `x` that does not overflow.
     """
     cosines = np.cos((np.arange(128) + 0.5) * (math.pi / 128)).astype(x.dtype)
     return np.mean(np.exp(x[..., None] * cosines) * cosines, axis=-1)
@@ -76,9 +74,8 @@ defvjp(np.multiply,   lambda g, out, x, y: g * y,
                       lambda g, out, x, y: g * x)
 defvjp(np.divide,     lambda g, out, x, y: g / y,
                       lambda g, out, x, y: -g * out / y)
-defvjp(np.power,      power_dx,
-                      power_dy)
-defvjp(np.float_power, power_dx, power_dy)
+defvjp(np.power,      _power_dx, _power_dy)
+defvjp(np.float_power, _power_dx, _power_dy)
 defvjp(np.arctan2,    lambda g, out, y, x: g * x / (x * x + y * y),
                       lambda g, out, y, x: -g * y / (x * x + y * y))
 defvjp(np.hypot,      lambda g, out, x, y: g * x / np.where(out == 0, 1.0, out),
@@ -164,25 +161,22 @@ nograd(
 )  # fmt: skip
 
 
-def clip_dx(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    """Return `g` within the bounds, a bound itself included."""
+def _clip_dx(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
     if a_min is not None:
         g = np.where(a >= a_min, g, 0.0)
     return g if a_max is None else np.where(a <= a_max, g, 0.0)
 
 
-def clip_dlow(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    """Return `g` where the lower bound is the result; where the bounds cross, the upper is."""
-    g = np.where(a < a_min, g, 0.0)
+def _clip_dlow(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
+    g = np.where(a < a_min, g, 0.0)  # where the bounds cross, the upper is the result
     return g if a_max is None else np.where(a_min <= a_max, g, 0.0)
 
 
-def clip_dhigh(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    """Return `g` where the upper bound is the result."""
+def _clip_dhigh(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
     return np.where((a if a_min is None else np.maximum(a, a_min)) > a_max, g, 0.0)
 
 
-defvjp(np.clip, clip_dx, clip_dlow, clip_dhigh)
+defvjp(np.clip, _clip_dx, _clip_dlow, _clip_dhigh)
 
 
 @composed(np.clip)

@@ -8,23 +8,21 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import record
-from retrograd.registry import composed, defvjp_each
-from retrograd.rules.reductions import along, column, given, resized
+from retrograd.registry import composed, defvjp_each, spelled
+from retrograd.rules.reductions import along, column, given, in_dtype, resized
 
 
 def concat(*arrays: Any, axis: int | None = 0) -> Any:
-    """Join arrays along an axis: `np.concatenate` with the arrays as arguments."""
+    """Return `np.concatenate` with the arrays as arguments."""
     return np.concatenate(arrays, axis=axis)
 
 
 def concat_piece(position: int, g: Any, out: Any, *arrays: Any, axis: int | None = 0) -> Any:
     """Cut out of `g` what belongs to one of the joined arrays."""
-    here = arrays[position]
-    along = 0 if axis is None else axis % g.ndim
-    lengths = [a.size if axis is None else a.shape[along] for a in arrays]
+    lengths = [a.size if axis is None else a.shape[axis] for a in arrays]
     start = sum(lengths[:position])
-    piece = g[(slice(None),) * along + (slice(start, start + lengths[position]),)]
-    return piece.reshape(here.shape)
+    piece = along(g, axis or 0, slice(start, start + lengths[position]))
+    return piece.reshape(arrays[position].shape)
 
 
 defvjp_each(concat, concat_piece)
@@ -34,7 +32,7 @@ defvjp_each(concat, concat_piece)
 def concatenate(arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None) -> Any:
     """Answer `np.concatenate`."""
     joined = record(concat, *map(given, arrays), axis=axis)
-    return joined if dtype is None else joined.astype(dtype)
+    return in_dtype(joined, dtype)
 
 
 @composed(np.stack)
@@ -85,7 +83,6 @@ def _block(arrays: Any) -> Any:
 
 @composed(np.insert)
 def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """Join both arrays, then take them in the order NumPy gives."""
     arr, values = given(arr), given(values)
     if axis is None:
         arr, axis = np.ravel(arr), 0
@@ -134,18 +131,16 @@ composed(np.hsplit)(lambda ary, indices_or_sections:
 # fmt: on
 
 
-@composed(np.vsplit)
-def _vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    if ary.ndim < 2:
-        raise ValueError(f"np.vsplit takes two axes or more, not shape {ary.shape}")
-    return _split(ary, indices_or_sections, 0)
+def _split_along(fn: Any, axis: int, ndim: int) -> None:
+    @composed(fn)
+    def split(ary: Any, indices_or_sections: Any) -> list[Any]:
+        if ary.ndim < ndim:
+            raise ValueError(f"{spelled(fn)} takes {ndim} axes or more, not shape {ary.shape}")
+        return _split(ary, indices_or_sections, axis)
 
 
-@composed(np.dsplit)
-def _dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    if ary.ndim < 3:
-        raise ValueError(f"np.dsplit takes three axes or more, not shape {ary.shape}")
-    return _split(ary, indices_or_sections, 2)
+_split_along(np.vsplit, 0, 2)
+_split_along(np.dsplit, 2, 3)
 
 
 def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
@@ -183,7 +178,6 @@ def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
 
 @composed(np.pad)
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """Pad one axis after the other."""
     if callable(mode) or mode == "empty":
         raise TypeError(f"np.pad of a Tensor takes a mode that says the values, not {mode!r}")
     if mode not in _MODES:

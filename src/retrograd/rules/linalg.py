@@ -1,9 +1,8 @@
 """`np.linalg`, over stacks of matrices.
 
-Where a derivative does not exist the rule does not make one up: singular matrices raise
-LinAlgError as they do forward; parts that belong to equal eigenvalues or singular values, whose
-vectors are not determined, count as 0. Of a symmetric matrix NumPy reads one triangle only: that
-triangle gets the whole gradient.
+Singular matrices raise LinAlgError, as they do forward; parts that belong to equal eigenvalues or
+singular values, whose vectors are not determined, count as 0. Of a symmetric matrix the triangle
+that NumPy reads gets the whole gradient.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import numpy as np
 
 from retrograd.core import primitive, record
 from retrograd.registry import RULES, composed, defvjp, nograd
-from retrograd.rules.reductions import given
+from retrograd.rules.reductions import axes_of, given, root
 
 
 def eye(like: Any) -> Any:
-    """Return the identity matrix for the columns of another one, in its dtype."""
+    """Return the identity matrix for the columns of another."""
     return np.eye(like.shape[-1], dtype=like.dtype)
 
 
@@ -35,20 +34,19 @@ def gaps(values: Any) -> Any:
 
 
 def read(g: Any, upper: bool) -> Any:
-    """Gather the symmetric part of a gradient in the triangle that NumPy reads."""
+    """Gather a symmetric gradient in the triangle that NumPy reads."""
     whole = (g + g.mT) * (1 - 0.5 * eye(g))
     return np.triu(whole) if upper else np.tril(whole)
 
 
-def pinv_dx(g: Any, out: Any, a: Any, rcond: Any = None) -> Any:
-    """Return the gradient of the pseudo-inverse, where the rank stays the same."""
+def _pinv_dx(g: Any, out: Any, a: Any, rcond: Any = None) -> Any:
     p, left, right = out, a @ out, out @ a
     grown = (eye(left) - left) @ g.mT @ (p @ p.mT) + (p.mT @ p) @ g.mT @ (eye(right) - right)
     return grown - p.mT @ g @ p.mT
 
 
-def cholesky_dx(g: Any, out: Any, a: Any, upper: bool = False) -> Any:
-    """Return the gradient of a triangular factor (Murray, 2016, arXiv:1602.07527)."""
+# Murray, 2016, arXiv:1602.07527
+def _cholesky_dx(g: Any, out: Any, a: Any, upper: bool = False) -> Any:
     if upper:
         g, out = g.mT, out.mT
     inner = np.tril(out.mT @ np.tril(g))
@@ -56,37 +54,35 @@ def cholesky_dx(g: Any, out: Any, a: Any, upper: bool = False) -> Any:
     return read(np.linalg.solve(out.mT, np.linalg.solve(out.mT, inner.mT).mT), upper)
 
 
-def qr_dx(g: Any, out: Any, a: Any) -> Any:
-    """Return the gradient of `q, r` for a matrix that is no wider than it is high."""
+# for a matrix that is no wider than it is high
+def _qr_dx(g: Any, out: Any, a: Any) -> Any:
     (gq, gr), (q, r) = g, out
     m = r @ gr.mT - gq.mT @ q
     whole = np.tril(m) + np.tril(m, -1).mT
     return np.linalg.solve(r, (gq + q @ whole).mT).mT
 
 
-def eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
-    """Return the gradient of eigenvalues and eigenvectors of a symmetric matrix."""
+def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     (gw, gv), (w, v) = g, out
     inner = gaps(w) * (v.mT @ gv) + gw[..., None] * eye(v)
     return read(v @ inner @ v.mT, UPLO.upper() == "U")
 
 
-def eig_dx(g: Any, out: Any, a: Any) -> Any:
-    """Return the gradient of real eigenvalues and eigenvectors of length 1."""
+def _eig_dx(g: Any, out: Any, a: Any) -> Any:
     (gw, gv), (w, v) = g, out
     inner = v.mT @ gv
     inner = inner - (v.mT @ v) * np.sum(inner * eye(v), axis=-1)[..., None, :]
     return np.linalg.solve(v.mT, (gw[..., None] * eye(v) + gaps(w) * inner) @ v.mT)
 
 
-def svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
-    """Return the gradient of `u, s, vh` (Townsend, 2016: Differentiating the SVD)."""
+# Townsend, 2016: Differentiating the SVD
+def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
     (gu, gs, gvh), (u, s, vh) = g, out
     row, column = s[..., None, :], s[..., None]
     f = gaps(s * s)
     left, right = u.mT @ gu, vh @ gvh.mT
     inner = f * (left - left.mT) * row + column * (f * (right - right.mT))
-    whole = u @ (inner + gs[..., None] * np.eye(s.shape[-1], dtype=s.dtype)) @ vh
+    whole = u @ (inner + gs[..., None] * eye(s)) @ vh
     if u.shape[-2] > s.shape[-1]:
         whole = whole + ((gu - u @ left) * reciprocal(row)) @ vh
     if vh.shape[-1] > s.shape[-1]:
@@ -112,12 +108,12 @@ defvjp(np.linalg.slogdet, lambda g, out, a: g[1][..., None, None] * np.linalg.in
 defvjp(np.linalg.solve,   lambda g, out, a, b: -np.linalg.solve(a.mT, g) @ out.mT,
                           lambda g, out, a, b: np.linalg.solve(a.mT, g))
 # fmt: on
-defvjp(np.linalg.pinv, pinv_dx)
-defvjp(np.linalg.cholesky, cholesky_dx)
-defvjp(np.linalg.qr, qr_dx)
-defvjp(np.linalg.eigh, eigh_dx)
-defvjp(real_eig, eig_dx)
-defvjp(np.linalg.svd, svd_dx)
+defvjp(np.linalg.pinv, _pinv_dx)
+defvjp(np.linalg.cholesky, _cholesky_dx)
+defvjp(np.linalg.qr, _qr_dx)
+defvjp(np.linalg.eigh, _eigh_dx)
+defvjp(real_eig, _eig_dx)
+defvjp(np.linalg.svd, _svd_dx)
 nograd(np.linalg.matrix_rank)
 for _fn in (np.linalg.slogdet, np.linalg.qr, np.linalg.eigh, real_eig, np.linalg.svd):
     RULES[_fn].multi = True
@@ -146,10 +142,7 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = Non
 
 @composed(np.linalg.lstsq)
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
-    """Solution and residuals have gradients.
-
-    With more rows than columns there are residuals, also where the rank is too low.
-    """
+    """With more rows than columns there are residuals, also where the rank is too low."""
     a, b = given(a), given(b)
     m, n = a.shape
     if rcond is None or rcond == -1:
@@ -163,7 +156,6 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
 
 @composed(np.linalg.matrix_power)
 def _matrix_power(a: Any, n: int) -> Any:
-    """Multiply by squaring."""
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise np.linalg.LinAlgError(f"matrix_power takes square matrices, not shape {a.shape}")
     if n < 0:
@@ -230,20 +222,13 @@ if hasattr(np.linalg, "svdvals"):
     composed(np.linalg.svdvals)(lambda x, /: _svd(x, compute_uv=False))
 
 
-def root(x: Any, order: float) -> Any:
-    """Return `x ** (1 / order)`; at 0 it is 0 with gradient 0."""
-    zero = x == 0
-    safe = np.where(zero, 1.0, x)
-    return np.where(zero, 0.0, np.sqrt(safe) if order == 2 else safe ** (1 / order))
-
-
 def vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
     """Return the norm of vectors along `axis` (all axes for None)."""
     if isinstance(order, str):
         raise ValueError(f"{order!r} is no norm of a vector")
     over = {"axis": axis, "keepdims": keepdims}
     if order is None or order == 2:
-        return root(np.sum(x * x, **over), 2)
+        return root(np.sum(x * x, **over))
     if order == 0:
         return np.sum((x != 0).astype(x.dtype), **over)
     sizes = np.abs(x)
@@ -280,15 +265,13 @@ def floating(x: Any) -> Any:
 @composed(np.linalg.norm)
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x = floating(x)
-    if axis is None:
-        if ord is None:
-            return vector_length(x, None, None, keepdims)
-        axis = tuple(range(x.ndim))
-    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    if axis is None and ord is None:
+        return vector_length(x, None, None, keepdims)
+    axes = axes_of(x, tuple(axis) if isinstance(axis, list) else axis)
     if len(axes) == 1:
         return vector_length(x, ord, axes[0], keepdims)
     if len(axes) != 2:
-        raise ValueError(f"np.linalg.norm takes one axis or two, not {axis}")
+        raise ValueError(f"np.linalg.norm takes one axis or two, not {axes}")
     return matrix_length(x, ord, axes, keepdims)
 
 

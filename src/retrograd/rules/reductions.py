@@ -32,6 +32,11 @@ def column(x: Any, axis: int, ndim: int) -> Any:
     return x.reshape(tuple(-1 if i == axis % ndim else 1 for i in range(ndim)))
 
 
+def in_dtype(x: Any, dtype: Any) -> Any:
+    """Return `x` in a dtype, as it is for None."""
+    return x if dtype is None else x.astype(dtype)
+
+
 def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
     """Return the reduced axes, each from 0 to ndim - 1."""
     if axis is None:
@@ -64,10 +69,9 @@ def shared(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -
 
 
 def prod_dx(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Multiply `g` with the product of the other elements.
+    """Multiply `g` with the product of the other elements: of all before and of all after.
 
-    It is that of all before times that of all after: no division, so zeros are exact, and every
-    derivative is too.
+    There is no division, so zeros are exact, and so is every derivative.
     """
     axes = axes_of(x, axis)
     line = lined(x, axes)
@@ -80,6 +84,13 @@ def prod_dx(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) 
     stay = tuple(i for i in range(x.ndim) if i not in axes)
     moved = line.reshape(tuple(x.shape[i] for i in stay + axes))
     return spread(g, x, axis, keepdims) * np.moveaxis(moved, last, axes)
+
+
+def root(x: Any, order: float = 2) -> Any:
+    """Return `x ** (1 / order)`; at 0 it is 0 with gradient 0."""
+    zero = x == 0
+    safe = np.where(zero, 1.0, x)
+    return np.where(zero, 0.0, np.sqrt(safe) if order == 2 else safe ** (1 / order))
 
 
 def deviation(x: Any, axis: Any) -> Any:
@@ -110,10 +121,8 @@ nograd(np.argmax, np.argmin, np.any, np.all, np.count_nonzero, np.nanargmax, np.
 
 
 def held(a: Any, dtype: Any, where: Any, fill: Any) -> Any:
-    """Return `a` in the dtype wanted, with `fill` in place of the elements that do not count."""
-    if where is not True:
-        a = np.where(where, a, fill)
-    return a if dtype is None else a.astype(dtype)
+    """Return `a` in a dtype, with `fill` in place of the elements that do not count."""
+    return in_dtype(a if where is True else np.where(where, a, fill), dtype)
 
 
 def number_of(a: Any, axis: Any, keepdims: bool, where: Any, ddof: Any = 0) -> Any:
@@ -167,9 +176,7 @@ def _variance(fn: Any) -> Any:
         squares = held(np.square(a - mean), None, where, 0)
         found = np.sum(squares, axis=axis, keepdims=keepdims)
         found = found / number_of(a, axis, keepdims, where, ddof)
-        if fn is np.var:
-            return found
-        return np.where(found == 0, 0.0, np.sqrt(np.where(found == 0, 1.0, found)))
+        return found if fn is np.var else root(found)
 
     return variance
 
@@ -212,7 +219,7 @@ def _average(
         axes = axes_of(a, axis)
         if axis is None or weights.shape != tuple(a.shape[i] for i in axes):
             raise ValueError(f"np.average of {a.shape} over axis {axis}: weights {weights.shape}")
-        weights = np.transpose(weights, tuple(int(i) for i in np.argsort(axes)))
+        weights = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
         weights = weights.reshape(tuple(n if i in axes else 1 for i, n in enumerate(a.shape)))
     total = np.sum(weights, axis=axis, keepdims=keepdims)
     result = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
