@@ -43,7 +43,7 @@ refuse("sort with np.sort: a Tensor is real", np.sort_complex)
 refuse("find real roots with np.linalg.eigvals of the companion matrix", np.roots)
 refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
 
-# Homes of functions that no Tensor can do anything with, with what to do instead.
+# Homes of further functions that a Tensor cannot be handed.
 _HOMES = {
     "numpy.lib.recfunctions": "a Tensor has no fields; take them apart as arrays",
     "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
@@ -82,8 +82,7 @@ class Coverage(NamedTuple):
 def coverage() -> Coverage:
     """Sort every function of the installed NumPy that can be handed a Tensor.
 
-    Functions count once, whatever other names they have: `np.abs` is `np.absolute`, while
-    `np.max` and `np.amax` are two.
+    A function counts once, whatever other names it has.
 
     >>> "np.cumsum" in rg.coverage().differentiable
     True
@@ -97,18 +96,18 @@ def coverage() -> Coverage:
     from numpy.testing import overrides
 
     load_rest()
-    kinds = "differentiable", "without_gradient", "metadata", "refused", "unknown"
-    found: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
+    found: dict[str, tuple[str, str]] = {}
     functions: list[Any] = [*overrides.get_overridable_numpy_ufuncs()]
     functions += overrides.get_overridable_numpy_array_functions()
     for fn in functions:
-        kind, remedy = _kind_of(fn)
-        found[kind][_name_of(fn)] = remedy
-    for name in [*found["differentiable"], *found["refused"], *found["without_gradient"]]:
-        found["unknown"].pop(name, None)  # a function has the name of one that it calls inside
-    names = {kind: tuple(sorted(found[kind])) for kind in kinds if kind != "refused"}
-    refused = dict(sorted(found["refused"].items()))
-    return Coverage(**names, refused=refused, methods=tuple(sorted(_methods())))
+        kind = _kind_of(fn)
+        # a function may have the name of one that it calls inside
+        if kind[0] != "unknown" or _name_of(fn) not in found:
+            found[_name_of(fn)] = kind
+    names: Any = {kind: tuple(sorted(name for name in found if found[name][0] == kind))
+                  for kind in Coverage._fields}  # fmt: skip
+    names["refused"] = {name: found[name][1] for name in names["refused"]}
+    return Coverage(**{**names, "methods": tuple(sorted(_methods()))})
 
 
 def _home_of(fn: Callable[..., Any]) -> str:
@@ -126,23 +125,23 @@ def _name_of(fn: Callable[..., Any]) -> str:
 
 
 def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
-    """Return the kind of a function and, where it is refused, the remedy."""
+    """Return the kind of a function and the remedy."""
     public: Any = np  # of the functions with like=, an inner one of the same name is listed too
     for part in spelled(fn).removeprefix("np.").split("."):
         public = getattr(public, part, None)
     fn = fn if public is None else public
     if fn in METADATA or fn in VALUES:
         return "metadata", ""
-    if fn in COMPOSED or fn in RULES:
-        differentiable = fn in COMPOSED or RULES[fn].differentiable
-        return ("differentiable" if differentiable else "without_gradient"), ""
+    if fn in COMPOSED or (fn in RULES and RULES[fn].differentiable):
+        return "differentiable", ""
+    if fn in RULES:
+        return "without_gradient", ""
     homes = (remedy for home, remedy in _HOMES.items() if _home_of(fn).startswith(home))
-    remedy = REFUSED.get(fn) or next(homes, None)
-    return ("refused", remedy) if remedy else ("unknown", "")
+    remedy = REFUSED.get(fn) or next(homes, "")
+    return ("refused" if remedy else "unknown"), remedy
 
 
 def _methods() -> list[str]:
-    """Return the methods of ufuncs and of ndarray that differentiate."""
     shared = {name for name in dir(np.ndarray) if not name.startswith("_")} & set(dir(Tensor))
     return [
         *(f"np.{f.__name__}.{method}" for f, method in UFUNC_METHODS if RULES[f].differentiable),

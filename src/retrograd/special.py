@@ -26,8 +26,8 @@ Axis = int | tuple[int, ...] | None
 
 SQRT_PI, SQRT_2 = math.sqrt(math.pi), math.sqrt(2.0)
 
-# Chebyshev series, as polynomials with the highest power first; errors below 1e-17.
-# (1 + 2 x) exp(x^2) erfc(x), in t = (x - 3.75) / (x + 3.75)
+# Polynomials, the highest power first.
+# (1 + 2 x) exp(x^2) erfc(x) in t = (x - 3.75) / (x + 3.75), a Chebyshev series; errors below 1e-17
 ERFCX = (
     -7.339505e-11, -3.7531583e-11, 9.0221497e-10, 5.4571573e-10, -6.545560212e-09, -4.38928416e-09,
     4.0971223153e-08, 2.4289762925e-08, -2.61147023599e-07, -5.8262810788e-08, 1.753443425111e-06,
@@ -36,18 +36,14 @@ ERFCX = (
     0.0283622774215156, -0.05869339859054762, 0.09230432116019834, -0.10880393014170746,
     0.08227673849015102, 0.00358541548546369, -0.14024059858554702, 1.2375126308378275,
 )  # fmt: skip
-# erf(x) / x for x from 0 to 1, in t = 2 x^2 - 1
-ERF = (
-    1.4548e-14, -3.80788e-13, 9.167607e-12, -2.0352284e-10, 4.115800598e-09, -7.5115692866e-08,
-    1.223382738352e-06, -1.7537169441125e-05, 0.000217517156041601, -0.002285485561144113,
-    0.019852496688983708, -0.1405360890227171, 0.9654687386698673,
-)  # fmt: skip
+# erf(x) / x in x^2, Taylor's series; for x up to 0.7
+ERF = tuple((-1) ** k * 2 / SQRT_PI / math.factorial(k) / (2 * k + 1) for k in range(13, -1, -1))
 
 
-def horner(coefficients: tuple[float, ...], t: Any) -> Any:
-    """Return the value of a polynomial, given with the highest power first."""
-    total = coefficients[0] * t + coefficients[1]
-    for c in coefficients[2:]:
+def horner(coefficients: Any, t: Any) -> Any:
+    """Return the value of a polynomial."""
+    total = coefficients[0]
+    for c in coefficients[1:]:
         total = total * t + c
     return total
 
@@ -59,23 +55,23 @@ def _scaled_tail(x: Any) -> Any:
 
 @primitive
 def erf(x: Any) -> Any:
-    """Return the error function, `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `x`.
+    """Return `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `x`.
 
-    >>> rg.special.erf(np.array([0.0, 1.0])).round(6)
-    array([0.      , 0.842701])
+    >>> rg.special.erf(np.ones(1)).round(4)
+    array([0.8427])
     """
     size = np.abs(x)
-    near = x * horner(ERF, 2.0 * np.square(np.minimum(size, 1.0)) - 1.0)
+    near = x * horner(ERF, np.square(np.minimum(size, 0.7)))
     far = 1.0 - np.exp(-np.square(x)) * _scaled_tail(size)
-    return np.where(size < 1.0, near, np.sign(x) * far)
+    return np.where(size < 0.7, near, np.sign(x) * far)
 
 
 @primitive
 def erfc(x: Any) -> Any:
     """Return `1 - erf(x)`, accurate where that is tiny.
 
-    >>> rg.special.erfc(np.array([0.0, 10.0]))
-    array([1.00000000e+00, 2.08848758e-45])
+    >>> rg.special.erfc(np.array([10.0]))
+    array([2.08848758e-45])
     """
     tail = np.exp(-np.square(x)) * _scaled_tail(np.abs(x))
     return np.where(x < 0.0, 2.0 - tail, tail)
@@ -85,8 +81,8 @@ def erfc(x: Any) -> Any:
 def erfcx(x: Any) -> Any:
     """Return `exp(x^2) erfc(x)`.
 
-    >>> rg.special.erfcx(np.array([0.0, 100.0])).round(6)
-    array([1.      , 0.005642])
+    >>> rg.special.erfcx(np.array([0.0, 100.0])).round(4)
+    array([1.    , 0.0056])
     """
     tail = _scaled_tail(np.abs(x))
     return np.where(x < 0.0, 2.0 * np.exp(np.square(np.minimum(x, 0.0))) - tail, tail)
@@ -113,8 +109,8 @@ def _solve(y: Any, q: Any) -> Any:
 def erfinv(y: Any) -> Any:
     """Return the x with `erf(x) = y`; nan outside -1 to 1.
 
-    >>> rg.special.erfinv(np.array([0.0, 0.5])).round(6)
-    array([0.      , 0.476936])
+    >>> rg.special.erfinv(np.array([0.0, 0.5])).round(4)
+    array([0.    , 0.4769])
     """
     size = np.minimum(np.abs(y), 1.0)
     return np.where(np.abs(y) <= 1.0, np.sign(y) * _solve(size, 1.0 - size), math.nan)
@@ -124,8 +120,8 @@ def erfinv(y: Any) -> Any:
 def erfcinv(y: Any) -> Any:
     """Return the x with `erfc(x) = y`; nan outside 0 to 2.
 
-    >>> rg.special.erfcinv(np.array([1.0, 1e-100])).round(6)
-    array([ 0.      , 15.065575])
+    >>> rg.special.erfcinv(np.array([1.0, 0.5])).round(4)
+    array([0.    , 0.4769])
     """
     q = np.clip(np.minimum(y, 2.0 - y), 0.0, 1.0)
     x = np.sign(1.0 - y) * _solve(1.0 - q, q)
@@ -135,8 +131,8 @@ def erfcinv(y: Any) -> Any:
 def ndtr(x: Any) -> Any:
     """Return the distribution function of the standard normal distribution.
 
-    >>> rg.special.ndtr(np.array([0.0, -10.0]))
-    array([5.00000000e-01, 7.61985302e-24])
+    >>> rg.special.ndtr(np.array([0.0, 1.0])).round(4)
+    array([0.5   , 0.8413])
     """
     return 0.5 * erfc(x * (-1 / SQRT_2))
 
@@ -145,8 +141,8 @@ def ndtr(x: Any) -> Any:
 def log_ndtr(x: Any) -> Any:
     """Return the logarithm of `ndtr(x)`, accurate where that is tiny or near 1.
 
-    >>> rg.special.log_ndtr(np.array([0.0, -100.0])).round(4)
-    array([-6.9310000e-01, -5.0055242e+03])
+    >>> rg.special.log_ndtr(np.array([-100.0])).round(4)
+    array([-5005.5242])
     """
     low = np.minimum(x, -1.0) * (-1 / SQRT_2)
     below = np.log(0.5 * _scaled_tail(low)) - np.square(low)
@@ -155,10 +151,10 @@ def log_ndtr(x: Any) -> Any:
 
 
 def ndtri(p: Any) -> Any:
-    """Return the x with `ndtr(x) = p`: the quantiles of the standard normal distribution.
+    """Return the x with `ndtr(x) = p`, the quantiles.
 
-    >>> rg.special.ndtri(np.array([0.25, 0.975])).round(6)
-    array([-0.67449 ,  1.959964])
+    >>> rg.special.ndtri(np.array([0.5, 0.975])).round(4)
+    array([-0.  ,  1.96])
     """
     return -SQRT_2 * erfcinv(2.0 * p)
 
@@ -169,7 +165,7 @@ defvjp(erfc,     lambda g, out, x: g * (-2 / SQRT_PI) * np.exp(-np.square(x)))
 defvjp(erfcx,    lambda g, out, x: g * (2 * x * out - 2 / SQRT_PI))
 defvjp(erfinv,   lambda g, out, y: g * (0.5 * SQRT_PI) * np.exp(np.square(out)))
 defvjp(erfcinv,  lambda g, out, y: g * (-0.5 * SQRT_PI) * np.exp(np.square(out)))
-# the density over the distribution function, as a ratio that neither loses digits nor overflows
+# the density over the distribution function, without overflow
 defvjp(log_ndtr, lambda g, out, x: g * math.sqrt(2 / math.pi) / erfcx(x * (-1 / SQRT_2)))
 # fmt: on
 
@@ -179,11 +175,8 @@ BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 
 
 def _zeta(s: int, x: Any) -> Any:
     """Return the sum of `(x + k)^-s` over k from 0 (Hurwitz), for x above 0: Euler-Maclaurin."""
-    number = 12
-    total = x ** (-s)
-    for k in range(1, number):
-        total = total + (x + k) ** (-s)
-    w = x + number
+    w = x + 12
+    total = sum((x + k) ** (-s) for k in range(12))
     total = total + w ** (1 - s) / (s - 1) + 0.5 * w ** (-s)
     for k, b in enumerate(BERNOULLI, 1):
         # B_2k / (2k)! * s (s + 1) ... (s + 2k - 2)
@@ -193,24 +186,22 @@ def _zeta(s: int, x: Any) -> Any:
 
 
 ROOT = (1.4616321449683622, 9.549995429965697e-17)  # of digamma, in two parts
-# Taylor's series of gammaln(2 + t) / t for t up to 1/2, and digamma(ROOT + t) / t for t up to 0.54;
-# 1 less Euler's constant comes last
+# Taylor's series: gammaln(2 + t) / t for t up to 1/2, digamma(ROOT + t) / t for t up to 0.54
 GAMMALN = (*((-1) ** k * _zeta(k, 2.0) / k for k in range(28, 1, -1)), 1.0 - 0.5772156649015329)
 DIGAMMA = tuple((-1) ** k * _zeta(k, ROOT[0]) for k in range(36, 1, -1))
-# Stirling's series for gammaln and digamma, in 1 / x^2
+# Stirling's series for gammaln and digamma in 1 / x^2, from 10: smaller x are moved up by 8
 STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1))[::-1]
 HARMONIC = tuple(b / (2 * k) for k, b in enumerate(BERNOULLI, 1))[::-1]
-SHIFT = 8  # Stirling's series starts at 10: smaller arguments are moved up by this
 
 
 def _turns(x: Any) -> Any:
-    """Return x less the nearest whole number: the period of `sin(pi x)` and `tan(pi x)`."""
+    """Return x less the nearest whole number."""
     finite = np.where(np.isfinite(x), x, 0.0)
     return finite - np.rint(finite)
 
 
 def _pairs(x: Any) -> list[Any]:
-    """Return `(x + k) (x + 7 - k)` for k from 0 to 3: the SHIFT factors, two at a time."""
+    """Return `(x + k) (x + 7 - k)` for k from 0 to 3."""
     return [x * (x + 7.0) + more for more in (0.0, 6.0, 10.0, 12.0)]
 
 
@@ -218,17 +209,17 @@ def _pairs(x: Any) -> list[Any]:
 def gammaln(x: Any) -> Any:
     """Return the logarithm of the size of the gamma function; inf at 0, -1, -2 and so on.
 
-    >>> rg.special.gammaln(np.array([3.0, 5.0, 0.5])).round(6)
-    array([0.693147, 3.178054, 0.572365])
+    >>> rg.special.gammaln(np.array([3.0, 5.0])).round(4)
+    array([0.6931, 3.1781])
     """
     y = np.where(x < 0.5, 1.0 - x, x)
     # below 2.5; gammaln(y) = gammaln(y + 1) - log(y)
     low = np.minimum(y, 2.5)
     over = np.where(low < 1.5, low - 1.0, low - 2.0)
     near = over * horner(GAMMALN, over) - np.log1p(np.where(low < 1.5, over, 0.0))
-    # above, after SHIFT steps of the same
+    # above, after 8 steps of the same
     steps = math.prod(_pairs(np.minimum(y, 10.0)))
-    w = np.where(y < 10.0, y + SHIFT, y)
+    w = np.where(y < 10.0, y + 8.0, y)
     series = horner(STIRLING, 1.0 / np.square(w)) / w
     far = (w - 0.5) * (np.log(w) - 1.0) - 0.5 + 0.5 * math.log(2 * math.pi) + series
     far = far - np.where(y < 10.0, np.log(steps), 0.0)
@@ -242,8 +233,8 @@ def gammaln(x: Any) -> Any:
 def digamma(x: Any) -> Any:
     """Return the derivative of `gammaln`; nan at 0, -1, -2 and so on.
 
-    >>> rg.special.digamma(np.array([1.0, 10.0])).round(6)
-    array([-0.577216,  2.251753])
+    >>> rg.special.digamma(np.array([1.0, 10.0])).round(4)
+    array([-0.5772,  2.2518])
     """
     y = np.where(x < 0.5, 1.0 - x, x)
     # below 2; digamma(y) = digamma(y + 1) - 1 / y
@@ -251,8 +242,8 @@ def digamma(x: Any) -> Any:
     z = np.where(low < 1.0, low + 1.0, low)
     over = z - ROOT[0] - ROOT[1]
     near = over * horner(DIGAMMA, over) - np.where(low < 1.0, 1.0 / low, 0.0)
-    # above, after SHIFT steps of the same
-    w = np.where(y < 10.0, y + SHIFT, y)
+    # above, after 8 steps of the same
+    w = np.where(y < 10.0, y + 8.0, y)
     square = 1.0 / np.square(w)
     far = np.log(w) - 0.5 / w - square * horner(HARMONIC, square)
     small = np.minimum(y, 10.0)
@@ -268,15 +259,15 @@ def digamma(x: Any) -> Any:
 def polygamma(n: int, x: Any) -> Any:
     """Return the derivative number `n` of `digamma`, for `x` above 0; up to `n = 2` also below.
 
-    Elsewhere the result is nan. Raises TypeError unless `n` is an int, ValueError below 0.
+    Elsewhere it is nan. Raises TypeError unless `n` is an int, ValueError below 0.
 
-    >>> rg.special.polygamma(1, np.array([1.0, 2.0])).round(6)
-    array([1.644934, 0.644934])
+    >>> rg.special.polygamma(1, np.array([1.0, 2.0])).round(4)
+    array([1.6449, 0.6449])
     """
     if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
         raise TypeError(f"polygamma takes an int first, not {n!r}")
     if n < 0:
-        raise ValueError(f"polygamma takes an order of at least 0, not {n}")
+        raise ValueError(f"polygamma takes an order from 0, not {n}")
     return digamma(x) if n == 0 else _polygamma(x, int(n))
 
 
@@ -300,8 +291,8 @@ def _polygamma(x: Any, n: int) -> Any:
 def gamma(x: Any) -> Any:
     """Return the gamma function, `(x - 1)!` of whole numbers; nan at -1, -2 and so on.
 
-    >>> rg.special.gamma(np.array([5.0, 0.5])).round(6)
-    array([24.      ,  1.772454])
+    >>> rg.special.gamma(np.array([5.0, 0.5])).round(4)
+    array([24.    ,  1.7725])
     """
     whole = np.floor(x)
     sign = np.where(x < 0.0, 1.0 - 2.0 * np.remainder(whole, 2.0), 1.0)
@@ -320,8 +311,8 @@ defvjp(gamma,      lambda g, out, x: g * out * digamma(x))
 def betaln(a: Any, b: Any) -> Any:
     """Return the logarithm of the beta function, `gamma(a) gamma(b) / gamma(a + b)`.
 
-    >>> rg.special.betaln(np.array(2.0), np.array(3.0)).round(6)
-    np.float64(-2.484907)
+    >>> rg.special.betaln(np.ones(1), np.ones(1))
+    array([0.])
     """
     return gammaln(a) + gammaln(b) - gammaln(a + b)
 
@@ -333,7 +324,7 @@ def _inside(x: Any, y: Any, low: float = 0.0) -> Any:
 
 @primitive
 def expit(x: Any) -> Any:
-    """Return `1 / (1 + exp(-x))`, the inverse of `logit`.
+    """Return `1 / (1 + exp(-x))`.
 
     >>> rg.special.expit(np.array([0.0, -1000.0]))
     array([0.5, 0. ])
@@ -345,8 +336,8 @@ def expit(x: Any) -> Any:
 def log_expit(x: Any) -> Any:
     """Return the logarithm of `expit(x)`, without overflow.
 
-    >>> rg.special.log_expit(np.array([0.0, -1000.0])).round(6)
-    array([-6.93147e-01, -1.00000e+03])
+    >>> rg.special.log_expit(np.array([0.0, 1000.0])).round(4)
+    array([-0.6931,  0.    ])
     """
     return functional.logsigmoid(x)
 
@@ -355,8 +346,8 @@ def log_expit(x: Any) -> Any:
 def logit(p: Any) -> Any:
     """Return `log(p / (1 - p))`, the inverse of `expit`; nan outside 0 to 1.
 
-    >>> rg.special.logit(np.array([0.5, 0.75])).round(6)
-    array([0.      , 1.098612])
+    >>> rg.special.logit(np.array([0.5, 0.75])).round(4)
+    array([0.    , 1.0986])
     """
     # near 1/2 the quotient is near 1, whose logarithm would lose digits
     middle = np.clip(p, 0.25, 0.75)
@@ -368,8 +359,8 @@ def logit(p: Any) -> Any:
 def xlogy(x: Any, y: Any) -> Any:
     """Return `x * log(y)`, and 0 where `x` is 0.
 
-    >>> rg.special.xlogy(np.array([0.0, 2.0]), np.array([0.0, 1.0]))
-    array([0., 0.])
+    >>> rg.special.xlogy(np.zeros(1), np.zeros(1))
+    array([0.])
     """
     return x * np.log(_inside(x, y))
 
@@ -378,8 +369,8 @@ def xlogy(x: Any, y: Any) -> Any:
 def xlog1py(x: Any, y: Any) -> Any:
     """Return `x * log1p(y)`, and 0 where `x` is 0.
 
-    >>> float(rg.special.xlog1py(np.array(2.0), np.array(1e-20)))
-    2e-20
+    >>> rg.special.xlog1py(np.ones(1), np.array([1e-20]))
+    array([1.e-20])
     """
     return x * np.log1p(_inside(x, y, -1.0))
 
@@ -387,8 +378,8 @@ def xlog1py(x: Any, y: Any) -> Any:
 def entr(x: Any) -> Any:
     """Return `-x * log(x)`; 0 at 0 and -inf below.
 
-    >>> rg.special.entr(np.array([0.0, 0.5])).round(6)
-    array([0.      , 0.346574])
+    >>> rg.special.entr(np.array([0.0, 0.5])).round(4)
+    array([0.    , 0.3466])
     """
     return 0.0 - rel_entr(x, np.ones_like(x))
 
@@ -397,8 +388,8 @@ def entr(x: Any) -> Any:
 def rel_entr(x: Any, y: Any) -> Any:
     """Return `x * log(x / y)`; 0 where `x` is 0, inf where only `y` is, or either is below 0.
 
-    >>> rg.special.rel_entr(np.array([0.0, 0.5]), np.array([1.0, 0.25])).round(6)
-    array([0.      , 0.346574])
+    >>> rg.special.rel_entr(np.ones(1), np.zeros(1))
+    array([inf])
     """
     inside = (x > 0.0) & (y > 0.0)
     ratio = np.where(inside, x, 1.0) / np.where(inside, y, 1.0)
@@ -409,8 +400,8 @@ def rel_entr(x: Any, y: Any) -> Any:
 def kl_div(x: Any, y: Any) -> Any:
     """Return `x * log(x / y) - x + y`, which is 0 where `x` is `y` and positive elsewhere.
 
-    >>> float(rg.special.kl_div(np.array(0.5), np.array(0.5)))
-    0.0
+    >>> rg.special.kl_div(np.ones(1), np.ones(1))
+    array([0.])
     """
     return rel_entr(x, y) - x + y
 
@@ -419,8 +410,8 @@ def kl_div(x: Any, y: Any) -> Any:
 def logsumexp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """Return the logarithm of the sum of `exp(a)` over `axis` (None: over all), without overflow.
 
-    >>> rg.special.logsumexp(np.array([1000.0, 1000.0])).round(6)
-    np.float64(1000.693147)
+    >>> rg.special.logsumexp(np.array([1000.0, 1000.0])).round(4)
+    np.float64(1000.6931)
     """
     top = np.max(a, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
@@ -465,7 +456,7 @@ defvjp(logsumexp,   lambda g, out, a, axis=None, keepdims=False:
 
 def adopt() -> None:
     """Answer the ufuncs of `scipy.special`, which the user has imported."""
-    for theirs, ours in (*zip(__all__, __all__, strict=True), ("psi", "digamma")):
-        ufunc = getattr(sys.modules["scipy.special"], theirs, None)
+    for name in (*__all__, "psi"):
+        ufunc = getattr(sys.modules["scipy.special"], name, None)
         if isinstance(ufunc, np.ufunc):
-            COMPOSED[ufunc] = globals()[ours]
+            COMPOSED[ufunc] = globals()["digamma" if name == "psi" else name]

@@ -172,10 +172,7 @@ composed(np.choose)(lambda a, choices, out=None, mode="raise":
 
 @composed(np.piecewise)
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    """Hand each function only the elements it is for."""
-    if isinstance(condlist, (bool, np.bool_)) or (
-        not isinstance(condlist[0], (list, np.ndarray)) and not hasattr(condlist[0], "dtype")
-    ):
+    if np.isscalar(condlist) or (x.ndim and not np.ndim(condlist[0])):
         condlist = [condlist]
     masks = [np.broadcast_to(c, x.shape) for c in condlist]
     if len(funclist) == len(masks) + 1:

@@ -64,21 +64,16 @@ def _block(arrays: Any) -> Any:
     def depth(part: Any) -> int:
         return 1 + max(map(depth, part)) if isinstance(part, list) else 0
 
-    def axes(part: Any) -> int:
-        return max(map(axes, part)) if isinstance(part, list) else np.ndim(part)
-
-    levels = depth(arrays)
-    ndim = max(levels, axes(arrays))
-
-    def joined(part: Any, level: int) -> Any:
+    def joined(part: Any, axis: int) -> Any:
         """Join the parts of a list, those of the innermost lists along the last axis."""
-        if isinstance(part, list):
-            return np.concatenate([joined(p, level + 1) for p in part], axis=level - levels)
-        part = given(part)
-        return np.reshape(part, (1,) * (ndim - part.ndim) + part.shape)
+        if not isinstance(part, list):
+            return given(part)
+        parts = [joined(p, axis + 1) for p in part]
+        ndim = max(-axis, *(p.ndim for p in parts))
+        return np.concatenate([p.reshape((1,) * (ndim - p.ndim) + p.shape) for p in parts], axis)
 
-    whole = joined(arrays, 0)
-    return whole if levels else np.copy(whole)
+    whole = joined(arrays, -depth(arrays))
+    return whole if isinstance(arrays, list) else np.copy(whole)
 
 
 @composed(np.insert)
@@ -176,34 +171,48 @@ def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     return a
 
 
+_PAD_OPTIONS = {
+    "constant": "constant_values", "linear_ramp": "end_values", "edge": "", "wrap": "",
+    "reflect": "reflect_type", "symmetric": "reflect_type",
+    **dict.fromkeys(("maximum", "minimum", "mean", "median"), "stat_length"),
+}  # fmt: skip
+
+
 @composed(np.pad)
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
     if callable(mode) or mode == "empty":
         raise TypeError(f"np.pad of a Tensor takes a mode that says the values, not {mode!r}")
-    if mode not in _MODES:
-        raise ValueError(f"np.pad takes a mode of {sorted(_MODES)}, not {mode!r}")
-    option, pad_axis = _MODES[mode]
+    if mode not in _PAD_OPTIONS:
+        raise ValueError(f"np.pad takes a mode of {sorted(_PAD_OPTIONS)}, not {mode!r}")
+    option = _PAD_OPTIONS[mode]
     if unknown := kwargs.keys() - {option}:
         raise ValueError(f"np.pad in mode {mode!r} does not take {', '.join(sorted(unknown))}")
-    n = array.ndim
-    default = None if option == "stat_length" else 0
-    values = [kwargs.get(option, "even")] * n
-    if option != "reflect_type":
-        values = _both_sides(kwargs.get(option, default), n)
-    for axis, (width, value) in enumerate(zip(_both_sides(pad_width, n), values, strict=True)):
+    widths = _both_sides(pad_width, array.ndim)
+    if option not in ("", "reflect_type"):
+        value = kwargs.get(option, None if option == "stat_length" else 0)
+        values = _both_sides(value, array.ndim)
+    for axis, width in enumerate(widths):
         if any(w < 0 for w in width):
             raise ValueError(f"np.pad by {width}: a width is 0 or more")
-        array = pad_axis(array, axis, (int(width[0]), int(width[1])), mode, value)
+        if option not in ("", "reflect_type"):
+            before, after = (_padding(array, axis, width, values[axis], mode, i) for i in (0, 1))
+            array = np.concatenate([before, array, after], axis=axis)
+        elif not any(width):
+            continue
+        elif kwargs.get(option) == "odd":  # linear in the elements
+            matrix = np.pad(np.eye(array.shape[axis]), (width, (0, 0)), mode, **kwargs)
+            matrix = matrix.astype(array.dtype)
+            array = np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
+        else:
+            places = np.pad(np.arange(array.shape[axis]), width, mode)
+            array = np.take(array, places, axis=axis)
     return array
 
 
 def _both_sides(value: Any, n: int) -> list[Any]:
     """Return `(before, after)` for each of `n` axes; a number or a pair is for all."""
     if isinstance(value, dict):
-        width: list[Any] = [(0, 0)] * n
-        for axis, w in value.items():
-            width[axis] = w if np.ndim(w) else (w, w)
-        return width
+        return [_both_sides(value.get(axis, value.get(axis - n, 0)), 1)[0] for axis in range(n)]
     if value is None or (hasattr(value, "requires_grad") and not value.ndim):
         return [(value, value)] * n
     if isinstance(value, (tuple, list)) and any(hasattr(v, "requires_grad") for v in value):
@@ -211,59 +220,19 @@ def _both_sides(value: Any, n: int) -> list[Any]:
     return [tuple(pair) for pair in np.broadcast_to(value, (n, 2)).tolist()]
 
 
-def _beside(array: Any, axis: int, before: Any, after: Any) -> Any:
-    return np.concatenate([before, array, after], axis=axis)
-
-
-def _constant(array: Any, axis: int, width: Any, mode: str, values: Any) -> Any:
-    blocks = []
-    for length, value in zip(width, values, strict=True):
+def _padding(array: Any, axis: int, width: Any, values: Any, mode: str, side: int) -> Any:
+    """Return what goes before the elements (side 0) or after: constants, lines, statistics."""
+    length, value, n = int(width[side]), values[side], array.shape[axis]
+    if mode == "constant":
         tensor = hasattr(value, "requires_grad")
         value = value.astype(array.dtype) if tensor else np.full((), value, array.dtype)
-        blocks.append(np.broadcast_to(value, resized(array, (axis,), length)))
-    return _beside(array, axis, *blocks)
-
-
-def _copied(array: Any, axis: int, width: Any, mode: Any, reflect_type: str) -> Any:
-    """Pad with elements of the array, or with what is linear in them."""
-    n = array.shape[axis]
-    if not any(width):
-        return array
-    if reflect_type == "odd":
-        matrix = np.pad(np.eye(n), (width, (0, 0)), mode, reflect_type="odd").astype(array.dtype)
-        return np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
-    return np.take(array, np.pad(np.arange(n), width, mode), axis=axis)
-
-
-def _ramp(array: Any, axis: int, width: Any, mode: str, end_values: Any) -> Any:
-    """Pad with straight lines from the edges to the end values."""
-    n = array.shape[axis]
-    sides = (slice(0, 1), 1), (slice(n - 1, n), -1)
-    blocks = []
-    for length, end, (edge, step) in zip(width, end_values, sides, strict=True):
-        t = np.arange(length) / max(length, 1)  # 0 at the end, rising towards the edge
-        t = column(t[::step].astype(array.dtype), axis, array.ndim)
-        blocks.append(along(array, axis, edge) * t + end * (1 - t))
-    return _beside(array, axis, *blocks)
-
-
-def _statistic(array: Any, axis: int, width: Any, mode: str, stat_length: Any) -> Any:
-    """Pad with the maximum, minimum, mean or median of the elements near each edge."""
-    of: Any = getattr(np, {"maximum": "max", "minimum": "min"}.get(mode, mode))
-    n = array.shape[axis]
-    first, last = (n if m is None else min(m, n) for m in stat_length)
-    blocks = []
-    for length, part in zip(width, (slice(0, first), slice(n - last, n)), strict=True):
-        value = of(along(array, axis, part), axis=axis, keepdims=True)
-        blocks.append(np.broadcast_to(value, resized(array, (axis,), length)))
-    return _beside(array, axis, *blocks)
-
-
-# of each mode, the option it takes
-_MODES: dict[str, tuple[str, Any]] = {
-    "constant": ("constant_values", _constant),
-    "edge": ("", _copied), "wrap": ("", _copied),
-    "reflect": ("reflect_type", _copied), "symmetric": ("reflect_type", _copied),
-    "linear_ramp": ("end_values", _ramp),
-    **dict.fromkeys(("maximum", "minimum", "mean", "median"), ("stat_length", _statistic)),
-}  # fmt: skip
+    else:
+        near = 1 if mode == "linear_ramp" else n if value is None else min(value, n)
+        part = along(array, axis, slice(n - near, n) if side else slice(0, near))
+        if mode == "linear_ramp":
+            t = np.arange(length) / max(length, 1)  # 0 at the end, rising towards the edge
+            t = column((t[::-1] if side else t).astype(array.dtype), axis, array.ndim)
+            return part * t + value * (1 - t)
+        of: Any = getattr(np, mode.removesuffix("imum"))
+        value = of(part, axis=axis, keepdims=True)
+    return np.broadcast_to(value, resized(array, (axis,), length))

@@ -14,7 +14,7 @@ import numpy as np
 
 from retrograd.core import primitive, record
 from retrograd.registry import RULES, composed, defvjp, nograd
-from retrograd.rules.reductions import axes_of, given, root
+from retrograd.rules.reductions import axes_of, floating, given, root
 
 
 def eye(like: Any) -> Any:
@@ -255,11 +255,6 @@ def matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = Fal
     else:
         raise ValueError(f"{order!r} is no norm of a matrix")
     return found if keepdims else np.squeeze(found, axis=(row, column))
-
-
-def floating(x: Any) -> Any:
-    """Return integers as floats."""
-    return x if x.dtype.kind == "f" else x.astype(float)
 
 
 @composed(np.linalg.norm)

@@ -32,6 +32,11 @@ def column(x: Any, axis: int, ndim: int) -> Any:
     return x.reshape(tuple(-1 if i == axis % ndim else 1 for i in range(ndim)))
 
 
+def floating(x: Any) -> Any:
+    """Return integers as floats."""
+    return x if x.dtype.kind == "f" else x.astype(float)
+
+
 def in_dtype(x: Any, dtype: Any) -> Any:
     """Return `x` in a dtype, as it is for None."""
     return x if dtype is None else x.astype(dtype)
@@ -204,6 +209,17 @@ def _mean(
     return total / number_of(a, axis, keepdims, where)
 
 
+def weighing(weights: Any, a: Any, axis: Any) -> Any:
+    """Return weights of all elements, or of those along `axis`, so that they broadcast with `a`."""
+    weights, axes = given(weights), axes_of(a, axis)
+    if weights.shape == a.shape:
+        return weights
+    if axis is None or weights.shape != tuple(a.shape[i] for i in axes):
+        raise ValueError(f"weights {weights.shape} for axis {axis} of an array {a.shape}")
+    weights = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
+    return weights.reshape(tuple(n if i in axes else 1 for i, n in enumerate(a.shape)))
+
+
 @composed(np.average)
 def _average(
     a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *,
@@ -214,13 +230,7 @@ def _average(
         result = np.mean(a, axis=axis, keepdims=keepdims)
         total = np.full(result.shape, count(a, axis), result.dtype)
         return (result, total) if returned else result
-    weights = given(weights)
-    if weights.shape != a.shape:
-        axes = axes_of(a, axis)
-        if axis is None or weights.shape != tuple(a.shape[i] for i in axes):
-            raise ValueError(f"np.average of {a.shape} over axis {axis}: weights {weights.shape}")
-        weights = np.transpose(weights, sorted(range(len(axes)), key=axes.__getitem__))
-        weights = weights.reshape(tuple(n if i in axes else 1 for i, n in enumerate(a.shape)))
+    weights = weighing(weights, a, axis)
     total = np.sum(weights, axis=axis, keepdims=keepdims)
     result = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
     return (result, np.broadcast_to(total, result.shape)) if returned else result

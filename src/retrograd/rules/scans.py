@@ -15,7 +15,17 @@ import numpy as np
 
 from retrograd.core import primitive, record
 from retrograd.registry import COMPOSED, RULES, UFUNC_METHODS, composed, defvjp, nograd
-from retrograd.rules.reductions import along, axes_of, column, given, in_dtype, lined, resized
+from retrograd.rules.reductions import (
+    along,
+    axes_of,
+    column,
+    floating,
+    given,
+    in_dtype,
+    lined,
+    resized,
+    weighing,
+)  # fmt: skip
 
 
 def accumulate(ufunc: Any, x: Any, axis: int = 0) -> Any:
@@ -152,11 +162,8 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
     if n < edge_order + 1:
         raise ValueError(f"np.gradient needs {edge_order + 1} elements on axis {axis}, has {n}")
     f = np.moveaxis(f, axis, 0)
-    if step.ndim:
-        h = np.diff(step)
-    else:
-        h = np.broadcast_to(step.astype(np.result_type(f.dtype, 0.0)), (n - 1,))
-    h = column(h, 0, f.ndim)
+    h = np.diff(step) if step.ndim else step.astype(np.result_type(f.dtype, 0.0))
+    h = column(np.broadcast_to(h, (n - 1,)), 0, f.ndim)
     slopes = (f[1:] - f[:-1]) / h
     one, two = h[:-1], h[1:]
     inner = (slopes[1:] * one + slopes[:-1] * two) / (one + two)
@@ -357,20 +364,14 @@ def _quantile(skip: bool, percent: bool = False) -> Any:
     ) -> Any:  # fmt: skip
         if getattr(q, "requires_grad", False):
             raise TypeError("a quantile has no gradient to q: pass q.detach()")
-        a = given(a)
-        if a.dtype.kind != "f":
-            a = a.astype(float)
+        a = floating(given(a))
         # NumPy's own dtype depends on how q is given and on the method
         fn: Any = np.percentile if percent else np.quantile
         kind = fn(np.ones(1, a.dtype), getattr(q, "_data", q), method=method).dtype
         q = given(q) / 100 if percent else given(q)
         axes = axes_of(a, axis)
         if weights is not None:
-            weights = given(weights)
-            if weights.shape != a.shape:
-                full = [n if i in axes else 1 for i, n in enumerate(a.shape)]
-                weights = np.broadcast_to(weights.reshape(full), a.shape)
-            weights = lined(weights, axes)
+            weights = lined(np.broadcast_to(weighing(weights, a, axis), a.shape), axes)
         flat = lined(a, axes)
         place = record(places, flat, q, weights, method=method, skip=skip)
         found = _at(np.sort(flat, axis=-1).astype(kind), place, q.shape)
@@ -409,7 +410,6 @@ def _cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None,
     fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    """Take `fweights` for repetitions, `aweights` for importances."""
     x = _rows(given(m), rowvar)
     x = x if y is None else np.concatenate([x, _rows(given(y), rowvar)])
     x = x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype)
