@@ -51,15 +51,15 @@ _HOMES = {
     "numpy.char": "a Tensor holds numbers, not text",
     "numpy.polynomial": "write it as np.polyval in one variable after the other",
 }
-# Methods of ndarray that say something of the array, or lead out of the graph.
+# Methods without a gradient.
 _PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
 
 
 class Coverage(NamedTuple):
-    """NumPy's functions by what happens to them; names as a user writes them.
+    """The names of NumPy's functions by what happens to them.
 
-    `refused` has for each name what to write instead. `methods` are the methods of ufuncs and of
-    ndarray that differentiate. `unknown` is empty, unless NumPy is newer than this library.
+    `refused` has for each name what to write instead. `methods` are those of ufuncs and of ndarray
+    that differentiate. `unknown` is empty, unless NumPy is newer than this library.
     """
 
     differentiable: tuple[str, ...]
@@ -89,7 +89,7 @@ def coverage() -> Coverage:
     >>> rg.coverage().refused["np.copyto"]
     'it writes in place; write np.where(mask, value, t), or build the parts and join them'
     """
-    # these count even if the user has not asked for them yet
+    # for the count
     import numpy.char
     import numpy.fft
     import numpy.polynomial  # noqa: F401
@@ -101,7 +101,7 @@ def coverage() -> Coverage:
     functions += overrides.get_overridable_numpy_array_functions()
     for fn in functions:
         kind = _kind_of(fn)
-        # a function may have the name of one that it calls inside
+        # an inner function has the name of the one that calls it
         if kind[0] != "unknown" or _name_of(fn) not in found:
             found[_name_of(fn)] = kind
     names: Any = {kind: tuple(sorted(name for name in found if found[name][0] == kind))
@@ -125,8 +125,7 @@ def _name_of(fn: Callable[..., Any]) -> str:
 
 
 def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
-    """Return the kind of a function and the remedy."""
-    public: Any = np  # of the functions with like=, an inner one of the same name is listed too
+    public: Any = np
     for part in spelled(fn).removeprefix("np.").split("."):
         public = getattr(public, part, None)
     fn = fn if public is None else public

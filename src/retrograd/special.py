@@ -14,7 +14,7 @@ import numpy as np
 from retrograd.core import primitive
 from retrograd.nn import functional
 from retrograd.registry import COMPOSED, defvjp
-from retrograd.rules.reductions import spread
+from retrograd.rules.arithmetic import spread
 
 __all__ = [
     "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit", "gamma",
@@ -91,7 +91,7 @@ def erfcx(x: Any) -> Any:
 def _solve(y: Any, q: Any) -> Any:
     """Return the x from 0 with `erf(x) = y` and `erfc(x) = q`, of which one may be inexact.
 
-    S. Winitzki's approximation (2008), within 0.002, and three steps of Halley's method.
+    By three steps of Halley's method from Winitzki's approximation (2008).
     """
     low = np.log(np.where(q > 0.0, q, 0.5) * (1.0 + y))
     a = 0.147
@@ -179,7 +179,6 @@ def _zeta(s: int, x: Any) -> Any:
     total = sum((x + k) ** (-s) for k in range(12))
     total = total + w ** (1 - s) / (s - 1) + 0.5 * w ** (-s)
     for k, b in enumerate(BERNOULLI, 1):
-        # B_2k / (2k)! * s (s + 1) ... (s + 2k - 2)
         factor = math.prod(range(s, s + 2 * k - 1)) / math.factorial(2 * k)
         total = total + b * factor * w ** (1 - s - 2 * k)
     return total
@@ -194,10 +193,11 @@ STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1))[
 HARMONIC = tuple(b / (2 * k) for k, b in enumerate(BERNOULLI, 1))[::-1]
 
 
-def _turns(x: Any) -> Any:
-    """Return x less the nearest whole number."""
-    finite = np.where(np.isfinite(x), x, 0.0)
-    return finite - np.rint(finite)
+def _turned(x: Any) -> Any:
+    """Return where x is whole, and pi times its distance from whole numbers."""
+    x = np.where(np.isfinite(x), x, 0.0)
+    turns = x - np.rint(x)
+    return turns == 0.0, math.pi * np.where(turns == 0.0, 0.25, turns)
 
 
 def _pairs(x: Any) -> list[Any]:
@@ -207,13 +207,13 @@ def _pairs(x: Any) -> list[Any]:
 
 @primitive
 def gammaln(x: Any) -> Any:
-    """Return the logarithm of the size of the gamma function; inf at 0, -1, -2 and so on.
+    """Return the logarithm of the size of the gamma function; inf at 0, -1, ...
 
     >>> rg.special.gammaln(np.array([3.0, 5.0])).round(4)
     array([0.6931, 3.1781])
     """
     y = np.where(x < 0.5, 1.0 - x, x)
-    # below 2.5; gammaln(y) = gammaln(y + 1) - log(y)
+    # up to 2.5; gammaln(y) = gammaln(y + 1) - log(y)
     low = np.minimum(y, 2.5)
     over = np.where(low < 1.5, low - 1.0, low - 2.0)
     near = over * horner(GAMMALN, over) - np.log1p(np.where(low < 1.5, over, 0.0))
@@ -224,20 +224,20 @@ def gammaln(x: Any) -> Any:
     far = (w - 0.5) * (np.log(w) - 1.0) - 0.5 + 0.5 * math.log(2 * math.pi) + series
     far = far - np.where(y < 10.0, np.log(steps), 0.0)
     out = np.where(y < 2.5, near, far)
-    sine = np.abs(np.sin(math.pi * _turns(x)))
-    turned = math.log(math.pi) - np.log(np.where(sine == 0.0, 1.0, sine)) - out
-    return np.where(x < 0.5, np.where(sine == 0.0, math.inf, turned), out)
+    whole, angle = _turned(x)
+    below = math.log(math.pi) - np.log(np.abs(np.sin(angle))) - out
+    return np.where(x < 0.5, np.where(whole, math.inf, below), out)
 
 
 @primitive
 def digamma(x: Any) -> Any:
-    """Return the derivative of `gammaln`; nan at 0, -1, -2 and so on.
+    """Return the derivative of `gammaln`; nan at 0, -1, ...
 
     >>> rg.special.digamma(np.array([1.0, 10.0])).round(4)
     array([-0.5772,  2.2518])
     """
     y = np.where(x < 0.5, 1.0 - x, x)
-    # below 2; digamma(y) = digamma(y + 1) - 1 / y
+    # up to 2; digamma(y) = digamma(y + 1) - 1 / y
     low = np.minimum(y, 2.0)
     z = np.where(low < 1.0, low + 1.0, low)
     over = z - ROOT[0] - ROOT[1]
@@ -250,10 +250,9 @@ def digamma(x: Any) -> Any:
     steps = (2.0 * small + 7.0) * sum(1.0 / pair for pair in _pairs(small))
     far = far - np.where(y < 10.0, steps, 0.0)
     out = np.where(y < 2.0, near, far)
-    turns = _turns(x)
-    tangent = np.tan(math.pi * np.where(turns == 0.0, 0.25, turns))
-    turned = np.where(turns == 0.0, math.nan, out - math.pi / tangent)
-    return np.where(x < 0.5, turned, out)
+    whole, angle = _turned(x)
+    below = out - math.pi / np.tan(angle)
+    return np.where(x < 0.5, np.where(whole, math.nan, below), out)
 
 
 def polygamma(n: int, x: Any) -> Any:
@@ -277,19 +276,18 @@ def _polygamma(x: Any, n: int) -> Any:
     out = (-1.0) ** (n + 1) * math.factorial(n) * _zeta(n + 1, y)
     if n > 2:
         return np.where(x > 0.0, out, math.nan)
-    turns = _turns(x)
-    angle = math.pi * np.where(turns == 0.0, 0.25, turns)
+    whole, angle = _turned(x)
     if n == 1:
-        turned = math.pi**2 / np.square(np.sin(angle)) - out
+        below = math.pi**2 / np.square(np.sin(angle)) - out
     else:
-        turned = out - 2 * math.pi**3 * np.cos(angle) / np.sin(angle) ** 3
+        below = out - 2 * math.pi**3 * np.cos(angle) / np.sin(angle) ** 3
     pole = math.inf if n == 1 else math.nan
-    return np.where(x < 0.5, np.where(turns == 0.0, pole, turned), out)
+    return np.where(x < 0.5, np.where(whole, pole, below), out)
 
 
 @primitive
 def gamma(x: Any) -> Any:
-    """Return the gamma function, `(x - 1)!` of whole numbers; nan at -1, -2 and so on.
+    """Return the gamma function, `(x - 1)!` of whole numbers; nan at -1, -2, ...
 
     >>> rg.special.gamma(np.array([5.0, 0.5])).round(4)
     array([24.    ,  1.7725])
@@ -309,7 +307,7 @@ defvjp(gamma,      lambda g, out, x: g * out * digamma(x))
 
 
 def betaln(a: Any, b: Any) -> Any:
-    """Return the logarithm of the beta function, `gamma(a) gamma(b) / gamma(a + b)`.
+    """Return the logarithm of `gamma(a) gamma(b) / gamma(a + b)`.
 
     >>> rg.special.betaln(np.ones(1), np.ones(1))
     array([0.])
@@ -349,7 +347,7 @@ def logit(p: Any) -> Any:
     >>> rg.special.logit(np.array([0.5, 0.75])).round(4)
     array([0.    , 1.0986])
     """
-    # near 1/2 the quotient is near 1, whose logarithm would lose digits
+    # the logarithm of a quotient near 1 would lose digits
     middle = np.clip(p, 0.25, 0.75)
     near = np.log1p((2.0 * middle - 1.0) / (1.0 - middle))
     return np.where(np.abs(p - 0.5) < 0.25, near, np.log(p / (1.0 - p)))
@@ -398,7 +396,7 @@ def rel_entr(x: Any, y: Any) -> Any:
 
 
 def kl_div(x: Any, y: Any) -> Any:
-    """Return `x * log(x / y) - x + y`, which is 0 where `x` is `y` and positive elsewhere.
+    """Return `x * log(x / y) - x + y`, which is never negative.
 
     >>> rg.special.kl_div(np.ones(1), np.ones(1))
     array([0.])
@@ -408,7 +406,7 @@ def kl_div(x: Any, y: Any) -> Any:
 
 @primitive
 def logsumexp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """Return the logarithm of the sum of `exp(a)` over `axis` (None: over all), without overflow.
+    """Return the logarithm of the sum of `exp(a)` over `axis` (None: all), without overflow.
 
     >>> rg.special.logsumexp(np.array([1000.0, 1000.0])).round(4)
     np.float64(1000.6931)
@@ -422,7 +420,7 @@ def logsumexp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def softmax(x: Any, axis: Axis = None) -> Any:
-    """Return `exp(x)` divided by its sum over `axis` (None: over all).
+    """Return `exp(x)` divided by its sum over `axis` (None: all).
 
     >>> rg.special.softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])

@@ -4,8 +4,8 @@ What a small net needs is loaded at once, the others when a function without a r
 """
 
 from retrograd.registry import REST
-from retrograd.rules import elementwise, indexing, joining, products, reductions
+from retrograd.rules import arithmetic, indexing, joining, products
 
 REST += ["retrograd.inventory", "retrograd.rules.linalg", "retrograd.rules.scans"]
 
-__all__ = ["elementwise", "indexing", "joining", "products", "reductions"]
+__all__ = ["arithmetic", "indexing", "joining", "products"]

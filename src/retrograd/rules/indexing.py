@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,12 +13,12 @@ import numpy as np
 from retrograd.core import astype as change_dtype
 from retrograd.core import primitive, record
 from retrograd.registry import RULES, composed, defaults, defvjp, defvjp_each, kernel, nograd
-from retrograd.rules.reductions import column, given, in_dtype
+from retrograd.rules.arithmetic import at_least, column, given, in_dtype, inverse
 
 
 @primitive(looks_through=False)
 def put(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    """Add `g` into zeros of `shape` at `index`: the adjoint of indexing."""
+    """Add `g` into zeros at `index`: the adjoint of indexing."""
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(p, (list, np.ndarray)) and np.asarray(p).dtype.kind != "b" for p in parts):
         return _added(g, index, shape)  # an element may be picked more than once
@@ -28,10 +28,9 @@ def put(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _added(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    """Add `g` into zeros of `shape` at `index`, which may repeat."""
     out = np.zeros(shape, g.dtype)
     if isinstance(index, np.ndarray) and len(shape) > 1:
-        # whole rows: np.add.at is twice as fast on numbers of single elements
+        # np.add.at is twice as fast on numbers of single elements
         width = math.prod(shape[1:])
         rows = np.arange(shape[0])[index].reshape((-1, 1))
         np.add.at(out.reshape(-1), (rows * width + np.arange(width)).reshape(-1), g.reshape(-1))
@@ -41,7 +40,6 @@ def _added(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _numbers(shape: tuple[int, ...]) -> Any:
-    """Return the numbers of the places of an array."""
     return np.arange(math.prod(shape)).reshape(shape)
 
 
@@ -53,18 +51,9 @@ def put_taken(g: Any, indices: Any, axis: Any, shape: tuple[int, ...], mode: Any
         return _added(g.reshape(-1), numbers.reshape(-1), (math.prod(shape),)).reshape(shape)
     if axis is None:
         return put_taken(g, indices, 0, (math.prod(shape),), mode).reshape(shape)
-    # the mode is settled on the axis' own numbers
     index = np.take(np.arange(shape[axis]), indices, mode=mode)
     axis %= len(shape)
     return _added(g, (slice(None),) * axis + (index,) if axis else index, shape)
-
-
-def inverse(axes: Sequence[int] | None) -> Any:
-    """Return the order of axes that undoes `axes`."""
-    if axes is None:
-        return None
-    order = [a % len(axes) for a in axes]
-    return tuple(order.index(i) for i in range(len(order)))
 
 
 LAST = defaults(np.take_along_axis)["axis"]  # NumPy before 2.3 has no default there
@@ -96,7 +85,7 @@ defvjp(np.roll,         lambda g, out, a, shift, axis=None:
                         np.roll(g, tuple(-s for s in shift) if np.ndim(shift) else -shift, axis))
 defvjp(np.rot90,        lambda g, out, m, k=1, axes=(0, 1): np.rot90(g, -k, axes))
 
-# The methods of an array: the same views without the Python layers of NumPy's functions.
+# The same views without the Python layers of NumPy's functions.
 kernel(np.reshape)(lambda a, shape: a.reshape(shape))
 kernel(np.transpose)(lambda a, axes=None: a.transpose(axes))
 kernel(np.swapaxes)(lambda a, axis1, axis2: a.swapaxes(axis1, axis2))
@@ -104,9 +93,9 @@ kernel(np.swapaxes)(lambda a, axis1, axis2: a.swapaxes(axis1, axis2))
 
 
 def _rearranged(fn: Any) -> None:
-    """Give a function that only moves and repeats elements, or adds zeros, its rule.
+    """Give its rule to a function that only moves and repeats elements, or adds zeros.
 
-    Run on the numbers of the places, from 1, it tells where each element comes from.
+    Run on numbers from 1 it tells where each element comes from.
     """
 
     def vjp(g: Any, out: Any, x: Any, **options: Any) -> Any:
@@ -129,19 +118,14 @@ nograd(
 RULES[np.nonzero].multi = RULES[np.unravel_index].multi = RULES[np.ix_].multi = True
 
 
-# `record`, because np.take asks the array only, never the index, whether it is a Tensor
+# np.take does not ask the index whether it is a Tensor
 _take = functools.partial(record, np.take)
-# fmt: off
-composed(np.compress)(lambda condition, a, axis=None, out=None:
-                      _take(given(a), np.flatnonzero(condition), axis=axis))
-composed(np.extract)(lambda condition, arr: _take(np.ravel(arr), np.flatnonzero(condition)))
-# fmt: on
 
 
 @composed(np.select)
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist) or not len(condlist):
-        raise ValueError(f"np.select got {len(condlist)} conditions for {len(choicelist)} choices")
+        raise ValueError(f"np.select got {len(condlist)} conditions, {len(choicelist)} choices")
     out = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         out = np.where(condition, choice, out)
@@ -153,21 +137,16 @@ def chosen(a: Any, *choices: Any, mode: Any = "raise") -> Any:
     return np.choose(a, choices, mode=mode)
 
 
-def chosen_piece(
+def _chosen_piece(
     position: int, g: Any, out: Any, a: Any, *choices: Any, mode: Any = "raise"
 ) -> Any:
-    """Return `g` where this choice was made."""
     n = len(choices)
     if mode != "raise":
         a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
     return np.where(a == position - 1, g, 0.0)
 
 
-defvjp_each(chosen, chosen_piece)
-# fmt: off
-composed(np.choose)(lambda a, choices, out=None, mode="raise":
-                    record(chosen, given(a), *choices, mode=mode))
-# fmt: on
+defvjp_each(chosen, _chosen_piece)
 
 
 @composed(np.piecewise)
@@ -192,7 +171,7 @@ def _interp(
 ) -> Any:
     x, xp, fp = (given(v).astype(float) for v in (x, xp, fp))
     if xp.ndim != 1 or xp.shape != fp.shape:
-        raise ValueError(f"np.interp takes points of one axis, got {xp.shape} and {fp.shape}")
+        raise ValueError(f"np.interp takes two vectors, not {xp.shape} and {fp.shape}")
     if period is not None:
         period = abs(period)
         x, xp = x % period, xp % period
@@ -204,7 +183,7 @@ def _interp(
     last = xp.shape[0] - 1
     between = fp[0]
     if last:
-        i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, last - 1)
+        i = np.searchsorted(xp[1:-1], x, side="right")
         x0, f0 = _take(xp, i), _take(fp, i)
         between = f0 + (_take(fp, i + 1) - f0) * ((x - x0) / (_take(xp, i + 1) - x0))
     between = np.where(x < xp[0], fp[0] if left is None else left, between)
@@ -219,22 +198,14 @@ def _reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = Non
     return record(np.reshape, a, newshape if shape is None else shape)
 
 
-# fmt: off
-if hasattr(np, "astype"):  # NumPy 2.1
-    composed(np.astype)(lambda x, dtype, /, *, copy=True, device=None:
-                        record(change_dtype, x, np.dtype(dtype)))
-# fmt: on
-
-
 @composed(np.matrix_transpose, np.linalg.matrix_transpose)
 def _matrix_transpose(x: Any, /) -> Any:
-    if x.ndim < 2:
-        raise ValueError(f"np.matrix_transpose takes two axes or more, not shape {x.shape}")
+    at_least(2, "np.matrix_transpose", "ndim", x.ndim)
     return x.mT
 
 
 def _at_least(*places: tuple[Any, ...]) -> Callable[..., Any]:
-    """Return a function that gives arrays of fewer axes the index for their number of axes."""
+    """Return a function that takes the index for the number of axes."""
 
     def at_least(*arys: Any) -> Any:
         out = [x[places[x.ndim]] if x.ndim < len(places) else x for x in map(given, arys)]
@@ -266,19 +237,27 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
     return tuple(out) if sparse else _broadcast_arrays(*out)
 
 
-def below(m: Any, k: int) -> Any:
-    """Return the mask of what is on or below a diagonal of a matrix (or of the vector's square)."""
+def _below(m: Any, k: int) -> Any:
+    """Return the mask of what is on or below a diagonal."""
     rows, columns = (m.shape * 2)[-2:]
     return np.tri(rows, columns, k, dtype=bool)
 
 
 # fmt: off
+composed(np.compress)(lambda condition, a, axis=None, out=None:
+                      _take(given(a), np.flatnonzero(condition), axis=axis))
+composed(np.extract)(lambda condition, arr: _take(np.ravel(arr), np.flatnonzero(condition)))
+composed(np.choose)(lambda a, choices, out=None, mode="raise":
+                    record(chosen, given(a), *choices, mode=mode))
+if hasattr(np, "astype"):  # NumPy 2.1
+    composed(np.astype)(lambda x, dtype, /, *, copy=True, device=None:
+                        record(change_dtype, x, np.dtype(dtype)))
 composed(np.linalg.diagonal)(lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1))
 composed(np.trace)(lambda a, offset=0, axis1=0, axis2=1, dtype=None, out=None:
     np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype))
 composed(np.linalg.trace)(lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype))
-composed(np.tril)(lambda m, k=0: np.where(below(m, k), m, 0))
-composed(np.triu)(lambda m, k=0: np.where(below(m, k - 1), 0, m))
+composed(np.tril)(lambda m, k=0: np.where(_below(m, k), m, 0))
+composed(np.triu)(lambda m, k=0: np.where(_below(m, k - 1), 0, m))
 composed(np.full_like)(
     lambda a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None:
     record(np.copy, np.broadcast_to(given(fill_value), a.shape if shape is None else shape)

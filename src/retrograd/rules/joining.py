@@ -9,7 +9,7 @@ import numpy as np
 
 from retrograd.core import record
 from retrograd.registry import composed, defvjp_each, spelled
-from retrograd.rules.reductions import along, column, given, in_dtype, resized
+from retrograd.rules.arithmetic import along, at_least, column, given, in_dtype, resized
 
 
 def concat(*arrays: Any, axis: int | None = 0) -> Any:
@@ -17,20 +17,20 @@ def concat(*arrays: Any, axis: int | None = 0) -> Any:
     return np.concatenate(arrays, axis=axis)
 
 
-def concat_piece(position: int, g: Any, out: Any, *arrays: Any, axis: int | None = 0) -> Any:
-    """Cut out of `g` what belongs to one of the joined arrays."""
+def _concat_piece(position: int, g: Any, out: Any, *arrays: Any, axis: int | None = 0) -> Any:
     lengths = [a.size if axis is None else a.shape[axis] for a in arrays]
     start = sum(lengths[:position])
     piece = along(g, axis or 0, slice(start, start + lengths[position]))
     return piece.reshape(arrays[position].shape)
 
 
-defvjp_each(concat, concat_piece)
+defvjp_each(concat, _concat_piece)
 
 
 @composed(np.concatenate)
-def concatenate(arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None) -> Any:
-    """Answer `np.concatenate`."""
+def _concatenate(
+    arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None
+) -> Any:
     joined = record(concat, *map(given, arrays), axis=axis)
     return in_dtype(joined, dtype)
 
@@ -41,21 +41,21 @@ def _stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) ->
     shapes = {a.shape for a in arrays}
     if len(shapes) > 1:
         raise ValueError(f"np.stack joins arrays of one shape, got {sorted(shapes)}")
-    return concatenate([np.expand_dims(a, axis) for a in arrays], axis, dtype=dtype)
+    return _concatenate([np.expand_dims(a, axis) for a in arrays], axis, dtype=dtype)
 
 
 @composed(np.hstack)
 def _hstack(tup: Any, *, dtype: Any = None) -> Any:
     arrays = [np.atleast_1d(a) for a in tup]
-    return concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
+    return _concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
 
 
 # fmt: off
-composed(np.vstack)(lambda tup, *, dtype=None: concatenate(map(np.atleast_2d, tup), dtype=dtype))
-composed(np.dstack)(lambda tup: concatenate(map(np.atleast_3d, tup), 2))
-composed(np.column_stack)(lambda tup: concatenate(
+composed(np.vstack)(lambda tup, *, dtype=None: _concatenate(map(np.atleast_2d, tup), dtype=dtype))
+composed(np.dstack)(lambda tup: _concatenate(map(np.atleast_3d, tup), 2))
+composed(np.column_stack)(lambda tup: _concatenate(
     [a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in map(given, tup)], 1))
-composed(np.append)(lambda arr, values, axis=None: concatenate((arr, values), axis))
+composed(np.append)(lambda arr, values, axis=None: _concatenate((arr, values), axis))
 # fmt: on
 
 
@@ -65,7 +65,6 @@ def _block(arrays: Any) -> Any:
         return 1 + max(map(depth, part)) if isinstance(part, list) else 0
 
     def joined(part: Any, axis: int) -> Any:
-        """Join the parts of a list, those of the innermost lists along the last axis."""
         if not isinstance(part, list):
             return given(part)
         parts = [joined(p, axis + 1) for p in part]
@@ -92,7 +91,7 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     number = values.shape[axis] if places.size == 1 else places.size
     values = np.broadcast_to(values.astype(arr.dtype), resized(arr, (axis,), number))
     order = np.insert(np.arange(n), places, n + np.arange(number))
-    return np.take(concatenate([arr, values], axis), order, axis=axis)
+    return np.take(_concatenate([arr, values], axis), order, axis=axis)
 
 
 @composed(np.array_split)
@@ -102,8 +101,7 @@ def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]
         cuts = [int(i) for i in indices_or_sections]
     else:
         sections = int(indices_or_sections)
-        if sections < 1:
-            raise ValueError(f"np.array_split into {sections} parts: at least one")
+        at_least(1, "np.array_split", "sections", sections)
         short, longer = divmod(n, sections)
         cuts = [i * short + min(i, longer) for i in range(1, sections)]
     return [along(ary, axis, slice(a, b)) for a, b in itertools.pairwise([0, *cuts, n])]
@@ -114,33 +112,26 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     n = ary.shape[axis]
     if not np.ndim(indices_or_sections) and n % indices_or_sections:
         raise ValueError(
-            f"np.split: axis {axis} of length {n} does not divide into {indices_or_sections} "
-            "equal parts; np.array_split takes unequal ones"
+            f"np.split of length {n} into {indices_or_sections} equal parts: np.array_split "
+            "makes unequal ones"
         )
     return _array_split(ary, indices_or_sections, axis)
-
-
-# fmt: off
-composed(np.hsplit)(lambda ary, indices_or_sections:
-                    _split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0))
-# fmt: on
 
 
 def _split_along(fn: Any, axis: int, ndim: int) -> None:
     @composed(fn)
     def split(ary: Any, indices_or_sections: Any) -> list[Any]:
-        if ary.ndim < ndim:
-            raise ValueError(f"{spelled(fn)} takes {ndim} axes or more, not shape {ary.shape}")
-        return _split(ary, indices_or_sections, axis)
+        at_least(ndim, spelled(fn), "ndim", ary.ndim)
+        return _split(ary, indices_or_sections, min(axis, ary.ndim - 1))
 
 
+_split_along(np.hsplit, 1, 1)
 _split_along(np.vsplit, 0, 2)
 _split_along(np.dsplit, 2, 3)
 
 
 def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    if not x.ndim:
-        raise ValueError("np.unstack takes one axis or more")
+    at_least(1, "np.unstack", "ndim", x.ndim)
     return tuple(along(x, axis, i) for i in range(x.shape[axis]))
 
 
@@ -153,8 +144,7 @@ def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: An
     axis %= arr.ndim
     moved = np.moveaxis(arr, axis, -1)
     lead = moved.shape[:-1]
-    if not all(lead):
-        raise ValueError(f"np.apply_along_axis has no line to call with in shape {arr.shape}")
+    at_least(1, "np.apply_along_axis", "axes", min(lead, default=1))
     results = [given(func1d(moved[i], *args, **kwargs)) for i in np.ndindex(lead)]
     shape = results[0].shape
     out = np.reshape(np.stack(results), lead + shape)
@@ -180,21 +170,20 @@ _PAD_OPTIONS = {
 
 @composed(np.pad)
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    if callable(mode) or mode == "empty":
-        raise TypeError(f"np.pad of a Tensor takes a mode that says the values, not {mode!r}")
     if mode not in _PAD_OPTIONS:
-        raise ValueError(f"np.pad takes a mode of {sorted(_PAD_OPTIONS)}, not {mode!r}")
+        kind = TypeError if callable(mode) or mode == "empty" else ValueError
+        raise kind(f"np.pad of a Tensor takes a mode of {[*_PAD_OPTIONS]}, not {mode!r}")
     option = _PAD_OPTIONS[mode]
     if unknown := kwargs.keys() - {option}:
         raise ValueError(f"np.pad in mode {mode!r} does not take {', '.join(sorted(unknown))}")
     widths = _both_sides(pad_width, array.ndim)
-    if option not in ("", "reflect_type"):
+    moves = option in ("", "reflect_type")
+    if not moves:
         value = kwargs.get(option, None if option == "stat_length" else 0)
         values = _both_sides(value, array.ndim)
     for axis, width in enumerate(widths):
-        if any(w < 0 for w in width):
-            raise ValueError(f"np.pad by {width}: a width is 0 or more")
-        if option not in ("", "reflect_type"):
+        at_least(0, "np.pad", "pad_width", min(width))
+        if not moves:
             before, after = (_padding(array, axis, width, values[axis], mode, i) for i in (0, 1))
             array = np.concatenate([before, array, after], axis=axis)
         elif not any(width):
@@ -210,7 +199,7 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> A
 
 
 def _both_sides(value: Any, n: int) -> list[Any]:
-    """Return `(before, after)` for each of `n` axes; a number or a pair is for all."""
+    """Return `(before, after)` for each of `n` axes."""
     if isinstance(value, dict):
         return [_both_sides(value.get(axis, value.get(axis - n, 0)), 1)[0] for axis in range(n)]
     if value is None or (hasattr(value, "requires_grad") and not value.ndim):
@@ -221,7 +210,7 @@ def _both_sides(value: Any, n: int) -> list[Any]:
 
 
 def _padding(array: Any, axis: int, width: Any, values: Any, mode: str, side: int) -> Any:
-    """Return what goes before the elements (side 0) or after: constants, lines, statistics."""
+    """Return what goes before the elements (side 0) or after."""
     length, value, n = int(width[side]), values[side], array.shape[axis]
     if mode == "constant":
         tensor = hasattr(value, "requires_grad")

@@ -1,8 +1,7 @@
 """`np.linalg`, over stacks of matrices.
 
-Singular matrices raise LinAlgError, as they do forward; parts that belong to equal eigenvalues or
-singular values, whose vectors are not determined, count as 0. Of a symmetric matrix the triangle
-that NumPy reads gets the whole gradient.
+Singular matrices raise LinAlgError; what belongs to equal eigenvalues or singular values counts
+as 0. Of a symmetric matrix the triangle that NumPy reads gets the whole gradient.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import numpy as np
 
 from retrograd.core import primitive, record
 from retrograd.registry import RULES, composed, defvjp, nograd
-from retrograd.rules.reductions import axes_of, floating, given, root
+from retrograd.rules.arithmetic import at_least, axes_of, floating, given, root
 
 
 def eye(like: Any) -> Any:
@@ -34,7 +33,7 @@ def gaps(values: Any) -> Any:
 
 
 def read(g: Any, upper: bool) -> Any:
-    """Gather a symmetric gradient in the triangle that NumPy reads."""
+    """Gather a gradient in the triangle that NumPy reads."""
     whole = (g + g.mT) * (1 - 0.5 * eye(g))
     return np.triu(whole) if upper else np.tril(whole)
 
@@ -92,11 +91,11 @@ def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
 
 @primitive(looks_through=False)
 def real_eig(a: Any) -> Any:
-    """Return eigenvalues and vectors where all are real; NumPy 2.5 hands them out as complex."""
+    """Return real eigenvalues and vectors; NumPy 2.5 hands them out as complex."""
     found = np.linalg.eig(a)
     if found[0].dtype.kind == "c":
         if np.any(found[0].imag):
-            raise TypeError("this matrix has complex eigenvalues: a Tensor holds real numbers only")
+            raise TypeError("this matrix has complex eigenvalues: a Tensor holds real numbers")
         return type(found)(found[0].real, found[1].real)
     return found
 
@@ -135,7 +134,7 @@ def _solve(a: Any, b: Any) -> Any:
 @composed(np.linalg.pinv)
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if hermitian:
-        raise TypeError("np.linalg.pinv of a Tensor computes any matrix: leave hermitian= out")
+        raise TypeError("np.linalg.pinv of a Tensor is for any matrix: leave hermitian= out")
     rcond = rcond if rtol is None else rtol
     return record(np.linalg.pinv, a, **({} if rcond is None else {"rcond": rcond}))
 
@@ -148,7 +147,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     if rcond is None or rcond == -1:
         rcond = float(np.finfo(a.dtype).eps) * (max(m, n) if rcond is None else 1)
     values = np.linalg.svd(a, compute_uv=False)
-    rank = np.sum(values > rcond * np.max(values, initial=0.0)).astype(np.intc)
+    rank = np.linalg.matrix_rank(a, rtol=rcond).astype(np.intc)
     x = _pinv(a, rcond) @ b
     residuals = np.sum(np.atleast_2d(np.square(b - a @ x).T), axis=-1)
     return x, residuals if m > n else np.ravel(residuals)[:0], rank, values
@@ -176,14 +175,13 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     shape = a.shape[b.ndim :]
     n = math.prod(shape)
     if a.size != n * n:
-        raise np.linalg.LinAlgError(f"tensorsolve takes as many equations as unknowns: {a.shape}")
+        raise np.linalg.LinAlgError(f"tensorsolve of {a.shape}: as many equations as unknowns")
     return _solve(np.reshape(a, (n, n)), np.ravel(b)).reshape(shape)
 
 
 @composed(np.linalg.tensorinv)
 def _tensorinv(a: Any, ind: int = 2) -> Any:
-    if ind <= 0:
-        raise ValueError(f"tensorinv takes ind of 1 or more, not {ind}")
+    at_least(1, "np.linalg.tensorinv", "ind", ind)
     n = math.prod(a.shape[ind:])
     return np.linalg.inv(np.reshape(a, (n, -1))).reshape(a.shape[ind:] + a.shape[:ind])
 
@@ -193,8 +191,8 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     m, n = a.shape[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
         raise TypeError(
-            f"np.linalg.qr of a Tensor, shape {a.shape}, in mode {mode!r} is not determined by "
-            'its derivative: write mode="reduced"'
+            f"np.linalg.qr of a Tensor, shape {a.shape}, in mode {mode!r} has no derivative: "
+            'write mode="reduced"'
         )
     factors: Any = record(np.linalg.qr, a[..., :m] if n > m else a)
     if n > m:
@@ -208,11 +206,11 @@ def _svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
     if hermitian:
-        raise TypeError("np.linalg.svd of a Tensor computes any matrix: leave hermitian= out")
+        raise TypeError("np.linalg.svd of a Tensor is for any matrix: leave hermitian= out")
     if compute_uv and full_matrices and a.shape[-1] != a.shape[-2]:
         raise TypeError(
-            f"np.linalg.svd of a Tensor, shape {a.shape}: the vectors that complete a basis are "
-            "not determined; write full_matrices=False"
+            f"np.linalg.svd of a Tensor, shape {a.shape}: the vectors that complete a basis have "
+            "no derivative; write full_matrices=False"
         )
     factors = record(np.linalg.svd, a, full_matrices=False)
     return factors if compute_uv else factors[1]
@@ -222,8 +220,7 @@ if hasattr(np.linalg, "svdvals"):
     composed(np.linalg.svdvals)(lambda x, /: _svd(x, compute_uv=False))
 
 
-def vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
-    """Return the norm of vectors along `axis` (all axes for None)."""
+def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
     if isinstance(order, str):
         raise ValueError(f"{order!r} is no norm of a vector")
     over = {"axis": axis, "keepdims": keepdims}
@@ -237,13 +234,12 @@ def vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
     return np.sum(sizes, **over) if order == 1 else root(np.sum(sizes**order, **over), order)
 
 
-def matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = False) -> Any:
-    """Return the norm of matrices that are on two axes."""
+def _matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = False) -> Any:
     row, column = (i % x.ndim for i in axes)
     if row == column:
-        raise ValueError("a norm of matrices takes two axes that differ")
+        raise ValueError(f"a norm of matrices takes two axes, not {axes}")
     if order in (None, "fro"):
-        return vector_length(x, 2, (row, column), keepdims)
+        return _vector_length(x, 2, (row, column), keepdims)
     if order in (1, -1, math.inf, -math.inf):
         over, last = (row, column) if abs(order) == 1 else (column, row)
         sums = np.sum(np.abs(x), axis=over, keepdims=True)
@@ -261,20 +257,20 @@ def matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = Fal
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x = floating(x)
     if axis is None and ord is None:
-        return vector_length(x, None, None, keepdims)
+        return _vector_length(x, None, None, keepdims)
     axes = axes_of(x, tuple(axis) if isinstance(axis, list) else axis)
     if len(axes) == 1:
-        return vector_length(x, ord, axes[0], keepdims)
+        return _vector_length(x, ord, axes[0], keepdims)
     if len(axes) != 2:
         raise ValueError(f"np.linalg.norm takes one axis or two, not {axes}")
-    return matrix_length(x, ord, axes, keepdims)
+    return _matrix_length(x, ord, axes, keepdims)
 
 
 # fmt: off
 composed(np.linalg.vector_norm)(lambda x, /, *, axis=None, keepdims=False, ord=2:
-    vector_length(floating(x), ord, axis, keepdims))
+    _vector_length(floating(x), ord, axis, keepdims))
 composed(np.linalg.matrix_norm)(lambda x, /, *, keepdims=False, ord="fro":
-    matrix_length(x, ord, keepdims=keepdims))
+    _matrix_length(x, ord, keepdims=keepdims))
 # fmt: on
 
 
@@ -284,4 +280,4 @@ def _cond(x: Any, p: Any = None) -> Any:
         values = _svd(x, compute_uv=False)
         large, small = values[..., 0], values[..., -1]
         return small / large if p == -2 else large / small
-    return matrix_length(x, p) * matrix_length(np.linalg.inv(x), p)
+    return _matrix_length(x, p) * _matrix_length(np.linalg.inv(x), p)

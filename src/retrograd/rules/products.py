@@ -10,7 +10,7 @@ import numpy as np
 
 from retrograd.core import record
 from retrograd.registry import composed, defvjp, defvjp_each
-from retrograd.rules.reductions import given
+from retrograd.rules.arithmetic import at_least, given
 
 
 def turned(x: Any) -> Any:
@@ -59,9 +59,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     over_a, over_b = [i % a.ndim for i in over_a], [i % b.ndim for i in over_b]
     summed = [a.shape[i] for i in over_a]
     if summed != [b.shape[i] for i in over_b]:
-        raise ValueError(
-            f"np.tensordot: axes {over_a} of {a.shape} and {over_b} of {b.shape} differ"
-        )
+        raise ValueError(f"np.tensordot: {over_a} of {a.shape} are not {over_b} of {b.shape}")
     stay_a = [i for i in range(a.ndim) if i not in over_a]
     stay_b = [i for i in range(b.ndim) if i not in over_b]
     free_a, free_b = [a.shape[i] for i in stay_a], [b.shape[i] for i in stay_b]
@@ -79,16 +77,16 @@ def contract(*operands: Any, subscripts: str, optimize: Any = False) -> Any:
     return np.einsum(subscripts, *operands, optimize=optimize)
 
 
-def contract_piece(
+def _contract_piece(
     position: int, g: Any, out: Any, *operands: Any, subscripts: str, optimize: Any = False
 ) -> Any:
-    """Contract `g` with all other operands; what appears nowhere else is repeated."""
+    """Contract `g` with the other operands; what appears nowhere else is repeated."""
     inputs, result = subscripts.split("->")
     names, arrays = inputs.split(","), [*operands]
     here, term = arrays[position], names[position]
     names[position], arrays[position] = result, g
     sizes = dict(zip(term, here.shape, strict=True))
-    # a repeated name is a diagonal: the second one gets a name of its own and an identity matrix
+    # a repeated name is a diagonal: the second gets a name of its own and an identity matrix
     spare = (c for c in _LETTERS if c not in subscripts)
     target = ""
     for name in term:
@@ -105,7 +103,7 @@ def contract_piece(
     return np.einsum(f"{','.join(names)}->{target}", *arrays, optimize=optimize)
 
 
-defvjp_each(contract, contract_piece)
+defvjp_each(contract, _contract_piece)
 
 
 @composed(np.einsum)
@@ -125,7 +123,7 @@ def _from_lists(operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
-    """Return the subscripts with a result, and names in place of each ellipsis."""
+    """Return the subscripts with a result and without ellipses."""
     inputs, arrow, result = subscripts.partition("->")
     terms = inputs.split(",")
     if len(terms) != len(arrays):
@@ -149,9 +147,9 @@ def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
 
 @composed(np.vecdot, np.linalg.vecdot)
 def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    left, right = np.moveaxis(given(x1), axis, -1), np.moveaxis(given(x2), axis, -1)
+    left, right = (np.moveaxis(given(x), axis, -1) for x in (x1, x2))
     if left.shape[-1] != right.shape[-1]:
-        raise ValueError(f"np.vecdot of axes of length {left.shape[-1]} and {right.shape[-1]}")
+        raise ValueError(f"np.vecdot of shapes {left.shape} and {right.shape}: last axes differ")
     return np.sum(left * right, axis=-1)
 
 
@@ -195,24 +193,24 @@ def _cross(
     a, b = np.moveaxis(given(a), axisa, -1), np.moveaxis(given(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ValueError(
-            f"np.cross takes vectors of length 3, not {a.shape[-1]} and {b.shape[-1]}; of length "
-            "2, write x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]"
+            f"np.cross takes vectors of length 3, not {a.shape[-1]} and {b.shape[-1]}; of two "
+            "numbers, write x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]"
         )
     # (a x b)[i + 2] = a[i] b[i + 1] - a[i + 1] b[i]
     turned = a * np.roll(b, -1, axis=-1) - np.roll(a, -1, axis=-1) * b
     return np.moveaxis(np.roll(turned, -1, axis=-1), -1, axisc)
 
 
-def convolve_piece(g: Any, other: Any, n: int) -> Any:
-    """Return what each of `n` elements adds to a full convolution with `other`."""
+def _convolve_piece(g: Any, other: Any, n: int) -> Any:
     m = other.shape[0]
     return np.convolve(g, other[::-1])[m - 1 : m - 1 + n]
 
 
-# fmt: off
-defvjp(np.convolve, lambda g, out, a, v: convolve_piece(g, v, a.shape[0]),
-                    lambda g, out, a, v: convolve_piece(g, a, v.shape[0]))
-# fmt: on
+defvjp(
+    np.convolve,
+    lambda g, out, a, v: _convolve_piece(g, v, a.shape[0]),
+    lambda g, out, a, v: _convolve_piece(g, a, v.shape[0]),
+)
 
 
 @composed(np.convolve)
@@ -231,25 +229,23 @@ def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 def _cut(a: Any, v: Any, mode: str, start: int) -> Any:
     full = record(np.convolve, a, v)
     short, long = sorted((a.shape[0], v.shape[0]))
-    parts = {
-        "full": slice(None), "valid": slice(short - 1, long), "same": slice(start, start + long)
-    }  # fmt: skip
-    if mode not in parts:
+    if mode == "full":
+        return full
+    if mode not in ("same", "valid"):
         raise ValueError(f'a convolution takes mode "full", "same" or "valid", not {mode!r}')
-    return full if mode == "full" else full[parts[mode]]
+    return full[short - 1 : long] if mode == "valid" else full[start : start + long]
 
 
 @composed(np.linalg.multi_dot)
 def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
     arrays = [given(a) for a in arrays]
-    if len(arrays) < 2:
-        raise ValueError("np.linalg.multi_dot takes two arrays or more")
-    sizes = [math.prod(arrays[0].shape[:-1]), *(a.shape[-1] for a in arrays[:-1])]
-    sizes.append(math.prod(arrays[-1].shape[1:]))
+    at_least(2, "np.linalg.multi_dot", "arrays", len(arrays))
+    first, last = math.prod(arrays[0].shape[:-1]), math.prod(arrays[-1].shape[1:])
+    sizes = [first, *(a.shape[-1] for a in arrays[:-1]), last]
 
     @functools.cache
     def plan(i: int, j: int) -> tuple[int, int]:
-        """Return the fewest operations the factors i to j take, and after which to cut them."""
+        """Return the fewest operations for the factors i to j, and after which to cut."""
         cuts = (
             (plan(i, k)[0] + plan(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
             for k in range(i, j)
@@ -272,22 +268,18 @@ def _polyval(p: Any, x: Any) -> Any:
 
 
 def _longer(p: Any, other: Any) -> Any:
-    """Return a polynomial with as many coefficients as the longer of two has."""
     p = np.atleast_1d(p)
     return np.concatenate([np.zeros(max(np.size(other) - p.shape[0], 0), p.dtype), p])
 
 
-# fmt: off
 composed(np.polyadd)(lambda a1, a2: _longer(a1, a2) + _longer(a2, a1))
 composed(np.polysub)(lambda a1, a2: _longer(a1, a2) - _longer(a2, a1))
 composed(np.polymul)(lambda a1, a2: np.convolve(a1, a2))
-# fmt: on
 
 
 @composed(np.polyder)
 def _polyder(p: Any, m: int = 1) -> Any:
-    if m < 0:
-        raise ValueError(f"np.polyder takes m of 0 or more, not {m}")
+    at_least(0, "np.polyder", "m", m)
     for _ in range(m):
         p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
     return p
@@ -295,8 +287,7 @@ def _polyder(p: Any, m: int = 1) -> Any:
 
 @composed(np.polyint)
 def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    if m < 0:
-        raise ValueError(f"np.polyint takes m of 0 or more, not {m}")
+    at_least(0, "np.polyint", "m", m)
     p = given(p)
     constants = np.broadcast_to(np.zeros(1) if k is None else np.atleast_1d(k), (m,))
     for i in range(m):
@@ -317,7 +308,7 @@ def _polyfit(
     cov: bool = False,
 ) -> Any:  # fmt: skip
     if full or cov:
-        raise TypeError("np.polyfit of a Tensor gives the coefficients: leave full= and cov= out")
+        raise TypeError("np.polyfit of a Tensor gives coefficients: leave full= and cov= out")
     x, y = given(x) + 0.0, given(y) + 0.0
     left = _vander(x, deg + 1)
     if w is not None:

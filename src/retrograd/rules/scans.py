@@ -1,7 +1,4 @@
-"""Running sums, differences, ufunc methods, sorting, sets, quantiles, covariances, histograms.
-
-Where elements change places, each gradient goes back to where its element comes from.
-"""
+"""Running sums, differences, ufunc methods, sorting, sets, quantiles, covariances, histograms."""
 
 from __future__ import annotations
 
@@ -15,8 +12,9 @@ import numpy as np
 
 from retrograd.core import primitive, record
 from retrograd.registry import COMPOSED, RULES, UFUNC_METHODS, composed, defvjp, nograd
-from retrograd.rules.reductions import (
+from retrograd.rules.arithmetic import (
     along,
+    at_least,
     axes_of,
     column,
     floating,
@@ -31,8 +29,7 @@ from retrograd.rules.reductions import (
 def accumulate(ufunc: Any, x: Any, axis: int = 0) -> Any:
     """Return the running results of an associative `ufunc`.
 
-    Each round doubles how many elements are in a result, so there are few calls, and no
-    division where `ufunc` is a product: zeros are exact to every order.
+    Each round doubles how many elements are in a result; zeros are exact to every order.
     """
     x = np.moveaxis(x, axis, 0)
     step = 1
@@ -43,11 +40,10 @@ def accumulate(ufunc: Any, x: Any, axis: int = 0) -> Any:
 
 
 def reduce(ufunc: Any, x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-    """Return the result of an associative `ufunc` over axes, halving their length each round."""
+    """Return the result of an associative `ufunc`."""
     axes = axes_of(x, axis)
     line = lined(x, axes)
-    if not line.shape[-1]:
-        raise ValueError(f"np.{ufunc.__name__}.reduce of an axis of length 0")
+    at_least(1, f"np.{ufunc.__name__}.reduce", "elements", line.shape[-1])
     while (n := line.shape[-1]) > 1:
         pairs = ufunc(line[..., : n // 2 * 2 : 2], line[..., 1::2])
         line = np.concatenate([pairs, line[..., n - 1 :]], axis=-1) if n % 2 else pairs
@@ -55,8 +51,6 @@ def reduce(ufunc: Any, x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
 
 
 def _running(scan: Callable[..., Any], unit: int, skips: bool = False) -> Any:
-    """Answer `np.cumsum` and the like; where nan is skipped, `unit` takes its place."""
-
     def running(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
         a = in_dtype(np.where(np.isnan(a), unit, a) if skips else a, dtype)
         return scan(np.ravel(a), axis=0) if axis is None else scan(a, axis=axis)
@@ -97,19 +91,16 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 
 
 def _pairs(x: Any, axis: int) -> tuple[Any, Any]:
-    """Return all elements but the first, and all but the last."""
     return along(x, axis, slice(1, None)), along(x, axis, slice(None, -1))
 
 
 @composed(np.diff)
 def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     a = given(a)
-    if n < 0:
-        raise ValueError(f"np.diff takes differences of order 0 or more, not {n}")
+    at_least(0, "np.diff", "n", n)
     if not n:
         return a
-    if not a.ndim:
-        raise ValueError("np.diff takes an array of one axis or more")
+    at_least(1, "np.diff", "ndim", a.ndim)
     one = resized(a, (axis % a.ndim,))
     ends = [given(x) for x in (prepend, a, append) if x is not None]
     if len(ends) > 1:
@@ -146,10 +137,8 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
     if edge_order not in (1, 2):
         raise ValueError(f"np.gradient takes edge_order 1 or 2, not {edge_order}")
     steps = varargs or (1.0,)
-    if len(steps) == 1 and len(axes) > 1:
-        if np.ndim(steps[0]):
-            raise ValueError("np.gradient takes one step for all axes, or one entry for each")
-        steps = steps * len(axes)
+    if len(steps) == 1 and not np.ndim(steps[0]):
+        steps *= len(axes)
     if len(steps) != len(axes):
         raise TypeError(f"np.gradient got {len(steps)} steps for {len(axes)} axes")
     slopes = tuple(_slope(f, given(h), i, edge_order) for i, h in zip(axes, steps, strict=True))
@@ -157,10 +146,9 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
 
 
 def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
-    """Return the derivative along one axis, from two neighbours (at the edges edge_order)."""
+    """Return the derivative along one axis, from two neighbours."""
     n = f.shape[axis]
-    if n < edge_order + 1:
-        raise ValueError(f"np.gradient needs {edge_order + 1} elements on axis {axis}, has {n}")
+    at_least(edge_order + 1, "np.gradient", "elements", n)
     f = np.moveaxis(f, axis, 0)
     h = np.diff(step) if step.ndim else step.astype(np.result_type(f.dtype, 0.0))
     h = column(np.broadcast_to(h, (n - 1,)), 0, f.ndim)
@@ -169,7 +157,7 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
     inner = (slopes[1:] * one + slopes[:-1] * two) / (one + two)
     first, last = slopes[:1], slopes[-1:]
     if edge_order == 2:
-        # the parabola through three points: the slope between two, corrected by the curvature
+        # the slope between two points, corrected by the curvature
         first = first - (slopes[1:2] - first) * h[:1] / (h[:1] + h[1:2])
         last = last + (last - slopes[-2:-1]) * h[-1:] / (h[-1:] + h[-2:-1])
     return np.moveaxis(np.concatenate([first, inner, last]), 0, axis)
@@ -194,7 +182,6 @@ def _reduceat(ufunc: Any) -> Any:
 
 
 def _associative(ufunc: Any) -> None:
-    """Give its methods to a `ufunc` of which (a * b) * c is a * (b * c)."""
     UFUNC_METHODS.setdefault((ufunc, "reduce"), functools.partial(reduce, ufunc))
     UFUNC_METHODS[ufunc, "accumulate"] = functools.partial(accumulate, ufunc)
     UFUNC_METHODS[ufunc, "reduceat"] = _reduceat(ufunc)
@@ -225,22 +212,21 @@ composed(np.partition)(lambda a, kth, axis=-1, kind="introselect", order=None:
 
 @primitive(looks_through=False)
 def unique_parts(ar: Any, axis: int | None = None, equal_nan: bool = True) -> Any:
-    """Return all that `np.unique` returns but the values: index, inverse and counts."""
+    """Return what `np.unique` returns but the values."""
     return np.unique(ar, True, True, True, axis, equal_nan=equal_nan)[1:]
 
 
 @primitive(looks_through=False)
 def common_parts(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    """Return where in two arrays their common values are."""
+    """Return where the common values are."""
     return np.intersect1d(ar1, ar2, assume_unique, return_indices=True)[1:]
 
 
 @primitive(looks_through=False)
 def places(x: Any, q: Any, weights: Any = None, method: str = "linear", skip: bool = False) -> Any:
-    """Return where in the sorted last axis the quantiles are: whole, or between two elements.
+    """Return where in the sorted last axis the quantiles are.
 
-    A quantile is linear between neighbours, so that of the ranks 0, 1, 2, ... is a place; NumPy's
-    own function knows every method.
+    A quantile is linear between neighbours, so that of the ranks 0, 1, 2, ... is a place.
     """
     ranks = np.argsort(np.argsort(x, axis=-1), axis=-1).astype(float)
     ranks[np.isnan(x)] = np.nan
@@ -289,7 +275,6 @@ composed(np.union1d)(lambda ar1, ar2: np.unique(np.concatenate([np.ravel(ar1), n
 def _intersect1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False
 ) -> Any:
-    """The values are those of the first array."""
     ar1, ar2 = np.ravel(ar1), np.ravel(ar2)
     one, two = record(common_parts, ar1, ar2, assume_unique=assume_unique)
     values = np.take(ar1, one).astype(np.result_type(ar1, ar2))
@@ -325,8 +310,6 @@ def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
 
 
 def _without_nan(fn: Any) -> Any:
-    """Answer `np.nansum` by `np.sum` with `where=`; all else is the same."""
-
     def answer(a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
         a = given(a)
         counts = np.logical_not(np.isnan(a))
@@ -365,7 +348,6 @@ def _quantile(skip: bool, percent: bool = False) -> Any:
         if getattr(q, "requires_grad", False):
             raise TypeError("a quantile has no gradient to q: pass q.detach()")
         a = floating(given(a))
-        # NumPy's own dtype depends on how q is given and on the method
         fn: Any = np.percentile if percent else np.quantile
         kind = fn(np.ones(1, a.dtype), getattr(q, "_data", q), method=method).dtype
         q = given(q) / 100 if percent else given(q)
@@ -381,7 +363,7 @@ def _quantile(skip: bool, percent: bool = False) -> Any:
 
 
 def _at(x: Any, place: Any, shape: tuple[int, ...]) -> Any:
-    """Return the values of the last axis of `x` at places of the shape `(*shape, ...)`."""
+    """Return the values of the last axis at places of the shape `(*shape, ...)`."""
     rest = x.shape[:-1]
     place = np.moveaxis(place.reshape((math.prod(shape), *rest)), 0, -1)
     below = np.floor(np.where(np.isnan(place), 0.0, place))
@@ -426,15 +408,14 @@ def _cov(
 
 
 def _rows(x: Any, rowvar: bool) -> Any:
-    """Return the variables as rows."""
     if x.ndim > 2:
-        raise ValueError(f"np.cov takes at most two axes, not {x.shape}")
+        raise ValueError(f"np.cov takes a matrix, not shape {x.shape}")
     return np.atleast_2d(x) if rowvar or x.ndim < 2 else x.T
 
 
 @composed(np.corrcoef)
 def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
-    # not clipped, as NumPy's is: a bound would cut the second derivative at 1
+    # not clipped, as NumPy's is: that would cut the second derivative at 1
     c = np.cov(x, y, rowvar, dtype=dtype)
     if not c.ndim:
         return c / c
@@ -466,10 +447,8 @@ def _histogram(
     a = np.ravel(given(a))
     edges = _edges(a, bins, range)
     n = edges.shape[0] - 1
-    index = np.searchsorted(edges, a, side="right") - 1
-    index = np.where(a == edges[-1], n - 1, index)
     inside = np.flatnonzero((a >= edges[0]) & (a <= edges[-1]))
-    index = np.take(index, inside)
+    index = np.take(np.searchsorted(edges[1:-1], a, side="right"), inside)
     if weights is None:
         counts = np.bincount(index, minlength=n)
     else:
