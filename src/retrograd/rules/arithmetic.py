@@ -52,10 +52,8 @@ def sinc_slope(x: Any, order: int) -> Any:
 
 
 def i1(x: Any) -> Any:
-    """Return the derivative of `np.i0`, the mean of `exp(x cos t) cos t` over half a circle.
-
-    The midpoint rule with 128 points is exact for every `x` that does not overflow.
-    """
+    """Return the derivative of `np.i0`: the mean of `exp(x cos t) cos t` over half a circle."""
+    # the midpoint rule with 128 points is exact
     cosines = np.cos((np.arange(128) + 0.5) * (math.pi / 128)).astype(x.dtype)
     return np.mean(np.exp(x[..., None] * cosines) * cosines, axis=-1)
 
@@ -274,8 +272,8 @@ def inverse(axes: Sequence[int] | None) -> Any:
     return tuple(order.index(i) for i in range(len(order)))
 
 
-def prod_dx(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Multiply `g` with all elements before and after: no division, so zeros are exact."""
+def _prod_dx(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    # all elements before times all after: no division, so zeros are exact
     axes = axes_of(x, axis)
     line = lined(x, axes)
     if x.size:
@@ -306,7 +304,7 @@ defvjp(np.mean, lambda g, out, x, axis=None, keepdims=False:
                 spread(g, x, axis, keepdims) / max(count(x, axis), 1))
 defvjp(np.max,  shared)
 defvjp(np.min,  shared)
-defvjp(np.prod, prod_dx)
+defvjp(np.prod, _prod_dx)
 defvjp(np.var,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
                 spread(g, x, axis, keepdims) * 2 * deviation(x, axis) / (count(x, axis) - ddof))
 defvjp(np.std,  lambda g, out, x, axis=None, ddof=0, keepdims=False:

@@ -392,25 +392,18 @@ def _cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None,
     fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    x = _rows(given(m), rowvar)
-    x = x if y is None else np.concatenate([x, _rows(given(y), rowvar)])
+    every = [given(v) for v in (m, y) if v is not None]
+    x = np.concatenate([np.atleast_2d(v) if rowvar or v.ndim < 2 else v.T for v in every])
+    if x.ndim > 2:
+        raise ValueError(f"np.cov takes a matrix, not shape {x.shape}")
     x = x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype)
     ddof = int(not bias) if ddof is None else ddof
     every = [given(w) for w in (fweights, aweights) if w is not None]
-    if not every:
-        x = x - np.mean(x, axis=1, keepdims=True)
-        return np.squeeze(np.matmul(x, x.T) / max(x.shape[1] - ddof, 0))
-    weights = math.prod(every)
+    weights = math.prod(every) if every else np.ones(x.shape[1], x.dtype)
     total = np.sum(weights)
     lost = 1 if aweights is None else np.sum(weights * given(aweights)) / total
     x = x - np.sum(x * weights, axis=1, keepdims=True) / total
-    return np.squeeze(np.matmul(x * weights, x.T) / (total - ddof * lost))
-
-
-def _rows(x: Any, rowvar: bool) -> Any:
-    if x.ndim > 2:
-        raise ValueError(f"np.cov takes a matrix, not shape {x.shape}")
-    return np.atleast_2d(x) if rowvar or x.ndim < 2 else x.T
+    return np.squeeze(np.matmul(x * weights, x.T) / np.maximum(total - ddof * lost, 0.0))
 
 
 @composed(np.corrcoef)
