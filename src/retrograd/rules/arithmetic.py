@@ -293,8 +293,7 @@ def root(x: Any, order: float = 2) -> Any:
     return np.where(zero, 0.0, np.sqrt(safe) if order == 2 else safe ** (1 / order))
 
 
-def deviation(x: Any, axis: Any) -> Any:
-    """Return `x` less its mean over `axis`."""
+def _deviation(x: Any, axis: Any) -> Any:
     return x - np.mean(x, axis=axis, keepdims=True)
 
 
@@ -306,10 +305,10 @@ defvjp(np.max,  shared)
 defvjp(np.min,  shared)
 defvjp(np.prod, _prod_dx)
 defvjp(np.var,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
-                spread(g, x, axis, keepdims) * 2 * deviation(x, axis) / (count(x, axis) - ddof))
+                spread(g, x, axis, keepdims) * 2 * _deviation(x, axis) / (count(x, axis) - ddof))
 defvjp(np.std,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
                 spread(g / np.where(out == 0, 1.0, out), x, axis, keepdims)
-                * deviation(x, axis) / (count(x, axis) - ddof))
+                * _deviation(x, axis) / (count(x, axis) - ddof))
 
 # The same numbers without the Python layers of np.sum and np.max.
 kernel(np.sum)(lambda x, axis=None, keepdims=False: np.add.reduce(x, axis, keepdims=keepdims))

@@ -16,31 +16,29 @@ from retrograd.registry import RULES, composed, defvjp, nograd
 from retrograd.rules.arithmetic import at_least, axes_of, floating, given, root
 
 
-def eye(like: Any) -> Any:
-    """Return the identity matrix for the columns of another."""
+def _eye(like: Any) -> Any:
     return np.eye(like.shape[-1], dtype=like.dtype)
 
 
-def reciprocal(x: Any) -> Any:
-    """Return `1 / x`, 0 where `x` is 0."""
-    zero = x == 0
+def _reciprocal(x: Any) -> Any:
+    zero = x == 0  # there it is 0
     return np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, x))
 
 
 def gaps(values: Any) -> Any:
     """Return `1 / (values[j] - values[i])` at `[i, j]`, 0 where they are equal."""
-    return reciprocal(values[..., None, :] - values[..., None])
+    return _reciprocal(values[..., None, :] - values[..., None])
 
 
 def read(g: Any, upper: bool) -> Any:
     """Gather a gradient in the triangle that NumPy reads."""
-    whole = (g + g.mT) * (1 - 0.5 * eye(g))
+    whole = (g + g.mT) * (1 - 0.5 * _eye(g))
     return np.triu(whole) if upper else np.tril(whole)
 
 
 def _pinv_dx(g: Any, out: Any, a: Any, rcond: Any = None) -> Any:
     p, left, right = out, a @ out, out @ a
-    grown = (eye(left) - left) @ g.mT @ (p @ p.mT) + (p.mT @ p) @ g.mT @ (eye(right) - right)
+    grown = (_eye(left) - left) @ g.mT @ (p @ p.mT) + (p.mT @ p) @ g.mT @ (_eye(right) - right)
     return grown - p.mT @ g @ p.mT
 
 
@@ -49,7 +47,7 @@ def _cholesky_dx(g: Any, out: Any, a: Any, upper: bool = False) -> Any:
     if upper:
         g, out = g.mT, out.mT
     inner = np.tril(out.mT @ np.tril(g))
-    inner = inner - 0.5 * inner * eye(inner)
+    inner = inner - 0.5 * inner * _eye(inner)
     return read(np.linalg.solve(out.mT, np.linalg.solve(out.mT, inner.mT).mT), upper)
 
 
@@ -63,15 +61,15 @@ def _qr_dx(g: Any, out: Any, a: Any) -> Any:
 
 def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     (gw, gv), (w, v) = g, out
-    inner = gaps(w) * (v.mT @ gv) + gw[..., None] * eye(v)
+    inner = gaps(w) * (v.mT @ gv) + gw[..., None] * _eye(v)
     return read(v @ inner @ v.mT, UPLO.upper() == "U")
 
 
 def _eig_dx(g: Any, out: Any, a: Any) -> Any:
     (gw, gv), (w, v) = g, out
     inner = v.mT @ gv
-    inner = inner - (v.mT @ v) * np.sum(inner * eye(v), axis=-1)[..., None, :]
-    return np.linalg.solve(v.mT, (gw[..., None] * eye(v) + gaps(w) * inner) @ v.mT)
+    inner = inner - (v.mT @ v) * np.sum(inner * _eye(v), axis=-1)[..., None, :]
+    return np.linalg.solve(v.mT, (gw[..., None] * _eye(v) + gaps(w) * inner) @ v.mT)
 
 
 # Townsend, 2016: Differentiating the SVD
@@ -81,11 +79,11 @@ def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
     f = gaps(s * s)
     left, right = u.mT @ gu, vh @ gvh.mT
     inner = f * (left - left.mT) * row + column * (f * (right - right.mT))
-    whole = u @ (inner + gs[..., None] * eye(s)) @ vh
+    whole = u @ (inner + gs[..., None] * _eye(s)) @ vh
     if u.shape[-2] > s.shape[-1]:
-        whole = whole + ((gu - u @ left) * reciprocal(row)) @ vh
+        whole = whole + ((gu - u @ left) * _reciprocal(row)) @ vh
     if vh.shape[-1] > s.shape[-1]:
-        whole = whole + u @ (reciprocal(column) * (gvh - right.mT @ vh))
+        whole = whole + u @ (_reciprocal(column) * (gvh - right.mT @ vh))
     return whole
 
 
@@ -160,7 +158,7 @@ def _matrix_power(a: Any, n: int) -> Any:
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
     if n < 2:
-        return a if n else np.broadcast_to(eye(a), a.shape) + a * 0
+        return a if n else np.broadcast_to(_eye(a), a.shape) + a * 0
     half = _matrix_power(a, n // 2)
     square = half @ half
     return square @ a if n % 2 else square
