@@ -837,7 +837,7 @@ def _is_scipys(fn: Callable[..., Any]) -> bool:
     """Tell whether SciPy, if the user has imported it, has a ufunc that is answered here."""
     if not isinstance(fn, np.ufunc) or "scipy.special" not in sys.modules:
         return False
-    from retrograd.special.scipy_ufuncs import adopt
+    from retrograd.special import adopt
 
     adopt()
     return fn in COMPOSED

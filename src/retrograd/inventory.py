@@ -1,4 +1,4 @@
-"""`rg.coverage()`: what happens to each function of NumPy that is handed a Tensor."""
+"""What happens to each function of NumPy that is handed a Tensor: refusals, `rg.coverage()`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,34 @@ from retrograd.registry import (
     UFUNC_METHODS,
     VALUES,
     load_rest,
+    refuse,
     spelled,
-)
+)  # fmt: skip
 
-# Homes of functions that no Tensor can do anything with, with what to do instead.
+refuse(
+    "like= hands the call to the Tensor; leave it out, and wrap the array in rg.Tensor",
+    np.arange, np.array, np.asanyarray, np.asarray, np.ascontiguousarray, np.asfortranarray,
+    np.empty, np.eye, np.frombuffer, np.fromfile, np.fromfunction, np.fromiter, np.fromstring,
+    np.full, np.genfromtxt, np.identity, np.loadtxt, np.ones, np.require, np.tri, np.zeros,
+)  # fmt: skip
+refuse(
+    "it writes in place; write np.where(mask, value, t), or build the parts and join them",
+    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal,
+)  # fmt: skip
+refuse(
+    "write t.data, or save a state with rg.save",
+    np.save, np.savez, np.savez_compressed, np.savetxt,
+)  # fmt: skip
+refuse(
+    "a Tensor holds numbers, not dates",
+    np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string, np.isnat,
+)  # fmt: skip
+refuse("count in one dimension with np.histogram", np.histogram2d, np.histogramdd)
+refuse("sort with np.sort: a Tensor is real", np.sort_complex)
+refuse("find real roots with np.linalg.eigvals of the companion matrix", np.roots)
+refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
+
+# Homes of further functions that a Tensor cannot be handed.
 _HOMES = {
     "numpy.lib.recfunctions": "a Tensor has no fields; take them apart as arrays",
     "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
@@ -27,15 +51,15 @@ _HOMES = {
     "numpy.char": "a Tensor holds numbers, not text",
     "numpy.polynomial": "write it as np.polyval in one variable after the other",
 }
-# Methods of ndarray that say something of the array, or lead out of the graph.
+# Methods without a gradient.
 _PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
 
 
 class Coverage(NamedTuple):
-    """NumPy's functions by what happens to them; names as a user writes them.
+    """The names of NumPy's functions by what happens to them.
 
-    `refused` has for each name what to write instead. `methods` are the methods of ufuncs and of
-    ndarray that differentiate. `unknown` is empty, unless NumPy is newer than this library.
+    `refused` has for each name what to write instead. `methods` are those of ufuncs and of ndarray
+    that differentiate. `unknown` is empty, unless NumPy is newer than this library.
     """
 
     differentiable: tuple[str, ...]
@@ -58,33 +82,32 @@ class Coverage(NamedTuple):
 def coverage() -> Coverage:
     """Sort every function of the installed NumPy that can be handed a Tensor.
 
-    Functions count once, whatever other names they have: `np.abs` is `np.absolute`, while
-    `np.max` and `np.amax` are two.
+    A function counts once, whatever other names it has.
 
     >>> "np.cumsum" in rg.coverage().differentiable
     True
     >>> rg.coverage().refused["np.copyto"]
     'it writes in place; write np.where(mask, value, t), or build the parts and join them'
     """
-    # these count even if the user has not asked for them yet
+    # for the count
     import numpy.char
     import numpy.fft
     import numpy.polynomial  # noqa: F401
     from numpy.testing import overrides
 
     load_rest()
-    kinds = "differentiable", "without_gradient", "metadata", "refused", "unknown"
-    found: dict[str, dict[str, str]] = {kind: {} for kind in kinds}
+    found: dict[str, tuple[str, str]] = {}
     functions: list[Any] = [*overrides.get_overridable_numpy_ufuncs()]
     functions += overrides.get_overridable_numpy_array_functions()
     for fn in functions:
-        kind, remedy = _kind_of(fn)
-        found[kind][_name_of(fn)] = remedy
-    for name in [*found["differentiable"], *found["refused"], *found["without_gradient"]]:
-        found["unknown"].pop(name, None)  # a function has the name of one that it calls inside
-    names = {kind: tuple(sorted(found[kind])) for kind in kinds if kind != "refused"}
-    refused = dict(sorted(found["refused"].items()))
-    return Coverage(**names, refused=refused, methods=tuple(sorted(_methods())))
+        kind = _kind_of(fn)
+        # an inner function has the name of the one that calls it
+        if kind[0] != "unknown" or _name_of(fn) not in found:
+            found[_name_of(fn)] = kind
+    names: Any = {kind: tuple(sorted(name for name in found if found[name][0] == kind))
+                  for kind in Coverage._fields}  # fmt: skip
+    names["refused"] = {name: found[name][1] for name in names["refused"]}
+    return Coverage(**{**names, "methods": tuple(sorted(_methods()))})
 
 
 def _home_of(fn: Callable[..., Any]) -> str:
@@ -102,23 +125,22 @@ def _name_of(fn: Callable[..., Any]) -> str:
 
 
 def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
-    """Return the kind of a function and, where it is refused, the remedy."""
-    public: Any = np  # of the functions with like=, an inner one of the same name is listed too
+    public: Any = np
     for part in spelled(fn).removeprefix("np.").split("."):
         public = getattr(public, part, None)
     fn = fn if public is None else public
     if fn in METADATA or fn in VALUES:
         return "metadata", ""
-    if fn in COMPOSED or fn in RULES:
-        differentiable = fn in COMPOSED or RULES[fn].differentiable
-        return ("differentiable" if differentiable else "without_gradient"), ""
+    if fn in COMPOSED or (fn in RULES and RULES[fn].differentiable):
+        return "differentiable", ""
+    if fn in RULES:
+        return "without_gradient", ""
     homes = (remedy for home, remedy in _HOMES.items() if _home_of(fn).startswith(home))
-    remedy = REFUSED.get(fn) or next(homes, None)
-    return ("refused", remedy) if remedy else ("unknown", "")
+    remedy = REFUSED.get(fn) or next(homes, "")
+    return ("refused" if remedy else "unknown"), remedy
 
 
 def _methods() -> list[str]:
-    """Return the methods of ufuncs and of ndarray that differentiate."""
     shared = {name for name in dir(np.ndarray) if not name.startswith("_")} & set(dir(Tensor))
     return [
         *(f"np.{f.__name__}.{method}" for f, method in UFUNC_METHODS if RULES[f].differentiable),

@@ -4,8 +4,8 @@ What a small net needs is loaded at once, the others when a function without a r
 """
 
 from retrograd.registry import REST
-from retrograd.rules import elementwise, indexing, joining, products, reductions, shaping
+from retrograd.rules import arithmetic, indexing, joining, products
 
-REST += [f"retrograd.rules.{name}" for name in ("linalg", "refusals", "scans", "statistics")]
+REST += ["retrograd.inventory", "retrograd.rules.linalg", "retrograd.rules.scans"]
 
-__all__ = ["elementwise", "indexing", "joining", "products", "reductions", "shaping"]
+__all__ = ["arithmetic", "indexing", "joining", "products"]

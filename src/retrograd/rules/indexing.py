@@ -1,22 +1,24 @@
-"""Picking elements, and putting them back: indexing of every kind and its adjoint."""
+"""Picking and rearranging the elements of an array, and putting them back."""
 
 from __future__ import annotations
 
 import functools
 import math
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from retrograd.core import astype as change_dtype
 from retrograd.core import primitive, record
-from retrograd.registry import RULES, composed, defaults, defvjp, defvjp_each, nograd
-from retrograd.rules.reductions import given
+from retrograd.registry import RULES, composed, defaults, defvjp, defvjp_each, kernel, nograd
+from retrograd.rules.arithmetic import at_least, column, given, in_dtype, inverse
 
 
 @primitive(looks_through=False)
 def put(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    """Add `g` into zeros of `shape` at `index`: the adjoint of indexing."""
+    """Add `g` into zeros at `index`: the adjoint of indexing."""
     parts = index if isinstance(index, tuple) else (index,)
     if any(isinstance(p, (list, np.ndarray)) and np.asarray(p).dtype.kind != "b" for p in parts):
         return _added(g, index, shape)  # an element may be picked more than once
@@ -26,10 +28,9 @@ def put(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _added(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
-    """Return zeros of `shape` with `g` added at `index`, which may repeat."""
     out = np.zeros(shape, g.dtype)
     if isinstance(index, np.ndarray) and len(shape) > 1:
-        # whole rows: np.add.at is twice as fast on numbers of single elements
+        # np.add.at is twice as fast on numbers of single elements
         width = math.prod(shape[1:])
         rows = np.arange(shape[0])[index].reshape((-1, 1))
         np.add.at(out.reshape(-1), (rows * width + np.arange(width)).reshape(-1), g.reshape(-1))
@@ -39,7 +40,6 @@ def _added(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
 
 def _numbers(shape: tuple[int, ...]) -> Any:
-    """Return an array of `shape` that has in each place the number of that place."""
     return np.arange(math.prod(shape)).reshape(shape)
 
 
@@ -51,7 +51,6 @@ def put_taken(g: Any, indices: Any, axis: Any, shape: tuple[int, ...], mode: Any
         return _added(g.reshape(-1), numbers.reshape(-1), (math.prod(shape),)).reshape(shape)
     if axis is None:
         return put_taken(g, indices, 0, (math.prod(shape),), mode).reshape(shape)
-    # the mode is settled on the axis' own numbers
     index = np.take(np.arange(shape[axis]), indices, mode=mode)
     axis %= len(shape)
     return _added(g, (slice(None),) * axis + (index,) if axis else index, shape)
@@ -69,14 +68,34 @@ defvjp(np.take, lambda g, out, a, indices, axis=None, mode="raise":
                 put_taken(g, indices, axis, a.shape, mode=mode), None)
 defvjp(np.take_along_axis, lambda g, out, arr, indices, axis=LAST:
                            put_taken(g, indices, axis, arr.shape), None)
+defvjp(np.reshape,      lambda g, out, a, shape: g.reshape(a.shape))
+defvjp(np.ravel,        lambda g, out, a: g.reshape(a.shape))
+defvjp(np.transpose,    lambda g, out, a, axes=None: g.transpose(inverse(axes)))
+defvjp(np.swapaxes,     lambda g, out, a, axis1, axis2: g.swapaxes(axis1, axis2))
+defvjp(np.moveaxis,     lambda g, out, a, source, destination:
+                        np.moveaxis(g, destination, source))
+defvjp(np.squeeze,      lambda g, out, a, axis=None: g.reshape(a.shape))
+defvjp(np.expand_dims,  lambda g, out, a, axis: g.reshape(a.shape))
+defvjp(np.broadcast_to, lambda g, out, array, shape: g)
+defvjp(np.copy,         lambda g, out, a: g)
+defvjp(np.flip,         lambda g, out, m, axis=None: np.flip(g, axis))
+defvjp(np.fliplr,       lambda g, out, m: np.fliplr(g))
+defvjp(np.flipud,       lambda g, out, m: np.flipud(g))
+defvjp(np.roll,         lambda g, out, a, shift, axis=None:
+                        np.roll(g, tuple(-s for s in shift) if np.ndim(shift) else -shift, axis))
+defvjp(np.rot90,        lambda g, out, m, k=1, axes=(0, 1): np.rot90(g, -k, axes))
+
+# The same views without the Python layers of NumPy's functions.
+kernel(np.reshape)(lambda a, shape: a.reshape(shape))
+kernel(np.transpose)(lambda a, axes=None: a.transpose(axes))
+kernel(np.swapaxes)(lambda a, axis1, axis2: a.swapaxes(axis1, axis2))
 # fmt: on
 
 
 def _rearranged(fn: Any) -> None:
-    """Give a function that only moves and repeats elements, or adds zeros, its rule.
+    """Give its rule to a function that only moves and repeats elements, or adds zeros.
 
-    Run on the numbers of the places, from 1, it tells where each element comes from; the gradient
-    is put back there.
+    Run on numbers from 1 it tells where each element comes from.
     """
 
     def vjp(g: Any, out: Any, x: Any, **options: Any) -> Any:
@@ -92,24 +111,21 @@ for _fn in (np.tile, np.repeat, np.resize, np.delete, np.diag, np.diagflat, np.d
             np.rollaxis, np.lib.stride_tricks.sliding_window_view):  # fmt: skip
     _rearranged(_fn)
 
-nograd(np.nonzero, np.flatnonzero, np.argwhere, np.searchsorted)
-nograd(np.unravel_index, np.ravel_multi_index, np.ix_)
+nograd(
+    np.nonzero, np.unravel_index, np.ix_, np.flatnonzero, np.argwhere, np.searchsorted,
+    np.ravel_multi_index, np.zeros_like, np.ones_like, np.empty_like,
+)  # fmt: skip
 RULES[np.nonzero].multi = RULES[np.unravel_index].multi = RULES[np.ix_].multi = True
 
 
-# `record`, because np.take asks the array only, never the index, whether it is a Tensor
+# np.take does not ask the index whether it is a Tensor
 _take = functools.partial(record, np.take)
-# fmt: off
-composed(np.compress)(lambda condition, a, axis=None, out=None:
-                      _take(given(a), np.flatnonzero(condition), axis=axis))
-composed(np.extract)(lambda condition, arr: _take(np.ravel(arr), np.flatnonzero(condition)))
-# fmt: on
 
 
 @composed(np.select)
 def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist) or not len(condlist):
-        raise ValueError(f"np.select got {len(condlist)} conditions for {len(choicelist)} choices")
+        raise ValueError(f"np.select got {len(condlist)} conditions, {len(choicelist)} choices")
     out = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
         out = np.where(condition, choice, out)
@@ -121,36 +137,25 @@ def chosen(a: Any, *choices: Any, mode: Any = "raise") -> Any:
     return np.choose(a, choices, mode=mode)
 
 
-def chosen_piece(
+def _chosen_piece(
     position: int, g: Any, out: Any, a: Any, *choices: Any, mode: Any = "raise"
 ) -> Any:
-    """Return `g` where this choice was made."""
     n = len(choices)
     if mode != "raise":
         a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
     return np.where(a == position - 1, g, 0.0)
 
 
-defvjp_each(chosen, chosen_piece)
-# fmt: off
-composed(np.choose)(lambda a, choices, out=None, mode="raise":
-                    record(chosen, given(a), *choices, mode=mode))
-# fmt: on
+defvjp_each(chosen, _chosen_piece)
 
 
 @composed(np.piecewise)
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    """Hand each function only the elements it is for."""
-    if isinstance(condlist, (bool, np.bool_)) or (
-        not isinstance(condlist[0], (list, np.ndarray)) and not hasattr(condlist[0], "dtype")
-    ):
+    if np.isscalar(condlist) or (x.ndim and not np.ndim(condlist[0])):
         condlist = [condlist]
     masks = [np.broadcast_to(c, x.shape) for c in condlist]
     if len(funclist) == len(masks) + 1:
-        rest = np.ones(x.shape, bool)
-        for mask in masks:
-            rest = rest & np.logical_not(mask)
-        masks.append(rest)
+        masks.append(np.logical_not(functools.reduce(np.logical_or, masks)))
     if len(funclist) != len(masks):
         raise ValueError(f"np.piecewise got {len(funclist)} functions for {len(condlist)} parts")
     out = np.zeros(x.shape, x.dtype)
@@ -164,10 +169,9 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
 def _interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None
 ) -> Any:
-    """Draw straight lines between the points `(xp, fp)`."""
     x, xp, fp = (given(v).astype(float) for v in (x, xp, fp))
     if xp.ndim != 1 or xp.shape != fp.shape:
-        raise ValueError(f"np.interp takes points of one axis, got {xp.shape} and {fp.shape}")
+        raise ValueError(f"np.interp takes two vectors, not {xp.shape} and {fp.shape}")
     if period is not None:
         period = abs(period)
         x, xp = x % period, xp % period
@@ -179,8 +183,121 @@ def _interp(
     last = xp.shape[0] - 1
     between = fp[0]
     if last:
-        i = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, last - 1)
+        i = np.searchsorted(xp[1:-1], x, side="right")
         x0, f0 = _take(xp, i), _take(fp, i)
         between = f0 + (_take(fp, i + 1) - f0) * ((x - x0) / (_take(xp, i + 1) - x0))
     between = np.where(x < xp[0], fp[0] if left is None else left, between)
     return np.where(x > xp[last], fp[last] if right is None else right, between)
+
+
+@composed(np.reshape)
+def _reshape(a: Any, shape: Any = None, order: str = "C", *, newshape: Any = None,
+             copy: bool | None = None) -> Any:  # fmt: skip
+    if order != "C":
+        raise TypeError("np.reshape of a Tensor keeps order='C': transpose before and after")
+    return record(np.reshape, a, newshape if shape is None else shape)
+
+
+@composed(np.matrix_transpose, np.linalg.matrix_transpose)
+def _matrix_transpose(x: Any, /) -> Any:
+    at_least(2, "np.matrix_transpose", "ndim", x.ndim)
+    return x.mT
+
+
+def _at_least(*places: tuple[Any, ...]) -> Callable[..., Any]:
+    """Return a function that takes the index for the number of axes."""
+
+    def at_least(*arys: Any) -> Any:
+        out = [x[places[x.ndim]] if x.ndim < len(places) else x for x in map(given, arys)]
+        return out[0] if len(out) == 1 else tuple(out)
+
+    return at_least
+
+
+composed(np.atleast_1d)(_at_least((None,)))
+composed(np.atleast_2d)(_at_least((None, None), (None, ...)))
+composed(np.atleast_3d)(_at_least((None, None, None), (None, ..., None), (..., None)))
+
+
+@composed(np.broadcast_arrays)
+def _broadcast_arrays(*args: Any, subok: bool = False) -> Any:
+    arrays = [given(x) for x in args]
+    shape = np.broadcast_shapes(*(x.shape for x in arrays))
+    return tuple(np.broadcast_to(x, shape) for x in arrays)
+
+
+@composed(np.meshgrid)
+def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f'np.meshgrid takes indexing "xy" or "ij", not {indexing!r}')
+    places = list(range(len(xi)))
+    if indexing == "xy" and len(xi) > 1:
+        places[:2] = 1, 0
+    out = [column(given(x), place, len(xi)) for x, place in zip(xi, places, strict=True)]
+    return tuple(out) if sparse else _broadcast_arrays(*out)
+
+
+def _below(m: Any, k: int) -> Any:
+    """Return the mask of what is on or below a diagonal."""
+    rows, columns = (m.shape * 2)[-2:]
+    return np.tri(rows, columns, k, dtype=bool)
+
+
+# fmt: off
+composed(np.compress)(lambda condition, a, axis=None, out=None:
+                      _take(given(a), np.flatnonzero(condition), axis=axis))
+composed(np.extract)(lambda condition, arr: _take(np.ravel(arr), np.flatnonzero(condition)))
+composed(np.choose)(lambda a, choices, out=None, mode="raise":
+                    record(chosen, given(a), *choices, mode=mode))
+if hasattr(np, "astype"):  # NumPy 2.1
+    composed(np.astype)(lambda x, dtype, /, *, copy=True, device=None:
+                        record(change_dtype, x, np.dtype(dtype)))
+composed(np.linalg.diagonal)(lambda x, /, *, offset=0: np.diagonal(x, offset, -2, -1))
+composed(np.trace)(lambda a, offset=0, axis1=0, axis2=1, dtype=None, out=None:
+    np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1, dtype=dtype))
+composed(np.linalg.trace)(lambda x, /, *, offset=0, dtype=None: np.trace(x, offset, -2, -1, dtype))
+composed(np.tril)(lambda m, k=0: np.where(_below(m, k), m, 0))
+composed(np.triu)(lambda m, k=0: np.where(_below(m, k - 1), 0, m))
+composed(np.full_like)(
+    lambda a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None:
+    record(np.copy, np.broadcast_to(given(fill_value), a.shape if shape is None else shape)
+                    .astype(a.dtype if dtype is None else dtype)))
+# fmt: on
+
+
+@composed(np.linspace)
+def _linspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
+    dtype: Any = None, axis: int = 0, *, device: Any = None,
+) -> Any:  # fmt: skip
+    start, stop = given(start), given(stop)
+    kind = np.result_type(start.dtype, stop.dtype, float(num))
+    start, stop = start.astype(kind), stop.astype(kind)
+    parts = max(num - endpoint, 0)
+    step = (stop - start) / (parts or math.nan)
+    count = np.arange(num, dtype=kind).reshape((-1,) + (1,) * step.ndim)
+    out = start + count * (step if parts else stop - start)
+    if endpoint and num > 1:
+        out = np.concatenate([out[:-1], np.broadcast_to(stop, out.shape[1:])[None]])
+    out = in_dtype(np.moveaxis(out, 0, axis), dtype)
+    return (out, step) if retstep else out
+
+
+@composed(np.logspace)
+def _logspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0,
+    dtype: Any = None, axis: int = 0,
+) -> Any:  # fmt: skip
+    if np.ndim(base):
+        base = np.expand_dims(base, axis)
+    return in_dtype(np.power(base, _linspace(start, stop, num, endpoint, axis=axis)), dtype)
+
+
+@composed(np.geomspace)
+def _geomspace(
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Any:
+    start, stop = given(start).astype(float), given(stop).astype(float)
+    powers = _linspace(np.log(np.abs(start)), np.log(np.abs(stop)), num, endpoint, axis=axis)
+    signs = np.broadcast_to(np.sign(start), (start + stop).shape)
+    return in_dtype(np.exp(powers) * np.expand_dims(signs, axis), dtype)

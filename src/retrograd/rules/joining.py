@@ -8,33 +8,31 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import record
-from retrograd.registry import composed, defvjp_each
-from retrograd.rules.reductions import along, column, given, resized
+from retrograd.registry import composed, defvjp_each, spelled
+from retrograd.rules.arithmetic import along, at_least, column, given, in_dtype, resized
 
 
 def concat(*arrays: Any, axis: int | None = 0) -> Any:
-    """Join arrays along an axis: `np.concatenate` with the arrays as arguments."""
+    """Return `np.concatenate` with the arrays as arguments."""
     return np.concatenate(arrays, axis=axis)
 
 
-def concat_piece(position: int, g: Any, out: Any, *arrays: Any, axis: int | None = 0) -> Any:
-    """Cut out of `g` what belongs to one of the joined arrays."""
-    here = arrays[position]
-    along = 0 if axis is None else axis % g.ndim
-    lengths = [a.size if axis is None else a.shape[along] for a in arrays]
+def _concat_piece(position: int, g: Any, out: Any, *arrays: Any, axis: int | None = 0) -> Any:
+    lengths = [a.size if axis is None else a.shape[axis] for a in arrays]
     start = sum(lengths[:position])
-    piece = g[(slice(None),) * along + (slice(start, start + lengths[position]),)]
-    return piece.reshape(here.shape)
+    piece = along(g, axis or 0, slice(start, start + lengths[position]))
+    return piece.reshape(arrays[position].shape)
 
 
-defvjp_each(concat, concat_piece)
+defvjp_each(concat, _concat_piece)
 
 
 @composed(np.concatenate)
-def concatenate(arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None) -> Any:
-    """Answer `np.concatenate`."""
+def _concatenate(
+    arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None
+) -> Any:
     joined = record(concat, *map(given, arrays), axis=axis)
-    return joined if dtype is None else joined.astype(dtype)
+    return in_dtype(joined, dtype)
 
 
 @composed(np.stack)
@@ -43,21 +41,21 @@ def _stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) ->
     shapes = {a.shape for a in arrays}
     if len(shapes) > 1:
         raise ValueError(f"np.stack joins arrays of one shape, got {sorted(shapes)}")
-    return concatenate([np.expand_dims(a, axis) for a in arrays], axis, dtype=dtype)
+    return _concatenate([np.expand_dims(a, axis) for a in arrays], axis, dtype=dtype)
 
 
 @composed(np.hstack)
 def _hstack(tup: Any, *, dtype: Any = None) -> Any:
     arrays = [np.atleast_1d(a) for a in tup]
-    return concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
+    return _concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
 
 
 # fmt: off
-composed(np.vstack)(lambda tup, *, dtype=None: concatenate(map(np.atleast_2d, tup), dtype=dtype))
-composed(np.dstack)(lambda tup: concatenate(map(np.atleast_3d, tup), 2))
-composed(np.column_stack)(lambda tup: concatenate(
+composed(np.vstack)(lambda tup, *, dtype=None: _concatenate(map(np.atleast_2d, tup), dtype=dtype))
+composed(np.dstack)(lambda tup: _concatenate(map(np.atleast_3d, tup), 2))
+composed(np.column_stack)(lambda tup: _concatenate(
     [a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in map(given, tup)], 1))
-composed(np.append)(lambda arr, values, axis=None: concatenate((arr, values), axis))
+composed(np.append)(lambda arr, values, axis=None: _concatenate((arr, values), axis))
 # fmt: on
 
 
@@ -66,26 +64,19 @@ def _block(arrays: Any) -> Any:
     def depth(part: Any) -> int:
         return 1 + max(map(depth, part)) if isinstance(part, list) else 0
 
-    def axes(part: Any) -> int:
-        return max(map(axes, part)) if isinstance(part, list) else np.ndim(part)
+    def joined(part: Any, axis: int) -> Any:
+        if not isinstance(part, list):
+            return given(part)
+        parts = [joined(p, axis + 1) for p in part]
+        ndim = max(-axis, *(p.ndim for p in parts))
+        return np.concatenate([p.reshape((1,) * (ndim - p.ndim) + p.shape) for p in parts], axis)
 
-    levels = depth(arrays)
-    ndim = max(levels, axes(arrays))
-
-    def joined(part: Any, level: int) -> Any:
-        """Join the parts of a list, those of the innermost lists along the last axis."""
-        if isinstance(part, list):
-            return np.concatenate([joined(p, level + 1) for p in part], axis=level - levels)
-        part = given(part)
-        return np.reshape(part, (1,) * (ndim - part.ndim) + part.shape)
-
-    whole = joined(arrays, 0)
-    return whole if levels else np.copy(whole)
+    whole = joined(arrays, -depth(arrays))
+    return whole if isinstance(arrays, list) else np.copy(whole)
 
 
 @composed(np.insert)
 def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
-    """Join both arrays, then take them in the order NumPy gives."""
     arr, values = given(arr), given(values)
     if axis is None:
         arr, axis = np.ravel(arr), 0
@@ -100,7 +91,7 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     number = values.shape[axis] if places.size == 1 else places.size
     values = np.broadcast_to(values.astype(arr.dtype), resized(arr, (axis,), number))
     order = np.insert(np.arange(n), places, n + np.arange(number))
-    return np.take(concatenate([arr, values], axis), order, axis=axis)
+    return np.take(_concatenate([arr, values], axis), order, axis=axis)
 
 
 @composed(np.array_split)
@@ -110,8 +101,7 @@ def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]
         cuts = [int(i) for i in indices_or_sections]
     else:
         sections = int(indices_or_sections)
-        if sections < 1:
-            raise ValueError(f"np.array_split into {sections} parts: at least one")
+        at_least(1, "np.array_split", "sections", sections)
         short, longer = divmod(n, sections)
         cuts = [i * short + min(i, longer) for i in range(1, sections)]
     return [along(ary, axis, slice(a, b)) for a, b in itertools.pairwise([0, *cuts, n])]
@@ -122,35 +112,26 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     n = ary.shape[axis]
     if not np.ndim(indices_or_sections) and n % indices_or_sections:
         raise ValueError(
-            f"np.split: axis {axis} of length {n} does not divide into {indices_or_sections} "
-            "equal parts; np.array_split takes unequal ones"
+            f"np.split of length {n} into {indices_or_sections} equal parts: np.array_split "
+            "makes unequal ones"
         )
     return _array_split(ary, indices_or_sections, axis)
 
 
-# fmt: off
-composed(np.hsplit)(lambda ary, indices_or_sections:
-                    _split(ary, indices_or_sections, 1 if ary.ndim > 1 else 0))
-# fmt: on
+def _split_along(fn: Any, axis: int, ndim: int) -> None:
+    @composed(fn)
+    def split(ary: Any, indices_or_sections: Any) -> list[Any]:
+        at_least(ndim, spelled(fn), "ndim", ary.ndim)
+        return _split(ary, indices_or_sections, min(axis, ary.ndim - 1))
 
 
-@composed(np.vsplit)
-def _vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    if ary.ndim < 2:
-        raise ValueError(f"np.vsplit takes two axes or more, not shape {ary.shape}")
-    return _split(ary, indices_or_sections, 0)
-
-
-@composed(np.dsplit)
-def _dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    if ary.ndim < 3:
-        raise ValueError(f"np.dsplit takes three axes or more, not shape {ary.shape}")
-    return _split(ary, indices_or_sections, 2)
+_split_along(np.hsplit, 1, 1)
+_split_along(np.vsplit, 0, 2)
+_split_along(np.dsplit, 2, 3)
 
 
 def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
-    if not x.ndim:
-        raise ValueError("np.unstack takes one axis or more")
+    at_least(1, "np.unstack", "ndim", x.ndim)
     return tuple(along(x, axis, i) for i in range(x.shape[axis]))
 
 
@@ -163,8 +144,7 @@ def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: An
     axis %= arr.ndim
     moved = np.moveaxis(arr, axis, -1)
     lead = moved.shape[:-1]
-    if not all(lead):
-        raise ValueError(f"np.apply_along_axis has no line to call with in shape {arr.shape}")
+    at_least(1, "np.apply_along_axis", "axes", min(lead, default=1))
     results = [given(func1d(moved[i], *args, **kwargs)) for i in np.ndindex(lead)]
     shape = results[0].shape
     out = np.reshape(np.stack(results), lead + shape)
@@ -181,35 +161,47 @@ def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     return a
 
 
+_PAD_OPTIONS = {
+    "constant": "constant_values", "linear_ramp": "end_values", "edge": "", "wrap": "",
+    "reflect": "reflect_type", "symmetric": "reflect_type",
+    **dict.fromkeys(("maximum", "minimum", "mean", "median"), "stat_length"),
+}  # fmt: skip
+
+
 @composed(np.pad)
 def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> Any:
-    """Pad one axis after the other."""
-    if callable(mode) or mode == "empty":
-        raise TypeError(f"np.pad of a Tensor takes a mode that says the values, not {mode!r}")
-    if mode not in _MODES:
-        raise ValueError(f"np.pad takes a mode of {sorted(_MODES)}, not {mode!r}")
-    option, pad_axis = _MODES[mode]
+    if mode not in _PAD_OPTIONS:
+        kind = TypeError if callable(mode) or mode == "empty" else ValueError
+        raise kind(f"np.pad of a Tensor takes a mode of {[*_PAD_OPTIONS]}, not {mode!r}")
+    option = _PAD_OPTIONS[mode]
     if unknown := kwargs.keys() - {option}:
         raise ValueError(f"np.pad in mode {mode!r} does not take {', '.join(sorted(unknown))}")
-    n = array.ndim
-    default = None if option == "stat_length" else 0
-    values = [kwargs.get(option, "even")] * n
-    if option != "reflect_type":
-        values = _both_sides(kwargs.get(option, default), n)
-    for axis, (width, value) in enumerate(zip(_both_sides(pad_width, n), values, strict=True)):
-        if any(w < 0 for w in width):
-            raise ValueError(f"np.pad by {width}: a width is 0 or more")
-        array = pad_axis(array, axis, (int(width[0]), int(width[1])), mode, value)
+    widths = _both_sides(pad_width, array.ndim)
+    moves = option in ("", "reflect_type")
+    if not moves:
+        value = kwargs.get(option, None if option == "stat_length" else 0)
+        values = _both_sides(value, array.ndim)
+    for axis, width in enumerate(widths):
+        at_least(0, "np.pad", "pad_width", min(width))
+        if not moves:
+            before, after = (_padding(array, axis, width, values[axis], mode, i) for i in (0, 1))
+            array = np.concatenate([before, array, after], axis=axis)
+        elif not any(width):
+            continue
+        elif kwargs.get(option) == "odd":  # linear in the elements
+            matrix = np.pad(np.eye(array.shape[axis]), (width, (0, 0)), mode, **kwargs)
+            matrix = matrix.astype(array.dtype)
+            array = np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
+        else:
+            places = np.pad(np.arange(array.shape[axis]), width, mode)
+            array = np.take(array, places, axis=axis)
     return array
 
 
 def _both_sides(value: Any, n: int) -> list[Any]:
-    """Return `(before, after)` for each of `n` axes; a number or a pair is for all."""
+    """Return `(before, after)` for each of `n` axes."""
     if isinstance(value, dict):
-        width: list[Any] = [(0, 0)] * n
-        for axis, w in value.items():
-            width[axis] = w if np.ndim(w) else (w, w)
-        return width
+        return [_both_sides(value.get(axis, value.get(axis - n, 0)), 1)[0] for axis in range(n)]
     if value is None or (hasattr(value, "requires_grad") and not value.ndim):
         return [(value, value)] * n
     if isinstance(value, (tuple, list)) and any(hasattr(v, "requires_grad") for v in value):
@@ -217,59 +209,19 @@ def _both_sides(value: Any, n: int) -> list[Any]:
     return [tuple(pair) for pair in np.broadcast_to(value, (n, 2)).tolist()]
 
 
-def _beside(array: Any, axis: int, before: Any, after: Any) -> Any:
-    return np.concatenate([before, array, after], axis=axis)
-
-
-def _constant(array: Any, axis: int, width: Any, mode: str, values: Any) -> Any:
-    blocks = []
-    for length, value in zip(width, values, strict=True):
+def _padding(array: Any, axis: int, width: Any, values: Any, mode: str, side: int) -> Any:
+    """Return what goes before the elements (side 0) or after."""
+    length, value, n = int(width[side]), values[side], array.shape[axis]
+    if mode == "constant":
         tensor = hasattr(value, "requires_grad")
         value = value.astype(array.dtype) if tensor else np.full((), value, array.dtype)
-        blocks.append(np.broadcast_to(value, resized(array, (axis,), length)))
-    return _beside(array, axis, *blocks)
-
-
-def _copied(array: Any, axis: int, width: Any, mode: Any, reflect_type: str) -> Any:
-    """Pad with elements of the array, or with what is linear in them."""
-    n = array.shape[axis]
-    if not any(width):
-        return array
-    if reflect_type == "odd":
-        matrix = np.pad(np.eye(n), (width, (0, 0)), mode, reflect_type="odd").astype(array.dtype)
-        return np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
-    return np.take(array, np.pad(np.arange(n), width, mode), axis=axis)
-
-
-def _ramp(array: Any, axis: int, width: Any, mode: str, end_values: Any) -> Any:
-    """Pad with straight lines from the edges to the end values."""
-    n = array.shape[axis]
-    sides = (slice(0, 1), 1), (slice(n - 1, n), -1)
-    blocks = []
-    for length, end, (edge, step) in zip(width, end_values, sides, strict=True):
-        t = np.arange(length) / max(length, 1)  # 0 at the end, rising towards the edge
-        t = column(t[::step].astype(array.dtype), axis, array.ndim)
-        blocks.append(along(array, axis, edge) * t + end * (1 - t))
-    return _beside(array, axis, *blocks)
-
-
-def _statistic(array: Any, axis: int, width: Any, mode: str, stat_length: Any) -> Any:
-    """Pad with the maximum, minimum, mean or median of the elements near each edge."""
-    of: Any = getattr(np, {"maximum": "max", "minimum": "min"}.get(mode, mode))
-    n = array.shape[axis]
-    first, last = (n if m is None else min(m, n) for m in stat_length)
-    blocks = []
-    for length, part in zip(width, (slice(0, first), slice(n - last, n)), strict=True):
-        value = of(along(array, axis, part), axis=axis, keepdims=True)
-        blocks.append(np.broadcast_to(value, resized(array, (axis,), length)))
-    return _beside(array, axis, *blocks)
-
-
-# of each mode, the option it takes
-_MODES: dict[str, tuple[str, Any]] = {
-    "constant": ("constant_values", _constant),
-    "edge": ("", _copied), "wrap": ("", _copied),
-    "reflect": ("reflect_type", _copied), "symmetric": ("reflect_type", _copied),
-    "linear_ramp": ("end_values", _ramp),
-    **dict.fromkeys(("maximum", "minimum", "mean", "median"), ("stat_length", _statistic)),
-}  # fmt: skip
+    else:
+        near = 1 if mode == "linear_ramp" else n if value is None else min(value, n)
+        part = along(array, axis, slice(n - near, n) if side else slice(0, near))
+        if mode == "linear_ramp":
+            t = np.arange(length) / max(length, 1)  # 0 at the end, rising towards the edge
+            t = column((t[::-1] if side else t).astype(array.dtype), axis, array.ndim)
+            return part * t + value * (1 - t)
+        of: Any = getattr(np, mode.removesuffix("imum"))
+        value = of(part, axis=axis, keepdims=True)
+    return np.broadcast_to(value, resized(array, (axis,), length))

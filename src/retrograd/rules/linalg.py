@@ -1,9 +1,7 @@
 """`np.linalg`, over stacks of matrices.
 
-Where a derivative does not exist the rule does not make one up: singular matrices raise
-LinAlgError as they do forward; parts that belong to equal eigenvalues or singular values, whose
-vectors are not determined, count as 0. Of a symmetric matrix NumPy reads one triangle only: that
-triangle gets the whole gradient.
+Singular matrices raise LinAlgError; what belongs to equal eigenvalues or singular values counts
+as 0. Of a symmetric matrix the triangle that NumPy reads gets the whole gradient.
 """
 
 from __future__ import annotations
@@ -15,92 +13,87 @@ import numpy as np
 
 from retrograd.core import primitive, record
 from retrograd.registry import RULES, composed, defvjp, nograd
-from retrograd.rules.reductions import given
+from retrograd.rules.arithmetic import at_least, axes_of, floating, given, root
 
 
-def eye(like: Any) -> Any:
-    """Return the identity matrix for the columns of another one, in its dtype."""
+def _eye(like: Any) -> Any:
     return np.eye(like.shape[-1], dtype=like.dtype)
 
 
-def reciprocal(x: Any) -> Any:
-    """Return `1 / x`, 0 where `x` is 0."""
-    zero = x == 0
+def _reciprocal(x: Any) -> Any:
+    zero = x == 0  # there it is 0
     return np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, x))
 
 
 def gaps(values: Any) -> Any:
     """Return `1 / (values[j] - values[i])` at `[i, j]`, 0 where they are equal."""
-    return reciprocal(values[..., None, :] - values[..., None])
+    return _reciprocal(values[..., None, :] - values[..., None])
 
 
 def read(g: Any, upper: bool) -> Any:
-    """Gather the symmetric part of a gradient in the triangle that NumPy reads."""
-    whole = (g + g.mT) * (1 - 0.5 * eye(g))
+    """Gather a gradient in the triangle that NumPy reads."""
+    whole = (g + g.mT) * (1 - 0.5 * _eye(g))
     return np.triu(whole) if upper else np.tril(whole)
 
 
-def pinv_dx(g: Any, out: Any, a: Any, rcond: Any = None) -> Any:
-    """Return the gradient of the pseudo-inverse, where the rank stays the same."""
+def _pinv_dx(g: Any, out: Any, a: Any, rcond: Any = None) -> Any:
     p, left, right = out, a @ out, out @ a
-    grown = (eye(left) - left) @ g.mT @ (p @ p.mT) + (p.mT @ p) @ g.mT @ (eye(right) - right)
+    grown = (_eye(left) - left) @ g.mT @ (p @ p.mT) + (p.mT @ p) @ g.mT @ (_eye(right) - right)
     return grown - p.mT @ g @ p.mT
 
 
-def cholesky_dx(g: Any, out: Any, a: Any, upper: bool = False) -> Any:
-    """Return the gradient of a triangular factor (Murray, 2016, arXiv:1602.07527)."""
+# Murray, 2016, arXiv:1602.07527
+def _cholesky_dx(g: Any, out: Any, a: Any, upper: bool = False) -> Any:
     if upper:
         g, out = g.mT, out.mT
     inner = np.tril(out.mT @ np.tril(g))
-    inner = inner - 0.5 * inner * eye(inner)
+    inner = inner - 0.5 * inner * _eye(inner)
     return read(np.linalg.solve(out.mT, np.linalg.solve(out.mT, inner.mT).mT), upper)
 
 
-def qr_dx(g: Any, out: Any, a: Any) -> Any:
-    """Return the gradient of `q, r` for a matrix that is no wider than it is high."""
+# for a matrix that is no wider than it is high
+def _qr_dx(g: Any, out: Any, a: Any) -> Any:
     (gq, gr), (q, r) = g, out
     m = r @ gr.mT - gq.mT @ q
     whole = np.tril(m) + np.tril(m, -1).mT
     return np.linalg.solve(r, (gq + q @ whole).mT).mT
 
 
-def eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
-    """Return the gradient of eigenvalues and eigenvectors of a symmetric matrix."""
+def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     (gw, gv), (w, v) = g, out
-    inner = gaps(w) * (v.mT @ gv) + gw[..., None] * eye(v)
+    inner = gaps(w) * (v.mT @ gv) + gw[..., None] * _eye(v)
     return read(v @ inner @ v.mT, UPLO.upper() == "U")
 
 
-def eig_dx(g: Any, out: Any, a: Any) -> Any:
-    """Return the gradient of real eigenvalues and eigenvectors of length 1."""
+def _eig_dx(g: Any, out: Any, a: Any) -> Any:
     (gw, gv), (w, v) = g, out
     inner = v.mT @ gv
-    inner = inner - (v.mT @ v) * np.sum(inner * eye(v), axis=-1)[..., None, :]
-    return np.linalg.solve(v.mT, (gw[..., None] * eye(v) + gaps(w) * inner) @ v.mT)
+    inner = inner - (v.mT @ v) * np.sum(inner * _eye(v), axis=-1)[..., None, :]
+    return np.linalg.solve(v.mT, (gw[..., None] * _eye(v) + gaps(w) * inner) @ v.mT)
 
 
-def svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
-    """Return the gradient of `u, s, vh` (Townsend, 2016: Differentiating the SVD)."""
+# Townsend, 2016: Differentiating the SVD
+def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
     (gu, gs, gvh), (u, s, vh) = g, out
     row, column = s[..., None, :], s[..., None]
     f = gaps(s * s)
     left, right = u.mT @ gu, vh @ gvh.mT
     inner = f * (left - left.mT) * row + column * (f * (right - right.mT))
-    whole = u @ (inner + gs[..., None] * np.eye(s.shape[-1], dtype=s.dtype)) @ vh
+    whole = u @ (inner + gs[..., None] * _eye(s)) @ vh
     if u.shape[-2] > s.shape[-1]:
-        whole = whole + ((gu - u @ left) * reciprocal(row)) @ vh
+        whole = whole + ((gu - u @ left) * _reciprocal(row)) @ vh
     if vh.shape[-1] > s.shape[-1]:
-        whole = whole + u @ (reciprocal(column) * (gvh - right.mT @ vh))
+        whole = whole + u @ (_reciprocal(column) * (gvh - right.mT @ vh))
     return whole
 
 
 @primitive(looks_through=False)
 def real_eig(a: Any) -> Any:
-    """Return eigenvalues and vectors where all are real; NumPy 2.5 hands them out as complex."""
+    """Return real eigenvalues and vectors; NumPy 2.5 hands them out as complex."""
     found = np.linalg.eig(a)
     if found[0].dtype.kind == "c":
         if np.any(found[0].imag):
-            raise TypeError("this matrix has complex eigenvalues: a Tensor holds real numbers only")
+            raise TypeError("this matrix has complex eigenvalues: a Tensor holds real numbers")
         return type(found)(found[0].real, found[1].real)
     return found
 
@@ -112,12 +105,12 @@ defvjp(np.linalg.slogdet, lambda g, out, a: g[1][..., None, None] * np.linalg.in
 defvjp(np.linalg.solve,   lambda g, out, a, b: -np.linalg.solve(a.mT, g) @ out.mT,
                           lambda g, out, a, b: np.linalg.solve(a.mT, g))
 # fmt: on
-defvjp(np.linalg.pinv, pinv_dx)
-defvjp(np.linalg.cholesky, cholesky_dx)
-defvjp(np.linalg.qr, qr_dx)
-defvjp(np.linalg.eigh, eigh_dx)
-defvjp(real_eig, eig_dx)
-defvjp(np.linalg.svd, svd_dx)
+defvjp(np.linalg.pinv, _pinv_dx)
+defvjp(np.linalg.cholesky, _cholesky_dx)
+defvjp(np.linalg.qr, _qr_dx)
+defvjp(np.linalg.eigh, _eigh_dx)
+defvjp(real_eig, _eig_dx)
+defvjp(np.linalg.svd, _svd_dx)
 nograd(np.linalg.matrix_rank)
 for _fn in (np.linalg.slogdet, np.linalg.qr, np.linalg.eigh, real_eig, np.linalg.svd):
     RULES[_fn].multi = True
@@ -139,23 +132,20 @@ def _solve(a: Any, b: Any) -> Any:
 @composed(np.linalg.pinv)
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if hermitian:
-        raise TypeError("np.linalg.pinv of a Tensor computes any matrix: leave hermitian= out")
+        raise TypeError("np.linalg.pinv of a Tensor is for any matrix: leave hermitian= out")
     rcond = rcond if rtol is None else rtol
     return record(np.linalg.pinv, a, **({} if rcond is None else {"rcond": rcond}))
 
 
 @composed(np.linalg.lstsq)
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
-    """Solution and residuals have gradients.
-
-    With more rows than columns there are residuals, also where the rank is too low.
-    """
+    """With more rows than columns there are residuals, also where the rank is too low."""
     a, b = given(a), given(b)
     m, n = a.shape
     if rcond is None or rcond == -1:
         rcond = float(np.finfo(a.dtype).eps) * (max(m, n) if rcond is None else 1)
     values = np.linalg.svd(a, compute_uv=False)
-    rank = np.sum(values > rcond * np.max(values, initial=0.0)).astype(np.intc)
+    rank = np.linalg.matrix_rank(a, rtol=rcond).astype(np.intc)
     x = _pinv(a, rcond) @ b
     residuals = np.sum(np.atleast_2d(np.square(b - a @ x).T), axis=-1)
     return x, residuals if m > n else np.ravel(residuals)[:0], rank, values
@@ -163,13 +153,12 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
 
 @composed(np.linalg.matrix_power)
 def _matrix_power(a: Any, n: int) -> Any:
-    """Multiply by squaring."""
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise np.linalg.LinAlgError(f"matrix_power takes square matrices, not shape {a.shape}")
     if n < 0:
         return _matrix_power(np.linalg.inv(a), -n)
     if n < 2:
-        return a if n else np.broadcast_to(eye(a), a.shape) + a * 0
+        return a if n else np.broadcast_to(_eye(a), a.shape) + a * 0
     half = _matrix_power(a, n // 2)
     square = half @ half
     return square @ a if n % 2 else square
@@ -184,14 +173,13 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     shape = a.shape[b.ndim :]
     n = math.prod(shape)
     if a.size != n * n:
-        raise np.linalg.LinAlgError(f"tensorsolve takes as many equations as unknowns: {a.shape}")
+        raise np.linalg.LinAlgError(f"tensorsolve of {a.shape}: as many equations as unknowns")
     return _solve(np.reshape(a, (n, n)), np.ravel(b)).reshape(shape)
 
 
 @composed(np.linalg.tensorinv)
 def _tensorinv(a: Any, ind: int = 2) -> Any:
-    if ind <= 0:
-        raise ValueError(f"tensorinv takes ind of 1 or more, not {ind}")
+    at_least(1, "np.linalg.tensorinv", "ind", ind)
     n = math.prod(a.shape[ind:])
     return np.linalg.inv(np.reshape(a, (n, -1))).reshape(a.shape[ind:] + a.shape[:ind])
 
@@ -201,8 +189,8 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     m, n = a.shape[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
         raise TypeError(
-            f"np.linalg.qr of a Tensor, shape {a.shape}, in mode {mode!r} is not determined by "
-            'its derivative: write mode="reduced"'
+            f"np.linalg.qr of a Tensor, shape {a.shape}, in mode {mode!r} has no derivative: "
+            'write mode="reduced"'
         )
     factors: Any = record(np.linalg.qr, a[..., :m] if n > m else a)
     if n > m:
@@ -216,11 +204,11 @@ def _svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
     if hermitian:
-        raise TypeError("np.linalg.svd of a Tensor computes any matrix: leave hermitian= out")
+        raise TypeError("np.linalg.svd of a Tensor is for any matrix: leave hermitian= out")
     if compute_uv and full_matrices and a.shape[-1] != a.shape[-2]:
         raise TypeError(
-            f"np.linalg.svd of a Tensor, shape {a.shape}: the vectors that complete a basis are "
-            "not determined; write full_matrices=False"
+            f"np.linalg.svd of a Tensor, shape {a.shape}: the vectors that complete a basis have "
+            "no derivative; write full_matrices=False"
         )
     factors = record(np.linalg.svd, a, full_matrices=False)
     return factors if compute_uv else factors[1]
@@ -230,20 +218,12 @@ if hasattr(np.linalg, "svdvals"):
     composed(np.linalg.svdvals)(lambda x, /: _svd(x, compute_uv=False))
 
 
-def root(x: Any, order: float) -> Any:
-    """Return `x ** (1 / order)`; at 0 it is 0 with gradient 0."""
-    zero = x == 0
-    safe = np.where(zero, 1.0, x)
-    return np.where(zero, 0.0, np.sqrt(safe) if order == 2 else safe ** (1 / order))
-
-
-def vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
-    """Return the norm of vectors along `axis` (all axes for None)."""
+def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
     if isinstance(order, str):
         raise ValueError(f"{order!r} is no norm of a vector")
     over = {"axis": axis, "keepdims": keepdims}
     if order is None or order == 2:
-        return root(np.sum(x * x, **over), 2)
+        return root(np.sum(x * x, **over))
     if order == 0:
         return np.sum((x != 0).astype(x.dtype), **over)
     sizes = np.abs(x)
@@ -252,13 +232,12 @@ def vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
     return np.sum(sizes, **over) if order == 1 else root(np.sum(sizes**order, **over), order)
 
 
-def matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = False) -> Any:
-    """Return the norm of matrices that are on two axes."""
+def _matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = False) -> Any:
     row, column = (i % x.ndim for i in axes)
     if row == column:
-        raise ValueError("a norm of matrices takes two axes that differ")
+        raise ValueError(f"a norm of matrices takes two axes, not {axes}")
     if order in (None, "fro"):
-        return vector_length(x, 2, (row, column), keepdims)
+        return _vector_length(x, 2, (row, column), keepdims)
     if order in (1, -1, math.inf, -math.inf):
         over, last = (row, column) if abs(order) == 1 else (column, row)
         sums = np.sum(np.abs(x), axis=over, keepdims=True)
@@ -272,31 +251,24 @@ def matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = Fal
     return found if keepdims else np.squeeze(found, axis=(row, column))
 
 
-def floating(x: Any) -> Any:
-    """Return integers as floats."""
-    return x if x.dtype.kind == "f" else x.astype(float)
-
-
 @composed(np.linalg.norm)
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x = floating(x)
-    if axis is None:
-        if ord is None:
-            return vector_length(x, None, None, keepdims)
-        axis = tuple(range(x.ndim))
-    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
+    if axis is None and ord is None:
+        return _vector_length(x, None, None, keepdims)
+    axes = axes_of(x, tuple(axis) if isinstance(axis, list) else axis)
     if len(axes) == 1:
-        return vector_length(x, ord, axes[0], keepdims)
+        return _vector_length(x, ord, axes[0], keepdims)
     if len(axes) != 2:
-        raise ValueError(f"np.linalg.norm takes one axis or two, not {axis}")
-    return matrix_length(x, ord, axes, keepdims)
+        raise ValueError(f"np.linalg.norm takes one axis or two, not {axes}")
+    return _matrix_length(x, ord, axes, keepdims)
 
 
 # fmt: off
 composed(np.linalg.vector_norm)(lambda x, /, *, axis=None, keepdims=False, ord=2:
-    vector_length(floating(x), ord, axis, keepdims))
+    _vector_length(floating(x), ord, axis, keepdims))
 composed(np.linalg.matrix_norm)(lambda x, /, *, keepdims=False, ord="fro":
-    matrix_length(x, ord, keepdims=keepdims))
+    _matrix_length(x, ord, keepdims=keepdims))
 # fmt: on
 
 
@@ -306,4 +278,4 @@ def _cond(x: Any, p: Any = None) -> Any:
         values = _svd(x, compute_uv=False)
         large, small = values[..., 0], values[..., -1]
         return small / large if p == -2 else large / small
-    return matrix_length(x, p) * matrix_length(np.linalg.inv(x), p)
+    return _matrix_length(x, p) * _matrix_length(np.linalg.inv(x), p)

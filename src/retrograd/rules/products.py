@@ -1,7 +1,4 @@
-"""Products of arrays: `matmul` and `einsum` have rules, the others are put together from them.
-
-Then polynomials: arrays of coefficients, the highest power first.
-"""
+"""Products of arrays, made of `matmul` and `einsum`, and polynomials."""
 
 from __future__ import annotations
 
@@ -13,16 +10,15 @@ import numpy as np
 
 from retrograd.core import record
 from retrograd.registry import composed, defvjp, defvjp_each
-from retrograd.rules.reductions import given
+from retrograd.rules.arithmetic import at_least, given
 
 
 def turned(x: Any) -> Any:
-    """Return a stack of matrices transposed; the method costs a fifth of `np.swapaxes`."""
+    """Return matrices transposed; the method costs a fifth of `np.swapaxes`."""
     return x.T if x.ndim == 2 else x.swapaxes(-1, -2)
 
 
-def matmul_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
-    """Return the gradient to the left factor."""
+def _matmul_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     if y.ndim == 1:
         return g[..., None] * y
     if x.ndim == 1:
@@ -30,24 +26,22 @@ def matmul_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     return np.matmul(g, turned(y))
 
 
-def matmul_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
-    """Return the gradient to the right factor; a stack of `x` is folded into one product."""
+def _matmul_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
     if x.ndim == 1:
         return g[..., None, :] * x[:, None] if y.ndim > 1 else g * x
     if y.ndim == 1:
         return np.matmul(g.reshape(-1), x.reshape((g.size, x.shape[-1])))
-    if y.ndim == 2 and x.ndim > 2:
+    if y.ndim == 2 and x.ndim > 2:  # one product in place of a stack
         rows = math.prod(x.shape[:-1])
         x, g = x.reshape((rows, x.shape[-1])), g.reshape((rows, g.shape[-1]))
     return np.matmul(turned(x), g)
 
 
-defvjp(np.matmul, matmul_dx, matmul_dy)
+defvjp(np.matmul, _matmul_dx, _matmul_dy)
 
 
 @composed(np.dot)
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
-    """Take a product of numbers, of matrices, or over one axis of each."""
     na, nb = np.ndim(a), np.ndim(b)
     if not na or not nb:
         return a * b
@@ -58,7 +52,6 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
 
 @composed(np.tensordot)
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    """Take one matrix product between transposes."""
     a, b = given(a), given(b)
     if isinstance(axes, int):
         axes = range(a.ndim - axes, a.ndim), range(axes)
@@ -66,9 +59,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     over_a, over_b = [i % a.ndim for i in over_a], [i % b.ndim for i in over_b]
     summed = [a.shape[i] for i in over_a]
     if summed != [b.shape[i] for i in over_b]:
-        raise ValueError(
-            f"np.tensordot: axes {over_a} of {a.shape} and {over_b} of {b.shape} differ"
-        )
+        raise ValueError(f"np.tensordot: {over_a} of {a.shape} are not {over_b} of {b.shape}")
     stay_a = [i for i in range(a.ndim) if i not in over_a]
     stay_b = [i for i in range(b.ndim) if i not in over_b]
     free_a, free_b = [a.shape[i] for i in stay_a], [b.shape[i] for i in stay_b]
@@ -82,20 +73,20 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def contract(*operands: Any, subscripts: str, optimize: Any = False) -> Any:
-    """Sum products over named axes: `np.einsum` with the operands as arguments."""
+    """Return `np.einsum` with the operands as arguments."""
     return np.einsum(subscripts, *operands, optimize=optimize)
 
 
-def contract_piece(
+def _contract_piece(
     position: int, g: Any, out: Any, *operands: Any, subscripts: str, optimize: Any = False
 ) -> Any:
-    """Contract `g` with all other operands; what appears nowhere else is repeated."""
+    """Contract `g` with the other operands; what appears nowhere else is repeated."""
     inputs, result = subscripts.split("->")
     names, arrays = inputs.split(","), [*operands]
     here, term = arrays[position], names[position]
     names[position], arrays[position] = result, g
     sizes = dict(zip(term, here.shape, strict=True))
-    # a repeated name is a diagonal: the second one gets a name of its own and an identity matrix
+    # a repeated name is a diagonal: the second gets a name of its own and an identity matrix
     spare = (c for c in _LETTERS if c not in subscripts)
     target = ""
     for name in term:
@@ -112,12 +103,11 @@ def contract_piece(
     return np.einsum(f"{','.join(names)}->{target}", *arrays, optimize=optimize)
 
 
-defvjp_each(contract, contract_piece)
+defvjp_each(contract, _contract_piece)
 
 
 @composed(np.einsum)
 def _einsum(*operands: Any, optimize: Any = False) -> Any:
-    """Spell the ellipses out, then record."""
     if not isinstance(operands[0], str):
         operands = _from_lists(operands)
     subscripts, arrays = operands[0].replace(" ", ""), operands[1:]
@@ -133,7 +123,7 @@ def _from_lists(operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
-    """Return the subscripts with a result, and names in place of each ellipsis."""
+    """Return the subscripts with a result and without ellipses."""
     inputs, arrow, result = subscripts.partition("->")
     terms = inputs.split(",")
     if len(terms) != len(arrays):
@@ -157,25 +147,10 @@ def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
 
 @composed(np.vecdot, np.linalg.vecdot)
 def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    left, right = np.moveaxis(given(x1), axis, -1), np.moveaxis(given(x2), axis, -1)
+    left, right = (np.moveaxis(given(x), axis, -1) for x in (x1, x2))
     if left.shape[-1] != right.shape[-1]:
-        raise ValueError(f"np.vecdot of axes of length {left.shape[-1]} and {right.shape[-1]}")
+        raise ValueError(f"np.vecdot of shapes {left.shape} and {right.shape}: last axes differ")
     return np.sum(left * right, axis=-1)
-
-
-def matvec(x1: Any, x2: Any, /) -> Any:
-    """Answer `np.matvec`."""
-    return np.matmul(x1, given(x2)[..., None])[..., 0]
-
-
-def vecmat(x1: Any, x2: Any, /) -> Any:
-    """Answer `np.vecmat`."""
-    return np.matmul(given(x1)[..., None, :], x2)[..., 0, :]
-
-
-if hasattr(np, "matvec"):  # NumPy 2.2
-    composed(np.matvec)(matvec)
-    composed(np.vecmat)(vecmat)
 
 
 @composed(np.linalg.outer)
@@ -186,6 +161,9 @@ def _linalg_outer(x1: Any, x2: Any, /) -> Any:
 
 
 # fmt: off
+if hasattr(np, "matvec"):  # NumPy 2.2
+    composed(np.matvec)(lambda x1, x2, /: np.matmul(x1, given(x2)[..., None])[..., 0])
+    composed(np.vecmat)(lambda x1, x2, /: np.matmul(given(x1)[..., None, :], x2)[..., 0, :])
 composed(np.outer)(lambda a, b, out=None: np.ravel(a)[:, None] * np.ravel(b))
 composed(np.vdot)(lambda a, b: np.matmul(np.ravel(a), np.ravel(b)))
 composed(np.inner)(lambda a, b:
@@ -215,36 +193,34 @@ def _cross(
     a, b = np.moveaxis(given(a), axisa, -1), np.moveaxis(given(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ValueError(
-            f"np.cross of Tensors takes vectors of length 3, not {a.shape[-1]} and "
-            f"{b.shape[-1]}; of length 2, write x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]"
+            f"np.cross takes vectors of length 3, not {a.shape[-1]} and {b.shape[-1]}; of two "
+            "numbers, write x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]"
         )
     # (a x b)[i + 2] = a[i] b[i + 1] - a[i + 1] b[i]
     turned = a * np.roll(b, -1, axis=-1) - np.roll(a, -1, axis=-1) * b
     return np.moveaxis(np.roll(turned, -1, axis=-1), -1, axisc)
 
 
-def convolve_piece(g: Any, other: Any, n: int) -> Any:
-    """Return what each of `n` elements adds to a full convolution with `other`."""
+def _convolve_piece(g: Any, other: Any, n: int) -> Any:
     m = other.shape[0]
     return np.convolve(g, other[::-1])[m - 1 : m - 1 + n]
 
 
-# fmt: off
-defvjp(np.convolve, lambda g, out, a, v: convolve_piece(g, v, a.shape[0]),
-                    lambda g, out, a, v: convolve_piece(g, a, v.shape[0]))
-# fmt: on
+defvjp(
+    np.convolve,
+    lambda g, out, a, v: _convolve_piece(g, v, a.shape[0]),
+    lambda g, out, a, v: _convolve_piece(g, a, v.shape[0]),
+)
 
 
 @composed(np.convolve)
 def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    """Take the whole, or the part that NumPy cuts out of it."""
     a, v = np.atleast_1d(a), np.atleast_1d(v)
     return _cut(a, v, mode, (min(a.shape[0], v.shape[0]) - 1) // 2)
 
 
 @composed(np.correlate)
 def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    """Convolve with the second array turned round."""
     a, v = np.atleast_1d(a), np.atleast_1d(v)
     n, m = a.shape[0], v.shape[0]
     return _cut(a, v[::-1], mode, (m - 1) // 2 if m <= n else n // 2)
@@ -253,26 +229,23 @@ def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 def _cut(a: Any, v: Any, mode: str, start: int) -> Any:
     full = record(np.convolve, a, v)
     short, long = sorted((a.shape[0], v.shape[0]))
-    parts = {
-        "full": slice(None), "valid": slice(short - 1, long), "same": slice(start, start + long)
-    }  # fmt: skip
-    if mode not in parts:
+    if mode == "full":
+        return full
+    if mode not in ("same", "valid"):
         raise ValueError(f'a convolution takes mode "full", "same" or "valid", not {mode!r}')
-    return full if mode == "full" else full[parts[mode]]
+    return full[short - 1 : long] if mode == "valid" else full[start : start + long]
 
 
 @composed(np.linalg.multi_dot)
 def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    """Multiply in the order that takes the fewest operations."""
     arrays = [given(a) for a in arrays]
-    if len(arrays) < 2:
-        raise ValueError("np.linalg.multi_dot takes two arrays or more")
-    sizes = [math.prod(arrays[0].shape[:-1]), *(a.shape[-1] for a in arrays[:-1])]
-    sizes.append(math.prod(arrays[-1].shape[1:]))
+    at_least(2, "np.linalg.multi_dot", "arrays", len(arrays))
+    first, last = math.prod(arrays[0].shape[:-1]), math.prod(arrays[-1].shape[1:])
+    sizes = [first, *(a.shape[-1] for a in arrays[:-1]), last]
 
     @functools.cache
     def plan(i: int, j: int) -> tuple[int, int]:
-        """Return how many operations the factors i to j take, and after which to cut them."""
+        """Return the fewest operations for the factors i to j, and after which to cut."""
         cuts = (
             (plan(i, k)[0] + plan(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
             for k in range(i, j)
@@ -291,29 +264,22 @@ def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
 @composed(np.polyval)
 def _polyval(p: Any, x: Any) -> Any:
     p, x = given(p), given(x)
-    y = x * 0.0
-    for i in range(p.shape[0]):
-        y = y * x + p[i]
-    return y
+    return functools.reduce(lambda y, c: y * x + c, p, x * 0.0)
 
 
 def _longer(p: Any, other: Any) -> Any:
-    """Return a polynomial with as many coefficients as the longer of two has."""
     p = np.atleast_1d(p)
     return np.concatenate([np.zeros(max(np.size(other) - p.shape[0], 0), p.dtype), p])
 
 
-# fmt: off
 composed(np.polyadd)(lambda a1, a2: _longer(a1, a2) + _longer(a2, a1))
 composed(np.polysub)(lambda a1, a2: _longer(a1, a2) - _longer(a2, a1))
 composed(np.polymul)(lambda a1, a2: np.convolve(a1, a2))
-# fmt: on
 
 
 @composed(np.polyder)
 def _polyder(p: Any, m: int = 1) -> Any:
-    if m < 0:
-        raise ValueError(f"np.polyder takes m of 0 or more, not {m}")
+    at_least(0, "np.polyder", "m", m)
     for _ in range(m):
         p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
     return p
@@ -321,8 +287,7 @@ def _polyder(p: Any, m: int = 1) -> Any:
 
 @composed(np.polyint)
 def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    if m < 0:
-        raise ValueError(f"np.polyint takes m of 0 or more, not {m}")
+    at_least(0, "np.polyint", "m", m)
     p = given(p)
     constants = np.broadcast_to(np.zeros(1) if k is None else np.atleast_1d(k), (m,))
     for i in range(m):
@@ -332,14 +297,9 @@ def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 @composed(np.vander)
 def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    n = x.shape[0] if N is None else N
     x = x.astype(np.promote_types(x.dtype, int))
-    if n < 1:
-        return x[:, None][:, :0]
-    columns = [x * 0 + 1]
-    for _ in range(n - 1):
-        columns.append(columns[-1] * x)
-    return np.stack(columns if increasing else columns[::-1], axis=-1)
+    powers = np.arange(x.shape[0] if N is None else N, dtype=x.dtype)
+    return x[:, None] ** (powers if increasing else powers[::-1])
 
 
 @composed(np.polyfit)
@@ -348,12 +308,13 @@ def _polyfit(
     cov: bool = False,
 ) -> Any:  # fmt: skip
     if full or cov:
-        raise TypeError("np.polyfit of a Tensor gives the coefficients: leave full= and cov= out")
+        raise TypeError("np.polyfit of a Tensor gives coefficients: leave full= and cov= out")
     x, y = given(x) + 0.0, given(y) + 0.0
     left = _vander(x, deg + 1)
     if w is not None:
-        left = left * given(w)[:, None]
-        y = y * (given(w)[:, None] if y.ndim == 2 else w)
+        w = given(w)
+        left = left * w[:, None]
+        y = (y.T * w).T
     scale = np.sqrt(np.sum(np.square(left), axis=0))
     if rcond is None:
         rcond = x.shape[0] * float(np.finfo(x.dtype).eps)
@@ -363,11 +324,10 @@ def _polyfit(
 
 @composed(np.poly)
 def _poly(seq_of_zeros: Any) -> Any:
-    """Multiply by the roots, or by the eigenvalues of a matrix."""
     roots = given(seq_of_zeros)
     if roots.ndim == 2:
         roots = np.linalg.eigvals(roots)
     p = np.ones(1, roots.dtype)
-    for i in range(roots.shape[0]):
-        p = np.convolve(p, np.stack([np.ones((), roots.dtype), -roots[i]]))
+    for root in roots:
+        p = np.convolve(p, np.stack([np.ones((), roots.dtype), -root]))
     return p
