@@ -168,8 +168,9 @@ class ReversePass:
 
     def land(self) -> None:
         """Add what was found to each `.grad`, now that nothing can fail."""
+        lift = self.lift
         for leaf, g in self.found.items():
-            if leaf._grad is None and not self.lift and g.base is None:
+            if leaf._grad is None and not lift and g.base is None:
                 leaf._grad = g
             else:
                 land(leaf, g)

@@ -75,6 +75,9 @@ MODE: ContextVar[Mode] = ContextVar(
 )
 
 
+# What is being recorded in any thread: in between, nobody need ask each thread for its tape.
+TAPES: list[Tape] = []
+
 # what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)
 _RUNS_LATER = 0x20 | 0x80 | 0x200
 

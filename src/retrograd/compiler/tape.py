@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from retrograd.core import NUMBERS, Array, Tensor, pick, touch, wrap
-from retrograd.mode import MODE, Mode
+from retrograd.mode import MODE, TAPES, Mode
 from retrograd.registry import Rule
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -179,9 +179,11 @@ def current(owner: Any, read: str) -> Any:
 def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
     """Write the calls that are made inside on the tape."""
     token = MODE.set(Mode(grad, tape))
+    TAPES.append(tape)
     try:
         yield
     finally:
+        TAPES.remove(tape)
         MODE.reset(token)
 
 

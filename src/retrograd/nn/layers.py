@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from retrograd.core import Tensor, get_default_dtype, wrap
-from retrograd.mode import MODE, no_grad
+from retrograd.mode import TAPES, no_grad
 from retrograd.nn import functional as F
 from retrograd.nn.init import fans, kaiming_uniform_, normal_, ones_, uniform_
 from retrograd.nn.module import Module, new_parameter
@@ -356,10 +356,9 @@ class Sequential(_Numbered):
             super().__init__(modules)  # type: ignore[arg-type]
 
     def forward(self, input: Any) -> Any:
-        plain = MODE.get().tape is None
         for module in self._order:
             # where a call would do no more, without the call
-            input = module.forward(input) if plain and module._direct else module(input)
+            input = module.forward(input) if module._direct and not TAPES else module(input)
         return input
 
 

@@ -16,7 +16,7 @@ from retrograd.core import (
     get_default_dtype,
     touch,
 )
-from retrograd.mode import MODE
+from retrograd.mode import MODE, TAPES
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -59,7 +59,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._direct and not kwargs and MODE.get().tape is None:
+        if self._direct and not kwargs and not TAPES:
             return self.forward(*args)
         return self._call(args, kwargs)
 

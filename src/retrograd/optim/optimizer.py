@@ -206,15 +206,16 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all parameters, or with `set_to_none=False` fill them with 0."""
-        plain = set_to_none and MODE.get().tape is None
-        for group in self.param_groups:
-            for p in group["params"]:
-                if plain:
+        if set_to_none and MODE.get().tape is None:
+            for group in self.param_groups:
+                for p in group["params"]:
                     p._grad = None
-                elif set_to_none:
-                    p.grad = None
-                elif p._grad is not None:
-                    p.grad = np.zeros_like(p._data)
+            return
+        for p in self._all():
+            if set_to_none:
+                p.grad = None
+            elif p._grad is not None:
+                p.grad = np.zeros_like(p._data)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what `closure` returns, if given."""
@@ -239,7 +240,7 @@ class Optimizer:
         slots = self.used_slots(group)
         for bucket in self._buckets[at]:
             g = bucket.gradient()
-            if g is None or not (slots.keys() <= bucket.state.keys()):
+            if g is None or (slots and not slots.keys() <= bucket.state.keys()):
                 return self._arranged(at, group)
             ready.append((bucket, g))
         return ready or self._arranged(at, group)

@@ -57,7 +57,8 @@ class SGD(Optimizer):
     def update(
         self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
     ) -> None:
-        g = gradient(p, g, options, lr)
+        if options["weight_decay"] or options["maximize"]:
+            g = gradient(p, g, options, lr)
         if "momentum_buffer" in state:
             buffer = state["momentum_buffer"]
             buffer *= options["momentum"]

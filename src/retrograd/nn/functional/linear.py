@@ -61,7 +61,7 @@ def _dw(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
 def _db(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
     if g.ndim != 2:
         g = g.reshape((-1, g.shape[-1]))
-    return np.dot(ones(len(g), g.dtype), g)  # faster than a sum
+    return g.T.dot(ones(len(g), g.dtype))  # faster than a sum
 
 
 defvjp(linear, _dx, _dw, _db)

@@ -78,7 +78,7 @@ def binary_cross_entropy(
     tiny, one = TINY[input.dtype]
     yes, no = np.log(input + tiny), np.log((one - input) + tiny)
     if weight is None and reduction != "none":
-        total = -(np.vdot(target, yes) + np.vdot(1 - target, no))
+        total = -(np.vdot(target, yes) + np.vdot(one - target, no))
         return total / input.size if reduction == "mean" else total
     values = target * yes + (1 - target) * no
     return -reduced(values if weight is None else values * weight, reduction)
@@ -104,8 +104,17 @@ def _bce_dy(
 def _bce_through_sigmoid(
     g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
-    slope = (input - target) * (g / input.size if reduction == "mean" else g)
+    slope = (input - target) * g
+    if reduction == "mean":
+        (share_of_one,) = share_of(input.size)[input.dtype]
+        slope = slope * share_of_one
     return slope if weight is None else slope * weight
+
+
+@functools.cache
+def share_of(size: int) -> Constants:
+    """Return what one of so many elements has in their mean."""
+    return Constants(1 / max(size, 1))
 
 
 defvjp(binary_cross_entropy, _bce_dx, _bce_dy, None)
