@@ -131,3 +131,19 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="2 entries for 1 outputs"):
         grad([y], x, [np.ones(2), np.ones(2)])
     np.testing.assert_array_equal(grad(np.sum(y), x)[0].data, [2.0, 4.0])
+
+
+def test_what_a_walk_is_given_and_what_it_hands_out_is_nobody_elses():
+    x = rg.Tensor([1.0, 2.0], requires_grad=True)
+    y, seed = x * 3.0, np.ones(2)
+    seed.flags.writeable = False
+    # a root that is behind another root, and one that is given twice
+    (g,) = rg.autograd.grad([y, y + x, y], x, [seed, seed, seed])
+    np.testing.assert_array_equal(g.data, [10.0, 10.0])
+    np.testing.assert_array_equal(seed, [1.0, 1.0])
+    z = (x + x.reshape(2)).retain_grad()
+    (z + z.ravel()).backward(seed)
+    np.testing.assert_array_equal(z.grad, [2.0, 2.0])
+    np.testing.assert_array_equal(x.grad, [4.0, 4.0])
+    assert not np.shares_memory(z.grad, x.grad)
+    assert not np.shares_memory(z.grad, seed)

@@ -203,6 +203,51 @@ def test_a_rule_that_raises_is_named(scratch):
         scratch(leaf(1.0)).backward()
     assert any("scale" in note for note in caught.value.__notes__)
 
+def test_a_rule_given_anew_is_the_one_that_counts(scratch):
+    x = leaf(1.0, 2.0)
+    for factor in (2.0, 5.0):
+        rg.defvjp(scratch, lambda g, out, x, by=2.0, shift=0.0, factor=factor: g * factor)
+        (g,) = rg.autograd.grad(np.sum(scratch(x)), x)
+        np.testing.assert_array_equal(g.data, [factor, factor])
+
+
+def test_a_primitive_of_several_arrays_takes_them_by_name_and_in_any_number():
+    @rg.primitive
+    def affine(x, w, b=None, *, scale=1.0):
+        out = x * w * scale
+        return out if b is None else out + b
+
+    rg.defvjp(
+        affine,
+        lambda g, out, x, w, b=None, scale=1.0: g * w * scale,
+        lambda g, out, x, w, b=None, scale=1.0: g * x * scale,
+        lambda g, out, x, w, b=None, scale=1.0: g,
+    )
+    x, w, b = leaf(1.0, 2.0), leaf(3.0, 4.0), leaf(5.0, 6.0)
+    for out in (affine(x, w, b), affine(x, b=b, w=w), affine(w=w, x=x, b=b, scale=1.0)):
+        np.testing.assert_array_equal(out.data, [8.0, 14.0])
+        np.testing.assert_array_equal(rg.autograd.grad(np.sum(out), b)[0].data, [1.0, 1.0])
+    half = affine(np.array([1.0, 2.0]), w, scale=0.5)
+    np.testing.assert_array_equal(half.data, [1.5, 4.0])
+    np.testing.assert_array_equal(rg.autograd.grad(np.sum(half), w)[0].data, [0.5, 1.0])
+    with pytest.raises(TypeError, match=r"affine\(\) missing 1 required positional argument: 'w'"):
+        affine(x)
+    with pytest.raises(TypeError, match="factor"):
+        affine(x, w, factor=2.0)
+    with pytest.raises(ValueError, match="broadcast") as caught:
+        affine(x, leaf(1.0, 2.0, 3.0))
+    assert "in affine(float64[2], float64[3]" in caught.value.__notes__[0]
+
+
+def test_any_function_of_arrays_can_be_a_primitive():
+    square = rg.primitive(lambda x: x * x)
+    rg.defvjp(square, lambda g, out, x: 2 * g * x)
+    stacked = rg.primitive(lambda *arrays: sum(arrays))
+    rg.defvjp(stacked, lambda g, out, x, y: g, lambda g, out, x, y: g)
+    x = leaf(3.0)
+    np.sum(stacked(square(x), x)).backward()
+    np.testing.assert_array_equal(x.grad, [7.0])
+
 
 def test_an_argument_marked_none_has_no_gradient():
     @rg.primitive
