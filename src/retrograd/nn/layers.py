@@ -294,21 +294,31 @@ class GroupNorm(Module):
 
 class _Container(Module):
     def _put(self, name: str, module: Any) -> None:
+        kind = type(self)
         if not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__} takes Modules, {name!r} is {module!r}")
+            raise TypeError(f"{kind.__name__} takes Modules, {name!r} is {module!r}")
+        if hasattr(kind, name):
+            raise KeyError(f"{name!r} is a method of {kind.__name__}: take another name")
         setattr(self, name, module)
 
 
 class _Numbered(_Container):
-    _order: tuple[Module, ...] = ()
+    _order: tuple[Module, ...] = ()  # the children, kept for a quick forward
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.extend(modules)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        vars(self)["_order"] = tuple(self.children())
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        vars(self)["_order"] = tuple(self.children())
+
     def append(self, module: Module) -> Self:
         """Add a Module at the end; returns this one."""
         self._put(str(len(self)), module)
-        self._order = (*self._order, module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
@@ -330,15 +340,11 @@ class _Numbered(_Container):
         return Sequential(*found) if isinstance(self, Sequential) else ModuleList(found)
 
     def __setitem__(self, index: int, module: Module) -> None:
-        at = range(len(self))[index]
-        self._put(str(at), module)
-        self._order = (*self._order[:at], module, *self._order[at + 1 :])
+        self._put([name for name, _ in self.named_children()][index], module)
 
 
 class Sequential(_Numbered):
-    """Modules applied one after another, named "0", "1", ... in the state_dict.
-
-    A dict gives them other names.
+    """Modules applied one after another, named "0", "1", ... in the state_dict, or by a dict.
 
     >>> rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU())
     Sequential(
@@ -351,7 +357,6 @@ class Sequential(_Numbered):
         if len(modules) == 1 and isinstance(modules[0], Mapping):
             for name, module in modules[0].items():
                 self._put(name, module)
-            self._order = tuple(modules[0].values())
         else:
             super().__init__(modules)  # type: ignore[arg-type]
 
@@ -364,19 +369,17 @@ class Sequential(_Numbered):
 
 
 class ModuleList(_Numbered):
-    """A list of Modules, named "0", "1", ... in the state_dict; it has no forward of its own.
+    """A list of Modules, named "0", "1", ... in the state_dict, without a forward of its own.
 
-    >>> layers = rg.nn.ModuleList(rg.nn.Linear(2, 2) for _ in range(3))
-    >>> len(layers), list(layers.state_dict())[:2]
-    (3, ['0.weight', '0.bias'])
+    >>> list(rg.nn.ModuleList(rg.nn.Linear(2, 2) for _ in range(3)).state_dict())[:2]
+    ['0.weight', '0.bias']
     """
 
 
 class ModuleDict(_Container):
-    """Modules by name; it has no forward of its own.
+    """Modules by name, without a forward of its own.
 
-    >>> heads = rg.nn.ModuleDict({"mean": rg.nn.Linear(2, 1), "spread": rg.nn.Linear(2, 1)})
-    >>> heads["mean"]
+    >>> rg.nn.ModuleDict({"mean": rg.nn.Linear(2, 1), "spread": rg.nn.Linear(2, 1)})["mean"]
     Linear(2, 1, bias=True)
     """
 
@@ -389,8 +392,6 @@ class ModuleDict(_Container):
             self[name] = module
 
     def __setitem__(self, name: str, module: Module) -> None:
-        if hasattr(type(self), name):
-            raise KeyError(f"{name!r} is a method of ModuleDict: take another name")
         self._put(name, module)
 
     def __getitem__(self, name: str) -> Module:
@@ -406,9 +407,6 @@ class ModuleDict(_Container):
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self.items())
 
-    def __contains__(self, name: str) -> bool:
-        return name in dict(self.items())
-
     def keys(self) -> Iterator[str]:
         """Yield the names."""
         return iter(self)
@@ -418,5 +416,5 @@ class ModuleDict(_Container):
         return self.children()
 
     def items(self) -> Iterator[tuple[str, Module]]:
-        """Yield the names with the Modules."""
+        """Yield names and Modules."""
         return self.named_children()
