@@ -1,151 +1,144 @@
-"""Hooks of Modules: calls before and after `forward`, and when gradients are known."""
+"""What looks into a Module: hooks before and after `forward` and on gradients, the summary."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+from retrograd.core import Tensor, as_array, wrap
+from retrograd.function import Function
+from retrograd.mode import MODE, no_grad
+from retrograd.nn.module import Module
 
-from retrograd.core import Tensor, record, wrap
-from retrograd.mode import MODE
-from retrograd.registry import RULES, Vjp, defvjp_each
+Hook = Callable[..., Any]
 
 
 class Handle:
     """What registering a hook returns: `remove()` takes the hook off again."""
 
-    def __init__(self, hooks: dict[int, Callable[..., Any]], key: int) -> None:
-        self._hooks, self._key = hooks, key
+    def __init__(self, hooks: dict[Handle, Hook]) -> None:
+        self._hooks = hooks
 
     def remove(self) -> None:
         """Take the hook off; a second time does nothing."""
-        self._hooks.pop(self._key, None)
+        self._hooks.pop(self, None)
 
 
 class Hooks:
     """The hooks of one Module, each kind in order of registration."""
 
     def __init__(self) -> None:
-        self.count = itertools.count()
-        self.kinds: dict[str, dict[int, Callable[..., Any]]] = {
-            "before": {}, "after": {}, "backward": {},
-        }  # fmt: skip
+        self.kinds: dict[str, dict[Handle, Hook]] = {"before": {}, "after": {}, "backward": {}}
 
-    def add(self, kind: str, hook: Callable[..., Any]) -> Handle:
+    def add(self, kind: str, hook: Hook) -> Handle:
         """Register a hook of one kind."""
         if not callable(hook):
             raise TypeError(f"a hook is a function, not {hook!r}")
-        key = next(self.count)
-        self.kinds[kind][key] = hook
-        return Handle(self.kinds[kind], key)
+        handle = Handle(self.kinds[kind])
+        self.kinds[kind][handle] = hook
+        return handle
 
-    def call(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the Module with its hooks around it."""
-        before, after, backward = (tuple(self.kinds[k].values()) for k in self.kinds)
+        before, after, backward = (tuple(hooks.values()) for hooks in self.kinds.values())
         for hook in before:
-            changed = hook(module, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        watch = None
-        if backward:
-            watch = _Watch(module, backward)
-            args = watch.inputs(args)
-        out = module.forward(*args, **kwargs)
-        for hook in after:
-            changed = hook(module, args, out)
-            if changed is not None:
-                out = changed
-        return out if watch is None else watch.outputs(out)
+            args = _changed(args, hook(module, args))
+        given: tuple[Any, ...] = ()  # the gradients of the outputs
 
-
-class _Watch:
-    """Catches the gradients on both sides of one call of a Module."""
-
-    def __init__(self, module: Any, hooks: tuple[Callable[..., Any], ...]) -> None:
-        if (tape := MODE.get().tape) is not None:
-            tape.forbid("a backward hook")
-        self.module, self.hooks = module, hooks
-        self.grad_output: tuple[Any, ...] = ()
-        self.arity, self.watched = 0, False
-
-    def inputs(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        at = [i for i, a in enumerate(args) if isinstance(a, Tensor) and a.requires_grad]
-        self.arity, self.watched = len(args), bool(at) and MODE.get().grad
-        if not self.watched:
-            return args
-
-        def seen(grads: tuple[Any, ...]) -> tuple[Any, ...]:
-            full: list[Any] = [None] * len(args)
-            for i, g in zip(at, grads, strict=True):
-                full[i] = g
-            changed = self.call(tuple(full))
-            return grads if changed is None else tuple(changed[i] for i in at)
-
-        passed = list(args)
-        for i, t in zip(at, record(tap, *(args[i] for i in at), seen=seen), strict=True):
-            passed[i] = t
-        return tuple(passed)
-
-    def outputs(self, out: Any) -> Any:
-        outs = out if isinstance(out, tuple) else (out,)
-        at = [i for i, t in enumerate(outs) if isinstance(t, Tensor) and t.requires_grad]
-        if not at:
-            return out
-
-        def seen(grads: tuple[Any, ...]) -> tuple[Any, ...]:
-            full: list[Any] = [None] * len(outs)
-            for i, g in zip(at, grads, strict=True):
-                full[i] = g
-            self.grad_output = tuple(full)
-            if not self.watched:
-                self.call((None,) * self.arity)
+        def on_input(grads: tuple[Any, ...]) -> tuple[Any, ...]:
+            for hook in backward:
+                grads = _changed(grads, hook(module, grads, given))
             return grads
 
-        passed = list(outs)
-        for i, t in zip(at, record(tap, *(outs[i] for i in at), seen=seen), strict=True):
-            passed[i] = t
-        return tuple(passed) if isinstance(out, tuple) else passed[0]
+        def on_output(grads: tuple[Any, ...]) -> tuple[Any, ...]:
+            nonlocal given
+            given = grads
+            if watched is args:
+                on_input((None,) * len(args))
+            return grads
 
-    def call(self, grad_input: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        answer = None
-        for hook in self.hooks:
-            changed = hook(self.module, grad_input, self.grad_output)
-            if changed is not None:
-                grad_input = answer = changed if isinstance(changed, tuple) else (changed,)
-        return answer
-
-
-def tap(*arrays: Any, seen: Callable[..., Any]) -> Any:
-    """Return the arrays; on the way back `seen` gets all their gradients and returns others."""
-    return tuple(np.copy(a) for a in arrays)
-
-
-class _Once(Sequence[Vjp]):
-    """The vjps of `tap`: the first one of a visit calls `seen`, the others use what it gave."""
-
-    def __getitem__(self, position: Any) -> Any:
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        return 1 << 30
-
-    def __iter__(self) -> Iterator[Vjp]:
-        given: list[tuple[Any, ...]] = []
-
-        def vjp(position: int) -> Vjp:
-            def run(g: Any, out: Any, *arrays: Any, seen: Callable[..., Any]) -> Any:
-                if not given:
-                    lifted = isinstance(g[0], Tensor)
-                    found = seen(g if lifted else tuple(wrap(part) for part in g))
-                    given.append(tuple(t if lifted else t._data for t in found))
-                return given[0][position]
-
-            return run
-
-        return (vjp(i) for i in itertools.count())
+        watched = _watched(args, on_input) if backward else args
+        out = module.forward(*watched, **kwargs)
+        for hook in after:
+            changed = hook(module, args, out)
+            out = out if changed is None else changed
+        if not backward:
+            return out
+        return (
+            _watched(out, on_output) if isinstance(out, tuple) else _watched((out,), on_output)[0]
+        )
 
 
-defvjp_each(tap, lambda position, g, out, *arrays, seen: g[position])
-RULES[tap].vjps, RULES[tap].multi = _Once(), True
+def _changed(values: tuple[Any, ...], answer: Any) -> tuple[Any, ...]:
+    """Return what a hook answered in place of the values, as a tuple."""
+    if answer is None:
+        return values
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+class _Tap(Function):
+    @staticmethod
+    def forward(ctx: Any, seen: Hook, *arrays: Any) -> Any:
+        ctx.seen = seen
+        return arrays
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        lifted = isinstance(grads[0], Tensor)
+        found = ctx.seen(grads if lifted else [wrap(g) for g in grads])
+        return (None, *(found if lifted else map(as_array, found)))
+
+
+def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
+    """Return the values; on the way back `seen` gets the gradients of all and gives others."""
+    mode = MODE.get()
+    if mode.tape is not None:
+        mode.tape.forbid("a backward hook")
+    at = [i for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad]
+    if not at or not mode.grad:
+        return values
+
+    def pass_on(grads: Any) -> Any:
+        by_place = dict(zip(at, grads, strict=True))
+        found = seen(tuple(by_place.get(i) for i in range(len(values))))
+        return [found[i] for i in at]
+
+    tapped = dict(zip(at, _Tap.apply(pass_on, *(values[i] for i in at)), strict=True))
+    return tuple(tapped.get(i, value) for i, value in enumerate(values))
+
+
+def summary(module: Module, inputs: tuple[Any, ...]) -> str:
+    """Return the table of `Module.summary`."""
+    shapes = _shapes(module, inputs) if inputs else {}
+    rows = [("module", "output" if inputs else "", "parameters")]
+    for name, inner in module.named_modules():
+        *above, label = name.split(".")
+        title = f"{'  ' * (len(above) + 1)}{label}: " if name else ""
+        size = sum(p.size for p in inner.parameters())
+        rows.append((title + type(inner).__name__, shapes.get(id(inner), ""), str(size)))
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"{m:{wide[0]}}  {s:{wide[1]}}  {p:>{wide[2]}}" for m, s, p in rows]
+    parameters = list(module.parameters())
+    trained = sum(p.size for p in parameters if p.requires_grad)
+    size = sum(p.nbytes for p in parameters)
+    return "\n".join([*lines, f"{rows[1][2]} parameters, {trained} trained, {size} bytes"])
+
+
+def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
+    """Run the net once and return what each Module put out, by id."""
+    shapes: dict[int, str] = {}
+
+    def note(inner: Module, args: Any, out: Any) -> None:
+        while isinstance(out, (tuple, list)):
+            out = out[0]
+        shapes[id(inner)] = str(out.shape)
+
+    before = [(m, m.training, m.register_forward_hook(note)) for m in module.modules()]
+    try:
+        with no_grad():
+            module.eval()(*inputs)
+    finally:
+        for inner, training, handle in before:
+            inner.training = training
+            handle.remove()
+    return shapes

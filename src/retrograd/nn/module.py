@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from retrograd.mode import MODE
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
+
+
+T = TypeVar("T")
 
 
 class LoadedKeys(NamedTuple):
@@ -96,9 +99,8 @@ class Module:
             value is None or isinstance(value, Parameter)
         ):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} in its "
-                f"place would not be trained: write .{name}.data = ..., assign an nn.Parameter, "
-                "or delete the attribute first"
+                f"{type(self).__name__}.{name} is a Parameter, this {type(value).__name__} would "
+                f"not be trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
             )
         if name not in ("training", "_training"):
             changes[0] += 1
@@ -120,18 +122,17 @@ class Module:
         """Yield the Modules among the attributes."""
         return (child for _, child in self.named_children())
 
+    def _paths(self, prefix: str = "", above: tuple[int, ...] = ()) -> Any:
+        """Yield this Module and all inside it, each under all of its dotted names."""
+        yield prefix, self
+        above = (*above, id(self))
+        for name, child in self.named_children():
+            if id(child) not in above:
+                yield from child._paths(_dotted(prefix, name), above)
+
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield this Module and all inside it, each once, with dotted names."""
-        seen = set()
-        stack: list[tuple[str, Module]] = [(prefix, self)]
-        while stack:
-            name, module = stack.pop()
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-            yield name, module
-            below = [(_dotted(name, n), child) for n, child in module.named_children()]
-            stack.extend(reversed(below))
+        return _once(self._paths(prefix))
 
     def modules(self) -> Iterator[Module]:
         """Yield this Module and all inside it, each once."""
@@ -139,12 +140,12 @@ class Module:
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield every Parameter inside, each once, with dotted names."""
-        seen = set()
-        for at, module in self.named_modules(prefix):
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield _dotted(at, name), value
+        return _once(
+            (_dotted(at, name), value)
+            for at, module in self.named_modules(prefix)
+            for name, value in vars(module).items()
+            if isinstance(value, Parameter)
+        )
 
     def parameters(self) -> Iterator[Parameter]:
         """Yield every Parameter inside, each once."""
@@ -161,19 +162,20 @@ class Module:
     def register_buffer(
         self, name: str, array: ArrayLike | Tensor | None, persistent: bool = True
     ) -> None:
-        """Keep an array that is not trained, such as a running mean; `state_dict` has it too.
-
-        Without `persistent` the `state_dict` leaves it out. None is a buffer that is not there.
-        """
+        """Keep an array that is not trained, or None; `state_dict` has it if persistent."""
         setattr(self, name, None if array is None else as_array(array).copy())
         self._buffers = {**self._buffers, name: persistent}
+
+    def _own_buffers(self) -> Iterator[tuple[str, Array]]:
+        for name in self._buffers:
+            if (array := getattr(self, name)) is not None:
+                yield name, array
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
         """Yield the registered buffers of every Module inside, with dotted names."""
         for at, module in self.named_modules(prefix):
-            for name in module._buffers:
-                if getattr(module, name) is not None:
-                    yield _dotted(at, name), getattr(module, name)
+            for name, array in module._own_buffers():
+                yield _dotted(at, name), array
 
     def buffers(self) -> Iterator[Array]:
         """Yield the registered buffers of every Module inside."""
@@ -197,12 +199,11 @@ class Module:
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call `fn` on every Module inside, innermost first, and on this one; returns it.
 
-        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 1), rg.nn.ReLU())
-        >>> def start_at_zero(module):
-        ...     if isinstance(module, rg.nn.Linear):
-        ...         rg.nn.init.zeros_(module.weight)
-        >>> net.apply(start_at_zero)[0].weight
-        Parameter([[0., 0.]], requires_grad=True)
+        >>> _ = rg.nn.Sequential(rg.nn.ReLU()).apply(print)
+        ReLU()
+        Sequential(
+          (0): ReLU()
+        )
         """
         for child in self.children():
             child.apply(fn)
@@ -223,9 +224,8 @@ class Module:
             parameter.data = as_array(parameter).astype(dtype)
             parameter.grad = None if grad is None else grad.astype(dtype)
         for module in self.modules():
-            for name in module._buffers:
-                array = getattr(module, name)
-                if array is not None and array.dtype.kind == "f":
+            for name, array in module._own_buffers():
+                if array.dtype.kind == "f":
                     setattr(module, name, array.astype(dtype))
         return self
 
@@ -265,7 +265,6 @@ class Module:
         >>> handle = layer.register_forward_hook(lambda module, args, out: print(out.shape))
         >>> _ = layer(np.ones((5, 3)))
         (5, 2)
-        >>> handle.remove()
         """
         return self._hook("after", hook)
 
@@ -305,19 +304,13 @@ class Module:
     def _state(self) -> dict[str, Any]:
         """Return each name's Parameter or buffer; a shared Parameter goes by all its names."""
         state: dict[str, Any] = {}
-
-        def visit(module: Module, prefix: str, above: tuple[int, ...]) -> None:
+        for at, module in self._paths():
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
-                    state[prefix + name] = value
-            for name, persistent in module._buffers.items():
-                if persistent and getattr(module, name) is not None:
-                    state[prefix + name] = getattr(module, name)
-            for name, child in module.named_children():
-                if id(child) not in above:
-                    visit(child, f"{prefix}{name}.", (*above, id(child)))
-
-        visit(self, "", (id(self),))
+                    state[_dotted(at, name)] = value
+            for name, array in module._own_buffers():
+                if module._buffers[name]:
+                    state[_dotted(at, name)] = array
         return state
 
     def state_dict(self) -> dict[str, Array]:
@@ -327,8 +320,8 @@ class Module:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
         """Write the arrays of `state_dict` into the parameters and buffers of the same names.
 
-        Raises RuntimeError listing missing and unexpected names (if `strict`) and the names whose
-        shapes differ, with both shapes; nothing is written then.
+        Raises RuntimeError, writing nothing, for shapes that differ and, if `strict`, for names
+        missing on either side.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
@@ -338,11 +331,11 @@ class Module:
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
         arrays = {name: as_array(state_dict[name]) for name in own if name in state_dict}
-        problems = []
-        if strict and missing:
-            problems.append(f"missing: {', '.join(missing)}")
-        if strict and unexpected:
-            problems.append(f"unexpected: {', '.join(unexpected)}")
+        problems = [
+            f"{what}: {', '.join(names)}"
+            for what, names in (("missing", missing), ("unexpected", unexpected))
+            if strict and names
+        ]
         problems += [
             f"shape of {name}: here {own[name].shape}, in the state_dict {array.shape}"
             for name, array in arrays.items()
@@ -350,7 +343,7 @@ class Module:
         ]
         if problems:
             raise RuntimeError(
-                f"the state_dict does not fit {type(self).__name__}:\n  " + "\n  ".join(problems)
+                "\n  ".join([f"the state_dict does not fit {type(self).__name__}:", *problems])
             )
         for name, array in arrays.items():
             as_array(own[name])[...] = array
@@ -363,19 +356,16 @@ class Module:
     def summary(self, *inputs: Any) -> str:
         """Return a table of the Modules inside and their numbers of parameters.
 
-        With `inputs`, arrays or Tensors, it also shows the shape each Module puts out for them:
-        the net is run once, without gradients, as for evaluation.
+        For `inputs` the net is run once, in evaluation, to show the shapes that Modules put out.
 
-        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU(), rg.nn.Linear(4, 1))
-        >>> print(net.summary(np.ones((8, 2))))
+        >>> print(rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU()).summary(np.ones((8, 2))))
         module           output    parameters
-        Sequential       (8, 1)            17
+        Sequential       (8, 4)            12
           0: Linear      (8, 4)            12
           1: ReLU        (8, 4)             0
-          2: Linear      (8, 1)             5
-        17 parameters, 17 trained, 136 bytes
+        12 parameters, 12 trained, 96 bytes
         """
-        from retrograd.nn.summary import summary
+        from retrograd.nn.hooks import summary
 
         return summary(self, inputs)
 
@@ -395,6 +385,15 @@ class Module:
 
 def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
+
+
+def _once(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
+    """Yield each value once, under its first name."""
+    seen = set()
+    for name, value in named:
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value
 
 
 def new_parameter(shape: tuple[int, ...], dtype: Any = None) -> Parameter:
