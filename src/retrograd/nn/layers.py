@@ -1,19 +1,23 @@
-"""Layers, each a few lines over `nn.functional`, and Modules that hold other Modules."""
+"""Layers, functions of `functional` as Modules, and Modules that hold other Modules."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
 from retrograd.core import Tensor, get_default_dtype, wrap
 from retrograd.mode import MODE, no_grad
 from retrograd.nn import functional as F
-from retrograd.nn.init import fans, kaiming_uniform_, normal_, ones_, uniform_
+from retrograd.nn.init import fans, kaiming_uniform_, normal_, uniform_
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
+from retrograd.registry import arguments
+
+if TYPE_CHECKING:
+    from retrograd.nn.functional.convolution import Sizes
 
 
 def at_least_1(module: Module, **sizes: Any) -> None:
@@ -21,6 +25,18 @@ def at_least_1(module: Module, **sizes: Any) -> None:
     for what, value in sizes.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{type(module).__name__} takes {what} of at least 1, not {value!r}")
+
+
+def probability(module: Module, p: float) -> float:
+    """Return `p`; raise ValueError unless it lies from 0 to 1."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{type(module).__name__} takes a probability from 0 to 1, not {p}")
+    return p
+
+
+def kept(rng: RngLike) -> RngLike:
+    """Return the Generator a Module keeps, or None for the default one at each call."""
+    return rng if rng is None else generator(rng)
 
 
 def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
@@ -34,8 +50,24 @@ def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
 
 def not_usual(module: Module, **usual: Any) -> str:
     """Return, for repr, the options that differ from these values."""
-    given = {name: getattr(module, name) for name in usual}
-    return "".join(f", {name}={given[name]!r}" for name in usual if given[name] != usual[name])
+    return "".join(f", {n}={v!r}" for n in usual if (v := getattr(module, n)) != usual[n])
+
+
+class Shown(Module):
+    """A Module whose repr shows the arguments that it was made with and keeps as attributes."""
+
+    _given: tuple[str, ...] = ()
+
+    def __init__(self) -> None: ...
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._given = tuple(dict.fromkeys((*arguments(cls.__init__)[1:], *cls._given)))
+
+    def extra_repr(self) -> str:
+        values = {name: vars(self).get(name) for name in self._given}
+        simple = (int, float, str, tuple)
+        return ", ".join(f"{n}={v!r}" for n, v in values.items() if isinstance(v, simple))
 
 
 class Linear(Module):
@@ -65,11 +97,10 @@ class Linear(Module):
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
 
 
-class Embedding(Module):
-    """A table of vectors: numbers `(...)` below `num_embeddings` to `(..., embedding_dim)`.
+class Embedding(Shown):
+    """A table `weight` `(num_embeddings, embedding_dim)`, normal: numbers `(...)` to rows of it.
 
-    `weight` is `(num_embeddings, embedding_dim)`, normal; the row `padding_idx` starts at 0 and
-    gets no gradient.
+    The row `padding_idx` starts at 0 and gets no gradient.
 
     >>> rg.nn.Embedding(10, 3)(np.array([[1, 2], [4, 5]])).shape
     (2, 2, 3)
@@ -92,32 +123,18 @@ class Embedding(Module):
     def forward(self, input: Any) -> Any:
         return F.embedding(input, self.weight, self.padding_idx)
 
-    def extra_repr(self) -> str:
-        return f"{self.num_embeddings}, {self.embedding_dim}{not_usual(self, padding_idx=None)}"
-
 
 class Identity(Module):
-    """The input itself; whatever it is made with is ignored.
+    """The input itself; arguments are ignored."""
 
-    >>> rg.nn.Identity(54, unused=True)(rg.Tensor([1.0]))
-    Tensor([1.])
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
     def forward(self, input: Any) -> Any:
         return input
 
 
-class Flatten(Module):
-    """Make one axis of those from `start_axis` to `end_axis`; the first stays as the batch.
-
-    >>> rg.nn.Flatten()(rg.Tensor(np.ones((2, 3, 4)))).shape
-    (2, 12)
-    """
-
-    _shown = ("start_axis", "end_axis")
+class Flatten(Shown):
+    """See `functional.flatten`; the first axis stays as the batch."""
 
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
         self.start_axis, self.end_axis = start_axis, end_axis
@@ -126,10 +143,8 @@ class Flatten(Module):
         return F.flatten(input, self.start_axis, self.end_axis)
 
 
-class Unflatten(Module):
-    """Make several axes of the one at `axis`; one length may be -1."""
-
-    _shown = ("axis", "unflattened_size")
+class Unflatten(Shown):
+    """See `functional.unflatten`."""
 
     def __init__(self, axis: int, unflattened_size: tuple[int, ...] | list[int]) -> None:
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
@@ -138,19 +153,15 @@ class Unflatten(Module):
         return F.unflatten(input, self.axis, self.unflattened_size)
 
 
-class Dropout(Module):
-    """In training, set elements to zero with probability `p` and scale up the others.
+class Dropout(Shown):
+    """See `functional.dropout`; acts in training only.
 
     >>> rg.nn.Dropout(0.5).eval()(rg.Tensor([1.0, 1.0]))
     Tensor([1., 1.])
     """
 
-    _shown = ("p",)
-
     def __init__(self, p: float = 0.5, rng: RngLike = None) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout takes a probability p from 0 to 1, not {p}")
-        self.p, self.rng = p, rng if rng is None else generator(rng)
+        self.p, self.rng = probability(self, p), kept(rng)
 
     def forward(self, input: Any) -> Any:
         return F.dropout(input, self.p, self.training, self.rng)
@@ -159,9 +170,8 @@ class Dropout(Module):
 # Normalization -----------------------------------------------------------------------------------
 
 
-class _BatchNorm(Module):
+class _BatchNorm(Shown):
     _axes: tuple[int, ...]
-    _shown = ("num_features", "eps", "momentum", "affine", "track_running_stats")
     running_mean: Any
     running_var: Any
     num_batches_tracked: Any
@@ -174,12 +184,11 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         shape, dtype = (num_features,), dtype or get_default_dtype()
-        self.weight = ones_(new_parameter(shape, dtype)) if affine else None
+        self.weight = new_parameter(shape, dtype, 1.0) if affine else None
         self.bias = new_parameter(shape, dtype) if affine else None
-        tracked = track_running_stats
-        self.register_buffer("running_mean", np.zeros(shape, dtype) if tracked else None)
-        self.register_buffer("running_var", np.ones(shape, dtype) if tracked else None)
-        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
+        starts = {"running_mean": np.zeros(shape, dtype), "running_var": np.ones(shape, dtype)}
+        for name, start in {**starts, "num_batches_tracked": np.zeros((), np.int64)}.items():
+            self.register_buffer(name, start if track_running_stats else None)
 
     def forward(self, input: Any) -> Any:
         n = self.num_features
@@ -202,10 +211,9 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Channels of mean 0 and variance 1 over the batch: `(N, C)` or `(N, C, L)`.
+    """See `functional.batch_norm`: `(N, C)` or `(N, C, L)`.
 
-    In evaluation the running mean and variance are used, which training moves towards the
-    batch's by `momentum` (None: their plain average so far).
+    Evaluation uses the running statistics; `momentum=None` makes them plain averages.
 
     >>> rg.nn.BatchNorm1d(1)(np.array([[1.0], [3.0]])).data.round(4).tolist()
     [[-1.0], [1.0]]
@@ -220,14 +228,12 @@ class BatchNorm2d(_BatchNorm):
     _axes = (4,)
 
 
-class LayerNorm(Module):
-    """The last axes, of `normalized_shape`, with mean 0 and variance 1, scaled and shifted.
+class LayerNorm(Shown):
+    """See `functional.layer_norm`.
 
     >>> rg.nn.LayerNorm(2)(np.array([[1.0, 3.0]])).data.round(4).tolist()
     [[-1.0, 1.0]]
     """
-
-    _shown = ("normalized_shape", "eps", "elementwise_affine")
 
     def __init__(
         self, normalized_shape: int | tuple[int, ...] | list[int], eps: float = 1e-5,
@@ -235,17 +241,15 @@ class LayerNorm(Module):
     ) -> None:  # fmt: skip
         self.normalized_shape = shape = _shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.weight = ones_(new_parameter(shape, dtype)) if elementwise_affine else None
+        self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
         self.bias = new_parameter(shape, dtype) if elementwise_affine and bias else None
 
     def forward(self, input: Any) -> Any:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
 
-class RMSNorm(Module):
-    """The last axes, of `normalized_shape`, with mean square 1, scaled."""
-
-    _shown = ("normalized_shape", "eps", "elementwise_affine")
+class RMSNorm(Shown):
+    """See `functional.rms_norm`."""
 
     def __init__(
         self, normalized_shape: int | tuple[int, ...] | list[int], eps: float | None = None,
@@ -253,7 +257,7 @@ class RMSNorm(Module):
     ) -> None:  # fmt: skip
         self.normalized_shape = shape = _shape(normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.weight = ones_(new_parameter(shape, dtype)) if elementwise_affine else None
+        self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
 
     def forward(self, input: Any) -> Any:
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
@@ -266,10 +270,8 @@ def _shape(given: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
     return shape
 
 
-class GroupNorm(Module):
-    """Groups of channels of `(N, C, ...)` with mean 0 and variance 1, scaled and shifted."""
-
-    _shown = ("num_groups", "num_channels", "eps", "affine")
+class GroupNorm(Shown):
+    """See `functional.group_norm`."""
 
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
@@ -280,13 +282,340 @@ class GroupNorm(Module):
             raise ValueError(f"GroupNorm: {num_groups} groups of {num_channels} channels")
         self.num_groups, self.num_channels = num_groups, num_channels
         self.eps, self.affine = eps, affine
-        self.weight = ones_(new_parameter((num_channels,), dtype)) if affine else None
+        self.weight = new_parameter((num_channels,), dtype, 1.0) if affine else None
         self.bias = new_parameter((num_channels,), dtype) if affine else None
 
     def forward(self, input: Any) -> Any:
         if input.ndim < 2 or input.shape[1] != self.num_channels:
             raise ValueError(f"GroupNorm of {self.num_channels} channels got {input.shape}")
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class Applied(Shown):
+    """A function of `functional` as a Module, called with the arguments the Module was given."""
+
+    _function = ""
+    _options: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, function: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if function:
+            cls._function, cls._options = function, arguments(cls.__init__)[1:]
+
+    def forward(self, *inputs: Any) -> Any:
+        """Apply the function to the inputs."""
+        function = getattr(F, self._function)  # some are loaded when first asked for
+        if not self._options:
+            return function(*inputs)
+        options = {n: v for n in self._options if (v := getattr(self, n)) is not None}
+        return function(*inputs, **options)
+
+
+# Activations -------------------------------------------------------------------------------------
+
+
+class ReLU(Module):
+    """The larger of the input and 0.
+
+    >>> rg.nn.ReLU()(rg.Tensor([-1.0, 2.0]))
+    Tensor([0., 2.])
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.relu(input)
+
+
+class Sigmoid(Applied, function="sigmoid"):
+    """See `functional.sigmoid`."""
+
+
+class LogSigmoid(Applied, function="logsigmoid"):
+    """See `functional.logsigmoid`."""
+
+
+class Tanh(Applied, function="tanh"):
+    """See `functional.tanh`."""
+
+
+class Hardtanh(Applied, function="hardtanh"):
+    """See `functional.hardtanh`."""
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        if not min_val < max_val:
+            raise ValueError(f"Hardtanh takes min_val below max_val, not {min_val} and {max_val}")
+        self.min_val, self.max_val = min_val, max_val
+
+
+class LeakyReLU(Applied, function="leaky_relu"):
+    """See `functional.leaky_relu`."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = negative_slope
+
+
+class PReLU(Shown):
+    """See `functional.prelu`; `weight` `(num_parameters,)` starts at `init`."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = None) -> None:
+        self.num_parameters = num_parameters
+        self.weight = new_parameter((num_parameters,), dtype, init)
+
+    def forward(self, input: Any) -> Any:
+        return F.prelu(input, self.weight)
+
+
+class ELU(Applied, function="elu"):
+    """See `functional.elu`."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+
+class SELU(Applied, function="selu"):
+    """See `functional.selu`."""
+
+
+class GELU(Applied, function="gelu"):
+    """See `functional.gelu`."""
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = approximate
+
+
+class SiLU(Applied, function="silu"):
+    """See `functional.silu`."""
+
+
+class Mish(Applied, function="mish"):
+    """See `functional.mish`."""
+
+
+class Softplus(Applied, function="softplus"):
+    """See `functional.softplus`."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta, self.threshold = beta, threshold
+
+
+class Softsign(Applied, function="softsign"):
+    """See `functional.softsign`."""
+
+
+class Softmax(Applied, function="softmax"):
+    """See `functional.softmax`."""
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+
+class LogSoftmax(Softmax, function="log_softmax"):
+    """See `functional.log_softmax`."""
+
+
+class GLU(Softmax, function="glu"):
+    """See `functional.glu`."""
+
+
+# Pooling -----------------------------------------------------------------------------------------
+
+
+class _MaxPool(Applied):
+    def __init__(
+        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+        dilation: Sizes = 1,
+    ) -> None:  # fmt: skip
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
+
+
+class MaxPool1d(_MaxPool, function="max_pool1d"):
+    """See `functional.max_pool1d`."""
+
+
+class MaxPool2d(_MaxPool, function="max_pool2d"):
+    """See `functional.max_pool2d`.
+
+    >>> rg.nn.MaxPool2d(2)(rg.Tensor(np.ones((2, 3, 8, 6)))).shape
+    (2, 3, 4, 3)
+    """
+
+
+class _AvgPool(Applied):
+    def __init__(
+        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, *,
+        count_include_pad: bool = True,
+    ) -> None:  # fmt: skip
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.count_include_pad = padding, count_include_pad
+
+
+class AvgPool1d(_AvgPool, function="avg_pool1d"):
+    """See `functional.avg_pool1d`."""
+
+
+class AvgPool2d(_AvgPool, function="avg_pool2d"):
+    """See `functional.avg_pool2d`."""
+
+
+class AdaptiveAvgPool1d(Applied, function="adaptive_avg_pool1d"):
+    """See `functional.adaptive_avg_pool1d`."""
+
+    def __init__(self, output_size: int | tuple[int | None, ...]) -> None:
+        self.output_size = output_size
+
+
+class AdaptiveAvgPool2d(AdaptiveAvgPool1d, function="adaptive_avg_pool2d"):
+    """See `functional.adaptive_avg_pool2d`."""
+
+
+# Losses ------------------------------------------------------------------------------------------
+
+
+class _Loss(Applied):
+    _reductions: tuple[str, ...] = ("mean", "sum", "none")
+
+    def __init__(self, reduction: str = "mean") -> None:
+        if reduction not in self._reductions:
+            allowed = ", ".join(map(repr, self._reductions))
+            raise ValueError(f"reduction must be one of {allowed}, not {reduction!r}")
+        self.reduction = reduction
+
+
+class MSELoss(_Loss, function="mse_loss"):
+    """See `functional.mse_loss`.
+
+    >>> rg.nn.MSELoss()(rg.Tensor([1.0, 3.0]), np.array([1.0, 1.0])).item()
+    2.0
+    """
+
+
+class L1Loss(_Loss, function="l1_loss"):
+    """See `functional.l1_loss`."""
+
+
+class HuberLoss(_Loss, function="huber_loss"):
+    """See `functional.huber_loss`."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = delta
+
+
+class SmoothL1Loss(_Loss, function="smooth_l1_loss"):
+    """See `functional.smooth_l1_loss`."""
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = beta
+
+
+class PoissonNLLLoss(_Loss, function="poisson_nll_loss"):
+    """See `functional.poisson_nll_loss`."""
+
+    def __init__(
+        self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.log_input, self.full, self.eps = log_input, full, eps
+
+
+class GaussianNLLLoss(_Loss, function="gaussian_nll_loss"):
+    """See `functional.gaussian_nll_loss`."""
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.full, self.eps = full, eps
+
+
+class BCELoss(_Loss, function="binary_cross_entropy"):
+    """See `functional.binary_cross_entropy`."""
+
+    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+    weight: Any
+
+
+class BCEWithLogitsLoss(_Loss, function="binary_cross_entropy_with_logits"):
+    """See `functional.binary_cross_entropy_with_logits`."""
+
+    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+
+class NLLLoss(_Loss, function="nll_loss"):
+    """See `functional.nll_loss`."""
+
+    def __init__(
+        self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+
+class CrossEntropyLoss(_Loss, function="cross_entropy"):
+    """The cross entropy of logits `(N, C, ...)` and class numbers `(N, ...)` or probabilities.
+
+    >>> round(rg.nn.CrossEntropyLoss()(rg.Tensor([[0.0, 0.0]]), np.array([1])).item(), 4)
+    0.6931
+    """
+
+    def __init__(
+        self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+
+
+class KLDivLoss(_Loss, function="kl_div"):
+    """See `functional.kl_div`."""
+
+    _reductions = ("mean", "sum", "none", "batchmean")
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__(reduction)
+        self.log_target = log_target
+
+
+class _Margin(_Loss):
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+
+class HingeEmbeddingLoss(_Margin, function="hinge_embedding_loss"):
+    """See `functional.hinge_embedding_loss`."""
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(margin, reduction)
+
+
+class MarginRankingLoss(_Margin, function="margin_ranking_loss"):
+    """See `functional.margin_ranking_loss`."""
+
+
+class CosineEmbeddingLoss(_Margin, function="cosine_embedding_loss"):
+    """See `functional.cosine_embedding_loss`."""
+
+
+class TripletMarginLoss(_Margin, function="triplet_margin_loss"):
+    """How far the positive is from being `margin` closer to the anchor than the negative."""
+
+    def __init__(
+        self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(margin, reduction)
+        self.p, self.eps, self.swap = p, eps, swap
 
 
 # Containers --------------------------------------------------------------------------------------

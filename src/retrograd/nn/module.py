@@ -55,7 +55,6 @@ class Module:
     _buffers: Mapping[str, bool] = {}  # by name, whether it belongs to the state_dict
     _hooks: Any = None
     _direct = True  # a call does no more than forward: no hooks, no __call__ of a class's own
-    _shown: tuple[str, ...] = ()  # attributes that repr shows
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: every Module defines its own."""
@@ -371,7 +370,7 @@ class Module:
 
     def extra_repr(self) -> str:
         """Return what `repr` shows in the brackets of a Module without children."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+        return ""
 
     def __repr__(self) -> str:
         lines = [
@@ -396,6 +395,6 @@ def _once(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
             yield name, value
 
 
-def new_parameter(shape: tuple[int, ...], dtype: Any = None) -> Parameter:
-    """Return a Parameter of zeros, of the default dtype unless one is given."""
-    return Parameter(np.zeros(shape, dtype or get_default_dtype()))
+def new_parameter(shape: tuple[int, ...], dtype: Any = None, value: float = 0.0) -> Parameter:
+    """Return a Parameter of one value, of the default dtype unless one is given."""
+    return Parameter(np.full(shape, value, dtype or get_default_dtype()))

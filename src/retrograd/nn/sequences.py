@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from retrograd.core import Tensor, primitive
+from retrograd.core import primitive
 from retrograd.nn import functional as F
 from retrograd.nn.functional.attention import added, causal, mixture, weigh
 from retrograd.nn.functional.recurrent import gru, lstm, rnn
 from retrograd.nn.init import uniform_, xavier_uniform_, zeros_
-from retrograd.nn.layers import Dropout, LayerNorm, Linear, ModuleList, at_least_1, not_usual
+from retrograd.nn.layers import (
+    Dropout,
+    LayerNorm,
+    Linear,
+    ModuleList,
+    at_least_1,
+    kept,
+    not_usual,
+    probability,
+)
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
 from retrograd.registry import RULES, defvjp
@@ -23,31 +32,26 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class _Recurrent(Module):
-    """What layers and cells share: the weights of one layer in one direction, and its run."""
-
     _function: Any  # of `functional.recurrent`
+    _options: Mapping[str, str] = {}
     _gates = 1  # blocks of rows in each weight
     _states = 1  # arrays in the state
-    nonlinearity: str
-
     input_size: int
     hidden_size: int
 
     def _weights(self, inputs: int, bias: bool, dtype: Any, rng: Any, suffix: str = "") -> None:
-        rows, bound = self._gates * self.hidden_size, 1 / math.sqrt(self.hidden_size)
-        shapes: Any = ((rows, inputs), (rows, self.hidden_size), (rows,), (rows,))
+        h = self.hidden_size
+        rows, bound = self._gates * h, 1 / math.sqrt(h)
+        shapes: Any = ((rows, inputs), (rows, h), (rows,), (rows,))
         for name, shape in zip(WEIGHTS, shapes, strict=True):
-            if bias or len(shape) == 2:
-                parameter = uniform_(new_parameter(shape, dtype), -bound, bound, rng)
-                setattr(self, name + suffix, parameter)
-            elif not suffix:
-                setattr(self, name, None)
+            given = bias or len(shape) == 2
+            parameter = uniform_(new_parameter(shape, dtype), -bound, bound, rng) if given else None
+            setattr(self, name + suffix, parameter)
 
-    def _run(self, x: Any, state: tuple[Any, ...], *weights: Any) -> Any:
+    def _run(self, x: Any, state: tuple[Any, ...], suffix: str = "") -> Any:
         """Return all that the steps of one layer in one direction made, the hidden states last."""
-        if self._function is rnn:
-            return rnn(x, *state, *weights, nonlinearity=self.nonlinearity)
-        return self._function(x, *state, *weights)
+        weights = (getattr(self, name + suffix) for name in WEIGHTS)
+        return self._function(x, *state, *weights, **self._options)
 
     def _first(self, hx: Any, alone: bool, shape: tuple[int, ...], dtype: Any) -> tuple[Any, ...]:
         """Return the arrays of the first state, zeros where none is given, checked."""
@@ -56,8 +60,8 @@ class _Recurrent(Module):
         states = tuple(hx) if self._states > 1 else (hx,)
         if alone:
             states = tuple(np.expand_dims(s, -2) for s in states)
-        if len(states) != self._states or any(s.shape != shape for s in states):
-            got = [getattr(s, "shape", s) for s in states]
+        got = [getattr(s, "shape", s) for s in states]
+        if got != [shape] * self._states:
             raise ValueError(
                 f"{type(self).__name__} takes {self._states} state(s) of shape {shape}, got {got}"
             )
@@ -78,7 +82,7 @@ class _Recurrent(Module):
     def _set_nonlinearity(self, name: str) -> None:
         if name not in ("tanh", "relu"):
             raise ValueError(f'nonlinearity must be "tanh" or "relu", not {name!r}')
-        self.nonlinearity = name
+        self.nonlinearity, self._options = name, {"nonlinearity": name}
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}"
@@ -91,23 +95,21 @@ class _Layers(_Recurrent):
         dtype: Any = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         at_least_1(self, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout must be a probability from 0 to 1, not {dropout}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
-        self.bidirectional, self.rng = bidirectional, rng if rng is None else generator(rng)
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
+        self.dropout, self.rng = probability(self, dropout), kept(rng)
         self._directions = ("", "_reverse") if bidirectional else ("",)
         for layer in range(num_layers):
-            inputs = input_size if layer == 0 else hidden_size * len(self._directions)
+            inputs = hidden_size * len(self._directions) if layer else input_size
             for direction in self._directions:
                 self._weights(inputs, bias, dtype, self.rng, f"_l{layer}{direction}")
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        """Return the hidden states of the last layer at all times, and the last state of each.
+        """Return the last layer's hidden states at all times, and the last state of each layer.
 
-        `input` is `(T, N, input_size)`, with `batch_first` `(N, T, input_size)`, or without a
-        batch `(T, input_size)`. A state is `(num_layers * directions, N, hidden_size)`; `hx` is
-        the first one, by default 0. The output is `(T, N, directions * hidden_size)`.
+        `input` is `(T, N, input_size)`, with `batch_first` `(N, T, input_size)`, or `(T,
+        input_size)`; the output has `directions * hidden_size` features. A state is `(num_layers *
+        directions, N, hidden_size)`; `hx` is the first one, by default 0.
         """
         name, alone = type(self).__name__, input.ndim == 2
         if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
@@ -132,9 +134,7 @@ class _Layers(_Recurrent):
             outs = []
             for direction in directions:
                 state = tuple(s[len(ends)] for s in first)
-                names = (f"{name}_l{layer}{direction}" for name in WEIGHTS)
-                weights = (getattr(self, name, None) for name in names)
-                made = self._run(x[::-1] if direction else x, state, *weights)
+                made = self._run(x[::-1] if direction else x, state, f"_l{layer}{direction}")
                 out = np.transpose(made[:, -h:], (0, 2, 1))
                 outs.append(out[::-1] if direction else out)
                 ends.append(self._last(made))
@@ -153,10 +153,10 @@ class _Layers(_Recurrent):
 
 
 class RNN(_Layers):
-    """Layers of `h = tanh(W_ih x + b_ih + W_hh h + b_hh)` over a sequence; or relu for tanh.
+    """Layers of `h = tanh(W_ih x + b_ih + W_hh h + b_hh)` over a sequence, or relu for tanh.
 
-    All weights are uniform within `1 / sqrt(hidden_size)`. Called with `(input, h_0)`; returns
-    the outputs and the last hidden states.
+    Weights are uniform within `1 / sqrt(hidden_size)`. `(input, h_0)` to the outputs and the last
+    hidden states.
 
     >>> out, h = rg.nn.RNN(3, 4, num_layers=2)(np.ones((5, 2, 3)))
     >>> out.shape, h.shape
@@ -178,10 +178,9 @@ class RNN(_Layers):
 
 
 class LSTM(_Layers):
-    """Layers of long short-term memory over a sequence (Hochreiter and Schmidhuber 1997).
+    """As `RNN`, of long short-term memory: `(input, (h_0, c_0))` to the outputs and `(h, c)`.
 
-    As `RNN`, called with `(input, (h_0, c_0))`; returns the outputs and the last `(h, c)`. The
-    rows of the gates are in the order i, f, g, o.
+    The rows of the gates are in the order i, f, g, o (Hochreiter and Schmidhuber 1997).
 
     >>> out, (h, c) = rg.nn.LSTM(3, 4, bidirectional=True)(np.ones((5, 2, 3)))
     >>> out.shape, h.shape, c.shape
@@ -192,20 +191,12 @@ class LSTM(_Layers):
 
 
 class GRU(_Layers):
-    """Layers of gated recurrent units over a sequence (Cho et al. 2014).
-
-    As `RNN`. The rows of the gates are in the order r, z, n.
-    """
+    """As `RNN`, of gated recurrent units, rows in the order r, z, n (Cho et al. 2014)."""
 
     _function, _gates = staticmethod(gru), 3
 
 
 class _Cell(_Recurrent):
-    weight_ih: Tensor
-    weight_hh: Tensor
-    bias_ih: Tensor | None
-    bias_hh: Tensor | None
-
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, dtype: Any = None,
         rng: RngLike = None,
@@ -224,8 +215,7 @@ class _Cell(_Recurrent):
         if alone:
             input = input[None]
         first = self._first(hx, alone, (input.shape[0], self.hidden_size), input.dtype)
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return self._handed(self._last(self._run(input[None], first, *weights)), alone)
+        return self._handed(self._last(self._run(input[None], first)), alone)
 
 
 class RNNCell(_Cell):
@@ -242,18 +232,13 @@ class RNNCell(_Cell):
 
 
 class LSTMCell(_Cell):
-    """One step of an `LSTM`: `(input, (h, c))` to the next `(h, c)`, each `(N, hidden_size)`.
-
-    >>> h, c = rg.nn.LSTMCell(3, 4)(np.ones((2, 3)))
-    >>> h.shape, c.shape
-    ((2, 4), (2, 4))
-    """
+    """One step of an `LSTM`: `(input, (h, c))` to the next `(h, c)`."""
 
     _function, _gates, _states = staticmethod(lstm), 4, 2
 
 
 class GRUCell(_Cell):
-    """One step of a `GRU`: `(input, h)` to the next `h`, `(N, hidden_size)`."""
+    """One step of a `GRU`: `(input, h)` to the next `h`."""
 
     _function, _gates = staticmethod(gru), 3
 
@@ -275,12 +260,9 @@ class MultiheadAttention(Module):
     """Attention in `num_heads` parts of `embed_dim` each (Vaswani et al. 2017).
 
     `in_proj_weight` `(3 * embed_dim, embed_dim)` makes queries, keys and values, or with `kdim`
-    or `vdim` three weights of their own; xavier_uniform, biases 0. Queries are `(T, N, E)`, keys
-    `(S, N, kdim)`, values `(S, N, vdim)`, with `batch_first` the batch N is axis 0; without a
-    batch they have two axes.
+    or `vdim` three weights do; xavier_uniform, biases 0.
 
-    >>> attention = rg.nn.MultiheadAttention(8, 2, batch_first=True)
-    >>> x = np.ones((3, 5, 8))
+    >>> attention, x = rg.nn.MultiheadAttention(8, 2, batch_first=True), np.ones((3, 5, 8))
     >>> out, weights = attention(x, x, x)
     >>> out.shape, weights.shape
     ((3, 5, 8), (3, 5, 5))
@@ -295,19 +277,19 @@ class MultiheadAttention(Module):
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {num_heads} heads of {embed_dim} features")
         self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
-        self.dropout, self.rng = dropout, rng if rng is None else generator(rng)
+        self.dropout, self.rng = dropout, kept(rng)
         self.kdim, self.vdim = kdim or embed_dim, vdim or embed_dim
+
+        def drawn(rows: int, columns: int) -> Any:
+            return xavier_uniform_(new_parameter((rows, columns), dtype), rng=self.rng)
+
         self.in_proj_weight = None
         if self.kdim == self.vdim == embed_dim:
-            self.in_proj_weight = new_parameter((3 * embed_dim, embed_dim), dtype)
-            weights = [self.in_proj_weight]
+            self.in_proj_weight = drawn(3 * embed_dim, embed_dim)
         else:
-            self.q_proj_weight = new_parameter((embed_dim, embed_dim), dtype)
-            self.k_proj_weight = new_parameter((embed_dim, self.kdim), dtype)
-            self.v_proj_weight = new_parameter((embed_dim, self.vdim), dtype)
-            weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
-        for weight in weights:
-            xavier_uniform_(weight, rng=self.rng)
+            self.q_proj_weight = drawn(embed_dim, embed_dim)
+            self.k_proj_weight = drawn(embed_dim, self.kdim)
+            self.v_proj_weight = drawn(embed_dim, self.vdim)
         self.in_proj_bias = new_parameter((3 * embed_dim,), dtype) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, dtype, self.rng)
         if self.out_proj.bias is not None:
@@ -320,10 +302,11 @@ class MultiheadAttention(Module):
     ) -> tuple[Any, Any]:  # fmt: skip
         """Return the output, like the query, and the weights `(N, T, S)` or None.
 
-        `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or `(N * num_heads, T, S)`: numbers
-        are added to the scores, of booleans true means may not attend. `is_causal` stands for
-        the causal mask where none is given. Without `average_attn_weights` the weights are those
-        of each head, `(N, num_heads, T, S)`.
+        Queries are `(T, N, E)`, keys `(S, N, kdim)`, values `(S, N, vdim)`; with `batch_first` N
+        is axis 0, without a batch it is left out. `key_padding_mask` is `(N, S)`, `attn_mask`
+        `(T, S)` or `(N * num_heads, T, S)`: numbers are added to the scores, of booleans true
+        means may not attend. `is_causal` makes a mask where none is given. Without
+        `average_attn_weights` the weights are `(N, num_heads, T, S)`.
         """
         batch, alone = 0 if self.batch_first else 1, query.ndim == 2
         if alone:
@@ -332,20 +315,19 @@ class MultiheadAttention(Module):
             key, value = (query if same else np.expand_dims(a, batch) for a in (key, value))
             if key_padding_mask is not None:
                 key_padding_mask = key_padding_mask[None]
-        widths = (self.embed_dim, self.kdim, self.vdim)
+        widths, given = (self.embed_dim, self.kdim, self.vdim), (query, key, value)
         if (
-            any(x.ndim != 3 for x in (query, key, value))
-            or (query.shape[2], key.shape[2], value.shape[2]) != widths
+            any(x.ndim != 3 for x in given)
+            or tuple(x.shape[2] for x in given) != widths
             or key.shape[:2] != value.shape[:2]
             or query.shape[batch] != key.shape[batch]
         ):
             axes = "(N, T, {})" if self.batch_first else "(T, N, {})"
             raise ValueError(
-                "MultiheadAttention takes query, key and value "
-                f"{', '.join(map(axes.format, widths))}; got {query.shape}, {key.shape} and "
-                f"{value.shape}"
+                f"MultiheadAttention takes {', '.join(map(axes.format, widths))}; got "
+                f"{query.shape}, {key.shape}, {value.shape}"
             )
-        q, k, v = self._heads(query, key, value)
+        q, k, v = self._heads(given)
         mask = self._mask(q, k, key_padding_mask, attn_mask, is_causal)
         weights = weigh(q, k, mask, scale=1 / math.sqrt(q.shape[-1]))
         if self.dropout and self.training:
@@ -362,23 +344,23 @@ class MultiheadAttention(Module):
             weights = np.mean(weights, axis=1)
         return out, weights[0] if alone else weights
 
-    def _heads(self, query: Any, key: Any, value: Any) -> Any:
+    def _heads(self, given: tuple[Any, Any, Any]) -> Any:
         """Return queries, keys and values as `(N, heads, T, features)`."""
         e, heads = self.embed_dim, (self.num_heads, self.embed_dim // self.num_heads)
         packed, bias = self.in_proj_weight, self.in_proj_bias
-        if packed is not None and query is key is value:
-            made = F.linear(query, packed, bias)
+        if packed is not None and given[0] is given[1] is given[2]:
+            made = F.linear(given[0], packed, bias)
             axes = (2, 0, 3, 1, 4) if self.batch_first else (2, 1, 3, 0, 4)
             return unstack3(np.transpose(made.reshape((*made.shape[:2], 3, *heads)), axes))
         rows = [slice(i * e, (i + 1) * e) for i in range(3)]
         if packed is None:
             weights: list[Any] = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
         else:
-            weights = [packed[own] for own in rows]
+            weights = [packed[row] for row in rows]
         order = (0, 2, 1, 3) if self.batch_first else (1, 2, 0, 3)
         parts = []
-        for x, weight, own in zip((query, key, value), weights, rows, strict=True):
-            part = F.linear(x, weight, None if bias is None else bias[own])
+        for x, weight, row in zip(given, weights, rows, strict=True):
+            part = F.linear(x, weight, None if bias is None else bias[row])
             parts.append(np.transpose(part.reshape((*part.shape[:2], *heads)), order))
         return parts
 
@@ -415,7 +397,7 @@ class TransformerEncoderLayer(Module):
         batch_first: bool = False, norm_first: bool = False, bias: bool = True,
         dtype: Any = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
-        rng = rng if rng is None else generator(rng)
+        rng = kept(rng)
         self.self_attn = MultiheadAttention(
             d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng
         )
@@ -453,9 +435,9 @@ class TransformerEncoderLayer(Module):
 
 
 class TransformerEncoder(Module):
-    """`num_layers` copies of a layer one after another, then `norm` where there is one.
+    """`num_layers` copies of a layer one after another, then `norm` if given.
 
-    `enable_nested_tensor` is there for the sake of torch's signature; nothing depends on it.
+    `enable_nested_tensor` is part of torch's signature; nothing depends on it.
 
     >>> layer = rg.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     >>> rg.nn.TransformerEncoder(layer, 2)(np.ones((3, 5, 8))).shape
