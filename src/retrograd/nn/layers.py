@@ -167,6 +167,114 @@ class Dropout(Shown):
         return F.dropout(input, self.p, self.training, self.rng)
 
 
+# Convolution -------------------------------------------------------------------------------------
+
+
+class _Conv(Module):
+    _axes = 2
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
+        padding: Sizes | str = 0, dilation: Sizes = 1, groups: int = 1, bias: bool = True,
+        padding_mode: str = "zeros", dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        name, modes = type(self).__name__, ("zeros", "reflect", "replicate", "circular")
+        at_least_1(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{name}: groups={groups} must divide in_channels={in_channels} and "
+                f"out_channels={out_channels}"
+            )
+        if padding_mode not in modes:
+            raise ValueError(f"{name} takes a padding_mode of {modes}, not {padding_mode!r}")
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size = self._per_axis("kernel_size", kernel_size)
+        self.stride = self._per_axis("stride", stride)
+        self.dilation = self._per_axis("dilation", dilation)
+        self.padding_mode = padding_mode
+        self.padding: Any = padding
+        if not isinstance(padding, str):
+            self.padding = self._per_axis("padding", padding, 0)
+        self.weight = new_parameter((*self._channels(), *self.kernel_size), dtype)
+        self.bias = new_parameter((out_channels,), dtype) if bias else None
+        init_affine(self.weight, self.bias, rng)
+
+    def _per_axis(self, what: str, sizes: Sizes, at_least: int = 1) -> tuple[int, ...]:
+        from retrograd.nn.functional.convolution import per_axis  # loaded when first needed
+
+        return per_axis(what, sizes, self._axes, at_least)
+
+    def _channels(self) -> tuple[int, int]:
+        return self.out_channels, self.in_channels // self.groups
+
+    def forward(self, input: Any) -> Any:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            from retrograd.nn.functional.convolution import _pads
+
+            name = type(self).__name__
+            pads = _pads(name, padding, self.kernel_size, self.stride, self.dilation)
+            input = F.pad(input, [n for pair in reversed(pads) for n in pair], self.padding_mode)
+            padding = 0
+        function = F.conv1d if self._axes == 1 else F.conv2d
+        options = (self.stride, padding, self.dilation, self.groups)
+        return function(input, self.weight, self.bias, *options)
+
+    def extra_repr(self) -> str:
+        one, zero = (1,) * self._axes, (0,) * self._axes
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        text += not_usual(
+            self, stride=one, padding=zero, dilation=one, groups=1, padding_mode="zeros"
+        )
+        return text if self.bias is not None else text + ", bias=False"
+
+
+class Conv1d(_Conv):
+    """See `functional.conv1d`: `(N, C, L)` or `(C, L)`; `padding` is a number or "same".
+
+    `weight` is `(out_channels, in_channels / groups, kernel_size)`, drawn as in `Linear`.
+
+    >>> rg.nn.Conv1d(3, 8, 5, padding="same")(np.ones((2, 3, 10))).shape
+    (2, 8, 10)
+    """
+
+    _axes = 1
+
+
+class Conv2d(_Conv):
+    """As `Conv1d`, for `(N, C, H, W)` or `(C, H, W)`; sizes are one number, or one for each axis.
+
+    >>> rg.nn.Conv2d(1, 8, 3, stride=2)(np.ones((2, 1, 9, 9))).shape
+    (2, 8, 4, 4)
+    """
+
+
+class ConvTranspose2d(_Conv):
+    """See `functional.conv_transpose2d`; `weight` is `(in_channels, out_channels / groups, k, k)`.
+
+    >>> rg.nn.ConvTranspose2d(8, 1, 2, stride=2)(np.ones((2, 8, 4, 4))).shape
+    (2, 1, 8, 8)
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
+        padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, bias: bool = True,
+        dilation: Sizes = 1, dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        self.output_padding = self._per_axis("output_padding", output_padding, 0)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
+            dtype=dtype, rng=rng,
+        )  # fmt: skip
+
+    def _channels(self) -> tuple[int, int]:
+        return self.in_channels, self.out_channels // self.groups
+
+    def forward(self, input: Any) -> Any:
+        options: Any = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return F.conv_transpose2d(input, self.weight, self.bias, *options)
+
+
 # Normalization -----------------------------------------------------------------------------------
 
 

@@ -44,10 +44,9 @@ class Module:
     ...         self.factor = rg.nn.Parameter([2.0])
     ...     def forward(self, x):
     ...         return x * self.factor
-    >>> scale = Scale()
-    >>> scale(np.ones(2))
+    >>> Scale()(np.ones(2))
     Tensor([2., 2.], requires_grad=True)
-    >>> list(scale.state_dict())
+    >>> list(Scale().state_dict())
     ['factor']
     """
 
@@ -57,7 +56,7 @@ class Module:
     _direct = True  # a call does no more than forward: no hooks, no __call__ of a class's own
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output: every Module defines its own."""
+        """Compute the output."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -71,7 +70,7 @@ class Module:
             cls._direct = False
 
     def _call(self, args: Any, kwargs: Any) -> Any:
-        """Call the Module with what there is around it: hooks, a tape."""
+        """Call with hooks and a tape around."""
         if self._hooks is None:
             out = self.forward(*args, **kwargs)
         else:
@@ -83,7 +82,7 @@ class Module:
 
     @property
     def training(self) -> bool:
-        """Whether this Module is being trained, which matters to dropout and batch norm."""
+        """Whether dropout acts and batch norm uses the batch's own statistics."""
         tape = MODE.get().tape
         if tape is not None:
             tape.guard(self)
@@ -98,8 +97,8 @@ class Module:
             value is None or isinstance(value, Parameter)
         ):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter, this {type(value).__name__} would "
-                f"not be trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
+                f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} would not "
+                f"be trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
             )
         if name not in ("training", "_training"):
             changes[0] += 1
@@ -112,7 +111,7 @@ class Module:
     # What is inside ------------------------------------------------------------------------------
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the Modules among the attributes, with their names, in order of assignment."""
+        """Yield the Modules among the attributes and their names, in order of assignment."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
@@ -122,7 +121,7 @@ class Module:
         return (child for _, child in self.named_children())
 
     def _paths(self, prefix: str = "", above: tuple[int, ...] = ()) -> Any:
-        """Yield this Module and all inside it, each under all of its dotted names."""
+        """Yield each Module under all of its dotted names."""
         yield prefix, self
         above = (*above, id(self))
         for name, child in self.named_children():
@@ -130,7 +129,7 @@ class Module:
                 yield from child._paths(_dotted(prefix, name), above)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Yield this Module and all inside it, each once, with dotted names."""
+        """Yield dotted names and Modules: this one and all inside it, each once."""
         return _once(self._paths(prefix))
 
     def modules(self) -> Iterator[Module]:
@@ -138,7 +137,7 @@ class Module:
         return (module for _, module in self.named_modules())
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Yield every Parameter inside, each once, with dotted names."""
+        """Yield dotted names and Parameters, each once."""
         return _once(
             (_dotted(at, name), value)
             for at, module in self.named_modules(prefix)
@@ -151,11 +150,11 @@ class Module:
         return (parameter for _, parameter in self.named_parameters())
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Set an attribute to a Parameter, or to None where this Module goes without."""
+        """Set an attribute to a Parameter or None."""
         setattr(self, name, parameter)
 
     def add_module(self, name: str, module: Module) -> None:
-        """Set an attribute to a Module; the name need not be one Python can spell."""
+        """Set an attribute, of any name, to a Module."""
         setattr(self, name, module)
 
     def register_buffer(
@@ -171,21 +170,17 @@ class Module:
                 yield name, array
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
-        """Yield the registered buffers of every Module inside, with dotted names."""
+        """Yield dotted names and registered buffers."""
         for at, module in self.named_modules(prefix):
             for name, array in module._own_buffers():
                 yield _dotted(at, name), array
 
     def buffers(self) -> Iterator[Array]:
-        """Yield the registered buffers of every Module inside."""
+        """Yield every registered buffer inside."""
         return (array for _, array in self.named_buffers())
 
     def get_submodule(self, target: str) -> Module:
-        """Return the Module of a dotted name; AttributeError if there is none.
-
-        >>> rg.nn.Sequential(rg.nn.ReLU()).get_submodule("0")
-        ReLU()
-        """
+        """Return the Module of a dotted name; AttributeError if there is none."""
         module: Module = self
         for name in filter(None, target.split(".")):
             module = vars(module).get(name)  # type: ignore[assignment]
@@ -196,23 +191,14 @@ class Module:
     # Changing all at once ------------------------------------------------------------------------
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call `fn` on every Module inside, innermost first, and on this one; returns it.
-
-        >>> _ = rg.nn.Sequential(rg.nn.ReLU()).apply(print)
-        ReLU()
-        Sequential(
-          (0): ReLU()
-        )
-        """
+        """Call `fn` on every Module, innermost first; returns this one."""
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
 
     def to(self, dtype: DTypeLike) -> Self:
-        """Change parameters, gradients and floating buffers to another floating dtype; returns it.
-
-        The Parameters stay the same objects, so an optimizer keeps them.
+        """Change Parameters (the same objects), gradients and floating buffers to a dtype.
 
         >>> rg.nn.Linear(2, 1).to(np.float32).weight.dtype
         dtype('float32')
@@ -237,11 +223,7 @@ class Module:
         return self.to(np.float64)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Make every parameter require a gradient or not; returns this Module.
-
-        >>> rg.nn.Linear(2, 1).requires_grad_(False).bias.requires_grad
-        False
-        """
+        """Make every Parameter require a gradient or not; returns this Module."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -251,14 +233,12 @@ class Module:
     def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Any:
         """Call `hook(module, args)` before `forward`; what it returns, unless None, are the args.
 
-        Returns a handle; `handle.remove()` takes the hook off.
+        This and its like return a handle, whose `remove()` takes the hook off.
         """
         return self._hook("before", hook)
 
     def register_forward_hook(self, hook: Callable[..., Any]) -> Any:
         """Call `hook(module, args, output)` after `forward`; it may return another output.
-
-        Returns a handle; `handle.remove()` takes the hook off.
 
         >>> layer = rg.nn.Linear(3, 2)
         >>> handle = layer.register_forward_hook(lambda module, args, out: print(out.shape))
@@ -271,8 +251,7 @@ class Module:
         """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are known.
 
         Both are tuples, None for what has no gradient. The hook may return another `grad_input`.
-        If no input requires grad it is called with Nones once the outputs' gradients are known.
-        Returns a handle; `handle.remove()` takes the hook off.
+        Where no input requires grad it is called once the outputs' gradients are known.
         """
         return self._hook("backward", hook)
 
@@ -286,22 +265,22 @@ class Module:
     # State ---------------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Set this Module and all inside it to training (dropout acts) or not; returns it."""
+        """Set every Module inside to training or not; returns this one."""
         for module in self.modules():
             module.training = bool(mode)
         return self
 
     def eval(self) -> Self:
-        """Set this Module and all inside it to evaluation; returns it."""
+        """Set every Module inside to evaluation; returns this one."""
         return self.train(False)
 
     def zero_grad(self) -> None:
-        """Drop the gradients of all parameters."""
+        """Drop all gradients."""
         for parameter in self.parameters():
             parameter.grad = None
 
     def _state(self) -> dict[str, Any]:
-        """Return each name's Parameter or buffer; a shared Parameter goes by all its names."""
+        """Return Parameters and buffers, shared ones by all their names."""
         state: dict[str, Any] = {}
         for at, module in self._paths():
             for name, value in vars(module).items():
@@ -313,14 +292,13 @@ class Module:
         return state
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a copy of every parameter and buffer under its dotted name."""
+        """Return dotted names and copies of parameters and buffers."""
         return {name: as_array(value).copy() for name, value in self._state().items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
-        """Write the arrays of `state_dict` into the parameters and buffers of the same names.
+        """Write the arrays into the parameters and buffers of the same names.
 
-        Raises RuntimeError, writing nothing, for shapes that differ and, if `strict`, for names
-        missing on either side.
+        Raises RuntimeError, writing nothing, where shapes or, if `strict`, names differ.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
@@ -355,7 +333,7 @@ class Module:
     def summary(self, *inputs: Any) -> str:
         """Return a table of the Modules inside and their numbers of parameters.
 
-        For `inputs` the net is run once, in evaluation, to show the shapes that Modules put out.
+        For `inputs` it is run once, in evaluation, to show the shapes that Modules put out.
 
         >>> print(rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU()).summary(np.ones((8, 2))))
         module           output    parameters
@@ -369,7 +347,7 @@ class Module:
         return summary(self, inputs)
 
     def extra_repr(self) -> str:
-        """Return what `repr` shows in the brackets of a Module without children."""
+        """Return what `repr` shows in brackets where there are no children."""
         return ""
 
     def __repr__(self) -> str:
