@@ -49,12 +49,10 @@ class _Recurrent(Module):
             setattr(self, name + suffix, parameter)
 
     def _run(self, x: Any, state: tuple[Any, ...], suffix: str = "") -> Any:
-        """Return all that the steps of one layer in one direction made, the hidden states last."""
         weights = (getattr(self, name + suffix) for name in WEIGHTS)
         return self._function(x, *state, *weights, **self._options)
 
     def _first(self, hx: Any, alone: bool, shape: tuple[int, ...], dtype: Any) -> tuple[Any, ...]:
-        """Return the arrays of the first state, zeros where none is given, checked."""
         if hx is None:
             return (np.zeros(shape, dtype),) * self._states
         states = tuple(hx) if self._states > 1 else (hx,)
@@ -68,14 +66,12 @@ class _Recurrent(Module):
         return states
 
     def _handed(self, states: tuple[Any, ...], alone: bool) -> Any:
-        """Return states as a caller gets them."""
         if alone:
             states = tuple(np.squeeze(s, -2) for s in states)
         return states if self._states > 1 else states[0]
 
     def _last(self, made: Any) -> tuple[Any, ...]:
-        """Return the last state: the rows end with the hidden state, the cell is before it."""
-        h = self.hidden_size
+        h = self.hidden_size  # the rows end with the hidden state, the cell is before it
         hidden = np.transpose(made[-1, -h:])
         return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
 
@@ -105,11 +101,11 @@ class _Layers(_Recurrent):
                 self._weights(inputs, bias, dtype, self.rng, f"_l{layer}{direction}")
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        """Return the last layer's hidden states at all times, and the last state of each layer.
+        """Return the hidden states of the last layer, and the last state of each layer.
 
-        `input` is `(T, N, input_size)`, with `batch_first` `(N, T, input_size)`, or `(T,
-        input_size)`; the output has `directions * hidden_size` features. A state is `(num_layers *
-        directions, N, hidden_size)`; `hx` is the first one, by default 0.
+        `(T, N, input_size)` (with `batch_first` `(N, T, input_size)`) or `(T, input_size)` gives
+        `directions * hidden_size` features. The first state `hx`, by default 0, is `(num_layers *
+        directions, N, hidden_size)`.
         """
         name, alone = type(self).__name__, input.ndim == 2
         if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
@@ -155,8 +151,7 @@ class _Layers(_Recurrent):
 class RNN(_Layers):
     """Layers of `h = tanh(W_ih x + b_ih + W_hh h + b_hh)` over a sequence, or relu for tanh.
 
-    Weights are uniform within `1 / sqrt(hidden_size)`. `(input, h_0)` to the outputs and the last
-    hidden states.
+    Weights are uniform within `1 / sqrt(hidden_size)`. `(input, h_0)` to the outputs and `h`.
 
     >>> out, h = rg.nn.RNN(3, 4, num_layers=2)(np.ones((5, 2, 3)))
     >>> out.shape, h.shape
@@ -257,16 +252,18 @@ RULES[unstack3].multi = True
 
 
 class MultiheadAttention(Module):
-    """Attention in `num_heads` parts of `embed_dim` each (Vaswani et al. 2017).
+    """Attention in `num_heads` parts of `embed_dim` (Vaswani et al. 2017).
 
-    `in_proj_weight` `(3 * embed_dim, embed_dim)` makes queries, keys and values, or with `kdim`
-    or `vdim` three weights do; xavier_uniform, biases 0.
+    `in_proj_weight` `(3 * embed_dim, embed_dim)`, or with `kdim` or `vdim` three weights, make
+    queries, keys and values; xavier_uniform, biases 0.
 
-    >>> attention, x = rg.nn.MultiheadAttention(8, 2, batch_first=True), np.ones((3, 5, 8))
-    >>> out, weights = attention(x, x, x)
+    >>> x = np.ones((3, 5, 8))
+    >>> out, weights = rg.nn.MultiheadAttention(8, 2, batch_first=True)(x, x, x)
     >>> out.shape, weights.shape
     ((3, 5, 8), (3, 5, 5))
     """
+
+    in_proj_weight: Any
 
     def __init__(
         self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, *,
@@ -280,16 +277,13 @@ class MultiheadAttention(Module):
         self.dropout, self.rng = dropout, kept(rng)
         self.kdim, self.vdim = kdim or embed_dim, vdim or embed_dim
 
-        def drawn(rows: int, columns: int) -> Any:
-            return xavier_uniform_(new_parameter((rows, columns), dtype), rng=self.rng)
-
-        self.in_proj_weight = None
-        if self.kdim == self.vdim == embed_dim:
-            self.in_proj_weight = drawn(3 * embed_dim, embed_dim)
-        else:
-            self.q_proj_weight = drawn(embed_dim, embed_dim)
-            self.k_proj_weight = drawn(embed_dim, self.kdim)
-            self.v_proj_weight = drawn(embed_dim, self.vdim)
+        shapes = {"in_proj_weight": (3 * embed_dim, embed_dim)}
+        if not self.kdim == self.vdim == embed_dim:
+            self.in_proj_weight = None
+            widths = {"q": embed_dim, "k": self.kdim, "v": self.vdim}
+            shapes = {f"{name}_proj_weight": (embed_dim, n) for name, n in widths.items()}
+        for name, shape in shapes.items():
+            setattr(self, name, xavier_uniform_(new_parameter(shape, dtype), rng=self.rng))
         self.in_proj_bias = new_parameter((3 * embed_dim,), dtype) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, dtype, self.rng)
         if self.out_proj.bias is not None:
@@ -302,11 +296,11 @@ class MultiheadAttention(Module):
     ) -> tuple[Any, Any]:  # fmt: skip
         """Return the output, like the query, and the weights `(N, T, S)` or None.
 
-        Queries are `(T, N, E)`, keys `(S, N, kdim)`, values `(S, N, vdim)`; with `batch_first` N
-        is axis 0, without a batch it is left out. `key_padding_mask` is `(N, S)`, `attn_mask`
-        `(T, S)` or `(N * num_heads, T, S)`: numbers are added to the scores, of booleans true
-        means may not attend. `is_causal` makes a mask where none is given. Without
-        `average_attn_weights` the weights are `(N, num_heads, T, S)`.
+        Queries are `(T, N, E)`, keys and values `(S, N, E)` (`kdim`, `vdim`), with `batch_first` N
+        is axis 0, and it may be left out. `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or
+        `(N * num_heads, T, S)`: numbers are added to the scores, of booleans true means may not
+        attend. `is_causal` stands for a mask. Without `average_attn_weights` the weights are
+        `(N, num_heads, T, S)`.
         """
         batch, alone = 0 if self.batch_first else 1, query.ndim == 2
         if alone:
@@ -317,10 +311,9 @@ class MultiheadAttention(Module):
                 key_padding_mask = key_padding_mask[None]
         widths, given = (self.embed_dim, self.kdim, self.vdim), (query, key, value)
         if (
-            any(x.ndim != 3 for x in given)
+            any(x.ndim != 3 or x.shape[batch] != query.shape[batch] for x in given)
             or tuple(x.shape[2] for x in given) != widths
             or key.shape[:2] != value.shape[:2]
-            or query.shape[batch] != key.shape[batch]
         ):
             axes = "(N, T, {})" if self.batch_first else "(T, N, {})"
             raise ValueError(
@@ -345,35 +338,31 @@ class MultiheadAttention(Module):
         return out, weights[0] if alone else weights
 
     def _heads(self, given: tuple[Any, Any, Any]) -> Any:
-        """Return queries, keys and values as `(N, heads, T, features)`."""
+        """Return what is made of queries, keys and values, `(N, heads, T, features)`."""
         e, heads = self.embed_dim, (self.num_heads, self.embed_dim // self.num_heads)
         packed, bias = self.in_proj_weight, self.in_proj_bias
         if packed is not None and given[0] is given[1] is given[2]:
             made = F.linear(given[0], packed, bias)
             axes = (2, 0, 3, 1, 4) if self.batch_first else (2, 1, 3, 0, 4)
             return unstack3(np.transpose(made.reshape((*made.shape[:2], 3, *heads)), axes))
-        rows = [slice(i * e, (i + 1) * e) for i in range(3)]
-        if packed is None:
-            weights: list[Any] = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
-        else:
-            weights = [packed[row] for row in rows]
-        order = (0, 2, 1, 3) if self.batch_first else (1, 2, 0, 3)
-        parts = []
-        for x, weight, row in zip(given, weights, rows, strict=True):
-            part = F.linear(x, weight, None if bias is None else bias[row])
+        order, parts = (0, 2, 1, 3) if self.batch_first else (1, 2, 0, 3), []
+        for i, (x, name) in enumerate(zip(given, "qkv", strict=True)):
+            rows = slice(i * e, (i + 1) * e)
+            weight = getattr(self, f"{name}_proj_weight") if packed is None else packed[rows]
+            part = F.linear(x, weight, None if bias is None else bias[rows])
             parts.append(np.transpose(part.reshape((*part.shape[:2], *heads)), order))
         return parts
 
     def _mask(self, q: Any, k: Any, padding: Any, mask: Any, is_causal: bool) -> Any:
         """Return what is added to the transposed scores, or None."""
-        batch, keys, queries = k.shape[0], k.shape[-2], q.shape[-2]
+        (batch, heads, queries, _), keys = q.shape, k.shape[2]
         if mask is not None:
-            one, many = (queries, keys), (batch * self.num_heads, queries, keys)
+            one, many = (queries, keys), (batch * heads, queries, keys)
             if mask.shape not in (one, many):
                 raise ValueError(f"attn_mask must be {one} or {many}, not {mask.shape}")
             mask = added(mask, q.dtype, False)
             if mask.ndim == 3:
-                mask = mask.reshape((batch, self.num_heads, queries, keys))
+                mask = mask.reshape((batch, heads, queries, keys))
         elif is_causal:
             mask = causal(queries, keys, q.dtype)
         if padding is not None:
@@ -388,7 +377,7 @@ class TransformerEncoderLayer(Module):
     """Self-attention and a two-layer net, each with dropout, a sum with its input and a norm.
 
     `(T, N, d_model)` or, with `batch_first`, `(N, T, d_model)`. `norm_first` puts each norm
-    before its part. `activation` is "relu", "gelu" or a function. See `TransformerEncoder`.
+    first. `activation` is "relu", "gelu" or a function.
     """
 
     def __init__(
@@ -408,17 +397,16 @@ class TransformerEncoderLayer(Module):
         self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.dropout1, self.dropout2 = Dropout(dropout, rng), Dropout(dropout, rng)
-        if isinstance(activation, str):
-            if activation not in ("relu", "gelu"):
-                raise ValueError(f'activation must be "relu", "gelu" or a function: {activation!r}')
-            activation = F.relu if activation == "relu" else F.gelu
-        self.activation: Any = activation
+        known: Any = {"relu": F.relu, "gelu": F.gelu}
+        if isinstance(activation, str) and activation not in known:
+            raise ValueError(f'activation must be "relu", "gelu" or a function: {activation!r}')
+        self.activation = known.get(activation, activation)
 
     def forward(
         self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None,
         is_causal: bool = False,
     ) -> Any:  # fmt: skip
-        """Apply both parts; the masks are those of `MultiheadAttention`."""
+        """Apply both parts; see `MultiheadAttention` for masks."""
 
         def attend(x: Any) -> Any:
             out, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, True, is_causal)
@@ -435,9 +423,7 @@ class TransformerEncoderLayer(Module):
 
 
 class TransformerEncoder(Module):
-    """`num_layers` copies of a layer one after another, then `norm` if given.
-
-    `enable_nested_tensor` is part of torch's signature; nothing depends on it.
+    """`num_layers` copies of a layer, then `norm` if given; `enable_nested_tensor` does nothing.
 
     >>> layer = rg.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     >>> rg.nn.TransformerEncoder(layer, 2)(np.ones((3, 5, 8))).shape
@@ -455,7 +441,7 @@ class TransformerEncoder(Module):
     def forward(
         self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
     ) -> Any:
-        """Apply the layers; the masks are those of `MultiheadAttention`."""
+        """Apply the layers; see `MultiheadAttention` for masks."""
         for layer in self.layers:
             src = layer(src, mask, src_key_padding_mask, is_causal)
         return src if self.norm is None else self.norm(src)
