@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
 from retrograd.registry import arguments
 
-if TYPE_CHECKING:
-    from retrograd.nn.functional.convolution import Sizes
+Sizes = int | tuple[int, ...]
 
 
 def at_least_1(module: Module, **sizes: Any) -> None:
@@ -347,7 +346,7 @@ class LayerNorm(Shown):
         self, normalized_shape: int | tuple[int, ...] | list[int], eps: float = 1e-5,
         elementwise_affine: bool = True, bias: bool = True, dtype: Any = None,
     ) -> None:  # fmt: skip
-        self.normalized_shape = shape = _shape(normalized_shape)
+        self.normalized_shape = shape = _shape(self, normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
         self.bias = new_parameter(shape, dtype) if elementwise_affine and bias else None
@@ -363,7 +362,7 @@ class RMSNorm(Shown):
         self, normalized_shape: int | tuple[int, ...] | list[int], eps: float | None = None,
         elementwise_affine: bool = True, dtype: Any = None,
     ) -> None:  # fmt: skip
-        self.normalized_shape = shape = _shape(normalized_shape)
+        self.normalized_shape = shape = _shape(self, normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
 
@@ -371,10 +370,10 @@ class RMSNorm(Shown):
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
 
-def _shape(given: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
+def _shape(module: Module, given: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
     shape = (given,) if isinstance(given, int) else tuple(given)
-    if math.prod(shape) < 1:
-        raise ValueError(f"normalized_shape is {given}: it must hold an element")
+    for length in shape:
+        at_least_1(module, normalized_shape=length)
     return shape
 
 
@@ -716,7 +715,7 @@ class CosineEmbeddingLoss(_Margin, function="cosine_embedding_loss"):
 
 
 class TripletMarginLoss(_Margin, function="triplet_margin_loss"):
-    """How far the positive is from being `margin` closer to the anchor than the negative."""
+    """See `functional.triplet_margin_loss`."""
 
     def __init__(
         self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
 
 import numpy as np
 
@@ -15,14 +15,16 @@ from retrograd.core import (
     check_floating,
     get_default_dtype,
     touch,
+    wrap,
 )
-from retrograd.mode import MODE
+from retrograd.function import Function
+from retrograd.mode import MODE, no_grad
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
-
 T = TypeVar("T")
+Hook = Callable[..., Any]
 
 
 class LoadedKeys(NamedTuple):
@@ -52,7 +54,7 @@ class Module:
 
     _training = True
     _buffers: Mapping[str, bool] = {}  # by name, whether it belongs to the state_dict
-    _hooks: Any = None
+    _hooks: dict[str, dict[Handle, Hook]] | None = None  # by moment, in order
     _direct = True  # a call does no more than forward: no hooks, no __call__ of a class's own
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -74,7 +76,7 @@ class Module:
         if self._hooks is None:
             out = self.forward(*args, **kwargs)
         else:
-            out = self._hooks.call(self, args, kwargs)
+            out = _hooked(self, args, kwargs)
         tape = MODE.get().tape
         if tape is not None:
             tape.done(self, out)
@@ -230,14 +232,14 @@ class Module:
 
     # Hooks ---------------------------------------------------------------------------------------
 
-    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Any:
+    def register_forward_pre_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, args)` before `forward`; what it returns, unless None, are the args.
 
         This and its like return a handle, whose `remove()` takes the hook off.
         """
         return self._hook("before", hook)
 
-    def register_forward_hook(self, hook: Callable[..., Any]) -> Any:
+    def register_forward_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, args, output)` after `forward`; it may return another output.
 
         >>> layer = rg.nn.Linear(3, 2)
@@ -247,7 +249,7 @@ class Module:
         """
         return self._hook("after", hook)
 
-    def register_full_backward_hook(self, hook: Callable[..., Any]) -> Any:
+    def register_full_backward_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are known.
 
         Both are tuples, None for what has no gradient. The hook may return another `grad_input`.
@@ -255,12 +257,14 @@ class Module:
         """
         return self._hook("backward", hook)
 
-    def _hook(self, moment: str, hook: Callable[..., Any]) -> Any:
-        from retrograd.nn.hooks import Hooks
-
+    def _hook(self, moment: str, hook: Hook) -> Handle:
+        if not callable(hook):
+            raise TypeError(f"a hook is a function, not {hook!r}")
         if self._hooks is None:
-            self._hooks, self._direct = Hooks(), False
-        return self._hooks.add(moment, hook)
+            self._hooks, self._direct = {"before": {}, "after": {}, "backward": {}}, False
+        handle = Handle(self._hooks[moment])
+        self._hooks[moment][handle] = hook
+        return handle
 
     # State ---------------------------------------------------------------------------------------
 
@@ -342,9 +346,18 @@ class Module:
           1: ReLU        (8, 4)             0
         12 parameters, 12 trained, 96 bytes
         """
-        from retrograd.nn.hooks import summary
-
-        return summary(self, inputs)
+        shapes = _shapes(self, inputs) if inputs else {}
+        rows = [("module", "output" if inputs else "", "parameters")]
+        for name, inner in self.named_modules():
+            *above, label = name.split(".")
+            title = f"{'  ' * (len(above) + 1)}{label}: " if name else ""
+            size = sum(p.size for p in inner.parameters())
+            rows.append((title + type(inner).__name__, shapes.get(id(inner), ""), str(size)))
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [f"{m:{wide[0]}}  {s:{wide[1]}}  {p:>{wide[2]}}" for m, s, p in rows]
+        trained = sum(p.size for p in self.parameters() if p.requires_grad)
+        size = sum(p.nbytes for p in self.parameters())
+        return "\n".join([*lines, f"{rows[1][2]} parameters, {trained} trained, {size} bytes"])
 
     def extra_repr(self) -> str:
         """Return what `repr` shows in brackets where there are no children."""
@@ -376,3 +389,105 @@ def _once(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
 def new_parameter(shape: tuple[int, ...], dtype: Any = None, value: float = 0.0) -> Parameter:
     """Return a Parameter of one value, of the default dtype unless one is given."""
     return Parameter(np.full(shape, value, dtype or get_default_dtype()))
+
+
+# Hooks -------------------------------------------------------------------------------------------
+
+
+class Handle:
+    """What registering a hook returns: `remove()` takes the hook off again."""
+
+    def __init__(self, hooks: dict[Handle, Hook]) -> None:
+        self._hooks = hooks
+
+    def remove(self) -> None:
+        """Take the hook off; a second time does nothing."""
+        self._hooks.pop(self, None)
+
+
+def _hooked(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Call a Module with its hooks around it."""
+    hooks = cast(Any, module._hooks)
+    before, after, backward = (tuple(hooks[moment].values()) for moment in hooks)
+    for hook in before:
+        args = _changed(args, hook(module, args))
+    given: tuple[Any, ...] = ()  # the gradients of the outputs
+
+    def on_input(grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        for hook in backward:
+            grads = _changed(grads, hook(module, grads, given))
+        return grads
+
+    def on_output(grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        nonlocal given
+        given = grads
+        if watched is args:
+            on_input((None,) * len(args))
+        return grads
+
+    watched = _watched(args, on_input) if backward else args
+    out = module.forward(*watched, **kwargs)
+    for hook in after:
+        changed = hook(module, args, out)
+        out = out if changed is None else changed
+    if not backward:
+        return out
+    return _watched(out, on_output) if isinstance(out, tuple) else _watched((out,), on_output)[0]
+
+
+def _changed(values: tuple[Any, ...], answer: Any) -> tuple[Any, ...]:
+    """Return what a hook answered in place of the values, as a tuple."""
+    if answer is None:
+        return values
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+class _Tap(Function):
+    @staticmethod
+    def forward(ctx: Any, seen: Hook, *arrays: Any) -> Any:
+        ctx.seen = seen
+        return arrays
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        lifted = isinstance(grads[0], Tensor)
+        found = ctx.seen(grads if lifted else [wrap(g) for g in grads])
+        return (None, *(found if lifted else map(as_array, found)))
+
+
+def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
+    """Return the values; on the way back `seen` gets the gradients of all and gives others."""
+    mode = MODE.get()
+    if mode.tape is not None:
+        mode.tape.forbid("a backward hook")
+    at = [i for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad]
+    if not at or not mode.grad:
+        return values
+
+    def pass_on(grads: Any) -> Any:
+        by_place = dict(zip(at, grads, strict=True))
+        found = seen(tuple(by_place.get(i) for i in range(len(values))))
+        return [found[i] for i in at]
+
+    tapped = dict(zip(at, _Tap.apply(pass_on, *(values[i] for i in at)), strict=True))
+    return tuple(tapped.get(i, value) for i, value in enumerate(values))
+
+
+def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
+    """Run the net once and return what each Module put out, by id."""
+    shapes: dict[int, str] = {}
+
+    def note(inner: Module, args: Any, out: Any) -> None:
+        while isinstance(out, (tuple, list)):
+            out = out[0]
+        shapes[id(inner)] = str(out.shape)
+
+    before = [(m, m.training, m.register_forward_hook(note)) for m in module.modules()]
+    try:
+        with no_grad():
+            module.eval()(*inputs)
+    finally:
+        for inner, training, handle in before:
+            inner.training = training
+            handle.remove()
+    return shapes
