@@ -34,12 +34,11 @@ def probability(module: Module, p: float) -> float:
 
 
 def kept(rng: RngLike) -> RngLike:
-    """Return the Generator a Module keeps, or None for the default one at each call."""
+    """Return a Generator to keep, or None for the default one at each call."""
     return rng if rng is None else generator(rng)
 
 
-def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
-    """Draw a weight as kaiming_uniform with a = sqrt(5), a bias within 1 / sqrt(fan in)."""
+def _init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
     rng = generator(rng)
     kaiming_uniform_(weight, a=math.sqrt(5), rng=rng)
     if bias is not None:
@@ -48,12 +47,12 @@ def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
 
 
 def not_usual(module: Module, **usual: Any) -> str:
-    """Return, for repr, the options that differ from these values."""
+    """Return what repr shows of options: those that differ."""
     return "".join(f", {n}={v!r}" for n in usual if (v := getattr(module, n)) != usual[n])
 
 
 class Shown(Module):
-    """A Module whose repr shows the arguments that it was made with and keeps as attributes."""
+    """A Module whose repr shows the arguments that it keeps as attributes."""
 
     _given: tuple[str, ...] = ()
 
@@ -72,8 +71,7 @@ class Shown(Module):
 class Linear(Module):
     """`input @ weight.T + bias`: `(..., in_features)` to `(..., out_features)`.
 
-    `weight` is `(out_features, in_features)`, kaiming_uniform with a = sqrt(5); `bias` is
-    uniform within 1 / sqrt(in_features).
+    `weight` is kaiming_uniform with a = sqrt(5), `bias` uniform within 1 / sqrt(in_features).
 
     >>> rg.nn.Linear(3, 2)(np.ones((5, 3))).shape
     (5, 2)
@@ -87,7 +85,7 @@ class Linear(Module):
         self.in_features, self.out_features = in_features, out_features
         self.weight = new_parameter((out_features, in_features), dtype)
         self.bias = new_parameter((out_features,), dtype) if bias else None
-        init_affine(self.weight, self.bias, rng)
+        _init_affine(self.weight, self.bias, rng)
 
     def forward(self, input: Any) -> Any:
         return F.linear(input, self.weight, self.bias)
@@ -97,9 +95,7 @@ class Linear(Module):
 
 
 class Embedding(Shown):
-    """A table `weight` `(num_embeddings, embedding_dim)`, normal: numbers `(...)` to rows of it.
-
-    The row `padding_idx` starts at 0 and gets no gradient.
+    """See `functional.embedding`; `weight` is normal, its row `padding_idx` 0.
 
     >>> rg.nn.Embedding(10, 3)(np.array([[1, 2], [4, 5]])).shape
     (2, 2, 3)
@@ -181,8 +177,7 @@ class _Conv(Module):
         at_least_1(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
-                f"{name}: groups={groups} must divide in_channels={in_channels} and "
-                f"out_channels={out_channels}"
+                f"{name}: groups={groups} must divide {in_channels} and {out_channels} channels"
             )
         if padding_mode not in modes:
             raise ValueError(f"{name} takes a padding_mode of {modes}, not {padding_mode!r}")
@@ -196,7 +191,7 @@ class _Conv(Module):
             self.padding = self._per_axis("padding", padding, 0)
         self.weight = new_parameter((*self._channels(), *self.kernel_size), dtype)
         self.bias = new_parameter((out_channels,), dtype) if bias else None
-        init_affine(self.weight, self.bias, rng)
+        _init_affine(self.weight, self.bias, rng)
 
     def _per_axis(self, what: str, sizes: Sizes, at_least: int = 1) -> tuple[int, ...]:
         from retrograd.nn.functional.convolution import per_axis  # loaded when first needed
@@ -241,7 +236,7 @@ class Conv1d(_Conv):
 
 
 class Conv2d(_Conv):
-    """As `Conv1d`, for `(N, C, H, W)` or `(C, H, W)`; sizes are one number, or one for each axis.
+    """As `Conv1d`, of `(N, C, H, W)` or `(C, H, W)`; sizes may be one for each axis.
 
     >>> rg.nn.Conv2d(1, 8, 3, stride=2)(np.ones((2, 1, 9, 9))).shape
     (2, 8, 4, 4)
@@ -318,9 +313,7 @@ class _BatchNorm(Shown):
 
 
 class BatchNorm1d(_BatchNorm):
-    """See `functional.batch_norm`: `(N, C)` or `(N, C, L)`.
-
-    Evaluation uses the running statistics; `momentum=None` makes them plain averages.
+    """See `functional.batch_norm`: `(N, C)` or `(N, C, L)`; `momentum=None` is a plain average.
 
     >>> rg.nn.BatchNorm1d(1)(np.array([[1.0], [3.0]])).data.round(4).tolist()
     [[-1.0], [1.0]]
@@ -330,7 +323,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """As `BatchNorm1d`, over the batch and the image: `(N, C, H, W)`."""
+    """As `BatchNorm1d`, of `(N, C, H, W)`."""
 
     _axes = (4,)
 
@@ -399,7 +392,7 @@ class GroupNorm(Shown):
 
 
 class Applied(Shown):
-    """A function of `functional` as a Module, called with the arguments the Module was given."""
+    """A function of `functional` with the arguments of the Module as options."""
 
     _function = ""
     _options: tuple[str, ...] = ()
@@ -410,8 +403,7 @@ class Applied(Shown):
             cls._function, cls._options = function, arguments(cls.__init__)[1:]
 
     def forward(self, *inputs: Any) -> Any:
-        """Apply the function to the inputs."""
-        function = getattr(F, self._function)  # some are loaded when first asked for
+        function = getattr(F, self._function)  # which may load it
         if not self._options:
             return function(*inputs)
         options = {n: v for n in self._options if (v := getattr(self, n)) is not None}
@@ -805,17 +797,17 @@ class Sequential(_Numbered):
 
 
 class ModuleList(_Numbered):
-    """A list of Modules, named "0", "1", ... in the state_dict, without a forward of its own.
+    """A list of Modules, named "0", "1", ... in the state_dict, without a forward.
 
-    >>> list(rg.nn.ModuleList(rg.nn.Linear(2, 2) for _ in range(3)).state_dict())[:2]
+    >>> list(rg.nn.ModuleList([rg.nn.Linear(2, 2)]).state_dict())
     ['0.weight', '0.bias']
     """
 
 
 class ModuleDict(_Container):
-    """Modules by name, without a forward of its own.
+    """A dict of Modules, without a forward.
 
-    >>> rg.nn.ModuleDict({"mean": rg.nn.Linear(2, 1), "spread": rg.nn.Linear(2, 1)})["mean"]
+    >>> rg.nn.ModuleDict({"mean": rg.nn.Linear(2, 1)})["mean"]
     Linear(2, 1, bias=True)
     """
 
@@ -827,11 +819,10 @@ class ModuleDict(_Container):
         for name, module in modules.items():
             self[name] = module
 
-    def __setitem__(self, name: str, module: Module) -> None:
-        self._put(name, module)
-
     def __getitem__(self, name: str) -> Module:
         return dict(self.items())[name]
+
+    __setitem__ = _Container._put
 
     def __delitem__(self, name: str) -> None:
         self[name]  # a KeyError for what is no Module
@@ -840,17 +831,9 @@ class ModuleDict(_Container):
     def __len__(self) -> int:
         return len(dict(self.items()))
 
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self.items())
-
     def keys(self) -> Iterator[str]:
         """Yield the names."""
-        return iter(self)
+        return (name for name, _ in self.items())
 
-    def values(self) -> Iterator[Module]:
-        """Yield the Modules."""
-        return self.children()
-
-    def items(self) -> Iterator[tuple[str, Module]]:
-        """Yield names and Modules."""
-        return self.named_children()
+    __iter__ = keys
+    values, items = Module.children, Module.named_children

@@ -34,7 +34,7 @@ class LoadedKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-# How often an attribute of any Module was set: compiled programs look at theirs when it moves.
+# How often any attribute was set: compiled programs look at theirs when it moves.
 changes = [0]
 
 
@@ -72,7 +72,6 @@ class Module:
             cls._direct = False
 
     def _call(self, args: Any, kwargs: Any) -> Any:
-        """Call with hooks and a tape around."""
         if self._hooks is None:
             out = self.forward(*args, **kwargs)
         else:
@@ -95,9 +94,8 @@ class Module:
         self._training = bool(mode)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(vars(self).get(name), Parameter) and not (
-            value is None or isinstance(value, Parameter)
-        ):
+        held = vars(self).get(name)
+        if isinstance(held, Parameter) and not isinstance(value, Parameter | None):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} would not "
                 f"be trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
@@ -110,10 +108,8 @@ class Module:
         changes[0] += 1
         super().__delattr__(name)
 
-    # What is inside ------------------------------------------------------------------------------
-
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the Modules among the attributes and their names, in order of assignment."""
+        """Yield the names and Modules among the attributes, in order of assignment."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
@@ -122,7 +118,7 @@ class Module:
         """Yield the Modules among the attributes."""
         return (child for _, child in self.named_children())
 
-    def _paths(self, prefix: str = "", above: tuple[int, ...] = ()) -> Any:
+    def _paths(self, prefix: str = "", above: tuple[int, ...] = ()) -> Iterator[tuple[str, Module]]:
         """Yield each Module under all of its dotted names."""
         yield prefix, self
         above = (*above, id(self))
@@ -162,7 +158,7 @@ class Module:
     def register_buffer(
         self, name: str, array: ArrayLike | Tensor | None, persistent: bool = True
     ) -> None:
-        """Keep an array that is not trained, or None; `state_dict` has it if persistent."""
+        """Keep a copy of an array, not trained; `state_dict` has it if `persistent`."""
         setattr(self, name, None if array is None else as_array(array).copy())
         self._buffers = {**self._buffers, name: persistent}
 
@@ -183,14 +179,10 @@ class Module:
 
     def get_submodule(self, target: str) -> Module:
         """Return the Module of a dotted name; AttributeError if there is none."""
-        module: Module = self
-        for name in filter(None, target.split(".")):
-            module = vars(module).get(name)  # type: ignore[assignment]
-            if not isinstance(module, Module):
-                raise AttributeError(f"{type(self).__name__} has no Module {target!r}")
-        return module
-
-    # Changing all at once ------------------------------------------------------------------------
+        found = dict(self._paths())
+        if target not in found:
+            raise AttributeError(f"{type(self).__name__} has no Module {target!r}")
+        return found[target]
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call `fn` on every Module, innermost first; returns this one."""
@@ -230,12 +222,10 @@ class Module:
             parameter.requires_grad_(requires_grad)
         return self
 
-    # Hooks ---------------------------------------------------------------------------------------
-
     def register_forward_pre_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, args)` before `forward`; what it returns, unless None, are the args.
 
-        This and its like return a handle, whose `remove()` takes the hook off.
+        All these return a handle, whose `remove()` takes the hook off.
         """
         return self._hook("before", hook)
 
@@ -250,10 +240,10 @@ class Module:
         return self._hook("after", hook)
 
     def register_full_backward_hook(self, hook: Hook) -> Handle:
-        """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are known.
+        """Call `hook(module, grad_input, grad_output)` once the gradients of the inputs are known.
 
-        Both are tuples, None for what has no gradient. The hook may return another `grad_input`.
-        Where no input requires grad it is called once the outputs' gradients are known.
+        Both are tuples, None for what has no gradient. It may return another `grad_input`. Where
+        no input requires grad, the gradients of the outputs suffice.
         """
         return self._hook("backward", hook)
 
@@ -266,12 +256,10 @@ class Module:
         self._hooks[moment][handle] = hook
         return handle
 
-    # State ---------------------------------------------------------------------------------------
-
     def train(self, mode: bool = True) -> Self:
         """Set every Module inside to training or not; returns this one."""
         for module in self.modules():
-            module.training = bool(mode)
+            module.training = mode
         return self
 
     def eval(self) -> Self:
@@ -302,7 +290,7 @@ class Module:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
         """Write the arrays into the parameters and buffers of the same names.
 
-        Raises RuntimeError, writing nothing, where shapes or, if `strict`, names differ.
+        Raises RuntimeError, writing nothing, where shapes or (if `strict`) names differ.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
@@ -332,12 +320,8 @@ class Module:
                 touch(own[name])
         return LoadedKeys(missing, unexpected)
 
-    # Reading -------------------------------------------------------------------------------------
-
     def summary(self, *inputs: Any) -> str:
-        """Return a table of the Modules inside and their numbers of parameters.
-
-        For `inputs` it is run once, in evaluation, to show the shapes that Modules put out.
+        """Return a table of the Modules, parameters and, for `inputs`, output shapes.
 
         >>> print(rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU()).summary(np.ones((8, 2))))
         module           output    parameters
@@ -395,18 +379,17 @@ def new_parameter(shape: tuple[int, ...], dtype: Any = None, value: float = 0.0)
 
 
 class Handle:
-    """What registering a hook returns: `remove()` takes the hook off again."""
+    """What registering a hook returns."""
 
     def __init__(self, hooks: dict[Handle, Hook]) -> None:
         self._hooks = hooks
 
     def remove(self) -> None:
-        """Take the hook off; a second time does nothing."""
+        """Take the hook off, if it is there."""
         self._hooks.pop(self, None)
 
 
 def _hooked(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Call a Module with its hooks around it."""
     hooks = cast(Any, module._hooks)
     before, after, backward = (tuple(hooks[moment].values()) for moment in hooks)
     for hook in before:
@@ -432,12 +415,12 @@ def _hooked(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> An
         out = out if changed is None else changed
     if not backward:
         return out
-    return _watched(out, on_output) if isinstance(out, tuple) else _watched((out,), on_output)[0]
+    outs = _watched(out if isinstance(out, tuple) else (out,), on_output)
+    return outs if isinstance(out, tuple) else outs[0]
 
 
 def _changed(values: tuple[Any, ...], answer: Any) -> tuple[Any, ...]:
-    """Return what a hook answered in place of the values, as a tuple."""
-    if answer is None:
+    if answer is None:  # by a hook
         return values
     return answer if isinstance(answer, tuple) else (answer,)
 
@@ -474,7 +457,7 @@ def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
 
 
 def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
-    """Run the net once and return what each Module put out, by id."""
+    """Run once, in evaluation; return the shape of what each Module put out, by id."""
     shapes: dict[int, str] = {}
 
     def note(inner: Module, args: Any, out: Any) -> None:

@@ -119,7 +119,7 @@ class _Layers(_Recurrent):
         else:
             x = np.swapaxes(input, 0, 1) if self.batch_first else input
         if not x.shape[0]:
-            raise ValueError(f"{name} got a sequence of no steps: {input.shape}")
+            raise ValueError(f"{name} got no steps: {input.shape}")
         h, directions = self.hidden_size, self._directions
         shape = (self.num_layers * len(directions), x.shape[1], h)
         first = self._first(hx, alone, shape, x.dtype)
