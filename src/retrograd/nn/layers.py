@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 
@@ -277,6 +277,7 @@ class _BatchNorm(Shown):
     running_mean: Any
     running_var: Any
     num_batches_tracked: Any
+    momentum: Any
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
@@ -299,7 +300,7 @@ class _BatchNorm(Shown):
                 f"{type(self).__name__}({n}) takes an input (N, {n}, ...) of "
                 f"{' or '.join(map(str, self._axes))} axes, not {input.shape}"
             )
-        training, momentum = self.training, cast(Any, self.momentum)
+        training, momentum = self.training, self.momentum
         if self.running_mean is None:
             training = True
         elif training:

@@ -443,16 +443,16 @@ def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
     mode = MODE.get()
     if mode.tape is not None:
         mode.tape.forbid("a backward hook")
-    at = [i for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad]
-    if not at or not mode.grad:
+    places = {i: t for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad}
+    if not places or not mode.grad:
         return values
 
     def pass_on(grads: Any) -> Any:
-        by_place = dict(zip(at, grads, strict=True))
-        found = seen(tuple(by_place.get(i) for i in range(len(values))))
-        return [found[i] for i in at]
+        known = dict(zip(places, grads, strict=True))
+        found = seen(tuple(known.get(i) for i in range(len(values))))
+        return [found[i] for i in places]
 
-    tapped = dict(zip(at, _Tap.apply(pass_on, *(values[i] for i in at)), strict=True))
+    tapped = dict(zip(places, _Tap.apply(pass_on, *places.values()), strict=True))
     return tuple(tapped.get(i, value) for i, value in enumerate(values))
 
 

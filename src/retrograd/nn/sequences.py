@@ -304,9 +304,8 @@ class MultiheadAttention(Module):
         """
         batch, alone = 0 if self.batch_first else 1, query.ndim == 2
         if alone:
-            same = query is key is value
-            query = np.expand_dims(query, batch)
-            key, value = (query if same else np.expand_dims(a, batch) for a in (key, value))
+            batched = {id(x): np.expand_dims(x, batch) for x in (query, key, value)}
+            query, key, value = (batched[id(x)] for x in (query, key, value))
             if key_padding_mask is not None:
                 key_padding_mask = key_padding_mask[None]
         widths, given = (self.embed_dim, self.kdim, self.vdim), (query, key, value)
