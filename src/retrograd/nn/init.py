@@ -80,7 +80,7 @@ def eye_(tensor: Tensor) -> Tensor:
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Make a convolution's weight `(O, C / groups, ...)` hand each channel on as it is."""
+    """Make a convolution's weight hand each channel on as it is."""
     if tensor.ndim not in (3, 4, 5) or tensor.shape[0] % groups:
         raise ValueError(
             f"dirac_ takes (O, C / groups, ...) of 3 to 5 axes and groups that divide O, not "
@@ -123,7 +123,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: RngLike = N
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """Return the gain that keeps the variance through a nonlinearity; torch's table."""
+    """Return torch's gain for a nonlinearity."""
     gains = {
         **dict.fromkeys(("sigmoid", "linear", "conv1d", "conv2d", "conv_transpose2d"), 1.0),
         "leaky_relu": math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2)),
@@ -135,7 +135,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
-    """Return fan in and fan out: the elements that feed one output, and are fed by one input."""
+    """Return fan in and fan out."""
     if tensor.ndim < 2:
         raise ValueError(f"fan in and fan out take 2 axes or more, not {tensor.shape}")
     field = math.prod(tensor.shape[2:])

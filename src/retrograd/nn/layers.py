@@ -1,4 +1,4 @@
-"""Layers, functions of `functional` as Modules, and Modules that hold other Modules."""
+"""Layers, functions as Modules, and containers."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def at_least_1(module: Module, **sizes: Any) -> None:
 
 
 def probability(module: Module, p: float) -> float:
-    """Return `p`; raise ValueError unless it lies from 0 to 1."""
+    """Return `p`, checked."""
     if not 0 <= p <= 1:
         raise ValueError(f"{type(module).__name__} takes a probability from 0 to 1, not {p}")
     return p
 
 
 def kept(rng: RngLike) -> RngLike:
-    """Return a Generator to keep, or None for the default one at each call."""
+    """Return a Generator to keep; None stays, for the default one."""
     return rng if rng is None else generator(rng)
 
 
@@ -63,9 +63,10 @@ class Shown(Module):
         cls._given = tuple(dict.fromkeys((*arguments(cls.__init__)[1:], *cls._given)))
 
     def extra_repr(self) -> str:
-        values = {name: vars(self).get(name) for name in self._given}
-        simple = (int, float, str, tuple)
-        return ", ".join(f"{n}={v!r}" for n, v in values.items() if isinstance(v, simple))
+        values = ((name, vars(self).get(name)) for name in self._given)
+        return ", ".join(
+            f"{n}={v!r}" for n, v in values if isinstance(v, int | float | str | tuple)
+        )
 
 
 class Linear(Module):
@@ -576,8 +577,7 @@ class _Loss(Applied):
 
     def __init__(self, reduction: str = "mean") -> None:
         if reduction not in self._reductions:
-            allowed = ", ".join(map(repr, self._reductions))
-            raise ValueError(f"reduction must be one of {allowed}, not {reduction!r}")
+            raise ValueError(f"reduction must be one of {self._reductions}, not {reduction!r}")
         self.reduction = reduction
 
 
@@ -661,7 +661,7 @@ class NLLLoss(_Loss, function="nll_loss"):
 
 
 class CrossEntropyLoss(_Loss, function="cross_entropy"):
-    """The cross entropy of logits `(N, C, ...)` and class numbers `(N, ...)` or probabilities.
+    """See `functional.cross_entropy`.
 
     >>> round(rg.nn.CrossEntropyLoss()(rg.Tensor([[0.0, 0.0]]), np.array([1])).item(), 4)
     0.6931
@@ -732,7 +732,7 @@ class _Container(Module):
 
 
 class _Numbered(_Container):
-    _order: tuple[Module, ...] = ()  # the children, kept for a quick forward
+    _order: tuple[Module, ...] = ()  # the children
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.extend(modules)
@@ -792,7 +792,7 @@ class Sequential(_Numbered):
     def forward(self, input: Any) -> Any:
         plain = MODE.get().tape is None
         for module in self._order:
-            # where a call would do no more, without the call
+            # where a call would do no more
             input = module.forward(input) if plain and module._direct else module(input)
         return input
 
@@ -816,7 +816,7 @@ class ModuleDict(_Container):
         self.update(modules or {})
 
     def update(self, modules: Mapping[str, Module]) -> None:
-        """Add Modules under their names, over those that had the names before."""
+        """Add Modules under their names."""
         for name, module in modules.items():
             self[name] = module
 

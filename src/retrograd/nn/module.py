@@ -1,4 +1,4 @@
-"""`Module`: a function with parameters, which are found among its attributes."""
+"""`Module`: a part of a net."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ Hook = Callable[..., Any]
 
 
 class LoadedKeys(NamedTuple):
-    """What `load_state_dict` did not find on either side."""
+    """What only one side of `load_state_dict` has."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
 
 
-# How often any attribute was set: compiled programs look at theirs when it moves.
+# How often attributes were set: compiled programs then look at theirs.
 changes = [0]
 
 
@@ -53,9 +53,9 @@ class Module:
     """
 
     _training = True
-    _buffers: Mapping[str, bool] = {}  # by name, whether it belongs to the state_dict
-    _hooks: dict[str, dict[Handle, Hook]] | None = None  # by moment, in order
-    _direct = True  # a call does no more than forward: no hooks, no __call__ of a class's own
+    _buffers: Mapping[str, bool] = {}  # whether it is persistent
+    _hooks: dict[str, dict[Handle, Hook]] | None = None  # by moment
+    _direct = True  # no hooks, no __call__ of its own: forward will do
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output."""
@@ -83,7 +83,7 @@ class Module:
 
     @property
     def training(self) -> bool:
-        """Whether dropout acts and batch norm uses the batch's own statistics."""
+        """Whether this is training, not evaluation."""
         tape = MODE.get().tape
         if tape is not None:
             tape.guard(self)
@@ -109,7 +109,7 @@ class Module:
         super().__delattr__(name)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the names and Modules among the attributes, in order of assignment."""
+        """Yield the names and Modules among the attributes, in order."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
@@ -225,7 +225,7 @@ class Module:
     def register_forward_pre_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, args)` before `forward`; what it returns, unless None, are the args.
 
-        All these return a handle, whose `remove()` takes the hook off.
+        Returns a handle, whose `remove()` takes the hook off.
         """
         return self._hook("before", hook)
 
@@ -344,7 +344,7 @@ class Module:
         return "\n".join([*lines, f"{rows[1][2]} parameters, {trained} trained, {size} bytes"])
 
     def extra_repr(self) -> str:
-        """Return what `repr` shows in brackets where there are no children."""
+        """Return what `repr` shows in brackets."""
         return ""
 
     def __repr__(self) -> str:
@@ -371,7 +371,7 @@ def _once(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
 
 
 def new_parameter(shape: tuple[int, ...], dtype: Any = None, value: float = 0.0) -> Parameter:
-    """Return a Parameter of one value, of the default dtype unless one is given."""
+    """Return a Parameter of one value."""
     return Parameter(np.full(shape, value, dtype or get_default_dtype()))
 
 
@@ -439,7 +439,7 @@ class _Tap(Function):
 
 
 def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
-    """Return the values; on the way back `seen` gets the gradients of all and gives others."""
+    """Return the values, whose gradients `seen` gets on the way back, and may replace."""
     mode = MODE.get()
     if mode.tape is not None:
         mode.tape.forbid("a backward hook")
@@ -457,7 +457,7 @@ def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
 
 
 def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
-    """Run once, in evaluation; return the shape of what each Module put out, by id."""
+    """Run in evaluation; return the shape of each output, by the id of its Module."""
     shapes: dict[int, str] = {}
 
     def note(inner: Module, args: Any, out: Any) -> None:

@@ -1,4 +1,4 @@
-"""Layers over sequences: recurrent layers and cells, attention and transformers."""
+"""Recurrent layers and cells, attention and transformers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _Recurrent(Module):
         return states if self._states > 1 else states[0]
 
     def _last(self, made: Any) -> tuple[Any, ...]:
-        h = self.hidden_size  # the rows end with the hidden state, the cell is before it
+        h = self.hidden_size  # the last rows, the cell is before
         hidden = np.transpose(made[-1, -h:])
         return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
 
@@ -299,8 +299,7 @@ class MultiheadAttention(Module):
         Queries are `(T, N, E)`, keys and values `(S, N, E)` (`kdim`, `vdim`), with `batch_first` N
         is axis 0, and it may be left out. `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or
         `(N * num_heads, T, S)`: numbers are added to the scores, of booleans true means may not
-        attend. `is_causal` stands for a mask. Without `average_attn_weights` the weights are
-        `(N, num_heads, T, S)`.
+        attend. Without `average_attn_weights` the weights are `(N, num_heads, T, S)`.
         """
         batch, alone = 0 if self.batch_first else 1, query.ndim == 2
         if alone:
@@ -337,7 +336,7 @@ class MultiheadAttention(Module):
         return out, weights[0] if alone else weights
 
     def _heads(self, given: tuple[Any, Any, Any]) -> Any:
-        """Return what is made of queries, keys and values, `(N, heads, T, features)`."""
+        """Return queries, keys and values, `(N, heads, T, features)`."""
         e, heads = self.embed_dim, (self.num_heads, self.embed_dim // self.num_heads)
         packed, bias = self.in_proj_weight, self.in_proj_bias
         if packed is not None and given[0] is given[1] is given[2]:
@@ -373,10 +372,10 @@ class MultiheadAttention(Module):
 
 
 class TransformerEncoderLayer(Module):
-    """Self-attention and a two-layer net, each with dropout, a sum with its input and a norm.
+    """Self-attention, then two linear layers (Vaswani et al. 2017).
 
-    `(T, N, d_model)` or, with `batch_first`, `(N, T, d_model)`. `norm_first` puts each norm
-    first. `activation` is "relu", "gelu" or a function.
+    `(T, N, d_model)`, with `batch_first` `(N, T, d_model)`. `norm_first` puts norms before, not
+    behind. `activation` is "relu", "gelu" or a function.
     """
 
     def __init__(
@@ -422,7 +421,7 @@ class TransformerEncoderLayer(Module):
 
 
 class TransformerEncoder(Module):
-    """`num_layers` copies of a layer, then `norm` if given; `enable_nested_tensor` does nothing.
+    """`num_layers` copies of a layer, then `norm`; `enable_nested_tensor` does nothing.
 
     >>> layer = rg.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     >>> rg.nn.TransformerEncoder(layer, 2)(np.ones((3, 5, 8))).shape

@@ -1,4 +1,4 @@
-"""What trainings do with all parameters at once."""
+"""What is done with all parameters at once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Return the gradients there are, as Tensors of the same memory."""
+    """Return the gradients there are as Tensors."""
     given = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = [p.grad for p in given]
     return [g if isinstance(g, Tensor) else wrap(g) for g in grads if g is not None]
@@ -27,8 +27,7 @@ def clip_grad_norm_(
 ) -> Tensor:  # fmt: skip
     """Scale the gradients in place to a norm, as of one vector, of at most `max_norm`.
 
-    Returns the norm before. `norm_type` may be `inf`. Raises RuntimeError for a norm that is not
-    finite if `error_if_nonfinite`.
+    Returns the norm before. `norm_type` may be `inf`. `error_if_nonfinite` raises RuntimeError.
 
     >>> p = rg.nn.Parameter([0.0, 0.0])
     >>> p.grad = np.array([3.0, 4.0])
@@ -59,7 +58,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Return all elements of the parameters as one vector, through which gradients flow.
+    """Return the parameters as one vector, through which gradients flow.
 
     >>> rg.nn.utils.parameters_to_vector(rg.nn.Linear(2, 3).parameters()).shape
     (9,)
@@ -70,7 +69,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) -> None:
     """Write the elements of a vector into the parameters, in order.
 
-    Raises ValueError, writing nothing, unless it has as many as they have.
+    Raises ValueError, writing nothing, for another length.
 
     >>> layer = rg.nn.Linear(2, 1)
     >>> rg.nn.utils.vector_to_parameters([1.0, 2.0, 3.0], layer.parameters())
