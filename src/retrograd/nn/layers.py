@@ -186,8 +186,7 @@ class _Conv(Module):
         self.kernel_size = self._per_axis("kernel_size", kernel_size)
         self.stride = self._per_axis("stride", stride)
         self.dilation = self._per_axis("dilation", dilation)
-        self.padding_mode = padding_mode
-        self.padding: Any = padding
+        self.padding_mode, self.padding = padding_mode, padding
         if not isinstance(padding, str):
             self.padding = self._per_axis("padding", padding, 0)
         self.weight = new_parameter((*self._channels(), *self.kernel_size), dtype)
@@ -195,7 +194,7 @@ class _Conv(Module):
         _init_affine(self.weight, self.bias, rng)
 
     def _per_axis(self, what: str, sizes: Sizes, at_least: int = 1) -> tuple[int, ...]:
-        from retrograd.nn.functional.convolution import per_axis  # loaded when first needed
+        from retrograd.nn.functional.convolution import per_axis
 
         return per_axis(what, sizes, self._axes, at_least)
 
@@ -290,8 +289,9 @@ class _BatchNorm(Shown):
         shape, dtype = (num_features,), dtype or get_default_dtype()
         self.weight = new_parameter(shape, dtype, 1.0) if affine else None
         self.bias = new_parameter(shape, dtype) if affine else None
-        starts = {"running_mean": np.zeros(shape, dtype), "running_var": np.ones(shape, dtype)}
-        for name, start in {**starts, "num_batches_tracked": np.zeros((), np.int64)}.items():
+        starts = (np.zeros(shape, dtype), np.ones(shape, dtype), np.zeros((), np.int64))
+        names = ("running_mean", "running_var", "num_batches_tracked")
+        for name, start in zip(names, starts, strict=True):
             self.register_buffer(name, start if track_running_stats else None)
 
     def forward(self, input: Any) -> Any:
@@ -787,7 +787,7 @@ class Sequential(_Numbered):
             for name, module in modules[0].items():
                 self._put(name, module)
         else:
-            super().__init__(modules)  # type: ignore[arg-type]
+            self.extend(modules)  # type: ignore[arg-type]
 
     def forward(self, input: Any) -> Any:
         plain = MODE.get().tape is None

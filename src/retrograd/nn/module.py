@@ -119,7 +119,6 @@ class Module:
         return (child for _, child in self.named_children())
 
     def _paths(self, prefix: str = "", above: tuple[int, ...] = ()) -> Iterator[tuple[str, Module]]:
-        """Yield each Module under all of its dotted names."""
         yield prefix, self
         above = (*above, id(self))
         for name, child in self.named_children():
@@ -272,7 +271,6 @@ class Module:
             parameter.grad = None
 
     def _state(self) -> dict[str, Any]:
-        """Return Parameters and buffers, shared ones by all their names."""
         state: dict[str, Any] = {}
         for at, module in self._paths():
             for name, value in vars(module).items():
@@ -284,7 +282,7 @@ class Module:
         return state
 
     def state_dict(self) -> dict[str, Array]:
-        """Return dotted names and copies of parameters and buffers."""
+        """Return dotted names and copies of parameters and buffers; shared ones have several."""
         return {name: as_array(value).copy() for name, value in self._state().items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
@@ -348,13 +346,9 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        lines = [
-            f"({name}): " + repr(child).replace("\n", "\n  ")
-            for name, child in self.named_children()
-        ]
-        if not lines:
-            return f"{type(self).__name__}({self.extra_repr()})"
-        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+        inside = "".join(f"\n({name}): {child!r}" for name, child in self.named_children())
+        inside = inside.replace("\n", "\n  ") + "\n" if inside else self.extra_repr()
+        return f"{type(self).__name__}({inside})"
 
 
 def _dotted(prefix: str, name: str) -> str:
