@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from retrograd.mode import MODE, no_grad
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
-T = TypeVar("T")
 Hook = Callable[..., Any]
 
 
@@ -151,7 +150,7 @@ class Module:
         setattr(self, name, parameter)
 
     def add_module(self, name: str, module: Module) -> None:
-        """Set an attribute, of any name, to a Module."""
+        """Set an attribute to a Module."""
         setattr(self, name, module)
 
     def register_buffer(
@@ -355,7 +354,7 @@ def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _once(named: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
+def _once(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Yield each value once, under its first name."""
     seen = set()
     for name, value in named:
@@ -451,7 +450,7 @@ def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
 
 
 def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
-    """Run in evaluation; return the shape of each output, by the id of its Module."""
+    """Return the shape of each output in evaluation, by the id of its Module."""
     shapes: dict[int, str] = {}
 
     def note(inner: Module, args: Any, out: Any) -> None:

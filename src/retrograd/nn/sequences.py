@@ -13,7 +13,7 @@ from retrograd.core import primitive
 from retrograd.nn import functional as F
 from retrograd.nn.functional.attention import added, causal, mixture, weigh
 from retrograd.nn.functional.recurrent import gru, lstm, rnn
-from retrograd.nn.init import uniform_, xavier_uniform_, zeros_
+from retrograd.nn.init import uniform_, xavier_uniform_
 from retrograd.nn.layers import (
     Dropout,
     LayerNorm,
@@ -94,7 +94,7 @@ class _Layers(_Recurrent):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.dropout, self.rng = probability(self, dropout), kept(rng)
-        self._directions = ("", "_reverse") if bidirectional else ("",)
+        self._directions = ("", "_reverse")[: 1 + bidirectional]
         for layer in range(num_layers):
             inputs = hidden_size * len(self._directions) if layer else input_size
             for direction in self._directions:
@@ -286,8 +286,8 @@ class MultiheadAttention(Module):
             setattr(self, name, xavier_uniform_(new_parameter(shape, dtype), rng=self.rng))
         self.in_proj_bias = new_parameter((3 * embed_dim,), dtype) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, dtype, self.rng)
-        if self.out_proj.bias is not None:
-            zeros_(self.out_proj.bias)
+        if bias:
+            self.out_proj.bias = new_parameter((embed_dim,), dtype)
 
     def forward(
         self, query: Any, key: Any, value: Any, key_padding_mask: Any = None,
