@@ -60,7 +60,7 @@ def trunc_normal_(
     if not a < b or std <= 0:
         raise ValueError(f"trunc_normal_ takes a < b and std > 0, not {a}, {b} and {std}")
     rng, mode = generator(rng), min(max(mean, a), b)
-    low, high = max(a, mode - 9 * std), min(b, mode + 9 * std)  # no draw lies further out
+    low, high = max(a, mode - 9 * std), min(b, mode + 9 * std)  # none lies beyond
     values, missing = np.empty(tensor.shape), np.ones(tensor.shape, bool)
     while missing.any():
         # a uniform draw is kept as often as the density there is of the largest
@@ -83,8 +83,8 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Make a convolution's weight hand each channel on as it is."""
     if tensor.ndim not in (3, 4, 5) or tensor.shape[0] % groups:
         raise ValueError(
-            f"dirac_ takes (O, C / groups, ...) of 3 to 5 axes and groups that divide O, not "
-            f"{tensor.shape} and {groups}"
+            f"dirac_ takes 3 to 5 axes and groups that divide the first, not {tensor.shape} and "
+            f"{groups}"
         )
     values, middle = np.zeros(tensor.shape), tuple(n // 2 for n in tensor.shape[2:])
     for group in np.split(values, groups):

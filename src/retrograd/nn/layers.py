@@ -52,7 +52,7 @@ def not_usual(module: Module, **usual: Any) -> str:
 
 
 class Shown(Module):
-    """A Module whose repr shows the arguments that it keeps as attributes."""
+    """A Module whose repr shows the arguments that it keeps."""
 
     _given: tuple[str, ...] = ()
 
@@ -163,7 +163,7 @@ class Dropout(Shown):
         return F.dropout(input, self.p, self.training, self.rng)
 
 
-# Convolution -------------------------------------------------------------------------------------
+# Convolution
 
 
 class _Conv(Module):
@@ -269,7 +269,7 @@ class ConvTranspose2d(_Conv):
         return F.conv_transpose2d(input, self.weight, self.bias, *options)
 
 
-# Normalization -----------------------------------------------------------------------------------
+# Normalization
 
 
 class _BatchNorm(Shown):
@@ -394,7 +394,7 @@ class GroupNorm(Shown):
 
 
 class Applied(Shown):
-    """A function of `functional` with the arguments of the Module as options."""
+    """A function of `functional`; the arguments are its options."""
 
     _function = ""
     _options: tuple[str, ...] = ()
@@ -412,7 +412,7 @@ class Applied(Shown):
         return function(*inputs, **options)
 
 
-# Activations -------------------------------------------------------------------------------------
+# Activations
 
 
 class ReLU(Module):
@@ -517,7 +517,7 @@ class GLU(Softmax, function="glu"):
     """See `functional.glu`."""
 
 
-# Pooling -----------------------------------------------------------------------------------------
+# Pooling
 
 
 class _MaxPool(Applied):
@@ -569,7 +569,7 @@ class AdaptiveAvgPool2d(AdaptiveAvgPool1d, function="adaptive_avg_pool2d"):
     """See `functional.adaptive_avg_pool2d`."""
 
 
-# Losses ------------------------------------------------------------------------------------------
+# Losses
 
 
 class _Loss(Applied):
@@ -718,7 +718,7 @@ class TripletMarginLoss(_Margin, function="triplet_margin_loss"):
         self.p, self.eps, self.swap = p, eps, swap
 
 
-# Containers --------------------------------------------------------------------------------------
+# Containers
 
 
 class _Container(Module):

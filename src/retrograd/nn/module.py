@@ -368,7 +368,7 @@ def new_parameter(shape: tuple[int, ...], dtype: Any = None, value: float = 0.0)
     return Parameter(np.full(shape, value, dtype or get_default_dtype()))
 
 
-# Hooks -------------------------------------------------------------------------------------------
+# Hooks
 
 
 class Handle:
@@ -378,7 +378,7 @@ class Handle:
         self._hooks = hooks
 
     def remove(self) -> None:
-        """Take the hook off, if it is there."""
+        """Take the hook off."""
         self._hooks.pop(self, None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,6 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 class _Recurrent(Module):
     _function: Any  # of `functional.recurrent`
-    _options: Mapping[str, str] = {}
     _gates = 1  # blocks of rows in each weight
     _states = 1  # arrays in the state
     input_size: int
@@ -50,7 +49,8 @@ class _Recurrent(Module):
 
     def _run(self, x: Any, state: tuple[Any, ...], suffix: str = "") -> Any:
         weights = (getattr(self, name + suffix) for name in WEIGHTS)
-        return self._function(x, *state, *weights, **self._options)
+        options = {"nonlinearity": self.nonlinearity} if self._function is rnn else {}
+        return self._function(x, *state, *weights, **options)
 
     def _first(self, hx: Any, alone: bool, shape: tuple[int, ...], dtype: Any) -> tuple[Any, ...]:
         if hx is None:
@@ -58,11 +58,9 @@ class _Recurrent(Module):
         states = tuple(hx) if self._states > 1 else (hx,)
         if alone:
             states = tuple(np.expand_dims(s, -2) for s in states)
-        got = [getattr(s, "shape", s) for s in states]
-        if got != [shape] * self._states:
-            raise ValueError(
-                f"{type(self).__name__} takes {self._states} state(s) of shape {shape}, got {got}"
-            )
+        got, fits = [getattr(s, "shape", s) for s in states], [shape] * self._states
+        if got != fits:
+            raise ValueError(f"{type(self).__name__} takes a state {fits}, not {got}")
         return states
 
     def _handed(self, states: tuple[Any, ...], alone: bool) -> Any:
@@ -78,7 +76,7 @@ class _Recurrent(Module):
     def _set_nonlinearity(self, name: str) -> None:
         if name not in ("tanh", "relu"):
             raise ValueError(f'nonlinearity must be "tanh" or "relu", not {name!r}')
-        self.nonlinearity, self._options = name, {"nonlinearity": name}
+        self.nonlinearity = name
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}"
@@ -107,17 +105,14 @@ class _Layers(_Recurrent):
         `directions * hidden_size` features. The first state `hx`, by default 0, is `(num_layers *
         directions, N, hidden_size)`.
         """
-        name, alone = type(self).__name__, input.ndim == 2
-        if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
+        x, name, n, alone = input, type(self).__name__, self.input_size, input.ndim == 2
+        if x.ndim not in (2, 3) or x.shape[-1] != n:
             axes = "N, T" if self.batch_first else "T, N"
-            raise ValueError(
-                f"{name} takes an input ({axes}, {self.input_size}) or (T, {self.input_size}), "
-                f"not {input.shape}"
-            )
+            raise ValueError(f"{name} takes an input ({axes}, {n}) or (T, {n}), not {x.shape}")
         if alone:
-            x = np.expand_dims(input, 1)
-        else:
-            x = np.swapaxes(input, 0, 1) if self.batch_first else input
+            x = np.expand_dims(x, 1)
+        elif self.batch_first:
+            x = np.swapaxes(x, 0, 1)
         if not x.shape[0]:
             raise ValueError(f"{name} got no steps: {input.shape}")
         h, directions = self.hidden_size, self._directions
@@ -238,7 +233,7 @@ class GRUCell(_Cell):
     _function, _gates = staticmethod(gru), 3
 
 
-# Attention ---------------------------------------------------------------------------------------
+# Attention
 
 
 @primitive
@@ -352,7 +347,7 @@ class MultiheadAttention(Module):
         return parts
 
     def _mask(self, q: Any, k: Any, padding: Any, mask: Any, is_causal: bool) -> Any:
-        """Return what is added to the transposed scores, or None."""
+        """Return what is added to the scores, transposed."""
         (batch, heads, queries, _), keys = q.shape, k.shape[2]
         if mask is not None:
             one, many = (queries, keys), (batch * heads, queries, keys)
@@ -374,8 +369,8 @@ class MultiheadAttention(Module):
 class TransformerEncoderLayer(Module):
     """Self-attention, then two linear layers (Vaswani et al. 2017).
 
-    `(T, N, d_model)`, with `batch_first` `(N, T, d_model)`. `norm_first` puts norms before, not
-    behind. `activation` is "relu", "gelu" or a function.
+    `(T, N, d_model)`, with `batch_first` `(N, T, d_model)`. `norm_first` puts norms first.
+    `activation` is "relu", "gelu" or a function.
     """
 
     def __init__(
@@ -404,7 +399,7 @@ class TransformerEncoderLayer(Module):
         self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None,
         is_causal: bool = False,
     ) -> Any:  # fmt: skip
-        """Apply both parts; see `MultiheadAttention` for masks."""
+        """Apply all parts; see `MultiheadAttention` for masks."""
 
         def attend(x: Any) -> Any:
             out, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, True, is_causal)
@@ -439,7 +434,7 @@ class TransformerEncoder(Module):
     def forward(
         self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
     ) -> Any:
-        """Apply the layers; see `MultiheadAttention` for masks."""
+        """Apply all parts; see `MultiheadAttention` for masks."""
         for layer in self.layers:
             src = layer(src, mask, src_key_padding_mask, is_causal)
         return src if self.norm is None else self.norm(src)

@@ -40,7 +40,8 @@ def clip_grad_norm_(
     if not grads:
         return Tensor(0.0)
     with no_grad():
-        norm: Any = np.linalg.norm(cast(Any, parameters_to_vector(grads)), norm_type)
+        flat: Any = parameters_to_vector(grads)
+        norm: Any = np.linalg.norm(flat, norm_type)
         if error_if_nonfinite and not np.isfinite(norm):
             raise RuntimeError(f"the norm of the gradients is {norm.item()}: not clipped")
         scale = np.minimum(max_norm / (norm + 1e-6), 1.0)
@@ -63,7 +64,8 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     >>> rg.nn.utils.parameters_to_vector(rg.nn.Linear(2, 3).parameters()).shape
     (9,)
     """
-    return cast(Tensor, np.concatenate([cast(Any, p.reshape(-1)) for p in parameters]))
+    flat: Any = [p.reshape(-1) for p in parameters]
+    return cast(Tensor, np.concatenate(flat))
 
 
 def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) -> None:
