@@ -66,6 +66,30 @@ def test_a_sequential_calls_the_hooks_of_what_is_in_it():
     assert len(seen) == 1
 
 
+def test_a_sequential_set_to_training_again_is_not_compiled_again():
+    class Counted(nn.Module):
+        calls = 0
+
+        def forward(self, x):
+            Counted.calls += 1
+            return 2 * x
+
+    net, x = nn.Sequential(Counted()), rg.nn.Parameter([1.0])
+
+    @rg.compile
+    def step():
+        return net(x).sum()
+
+    for _ in range(4):
+        step()
+    calls = Counted.calls
+    for _ in range(4):
+        net.train()
+        nn.Linear(1, 1)  # sets attributes, so that the program looks at its own
+        step()
+    assert Counted.calls == calls
+
+
 def test_a_module_list_registers_what_is_in_it():
     layers = nn.ModuleList([nn.Linear(2, 2)])
     layers.extend([nn.Linear(2, 2), nn.Linear(2, 2)])

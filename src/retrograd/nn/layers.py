@@ -54,19 +54,14 @@ def not_usual(module: Module, **usual: Any) -> str:
 class Shown(Module):
     """A Module whose repr shows the arguments that it keeps."""
 
-    _given: tuple[str, ...] = ()
-
     def __init__(self) -> None: ...
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._given = tuple(dict.fromkeys((*arguments(cls.__init__)[1:], *cls._given)))
-
     def extra_repr(self) -> str:
-        values = ((name, vars(self).get(name)) for name in self._given)
-        return ", ".join(
-            f"{n}={v!r}" for n, v in values if isinstance(v, int | float | str | tuple)
-        )
+        kinds: Any = type(self).__mro__
+        names = (name for kind in kinds for name in arguments(kind.__init__))
+        values = {name: vars(self).get(name) for name in names}
+        simple = (int, float, str, tuple)
+        return ", ".join(f"{n}={v!r}" for n, v in values.items() if isinstance(v, simple))
 
 
 class Linear(Module):
@@ -661,11 +656,7 @@ class NLLLoss(_Loss, function="nll_loss"):
 
 
 class CrossEntropyLoss(_Loss, function="cross_entropy"):
-    """See `functional.cross_entropy`.
-
-    >>> round(rg.nn.CrossEntropyLoss()(rg.Tensor([[0.0, 0.0]]), np.array([1])).item(), 4)
-    0.6931
-    """
+    """See `functional.cross_entropy`."""
 
     def __init__(
         self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
@@ -739,11 +730,16 @@ class _Numbered(_Container):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        vars(self)["_order"] = tuple(self.children())
+        self._follow()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        vars(self)["_order"] = tuple(self.children())
+        self._follow()
+
+    def _follow(self) -> None:
+        order = tuple(self.children())
+        if order != self._order:  # else compiled programs are stale
+            vars(self)["_order"] = order
 
     def append(self, module: Module) -> Self:
         """Add a Module at the end; returns this one."""
@@ -816,7 +812,7 @@ class ModuleDict(_Container):
         self.update(modules or {})
 
     def update(self, modules: Mapping[str, Module]) -> None:
-        """Add Modules under their names."""
+        """Add Modules by name."""
         for name, module in modules.items():
             self[name] = module
 

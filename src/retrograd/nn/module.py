@@ -223,7 +223,7 @@ class Module:
     def register_forward_pre_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, args)` before `forward`; what it returns, unless None, are the args.
 
-        Returns a handle, whose `remove()` takes the hook off.
+        Returns a handle: `remove()` takes the hook off.
         """
         return self._hook("before", hook)
 
