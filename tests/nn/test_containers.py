@@ -26,6 +26,70 @@ def test_a_sequential_of_a_dict_takes_its_names():
     assert net(np.ones((1, 2))).shape == (1, 3)
 
 
+def test_a_named_module_is_replaced_under_its_name():
+    net = nn.Sequential({"first": nn.Linear(2, 3), "act": nn.ReLU()})
+    net[0] = nn.Linear(2, 1)
+    assert [name for name, _ in net.named_children()] == ["first", "act"]
+    assert net[0] is net.first
+    assert net(np.ones((1, 2))).shape == (1, 1)
+    assert len(list(net.parameters())) == 2
+
+
+def test_a_sequential_applies_what_is_added_replaced_and_deleted_by_name():
+    net = nn.Sequential(nn.Linear(2, 3))
+    net.add_module("act", nn.ReLU())
+    net.last = nn.Linear(3, 1)
+    assert len(net) == 3
+    assert net(np.ones((1, 2))).shape == (1, 1)
+    net.last = nn.Linear(3, 4)
+    assert net(np.ones((1, 2))).shape == (1, 4)
+    del net.last
+    assert net(np.ones((1, 2))).shape == (1, 3)
+
+
+def test_a_sequential_calls_a_module_that_defines_call_itself():
+    class Twice(nn.Module):
+        def __call__(self, x):
+            return 2 * x
+
+    np.testing.assert_array_equal(nn.Sequential(Twice(), nn.Identity())(np.ones(2)), [2.0, 2.0])
+
+
+def test_a_sequential_calls_the_hooks_of_what_is_in_it():
+    net, seen = nn.Sequential(nn.ReLU(), nn.Tanh()), []
+    net(np.ones(2))
+    handle = net[0].register_forward_hook(lambda module, args, out: seen.append(module))
+    net(np.ones(2))
+    assert seen == [net[0]]
+    handle.remove()
+    net(np.ones(2))
+    assert len(seen) == 1
+
+
+def test_a_sequential_set_to_training_again_is_not_compiled_again():
+    class Counted(nn.Module):
+        calls = 0
+
+        def forward(self, x):
+            Counted.calls += 1
+            return 2 * x
+
+    net, x = nn.Sequential(Counted()), rg.nn.Parameter([1.0])
+
+    @rg.compile
+    def step():
+        return net(x).sum()
+
+    for _ in range(4):
+        step()
+    calls = Counted.calls
+    for _ in range(4):
+        net.train()
+        nn.Linear(1, 1)  # sets attributes, so that the program looks at its own
+        step()
+    assert Counted.calls == calls
+
+
 def test_a_module_list_registers_what_is_in_it():
     layers = nn.ModuleList([nn.Linear(2, 2)])
     layers.extend([nn.Linear(2, 2), nn.Linear(2, 2)])
@@ -48,6 +112,8 @@ def test_a_module_dict_is_a_dict_of_modules():
         heads["a"]
     with pytest.raises(KeyError, match="method"):
         heads["forward"] = nn.ReLU()
+    with pytest.raises(KeyError, match="method"):
+        nn.Sequential({"forward": nn.ReLU()})
 
 
 @pytest.mark.parametrize(

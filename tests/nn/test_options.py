@@ -137,3 +137,18 @@ def test_modules_and_parameters_are_registered_by_name():
     assert list(module.state_dict()) == ["weight", "0.weight", "0.bias"]
     assert len(list(module.buffers())) == 0
     assert module.float().weight.dtype == np.float32
+
+
+def test_an_activation_may_be_made_with_other_arguments_by_a_subclass():
+    class Shifted(nn.ELU):
+        def __init__(self, by):
+            super().__init__(alpha=2.0)
+            self.by = by
+
+        def forward(self, input):
+            return super().forward(input - self.by)
+
+    layer = Shifted(1.0)
+    np.testing.assert_allclose(layer(np.zeros(1)), 2 * np.expm1(-1.0))
+    assert "by=1.0" in repr(layer)
+    assert "alpha=2.0" in repr(layer)

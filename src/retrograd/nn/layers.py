@@ -1,19 +1,22 @@
-"""Layers, each a few lines over `nn.functional`, and Modules that hold other Modules."""
+"""Layers, functions as Modules, and containers."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 
 from retrograd.core import Tensor, get_default_dtype, wrap
 from retrograd.mode import TAPES, no_grad
 from retrograd.nn import functional as F
-from retrograd.nn.init import fans, kaiming_uniform_, normal_, ones_, uniform_
+from retrograd.nn.init import fans, kaiming_uniform_, normal_, uniform_
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
+from retrograd.registry import arguments
+
+Sizes = int | tuple[int, ...]
 
 
 def at_least_1(module: Module, **sizes: Any) -> None:
@@ -23,8 +26,19 @@ def at_least_1(module: Module, **sizes: Any) -> None:
             raise ValueError(f"{type(module).__name__} takes {what} of at least 1, not {value!r}")
 
 
-def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
-    """Draw a weight as kaiming_uniform with a = sqrt(5), a bias within 1 / sqrt(fan in)."""
+def probability(module: Module, p: float) -> float:
+    """Return `p`, checked."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{type(module).__name__} takes a probability from 0 to 1, not {p}")
+    return p
+
+
+def kept(rng: RngLike) -> RngLike:
+    """Return a Generator to keep; None stays, for the default one."""
+    return rng if rng is None else generator(rng)
+
+
+def _init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
     rng = generator(rng)
     kaiming_uniform_(weight, a=math.sqrt(5), rng=rng)
     if bias is not None:
@@ -33,16 +47,27 @@ def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
 
 
 def not_usual(module: Module, **usual: Any) -> str:
-    """Return, for repr, the options that differ from these values."""
-    given = {name: getattr(module, name) for name in usual}
-    return "".join(f", {name}={given[name]!r}" for name in usual if given[name] != usual[name])
+    """Return what repr shows of options: those that differ."""
+    return "".join(f", {n}={v!r}" for n in usual if (v := getattr(module, n)) != usual[n])
+
+
+class Shown(Module):
+    """A Module whose repr shows the arguments that it keeps."""
+
+    def __init__(self) -> None: ...
+
+    def extra_repr(self) -> str:
+        kinds: Any = type(self).__mro__
+        names = (name for kind in kinds for name in arguments(kind.__init__))
+        values = {name: vars(self).get(name) for name in names}
+        simple = (int, float, str, tuple)
+        return ", ".join(f"{n}={v!r}" for n, v in values.items() if isinstance(v, simple))
 
 
 class Linear(Module):
     """`input @ weight.T + bias`: `(..., in_features)` to `(..., out_features)`.
 
-    `weight` is `(out_features, in_features)`, kaiming_uniform with a = sqrt(5); `bias` is
-    uniform within 1 / sqrt(in_features).
+    `weight` is kaiming_uniform with a = sqrt(5), `bias` uniform within 1 / sqrt(in_features).
 
     >>> rg.nn.Linear(3, 2)(np.ones((5, 3))).shape
     (5, 2)
@@ -56,7 +81,7 @@ class Linear(Module):
         self.in_features, self.out_features = in_features, out_features
         self.weight = new_parameter((out_features, in_features), dtype)
         self.bias = new_parameter((out_features,), dtype) if bias else None
-        init_affine(self.weight, self.bias, rng)
+        _init_affine(self.weight, self.bias, rng)
 
     def forward(self, input: Any) -> Any:
         return F.linear(input, self.weight, self.bias)
@@ -65,11 +90,8 @@ class Linear(Module):
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
 
 
-class Embedding(Module):
-    """A table of vectors: numbers `(...)` below `num_embeddings` to `(..., embedding_dim)`.
-
-    `weight` is `(num_embeddings, embedding_dim)`, normal; the row `padding_idx` starts at 0 and
-    gets no gradient.
+class Embedding(Shown):
+    """See `functional.embedding`; `weight` is normal, its row `padding_idx` 0.
 
     >>> rg.nn.Embedding(10, 3)(np.array([[1, 2], [4, 5]])).shape
     (2, 2, 3)
@@ -92,32 +114,18 @@ class Embedding(Module):
     def forward(self, input: Any) -> Any:
         return F.embedding(input, self.weight, self.padding_idx)
 
-    def extra_repr(self) -> str:
-        return f"{self.num_embeddings}, {self.embedding_dim}{not_usual(self, padding_idx=None)}"
-
 
 class Identity(Module):
-    """The input itself; whatever it is made with is ignored.
+    """The input itself; arguments are ignored."""
 
-    >>> rg.nn.Identity(54, unused=True)(rg.Tensor([1.0]))
-    Tensor([1.])
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        pass
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
     def forward(self, input: Any) -> Any:
         return input
 
 
-class Flatten(Module):
-    """Make one axis of those from `start_axis` to `end_axis`; the first stays as the batch.
-
-    >>> rg.nn.Flatten()(rg.Tensor(np.ones((2, 3, 4)))).shape
-    (2, 12)
-    """
-
-    _shown = ("start_axis", "end_axis")
+class Flatten(Shown):
+    """See `functional.flatten`; the first axis stays as the batch."""
 
     def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
         self.start_axis, self.end_axis = start_axis, end_axis
@@ -126,10 +134,8 @@ class Flatten(Module):
         return F.flatten(input, self.start_axis, self.end_axis)
 
 
-class Unflatten(Module):
-    """Make several axes of the one at `axis`; one length may be -1."""
-
-    _shown = ("axis", "unflattened_size")
+class Unflatten(Shown):
+    """See `functional.unflatten`."""
 
     def __init__(self, axis: int, unflattened_size: tuple[int, ...] | list[int]) -> None:
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
@@ -138,33 +144,135 @@ class Unflatten(Module):
         return F.unflatten(input, self.axis, self.unflattened_size)
 
 
-class Dropout(Module):
-    """In training, set elements to zero with probability `p` and scale up the others.
+class Dropout(Shown):
+    """See `functional.dropout`; acts in training only.
 
     >>> rg.nn.Dropout(0.5).eval()(rg.Tensor([1.0, 1.0]))
     Tensor([1., 1.])
     """
 
-    _shown = ("p",)
-
     def __init__(self, p: float = 0.5, rng: RngLike = None) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout takes a probability p from 0 to 1, not {p}")
-        self.p, self.rng = p, rng if rng is None else generator(rng)
+        self.p, self.rng = probability(self, p), kept(rng)
 
     def forward(self, input: Any) -> Any:
         return F.dropout(input, self.p, self.training, self.rng)
 
 
-# Normalization -----------------------------------------------------------------------------------
+# Convolution
 
 
-class _BatchNorm(Module):
+class _Conv(Module):
+    _axes = 2
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
+        padding: Sizes | str = 0, dilation: Sizes = 1, groups: int = 1, bias: bool = True,
+        padding_mode: str = "zeros", dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        name, modes = type(self).__name__, ("zeros", "reflect", "replicate", "circular")
+        at_least_1(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{name}: groups={groups} must divide {in_channels} and {out_channels} channels"
+            )
+        if padding_mode not in modes:
+            raise ValueError(f"{name} takes a padding_mode of {modes}, not {padding_mode!r}")
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.kernel_size = self._per_axis("kernel_size", kernel_size)
+        self.stride = self._per_axis("stride", stride)
+        self.dilation = self._per_axis("dilation", dilation)
+        self.padding_mode, self.padding = padding_mode, padding
+        if not isinstance(padding, str):
+            self.padding = self._per_axis("padding", padding, 0)
+        self.weight = new_parameter((*self._channels(), *self.kernel_size), dtype)
+        self.bias = new_parameter((out_channels,), dtype) if bias else None
+        _init_affine(self.weight, self.bias, rng)
+
+    def _per_axis(self, what: str, sizes: Sizes, at_least: int = 1) -> tuple[int, ...]:
+        from retrograd.nn.functional.convolution import per_axis
+
+        return per_axis(what, sizes, self._axes, at_least)
+
+    def _channels(self) -> tuple[int, int]:
+        return self.out_channels, self.in_channels // self.groups
+
+    def forward(self, input: Any) -> Any:
+        padding = self.padding
+        if self.padding_mode != "zeros":
+            from retrograd.nn.functional.convolution import _pads
+
+            name = type(self).__name__
+            pads = _pads(name, padding, self.kernel_size, self.stride, self.dilation)
+            input = F.pad(input, [n for pair in reversed(pads) for n in pair], self.padding_mode)
+            padding = 0
+        function = F.conv1d if self._axes == 1 else F.conv2d
+        options = (self.stride, padding, self.dilation, self.groups)
+        return function(input, self.weight, self.bias, *options)
+
+    def extra_repr(self) -> str:
+        one, zero = (1,) * self._axes, (0,) * self._axes
+        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}"
+        text += not_usual(
+            self, stride=one, padding=zero, dilation=one, groups=1, padding_mode="zeros"
+        )
+        return text if self.bias is not None else text + ", bias=False"
+
+
+class Conv1d(_Conv):
+    """See `functional.conv1d`: `(N, C, L)` or `(C, L)`; `padding` is a number or "same".
+
+    `weight` is `(out_channels, in_channels / groups, kernel_size)`, drawn as in `Linear`.
+
+    >>> rg.nn.Conv1d(3, 8, 5, padding="same")(np.ones((2, 3, 10))).shape
+    (2, 8, 10)
+    """
+
+    _axes = 1
+
+
+class Conv2d(_Conv):
+    """As `Conv1d`, of `(N, C, H, W)` or `(C, H, W)`; sizes may be one for each axis.
+
+    >>> rg.nn.Conv2d(1, 8, 3, stride=2)(np.ones((2, 1, 9, 9))).shape
+    (2, 8, 4, 4)
+    """
+
+
+class ConvTranspose2d(_Conv):
+    """See `functional.conv_transpose2d`; `weight` is `(in_channels, out_channels / groups, k, k)`.
+
+    >>> rg.nn.ConvTranspose2d(8, 1, 2, stride=2)(np.ones((2, 8, 4, 4))).shape
+    (2, 1, 8, 8)
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
+        padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, bias: bool = True,
+        dilation: Sizes = 1, dtype: Any = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        self.output_padding = self._per_axis("output_padding", output_padding, 0)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
+            dtype=dtype, rng=rng,
+        )  # fmt: skip
+
+    def _channels(self) -> tuple[int, int]:
+        return self.in_channels, self.out_channels // self.groups
+
+    def forward(self, input: Any) -> Any:
+        options: Any = (self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        return F.conv_transpose2d(input, self.weight, self.bias, *options)
+
+
+# Normalization
+
+
+class _BatchNorm(Shown):
     _axes: tuple[int, ...]
-    _shown = ("num_features", "eps", "momentum", "affine", "track_running_stats")
     running_mean: Any
     running_var: Any
     num_batches_tracked: Any
+    momentum: Any
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
@@ -174,12 +282,12 @@ class _BatchNorm(Module):
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         shape, dtype = (num_features,), dtype or get_default_dtype()
-        self.weight = ones_(new_parameter(shape, dtype)) if affine else None
+        self.weight = new_parameter(shape, dtype, 1.0) if affine else None
         self.bias = new_parameter(shape, dtype) if affine else None
-        tracked = track_running_stats
-        self.register_buffer("running_mean", np.zeros(shape, dtype) if tracked else None)
-        self.register_buffer("running_var", np.ones(shape, dtype) if tracked else None)
-        self.register_buffer("num_batches_tracked", np.zeros((), np.int64) if tracked else None)
+        starts = (np.zeros(shape, dtype), np.ones(shape, dtype), np.zeros((), np.int64))
+        names = ("running_mean", "running_var", "num_batches_tracked")
+        for name, start in zip(names, starts, strict=True):
+            self.register_buffer(name, start if track_running_stats else None)
 
     def forward(self, input: Any) -> Any:
         n = self.num_features
@@ -188,7 +296,7 @@ class _BatchNorm(Module):
                 f"{type(self).__name__}({n}) takes an input (N, {n}, ...) of "
                 f"{' or '.join(map(str, self._axes))} axes, not {input.shape}"
             )
-        training, momentum = self.training, cast(Any, self.momentum)
+        training, momentum = self.training, self.momentum
         if self.running_mean is None:
             training = True
         elif training:
@@ -202,10 +310,7 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Channels of mean 0 and variance 1 over the batch: `(N, C)` or `(N, C, L)`.
-
-    In evaluation the running mean and variance are used, which training moves towards the
-    batch's by `momentum` (None: their plain average so far).
+    """See `functional.batch_norm`: `(N, C)` or `(N, C, L)`; `momentum=None` is a plain average.
 
     >>> rg.nn.BatchNorm1d(1)(np.array([[1.0], [3.0]])).data.round(4).tolist()
     [[-1.0], [1.0]]
@@ -215,61 +320,55 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """As `BatchNorm1d`, over the batch and the image: `(N, C, H, W)`."""
+    """As `BatchNorm1d`, of `(N, C, H, W)`."""
 
     _axes = (4,)
 
 
-class LayerNorm(Module):
-    """The last axes, of `normalized_shape`, with mean 0 and variance 1, scaled and shifted.
+class LayerNorm(Shown):
+    """See `functional.layer_norm`.
 
     >>> rg.nn.LayerNorm(2)(np.array([[1.0, 3.0]])).data.round(4).tolist()
     [[-1.0, 1.0]]
     """
 
-    _shown = ("normalized_shape", "eps", "elementwise_affine")
-
     def __init__(
         self, normalized_shape: int | tuple[int, ...] | list[int], eps: float = 1e-5,
         elementwise_affine: bool = True, bias: bool = True, dtype: Any = None,
     ) -> None:  # fmt: skip
-        self.normalized_shape = shape = _shape(normalized_shape)
+        self.normalized_shape = shape = _shape(self, normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.weight = ones_(new_parameter(shape, dtype)) if elementwise_affine else None
+        self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
         self.bias = new_parameter(shape, dtype) if elementwise_affine and bias else None
 
     def forward(self, input: Any) -> Any:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
 
-class RMSNorm(Module):
-    """The last axes, of `normalized_shape`, with mean square 1, scaled."""
-
-    _shown = ("normalized_shape", "eps", "elementwise_affine")
+class RMSNorm(Shown):
+    """See `functional.rms_norm`."""
 
     def __init__(
         self, normalized_shape: int | tuple[int, ...] | list[int], eps: float | None = None,
         elementwise_affine: bool = True, dtype: Any = None,
     ) -> None:  # fmt: skip
-        self.normalized_shape = shape = _shape(normalized_shape)
+        self.normalized_shape = shape = _shape(self, normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
-        self.weight = ones_(new_parameter(shape, dtype)) if elementwise_affine else None
+        self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
 
     def forward(self, input: Any) -> Any:
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
 
-def _shape(given: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
+def _shape(module: Module, given: int | tuple[int, ...] | list[int]) -> tuple[int, ...]:
     shape = (given,) if isinstance(given, int) else tuple(given)
-    if math.prod(shape) < 1:
-        raise ValueError(f"normalized_shape is {given}: it must hold an element")
+    for length in shape:
+        at_least_1(module, normalized_shape=length)
     return shape
 
 
-class GroupNorm(Module):
-    """Groups of channels of `(N, C, ...)` with mean 0 and variance 1, scaled and shifted."""
-
-    _shown = ("num_groups", "num_channels", "eps", "affine")
+class GroupNorm(Shown):
+    """See `functional.group_norm`."""
 
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
@@ -280,7 +379,7 @@ class GroupNorm(Module):
             raise ValueError(f"GroupNorm: {num_groups} groups of {num_channels} channels")
         self.num_groups, self.num_channels = num_groups, num_channels
         self.eps, self.affine = eps, affine
-        self.weight = ones_(new_parameter((num_channels,), dtype)) if affine else None
+        self.weight = new_parameter((num_channels,), dtype, 1.0) if affine else None
         self.bias = new_parameter((num_channels,), dtype) if affine else None
 
     def forward(self, input: Any) -> Any:
@@ -289,26 +388,362 @@ class GroupNorm(Module):
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
 
 
-# Containers --------------------------------------------------------------------------------------
+class Applied(Shown):
+    """A function of `functional`; the arguments are its options."""
+
+    _function = ""
+    _options: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, function: str = "", **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if function:
+            cls._function, cls._options = function, arguments(cls.__init__)[1:]
+
+    def forward(self, *inputs: Any) -> Any:
+        function = getattr(F, self._function)  # which may load it
+        if not self._options:
+            return function(*inputs)
+        options = {n: v for n in self._options if (v := getattr(self, n)) is not None}
+        return function(*inputs, **options)
+
+
+# Activations
+
+
+class ReLU(Module):
+    """The larger of the input and 0.
+
+    >>> rg.nn.ReLU()(rg.Tensor([-1.0, 2.0]))
+    Tensor([0., 2.])
+    """
+
+    def forward(self, input: Any) -> Any:
+        return F.relu(input)
+
+
+class Sigmoid(Applied, function="sigmoid"):
+    """See `functional.sigmoid`."""
+
+
+class LogSigmoid(Applied, function="logsigmoid"):
+    """See `functional.logsigmoid`."""
+
+
+class Tanh(Applied, function="tanh"):
+    """See `functional.tanh`."""
+
+
+class Hardtanh(Applied, function="hardtanh"):
+    """See `functional.hardtanh`."""
+
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+        if not min_val < max_val:
+            raise ValueError(f"Hardtanh takes min_val below max_val, not {min_val} and {max_val}")
+        self.min_val, self.max_val = min_val, max_val
+
+
+class LeakyReLU(Applied, function="leaky_relu"):
+    """See `functional.leaky_relu`."""
+
+    def __init__(self, negative_slope: float = 0.01) -> None:
+        self.negative_slope = negative_slope
+
+
+class PReLU(Shown):
+    """See `functional.prelu`; `weight` `(num_parameters,)` starts at `init`."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: Any = None) -> None:
+        self.num_parameters = num_parameters
+        self.weight = new_parameter((num_parameters,), dtype, init)
+
+    def forward(self, input: Any) -> Any:
+        return F.prelu(input, self.weight)
+
+
+class ELU(Applied, function="elu"):
+    """See `functional.elu`."""
+
+    def __init__(self, alpha: float = 1.0) -> None:
+        self.alpha = alpha
+
+
+class SELU(Applied, function="selu"):
+    """See `functional.selu`."""
+
+
+class GELU(Applied, function="gelu"):
+    """See `functional.gelu`."""
+
+    def __init__(self, approximate: str = "none") -> None:
+        self.approximate = approximate
+
+
+class SiLU(Applied, function="silu"):
+    """See `functional.silu`."""
+
+
+class Mish(Applied, function="mish"):
+    """See `functional.mish`."""
+
+
+class Softplus(Applied, function="softplus"):
+    """See `functional.softplus`."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        self.beta, self.threshold = beta, threshold
+
+
+class Softsign(Applied, function="softsign"):
+    """See `functional.softsign`."""
+
+
+class Softmax(Applied, function="softmax"):
+    """See `functional.softmax`."""
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+
+class LogSoftmax(Softmax, function="log_softmax"):
+    """See `functional.log_softmax`."""
+
+
+class GLU(Softmax, function="glu"):
+    """See `functional.glu`."""
+
+
+# Pooling
+
+
+class _MaxPool(Applied):
+    def __init__(
+        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+        dilation: Sizes = 1,
+    ) -> None:  # fmt: skip
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.dilation = padding, dilation
+
+
+class MaxPool1d(_MaxPool, function="max_pool1d"):
+    """See `functional.max_pool1d`."""
+
+
+class MaxPool2d(_MaxPool, function="max_pool2d"):
+    """See `functional.max_pool2d`.
+
+    >>> rg.nn.MaxPool2d(2)(rg.Tensor(np.ones((2, 3, 8, 6)))).shape
+    (2, 3, 4, 3)
+    """
+
+
+class _AvgPool(Applied):
+    def __init__(
+        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, *,
+        count_include_pad: bool = True,
+    ) -> None:  # fmt: skip
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.count_include_pad = padding, count_include_pad
+
+
+class AvgPool1d(_AvgPool, function="avg_pool1d"):
+    """See `functional.avg_pool1d`."""
+
+
+class AvgPool2d(_AvgPool, function="avg_pool2d"):
+    """See `functional.avg_pool2d`."""
+
+
+class AdaptiveAvgPool1d(Applied, function="adaptive_avg_pool1d"):
+    """See `functional.adaptive_avg_pool1d`."""
+
+    def __init__(self, output_size: int | tuple[int | None, ...]) -> None:
+        self.output_size = output_size
+
+
+class AdaptiveAvgPool2d(AdaptiveAvgPool1d, function="adaptive_avg_pool2d"):
+    """See `functional.adaptive_avg_pool2d`."""
+
+
+# Losses
+
+
+class _Loss(Applied):
+    _reductions: tuple[str, ...] = ("mean", "sum", "none")
+
+    def __init__(self, reduction: str = "mean") -> None:
+        if reduction not in self._reductions:
+            raise ValueError(f"reduction must be one of {self._reductions}, not {reduction!r}")
+        self.reduction = reduction
+
+
+class MSELoss(_Loss, function="mse_loss"):
+    """See `functional.mse_loss`.
+
+    >>> rg.nn.MSELoss()(rg.Tensor([1.0, 3.0]), np.array([1.0, 1.0])).item()
+    2.0
+    """
+
+
+class L1Loss(_Loss, function="l1_loss"):
+    """See `functional.l1_loss`."""
+
+
+class HuberLoss(_Loss, function="huber_loss"):
+    """See `functional.huber_loss`."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.delta = delta
+
+
+class SmoothL1Loss(_Loss, function="smooth_l1_loss"):
+    """See `functional.smooth_l1_loss`."""
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        self.beta = beta
+
+
+class PoissonNLLLoss(_Loss, function="poisson_nll_loss"):
+    """See `functional.poisson_nll_loss`."""
+
+    def __init__(
+        self, log_input: bool = True, full: bool = False, eps: float = 1e-8, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.log_input, self.full, self.eps = log_input, full, eps
+
+
+class GaussianNLLLoss(_Loss, function="gaussian_nll_loss"):
+    """See `functional.gaussian_nll_loss`."""
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.full, self.eps = full, eps
+
+
+class BCELoss(_Loss, function="binary_cross_entropy"):
+    """See `functional.binary_cross_entropy`."""
+
+    def __init__(self, weight: Any = None, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+
+    def forward(self, input: Any, target: Any) -> Any:
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+    weight: Any
+
+
+class BCEWithLogitsLoss(_Loss, function="binary_cross_entropy_with_logits"):
+    """See `functional.binary_cross_entropy_with_logits`."""
+
+    def __init__(self, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
+
+
+class NLLLoss(_Loss, function="nll_loss"):
+    """See `functional.nll_loss`."""
+
+    def __init__(
+        self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index = ignore_index
+
+
+class CrossEntropyLoss(_Loss, function="cross_entropy"):
+    """See `functional.cross_entropy`."""
+
+    def __init__(
+        self, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
+        label_smoothing: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__(reduction)
+        self.register_buffer("weight", weight)
+        self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
+
+
+class KLDivLoss(_Loss, function="kl_div"):
+    """See `functional.kl_div`."""
+
+    _reductions = ("mean", "sum", "none", "batchmean")
+
+    def __init__(self, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__(reduction)
+        self.log_target = log_target
+
+
+class _Margin(_Loss):
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+
+class HingeEmbeddingLoss(_Margin, function="hinge_embedding_loss"):
+    """See `functional.hinge_embedding_loss`."""
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(margin, reduction)
+
+
+class MarginRankingLoss(_Margin, function="margin_ranking_loss"):
+    """See `functional.margin_ranking_loss`."""
+
+
+class CosineEmbeddingLoss(_Margin, function="cosine_embedding_loss"):
+    """See `functional.cosine_embedding_loss`."""
+
+
+class TripletMarginLoss(_Margin, function="triplet_margin_loss"):
+    """See `functional.triplet_margin_loss`."""
+
+    def __init__(
+        self, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False,
+        reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(margin, reduction)
+        self.p, self.eps, self.swap = p, eps, swap
+
+
+# Containers
 
 
 class _Container(Module):
     def _put(self, name: str, module: Any) -> None:
+        kind = type(self)
         if not isinstance(module, Module):
-            raise TypeError(f"{type(self).__name__} takes Modules, {name!r} is {module!r}")
+            raise TypeError(f"{kind.__name__} takes Modules, {name!r} is {module!r}")
+        if hasattr(kind, name):
+            raise KeyError(f"{name!r} is a method of {kind.__name__}: take another name")
         setattr(self, name, module)
 
 
 class _Numbered(_Container):
-    _order: tuple[Module, ...] = ()
+    _order: tuple[Module, ...] = ()  # the children
 
     def __init__(self, modules: Iterable[Module] = ()) -> None:
         self.extend(modules)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self._follow()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        self._follow()
+
+    def _follow(self) -> None:
+        order = tuple(self.children())
+        if order != self._order:  # else compiled programs are stale
+            vars(self)["_order"] = order
+
     def append(self, module: Module) -> Self:
         """Add a Module at the end; returns this one."""
         self._put(str(len(self)), module)
-        self._order = (*self._order, module)
         return self
 
     def extend(self, modules: Iterable[Module]) -> Self:
@@ -330,15 +765,11 @@ class _Numbered(_Container):
         return Sequential(*found) if isinstance(self, Sequential) else ModuleList(found)
 
     def __setitem__(self, index: int, module: Module) -> None:
-        at = range(len(self))[index]
-        self._put(str(at), module)
-        self._order = (*self._order[:at], module, *self._order[at + 1 :])
+        self._put([name for name, _ in self.named_children()][index], module)
 
 
 class Sequential(_Numbered):
-    """Modules applied one after another, named "0", "1", ... in the state_dict.
-
-    A dict gives them other names.
+    """Modules applied one after another, named "0", "1", ... in the state_dict, or by a dict.
 
     >>> rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU())
     Sequential(
@@ -351,31 +782,28 @@ class Sequential(_Numbered):
         if len(modules) == 1 and isinstance(modules[0], Mapping):
             for name, module in modules[0].items():
                 self._put(name, module)
-            self._order = tuple(modules[0].values())
         else:
-            super().__init__(modules)  # type: ignore[arg-type]
+            self.extend(modules)  # type: ignore[arg-type]
 
     def forward(self, input: Any) -> Any:
         for module in self._order:
-            # where a call would do no more, without the call
+            # where a call would do no more
             input = module.forward(input) if module._direct and not TAPES else module(input)
         return input
 
 
 class ModuleList(_Numbered):
-    """A list of Modules, named "0", "1", ... in the state_dict; it has no forward of its own.
+    """A list of Modules, named "0", "1", ... in the state_dict, without a forward.
 
-    >>> layers = rg.nn.ModuleList(rg.nn.Linear(2, 2) for _ in range(3))
-    >>> len(layers), list(layers.state_dict())[:2]
-    (3, ['0.weight', '0.bias'])
+    >>> list(rg.nn.ModuleList([rg.nn.Linear(2, 2)]).state_dict())
+    ['0.weight', '0.bias']
     """
 
 
 class ModuleDict(_Container):
-    """Modules by name; it has no forward of its own.
+    """A dict of Modules, without a forward.
 
-    >>> heads = rg.nn.ModuleDict({"mean": rg.nn.Linear(2, 1), "spread": rg.nn.Linear(2, 1)})
-    >>> heads["mean"]
+    >>> rg.nn.ModuleDict({"mean": rg.nn.Linear(2, 1)})["mean"]
     Linear(2, 1, bias=True)
     """
 
@@ -383,17 +811,14 @@ class ModuleDict(_Container):
         self.update(modules or {})
 
     def update(self, modules: Mapping[str, Module]) -> None:
-        """Add Modules under their names, over those that had the names before."""
+        """Add Modules by name."""
         for name, module in modules.items():
             self[name] = module
 
-    def __setitem__(self, name: str, module: Module) -> None:
-        if hasattr(type(self), name):
-            raise KeyError(f"{name!r} is a method of ModuleDict: take another name")
-        self._put(name, module)
-
     def __getitem__(self, name: str) -> Module:
         return dict(self.items())[name]
+
+    __setitem__ = _Container._put
 
     def __delitem__(self, name: str) -> None:
         self[name]  # a KeyError for what is no Module
@@ -402,20 +827,9 @@ class ModuleDict(_Container):
     def __len__(self) -> int:
         return len(dict(self.items()))
 
-    def __iter__(self) -> Iterator[str]:
-        return (name for name, _ in self.items())
-
-    def __contains__(self, name: str) -> bool:
-        return name in dict(self.items())
-
     def keys(self) -> Iterator[str]:
         """Yield the names."""
-        return iter(self)
+        return (name for name, _ in self.items())
 
-    def values(self) -> Iterator[Module]:
-        """Yield the Modules."""
-        return self.children()
-
-    def items(self) -> Iterator[tuple[str, Module]]:
-        """Yield the names with the Modules."""
-        return self.named_children()
+    __iter__ = keys
+    values, items = Module.children, Module.named_children

@@ -1,9 +1,9 @@
-"""`Module`: a function with parameters, which are found among its attributes."""
+"""`Module`: a part of a net."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import numpy as np
 
@@ -15,21 +15,25 @@ from retrograd.core import (
     check_floating,
     get_default_dtype,
     touch,
+    wrap,
 )
-from retrograd.mode import MODE, TAPES
+from retrograd.function import Function
+from retrograd.mode import MODE, TAPES, no_grad
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
 
+Hook = Callable[..., Any]
+
 
 class LoadedKeys(NamedTuple):
-    """What `load_state_dict` did not find on either side."""
+    """What only one side of `load_state_dict` has."""
 
     missing_keys: list[str]
     unexpected_keys: list[str]
 
 
-# How often an attribute of any Module was set: compiled programs look at theirs when it moves.
+# How often attributes were set: compiled programs then look at theirs.
 changes = [0]
 
 
@@ -41,21 +45,19 @@ class Module:
     ...         self.factor = rg.nn.Parameter([2.0])
     ...     def forward(self, x):
     ...         return x * self.factor
-    >>> scale = Scale()
-    >>> scale(np.ones(2))
+    >>> Scale()(np.ones(2))
     Tensor([2., 2.], requires_grad=True)
-    >>> list(scale.state_dict())
+    >>> list(Scale().state_dict())
     ['factor']
     """
 
     _training = True
-    _buffers: Mapping[str, bool] = {}  # by name, whether it belongs to the state_dict
-    _hooks: Any = None
-    _direct = True  # a call does no more than forward: no hooks, no __call__ of a class's own
-    _shown: tuple[str, ...] = ()  # attributes that repr shows
+    _buffers: Mapping[str, bool] = {}  # whether it is persistent
+    _hooks: dict[str, dict[Handle, Hook]] | None = None  # by moment
+    _direct = True  # no hooks, no __call__ of its own: forward will do
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output: every Module defines its own."""
+        """Compute the output."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -69,11 +71,10 @@ class Module:
             cls._direct = False
 
     def _call(self, args: Any, kwargs: Any) -> Any:
-        """Call the Module with what there is around it: hooks, a tape."""
         if self._hooks is None:
             out = self.forward(*args, **kwargs)
         else:
-            out = self._hooks.call(self, args, kwargs)
+            out = _hooked(self, args, kwargs)
         tape = MODE.get().tape
         if tape is not None:
             tape.done(self, out)
@@ -81,7 +82,7 @@ class Module:
 
     @property
     def training(self) -> bool:
-        """Whether this Module is being trained, which matters to dropout and batch norm."""
+        """Whether this is training, not evaluation."""
         tape = MODE.get().tape
         if tape is not None:
             tape.guard(self)
@@ -92,13 +93,11 @@ class Module:
         self._training = bool(mode)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(vars(self).get(name), Parameter) and not (
-            value is None or isinstance(value, Parameter)
-        ):
+        held = vars(self).get(name)
+        if isinstance(held, Parameter) and not isinstance(value, Parameter | None):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} in its "
-                f"place would not be trained: write .{name}.data = ..., assign an nn.Parameter, "
-                "or delete the attribute first"
+                f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} would not "
+                f"be trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
             )
         if name not in ("training", "_training"):
             changes[0] += 1
@@ -108,10 +107,8 @@ class Module:
         changes[0] += 1
         super().__delattr__(name)
 
-    # What is inside ------------------------------------------------------------------------------
-
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the Modules among the attributes, with their names, in order of assignment."""
+        """Yield the names and Modules among the attributes, in order."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
@@ -120,99 +117,80 @@ class Module:
         """Yield the Modules among the attributes."""
         return (child for _, child in self.named_children())
 
+    def _paths(self, prefix: str = "", above: tuple[int, ...] = ()) -> Iterator[tuple[str, Module]]:
+        yield prefix, self
+        above = (*above, id(self))
+        for name, child in self.named_children():
+            if id(child) not in above:
+                yield from child._paths(_dotted(prefix, name), above)
+
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Yield this Module and all inside it, each once, with dotted names."""
-        seen = set()
-        stack: list[tuple[str, Module]] = [(prefix, self)]
-        while stack:
-            name, module = stack.pop()
-            if id(module) in seen:
-                continue
-            seen.add(id(module))
-            yield name, module
-            below = [(_dotted(name, n), child) for n, child in module.named_children()]
-            stack.extend(reversed(below))
+        """Yield dotted names and Modules: this one and all inside it, each once."""
+        return _once(self._paths(prefix))
 
     def modules(self) -> Iterator[Module]:
         """Yield this Module and all inside it, each once."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Yield every Parameter inside, each once, with dotted names."""
-        seen = set()
-        for at, module in self.named_modules(prefix):
-            for name, value in vars(module).items():
-                if isinstance(value, Parameter) and id(value) not in seen:
-                    seen.add(id(value))
-                    yield _dotted(at, name), value
+        """Yield dotted names and Parameters, each once."""
+        return _once(
+            (_dotted(at, name), value)
+            for at, module in self.named_modules(prefix)
+            for name, value in vars(module).items()
+            if isinstance(value, Parameter)
+        )
 
     def parameters(self) -> Iterator[Parameter]:
         """Yield every Parameter inside, each once."""
         return (parameter for _, parameter in self.named_parameters())
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Set an attribute to a Parameter, or to None where this Module goes without."""
+        """Set an attribute to a Parameter or None."""
         setattr(self, name, parameter)
 
     def add_module(self, name: str, module: Module) -> None:
-        """Set an attribute to a Module; the name need not be one Python can spell."""
+        """Set an attribute to a Module."""
         setattr(self, name, module)
 
     def register_buffer(
         self, name: str, array: ArrayLike | Tensor | None, persistent: bool = True
     ) -> None:
-        """Keep an array that is not trained, such as a running mean; `state_dict` has it too.
-
-        Without `persistent` the `state_dict` leaves it out. None is a buffer that is not there.
-        """
+        """Keep a copy of an array, not trained; `state_dict` has it if `persistent`."""
         setattr(self, name, None if array is None else as_array(array).copy())
         self._buffers = {**self._buffers, name: persistent}
 
+    def _own_buffers(self) -> Iterator[tuple[str, Array]]:
+        for name in self._buffers:
+            if (array := getattr(self, name)) is not None:
+                yield name, array
+
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
-        """Yield the registered buffers of every Module inside, with dotted names."""
+        """Yield dotted names and registered buffers."""
         for at, module in self.named_modules(prefix):
-            for name in module._buffers:
-                if getattr(module, name) is not None:
-                    yield _dotted(at, name), getattr(module, name)
+            for name, array in module._own_buffers():
+                yield _dotted(at, name), array
 
     def buffers(self) -> Iterator[Array]:
-        """Yield the registered buffers of every Module inside."""
+        """Yield every registered buffer inside."""
         return (array for _, array in self.named_buffers())
 
     def get_submodule(self, target: str) -> Module:
-        """Return the Module of a dotted name; AttributeError if there is none.
-
-        >>> rg.nn.Sequential(rg.nn.ReLU()).get_submodule("0")
-        ReLU()
-        """
-        module: Module = self
-        for name in filter(None, target.split(".")):
-            module = vars(module).get(name)  # type: ignore[assignment]
-            if not isinstance(module, Module):
-                raise AttributeError(f"{type(self).__name__} has no Module {target!r}")
-        return module
-
-    # Changing all at once ------------------------------------------------------------------------
+        """Return the Module of a dotted name; AttributeError if there is none."""
+        found = dict(self._paths())
+        if target not in found:
+            raise AttributeError(f"{type(self).__name__} has no Module {target!r}")
+        return found[target]
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call `fn` on every Module inside, innermost first, and on this one; returns it.
-
-        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 1), rg.nn.ReLU())
-        >>> def start_at_zero(module):
-        ...     if isinstance(module, rg.nn.Linear):
-        ...         rg.nn.init.zeros_(module.weight)
-        >>> net.apply(start_at_zero)[0].weight
-        Parameter([[0., 0.]], requires_grad=True)
-        """
+        """Call `fn` on every Module, innermost first; returns this one."""
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
 
     def to(self, dtype: DTypeLike) -> Self:
-        """Change parameters, gradients and floating buffers to another floating dtype; returns it.
-
-        The Parameters stay the same objects, so an optimizer keeps them.
+        """Change Parameters (the same objects), gradients and floating buffers to a dtype.
 
         >>> rg.nn.Linear(2, 1).to(np.float32).weight.dtype
         dtype('float32')
@@ -223,9 +201,8 @@ class Module:
             parameter.data = as_array(parameter).astype(dtype)
             parameter.grad = None if grad is None else grad.astype(dtype)
         for module in self.modules():
-            for name in module._buffers:
-                array = getattr(module, name)
-                if array is not None and array.dtype.kind == "f":
+            for name, array in module._own_buffers():
+                if array.dtype.kind == "f":
                     setattr(module, name, array.astype(dtype))
         return self
 
@@ -238,97 +215,79 @@ class Module:
         return self.to(np.float64)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Make every parameter require a gradient or not; returns this Module.
-
-        >>> rg.nn.Linear(2, 1).requires_grad_(False).bias.requires_grad
-        False
-        """
+        """Make every Parameter require a gradient or not; returns this Module."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
-    # Hooks ---------------------------------------------------------------------------------------
-
-    def register_forward_pre_hook(self, hook: Callable[..., Any]) -> Any:
+    def register_forward_pre_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, args)` before `forward`; what it returns, unless None, are the args.
 
-        Returns a handle; `handle.remove()` takes the hook off.
+        Returns a handle: `remove()` takes the hook off.
         """
         return self._hook("before", hook)
 
-    def register_forward_hook(self, hook: Callable[..., Any]) -> Any:
+    def register_forward_hook(self, hook: Hook) -> Handle:
         """Call `hook(module, args, output)` after `forward`; it may return another output.
-
-        Returns a handle; `handle.remove()` takes the hook off.
 
         >>> layer = rg.nn.Linear(3, 2)
         >>> handle = layer.register_forward_hook(lambda module, args, out: print(out.shape))
         >>> _ = layer(np.ones((5, 3)))
         (5, 2)
-        >>> handle.remove()
         """
         return self._hook("after", hook)
 
-    def register_full_backward_hook(self, hook: Callable[..., Any]) -> Any:
-        """Call `hook(module, grad_input, grad_output)` when the gradients of the inputs are known.
+    def register_full_backward_hook(self, hook: Hook) -> Handle:
+        """Call `hook(module, grad_input, grad_output)` once the gradients of the inputs are known.
 
-        Both are tuples, None for what has no gradient. The hook may return another `grad_input`.
-        If no input requires grad it is called with Nones once the outputs' gradients are known.
-        Returns a handle; `handle.remove()` takes the hook off.
+        Both are tuples, None for what has no gradient. It may return another `grad_input`. Where
+        no input requires grad, the gradients of the outputs suffice.
         """
         return self._hook("backward", hook)
 
-    def _hook(self, moment: str, hook: Callable[..., Any]) -> Any:
-        from retrograd.nn.hooks import Hooks
-
+    def _hook(self, moment: str, hook: Hook) -> Handle:
+        if not callable(hook):
+            raise TypeError(f"a hook is a function, not {hook!r}")
         if self._hooks is None:
-            self._hooks, self._direct = Hooks(), False
-        return self._hooks.add(moment, hook)
-
-    # State ---------------------------------------------------------------------------------------
+            self._hooks, self._direct = {"before": {}, "after": {}, "backward": {}}, False
+        handle = Handle(self._hooks[moment])
+        self._hooks[moment][handle] = hook
+        return handle
 
     def train(self, mode: bool = True) -> Self:
-        """Set this Module and all inside it to training (dropout acts) or not; returns it."""
+        """Set every Module inside to training or not; returns this one."""
         for module in self.modules():
-            module.training = bool(mode)
+            module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Set this Module and all inside it to evaluation; returns it."""
+        """Set every Module inside to evaluation; returns this one."""
         return self.train(False)
 
     def zero_grad(self) -> None:
-        """Drop the gradients of all parameters."""
+        """Drop all gradients."""
         for parameter in self.parameters():
             parameter.grad = None
 
     def _state(self) -> dict[str, Any]:
-        """Return each name's Parameter or buffer; a shared Parameter goes by all its names."""
         state: dict[str, Any] = {}
-
-        def visit(module: Module, prefix: str, above: tuple[int, ...]) -> None:
+        for at, module in self._paths():
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
-                    state[prefix + name] = value
-            for name, persistent in module._buffers.items():
-                if persistent and getattr(module, name) is not None:
-                    state[prefix + name] = getattr(module, name)
-            for name, child in module.named_children():
-                if id(child) not in above:
-                    visit(child, f"{prefix}{name}.", (*above, id(child)))
-
-        visit(self, "", (id(self),))
+                    state[_dotted(at, name)] = value
+            for name, array in module._own_buffers():
+                if module._buffers[name]:
+                    state[_dotted(at, name)] = array
         return state
 
     def state_dict(self) -> dict[str, Array]:
-        """Return a copy of every parameter and buffer under its dotted name."""
+        """Return dotted names and copies of parameters and buffers; shared ones have several."""
         return {name: as_array(value).copy() for name, value in self._state().items()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
-        """Write the arrays of `state_dict` into the parameters and buffers of the same names.
+        """Write the arrays into the parameters and buffers of the same names.
 
-        Raises RuntimeError listing missing and unexpected names (if `strict`) and the names whose
-        shapes differ, with both shapes; nothing is written then.
+        Raises RuntimeError, writing nothing, where shapes or (if `strict`) names differ.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
@@ -338,11 +297,11 @@ class Module:
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
         arrays = {name: as_array(state_dict[name]) for name in own if name in state_dict}
-        problems = []
-        if strict and missing:
-            problems.append(f"missing: {', '.join(missing)}")
-        if strict and unexpected:
-            problems.append(f"unexpected: {', '.join(unexpected)}")
+        problems = [
+            f"{what}: {', '.join(names)}"
+            for what, names in (("missing", missing), ("unexpected", unexpected))
+            if strict and names
+        ]
         problems += [
             f"shape of {name}: here {own[name].shape}, in the state_dict {array.shape}"
             for name, array in arrays.items()
@@ -350,7 +309,7 @@ class Module:
         ]
         if problems:
             raise RuntimeError(
-                f"the state_dict does not fit {type(self).__name__}:\n  " + "\n  ".join(problems)
+                "\n  ".join([f"the state_dict does not fit {type(self).__name__}:", *problems])
             )
         for name, array in arrays.items():
             as_array(own[name])[...] = array
@@ -358,45 +317,153 @@ class Module:
                 touch(own[name])
         return LoadedKeys(missing, unexpected)
 
-    # Reading -------------------------------------------------------------------------------------
-
     def summary(self, *inputs: Any) -> str:
-        """Return a table of the Modules inside and their numbers of parameters.
+        """Return a table of the Modules, parameters and, for `inputs`, output shapes.
 
-        With `inputs`, arrays or Tensors, it also shows the shape each Module puts out for them:
-        the net is run once, without gradients, as for evaluation.
-
-        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU(), rg.nn.Linear(4, 1))
-        >>> print(net.summary(np.ones((8, 2))))
+        >>> print(rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU()).summary(np.ones((8, 2))))
         module           output    parameters
-        Sequential       (8, 1)            17
+        Sequential       (8, 4)            12
           0: Linear      (8, 4)            12
           1: ReLU        (8, 4)             0
-          2: Linear      (8, 1)             5
-        17 parameters, 17 trained, 136 bytes
+        12 parameters, 12 trained, 96 bytes
         """
-        from retrograd.nn.summary import summary
-
-        return summary(self, inputs)
+        shapes = _shapes(self, inputs) if inputs else {}
+        rows = [("module", "output" if inputs else "", "parameters")]
+        for name, inner in self.named_modules():
+            *above, label = name.split(".")
+            title = f"{'  ' * (len(above) + 1)}{label}: " if name else ""
+            size = sum(p.size for p in inner.parameters())
+            rows.append((title + type(inner).__name__, shapes.get(id(inner), ""), str(size)))
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [f"{m:{wide[0]}}  {s:{wide[1]}}  {p:>{wide[2]}}" for m, s, p in rows]
+        trained = sum(p.size for p in self.parameters() if p.requires_grad)
+        size = sum(p.nbytes for p in self.parameters())
+        return "\n".join([*lines, f"{rows[1][2]} parameters, {trained} trained, {size} bytes"])
 
     def extra_repr(self) -> str:
-        """Return what `repr` shows in the brackets of a Module without children."""
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in self._shown)
+        """Return what `repr` shows in brackets."""
+        return ""
 
     def __repr__(self) -> str:
-        lines = [
-            f"({name}): " + repr(child).replace("\n", "\n  ")
-            for name, child in self.named_children()
-        ]
-        if not lines:
-            return f"{type(self).__name__}({self.extra_repr()})"
-        return f"{type(self).__name__}(\n  " + "\n  ".join(lines) + "\n)"
+        inside = "".join(f"\n({name}): {child!r}" for name, child in self.named_children())
+        inside = inside.replace("\n", "\n  ") + "\n" if inside else self.extra_repr()
+        return f"{type(self).__name__}({inside})"
 
 
 def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def new_parameter(shape: tuple[int, ...], dtype: Any = None) -> Parameter:
-    """Return a Parameter of zeros, of the default dtype unless one is given."""
-    return Parameter(np.zeros(shape, dtype or get_default_dtype()))
+def _once(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield each value once, under its first name."""
+    seen = set()
+    for name, value in named:
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield name, value
+
+
+def new_parameter(shape: tuple[int, ...], dtype: Any = None, value: float = 0.0) -> Parameter:
+    """Return a Parameter of one value."""
+    return Parameter(np.full(shape, value, dtype or get_default_dtype()))
+
+
+# Hooks
+
+
+class Handle:
+    """What registering a hook returns."""
+
+    def __init__(self, hooks: dict[Handle, Hook]) -> None:
+        self._hooks = hooks
+
+    def remove(self) -> None:
+        """Take the hook off."""
+        self._hooks.pop(self, None)
+
+
+def _hooked(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    hooks = cast(Any, module._hooks)
+    before, after, backward = (tuple(hooks[moment].values()) for moment in hooks)
+    for hook in before:
+        args = _changed(args, hook(module, args))
+    given: tuple[Any, ...] = ()  # the gradients of the outputs
+
+    def on_input(grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        for hook in backward:
+            grads = _changed(grads, hook(module, grads, given))
+        return grads
+
+    def on_output(grads: tuple[Any, ...]) -> tuple[Any, ...]:
+        nonlocal given
+        given = grads
+        if watched is args:
+            on_input((None,) * len(args))
+        return grads
+
+    watched = _watched(args, on_input) if backward else args
+    out = module.forward(*watched, **kwargs)
+    for hook in after:
+        changed = hook(module, args, out)
+        out = out if changed is None else changed
+    if not backward:
+        return out
+    outs = _watched(out if isinstance(out, tuple) else (out,), on_output)
+    return outs if isinstance(out, tuple) else outs[0]
+
+
+def _changed(values: tuple[Any, ...], answer: Any) -> tuple[Any, ...]:
+    if answer is None:  # by a hook
+        return values
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+class _Tap(Function):
+    @staticmethod
+    def forward(ctx: Any, seen: Hook, *arrays: Any) -> Any:
+        ctx.seen = seen
+        return arrays
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        lifted = isinstance(grads[0], Tensor)
+        found = ctx.seen(grads if lifted else [wrap(g) for g in grads])
+        return (None, *(found if lifted else map(as_array, found)))
+
+
+def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
+    """Return the values, whose gradients `seen` gets on the way back, and may replace."""
+    mode = MODE.get()
+    if mode.tape is not None:
+        mode.tape.forbid("a backward hook")
+    places = {i: t for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad}
+    if not places or not mode.grad:
+        return values
+
+    def pass_on(grads: Any) -> Any:
+        known = dict(zip(places, grads, strict=True))
+        found = seen(tuple(known.get(i) for i in range(len(values))))
+        return [found[i] for i in places]
+
+    tapped = dict(zip(places, _Tap.apply(pass_on, *places.values()), strict=True))
+    return tuple(tapped.get(i, value) for i, value in enumerate(values))
+
+
+def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
+    """Return the shape of each output in evaluation, by the id of its Module."""
+    shapes: dict[int, str] = {}
+
+    def note(inner: Module, args: Any, out: Any) -> None:
+        while isinstance(out, (tuple, list)):
+            out = out[0]
+        shapes[id(inner)] = str(out.shape)
+
+    before = [(m, m.training, m.register_forward_hook(note)) for m in module.modules()]
+    try:
+        with no_grad():
+            module.eval()(*inputs)
+    finally:
+        for inner, training, handle in before:
+            inner.training = training
+            handle.remove()
+    return shapes

@@ -1,4 +1,4 @@
-"""Layers over sequences: recurrent layers and cells, attention and transformers."""
+"""Recurrent layers and cells, attention and transformers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Tensor, primitive
+from retrograd.core import primitive
 from retrograd.nn import functional as F
 from retrograd.nn.functional.attention import added, causal, mixture, weigh
 from retrograd.nn.functional.recurrent import gru, lstm, rnn
-from retrograd.nn.init import uniform_, xavier_uniform_, zeros_
-from retrograd.nn.layers import Dropout, LayerNorm, Linear, ModuleList, at_least_1, not_usual
+from retrograd.nn.init import uniform_, xavier_uniform_
+from retrograd.nn.layers import (
+    Dropout,
+    LayerNorm,
+    Linear,
+    ModuleList,
+    at_least_1,
+    kept,
+    not_usual,
+    probability,
+)
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
 from retrograd.registry import RULES, defvjp
@@ -23,55 +32,44 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class _Recurrent(Module):
-    """What layers and cells share: the weights of one layer in one direction, and its run."""
-
     _function: Any  # of `functional.recurrent`
     _gates = 1  # blocks of rows in each weight
     _states = 1  # arrays in the state
-    nonlinearity: str
-
     input_size: int
     hidden_size: int
 
     def _weights(self, inputs: int, bias: bool, dtype: Any, rng: Any, suffix: str = "") -> None:
-        rows, bound = self._gates * self.hidden_size, 1 / math.sqrt(self.hidden_size)
-        shapes: Any = ((rows, inputs), (rows, self.hidden_size), (rows,), (rows,))
+        h = self.hidden_size
+        rows, bound = self._gates * h, 1 / math.sqrt(h)
+        shapes: Any = ((rows, inputs), (rows, h), (rows,), (rows,))
         for name, shape in zip(WEIGHTS, shapes, strict=True):
-            if bias or len(shape) == 2:
-                parameter = uniform_(new_parameter(shape, dtype), -bound, bound, rng)
-                setattr(self, name + suffix, parameter)
-            elif not suffix:
-                setattr(self, name, None)
+            given = bias or len(shape) == 2
+            parameter = uniform_(new_parameter(shape, dtype), -bound, bound, rng) if given else None
+            setattr(self, name + suffix, parameter)
 
-    def _run(self, x: Any, state: tuple[Any, ...], *weights: Any) -> Any:
-        """Return all that the steps of one layer in one direction made, the hidden states last."""
-        if self._function is rnn:
-            return rnn(x, *state, *weights, nonlinearity=self.nonlinearity)
-        return self._function(x, *state, *weights)
+    def _run(self, x: Any, state: tuple[Any, ...], suffix: str = "") -> Any:
+        weights = (getattr(self, name + suffix) for name in WEIGHTS)
+        options = {"nonlinearity": self.nonlinearity} if self._function is rnn else {}
+        return self._function(x, *state, *weights, **options)
 
     def _first(self, hx: Any, alone: bool, shape: tuple[int, ...], dtype: Any) -> tuple[Any, ...]:
-        """Return the arrays of the first state, zeros where none is given, checked."""
         if hx is None:
             return (np.zeros(shape, dtype),) * self._states
         states = tuple(hx) if self._states > 1 else (hx,)
         if alone:
             states = tuple(np.expand_dims(s, -2) for s in states)
-        if len(states) != self._states or any(s.shape != shape for s in states):
-            got = [getattr(s, "shape", s) for s in states]
-            raise ValueError(
-                f"{type(self).__name__} takes {self._states} state(s) of shape {shape}, got {got}"
-            )
+        got, fits = [getattr(s, "shape", s) for s in states], [shape] * self._states
+        if got != fits:
+            raise ValueError(f"{type(self).__name__} takes a state {fits}, not {got}")
         return states
 
     def _handed(self, states: tuple[Any, ...], alone: bool) -> Any:
-        """Return states as a caller gets them."""
         if alone:
             states = tuple(np.squeeze(s, -2) for s in states)
         return states if self._states > 1 else states[0]
 
     def _last(self, made: Any) -> tuple[Any, ...]:
-        """Return the last state: the rows end with the hidden state, the cell is before it."""
-        h = self.hidden_size
+        h = self.hidden_size  # the last rows, the cell is before
         hidden = np.transpose(made[-1, -h:])
         return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
 
@@ -91,37 +89,32 @@ class _Layers(_Recurrent):
         dtype: Any = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         at_least_1(self, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"dropout must be a probability from 0 to 1, not {dropout}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
-        self.bidirectional, self.rng = bidirectional, rng if rng is None else generator(rng)
-        self._directions = ("", "_reverse") if bidirectional else ("",)
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
+        self.dropout, self.rng = probability(self, dropout), kept(rng)
+        self._directions = ("", "_reverse")[: 1 + bidirectional]
         for layer in range(num_layers):
-            inputs = input_size if layer == 0 else hidden_size * len(self._directions)
+            inputs = hidden_size * len(self._directions) if layer else input_size
             for direction in self._directions:
                 self._weights(inputs, bias, dtype, self.rng, f"_l{layer}{direction}")
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        """Return the hidden states of the last layer at all times, and the last state of each.
+        """Return the hidden states of the last layer, and the last state of each layer.
 
-        `input` is `(T, N, input_size)`, with `batch_first` `(N, T, input_size)`, or without a
-        batch `(T, input_size)`. A state is `(num_layers * directions, N, hidden_size)`; `hx` is
-        the first one, by default 0. The output is `(T, N, directions * hidden_size)`.
+        `(T, N, input_size)` (with `batch_first` `(N, T, input_size)`) or `(T, input_size)` gives
+        `directions * hidden_size` features. The first state `hx`, by default 0, is `(num_layers *
+        directions, N, hidden_size)`.
         """
-        name, alone = type(self).__name__, input.ndim == 2
-        if input.ndim not in (2, 3) or input.shape[-1] != self.input_size:
+        x, name, n, alone = input, type(self).__name__, self.input_size, input.ndim == 2
+        if x.ndim not in (2, 3) or x.shape[-1] != n:
             axes = "N, T" if self.batch_first else "T, N"
-            raise ValueError(
-                f"{name} takes an input ({axes}, {self.input_size}) or (T, {self.input_size}), "
-                f"not {input.shape}"
-            )
+            raise ValueError(f"{name} takes an input ({axes}, {n}) or (T, {n}), not {x.shape}")
         if alone:
-            x = np.expand_dims(input, 1)
-        else:
-            x = np.swapaxes(input, 0, 1) if self.batch_first else input
+            x = np.expand_dims(x, 1)
+        elif self.batch_first:
+            x = np.swapaxes(x, 0, 1)
         if not x.shape[0]:
-            raise ValueError(f"{name} got a sequence of no steps: {input.shape}")
+            raise ValueError(f"{name} got no steps: {input.shape}")
         h, directions = self.hidden_size, self._directions
         shape = (self.num_layers * len(directions), x.shape[1], h)
         first = self._first(hx, alone, shape, x.dtype)
@@ -132,9 +125,7 @@ class _Layers(_Recurrent):
             outs = []
             for direction in directions:
                 state = tuple(s[len(ends)] for s in first)
-                names = (f"{name}_l{layer}{direction}" for name in WEIGHTS)
-                weights = (getattr(self, name, None) for name in names)
-                made = self._run(x[::-1] if direction else x, state, *weights)
+                made = self._run(x[::-1] if direction else x, state, f"_l{layer}{direction}")
                 out = np.transpose(made[:, -h:], (0, 2, 1))
                 outs.append(out[::-1] if direction else out)
                 ends.append(self._last(made))
@@ -153,10 +144,9 @@ class _Layers(_Recurrent):
 
 
 class RNN(_Layers):
-    """Layers of `h = tanh(W_ih x + b_ih + W_hh h + b_hh)` over a sequence; or relu for tanh.
+    """Layers of `h = tanh(W_ih x + b_ih + W_hh h + b_hh)` over a sequence, or relu for tanh.
 
-    All weights are uniform within `1 / sqrt(hidden_size)`. Called with `(input, h_0)`; returns
-    the outputs and the last hidden states.
+    Weights are uniform within `1 / sqrt(hidden_size)`. `(input, h_0)` to the outputs and `h`.
 
     >>> out, h = rg.nn.RNN(3, 4, num_layers=2)(np.ones((5, 2, 3)))
     >>> out.shape, h.shape
@@ -178,10 +168,9 @@ class RNN(_Layers):
 
 
 class LSTM(_Layers):
-    """Layers of long short-term memory over a sequence (Hochreiter and Schmidhuber 1997).
+    """As `RNN`, of long short-term memory: `(input, (h_0, c_0))` to the outputs and `(h, c)`.
 
-    As `RNN`, called with `(input, (h_0, c_0))`; returns the outputs and the last `(h, c)`. The
-    rows of the gates are in the order i, f, g, o.
+    The rows of the gates are in the order i, f, g, o (Hochreiter and Schmidhuber 1997).
 
     >>> out, (h, c) = rg.nn.LSTM(3, 4, bidirectional=True)(np.ones((5, 2, 3)))
     >>> out.shape, h.shape, c.shape
@@ -192,20 +181,12 @@ class LSTM(_Layers):
 
 
 class GRU(_Layers):
-    """Layers of gated recurrent units over a sequence (Cho et al. 2014).
-
-    As `RNN`. The rows of the gates are in the order r, z, n.
-    """
+    """As `RNN`, of gated recurrent units, rows in the order r, z, n (Cho et al. 2014)."""
 
     _function, _gates = staticmethod(gru), 3
 
 
 class _Cell(_Recurrent):
-    weight_ih: Tensor
-    weight_hh: Tensor
-    bias_ih: Tensor | None
-    bias_hh: Tensor | None
-
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, dtype: Any = None,
         rng: RngLike = None,
@@ -224,8 +205,7 @@ class _Cell(_Recurrent):
         if alone:
             input = input[None]
         first = self._first(hx, alone, (input.shape[0], self.hidden_size), input.dtype)
-        weights = (self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
-        return self._handed(self._last(self._run(input[None], first, *weights)), alone)
+        return self._handed(self._last(self._run(input[None], first)), alone)
 
 
 class RNNCell(_Cell):
@@ -242,23 +222,18 @@ class RNNCell(_Cell):
 
 
 class LSTMCell(_Cell):
-    """One step of an `LSTM`: `(input, (h, c))` to the next `(h, c)`, each `(N, hidden_size)`.
-
-    >>> h, c = rg.nn.LSTMCell(3, 4)(np.ones((2, 3)))
-    >>> h.shape, c.shape
-    ((2, 4), (2, 4))
-    """
+    """One step of an `LSTM`: `(input, (h, c))` to the next `(h, c)`."""
 
     _function, _gates, _states = staticmethod(lstm), 4, 2
 
 
 class GRUCell(_Cell):
-    """One step of a `GRU`: `(input, h)` to the next `h`, `(N, hidden_size)`."""
+    """One step of a `GRU`: `(input, h)` to the next `h`."""
 
     _function, _gates = staticmethod(gru), 3
 
 
-# Attention ---------------------------------------------------------------------------------------
+# Attention
 
 
 @primitive
@@ -272,19 +247,18 @@ RULES[unstack3].multi = True
 
 
 class MultiheadAttention(Module):
-    """Attention in `num_heads` parts of `embed_dim` each (Vaswani et al. 2017).
+    """Attention in `num_heads` parts of `embed_dim` (Vaswani et al. 2017).
 
-    `in_proj_weight` `(3 * embed_dim, embed_dim)` makes queries, keys and values, or with `kdim`
-    or `vdim` three weights of their own; xavier_uniform, biases 0. Queries are `(T, N, E)`, keys
-    `(S, N, kdim)`, values `(S, N, vdim)`, with `batch_first` the batch N is axis 0; without a
-    batch they have two axes.
+    `in_proj_weight` `(3 * embed_dim, embed_dim)`, or with `kdim` or `vdim` three weights, make
+    queries, keys and values; xavier_uniform, biases 0.
 
-    >>> attention = rg.nn.MultiheadAttention(8, 2, batch_first=True)
     >>> x = np.ones((3, 5, 8))
-    >>> out, weights = attention(x, x, x)
+    >>> out, weights = rg.nn.MultiheadAttention(8, 2, batch_first=True)(x, x, x)
     >>> out.shape, weights.shape
     ((3, 5, 8), (3, 5, 5))
     """
+
+    in_proj_weight: Any
 
     def __init__(
         self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, *,
@@ -295,23 +269,20 @@ class MultiheadAttention(Module):
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {num_heads} heads of {embed_dim} features")
         self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
-        self.dropout, self.rng = dropout, rng if rng is None else generator(rng)
+        self.dropout, self.rng = dropout, kept(rng)
         self.kdim, self.vdim = kdim or embed_dim, vdim or embed_dim
-        self.in_proj_weight = None
-        if self.kdim == self.vdim == embed_dim:
-            self.in_proj_weight = new_parameter((3 * embed_dim, embed_dim), dtype)
-            weights = [self.in_proj_weight]
-        else:
-            self.q_proj_weight = new_parameter((embed_dim, embed_dim), dtype)
-            self.k_proj_weight = new_parameter((embed_dim, self.kdim), dtype)
-            self.v_proj_weight = new_parameter((embed_dim, self.vdim), dtype)
-            weights = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
-        for weight in weights:
-            xavier_uniform_(weight, rng=self.rng)
+
+        shapes = {"in_proj_weight": (3 * embed_dim, embed_dim)}
+        if not self.kdim == self.vdim == embed_dim:
+            self.in_proj_weight = None
+            widths = {"q": embed_dim, "k": self.kdim, "v": self.vdim}
+            shapes = {f"{name}_proj_weight": (embed_dim, n) for name, n in widths.items()}
+        for name, shape in shapes.items():
+            setattr(self, name, xavier_uniform_(new_parameter(shape, dtype), rng=self.rng))
         self.in_proj_bias = new_parameter((3 * embed_dim,), dtype) if bias else None
         self.out_proj = Linear(embed_dim, embed_dim, bias, dtype, self.rng)
-        if self.out_proj.bias is not None:
-            zeros_(self.out_proj.bias)
+        if bias:
+            self.out_proj.bias = new_parameter((embed_dim,), dtype)
 
     def forward(
         self, query: Any, key: Any, value: Any, key_padding_mask: Any = None,
@@ -320,32 +291,29 @@ class MultiheadAttention(Module):
     ) -> tuple[Any, Any]:  # fmt: skip
         """Return the output, like the query, and the weights `(N, T, S)` or None.
 
-        `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or `(N * num_heads, T, S)`: numbers
-        are added to the scores, of booleans true means may not attend. `is_causal` stands for
-        the causal mask where none is given. Without `average_attn_weights` the weights are those
-        of each head, `(N, num_heads, T, S)`.
+        Queries are `(T, N, E)`, keys and values `(S, N, E)` (`kdim`, `vdim`), with `batch_first` N
+        is axis 0, and it may be left out. `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or
+        `(N * num_heads, T, S)`: numbers are added to the scores, of booleans true means may not
+        attend. Without `average_attn_weights` the weights are `(N, num_heads, T, S)`.
         """
         batch, alone = 0 if self.batch_first else 1, query.ndim == 2
         if alone:
-            same = query is key is value
-            query = np.expand_dims(query, batch)
-            key, value = (query if same else np.expand_dims(a, batch) for a in (key, value))
+            batched = {id(x): np.expand_dims(x, batch) for x in (query, key, value)}
+            query, key, value = (batched[id(x)] for x in (query, key, value))
             if key_padding_mask is not None:
                 key_padding_mask = key_padding_mask[None]
-        widths = (self.embed_dim, self.kdim, self.vdim)
+        widths, given = (self.embed_dim, self.kdim, self.vdim), (query, key, value)
         if (
-            any(x.ndim != 3 for x in (query, key, value))
-            or (query.shape[2], key.shape[2], value.shape[2]) != widths
+            any(x.ndim != 3 or x.shape[batch] != query.shape[batch] for x in given)
+            or tuple(x.shape[2] for x in given) != widths
             or key.shape[:2] != value.shape[:2]
-            or query.shape[batch] != key.shape[batch]
         ):
             axes = "(N, T, {})" if self.batch_first else "(T, N, {})"
             raise ValueError(
-                "MultiheadAttention takes query, key and value "
-                f"{', '.join(map(axes.format, widths))}; got {query.shape}, {key.shape} and "
-                f"{value.shape}"
+                f"MultiheadAttention takes {', '.join(map(axes.format, widths))}; got "
+                f"{query.shape}, {key.shape}, {value.shape}"
             )
-        q, k, v = self._heads(query, key, value)
+        q, k, v = self._heads(given)
         mask = self._mask(q, k, key_padding_mask, attn_mask, is_causal)
         weights = weigh(q, k, mask, scale=1 / math.sqrt(q.shape[-1]))
         if self.dropout and self.training:
@@ -362,36 +330,32 @@ class MultiheadAttention(Module):
             weights = np.mean(weights, axis=1)
         return out, weights[0] if alone else weights
 
-    def _heads(self, query: Any, key: Any, value: Any) -> Any:
-        """Return queries, keys and values as `(N, heads, T, features)`."""
+    def _heads(self, given: tuple[Any, Any, Any]) -> Any:
+        """Return queries, keys and values, `(N, heads, T, features)`."""
         e, heads = self.embed_dim, (self.num_heads, self.embed_dim // self.num_heads)
         packed, bias = self.in_proj_weight, self.in_proj_bias
-        if packed is not None and query is key is value:
-            made = F.linear(query, packed, bias)
+        if packed is not None and given[0] is given[1] is given[2]:
+            made = F.linear(given[0], packed, bias)
             axes = (2, 0, 3, 1, 4) if self.batch_first else (2, 1, 3, 0, 4)
             return unstack3(np.transpose(made.reshape((*made.shape[:2], 3, *heads)), axes))
-        rows = [slice(i * e, (i + 1) * e) for i in range(3)]
-        if packed is None:
-            weights: list[Any] = [self.q_proj_weight, self.k_proj_weight, self.v_proj_weight]
-        else:
-            weights = [packed[own] for own in rows]
-        order = (0, 2, 1, 3) if self.batch_first else (1, 2, 0, 3)
-        parts = []
-        for x, weight, own in zip((query, key, value), weights, rows, strict=True):
-            part = F.linear(x, weight, None if bias is None else bias[own])
+        order, parts = (0, 2, 1, 3) if self.batch_first else (1, 2, 0, 3), []
+        for i, (x, name) in enumerate(zip(given, "qkv", strict=True)):
+            rows = slice(i * e, (i + 1) * e)
+            weight = getattr(self, f"{name}_proj_weight") if packed is None else packed[rows]
+            part = F.linear(x, weight, None if bias is None else bias[rows])
             parts.append(np.transpose(part.reshape((*part.shape[:2], *heads)), order))
         return parts
 
     def _mask(self, q: Any, k: Any, padding: Any, mask: Any, is_causal: bool) -> Any:
-        """Return what is added to the transposed scores, or None."""
-        batch, keys, queries = k.shape[0], k.shape[-2], q.shape[-2]
+        """Return what is added to the scores, transposed."""
+        (batch, heads, queries, _), keys = q.shape, k.shape[2]
         if mask is not None:
-            one, many = (queries, keys), (batch * self.num_heads, queries, keys)
+            one, many = (queries, keys), (batch * heads, queries, keys)
             if mask.shape not in (one, many):
                 raise ValueError(f"attn_mask must be {one} or {many}, not {mask.shape}")
             mask = added(mask, q.dtype, False)
             if mask.ndim == 3:
-                mask = mask.reshape((batch, self.num_heads, queries, keys))
+                mask = mask.reshape((batch, heads, queries, keys))
         elif is_causal:
             mask = causal(queries, keys, q.dtype)
         if padding is not None:
@@ -403,10 +367,10 @@ class MultiheadAttention(Module):
 
 
 class TransformerEncoderLayer(Module):
-    """Self-attention and a two-layer net, each with dropout, a sum with its input and a norm.
+    """Self-attention, then two linear layers (Vaswani et al. 2017).
 
-    `(T, N, d_model)` or, with `batch_first`, `(N, T, d_model)`. `norm_first` puts each norm
-    before its part. `activation` is "relu", "gelu" or a function. See `TransformerEncoder`.
+    `(T, N, d_model)`, with `batch_first` `(N, T, d_model)`. `norm_first` puts norms first.
+    `activation` is "relu", "gelu" or a function.
     """
 
     def __init__(
@@ -415,7 +379,7 @@ class TransformerEncoderLayer(Module):
         batch_first: bool = False, norm_first: bool = False, bias: bool = True,
         dtype: Any = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
-        rng = rng if rng is None else generator(rng)
+        rng = kept(rng)
         self.self_attn = MultiheadAttention(
             d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng
         )
@@ -426,17 +390,16 @@ class TransformerEncoderLayer(Module):
         self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.dropout1, self.dropout2 = Dropout(dropout, rng), Dropout(dropout, rng)
-        if isinstance(activation, str):
-            if activation not in ("relu", "gelu"):
-                raise ValueError(f'activation must be "relu", "gelu" or a function: {activation!r}')
-            activation = F.relu if activation == "relu" else F.gelu
-        self.activation: Any = activation
+        known: Any = {"relu": F.relu, "gelu": F.gelu}
+        if isinstance(activation, str) and activation not in known:
+            raise ValueError(f'activation must be "relu", "gelu" or a function: {activation!r}')
+        self.activation = known.get(activation, activation)
 
     def forward(
         self, src: Any, src_mask: Any = None, src_key_padding_mask: Any = None,
         is_causal: bool = False,
     ) -> Any:  # fmt: skip
-        """Apply both parts; the masks are those of `MultiheadAttention`."""
+        """Apply all parts; see `MultiheadAttention` for masks."""
 
         def attend(x: Any) -> Any:
             out, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, True, is_causal)
@@ -453,9 +416,7 @@ class TransformerEncoderLayer(Module):
 
 
 class TransformerEncoder(Module):
-    """`num_layers` copies of a layer one after another, then `norm` where there is one.
-
-    `enable_nested_tensor` is there for the sake of torch's signature; nothing depends on it.
+    """`num_layers` copies of a layer, then `norm`; `enable_nested_tensor` does nothing.
 
     >>> layer = rg.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     >>> rg.nn.TransformerEncoder(layer, 2)(np.ones((3, 5, 8))).shape
@@ -473,7 +434,7 @@ class TransformerEncoder(Module):
     def forward(
         self, src: Any, mask: Any = None, src_key_padding_mask: Any = None, is_causal: bool = False
     ) -> Any:
-        """Apply the layers; the masks are those of `MultiheadAttention`."""
+        """Apply all parts; see `MultiheadAttention` for masks."""
         for layer in self.layers:
             src = layer(src, mask, src_key_padding_mask, is_causal)
         return src if self.norm is None else self.norm(src)

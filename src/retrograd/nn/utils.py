@@ -1,8 +1,7 @@
-"""What trainings do with all parameters at once."""
+"""What is done with all parameters at once."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,22 +15,19 @@ if TYPE_CHECKING:
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Return the gradients there are, as Tensors of the same memory."""
+    """Return the gradients there are as Tensors."""
     given = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = [p.grad for p in given]
     return [g if isinstance(g, Tensor) else wrap(g) for g in grads if g is not None]
 
 
 def clip_grad_norm_(
-    parameters: Tensor | Iterable[Tensor],
-    max_norm: float,
-    norm_type: float = 2.0,
+    parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
-) -> Tensor:
-    """Scale the gradients so that their norm, as of one vector, is at most `max_norm`.
+) -> Tensor:  # fmt: skip
+    """Scale the gradients in place to a norm, as of one vector, of at most `max_norm`.
 
-    They are written in place. Returns the norm before. `norm_type` may be `inf`. Raises
-    RuntimeError for a norm that is not finite if `error_if_nonfinite`.
+    Returns the norm before. `norm_type` may be `inf`. `error_if_nonfinite` raises RuntimeError.
 
     >>> p = rg.nn.Parameter([0.0, 0.0])
     >>> p.grad = np.array([3.0, 4.0])
@@ -43,14 +39,9 @@ def clip_grad_norm_(
     grads = _gradients(parameters)
     if not grads:
         return Tensor(0.0)
-    norm: Any
     with no_grad():
-        if norm_type == 2:
-            norm = np.sqrt(sum(np.sum(g * g) for g in grads))
-        elif norm_type == math.inf:
-            norm = np.max(np.stack([np.max(np.abs(g)) for g in grads]))
-        else:
-            norm = sum(np.sum(np.abs(g) ** norm_type) for g in grads) ** (1 / norm_type)
+        flat: Any = parameters_to_vector(grads)
+        norm: Any = np.linalg.norm(flat, norm_type)
         if error_if_nonfinite and not np.isfinite(norm):
             raise RuntimeError(f"the norm of the gradients is {norm.item()}: not clipped")
         scale = np.minimum(max_norm / (norm + 1e-6), 1.0)
@@ -60,14 +51,7 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Hold every element of the gradients within `clip_value` of 0, in place.
-
-    >>> p = rg.nn.Parameter([0.0, 0.0])
-    >>> p.grad = np.array([3.0, -0.5])
-    >>> rg.nn.utils.clip_grad_value_([p], 1.0)
-    >>> p.grad
-    array([ 1. , -0.5])
-    """
+    """Hold every element of the gradients within `clip_value` of 0, in place."""
     with no_grad():
         for g in _gradients(parameters):
             g._update(np.minimum, float(clip_value))
@@ -75,30 +59,29 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Return all elements of the parameters as one vector, through which gradients flow.
+    """Return the parameters as one vector, through which gradients flow.
 
     >>> rg.nn.utils.parameters_to_vector(rg.nn.Linear(2, 3).parameters()).shape
     (9,)
     """
-    return cast(Tensor, np.concatenate([cast(Any, p.reshape(-1)) for p in parameters]))
+    flat: Any = [p.reshape(-1) for p in parameters]
+    return cast(Tensor, np.concatenate(flat))
 
 
 def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) -> None:
     """Write the elements of a vector into the parameters, in order.
 
-    Raises ValueError unless there are as many as the parameters have; nothing is written then.
+    Raises ValueError, writing nothing, for another length.
 
     >>> layer = rg.nn.Linear(2, 1)
-    >>> rg.nn.utils.vector_to_parameters(np.array([1.0, 2.0, 3.0]), layer.parameters())
+    >>> rg.nn.utils.vector_to_parameters([1.0, 2.0, 3.0], layer.parameters())
     >>> layer.bias
     Parameter([3.], requires_grad=True)
     """
     array, given = as_array(vec), list(parameters)
-    total = sum(p.size for p in given)
+    *starts, total = np.cumsum([0, *(p.size for p in given)])
     if array.shape != (total,):
         raise ValueError(f"the parameters take a vector ({total},), not {array.shape}")
-    start = 0
-    for p in given:
+    for p, start in zip(given, starts, strict=True):
         p._data[...] = array[start : start + p.size].reshape(p.shape)
         touch(p)
-        start += p.size
