@@ -8,7 +8,7 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.program import Program
-from retrograd.compiler.tape import Live, Node, Tape, Var, memory, place, writes
+from retrograd.compiler.tape import Live, Node, Tape, Var, memory, writes
 from retrograd.core import Array, Tensor
 from retrograd.registry import spelled
 
@@ -85,7 +85,7 @@ def differing_call(first: Tape, second: Tape) -> str:
                 return (
                     f"it writes into an array of shape {v.array.shape} that was made without "
                     "recorded calls, so that the next run would find what this one wrote: take a "
-                    f"copy first, t = t.copy(){place(written[memory(v)].line)}"
+                    f"copy first, t = t.copy(){written[memory(v)].line}"
                 )
             if not _close(v.array, w.array, exact=True):
                 what = f"an array of shape {w.array.shape}, made without recorded calls, differs"
@@ -122,7 +122,7 @@ def _name(node: Node) -> str:
 def _at(node: Node, what: str) -> str:
     return (
         f"{what}. A branch, a counter or a number outside decides it: pass such values as "
-        f"arguments.{place(node.line)}"
+        f"arguments.{node.line}"
     )
 
 
@@ -167,5 +167,5 @@ def first_difference(program: Program, arrays: Any, tape: Tape) -> str:
         if twin is None or twin.outs[0] in written:
             continue
         if not _close(np.asarray(space[program.writer.text(s.target)]), twin.outs[0].array):
-            return f"; first in `{s.text}`, from{place(s.node.line)}"
+            return f"; first in `{s.text}`, from{s.node.line}"
     return ""

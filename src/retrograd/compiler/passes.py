@@ -1,4 +1,4 @@
-"""Passes over the list of calls: each takes it and returns a shorter one that computes the same."""
+"""Passes over the list of calls: each returns a shorter one that computes the same."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.tape import Live, Node, Var, blank, memory, parts, writes
-from retrograd.core import Array, astype
+from retrograd import tree
+from retrograd.compiler.tape import Live, Node, Var, memory, writes
+from retrograd.core import astype
 from retrograd.rules.joining import concat
 
-MANY = 4  # fewer products than this stay as they are
+MANY = 4  # fewer products stay as they are
 
 
 def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], dict[Var, Var]]:
-    """Run the passes until nothing changes; also returns what each result has become."""
+    """Run the passes until nothing changes; also return what each result has become."""
     nodes = []
     for node in recorded:
         nodes.append(replace(node, origin=node))
@@ -41,8 +42,7 @@ def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], 
 def prune(nodes: list[Node], results: Iterable[Var]) -> list[Node]:
     """Drop calls that nothing uses; writes to memory outside and random draws stay."""
     needed = set(results)
-    # what is written in place is used through every view of it
-    used = {memory(v) for v in needed}
+    used = {memory(v) for v in needed}  # through any view
     used |= {memory(v) for node in nodes for v in node.vars() if v.kind != "made"}
     kept = []
     for node in reversed(nodes):
@@ -58,9 +58,9 @@ def prune(nodes: list[Node], results: Iterable[Var]) -> list[Node]:
 
 
 def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
-    """Compute calls on constants now; leave out a call that gives back its argument; merge equals.
+    """Compute calls on constants now; leave out those that give back an argument; merge equals.
 
-    Memory that is written in place stays apart. Also returns what is taken in place of what.
+    Memory that is written in place stays apart. Also return what is taken in place of what.
     """
     written = writes(nodes)
     versions: dict[int, int] = {}
@@ -70,14 +70,8 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
 
     def key(value: Any) -> Any:
         if isinstance(value, Var):
-            return id(value), versions.get(memory(value), 0)
-        if isinstance(value, (tuple, list)):
-            return tuple(key(v) for v in value)
-        if isinstance(value, dict):
-            return tuple((k, key(v)) for k, v in value.items())
-        if isinstance(value, Live):
-            return "live", value.text
-        return type(value), repr(value)
+            return value, versions.get(memory(value), 0)
+        return type(value), value.text if isinstance(value, Live) else repr(value)
 
     for node in nodes:
         node.args, node.kwargs = node.given(
@@ -90,7 +84,8 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
                 continue
             same = None if apart else _given_back(node, written)
             if same is None and (node.view_of is not None or not apart):
-                same = seen.setdefault((node.fn, key(node.args), key(node.kwargs)), node.outs)
+                given, structure = tree.flatten((node.args, node.kwargs))
+                same = seen.setdefault((node.fn, structure, *map(key, given)), node.outs)
             if same is not None and same is not node.outs:
                 for old, new in zip(node.outs, same, strict=True):
                     replaced[old] = new
@@ -106,7 +101,7 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
 
 def has_live(node: Node) -> bool:
     """Tell whether a number among the arguments is read anew in every run."""
-    return any(isinstance(v, Live) for v in parts(node.args, node.kwargs))
+    return any(isinstance(v, Live) for v in tree.leaves((node.args, node.kwargs)))
 
 
 def _compute(node: Node) -> None:
@@ -142,9 +137,9 @@ def _is_one(value: Any) -> bool:
     return isinstance(value, (int, float)) and value == 1
 
 
-# A net unrolled over time has sums of products, such as the gradient of a recurrent weight, which
-# are one product of the stacked factors; and products of every slice of an array with one matrix,
-# which are one product of the array.
+# A net unrolled over time has sums of products (the gradient of a recurrent weight), which are one
+# product of the stacked factors, and products of every slice of an array with one matrix, which
+# are one product of the array.
 
 
 class _Made:
@@ -154,20 +149,17 @@ class _Made:
         self.like = like
         self.nodes: list[Node] = []
 
-    def call(self, fn: Any, args: Any, array: Array, view: int | None = None, **kwargs: Any) -> Var:
-        """Append a call whose output is laid out like `array`, a `view` of an argument or not."""
-        node = Node("call", fn, args, kwargs, self.like.section, self.like.line, view_of=view)
+    def call(self, fn: Any, *args: Any, **kwargs: Any) -> Var:
+        """Append a call; zeros tell how its output is laid out."""
+        array = fn(*(np.zeros_like(a.array) if isinstance(a, Var) else a for a in args), **kwargs)
+        node = Node("call", fn, args, kwargs, self.like.section, self.like.line)
+        node.view_of = None if array.base is None else 0
         node.outs = [Var(array, "made", node)]
         self.nodes.append(node)
         return node.outs[0]
 
-    def new(self, fn: Any, args: Any, shape: tuple[int, ...], of: Var, **kwargs: Any) -> Var:
-        """Append a call whose output has this shape, and the dtype of another array."""
-        return self.call(fn, args, blank(np.empty(shape, of.array.dtype)), **kwargs)
-
     def rows(self, base: Var) -> Var:
-        shape = (-1, base.array.shape[-1])
-        return self.call(np.reshape, (base, shape), base.array.reshape(shape), 0)
+        return self.call(np.reshape, base, (-1, base.array.shape[-1]))
 
     def end_in(self, out: Var) -> list[Node]:
         self.nodes[-1].outs, out.node = [out], self.nodes[-1]
@@ -221,7 +213,7 @@ class _Sums:
         totals = [self.sum_of(kind, made) for kind in kinds if kind]
         total = totals[0]
         for v in [*totals[1:], *rest]:
-            total = made.new(np.add, (total, v), total.array.shape, total)
+            total = made.call(np.add, total, v)
         return made.end_in(node.outs[0]) if total.array.shape == node.outs[0].array.shape else []
 
     def term(self, v: Any) -> tuple[Var, ...]:
@@ -259,11 +251,8 @@ class _Sums:
         terms = sorted(terms, key=lambda term: -max(self.place.get(v, -1) for v in term))
         first, *other = (self.stack(list(factors), made) for factors in zip(*terms, strict=True))
         if not other:
-            return made.new(np.sum, (first,), first.array.shape[1:], first, axis=0)
-        (second,) = other
-        turned = made.call(np.transpose, (first,), first.array.T, 0)
-        shape = first.array.shape[1], second.array.shape[1]
-        return made.new(np.matmul, (turned, second), shape, made.like.outs[0])
+            return made.call(np.sum, first, axis=0)
+        return made.call(np.matmul, made.call(np.transpose, first), *other)
 
     def stack(self, parts: list[Var], made: _Made) -> Var:
         """Append the call that puts arrays below each other: a view of slices in order."""
@@ -278,9 +267,7 @@ class _Sums:
             and base.array.flags.c_contiguous
         ):  # fmt: skip
             return made.rows(base)
-        rows = sum(p.array.shape[0] for p in parts)
-        shape = rows, parts[0].array.shape[1]
-        return made.new(concat, tuple(parts), shape, parts[0], axis=0)
+        return made.call(concat, *parts, axis=0)
 
 
 def _is_sum(node: Node) -> bool:
@@ -337,15 +324,12 @@ def _slices_at_once(nodes: list[Node]) -> list[Node]:
             continue
         first = nodes[min(at)]
         made = _Made(first)
-        flat = made.rows(base)
-        shape = flat.array.shape[0], matrix.array.shape[1]
-        large = made.new(np.matmul, (flat, matrix), shape, first.outs[0])
+        large = made.call(np.matmul, made.rows(base), matrix)
         rows = base.array.shape[1]
         instead = {}
         for i, node in products.items():
-            part, view = slice(i * rows, (i + 1) * rows), _Made(node)
-            view.call(operator.getitem, (large, part), large.array[part], 0)
-            node.outs[0].array = large.array[part]
+            view = _Made(node)
+            view.call(operator.getitem, large, slice(i * rows, (i + 1) * rows))
             instead[node] = view.end_in(node.outs[0])
         instead[first] = made.nodes + instead[first]
         nodes = [n for node in nodes for n in instead.get(node, [node])]

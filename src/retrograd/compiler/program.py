@@ -16,7 +16,7 @@ import numpy as np
 from retrograd import core, tree
 from retrograd.compiler.passes import optimise
 from retrograd.compiler.spelling import name_assigned, name_outside, sized_by_values
-from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, place, root, viewed
+from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, root, viewed
 from retrograd.compiler.writer import Statement, Writer
 from retrograd.core import Array, Tensor, touch, wrap
 from retrograd.nn.module import changes
@@ -57,12 +57,7 @@ class Program:
                 "of recorded calls would be the same in every run"
             )
         self.outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in values]
-        self.grads = [
-            (leaf, None if (g := tape.grads[key]) is None else tape.see(g))
-            for key, leaf in tape.leaves.items()
-            if leaf.is_leaf
-        ]
-        tape.grads.clear()
+        self.grads = [(leaf, grad) for leaf, grad in tape.grads if leaf.is_leaf]
         name_outside(fn, tape)
         self.lives, self.buckets = tape.lives, tape.updates
         self.starts = [v for v in tape.known.values() if v.kind == "grad"]
@@ -199,7 +194,7 @@ class Program:
             return
         s = self.statements.get(trace.tb_lineno)
         if s is not None and isinstance(error, Exception):
-            error.add_note(f"in `{s.text}` of a compiled program, from{place(s.node.line)}")
+            error.add_note(f"in `{s.text}` of a compiled program, from{s.node.line}")
             if isinstance(error, ValueError) and sized_by_values(s.node):
                 error.add_note(
                     "A program keeps the shapes of its first run, and values decide how large "

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,8 @@ def name_assigned(nodes: list[Node]) -> None:
         if node.section != "forward" or (following is not None and following.line == node.line):
             continue
         if node.kind == "call" and len(node.outs) == 1 and not node.outs[0].wish:
-            node.outs[0].wish = assigned(node.line[2])
+            found = re.search(r":\d+: (?:\w+\.)*(\w+) ?=[^=].*[^(\[{,]$", node.line)
+            node.outs[0].wish = found[1] if found else ""
 
 
 def wish(var: Var) -> str:
@@ -84,18 +85,6 @@ def wish(var: Var) -> str:
         name = "drawn" if var.node.kind == "draw" else getattr(var.node.fn, "__name__", "t")
         name = {"getitem": "part", "concat": "joined", "contract": "einsum"}.get(name, name)
     return prefix + name
-
-
-def assigned(text: str) -> str:
-    """Return the variable that a line assigns to, if it is one."""
-    try:
-        body = ast.parse(text).body
-    except SyntaxError:
-        return ""
-    if len(body) != 1 or not isinstance(body[0], ast.Assign) or len(body[0].targets) != 1:
-        return ""
-    target = body[0].targets[0]
-    return getattr(target, "id", "") or getattr(target, "attr", "")
 
 
 def _short(path: str, module: Any) -> str:

@@ -166,10 +166,12 @@ class CompiledStep:
                         "function runs its Python once only. Return the value and change things "
                         "after the step"
                     )
-            for key, leaf in tape.leaves.items():
-                tape.grads[key] = leaf._grad
+            for leaf in tape.leaves.values():
+                var = None
                 if leaf._grad is not None:
+                    var = tape.see(leaf._grad)
                     leaf._grad = leaf._grad.copy()  # on the tape two leaves may share one array
+                tape.grads.append((leaf, var))
         finally:
             for t, leaf in standing:
                 leaf._grad = t._grad

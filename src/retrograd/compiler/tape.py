@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from retrograd import tree
 from retrograd.core import NUMBERS, Array, Tensor, pick, touch, wrap
 from retrograd.mode import MODE, Mode
 from retrograd.registry import Rule
@@ -35,16 +36,15 @@ class TraceError(RuntimeError):
 class Var:
     """One array of a program.
 
-    `kind` is "arg" (an argument), "captured" (an array that exists outside, read anew in every
-    run), "grad" (the `.grad` a leaf had before), "const", or "made" by a node.
+    `kind` is "arg", "captured" (it exists outside), "grad" (the `.grad` a leaf had before),
+    "const", or "made" by a node.
     """
 
     __slots__ = ("array", "grad_of", "kind", "node", "ref", "tensor", "wish")
 
     def __init__(self, array: Any, kind: str, node: Node | None = None, keep: bool = False) -> None:
-        # An array from outside is held. Of what a run makes only the layout is, so that the memory
-        # goes as it goes without a tape.
-        held = keep or kind not in ("made", "arg") or not isinstance(array, np.ndarray)
+        # Of what a run makes only the layout is held: its memory goes as without a tape.
+        held = keep or kind not in ("made", "arg")
         self.ref = None if held else weakref.ref(array)
         self.array = array if held else blank(array)
         self.kind, self.node = kind, node
@@ -56,17 +56,13 @@ class Var:
 def _operators(symbol: str, compute: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
     """Return the methods of Live for `self op other` and `other op self`."""
 
-    def method(swap: bool) -> Callable[[Live, Any], Any]:
-        def apply(self: Live, other: Any) -> Any:
-            if not isinstance(other, (Live, int, float)):
-                return NotImplemented
-            given = other if isinstance(other, Live) else Live(other, repr(other))
-            a, b = (given, self) if swap else (self, given)
-            return Live(compute(a.value, b.value), f"({a.text} {symbol} {b.text})")
+    def apply(a: Any, b: Any) -> Any:
+        if not all(isinstance(v, (Live, int, float)) for v in (a, b)):
+            return NotImplemented
+        x, y = (v if isinstance(v, Live) else Live(v, repr(v)) for v in (a, b))
+        return Live(compute(x.value, y.value), f"({x.text} {symbol} {y.text})")
 
-        return apply
-
-    return method(False), method(True)
+    return apply, lambda self, other: apply(other, self)
 
 
 class Live:
@@ -95,8 +91,7 @@ class Live:
 class Node:
     """One call on the tape: `outs` from `args`, where each array is a Var.
 
-    `kind` is "call"; "write", which changes the array of its first argument, its output too; or
-    "draw", which takes numbers from the generator in `fn`.
+    `kind` is "call"; "write", which changes its first argument; or "draw", from the generator `fn`.
     """
 
     kind: str
@@ -104,40 +99,18 @@ class Node:
     args: Any
     kwargs: Any
     section: str
-    line: tuple[str, int, str] = ("", 0, "")
+    line: str = ""  # of the user
     rule: Rule | None = None
     outs: list[Var] = field(default_factory=list)
     view_of: int | None = None  # the argument whose memory the output looks at
     origin: Node | None = None  # the call on the tape that this is a copy of
 
     def vars(self) -> list[Var]:
-        return [v for v in parts(self.args, self.kwargs) if isinstance(v, Var)]
+        return [v for v in tree.leaves((self.args, self.kwargs)) if isinstance(v, Var)]
 
     def given(self, how: Callable[[Any], Any]) -> Any:
         """Return the arguments, and those by keyword, with `how` applied to all in them."""
-        return substitute((self.args, self.kwargs), how)
-
-
-def substitute(value: Any, how: Callable[[Any], Any]) -> Any:
-    """Return `value` with `how` applied to every part of its tuples, lists and dicts."""
-    if isinstance(value, (tuple, list)):
-        return type(value)([substitute(v, how) for v in value])
-    if isinstance(value, dict):
-        return {k: substitute(v, how) for k, v in value.items()}
-    return how(value)
-
-
-def parts(*values: Any) -> list[Any]:
-    """Return all that is in values, and in their tuples, lists and dicts."""
-    found: list[Any] = []
-    for value in values:
-        if isinstance(value, (tuple, list)):
-            found += parts(*value)
-        elif isinstance(value, dict):
-            found += parts(*value.values())
-        else:
-            found.append(value)
-    return found
+        return tree.map(how, (self.args, self.kwargs))
 
 
 def root(array: Any) -> Any:
@@ -153,7 +126,7 @@ def blank(a: Array) -> Array:
 
 
 def viewed(var: Var) -> Var:
-    """Return the Var that a view, or a view of a view, looks at; any other Var itself."""
+    """Return the Var that a view at last looks at; any other Var itself."""
     while var.kind == "made" and var.node is not None and var.node.view_of is not None:
         var = var.node.args[var.node.view_of]
     return var
@@ -177,7 +150,7 @@ def current(owner: Any, read: str) -> Any:
 
 @contextlib.contextmanager
 def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
-    """Write the calls that are made inside on the tape."""
+    """Write the calls made inside on the tape."""
     token = MODE.set(Mode(grad, tape))
     try:
         yield
@@ -186,23 +159,23 @@ def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
 
 
 class Tape:
-    """What `rg.compile` records; see `retrograd.mode.Tape` for what the engine calls."""
+    """What `rg.compile` records; `retrograd.mode.Tape` says what the engine calls."""
 
     def __init__(self, keep: bool = False) -> None:
-        self.keep = keep  # the values of all calls
+        self.keep = keep  # values too
         self.nodes: list[Node] = []
         self.known: dict[int, Var] = {}
         self.args: list[Var] = []
         self.section = "forward"
-        self.modules: dict[int, Any] = {}  # asked for `training`: the other is another program
+        self.modules: dict[int, Any] = {}  # asked for `training`
         self.ran: dict[int, Any] = {}  # Modules that ran
-        self.outputs: dict[int, Var] = {}  # their outputs
+        self.outputs: dict[int, Var] = {}
         self.constants: list[Var] = []  # captured arrays that turn out to be made in every run
-        self.leaves: dict[int, Tensor] = {}  # leaves whose .grad was read, cleared or filled
-        self.grads: dict[int, Array | None] = {}  # and what it was at the end
-        self.positions: dict[int, int] = {}  # leaves that are arguments: the place of each
-        self.started: dict[int, bool] = {}  # for those: had they a gradient, if that mattered
-        # numbers read in every run: the name, whose they are, and how they are read from there
+        self.leaves: dict[int, Tensor] = {}  # whose .grad was read, cleared or filled
+        self.grads: list[tuple[Tensor, Var | None]] = []  # and what it was at the end
+        self.positions: dict[int, int] = {}  # of the leaves that are arguments
+        self.started: dict[int, bool] = {}  # had they a gradient, if that mattered
+        # numbers read in every run: name, owner, and how they are read from it
         self.lives: dict[str, tuple[str, Any, str]] = {}
         self.updates: list[tuple[dict[str, Any], Any]] = []  # group, bucket
 
@@ -246,7 +219,7 @@ class Tape:
         return drawn if kind == dtype else drawn.astype(dtype)
 
     def forbid(self, what: str, why: str = READS) -> NoReturn:
-        raise TraceError(f"{what} cannot be compiled: {why}{place(user_line())}")
+        raise TraceError(f"{what} cannot be compiled: {why}{user_line()}")
 
     @contextlib.contextmanager
     def within(self, section: str) -> Iterator[None]:
@@ -307,7 +280,7 @@ class Tape:
         touch(*bucket.params)
 
     def _live(self, name: str, owner: Any, read: str) -> Live:
-        """Return a number that every run reads from its owner: `owner` followed by `read`."""
+        """Return a number that every run reads as `owner` followed by `read`."""
         same = {text: of for text, (stem, of, _) in self.lives.items() if stem == name}
         text = next((text for text, of in same.items() if of is owner), "")
         if not text:
@@ -320,7 +293,7 @@ class Tape:
         return var if var is None or var.ref is None or var.ref() is array else None
 
     def see(self, array: Array, holder: Tensor | None = None) -> Var:
-        """Return the Var of an array; one that nothing here made is captured."""
+        """Return the Var of an array."""
         var = self.find(array)
         if var is None:
             fixed = not array.flags.writeable and array.base is None
@@ -330,7 +303,7 @@ class Tape:
         return var
 
     def _known(self, value: Any) -> Any:
-        """Return the Var of an array, or the number that a 0-d array of `Constants` holds."""
+        """Return the Var of an array, the number in a 0-d array of `Constants`, or the value."""
         if not isinstance(value, np.ndarray):
             return value
         return value.item() if id(value) in NUMBERS else self.see(value)
@@ -338,15 +311,14 @@ class Tape:
     def _append(
         self, kind: str, fn: Any, args: Any, kwargs: Any, out: Any = (), rule: Rule | None = None
     ) -> Node:
-        """Write a call down, with `out` as what it made."""
+        """Write down a call that made `out`."""
         node = Node(kind, fn, args, kwargs, self.section, user_line(), rule)
         node.args, node.kwargs = node.given(self._known)
         self.nodes.append(node)
         for o in out if isinstance(out, tuple) else (out,):
             var = self.known[id(o)] = Var(o, "made", node, self.keep)
             node.outs.append(var)
-        viewing = fn is not operator.getitem or _basic(args[1])
-        if not isinstance(out, tuple) and out.base is not None and viewing:
+        if isinstance(out, np.ndarray) and out.base is not None:
             for k, a in enumerate(args):
                 if isinstance(a, np.ndarray) and root(a) is root(out):
                     node.view_of = k
@@ -361,22 +333,10 @@ def _value(value: Any) -> Any:
     return value.value if isinstance(value, Live) else value
 
 
-def _basic(index: Any) -> bool:
-    """Tell whether indexing by this gives a view."""
-    each = index if isinstance(index, tuple) else (index,)
-    return all(p is None or p is Ellipsis or isinstance(p, (int, slice, np.integer)) for p in each)
-
-
-def user_line() -> tuple[str, int, str]:
-    """Return file, number and text of the line outside this library that is being run."""
+def user_line() -> str:
+    """Return the line outside this library that is being run, as the end of a message."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back
     file, number = frame.f_code.co_filename, frame.f_lineno
-    return file, number, linecache.getline(file, number).strip()
-
-
-def place(line: tuple[str, int, str]) -> str:
-    """Return a user's line as the end of a message."""
-    file, number, text = line
-    return f"\n  {file}:{number}: {text}"
+    return f"\n  {file}:{number}: {linecache.getline(file, number).strip()}"
