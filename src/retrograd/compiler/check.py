@@ -1,7 +1,9 @@
-"""The first replays of a program are compared with the function it was recorded from."""
+"""The first replays of a program are compared with the function."""
 
 from __future__ import annotations
 
+import copy
+import itertools
 from typing import Any
 
 import numpy as np
@@ -19,14 +21,13 @@ class Snapshot:
     """The state that a program changes, before a run."""
 
     def __init__(self, program: Program, arguments: Any) -> None:
-        self.program = program
-        self.written = [a.copy() for a in program.written]
-        self.counts = [bucket.count for _, bucket in program.buckets]
-        leaves = [program.leaf(leaf, arguments) for leaf, _ in program.grads]
-        self.grads = [(leaf, leaf.grad) for leaf in leaves]
-        generators = [fn.bit_generator for fn in program.writer.functions.values()
-                      if isinstance(fn, np.random.Generator)]  # fmt: skip
-        self.states = [(generator, generator.state) for generator in generators]
+        self.written = [(a, a.copy()) for a in program.written]
+        self.leaves = [program.leaf(leaf, arguments) for leaf, _ in program.grads]
+        self.values = [(bucket, "count", bucket.count) for _, bucket in program.buckets]
+        self.values += [(leaf, "_grad", leaf.grad) for leaf in self.leaves]
+        for fn in program.writer.functions.values():
+            if isinstance(fn, np.random.Generator):
+                self.values.append((fn.bit_generator, "state", fn.bit_generator.state))
         self.watched = [
             (v.array, v.array.copy())
             for v in program.captured
@@ -39,32 +40,28 @@ class Snapshot:
         for array, old in self.watched:
             if not _close(array, old, exact=True):
                 return (
-                    f"it writes into an array outside of it, of shape {old.shape}, without a "
-                    "recorded call; use a Tensor and `t += ...` under rg.no_grad()"
+                    f"it writes into an array outside, of shape {old.shape}, without a recorded "
+                    "call; use a Tensor and `t += ...` under rg.no_grad()"
                 )
         return ""
 
     def results(self, result: Any) -> dict[str, list[Any]]:
-        grads = [leaf.grad for leaf, _ in self.grads]
-        return {
-            "a result": [v._data.copy() for v in tree.leaves(result) if isinstance(v, Tensor)],
-            "an array it writes": [a.copy() for a in self.program.written],
-            "a gradient": [None if grad is None else grad.copy() for grad in grads],
+        found = {
+            "a result": [v._data for v in tree.leaves(result) if isinstance(v, Tensor)],
+            "an array it writes": [a for a, _ in self.written],
+            "a gradient": [leaf.grad for leaf in self.leaves],
         }
+        return copy.deepcopy(found)
 
     def restore(self) -> None:
-        for array, old in zip(self.program.written, self.written, strict=True):
+        for array, old in self.written:
             array[...] = old
-        for (_, bucket), count in zip(self.program.buckets, self.counts, strict=True):
-            bucket.count = count
-        for generator, state in self.states:
-            generator.state = state
-        for leaf, grad in self.grads:
-            leaf._grad = grad
+        for owner, name, value in self.values:
+            setattr(owner, name, value)
 
 
 def differing_call(first: Tape, second: Tape) -> str:
-    """Return where two recordings of a function differ, or nothing.
+    """Return where two recordings differ, or nothing.
 
     An array from outside that was another object of the same values is a constant.
     """
@@ -72,35 +69,34 @@ def differing_call(first: Tape, second: Tape) -> str:
     theirs: dict[Var, int] = {}
     written = writes(first.nodes)
     for mine, other in zip(first.nodes, second.nodes, strict=False):
-        fresh = [v for v in mine.vars() if v not in ours]
-        fresh_other = [v for v in other.vars() if v not in theirs]
+        pairs = zip(mine.vars(), other.vars(), strict=False)
+        fresh = [(v, w) for v, w in pairs if v not in ours]
         if _spelling(mine, ours) != _spelling(other, theirs):
             return _at(other, f"the second run called {_name(other)} where the first had "
                        f"{_name(mine)}, or with other arguments")  # fmt: skip
-        for v, w in zip(fresh, fresh_other, strict=True):
+        for v, w in fresh:
             same = v.array is w.array or (v.tensor is not None and v.tensor is w.tensor)
             if same or v.kind not in ("captured", "const"):
                 continue
             if memory(v) in written:
                 return (
-                    f"it writes into an array of shape {v.array.shape} that was made without "
-                    "recorded calls, so that the next run would find what this one wrote: take a "
-                    f"copy first, t = t.copy(){written[memory(v)].line}"
+                    f"it writes into an array of shape {v.array.shape}, made without recorded "
+                    "calls, where the next run would find it: take a copy first, t = t.copy()"
+                    f"{written[memory(v)].line}"
                 )
             if not _close(v.array, w.array, exact=True):
                 what = f"an array of shape {w.array.shape}, made without recorded calls, differs"
                 return _at(other, f"{what} between two runs; pass it as an argument")
             if v.kind == "captured":
                 first.constants.append(v)
-    if len(first.nodes) != len(second.nodes):
-        longer = max(first.nodes, second.nodes, key=len)
-        node = longer[min(len(first.nodes), len(second.nodes))]
+    less, more = sorted((first.nodes, second.nodes), key=len)
+    for node in more[len(less) :]:
         return _at(node, f"one run called {_name(node)}, the other did not")
     return ""
 
 
 def _spelling(node: Node, known: dict[Var, int]) -> Any:
-    """Return a call with its Vars numbered as they come up."""
+    """Return a call to compare, with its Vars numbered as they come up."""
 
     def look(value: Any) -> Any:
         if isinstance(value, Var):
@@ -120,10 +116,7 @@ def _name(node: Node) -> str:
 
 
 def _at(node: Node, what: str) -> str:
-    return (
-        f"{what}. A branch, a counter or a number outside decides it: pass such values as "
-        f"arguments.{node.line}"
-    )
+    return f"{what}. A branch or a number outside decides it: pass it as an argument.{node.line}"
 
 
 def _close(x: Array, y: Array, exact: bool = False) -> bool:
@@ -132,13 +125,13 @@ def _close(x: Array, y: Array, exact: bool = False) -> bool:
     if exact or x.dtype.kind != "f":
         return bool(np.array_equal(x, y, equal_nan=x.dtype.kind == "f"))
     scale = np.abs(y[np.isfinite(y)]).max(initial=0.0)
-    # 1e-3 more, since what should be 0 is rounding noise of a size that the result does not tell
+    # 1e-3 more, for noise where 0 is right
     bound = {8: 1e-7, 4: 1e-3}.get(x.dtype.itemsize, 0.05) * (scale + 1e-3)
     return np.allclose(x, y, 0, bound, equal_nan=True)
 
 
 def differing_results(replayed: dict[str, list[Any]], after: dict[str, list[Any]]) -> str:
-    """Return what a program left behind otherwise than the function, or nothing."""
+    """Return what a program left otherwise than the function, or nothing."""
     for what, results in replayed.items():
         for mine, right in zip(results, after[what], strict=True):
             if (mine is None) != (right is None):
@@ -149,23 +142,19 @@ def differing_results(replayed: dict[str, list[Any]], after: dict[str, list[Any]
     return ""
 
 
-def first_difference(program: Program, arrays: Any, tape: Tape) -> str:
-    """Run a program line by line; return the first call that differs from a kept recording."""
+def first_difference(program: Program, arguments: Any, tape: Tape) -> str:
+    """Run a program by lines; return the first call that differs from a kept recording."""
     right: dict[Any, Node] = dict(zip(program.tape.nodes, tape.nodes, strict=True))
-    values = [a._data if isinstance(a, Tensor) else a for a in arrays]
-    values += program.numbers()
-    values += [program.leaf(v.tensor, arrays).grad for v in program.starts]
-    space = {**program.namespace, **dict(zip(program.parameters(), values, strict=True))}
+    values = [*program.arrays(arguments), *program.numbers()]
+    names = [*program.inputs, *program.lives]
+    space = {**program.namespace, **dict(zip(names, values, strict=True))}
     written = {v for node in tape.nodes if node.kind == "write" for v in node.outs}
-    body = program.writer.body
-    for s, after in zip(body, [*body[1:], None], strict=False):
-        exec(s.text, space)
-        last = after is None or after.node is not s.node
-        if s.target is None or not last or len(s.node.outs) != 1:
-            continue
-        twin = right.get(s.node.origin)
-        if twin is None or twin.outs[0] in written:
+    for node, statements in itertools.groupby(program.writer.body, lambda s: s.node):
+        for s in statements:
+            exec(s.text, space)
+        twin = right.get(node.origin)
+        if twin is None or s.target is None or len(node.outs) != 1 or twin.outs[0] in written:
             continue
         if not _close(np.asarray(space[program.writer.text(s.target)]), twin.outs[0].array):
-            return f"; first in `{s.text}`, from{s.node.line}"
+            return f"; first in `{s.text}`, from{node.line}"
     return ""

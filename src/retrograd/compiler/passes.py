@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from retrograd import tree
 from retrograd.compiler.tape import Live, Node, Var, memory, writes
 from retrograd.core import astype
 from retrograd.rules.joining import concat
@@ -70,8 +69,8 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
 
     def key(value: Any) -> Any:
         if isinstance(value, Var):
-            return value, versions.get(memory(value), 0)
-        return type(value), value.text if isinstance(value, Live) else repr(value)
+            return id(value), versions.get(memory(value), 0)
+        return type(value), value.text if isinstance(value, Live) else value
 
     for node in nodes:
         node.args, node.kwargs = node.given(
@@ -79,13 +78,13 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
         )
         if node.kind == "call":
             apart = any(memory(v) in written for v in node.outs)
-            if not apart and all(v.kind == "const" for v in node.vars()) and not has_live(node):
+            constant = all(v.kind == "const" for v in node.vars()) and not node.vars(Live)
+            if constant and not apart:
                 _compute(node)
                 continue
             same = None if apart else _given_back(node, written)
             if same is None and (node.view_of is not None or not apart):
-                given, structure = tree.flatten((node.args, node.kwargs))
-                same = seen.setdefault((node.fn, structure, *map(key, given)), node.outs)
+                same = seen.setdefault((node.fn, repr(node.given(key))), node.outs)
             if same is not None and same is not node.outs:
                 for old, new in zip(node.outs, same, strict=True):
                     replaced[old] = new
@@ -97,11 +96,6 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
             versions[place] = versions.get(place, 0) + 1
         kept.append(node)
     return kept, replaced
-
-
-def has_live(node: Node) -> bool:
-    """Tell whether a number among the arguments is read anew in every run."""
-    return any(isinstance(v, Live) for v in tree.leaves((node.args, node.kwargs)))
 
 
 def _compute(node: Node) -> None:
