@@ -74,7 +74,7 @@ class Program:
         outs = [became[v] if isinstance(v, Var) else None for v in self.outs]
         grads = [g and became[g] for _, g in self.grads]
         name_assigned(tape.nodes)
-        w = self.writer = Writer(nodes, filter(None, outs), [g for g in grads if g], tape.lives)
+        w = self.writer = Writer(nodes, [v for v in outs if v], [g for g in grads if g], tape.lives)
         for v in self.args:
             w.name(v)
         w.write()

@@ -1,10 +1,12 @@
-"""From the list of calls to the source of a program: names, buffers, statements."""
+"""From calls to the source of a program: names, buffers, statements."""
 
 from __future__ import annotations
 
 import builtins
+import itertools
 import keyword
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -17,17 +19,15 @@ from retrograd.core import Array
 from retrograd.registry import spelled
 from retrograd.rules.joining import concat
 
-# what programs and exported scripts use themselves
-_RESERVED = {
-    *keyword.kwlist, *dir(builtins), "np", "program", "step", "predict", "main", "sys", "Path",
-    "ARGUMENTS",
-} - {"input"}  # fmt: skip
+# with what scripts use themselves
+_RESERVED = {*keyword.kwlist, *dir(builtins), "np", "program", "step", "predict", "main", "sys",
+             "Path", "ARGUMENTS"} - {"input"}  # fmt: skip
 _NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
 
 
 @dataclass(slots=True)
 class Statement:
-    """One line of a program: its source, the call it comes from, and the array it fills."""
+    """One line of a program, the call it comes from, and the array it fills."""
 
     text: str
     node: Node
@@ -35,21 +35,16 @@ class Statement:
 
 
 class Writer:
-    """Writes the statements of a program and what has to stand before them.
+    """Writes the statements of one run (`body`) and the source of buffers and views (`setup`).
 
-    `setup` is source that makes buffers and views, `data` the arrays that it takes as they are,
-    `body` the statements of one run.
+    `data` and `functions` are what both take as it is.
     """
 
     def __init__(
-        self,
-        nodes: list[Node],
-        results: Iterable[Var],
-        grads: Iterable[Var],
-        lives: Iterable[str],
+        self, nodes: list[Node], results: list[Var], grads: list[Var], lives: Iterable[str]
     ) -> None:
         self.nodes = nodes
-        self.keep = [*results, *grads]  # arrays that are read after the run
+        self.keep = results + grads  # arrays that are read after the run
         self.numbers = numbers(nodes, grads)
         self.setup: list[str] = []
         self.data: dict[str, Array] = {}
@@ -68,21 +63,20 @@ class Writer:
 
     def fresh(self, wish: str) -> str:
         """Return the wish as an identifier that nothing else has."""
-        stem = "".join(c if c.isalnum() or c == "_" else "_" for c in wish).strip("_") or "t"
-        if stem[0].isdigit():
-            stem = f"t{stem}"
-        name, k = stem, 1
+        name = stem = re.sub(r"^(?=\d|$)", "t", re.sub(r"\W", "_", wish).strip("_"))
+        numbered = itertools.count(2)
         while name in self._taken:
-            k += 1
-            name = f"{stem}_{k}"
+            name = f"{stem}_{next(numbered)}"
         self._taken.add(name)
         return name
 
     def name(self, var: Var) -> str:
         if var not in self.names:
             a = var.array
-            if var.kind == "const" and _is_uniform(a):
-                value = a.reshape(-1)[0].item()
+            first = a.reshape(-1)[:1]
+            uniform = a.size and a.dtype.kind in "fiu" and a.tobytes() == first.tobytes() * a.size
+            if var.kind == "const" and uniform:
+                value = first.item()
                 if not a.ndim:
                     name = self.constant(value, a.dtype)
                 elif a.ndim == 1 and value == 1:
@@ -98,7 +92,7 @@ class Writer:
         return self.names[var]
 
     def _once(self, wish: str, text: str, *same: Any) -> str:
-        """Return the name of what `text` makes before all runs, made at the first call."""
+        """Return the name of what `text` makes before all runs."""
         key = same or text
         if key not in self._made:
             self._made[key] = self.fresh(wish)
@@ -118,7 +112,7 @@ class Writer:
         return literal(value)
 
     def function(self, fn: Any, wish: str) -> str:
-        """Return the name of a function, or of a generator, that comes with the program."""
+        """Return the name of a function or generator that comes with the program."""
         name = next((n for n, known in self.functions.items() if known is fn), "")
         if not name:
             name = self.fresh(wish)
@@ -126,7 +120,7 @@ class Writer:
         return name
 
     def call(self, node: Node, *more: str) -> str:
-        """Return a call as source; a function that NumPy lacks comes with the program."""
+        """Return a call as source."""
         name = spelled(node.fn)
         if not name.startswith("np."):
             name = self.function(getattr(node.fn, "__wrapped__", node.fn), node.fn.__name__)
@@ -135,7 +129,7 @@ class Writer:
         return f"{name}({', '.join([*parts, *more])})"
 
     def operands(self, node: Node) -> list[str]:
-        """Return the arguments of a ufunc; numbers become arrays of no axes, which cost less."""
+        """Return the arguments of a ufunc; numbers become arrays, which cost less."""
         out = node.outs[0].array
         kind = next((a.array.dtype for a in node.args if isinstance(a, Var)), out.dtype)
         shape, back = _layout(out)
@@ -145,7 +139,7 @@ class Writer:
             if isinstance(a, Live):
                 texts.append(self.live(a, kind, node))
             elif node.fn is not np.ldexp and _fits(a, kind):
-                if wide:  # two full operands use SIMD
+                if wide:  # for SIMD
                     text = f"np.full({shape}, {literal(a)}, {literal(kind)}){back}"
                     texts.append(self._once("zeros" if a == 0 else "limit", text))
                 else:
@@ -160,7 +154,7 @@ class Writer:
         return texts
 
     def dot(self, node: Node, left: str, right: str, out: str) -> list[str]:
-        """Return a product as a statement: into an array, or as a number."""
+        """Return the statement of a product."""
         if node.outs[0] in self.numbers:
             return [f"{out} = {left}.dot({right})"]
         return [f"{left}.dot({right}, out={out})"]
@@ -168,14 +162,14 @@ class Writer:
     def constant(self, value: float, dtype: np.dtype[Any]) -> str:
         known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
         text = f"np.array({literal(value)}, {literal(dtype)})"
-        # the same by its bits: 0.0 == -0.0, and large integers are equal as floats
+        # by its bits: 0.0 == -0.0, and large integers are equal as floats
         return self._once(known.replace("+", ""), text, np.array(value, dtype).tobytes(), dtype)
 
     def ones(self, n: int, dtype: np.dtype[Any]) -> str:
         return self._once("ones", f"np.ones({n}, {literal(dtype)})")
 
     def live(self, value: Live, dtype: np.dtype[Any], node: Node) -> str:
-        """Return the name of an array of no axes that every run fills with a number."""
+        """Return the name of an array that every run fills with a number."""
         text, known = value.text, len(self._made)
         wish = f"{text}_now" if text.isidentifier() else "factor"
         name = self._once(wish, f"np.empty((), {literal(dtype)})", text, dtype)
@@ -184,13 +178,13 @@ class Writer:
         return name
 
     def view(self, var: Var, suffix: str) -> str:
-        """Return the name of a view that is made once, before all runs."""
+        """Return the name of a view made once, before all runs."""
         name = self.name(var)
         whole = suffix == f".reshape({var.array.shape})"
         return name if whole else self._once(f"{name}_flat", f"{name}{suffix}")
 
     def flat(self, var: Var) -> str:
-        """Return a dense array as a vector that looks at its memory."""
+        """Return a dense array as a vector."""
         if var.array.ndim == 1:
             return self.text(var)
         return self.view(var, ".reshape(-1)" if var.array.flags.c_contiguous else ".T.reshape(-1)")
@@ -201,7 +195,7 @@ class Writer:
         return not moves and value not in self._runtime
 
     def _plan(self) -> None:
-        """Find out who owns which memory, and how long it is used."""
+        """Find who owns which memory, and the last call that uses it."""
         self.owner: dict[int, Var] = {}
         self.views: dict[Node, None] = {}
         self.last: dict[int, int] = {}
@@ -219,20 +213,22 @@ class Writer:
         self.last.update((memory(v), len(self.nodes)) for v in self.keep)
 
     def _pack(self) -> None:
-        """Let the parts of a flat array be computed in their places of it."""
+        """Let the parts of a joined array be computed in their places of it."""
         self.packed: set[Var] = set()
         self.placed: dict[Var, tuple[Var, int]] = {}
         producer = {v: node for node in self.nodes if node.kind == "call" for v in node.outs}
         written = writes(self.nodes)
         for node in self.nodes:
-            if node.fn is not concat or memory(node.outs[0]) in written:
-                continue
             flat, start = node.outs[0], 0
             found: dict[Var, tuple[Var, int]] = {}
-            alike = all(isinstance(p, Var) and p.array.dtype == flat.array.dtype for p in node.args)
-            if node.kwargs.get("axis", 0) not in (0, None) or not alike:
-                continue
-            if not flat.array.flags.c_contiguous:
+            if (
+                node.fn is not concat
+                or memory(flat) in written
+                or node.kwargs.get("axis", 0) not in (0, None)
+                or not all(isinstance(p, Var) and p.array.dtype == flat.array.dtype
+                           for p in node.args)
+                or not flat.array.flags.c_contiguous
+            ):  # fmt: skip
                 continue
             for part in node.args:
                 maker = producer.get(part)
@@ -252,7 +248,7 @@ class Writer:
                 self.last.update((memory(v), len(self.nodes)) for v in (flat, *found))
 
     def _allocate(self, node: Node, i: int) -> None:
-        """Give each output memory: its place in a flat array, that of an argument, or a buffer."""
+        """Give each output its place in a joined array, the memory of an argument, or a buffer."""
         for v in node.outs:
             if v in self.numbers:
                 continue
@@ -269,8 +265,8 @@ class Writer:
                 continue
             twin = self._in_place(node, v, i)
             if twin is not None:
-                # the same array object: NumPy looks no further whether the two overlap
-                buffer = self._slot.pop(memory(twin))  # it is not free afterwards
+                # the same object: NumPy need not ask whether the two overlap
+                buffer = self._slot.pop(memory(twin))  # which does not get free
                 text = self.name(twin)
             else:
                 buffer, a = self._from_free(v), v.array
@@ -282,7 +278,7 @@ class Writer:
             self.setup.append(f"{self.name(v)} = {text}")
 
     def place_text(self, part: Var, flat: Var, start: int) -> str:
-        """Return the expression of a part of a packed array."""
+        """Return the expression of a part of a joined array."""
         a, whole = part.array, self.name(flat)
         if flat.array.ndim > 1 and a.shape[1:] == flat.array.shape[1:]:
             row = math.prod(a.shape[1:]) or 1  # of no elements: any place will do
@@ -293,7 +289,7 @@ class Writer:
         return f"{whole}[{start}:{start + a.size}]{shape}"
 
     def _in_place(self, node: Node, out: Var, i: int) -> Var | None:
-        """Return an argument whose memory is read here for the last time and fits the output."""
+        """Return an argument that is read here for the last time and laid out like the output."""
         if not isinstance(node.fn, np.ufunc) or node.fn.signature:
             return None
         o = out.array
@@ -306,23 +302,21 @@ class Writer:
 
     def _from_free(self, v: Var) -> str:
         """Return the smallest free buffer that a Var fits in, or a new one."""
-        n = v.array.size
-        fitting = []
-        for name in self._free:
-            buffer = self._buffers[name]
-            if buffer.dtype.name == v.array.dtype.name and n <= buffer.size <= 4 * n + 64:
-                fitting.append((buffer.size, name))
+        n, dtype = v.array.size, v.array.dtype
+        free = [(self._buffers[name], name) for name in self._free]
+        fitting = [(b.size, name) for b, name in free
+                   if b.dtype.name == dtype.name and n <= b.size <= 4 * n + 64]  # fmt: skip
         if fitting:
             name = min(fitting)[1]
             self._free.remove(name)
             return name
         name = self.fresh("buffer")
-        self.setup.append(f"{name} = np.empty({n}, {literal(v.array.dtype)})")
+        self.setup.append(f"{name} = np.empty({n}, {literal(dtype)})")
         self._buffers[name] = v.array
         return name
 
     def _release(self, i: int) -> None:
-        """Take back the memory that is read for the last time in call `i`."""
+        """Take back the memory last used in call `i`."""
         for at in [m for m in self._slot if self.last.get(m) == i]:
             if name := self._slot.pop(at):
                 self._free.append(name)
@@ -351,7 +345,7 @@ class Writer:
                 self._call(node)
             self._release(i)
         for buffer, users in self._users.items():
-            if len(users) == 1:  # a buffer with one user needs no name of its own
+            if len(users) == 1:  # which needs no name of its own
                 made = next(line for line in self.setup if line.startswith(f"{buffer} = "))
                 self.setup.remove(made)
                 start, text = f"{self.name(users[0])} = ", made.removeprefix(f"{buffer} = ")
@@ -376,21 +370,14 @@ class Writer:
         self.body += [Statement(line, node, target) for line in lines]
 
 
-def _is_uniform(a: Array) -> bool:
-    if a.dtype.kind not in "fiu" or not a.size:
-        return False
-    first = a.reshape(-1)[0]
-    alike = bool((a == first).all())
-    return alike and (first != 0 or bool((np.signbit(a) == np.signbit(first)).all()))
-
-
 def _layout(a: Array) -> tuple[tuple[int, ...], str]:
-    """Return the shape in memory order, and what turns such an array into one with the axes."""
-    order = tuple(sorted(range(a.ndim), key=lambda i: (-abs(a.strides[i]), i)))
-    back = f".transpose({tuple(order.index(i) for i in range(a.ndim))})"
-    if order == tuple(range(a.ndim)):
+    """Return the shape in memory order, and the method that brings the axes back."""
+    axes = list(range(a.ndim))
+    order = sorted(axes, key=lambda i: -abs(a.strides[i]))
+    back = f".transpose({tuple(map(order.index, axes))})"
+    if order == axes:
         back = ""
-    elif order == tuple(range(a.ndim))[::-1]:
+    elif order == axes[::-1]:
         back = ".T"
     return tuple(a.shape[i] for i in order), back
 
@@ -400,5 +387,5 @@ def _fits(value: Any, kind: np.dtype[Any]) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     if kind.kind in "iu" and isinstance(value, int):
-        return bool(np.iinfo(kind).min <= value <= np.iinfo(kind).max)
+        return int(np.iinfo(kind).min) <= value <= np.iinfo(kind).max
     return kind.kind == "f"
