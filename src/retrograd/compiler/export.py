@@ -1,4 +1,4 @@
-"""A program as a script that needs only NumPy: its source, its arrays and a `main()`."""
+"""A program as a script: its source, its arrays and a `main()`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd.compiler.program import Program
-from retrograd.compiler.spelling import literal, surroundings
+from retrograd.compiler.spelling import literal, not_finite, surroundings
 from retrograd.compiler.tape import root
 from retrograd.core import Array
 from retrograd.io import _replace
@@ -23,7 +23,7 @@ from retrograd.nn.module import Module
 if TYPE_CHECKING:
     from retrograd.compiler.step import CompiledStep
 
-INLINE = 1000  # arrays of up to so many elements in all stand in the script itself
+INLINE = 1000  # up to so many elements stand in the script itself
 
 HEAD = '''"""{title}
 
@@ -59,19 +59,12 @@ if __name__ == "__main__":
 
 
 def export(program: Program, step: CompiledStep, path: Any, overwrite: bool = False) -> None:
-    """Write a program to the script `path`; large arrays go to a `.npz` of the same name.
-
-    The script defines `step(...)` (`predict(...)` for a Module) and `main()`. Raises
-    FileExistsError unless `overwrite`, and TypeError for a program that adds to gradients from
-    before or uses a function whose source cannot stand alone. Nothing is written then.
-    """
+    """Answer `CompiledStep.export`."""
     target = Path(path)
     if target.suffix != ".py":
         raise ValueError(f"export writes a Python script: {target.name} must end in .py")
     if program.starts:
-        raise TypeError(
-            "this program adds to gradients that were there before: call zero_grad() inside it"
-        )
+        raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
     name = "predict" if isinstance(step.fn, Module) else "step"
     saved: dict[str, Array] = {}
     text = _script(program, name, target.name, saved)
@@ -131,7 +124,7 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
 
 
 def _data(program: Program, saved: dict[str, Array]) -> list[str]:
-    """Return the source that brings the arrays back, putting large ones into `saved`."""
+    """Return the source that makes the arrays; many elements go to `saved`."""
     w = program.writer
     owners = {id(var.array): name for var, name in w.names.items()
               if var.kind in ("captured", "const")}  # fmt: skip
@@ -156,17 +149,17 @@ def _data(program: Program, saved: dict[str, Array]) -> list[str]:
         return [load, *(f'{name} = _arrays["{name}"]' for name in whole), *views]
     lines = []
     for name, a in whole.items():
-        shape = "" if a.size else f".reshape({a.shape})"  # which an empty list does not tell
+        shape = "" if a.size else f".reshape({a.shape})"
         text = repr(a.tolist())
         if a.dtype.kind == "f" and not np.isfinite(a).all():
-            text = text.replace("inf", "np.inf").replace("nan", "np.nan")
+            text = not_finite(text)
         text = "\n    ".join(textwrap.wrap(text, 92))
         lines.append(f"{name} = np.array({text}, {literal(a.dtype)}){shape}")
     return lines + views
 
 
 def _enclosed(name: str, parts: dict[str, str]) -> str:
-    """Return the source of a function with its helpers in a scope of their own."""
+    """Return a function with its helpers in a scope of their own."""
     if len(parts) == 1 and parts[name].startswith("def "):
         return parts[name]
     inside = textwrap.indent("\n".join(reversed(parts.values())), "    ")
@@ -176,7 +169,7 @@ def _enclosed(name: str, parts: dict[str, str]) -> str:
 def _collect(
     fn: Callable[..., Any], name: str, functions: dict[str, str], imports: set[str]
 ) -> None:
-    """Add the source of a function and of all that it uses, so that it can stand alone."""
+    """Add the source of a function and of all that it uses."""
     if name in functions:
         return
     try:

@@ -1,4 +1,4 @@
-"""How a program reads: the names of its arrays, and each call with `out=` where NumPy has it."""
+"""How a program reads: names of arrays, and calls with `out=` where NumPy has it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ if TYPE_CHECKING:
 
 
 def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
-    """Return the globals and enclosed variables that a function names, with their values."""
+    """Return the variables from outside that a function names, with their values."""
     code = getattr(fn, "__code__", None)
     if code is None:
         return {}
     found = {n: fn.__globals__[n] for n in code.co_names if n in fn.__globals__}
     for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
-        with contextlib.suppress(ValueError):  # of a variable that has no value yet
+        with contextlib.suppress(ValueError):  # it has no value yet
             found[name] = cell.cell_contents
     return found
 
 
 def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
-    """Name what a function finds outside: parameters by their dotted names."""
+    """Name what a function finds outside."""
     scope = {"": fn} if isinstance(fn, Module) else surroundings(fn)
     if hasattr(fn, "__self__"):
         scope["self"] = fn.__self__
@@ -53,15 +53,14 @@ def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
             short = _short(path, module)
             for attribute, value in vars(module).items():
                 name(value, f"{short}_{attribute}" if short else attribute)
-            out = tape.outputs.get(id(module))
-            if out is not None:
+            if out := tape.outputs.get(id(module)):
                 out.wish = out.wish or short
     for variable, value in scope.items():
         name(value, variable)
 
 
 def name_assigned(nodes: list[Node]) -> None:
-    """Name what a line of the user's forward pass ends in by the variable it is assigned to."""
+    """Name what a line of the forward pass ends in by the variable it is assigned to."""
     for node, following in zip(nodes, [*nodes[1:], None], strict=False):
         if node.section != "forward" or (following is not None and following.line == node.line):
             continue
@@ -73,9 +72,8 @@ def name_assigned(nodes: list[Node]) -> None:
 def wish(var: Var) -> str:
     """Return the name a reader would give a Var: its own, or `d_` and what it is a gradient of."""
     prefix, met = "", set()
-    # merged calls may each be the gradient of the other
     while not var.wish and var.grad_of is not None and var not in met:
-        met.add(var)
+        met.add(var)  # merged calls may each be the gradient of the other
         prefix, var = "d_" + prefix, var.grad_of
     if var.wish:
         name = var.wish
@@ -95,16 +93,16 @@ def _short(path: str, module: Any) -> str:
     return "_".join(p for p in parts if not p.isdigit())
 
 
-# One statement or more for a call, given the writer, the call and the name of the output.
+# a call as statements, given the name of the output
 Spelling = Callable[["Writer", Node, str], list[str]]
 
-# Calls on numbers, when all they work on are results of products: Python's operators are faster.
+# Python is faster on numbers that come from products
 _OPERATORS = {
     np.add: "{} + {}", np.subtract: "{} - {}", np.multiply: "{} * {}", np.divide: "{} / {}",
     np.negative: "-{}",
 }  # fmt: skip
-_PRODUCTS = (np.matmul, np.sum)  # what gives a number that Python can go on with
-_SMALL_SUM = 4096  # up to here a product with ones sums as exactly as it needs to
+_PRODUCTS = (np.matmul, np.sum)
+_SMALL_SUM = 4096  # up to here a product with ones is exact enough
 _REDUCTIONS = {
     np.sum: "add", np.max: "maximum", np.amax: "maximum", np.min: "minimum", np.amin: "minimum",
     np.prod: "multiply", np.all: "logical_and", np.any: "logical_or",
@@ -113,7 +111,7 @@ _SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.extract, np.com
 
 
 def spell(w: Writer, node: Node, out: str) -> list[str]:
-    """Return the statements of a call whose output is in the array named `out`."""
+    """Return the statements of a call that fill the array named `out`."""
     number = node.outs[0] in w.numbers
     if node.fn in SPELLINGS and (not number or node.fn in _PRODUCTS):
         return SPELLINGS[node.fn](w, node, out)
@@ -126,7 +124,7 @@ def spell(w: Writer, node: Node, out: str) -> list[str]:
 
 
 def fill(node: Node, var: Var, out: str, text: str) -> str:
-    """Return the statement that copies the result of a call into its array."""
+    """Return the statement that copies a result into its array."""
     if sized_by_values(node) and var.array.ndim:
         return f"np.concatenate(({text},), out={out})"  # where an assignment would broadcast
     return f"{out}[...] = {text}"
@@ -145,14 +143,19 @@ def sized_by_values(node: Node) -> bool:
 def literal(value: Any) -> str:
     """Return the source of a static argument."""
     if isinstance(value, float) and not math.isfinite(value):
-        return {"inf": "np.inf", "-inf": "-np.inf"}.get(repr(value), "np.nan")
+        return not_finite(str(value))
     if isinstance(value, np.dtype):
-        return f"np.{value.name}" if value.name != "bool" else "np.bool_"
+        value = value.type
     if isinstance(value, type) and issubclass(value, np.generic):
         return f"np.{value.__name__}"
     if isinstance(value, np.generic):
         return f"np.{type(value).__name__}({value.item()!r})"
     return repr(value)
+
+
+def not_finite(text: str) -> str:
+    """Return numbers as source."""
+    return re.sub("inf|nan", r"np.\g<0>", text)
 
 
 def _index(w: Writer, index: Any) -> str:
@@ -168,7 +171,7 @@ def _index(w: Writer, index: Any) -> str:
 
 
 def _matmul(w: Writer, node: Node, out: str) -> list[str]:
-    """Write products as `x.dot(y)`, which takes 0.5 us less, on vectors where it can."""
+    """Write `x.dot(y)`, which takes 0.5 us less, on vectors where it can."""
     x, y = node.args[:2]
     o = node.outs[0]
     a, b = (v.array if isinstance(v, Var) else np.asarray(v) for v in (x, y))
@@ -197,28 +200,23 @@ def _einsum(w: Writer, node: Node, out: str) -> list[str]:
 
 
 def numbers(nodes: list[Node], grads: Iterable[Var]) -> set[Var]:
-    """Return the Vars of no axes that need no array: products, and arithmetic on them alone."""
-    found: dict[Var, Node] = {}
-    for node in nodes:
-        if node.kind == "call" and len(node.outs) == 1 and _gives_number(node, found):
-            found[node.outs[0]] = node
+    """Return the Vars that may be Python numbers: products, and arithmetic on them alone."""
+    arrays = set(grads)  # and what arrays are computed from
     while True:
-        arrays = set(grads)  # and what arrays are computed from
+        found: set[Var] = set()
         for node in nodes:
-            if node.kind != "call" or node.fn in _PRODUCTS or found.keys().isdisjoint(node.outs):
+            if node.outs[0] not in arrays and _gives_number(node, found):
+                found.add(node.outs[0])
+            if node.fn in _PRODUCTS or node.outs[0] not in found:
                 arrays.update(node.vars())
         if arrays.isdisjoint(found):
-            return set(found)
-        found = {v: node for v, node in found.items() if v not in arrays}
-        # what was computed from a number that became an array works on an array now
-        found = {v: node for v, node in found.items()
-                 if node.fn in _PRODUCTS or all(a in found for a in node.vars())}  # fmt: skip
+            return found
 
 
-def _gives_number(node: Node, known: dict[Var, Node]) -> bool:
+def _gives_number(node: Node, known: set[Var]) -> bool:
     out = node.outs[0].array
     args = [v for v in node.args if isinstance(v, Var)]
-    if out.ndim or out.dtype.kind != "f" or not args:
+    if node.kind != "call" or len(node.outs) > 1 or out.ndim or out.dtype.kind != "f" or not args:
         return False
     if node.fn in _OPERATORS:
         return all(v in known for v in args) and not any(isinstance(a, Live) for a in node.args)
@@ -243,16 +241,14 @@ def _reduction(w: Writer, node: Node, out: str) -> list[str]:
     keep = ", keepdims=True" if options.pop("keepdims", False) else ""
     extra = "".join(f", {k}={w.text(v)}" for k, v in options.items())
     ufunc = _REDUCTIONS.get(node.fn, "add")  # a mean is a sum first
-    if ufunc == "add" and not extra:
-        product = _as_product(w, node, x, axis)
-        if product:
-            return product
+    if ufunc == "add" and not extra and (product := _as_product(w, node, x, axis)):
+        return product
     call = f"np.{ufunc}.reduce({w.text(x)}, axis={axis!r}{keep}{extra}"
     return [f"{out} = {call})" if node.outs[0] in w.numbers else f"{call}, out={out})"]
 
 
 def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str]:
-    """Write a sum as a product with ones, where that is faster and as exact; nothing elsewhere."""
+    """Write a sum as a product with ones where that is faster and as exact."""
     o = node.outs[0]
     if not isinstance(x, Var) or x.array.dtype != o.array.dtype or x.array.dtype.kind != "f":
         return []
@@ -285,7 +281,7 @@ def _concatenate(w: Writer, node: Node, out: str) -> list[str]:
     if flat not in w.packed:
         parts = ", ".join(w.text(a) for a in node.args)
         return [f"np.concatenate(({parts},), axis={node.kwargs.get('axis', 0)}, out={out})"]
-    lines, start = [], 0  # most of its parts are computed where they belong
+    lines, start = [], 0
     for part in node.args:
         if w.placed.get(part) != (flat, start):
             lines.append(f"np.copyto({w.place_text(part, flat, start)}, {w.text(part)})")
@@ -316,18 +312,18 @@ def _with_out(w: Writer, node: Node, out: str) -> list[str]:
 
 
 def view_text(w: Writer, node: Node) -> str:
-    """Return the expression of a call that looks at an argument's memory in another way."""
+    """Return the expression of a view."""
     name, shape = w.text(node.args[0]), node.outs[0].array.shape
+    options = [*node.args[1:], *node.kwargs.values()]
     if node.fn is operator.getitem:
-        return f"{name}[{_index(w, node.args[1])}]"
+        return f"{name}[{_index(w, options[0])}]"
     if node.fn is np.transpose:
-        axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("axes")
-        if axes is None or list(axes) == list(range(len(axes)))[::-1]:
+        axes = options[0] if options else None
+        if axes is None or [*axes] == [*range(len(axes))][::-1]:
             return f"{name}.T"
         return f"{name}.transpose({tuple(axes)})"
     if node.fn is np.swapaxes:
-        axes = [*node.args[1:], *node.kwargs.values()]
-        return f"{name}.swapaxes({axes[0]}, {axes[1]})"
+        return f"{name}.swapaxes({options[0]}, {options[1]})"
     if node.fn in (np.reshape, np.ravel, np.squeeze, np.expand_dims):
         return f"{name}.reshape({-1 if len(shape) == 1 and shape[0] > 0 else shape})"
     return w.call(node)

@@ -1,4 +1,4 @@
-"""`rg.compile`: run a function once, keep the NumPy program it amounts to, and run that."""
+"""`rg.compile`: run a function once, and from then on the NumPy program it amounts to."""
 
 from __future__ import annotations
 
@@ -21,14 +21,11 @@ from retrograd.core import Tensor, wrap
 from retrograd.mode import MODE
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
-PROGRAMS = 32  # a step keeps so many programs
+PROGRAMS = 32  # that a step keeps
 
 
 class CompiledStep:
-    """A function that records itself once for each kind of arguments and then replays.
-
-    `programs` lists what was recorded, `source` is the program that ran last.
-    """
+    """A function that records itself once for each kind of arguments and then replays."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         if not callable(fn):
@@ -56,7 +53,7 @@ class CompiledStep:
 
     @property
     def programs(self) -> list[Program]:
-        """The programs recorded so far, the one used last at the end."""
+        """The programs recorded so far, those used last at the end."""
         return [program for same in self._programs.values() for program in same]
 
     @property
@@ -65,7 +62,13 @@ class CompiledStep:
         return self._ran().source
 
     def export(self, path: Any, overwrite: bool = False) -> None:
-        """Write the program that ran last as a script that needs only NumPy; see `export`."""
+        """Write the program that ran last to the script `path`, which needs only NumPy.
+
+        It defines `step(...)` (`predict(...)` for a Module) and `main()`; large arrays go to a
+        `.npz` of the same name. Raises FileExistsError unless `overwrite`, and TypeError for a
+        program that adds to gradients from before or uses a function whose source cannot stand
+        alone. Nothing is written then.
+        """
         from retrograd.compiler.export import export
 
         export(self._ran(), self, path, overwrite)
@@ -95,32 +98,22 @@ class CompiledStep:
                 return result
         same[:] = [p for p in same if not p.is_stale()]
         tape, result = self._record(leaves, structure)
-        args_left = iter(tape.args)
-        for name, leaf in zip(self._names(structure), leaves, strict=True):
-            if isinstance(leaf, _ARRAYS):
-                next(args_left).wish = name
-        simple = not kwargs and all(
-            a.__class__ is np.ndarray or (a.__class__ is Tensor and not a.requires_grad)
-            for a in args
-        )
+        plain = all(type(a) in (np.ndarray, Tensor) for a in args)
+        simple = plain and not kwargs and not tape.positions
         self._last = Program(self.fn, tape, result, grad, simple)
         same.append(self._last)
-        self._bound()
-        return tree.map(lambda v: wrap(v._data.copy()) if isinstance(v, Tensor) else v, result)
-
-    def _bound(self) -> None:
         if len(self.programs) > PROGRAMS:
             key, programs = next(iter(self._programs.items()))
             programs.pop(0)
             if not programs:
                 del self._programs[key]
             warnings.warn(
-                f"{self.__name__} has recorded more than {PROGRAMS} programs: its arguments "
-                "change in shape, dtype or static values nearly every time; pad them to a few "
-                "shapes, or pass numbers as arrays",
+                f"{self.__name__} has recorded more than {PROGRAMS} programs, for as many shapes, "
+                "dtypes and static values: pad arguments to a few shapes, pass numbers as arrays",
                 RuntimeWarning,
-                stacklevel=4,
+                stacklevel=3,
             )
+        return tree.map(lambda v: wrap(v._data.copy()) if isinstance(v, Tensor) else v, result)
 
     def _names(self, structure: tree.Structure) -> list[str]:
         try:
@@ -132,26 +125,27 @@ class CompiledStep:
         names = []
         for where, first, *rest in structure.paths():
             if where == 0:
-                stem = known[min(first, len(known) - 1)] if known else f"arg{first}"
-                first = stem.format(first)
+                first = (known[min(first, len(known) - 1)] if known else "arg{}").format(first)
             names.append("_".join(map(str, (first, *rest))))
         return names
 
     def _record(self, leaves: Any, structure: Any, keep: bool = False) -> tuple[Tape, Any]:
-        """Run the function with everything recorded; what it does is done for real."""
+        """Run the function, for real, with everything recorded."""
         tape = Tape(keep)
         given = list(leaves)
         standing: list[tuple[Tensor, Tensor]] = []
-        for i, leaf in enumerate(leaves):
+        for i, name in enumerate(self._names(structure)):
+            leaf = leaves[i]
             if not isinstance(leaf, _ARRAYS):
                 continue
             array = leaf._data if isinstance(leaf, Tensor) else np.asarray(leaf)
-            t = given[i] = wrap(array.view())  # known apart from the same array found elsewhere
+            t = given[i] = wrap(array.view())  # apart from the same array found elsewhere
             if isinstance(leaf, Tensor) and leaf.requires_grad:
                 t.requires_grad, t._grad = True, leaf.grad
                 tape.positions[id(t)] = len(tape.args)
                 standing.append((t, leaf))
             tape.args.append(Var(t._data, "arg", None, keep))
+            tape.args[-1].wish = name
             tape.known[id(t._data)] = tape.args[-1]
         args, kwargs = structure.unflatten(given)
         outside = {name: (v, _contents(v)) for name, v in surroundings(self.fn).items()}
@@ -162,15 +156,14 @@ class CompiledStep:
                 old, held = outside.get(name, (value, _contents(value)))
                 if old is not value or held != _contents(value):
                     raise TraceError(
-                        f"{self.__name__} changes {name!r}, which is outside of it: a compiled "
-                        "function runs its Python once only. Return the value and change things "
-                        "after the step"
+                        f"{self.__name__} changes {name!r} outside: a compiled function runs its "
+                        "Python once only. Return the value and change things after the step"
                     )
             for leaf in tape.leaves.values():
                 var = None
                 if leaf._grad is not None:
                     var = tape.see(leaf._grad)
-                    leaf._grad = leaf._grad.copy()  # on the tape two leaves may share one array
+                    leaf._grad = leaf._grad.copy()  # two leaves may share one array
                 tape.grads.append((leaf, var))
         finally:
             for t, leaf in standing:
@@ -181,26 +174,24 @@ class CompiledStep:
         """Run the function, then the program from the same start, and compare."""
         before = Snapshot(program, arrays)
         tape, result = self._record(leaves, structure)
-        problem = differing_call(program.tape, tape) or before.mutated()
-        if problem:
+        if problem := differing_call(program.tape, tape) or before.mutated():
             raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
         after = before.results(result)
         before.restore()
         replayed = program(arrays)
-        problem = differing_results(before.results(replayed), after)
-        if problem:
+        if problem := differing_results(before.results(replayed), after):
             before.restore()
             kept, _ = self._record(leaves, structure, keep=True)
             before.restore()
             raise RuntimeError(
-                f"the compiled {self.__name__} does not compute what the function does: "
+                f"the compiled {self.__name__} computes something else: "
                 f"{problem}{first_difference(program, arrays, kept)}"
             )
         return replayed
 
 
 def _contents(value: Any) -> Any:
-    """Return what a container holds, by identity; None for what is no container."""
+    """Return what a container holds, by identity."""
     if isinstance(value, dict):
         return [(k, id(v)) for k, v in value.items()]
     return [id(v) for v in value] if isinstance(value, (list, set)) else None
@@ -213,7 +204,7 @@ def _kind(leaf: Any) -> Any:
         if isinstance(leaf, Tensor) and not leaf.is_leaf:
             raise TypeError(
                 "a compiled function got a Tensor with a graph, whose gradient would be lost: "
-                "pass t.detach(), or compile the part that computes it too"
+                "pass t.detach(), or compile what computes it too"
             )
         if isinstance(leaf, Tensor) and leaf.requires_grad:
             starts = leaf._grad is None
@@ -222,19 +213,19 @@ def _kind(leaf: Any) -> Any:
         hash(leaf)
     except TypeError:
         raise TypeError(
-            f"an argument of a compiled function is a {type(leaf).__name__}: pass arrays, "
-            "Tensors, dicts, lists and tuples of them, or hashable values"
+            f"a compiled function got a {type(leaf).__name__}: pass arrays, Tensors, dicts, lists "
+            "and tuples of them, or hashable values"
         ) from None
     return type(leaf), leaf
 
 
 def compile(fn: Callable[..., Any]) -> CompiledStep:
-    """Compile a function of arrays into a NumPy program: a call, or the decorator `@rg.compile`.
+    """Compile a function, or a Module, into a NumPy program; also a decorator: `@rg.compile`.
 
-    `fn` may run forward, `backward()`, `zero_grad()`, `step()`, clipping; or be a Module. Its
-    arguments are arrays, Tensors, dicts, lists and tuples of them, and hashable values. The first
-    call with given shapes, dtypes and values runs `fn` and records every NumPy call; later calls
-    run these calls alone. It returns what `fn` returns, Tensors as copies without a graph.
+    `fn` may run forward, `backward()`, `zero_grad()`, `step()`, clipping, on arrays, Tensors,
+    dicts, lists and tuples of them, and hashable values. The first call with given shapes, dtypes
+    and values runs `fn` and records every NumPy call; later ones run these calls alone. It returns
+    what `fn` returns, Tensors as copies without a graph.
 
     The first replays are compared with `fn`. Raises TraceError, naming the line, for what cannot
     be recorded: reading a value (`.item()`, `float`, `if t > 0`), or changing something outside.
