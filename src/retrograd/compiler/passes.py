@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.tape import Live, Node, Var, memory, writes
+from retrograd.compiler.tape import Live, Node, Var, maker, memory, writes
 from retrograd.core import astype
 from retrograd.rules.joining import concat
 
@@ -167,15 +167,11 @@ class _Sums:
         self.nodes = nodes
         self.results = results
         self.uses = Counter(v for node in nodes for v in node.vars())
-        self.place = {v: i for i, n in enumerate(nodes) if n.kind == "call" for v in n.outs}
         self.written = writes(nodes)
-
-    def maker(self, v: Any) -> Node | None:
-        return self.nodes[self.place[v]] if isinstance(v, Var) and v in self.place else None
 
     def inner(self, v: Any) -> Node | None:
         """Return the call that makes a Var which is used once only, and no result."""
-        return self.maker(v) if self.uses[v] == 1 and v not in self.results else None
+        return maker(v) if self.uses[v] == 1 and v not in self.results else None
 
     def part(self, v: Any) -> Node | None:
         """Return the call that makes a sum which only another sum uses."""
@@ -217,7 +213,7 @@ class _Sums:
             return ()
         swapped = _is_transpose(node)
         if swapped or node.fn is np.reshape:  # of a product, or of a sum that kept its axis
-            below = self.maker(node.args[0])
+            below = maker(node.args[0])
             if below is None or self.uses[node.args[0]] != 1:
                 return ()
             if below.fn is not (np.matmul if swapped else np.sum):
@@ -228,7 +224,7 @@ class _Sums:
         found: tuple[Var, ...] = ()
         if node.fn is np.matmul:
             left, right = node.args
-            turned = self.maker(left)
+            turned = maker(left)
             if turned is not None and _is_transpose(turned) and isinstance(right, Var):
                 a = turned.args[0]
                 found = (right, a) if swapped else (a, right)  # (a.T @ b).T is b.T @ a
@@ -242,7 +238,8 @@ class _Sums:
     def sum_of(self, terms: list[tuple[Var, ...]], made: _Made) -> Var:
         """Append the calls that compute a sum of terms of one kind at once."""
         # what was computed last comes first: for a net unrolled over time, the order of time
-        terms = sorted(terms, key=lambda term: -max(self.place.get(v, -1) for v in term))
+        place = {v: i for i, node in enumerate(self.nodes) for v in node.outs}
+        terms = sorted(terms, key=lambda term: -max(place.get(v, -1) for v in term))
         first, *other = (self.stack(list(factors), made) for factors in zip(*terms, strict=True))
         if not other:
             return made.call(np.sum, first, axis=0)
@@ -250,7 +247,7 @@ class _Sums:
 
     def stack(self, parts: list[Var], made: _Made) -> Var:
         """Append the call that puts arrays below each other: a view of slices in order."""
-        cuts = [self.maker(part) for part in parts]
+        cuts = [maker(part) for part in parts]
         base = cuts[0].args[0] if cuts[0] is not None else None
         if (
             isinstance(base, Var)
@@ -289,14 +286,13 @@ def _is_transpose(node: Node) -> bool:
 
 def _slices_at_once(nodes: list[Node]) -> list[Node]:
     """Make the products of all slices of an array with one matrix a product of the array."""
-    place = {v: node for node in nodes if node.kind == "call" for v in node.outs}
     looked_at = {n.args[n.view_of] for n in nodes if n.view_of is not None}
     groups: dict[tuple[Var, Var], dict[int, Node]] = {}
     for node in nodes:
         if node.fn is not np.matmul or not all(isinstance(v, Var) for v in node.args):
             continue
         part, matrix = node.args
-        cut = place.get(part)
+        cut = maker(part)
         if cut is None or cut.fn is not operator.getitem or not isinstance(cut.args[1], int):
             continue
         if part.array.ndim == matrix.array.ndim == 2 and part.array.flags.c_contiguous:

@@ -93,9 +93,11 @@ class Program:
         self.namespace.update({"np": np, **w.data, **w.functions})
         self.file = f"<retrograd program {next(_numbered)}>"
         exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
-        for node in w.views:
+        for node in nodes:
+            if node.view_of is None:
+                continue
             name = w.text(node.outs[0])
-            here, of = map(self.namespace.get, (name, w.text(node.args[node.view_of or 0])))
+            here, of = map(self.namespace.get, (name, w.text(node.args[node.view_of])))
             if here is None or of is None or not here.size:
                 continue  # an array without elements shares no memory
             if not np.may_share_memory(here, of):

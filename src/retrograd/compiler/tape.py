@@ -141,6 +141,12 @@ def viewed(var: Var) -> Var:
     return var
 
 
+def maker(value: Any) -> Node | None:
+    """Return the call that makes a Var."""
+    made = isinstance(value, Var) and value.kind == "made"
+    return value.node if made and value.node.kind == "call" else None
+
+
 def memory(var: Var) -> int:
     """Return what is the same for two Vars if they are views of one memory."""
     var = viewed(var)

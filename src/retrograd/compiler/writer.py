@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.spelling import fill, literal, numbers, spell, view_text, wish
-from retrograd.compiler.tape import Live, Node, Var, memory, writes
+from retrograd.compiler.tape import Live, Node, Var, maker, memory, viewed, writes
 from retrograd.core import Array
 from retrograd.registry import spelled
 from retrograd.rules.joining import concat
@@ -53,12 +53,14 @@ class Writer:
         self.names: dict[Var, str] = {}
         self._taken = {*_RESERVED, *lives}
         self._made: dict[Any, str] = {}
-        self._runtime: set[Var] = set()  # views of arguments, made anew in every run
         self._free: list[str] = []
         self._slot: dict[int, str] = {}  # the buffer of each memory; "" for one that is not shared
         self._buffers: dict[str, Array] = {}
         self._users: dict[str, list[Var]] = {}
-        self._plan()
+        self.last: dict[int, int] = {}  # the call that reads each memory last
+        for i, node in enumerate(nodes):
+            self.last.update((memory(v), i) for v in (*node.vars(), *node.outs))
+        self.last.update((memory(v), len(nodes)) for v in self.keep)
         self._pack()
 
     def fresh(self, wish: str) -> str:
@@ -191,32 +193,12 @@ class Writer:
 
     def is_static(self, value: Any) -> bool:
         """Tell whether the memory of a value is the same in every run."""
-        moves = not isinstance(value, Var) or value.kind in ("arg", "grad")
-        return not moves and value not in self._runtime
-
-    def _plan(self) -> None:
-        """Find who owns which memory, and the last call that uses it."""
-        self.owner: dict[int, Var] = {}
-        self.views: dict[Node, None] = {}
-        self.last: dict[int, int] = {}
-        for i, node in enumerate(self.nodes):
-            for v in (*node.vars(), *node.outs):
-                self.last[memory(v)] = i
-            if node.kind == "write":
-                continue
-            if node.view_of is not None:
-                self.views[node] = None
-                if not all(map(self.is_static, node.vars())):
-                    self._runtime.add(node.outs[0])
-            else:
-                self.owner.update((memory(v), v) for v in node.outs)
-        self.last.update((memory(v), len(self.nodes)) for v in self.keep)
+        return isinstance(value, Var) and viewed(value).kind not in ("arg", "grad")
 
     def _pack(self) -> None:
         """Let the parts of a joined array be computed in their places of it."""
         self.packed: set[Var] = set()
         self.placed: dict[Var, tuple[Var, int]] = {}
-        producer = {v: node for node in self.nodes if node.kind == "call" for v in node.outs}
         written = writes(self.nodes)
         for node in self.nodes:
             flat, start = node.outs[0], 0
@@ -231,11 +213,11 @@ class Writer:
             ):  # fmt: skip
                 continue
             for part in node.args:
-                maker = producer.get(part)
+                made = maker(part)
                 if (
-                    maker is not None
-                    and maker not in self.views
-                    and len(maker.outs) == 1
+                    made is not None
+                    and made.view_of is None
+                    and len(made.outs) == 1
                     and not any(part in taken for taken in (self.placed, found, self.packed))
                     and memory(part) not in written
                     and part.array.flags.c_contiguous
@@ -295,7 +277,7 @@ class Writer:
         o = out.array
         for v in node.vars():
             a, at = v.array, memory(v)
-            last = self._slot.get(at) and self.last[at] == i and self.owner[at].array.size == a.size
+            last = self._slot.get(at) and self.last[at] == i and viewed(v).array.size == a.size
             if last and (a.shape, a.strides, a.dtype) == (o.shape, o.strides, o.dtype):
                 return v
         return None
@@ -323,17 +305,17 @@ class Writer:
 
     def write(self) -> None:
         for i, node in enumerate(self.nodes):
-            if node in self.views:
+            if node.view_of is not None:
                 out, text = node.outs[0], view_text(self, node)
                 if text.endswith(".T"):
                     out.wish = out.wish or text.replace(".T", "_T")
                 elif ".reshape(" in text and out.array.ndim == 1:
                     out.wish = out.wish or f"{text.partition('.')[0]}_flat"
                 line = f"{self.name(out)} = {text}"
-                if out in self._runtime:
-                    self._add(node, out, line)
-                else:
+                if self.is_static(out):
                     self.setup.append(line)
+                else:
+                    self._add(node, out, line)
                 continue
             if node.kind == "write":
                 target = node.args[0]
