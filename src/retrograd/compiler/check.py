@@ -36,7 +36,6 @@ class Snapshot:
         ]  # fmt: skip
 
     def mutated(self) -> str:
-        """Return a complaint about an array outside that the function wrote to."""
         for array, old in self.watched:
             if not _close(array, old, exact=True):
                 return (
@@ -96,8 +95,6 @@ def differing_call(first: Tape, second: Tape) -> str:
 
 
 def _spelling(node: Node, known: dict[Var, int]) -> Any:
-    """Return a call to compare, with its Vars numbered as they come up."""
-
     def look(value: Any) -> Any:
         if isinstance(value, Var):
             outside = value.node is None and value.kind in ("captured", "const")

@@ -18,7 +18,7 @@ MANY = 4  # fewer products stay as they are
 
 
 def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], dict[Var, Var]]:
-    """Run the passes until nothing changes; also return what each result has become."""
+    """Run all passes; also return what each result has become."""
     nodes = []
     for node in recorded:
         nodes.append(replace(node, origin=node))
@@ -107,7 +107,7 @@ def _compute(node: Node) -> None:
 
 
 def _given_back(node: Node, written: dict[int, Node]) -> list[Var] | None:
-    """Return the argument that a call gives back: `x * 1`, `x / 1`, a copy, `-(-x)`."""
+    """Return the argument that a call gives back."""
     x, y = (*node.args, None, None)[:2]
     if node.fn is np.multiply and _is_one(x):
         x, y = y, x
@@ -137,14 +137,13 @@ def _is_one(value: Any) -> bool:
 
 
 class _Made:
-    """Calls made in the place of another, which tells their section and line."""
+    """Calls in the place of another."""
 
     def __init__(self, like: Node) -> None:
         self.like = like
         self.nodes: list[Node] = []
 
     def call(self, fn: Any, *args: Any, **kwargs: Any) -> Var:
-        """Append a call; zeros tell how its output is laid out."""
         array = fn(*(np.zeros_like(a.array) if isinstance(a, Var) else a for a in args), **kwargs)
         node = Node("call", fn, args, kwargs, self.like.section, self.like.line)
         node.view_of = None if array.base is None else 0
@@ -161,7 +160,7 @@ class _Made:
 
 
 class _Sums:
-    """Finds the sums in a list of calls, and what they are sums of."""
+    """Finds sums and what they are sums of."""
 
     def __init__(self, nodes: list[Node], results: set[Var]) -> None:
         self.nodes = nodes
@@ -170,11 +169,10 @@ class _Sums:
         self.written = writes(nodes)
 
     def inner(self, v: Any) -> Node | None:
-        """Return the call that makes a Var which is used once only, and no result."""
+        """Return what makes a Var that is used once only."""
         return maker(v) if self.uses[v] == 1 and v not in self.results else None
 
     def part(self, v: Any) -> Node | None:
-        """Return the call that makes a sum which only another sum uses."""
         node = self.inner(v)
         return node if node is not None and _is_sum(node) else None
 
@@ -185,7 +183,7 @@ class _Sums:
         return [n for node in self.nodes for n in instead.get(node) or [node]]
 
     def together(self, node: Node) -> list[Node]:
-        """Return calls that compute a sum with its terms together; none where that is no gain."""
+        """Return calls that compute a sum at once; none where that is no gain."""
         leaves: list[Any] = []
         stack = [node]
         while stack:
@@ -236,7 +234,6 @@ class _Sums:
         return found if plain and _one_dtype(v, *found) else ()
 
     def sum_of(self, terms: list[tuple[Var, ...]], made: _Made) -> Var:
-        """Append the calls that compute a sum of terms of one kind at once."""
         # what was computed last comes first: for a net unrolled over time, the order of time
         place = {v: i for i, node in enumerate(self.nodes) for v in node.outs}
         terms = sorted(terms, key=lambda term: -max(place.get(v, -1) for v in term))
@@ -246,7 +243,7 @@ class _Sums:
         return made.call(np.matmul, made.call(np.transpose, first), *other)
 
     def stack(self, parts: list[Var], made: _Made) -> Var:
-        """Append the call that puts arrays below each other: a view of slices in order."""
+        """Put arrays below each other, without a copy for the slices of one."""
         cuts = [maker(part) for part in parts]
         base = cuts[0].args[0] if cuts[0] is not None else None
         if (

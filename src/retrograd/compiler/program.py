@@ -62,7 +62,6 @@ class Program:
         self.write()
 
     def write(self) -> None:
-        """Write the source, with what is known to be constant by now."""
         tape = self.tape
         for v in tape.constants:
             v.kind = "const"
@@ -105,7 +104,7 @@ class Program:
         self.make()
 
     def settle(self) -> None:
-        """Let go of what only the checks needed; from here on it may run without a look-up."""
+        """Let go of what only the checks needed."""
         self.settled = self.simple and not self.starts
         self.tape.nodes.clear()
         self.tape.known.clear()
@@ -121,7 +120,6 @@ class Program:
         return True
 
     def is_stale(self) -> bool:
-        """Tell whether arrays outside were replaced, so that it never holds again."""
         return any(holder._data is not array for holder, array in self.holders)
 
     def leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
@@ -130,7 +128,6 @@ class Program:
         return leaf if at is None else given[at]
 
     def arrays(self, given: Sequence[Any]) -> list[Any]:
-        """Return the values of `inputs` for these arguments."""
         starts = [self.leaf(v.tensor, given).grad for v in self.starts]
         return [a._data if isinstance(a, Tensor) else a for a in given] + starts
 
@@ -138,7 +135,6 @@ class Program:
         return [current(owner, read) for _, owner, read in self.lives.values()]
 
     def advances(self) -> dict[str, int]:
-        """Return by how much a run advances the counts, by their names."""
         counts = {text: of for text, (name, of, _) in self.lives.items() if name == "updates"}
         return {text: sum(b is of for _, b in self.buckets) for text, of in counts.items()}
 
@@ -154,7 +150,6 @@ class Program:
         return "\n".join(lines)
 
     def sections(self) -> list[str]:
-        """Return the statements of a run under the headings forward, backward and update."""
         body = self.writer.body
         lengths = (len(s.text) for s in body if s.target)
         width = max((n for n in lengths if n < 68), default=0)
@@ -186,7 +181,6 @@ class Program:
         return self.structure.unflatten(leaves)
 
     def recover(self, error: BaseException) -> None:
-        """Finish an interrupted run or put back what it has written."""
         walk = traceback.walk_tb(error.__traceback__)
         reached = [(f, n) for f, n in walk if f.f_code.co_filename == self.file]
         if not reached:
@@ -263,7 +257,6 @@ class Program:
         self.ready: Callable[[Sequence[Any]], bool] = eval(ready, self.namespace)
 
     def _bind(self, stem: str, value: Any) -> str:
-        """Return a name of its own for a value."""
         name = f"_{stem}_{len(self.namespace)}"
         self.namespace[name] = value
         return name
@@ -284,7 +277,6 @@ class Program:
             self.statements[len(lines)] = s
 
     def _conditions(self) -> list[str]:
-        """Return what must be true outside for it to do what the function would."""
         bind, tape = self._bind, self.tape
         holds = []
         for holder, array in self.holders:
@@ -316,7 +308,6 @@ class Program:
 
 
 def _written_outside(node: Node) -> Var | None:
-    """Return what a call writes to if that is memory outside."""
     target = viewed(node.outs[0])
     return target if node.kind == "write" and target.kind != "made" else None
 
@@ -326,5 +317,4 @@ def _attributes(module: Any) -> dict[str, Any]:
 
 
 def _copying(buffer: Any) -> Callable[[Tensor], Array]:
-    """Return what gives a leaf its gradient when somebody asks."""
     return lambda leaf: np.array(buffer)

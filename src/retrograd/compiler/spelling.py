@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
-    """Return the variables from outside that a function names, with their values."""
+    """Return the variables outside that a function names."""
     code = getattr(fn, "__code__", None)
     if code is None:
         return {}
@@ -60,7 +60,7 @@ def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
 
 
 def name_assigned(nodes: list[Node]) -> None:
-    """Name what a line of the forward pass ends in by the variable it is assigned to."""
+    """Name what lines of the forward pass assign."""
     for node, following in zip(nodes, [*nodes[1:], None], strict=False):
         if node.section != "forward" or (following is not None and following.line == node.line):
             continue
@@ -70,7 +70,7 @@ def name_assigned(nodes: list[Node]) -> None:
 
 
 def wish(var: Var) -> str:
-    """Return the name a reader would give a Var: its own, or `d_` and what it is a gradient of."""
+    """Return the name a reader would give a Var."""
     prefix, met = "", set()
     while not var.wish and var.grad_of is not None and var not in met:
         met.add(var)  # merged calls may each be the gradient of the other
@@ -86,7 +86,6 @@ def wish(var: Var) -> str:
 
 
 def _short(path: str, module: Any) -> str:
-    """Return a dotted path as an identifier; a number goes with what it numbers."""
     parts = path.split(".")
     if parts[-1].isdigit():
         parts[-1] = type(module).__name__.lower() + parts[-1]
@@ -111,7 +110,7 @@ _SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.extract, np.com
 
 
 def spell(w: Writer, node: Node, out: str) -> list[str]:
-    """Return the statements of a call that fill the array named `out`."""
+    """Return a call as statements."""
     number = node.outs[0] in w.numbers
     if node.fn in SPELLINGS and (not number or node.fn in _PRODUCTS):
         return SPELLINGS[node.fn](w, node, out)
@@ -131,7 +130,7 @@ def fill(node: Node, var: Var, out: str, text: str) -> str:
 
 
 def sized_by_values(node: Node) -> bool:
-    """Tell whether the values of the arguments may decide how large the result is."""
+    """Tell whether values may decide how large the result is."""
     if node.fn is operator.getitem:
         index = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
         return any(isinstance(i, Var) and i.array.dtype.kind == "b" for i in index)
@@ -200,7 +199,7 @@ def _einsum(w: Writer, node: Node, out: str) -> list[str]:
 
 
 def numbers(nodes: list[Node], grads: Iterable[Var]) -> set[Var]:
-    """Return the Vars that may be Python numbers: products, and arithmetic on them alone."""
+    """Return the Vars that may be Python numbers."""
     arrays = set(grads)  # and what arrays are computed from
     while True:
         found: set[Var] = set()
@@ -248,7 +247,7 @@ def _reduction(w: Writer, node: Node, out: str) -> list[str]:
 
 
 def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str]:
-    """Write a sum as a product with ones where that is faster and as exact."""
+    """Write a sum as a product with ones, where that is faster."""
     o = node.outs[0]
     if not isinstance(x, Var) or x.array.dtype != o.array.dtype or x.array.dtype.kind != "f":
         return []

@@ -130,7 +130,6 @@ class CompiledStep:
         return names
 
     def _record(self, leaves: Any, structure: Any, keep: bool = False) -> tuple[Tape, Any]:
-        """Run the function, for real, with everything recorded."""
         tape = Tape(keep)
         given = list(leaves)
         standing: list[tuple[Tensor, Tensor]] = []
@@ -191,7 +190,6 @@ class CompiledStep:
 
 
 def _contents(value: Any) -> Any:
-    """Return what a container holds, by identity."""
     if isinstance(value, dict):
         return [(k, id(v)) for k, v in value.items()]
     return [id(v) for v in value] if isinstance(value, (list, set)) else None

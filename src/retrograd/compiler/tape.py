@@ -53,8 +53,6 @@ class Var:
 
 
 def _operators(symbol: str, compute: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
-    """Return the methods of Live for `self op other` and `other op self`."""
-
     def apply(a: Any, b: Any) -> Any:
         if not all(isinstance(v, (Live, int, float)) for v in (a, b)):
             return NotImplemented
@@ -65,7 +63,7 @@ def _operators(symbol: str, compute: Callable[[Any, Any], Any]) -> tuple[Any, An
 
 
 class Live:
-    """A number that is read anew in every run, such as a learning rate, or a formula of such."""
+    """A number read anew in every run, or a formula of such."""
 
     def __init__(self, value: float, text: str) -> None:
         self.value, self.text = value, text
@@ -105,37 +103,35 @@ class Node:
     origin: Node | None = None  # the call on the tape that this is a copy of
 
     def vars(self, kind: Any = Var) -> list[Var]:
-        """Return the arrays in the arguments; or the numbers, for Live."""
         found: list[Var] = []
         self.given(lambda v: found.append(v) if isinstance(v, kind) else None)
         return found
 
     def given(self, how: Callable[[Any], Any]) -> Any:
-        """Return the arguments, and those by keyword, with `how` applied to all in them."""
         return apply(how, self.args), {k: apply(how, v) for k, v in self.kwargs.items()}
 
 
 def apply(how: Callable[[Any], Any], value: Any) -> Any:
-    """Return `value` with `how` applied to all in its tuples and lists (faster than a tree)."""
+    """Apply `how` to all in tuples and lists (faster than `tree.map`)."""
     if isinstance(value, (tuple, list)):
         return type(value)([apply(how, v) for v in value])
     return how(value)
 
 
 def root(array: Any) -> Any:
-    """Return the array that owns the memory of a view."""
+    """Return the owner of an array's memory."""
     while isinstance(array, np.ndarray) and isinstance(array.base, np.ndarray):
         array = array.base
     return array
 
 
 def blank(a: Array) -> Array:
-    """Return an array laid out like another, without the memory: its elements must not be read."""
+    """Return an array laid out like another, without its memory: not to be read."""
     return np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
 
 
 def viewed(var: Var) -> Var:
-    """Return the Var that a view at last looks at; any other Var itself."""
+    """Return the Var that a view looks at; any other itself."""
     while var.kind == "made" and var.node is not None and var.node.view_of is not None:
         var = var.node.args[var.node.view_of]
     return var
@@ -148,24 +144,24 @@ def maker(value: Any) -> Node | None:
 
 
 def memory(var: Var) -> int:
-    """Return what is the same for two Vars if they are views of one memory."""
+    """Return what is the same for all views of one memory."""
     var = viewed(var)
     return id(var) if var.kind == "made" else id(root(var.array))
 
 
 def writes(nodes: list[Node]) -> dict[int, Node]:
-    """Return for each memory that is written in place the last call that does so."""
+    """Return the memory that is written in place, with the last call."""
     return {memory(node.outs[0]): node for node in nodes if node.kind == "write"}
 
 
 def current(owner: Any, read: str) -> Any:
-    """Return the number that is read from its owner by `read`, such as `.count`."""
+    """Return the number read from its owner."""
     return eval(f"owner{read}", {"owner": owner})
 
 
 @contextlib.contextmanager
 def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
-    """Write the calls made inside on the tape."""
+    """Record what is called inside."""
     token = MODE.set(Mode(grad, tape))
     try:
         yield
@@ -308,7 +304,6 @@ class Tape:
         return var if var is None or var.ref is None or var.ref() is array else None
 
     def see(self, array: Array, holder: Tensor | None = None) -> Var:
-        """Return the Var of an array."""
         var = self.find(array)
         if var is None:
             fixed = not array.flags.writeable and array.base is None
@@ -318,7 +313,6 @@ class Tape:
         return var
 
     def _known(self, value: Any) -> Any:
-        """Return the Var of an array, the number in a 0-d array of `Constants`, or the value."""
         if not isinstance(value, np.ndarray):
             return value
         return value.item() if id(value) in NUMBERS else self.see(value)
@@ -326,7 +320,6 @@ class Tape:
     def _append(
         self, kind: str, fn: Any, args: Any, kwargs: Any, out: Any = (), rule: Rule | None = None
     ) -> Node:
-        """Write down a call that made `out`."""
         node = Node(kind, fn, args, kwargs, self.section, user_line(), rule)
         node.args, node.kwargs = node.given(self._known)
         self.nodes.append(node)
@@ -349,7 +342,7 @@ def _value(value: Any) -> Any:
 
 
 def user_line() -> str:
-    """Return the line outside this library that is being run, as the end of a message."""
+    """Return the line being run outside this library, as the end of a message."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back

@@ -64,7 +64,6 @@ class Writer:
         self._pack()
 
     def fresh(self, wish: str) -> str:
-        """Return the wish as an identifier that nothing else has."""
         name = stem = re.sub(r"^(?=\d|$)", "t", re.sub(r"\W", "_", wish).strip("_"))
         numbered = itertools.count(2)
         while name in self._taken:
@@ -94,7 +93,6 @@ class Writer:
         return self.names[var]
 
     def _once(self, wish: str, text: str, *same: Any) -> str:
-        """Return the name of what `text` makes before all runs."""
         key = same or text
         if key not in self._made:
             self._made[key] = self.fresh(wish)
@@ -114,7 +112,6 @@ class Writer:
         return literal(value)
 
     def function(self, fn: Any, wish: str) -> str:
-        """Return the name of a function or generator that comes with the program."""
         name = next((n for n, known in self.functions.items() if known is fn), "")
         if not name:
             name = self.fresh(wish)
@@ -122,7 +119,6 @@ class Writer:
         return name
 
     def call(self, node: Node, *more: str) -> str:
-        """Return a call as source."""
         name = spelled(node.fn)
         if not name.startswith("np."):
             name = self.function(getattr(node.fn, "__wrapped__", node.fn), node.fn.__name__)
@@ -131,7 +127,7 @@ class Writer:
         return f"{name}({', '.join([*parts, *more])})"
 
     def operands(self, node: Node) -> list[str]:
-        """Return the arguments of a ufunc; numbers become arrays, which cost less."""
+        """Return the arguments of a ufunc, numbers as arrays, which cost less."""
         out = node.outs[0].array
         kind = next((a.array.dtype for a in node.args if isinstance(a, Var)), out.dtype)
         shape, back = _layout(out)
@@ -156,7 +152,6 @@ class Writer:
         return texts
 
     def dot(self, node: Node, left: str, right: str, out: str) -> list[str]:
-        """Return the statement of a product."""
         if node.outs[0] in self.numbers:
             return [f"{out} = {left}.dot({right})"]
         return [f"{left}.dot({right}, out={out})"]
@@ -171,7 +166,6 @@ class Writer:
         return self._once("ones", f"np.ones({n}, {literal(dtype)})")
 
     def live(self, value: Live, dtype: np.dtype[Any], node: Node) -> str:
-        """Return the name of an array that every run fills with a number."""
         text, known = value.text, len(self._made)
         wish = f"{text}_now" if text.isidentifier() else "factor"
         name = self._once(wish, f"np.empty((), {literal(dtype)})", text, dtype)
@@ -180,23 +174,20 @@ class Writer:
         return name
 
     def view(self, var: Var, suffix: str) -> str:
-        """Return the name of a view made once, before all runs."""
         name = self.name(var)
         whole = suffix == f".reshape({var.array.shape})"
         return name if whole else self._once(f"{name}_flat", f"{name}{suffix}")
 
     def flat(self, var: Var) -> str:
-        """Return a dense array as a vector."""
         if var.array.ndim == 1:
             return self.text(var)
         return self.view(var, ".reshape(-1)" if var.array.flags.c_contiguous else ".T.reshape(-1)")
 
     def is_static(self, value: Any) -> bool:
-        """Tell whether the memory of a value is the same in every run."""
         return isinstance(value, Var) and viewed(value).kind not in ("arg", "grad")
 
     def _pack(self) -> None:
-        """Let the parts of a joined array be computed in their places of it."""
+        """Let parts of joined arrays be computed in place."""
         self.packed: set[Var] = set()
         self.placed: dict[Var, tuple[Var, int]] = {}
         written = writes(self.nodes)
@@ -230,7 +221,6 @@ class Writer:
                 self.last.update((memory(v), len(self.nodes)) for v in (flat, *found))
 
     def _allocate(self, node: Node, i: int) -> None:
-        """Give each output its place in a joined array, the memory of an argument, or a buffer."""
         for v in node.outs:
             if v in self.numbers:
                 continue
@@ -260,7 +250,6 @@ class Writer:
             self.setup.append(f"{self.name(v)} = {text}")
 
     def place_text(self, part: Var, flat: Var, start: int) -> str:
-        """Return the expression of a part of a joined array."""
         a, whole = part.array, self.name(flat)
         if flat.array.ndim > 1 and a.shape[1:] == flat.array.shape[1:]:
             row = math.prod(a.shape[1:]) or 1  # of no elements: any place will do
@@ -271,7 +260,7 @@ class Writer:
         return f"{whole}[{start}:{start + a.size}]{shape}"
 
     def _in_place(self, node: Node, out: Var, i: int) -> Var | None:
-        """Return an argument that is read here for the last time and laid out like the output."""
+        """Return an argument last read here and laid out like the output."""
         if not isinstance(node.fn, np.ufunc) or node.fn.signature:
             return None
         o = out.array
@@ -283,7 +272,6 @@ class Writer:
         return None
 
     def _from_free(self, v: Var) -> str:
-        """Return the smallest free buffer that a Var fits in, or a new one."""
         n, dtype = v.array.size, v.array.dtype
         free = [(self._buffers[name], name) for name in self._free]
         fitting = [(b.size, name) for b, name in free
@@ -298,7 +286,6 @@ class Writer:
         return name
 
     def _release(self, i: int) -> None:
-        """Take back the memory last used in call `i`."""
         for at in [m for m in self._slot if self.last.get(m) == i]:
             if name := self._slot.pop(at):
                 self._free.append(name)
@@ -353,7 +340,7 @@ class Writer:
 
 
 def _layout(a: Array) -> tuple[tuple[int, ...], str]:
-    """Return the shape in memory order, and the method that brings the axes back."""
+    """Return the shape in memory order, and what brings the axes back."""
     axes = list(range(a.ndim))
     order = sorted(axes, key=lambda i: -abs(a.strides[i]))
     back = f".transpose({tuple(map(order.index, axes))})"
@@ -365,7 +352,7 @@ def _layout(a: Array) -> tuple[tuple[int, ...], str]:
 
 
 def _fits(value: Any, kind: np.dtype[Any]) -> bool:
-    """Tell whether a value is a number that a dtype holds."""
+    """Tell whether a dtype holds a number."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     if kind.kind in "iu" and isinstance(value, int):
