@@ -181,10 +181,12 @@ def _collect(
         raise TypeError(f"export takes functions made with def: {name} is not")
     parsed.decorator_list, parsed.name = [], name
     functions[name] = before = ""
-    a = parsed.args
-    arguments = [*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg]
-    annotations = [parsed.returns, *(argument.annotation for argument in arguments if argument)]
-    used = _names(parsed) - set().union(*map(_names, filter(None, annotations)))
+    for n in ast.walk(parsed):
+        if isinstance(n, ast.arg):
+            n.annotation = None
+        elif isinstance(n, ast.FunctionDef):
+            n.returns = None
+    used = {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name)}
     scope = {**fn.__globals__, **surroundings(fn)}
     for other in sorted(used & scope.keys()):
         value = scope[other]
@@ -199,7 +201,3 @@ def _collect(
         else:
             raise TypeError(f"export cannot take {other} along, which {name} uses")
     functions[name] = before + ast.unparse(parsed)
-
-
-def _names(parsed: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name)}
