@@ -111,15 +111,14 @@ _SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.extract, np.com
 
 def spell(w: Writer, node: Node, out: str) -> list[str]:
     """Return a call as statements."""
-    number = node.outs[0] in w.numbers
-    if node.fn in SPELLINGS and (not number or node.fn in _PRODUCTS):
+    if node.fn in SPELLINGS:
         return SPELLINGS[node.fn](w, node, out)
-    if number:
+    if node.outs[0] in w.numbers:
         return [f"{out} = {_OPERATORS[node.fn].format(*map(w.text, node.args))}"]
     if isinstance(node.fn, np.ufunc) and node.fn.nout == 1:
         return [f"{spelled(node.fn)}({', '.join(w.operands(node))}, out={out})"]
     first = "[0]" if node.fn is np.nonzero else ""  # of one axis
-    return [fill(node, node.outs[0], out, f"{w.call(node)}{first}")]
+    return [fill(node, node.outs[0], out, view_text(w, node) + first)]
 
 
 def fill(node: Node, var: Var, out: str, text: str) -> str:
@@ -179,23 +178,20 @@ def _matmul(w: Writer, node: Node, out: str) -> list[str]:
     if not same or a.ndim > 2 or b.ndim > 2 or not o.array.flags.c_contiguous:
         return [f"np.matmul({left}, {right}, out={out})"]
     if a.ndim == b.ndim == 2:
-        row = a.shape[0] == 1 and w.is_static(x)
-        column = b.shape[1] == 1 and w.is_static(y)
-        if row:
-            left = w.view(x, ".reshape(-1)")
-        if column:
-            right = w.view(y, ".reshape(-1)")
-        if row or column:
-            shape = a.shape[:1] * (not row) + b.shape[1:] * (not column)
-            out = w.view(o, f".reshape({shape})")
+        row, column = a.shape[:1], b.shape[1:]
+        if row == (1,) and w.is_static(x):
+            row, left = (), w.view(x, ".reshape(-1)")
+        if column == (1,) and w.is_static(y):
+            column, right = (), w.view(y, ".reshape(-1)")
+        out = w.view(o, f".reshape({row + column})")
     return w.dot(node, left, right, out)
 
 
 def _einsum(w: Writer, node: Node, out: str) -> list[str]:
     operands = ", ".join(w.text(a) for a in node.args)
-    options = node.kwargs
-    optimize = f", optimize={options['optimize']!r}" if options.get("optimize") else ""
-    return [f"np.einsum({options['subscripts']!r}, {operands}, out={out}{optimize})"]
+    optimize = node.kwargs.get("optimize")
+    more = f", optimize={optimize!r}" if optimize else ""
+    return [f"np.einsum({node.kwargs['subscripts']!r}, {operands}, out={out}{more})"]
 
 
 def numbers(nodes: list[Node], grads: Iterable[Var]) -> set[Var]:
@@ -224,13 +220,8 @@ def _gives_number(node: Node, known: set[Var]) -> bool:
     if node.fn is np.matmul:
         return len(args) == 2 and all(v.array.ndim == 1 for v in args)
     x = args[0]
-    return (
-        node.fn is np.sum
-        and not node.kwargs.get("keepdims")
-        and 1 < x.array.size <= _SMALL_SUM
-        and x.kind == "made"
-        and x.array.flags.forc
-    )
+    short = 1 < x.array.size <= _SMALL_SUM and x.kind == "made" and x.array.flags.forc
+    return short and node.fn is np.sum and not node.kwargs.get("keepdims")
 
 
 def _reduction(w: Writer, node: Node, out: str) -> list[str]:
@@ -277,7 +268,7 @@ def _mean(w: Writer, node: Node, out: str) -> list[str]:
 
 def _concatenate(w: Writer, node: Node, out: str) -> list[str]:
     flat = node.outs[0]
-    if flat not in w.packed:
+    if w.placed.get(flat) != (flat, 0):
         parts = ", ".join(w.text(a) for a in node.args)
         return [f"np.concatenate(({parts},), axis={node.kwargs.get('axis', 0)}, out={out})"]
     lines, start = [], 0
@@ -302,16 +293,8 @@ def _where(w: Writer, node: Node, out: str) -> list[str]:
     return [f"np.copyto({out}, {y})", f"np.copyto({out}, {x}, where={condition})"]
 
 
-def _getitem(w: Writer, node: Node, out: str) -> list[str]:
-    return [fill(node, node.outs[0], out, view_text(w, node))]
-
-
-def _with_out(w: Writer, node: Node, out: str) -> list[str]:
-    return [w.call(node, f"out={out}")]
-
-
 def view_text(w: Writer, node: Node) -> str:
-    """Return the expression of a view."""
+    """Return a call as an expression, by methods of views."""
     name, shape = w.text(node.args[0]), node.outs[0].array.shape
     options = [*node.args[1:], *node.kwargs.values()]
     if node.fn is operator.getitem:
@@ -332,7 +315,8 @@ SPELLINGS: dict[Any, Spelling] = {
     **dict.fromkeys((np.matmul, np.dot), _matmul),
     **dict.fromkeys(_REDUCTIONS, _reduction),
     **dict.fromkeys((np.copy, np.reshape, np.ravel, np.broadcast_to, np.positive, astype), _copy),
-    **dict.fromkeys((np.clip, np.argmax, np.argmin), _with_out),
+    **dict.fromkeys(
+        (np.clip, np.argmax, np.argmin), lambda w, node, out: [w.call(node, f"out={out}")]
+    ),
     contract: _einsum, np.mean: _mean, concat: _concatenate, np.where: _where,
-    operator.getitem: _getitem,
 }  # fmt: skip

@@ -7,6 +7,7 @@ import itertools
 import keyword
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +57,7 @@ class Writer:
         self._free: list[str] = []
         self._slot: dict[int, str] = {}  # the buffer of each memory; "" for one that is not shared
         self._buffers: dict[str, Array] = {}
-        self._users: dict[str, list[Var]] = {}
+        self._users: Counter[str] = Counter()
         self.last: dict[int, int] = {}  # the call that reads each memory last
         for i, node in enumerate(nodes):
             self.last.update((memory(v), i) for v in (*node.vars(), *node.outs))
@@ -142,10 +143,7 @@ class Writer:
                     texts.append(self._once("zeros" if a == 0 else "limit", text))
                 else:
                     texts.append(self.constant(a, kind))
-            elif (
-                isinstance(a, Var) and self.is_static(a)
-                and a.array.ndim and a.array.size == 1 != out.size
-            ):  # fmt: skip
+            elif self.is_static(a) and a.array.ndim and a.array.size == 1 != out.size:
                 texts.append(self.view(a, ".reshape(())"))
             else:
                 texts.append(self.text(a))
@@ -188,12 +186,11 @@ class Writer:
 
     def _pack(self) -> None:
         """Let parts of joined arrays be computed in place."""
-        self.packed: set[Var] = set()
         self.placed: dict[Var, tuple[Var, int]] = {}
         written = writes(self.nodes)
         for node in self.nodes:
             flat, start = node.outs[0], 0
-            found: dict[Var, tuple[Var, int]] = {}
+            found = {flat: (flat, 0)}
             if (
                 node.fn is not concat
                 or memory(flat) in written
@@ -209,23 +206,23 @@ class Writer:
                     made is not None
                     and made.view_of is None
                     and len(made.outs) == 1
-                    and not any(part in taken for taken in (self.placed, found, self.packed))
+                    and part not in self.placed
+                    and part not in found
                     and memory(part) not in written
                     and part.array.flags.c_contiguous
                 ):
                     found[part] = (flat, start)
                 start += part.array.size
-            if 2 * len(found) >= len(node.args):
+            if 2 * len(found) >= len(node.args) + 2:
                 self.placed.update(found)
-                self.packed.add(flat)
-                self.last.update((memory(v), len(self.nodes)) for v in (flat, *found))
+                self.last.update((memory(v), len(self.nodes)) for v in found)
 
     def _allocate(self, node: Node, i: int) -> None:
         for v in node.outs:
             if v in self.numbers:
                 continue
-            flat, start = self.placed.get(v, (v, 0))
-            if flat in self.packed:
+            if v in self.placed:
+                flat, start = self.placed[v]
                 if memory(flat) not in self._slot:
                     a = flat.array
                     shape = a.size if a.ndim == 1 else a.shape
@@ -246,7 +243,7 @@ class Writer:
                 shape, back = _layout(a)
                 text = f"{buffer}{size}{f'.reshape({shape})' if a.ndim != 1 else ''}{back}"
             self._slot[memory(v)] = buffer
-            self._users.setdefault(buffer, []).append(v)
+            self._users[buffer] += 1
             self.setup.append(f"{self.name(v)} = {text}")
 
     def place_text(self, part: Var, flat: Var, start: int) -> str:
@@ -313,13 +310,11 @@ class Writer:
                 self._allocate(node, i)
                 self._call(node)
             self._release(i)
-        for buffer, users in self._users.items():
-            if len(users) == 1:  # which needs no name of its own
-                made = next(line for line in self.setup if line.startswith(f"{buffer} = "))
-                self.setup.remove(made)
-                start, text = f"{self.name(users[0])} = ", made.removeprefix(f"{buffer} = ")
-                at = next(k for k, line in enumerate(self.setup) if line.startswith(start))
-                self.setup[at] = self.setup[at].replace(f" = {buffer}", f" = {text}")
+        for k in reversed(range(len(self.setup))):
+            buffer, made = self.setup[k].split(" = ", 1)
+            if self._users[buffer] == 1:  # which needs no name of its own
+                user = self.setup.pop(k + 1)
+                self.setup[k] = user.replace(f" = {buffer}", f" = {made}")
 
     def _call(self, node: Node) -> None:
         out = node.outs[0]
@@ -353,8 +348,6 @@ def _layout(a: Array) -> tuple[tuple[int, ...], str]:
 
 def _fits(value: Any, kind: np.dtype[Any]) -> bool:
     """Tell whether a dtype holds a number."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    if kind.kind in "iu" and isinstance(value, int):
+    if kind.kind in "iu" and type(value) is int:
         return int(np.iinfo(kind).min) <= value <= np.iinfo(kind).max
-    return kind.kind == "f"
+    return kind.kind == "f" and isinstance(value, (int, float)) and not isinstance(value, bool)
