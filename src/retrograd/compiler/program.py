@@ -23,21 +23,19 @@ from retrograd.nn.module import changes
 
 CHECKS = 2  # so many first replays are compared with the function
 _numbered = itertools.count(1)
-_COMMON = "add|subtract|multiply|divide|negative|exp|log|sqrt|sign|square"
-_ATOMIC = re.compile(
-    rf"np\.({_COMMON}|maximum|minimum|absolute|copyto|power)\(|\w+\.dot\("
-    r"|\w+\[\.\.\.\] = (?!np\.linalg)"
+_UFUNCS = "|".join(name for name, fn in vars(np).items() if isinstance(fn, np.ufunc))
+_ATOMIC = re.compile(rf"np\.({_UFUNCS}|copyto)\(|\w+\.dot\(|\w+\[\.\.\.\] = (?!np\.linalg)")
+# NumPy 2.4 deprecates the output by position for maximum and minimum
+_OUT_LAST = re.compile(
+    rf"^((?:np\.(?!maximum|minimum)(?:{_UFUNCS})|\w+\.dot)\([^()]*), out=(\w+)\)$"
 )
-# calls that take the output by position; NumPy 2.4 deprecates that for maximum and minimum
-_OUT_LAST = re.compile(rf"^((?:np\.(?:{_COMMON}|tanh|greater)|\w+\.dot)\([^()]*), out=(\w+)\)$")
 
 
 class Program:
-    """A recorded run as a function of its arguments, learning rates and counts.
+    """A recorded run as a function; what it hands out is copied from its buffers.
 
-    What it hands out is copied from its buffers. A run that fails leaves everything outside as
-    before or as after it: once something outside is written, the statements that are left are
-    run, or, where not all of them are single NumPy calls, what was written is put back.
+    A run that fails leaves everything outside as before or as after it: once it has written there,
+    what is left is run, or, where that is not single NumPy calls alone, what was there put back.
     """
 
     def __init__(self, fn: Any, tape: Tape, result: Any, grad: bool, simple: bool) -> None:
