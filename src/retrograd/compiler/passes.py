@@ -1,4 +1,4 @@
-"""Passes over the list of calls: each returns a shorter one that computes the same."""
+"""Passes over calls: each returns fewer that compute the same."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], 
 
 
 def prune(nodes: list[Node], results: Iterable[Var]) -> list[Node]:
-    """Drop calls that nothing uses; writes to memory outside and random draws stay."""
+    """Drop calls that nothing uses, but no random draws."""
     needed = set(results)
     used = {memory(v) for v in needed}  # through any view
     used |= {memory(v) for node in nodes for v in node.vars() if v.kind != "made"}
@@ -57,9 +57,9 @@ def prune(nodes: list[Node], results: Iterable[Var]) -> list[Node]:
 
 
 def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
-    """Compute calls on constants now; leave out those that give back an argument; merge equals.
+    """Compute constants, leave out what gives back an argument, merge equal calls.
 
-    Memory that is written in place stays apart. Also return what is taken in place of what.
+    Memory that is written stays apart. Also return what is replaced by what.
     """
     written = writes(nodes)
     versions: dict[int, int] = {}
@@ -132,8 +132,7 @@ def _is_one(value: Any) -> bool:
 
 
 # A net unrolled over time has sums of products (the gradient of a recurrent weight), which are one
-# product of the stacked factors, and products of every slice of an array with one matrix, which
-# are one product of the array.
+# product of the stacked factors, and products of all slices of an array with one matrix.
 
 
 class _Made:
@@ -183,7 +182,7 @@ class _Sums:
         return [n for node in self.nodes for n in instead.get(node) or [node]]
 
     def together(self, node: Node) -> list[Node]:
-        """Return calls that compute a sum at once; none where that is no gain."""
+        """Return calls that compute a sum at once, if that is a gain."""
         leaves: list[Any] = []
         stack = [node]
         while stack:
@@ -210,15 +209,10 @@ class _Sums:
         if node is None:
             return ()
         swapped = _is_transpose(node)
-        if swapped or node.fn is np.reshape:  # of a product, or of a sum that kept its axis
-            below = maker(node.args[0])
-            if below is None or self.uses[node.args[0]] != 1:
+        if swapped or node.fn is np.reshape:  # of a sum that kept its axis
+            node = self.inner(node.args[0])
+            if node is None or node.fn is not (np.matmul if swapped else np.sum):
                 return ()
-            if below.fn is not (np.matmul if swapped else np.sum):
-                return ()
-            if not swapped and v.array.ndim != 1:
-                return ()
-            node = below
         found: tuple[Var, ...] = ()
         if node.fn is np.matmul:
             left, right = node.args
@@ -228,13 +222,13 @@ class _Sums:
                 found = (right, a) if swapped else (a, right)  # (a.T @ b).T is b.T @ a
         elif node.fn is np.sum and node.kwargs.get("axis") in (0, (0,)):
             x = node.args[0]
-            if isinstance(x, Var) and v.array.shape == x.array.shape[1:]:
+            if v.array.shape == x.array.shape[1:]:
                 found = (x,)
         plain = all(x.array.ndim == 2 and memory(x) not in self.written for x in found)
         return found if plain and _one_dtype(v, *found) else ()
 
     def sum_of(self, terms: list[tuple[Var, ...]], made: _Made) -> Var:
-        # what was computed last comes first: for a net unrolled over time, the order of time
+        # the last first: over time, backward runs back
         place = {v: i for i, node in enumerate(self.nodes) for v in node.outs}
         terms = sorted(terms, key=lambda term: -max(place.get(v, -1) for v in term))
         first, *other = (self.stack(list(factors), made) for factors in zip(*terms, strict=True))
@@ -243,30 +237,32 @@ class _Sums:
         return made.call(np.matmul, made.call(np.transpose, first), *other)
 
     def stack(self, parts: list[Var], made: _Made) -> Var:
-        """Put arrays below each other, without a copy for the slices of one."""
-        cuts = [maker(part) for part in parts]
-        base = cuts[0].args[0] if cuts[0] is not None else None
-        if (
-            isinstance(base, Var)
-            and all(cut is not None and cut.fn is operator.getitem and cut.args[0] is base
-                    and cut.args[1] in (i, (i,)) for i, cut in enumerate(cuts))
-            and base.array.shape[0] == len(parts)
-            and base.array.ndim == 3
-            and base.array.flags.c_contiguous
-        ):  # fmt: skip
+        """Put arrays below each other, without a copy where they are the slices of one."""
+        slices = [_slice_of(part) for part in parts]
+        base = slices[0] and slices[0][0]
+        if base and slices == [(base, i) for i in range(len(base.array))]:
             return made.rows(base)
         return made.call(concat, *parts, axis=0)
+
+
+def _slice_of(v: Any) -> tuple[Var, int] | None:
+    """Return `(x, i)` where a Var is `x[i]` of three axes."""
+    node = maker(v)
+    if node is None or node.fn is not operator.getitem:
+        return None
+    base, index = node.args
+    (i,) = index if isinstance(index, tuple) and len(index) == 1 else (index,)
+    dense = base.array.ndim == 3 and base.array.flags.c_contiguous
+    return (base, i) if dense and isinstance(i, int) else None
 
 
 def _is_sum(node: Node) -> bool:
     if node.kind != "call" or node.fn is not np.add:
         return False
-    out = node.outs[0].array
+    out = node.outs[0]
+    same = all(isinstance(v, Var) and v.array.shape == out.array.shape for v in node.args)
     return (
-        all(isinstance(v, Var) and v.array.shape == out.shape for v in node.args)
-        and _one_dtype(node.outs[0], *node.args)
-        and out.dtype.kind == "f"
-        and out.ndim > 0
+        same and _one_dtype(out, *node.args) and out.array.dtype.kind == "f" and out.array.ndim > 0
     )
 
 
@@ -289,16 +285,12 @@ def _slices_at_once(nodes: list[Node]) -> list[Node]:
         if node.fn is not np.matmul or not all(isinstance(v, Var) for v in node.args):
             continue
         part, matrix = node.args
-        cut = maker(part)
-        if cut is None or cut.fn is not operator.getitem or not isinstance(cut.args[1], int):
-            continue
-        if part.array.ndim == matrix.array.ndim == 2 and part.array.flags.c_contiguous:
-            groups.setdefault((cut.args[0], matrix), {})[cut.args[1]] = node
+        if (cut := _slice_of(part)) and matrix.array.ndim == 2:
+            groups.setdefault((cut[0], matrix), {})[cut[1]] = node
     for (base, matrix), products in groups.items():
         outs = [node.outs[0] for node in products.values()]
         if (
             len(products) < MANY
-            or base.array.ndim != 3
             or sorted(products) != list(range(len(base.array)))
             or not all(v.array.flags.c_contiguous and v not in looked_at for v in outs)
         ):
