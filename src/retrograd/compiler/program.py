@@ -1,4 +1,4 @@
-"""One program: a recorded run, made into NumPy source and kept ready."""
+"""A recorded run as NumPy source, kept ready."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from retrograd.compiler.writer import Statement, Writer
 from retrograd.core import Array, Tensor, touch, wrap
 from retrograd.nn.module import changes
 
-CHECKS = 2  # so many first replays are compared with the function
+CHECKS = 2  # replays to compare with the function
 _numbered = itertools.count(1)
 _UFUNCS = "|".join(name for name, fn in vars(np).items() if isinstance(fn, np.ufunc))
 _ATOMIC = re.compile(rf"np\.({_UFUNCS}|copyto)\(|\w+\.dot\(|\w+\[\.\.\.\] = (?!np\.linalg)")
@@ -75,7 +75,6 @@ class Program:
         for v in self.args:
             w.name(v)
         w.write()
-        # here constants get their names
         self.grad_names = [None if g is None else w.name(g) for g in grads]
         self.results = [None if v is None else w.name(v) for v in outs]
         self.inputs = [w.text(v) for v in (*self.args, *self.starts)]
@@ -86,7 +85,7 @@ class Program:
         self.written = list(written.values())
         roots = {id(root(a)) for a in self.written}
         self.trained = [t for t, a in self.holders if id(root(a)) in roots]
-        self.namespace.clear()  # of buffers, which the garbage collector would find late
+        self.namespace.clear()  # buffers would wait for the garbage collector
         self.namespace.update({"np": np, **w.data, **w.functions})
         self.file = f"<retrograd program {next(_numbered)}>"
         exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
@@ -121,7 +120,7 @@ class Program:
         return any(holder._data is not array for holder, array in self.holders)
 
     def leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
-        """Return a leaf of the recording, or the argument of this call in its place."""
+        """Return a leaf, or the argument in its place."""
         at = self.tape.positions.get(id(leaf))
         return leaf if at is None else given[at]
 
@@ -163,7 +162,7 @@ class Program:
         results = self.replay(self.arrays(given))
         for leaf, grad in self.handed if self.tape.positions else ():
             if id(leaf) in self.tape.positions:
-                # now: the next run may be for another argument
+                # the next run may be for another
                 self.leaf(leaf, given)._grad = grad and grad(leaf)
         return results
 
@@ -260,7 +259,7 @@ class Program:
         return name
 
     def _add(self, lines: list[str], statements: Iterable[Statement]) -> None:
-        """Add statements; NumPy's functions as names and the output by position save 0.1 us."""
+        """Add statements; names for functions and the output by position save 0.1 us."""
 
         def local(match: re.Match[str]) -> str:
             dotted = match.group(1)
@@ -285,7 +284,6 @@ class Program:
         for group, bucket in self.buckets:
             options, name = bind("group", group), bind("bucket", bucket)
             holds.append(f"{name}.data is {bind('data', bucket.data)}")
-            # the others are read in every run
             live = ("lr", "params", "betas", "momentum" if group.get("momentum") else "")
             if fixed := [option for option in group if option not in live]:
                 read = operator.itemgetter(*fixed)

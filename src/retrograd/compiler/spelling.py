@@ -45,7 +45,7 @@ def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
 
     def name(value: Any, wish: str) -> None:
         var = tape.find(value._data if isinstance(value, Tensor) else value)
-        if var is not None:
+        if var:
             var.wish = var.wish or wish
 
     for top in tops:

@@ -24,7 +24,7 @@ from retrograd.registry import spelled
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
 PROGRAMS = 32  # that a step keeps
-_WATCHED = 1_000_000  # arrays outside up to this size are watched for writes nobody recorded
+_WATCHED = 1_000_000  # larger arrays outside are not watched
 
 
 class CompiledStep:
@@ -68,9 +68,8 @@ class CompiledStep:
         """Write the program that ran last to the script `path`, which needs only NumPy.
 
         It defines `step(...)` (`predict(...)` for a Module) and `main()`; large arrays go to a
-        `.npz` of the same name. Raises FileExistsError unless `overwrite`, and TypeError for a
-        program that adds to gradients from before or uses a function whose source cannot stand
-        alone. Nothing is written then.
+        `.npz` beside it. Raises FileExistsError unless `overwrite`, and TypeError for a program
+        that adds to gradients from before or uses functions whose source cannot stand alone.
         """
         from retrograd.compiler.export import export
 
@@ -141,7 +140,7 @@ class CompiledStep:
             if not isinstance(leaf, _ARRAYS):
                 continue
             array = leaf._data if isinstance(leaf, Tensor) else np.asarray(leaf)
-            t = given[i] = wrap(array.view())  # apart from the same array found elsewhere
+            t = given[i] = wrap(array.view())  # apart from the same found outside
             if isinstance(leaf, Tensor) and leaf.requires_grad:
                 t.requires_grad, t._grad = True, leaf.grad
                 tape.positions[id(t)] = len(tape.args)
@@ -173,7 +172,7 @@ class CompiledStep:
         return tape, result
 
     def _checked(self, program: Program, leaves: Any, structure: Any, arrays: Any) -> Any:
-        """Run the function, then the program from the same start, and compare."""
+        """Run the function and the program from the same start, and compare."""
         before = _Snapshot(program, arrays)
         tape, result = self._record(leaves, structure)
         if problem := _differing_call(program.tape, tape) or before.mutated():
@@ -224,8 +223,6 @@ def _kind(leaf: Any) -> Any:
 
 
 class _Snapshot:
-    """The state that a program changes, before a run."""
-
     def __init__(self, program: Program, arguments: Any) -> None:
         self.written = [(a, a.copy()) for a in program.written]
         self.leaves = [program.leaf(leaf, arguments) for leaf, _ in program.grads]
@@ -266,10 +263,7 @@ class _Snapshot:
 
 
 def _differing_call(first: Tape, second: Tape) -> str:
-    """Return where two recordings differ, or nothing.
-
-    An array from outside that was another object of the same values is a constant.
-    """
+    """Return where two recordings differ; equal arrays that are other objects are constants."""
     ours: dict[Var, int] = {}
     theirs: dict[Var, int] = {}
     written = writes(first.nodes)
@@ -309,7 +303,7 @@ def _spelling(node: Node, known: dict[Var, int]) -> Any:
         return value.text if isinstance(value, Live) else value
 
     args = repr(node.given(look))
-    # a Function is bound to what each run of it leaves for its backward
+    # each run of a Function is bound to what it leaves
     fn = "draw" if node.kind == "draw" else getattr(node.fn, "_bound", node.fn)
     return node.kind, fn, args, [look(v) for v in node.outs]
 
@@ -334,7 +328,6 @@ def _close(x: Array, y: Array, exact: bool = False) -> bool:
 
 
 def _differing_results(replayed: dict[str, list[Any]], after: dict[str, list[Any]]) -> str:
-    """Return what a program left otherwise than the function, or nothing."""
     for what, results in replayed.items():
         for mine, right in zip(results, after[what], strict=True):
             if (mine is None) != (right is None):
@@ -346,7 +339,6 @@ def _differing_results(replayed: dict[str, list[Any]], after: dict[str, list[Any
 
 
 def _first_difference(program: Program, arguments: Any, tape: Tape) -> str:
-    """Run a program by lines; return the first call that differs from a kept recording."""
     right: dict[Any, Node] = dict(zip(program.tape.nodes, tape.nodes, strict=True))
     values = [*program.arrays(arguments), *program.numbers()]
     names = [*program.inputs, *program.lives]

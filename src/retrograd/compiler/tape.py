@@ -1,7 +1,4 @@
-"""The tape: every NumPy call of one run of a function, forward, backward and update.
-
-Arrays are known by identity, so that the engine can pass plain arrays about while it is recorded.
-"""
+"""The tape: every NumPy call of one run of a function. Arrays are known by identity."""
 
 from __future__ import annotations
 
@@ -33,22 +30,18 @@ class TraceError(RuntimeError):
 
 
 class Var:
-    """One array of a program.
-
-    `kind` is "arg", "captured" (it exists outside), "grad" (the `.grad` a leaf had before),
-    "const", or "made" by a node.
-    """
+    """An array: "arg", "captured" from outside, "grad" of a leaf before, "const" or "made"."""
 
     __slots__ = ("array", "grad_of", "kind", "node", "ref", "tensor", "wish")
 
     def __init__(self, array: Any, kind: str, node: Node | None = None, keep: bool = False) -> None:
-        # Of what a run makes only the layout is held: its memory goes as without a tape.
+        # of what a run makes only the layout is held: its memory can go
         held = keep or kind not in ("made", "arg")
         self.ref = None if held else weakref.ref(array)
         self.array = array if held else blank(array)
         self.kind, self.node = kind, node
-        self.tensor: Tensor | None = None  # the leaf that holds a captured array
-        self.wish = ""  # the name a reader would give it
+        self.tensor: Tensor | None = None  # the leaf that holds it
+        self.wish = ""  # its name for a reader
         self.grad_of: Var | None = None
 
 
@@ -63,7 +56,7 @@ def _operators(symbol: str, compute: Callable[[Any, Any], Any]) -> tuple[Any, An
 
 
 class Live:
-    """A number read anew in every run, or a formula of such."""
+    """A number read anew in every run, or a formula of them."""
 
     def __init__(self, value: float, text: str) -> None:
         self.value, self.text = value, text
@@ -86,10 +79,7 @@ class Live:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One call on the tape: `outs` from `args`, where each array is a Var.
-
-    `kind` is "call"; "write", which changes its first argument; or "draw", from the generator `fn`.
-    """
+    """A call of Vars; a "write", which changes the first; or a "draw" from the generator `fn`."""
 
     kind: str
     fn: Any
@@ -112,7 +102,7 @@ class Node:
 
 
 def apply(how: Callable[[Any], Any], value: Any) -> Any:
-    """Apply `how` to all in tuples and lists (faster than `tree.map`)."""
+    """Apply `how` to all in tuples and lists: a fast `tree.map`."""
     if isinstance(value, (tuple, list)):
         return type(value)([apply(how, v) for v in value])
     return how(value)
@@ -126,7 +116,7 @@ def root(array: Any) -> Any:
 
 
 def blank(a: Array) -> Array:
-    """Return an array laid out like another, without its memory: not to be read."""
+    """Return the layout of an array, without memory to read."""
     return np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
 
 
@@ -170,7 +160,7 @@ def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
 
 
 class Tape:
-    """What `rg.compile` records; `retrograd.mode.Tape` says what the engine calls."""
+    """What `rg.compile` records; see `retrograd.mode.Tape`."""
 
     def __init__(self, keep: bool = False) -> None:
         self.keep = keep  # values too
@@ -181,13 +171,12 @@ class Tape:
         self.modules: dict[int, Any] = {}  # asked for `training`
         self.ran: dict[int, Any] = {}  # Modules that ran
         self.outputs: dict[int, Var] = {}
-        self.constants: list[Var] = []  # captured arrays that turn out to be made in every run
-        self.leaves: dict[int, Tensor] = {}  # whose .grad was read, cleared or filled
-        self.grads: list[tuple[Tensor, Var | None]] = []  # and what it was at the end
-        self.positions: dict[int, int] = {}  # of the leaves that are arguments
-        self.started: dict[int, bool] = {}  # had they a gradient, if that mattered
-        # numbers read in every run: name, owner, and how they are read from it
-        self.lives: dict[str, tuple[str, Any, str]] = {}
+        self.constants: list[Var] = []  # captured, but made in every run
+        self.leaves: dict[int, Tensor] = {}  # whose .grad was used
+        self.grads: list[tuple[Tensor, Var | None]] = []  # at the end
+        self.positions: dict[int, int] = {}  # of leaves that are arguments
+        self.started: dict[int, bool] = {}  # with a gradient, if that mattered
+        self.lives: dict[str, tuple[str, Any, str]] = {}  # name, owner, as read from it
         self.updates: list[tuple[dict[str, Any], Any]] = []  # group, bucket
 
     def call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -216,7 +205,7 @@ class Tape:
         if viewed(self.see(array, target)).kind == "arg":
             self.forbid(
                 "a write into an argument",
-                "return the new value, or let the function find the Tensor outside of it.",
+                "return the new value, or let the function find the Tensor outside.",
             )
         given = other._data if isinstance(other, Tensor) else other
         self._append("write", ufunc, (array, given), {}).outs = [self.see(array)]
@@ -245,7 +234,7 @@ class Tape:
 
     def done(self, module: Any, output: Any) -> None:
         self.ran[id(module)] = module
-        if isinstance(output, Tensor) and (var := self.find(output._data)) is not None:
+        if isinstance(output, Tensor) and (var := self.find(output._data)):
             self.outputs.setdefault(id(module), var)
 
     def cleared(self, leaf: Tensor) -> None:
@@ -253,7 +242,7 @@ class Tape:
 
     def grad_of(self, leaf: Tensor) -> Array | None:
         grad: Array | None = leaf._grad
-        if id(leaf) not in self.leaves:  # it is what it was before the run
+        if id(leaf) not in self.leaves:
             self.leaves[id(leaf)] = leaf
             self.started[id(leaf)] = grad is not None
             if grad is not None:
@@ -263,7 +252,7 @@ class Tape:
 
     def gradient(self, of: Tensor, g: Tensor) -> None:
         var, here = self.find(g._data), self.find(of._data)
-        if var is not None and here is not None and var.grad_of is None:
+        if var and here and not var.grad_of:
             var.grad_of = here
 
     def update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
@@ -271,7 +260,7 @@ class Tape:
         self.updates.append((group, bucket))
         lr = self._live("lr", group, '["lr"]')
         count = self._live("updates", bucket, ".count")
-        options = dict(group)  # with what schedules change as numbers of their own
+        options = dict(group)
         if options.get("momentum"):
             options["momentum"] = self._live("momentum", group, '["momentum"]')
         if "betas" in options:
@@ -291,7 +280,6 @@ class Tape:
         touch(*bucket.params)
 
     def _live(self, name: str, owner: Any, read: str) -> Live:
-        """Return a number that every run reads as `owner` followed by `read`."""
         same = {text: of for text, (stem, of, _) in self.lives.items() if stem == name}
         text = next((text for text, of in same.items() if of is owner), "")
         if not text:
@@ -301,7 +289,7 @@ class Tape:
 
     def find(self, array: Array) -> Var | None:
         var = self.known.get(id(array))
-        return var if var is None or var.ref is None or var.ref() is array else None
+        return var if var and (var.ref is None or var.ref() is array) else None
 
     def see(self, array: Array, holder: Tensor | None = None) -> Var:
         var = self.find(array)
