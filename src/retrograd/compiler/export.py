@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +18,6 @@ from retrograd.compiler.spelling import literal, not_finite, surroundings
 from retrograd.compiler.tape import root
 from retrograd.core import Array
 from retrograd.io import _replace
-from retrograd.nn.module import Module
-
-if TYPE_CHECKING:
-    from retrograd.compiler.step import CompiledStep
 
 INLINE = 1000  # up to so many elements stand in the script itself
 
@@ -58,14 +54,13 @@ if __name__ == "__main__":
 """
 
 
-def export(program: Program, step: CompiledStep, path: Any, overwrite: bool = False) -> None:
+def export(program: Program, name: str, path: Any, overwrite: bool) -> None:
     """Answer `CompiledStep.export`."""
     target = Path(path)
     if target.suffix != ".py":
         raise ValueError(f"export writes a Python script: {target.name} must end in .py")
     if program.starts:
         raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
-    name = "predict" if isinstance(step.fn, Module) else "step"
     saved: dict[str, Array] = {}
     text = _script(program, name, target.name, saved)
     data_file = target.with_suffix(".npz")
@@ -84,8 +79,7 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
     arguments = [(w.text(v), v.array.shape, v.array.dtype) for v in program.args]
     given = ", ".join(argument for argument, _, _ in arguments)
     imports: set[str] = set()
-    functions: list[str] = []
-    generators: list[str] = []
+    functions, generators = [], []
     for known, fn in w.functions.items():
         if isinstance(fn, np.random.Generator):
             state = repr(fn.bit_generator.state)
@@ -150,10 +144,7 @@ def _data(program: Program, saved: dict[str, Array]) -> list[str]:
     lines = []
     for name, a in whole.items():
         shape = "" if a.size else f".reshape({a.shape})"
-        text = repr(a.tolist())
-        if a.dtype.kind == "f" and not np.isfinite(a).all():
-            text = not_finite(text)
-        text = "\n    ".join(textwrap.wrap(text, 92))
+        text = "\n    ".join(textwrap.wrap(not_finite(repr(a.tolist())), 92))
         lines.append(f"{name} = np.array({text}, {literal(a.dtype)}){shape}")
     return lines + views
 

@@ -81,8 +81,7 @@ class Program:
         self.captured = [v for v in w.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
         targets = filter(None, map(_written_outside, nodes))
-        written = {id(v.array): v.array for v in targets if v.kind == "captured"}
-        self.written = list(written.values())
+        self.written = [*{id(v.array): v.array for v in targets if v.kind == "captured"}.values()]
         roots = {id(root(a)) for a in self.written}
         self.trained = [t for t, a in self.holders if id(root(a)) in roots]
         self.namespace.clear()  # buffers would wait for the garbage collector
@@ -90,14 +89,12 @@ class Program:
         self.file = f"<retrograd program {next(_numbered)}>"
         exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
         for node in nodes:
-            if node.view_of is None:
-                continue
-            name = w.text(node.outs[0])
-            here, of = map(self.namespace.get, (name, w.text(node.args[node.view_of])))
-            if here is None or of is None or not here.size:
-                continue  # an array without elements shares no memory
-            if not np.may_share_memory(here, of):
-                raise RuntimeError(f"internal: {name} does not look at its buffer")
+            if node.view_of is not None:
+                pair = [w.text(v) for v in (node.outs[0], node.args[node.view_of])]
+                here, of = map(self.namespace.get, pair)
+                static = here is not None and of is not None and here.size
+                if static and not np.may_share_memory(here, of):
+                    raise RuntimeError(f"internal: {pair[0]} is a copy")
         self.make()
 
     def settle(self) -> None:
@@ -179,12 +176,11 @@ class Program:
 
     def recover(self, error: BaseException) -> None:
         walk = traceback.walk_tb(error.__traceback__)
-        reached = [(f, n) for f, n in walk if f.f_code.co_filename == self.file]
-        if not reached:
+        frame, at = next((x for x in walk if x[0].f_code.co_filename == self.file), (None, 0))
+        if not frame:
             return
-        ((frame, at),) = reached
         s = self.statements.get(at)
-        if s is not None and isinstance(error, Exception):
+        if s and isinstance(error, Exception):
             error.add_note(f"in `{s.text}` of a compiled program, from{s.node.line}")
             if isinstance(error, ValueError) and sized_by_values(s.node):
                 error.add_note(
@@ -209,8 +205,8 @@ class Program:
 
     def make(self) -> None:
         w, bind = self.writer, self._bind
-        writes = [bool(s.target and _written_outside(s.node)) for s in w.body]
-        at = [*writes, True].index(True)
+        writes = (i for i, s in enumerate(w.body) if s.target and _written_outside(s.node))
+        at = next(writes, len(w.body))
         self.finishes = all(_ATOMIC.match(s.text) for s in w.body[at:])
         self.backups = [] if self.finishes else [(a, np.empty_like(a)) for a in self.written]
         self.single = self.structure == tree.LEAF and self.results[0] is not None
@@ -309,7 +305,7 @@ def _written_outside(node: Node) -> Var | None:
 
 
 def _attributes(module: Any) -> dict[str, Any]:
-    return {name: v for name, v in vars(module).items() if name not in ("training", "_training")}
+    return {**vars(module), "training": None, "_training": None}
 
 
 def _copying(buffer: Any) -> Callable[[Tensor], Array]:

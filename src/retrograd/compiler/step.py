@@ -20,6 +20,7 @@ from retrograd.compiler.spelling import surroundings
 from retrograd.compiler.tape import Live, Node, Tape, TraceError, Var, memory, recording, writes
 from retrograd.core import Array, Tensor, wrap
 from retrograd.mode import MODE
+from retrograd.nn.module import Module
 from retrograd.registry import spelled
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
@@ -73,7 +74,8 @@ class CompiledStep:
         """
         from retrograd.compiler.export import export
 
-        export(self._ran(), self, path, overwrite)
+        name = "predict" if isinstance(self.fn, Module) else "step"
+        export(self._ran(), name, path, overwrite)
 
     def _ran(self) -> Program:
         if self._last is None:
