@@ -32,10 +32,10 @@ _OUT_LAST = re.compile(
 
 
 class Program:
-    """A recorded run as a function; what it hands out is copied from its buffers.
+    """A recorded run as a function; it hands out copies of its buffers.
 
-    A run that fails leaves everything outside as before or as after it: once it has written there,
-    what is left is run, or, where that is not single NumPy calls alone, what was there put back.
+    One that fails leaves everything outside as before or after it: once something is written
+    there, the rest is run, or, unless that is single NumPy calls, what was there is put back.
     """
 
     def __init__(self, fn: Any, tape: Tape, result: Any, grad: bool, simple: bool) -> None:
@@ -49,7 +49,7 @@ class Program:
         if any(isinstance(v, np.ndarray) for v in values):
             raise TraceError(
                 "a compiled function returns Tensors or plain values: an array made without "
-                "recorded calls would be the same in every run"
+                "recorded calls would never change"
             )
         self.outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in values]
         self.grads = [(leaf, grad) for leaf, grad in tape.grads if leaf.is_leaf]
@@ -184,8 +184,8 @@ class Program:
             error.add_note(f"in `{s.text}` of a compiled program, from{s.node.line}")
             if isinstance(error, ValueError) and sized_by_values(s.node):
                 error.add_note(
-                    "A program keeps the shapes of its first run, and values decide how large "
-                    "this result is: write np.where(mask, x, 0), or leave it outside"
+                    "A program keeps the shapes of its first run, but values decide the size of "
+                    "this result: write np.where(mask, x, 0), or leave it outside"
                 )
         written = at >= self.first_write
         space = {**self.namespace, **frame.f_locals}

@@ -1,4 +1,4 @@
-"""How a program reads: names of arrays, and calls with `out=` where NumPy has it."""
+"""How a program reads: names of arrays, and calls with `out=`."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ _OPERATORS = {
     np.negative: "-{}",
 }  # fmt: skip
 _PRODUCTS = (np.matmul, np.sum)
-_SMALL_SUM = 4096  # up to here a product with ones is exact enough
+_SMALL_SUM = 4096  # up to here products with ones are exact enough
 _REDUCTIONS = {
     np.sum: "add", np.max: "maximum", np.amax: "maximum", np.min: "minimum", np.amin: "minimum",
     np.prod: "multiply", np.all: "logical_and", np.any: "logical_or",
@@ -124,12 +124,12 @@ def spell(w: Writer, node: Node, out: str) -> list[str]:
 def fill(node: Node, var: Var, out: str, text: str) -> str:
     """Return the statement that copies a result into its array."""
     if sized_by_values(node) and var.array.ndim:
-        return f"np.concatenate(({text},), out={out})"  # where an assignment would broadcast
+        return f"np.concatenate(({text},), out={out})"  # an assignment would broadcast
     return f"{out}[...] = {text}"
 
 
 def sized_by_values(node: Node) -> bool:
-    """Tell whether values may decide how large the result is."""
+    """Tell whether values may decide the size of the result."""
     if node.fn is operator.getitem:
         index = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
         return any(isinstance(i, Var) and i.array.dtype.kind == "b" for i in index)
@@ -169,7 +169,7 @@ def _index(w: Writer, index: Any) -> str:
 
 
 def _matmul(w: Writer, node: Node, out: str) -> list[str]:
-    """Write `x.dot(y)`, which takes 0.5 us less, on vectors where it can."""
+    """Write `x.dot(y)`, which saves 0.5 us, of vectors where it can."""
     x, y = node.args[:2]
     o = node.outs[0]
     a, b = (v.array if isinstance(v, Var) else np.asarray(v) for v in (x, y))
@@ -196,7 +196,7 @@ def _einsum(w: Writer, node: Node, out: str) -> list[str]:
 
 def numbers(nodes: list[Node], grads: Iterable[Var]) -> set[Var]:
     """Return the Vars that may be Python numbers."""
-    arrays = set(grads)  # and what arrays are computed from
+    arrays = set(grads)
     while True:
         found: set[Var] = set()
         for node in nodes:

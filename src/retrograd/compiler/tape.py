@@ -20,8 +20,8 @@ from retrograd.registry import Rule
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 READS = (
-    "it reads a value that is another one in the next run. Return the Tensor and read it after "
-    "the step; write np.where(condition, x, y) for a branch on values."
+    "the next run has another value. Return the Tensor and read it after the step; "
+    "np.where(condition, x, y) branches on values."
 )
 
 
@@ -74,7 +74,7 @@ class Live:
         return Live(-self.value, f"(-{self.text})")
 
     def __bool__(self) -> bool:
-        raise TraceError(f"a branch on {self.text}, which is another number in the next run")
+        raise TraceError(f"a branch on {self.text}, which changes between runs{user_line()}")
 
 
 @dataclass(slots=True, eq=False)

@@ -1,11 +1,10 @@
-"""From calls to the source of a program: names, buffers, statements."""
+"""From calls to source: names, buffers, statements."""
 
 from __future__ import annotations
 
 import builtins
 import itertools
 import keyword
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -28,7 +27,7 @@ _NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
 
 @dataclass(slots=True)
 class Statement:
-    """One line of a program, the call it comes from, and the array it fills."""
+    """A line, the call it comes from, and the array it fills."""
 
     text: str
     node: Node
@@ -36,16 +35,13 @@ class Statement:
 
 
 class Writer:
-    """Writes the statements of one run (`body`) and the source of buffers and views (`setup`).
-
-    `data` and `functions` are what both take as it is.
-    """
+    """Writes the statements of a run, `body`, and what makes their buffers, `setup`."""
 
     def __init__(
         self, nodes: list[Node], results: list[Var], grads: list[Var], lives: Iterable[str]
     ) -> None:
         self.nodes = nodes
-        self.keep = results + grads  # arrays that are read after the run
+        self.keep = results + grads  # to be read after the run
         self.numbers = numbers(nodes, grads)
         self.setup: list[str] = []
         self.data: dict[str, Array] = {}
@@ -55,7 +51,7 @@ class Writer:
         self._taken = {*_RESERVED, *lives}
         self._made: dict[Any, str] = {}
         self._free: list[str] = []
-        self._slot: dict[int, str] = {}  # the buffer of each memory; "" for one that is not shared
+        self._slot: dict[int, str] = {}  # the buffer of each memory, "" for a place of its own
         self._buffers: dict[str, Array] = {}
         self._users: Counter[str] = Counter()
         self.last: dict[int, int] = {}  # the call that reads each memory last
@@ -128,7 +124,7 @@ class Writer:
         return f"{name}({', '.join([*parts, *more])})"
 
     def operands(self, node: Node) -> list[str]:
-        """Return the arguments of a ufunc, numbers as arrays, which cost less."""
+        """Return the arguments of a ufunc; numbers as arrays cost less."""
         out = node.outs[0].array
         kind = next((a.array.dtype for a in node.args if isinstance(a, Var)), out.dtype)
         shape, back = _layout(out)
@@ -157,7 +153,7 @@ class Writer:
     def constant(self, value: float, dtype: np.dtype[Any]) -> str:
         known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
         text = f"np.array({literal(value)}, {literal(dtype)})"
-        # by its bits: 0.0 == -0.0, and large integers are equal as floats
+        # bits tell 0.0 from -0.0, and large integers apart
         return self._once(known.replace("+", ""), text, np.array(value, dtype).tobytes(), dtype)
 
     def ones(self, n: int, dtype: np.dtype[Any]) -> str:
@@ -185,7 +181,7 @@ class Writer:
         return isinstance(value, Var) and viewed(value).kind not in ("arg", "grad")
 
     def _pack(self) -> None:
-        """Let parts of joined arrays be computed in place."""
+        """Compute the parts of joined arrays in place."""
         self.placed: dict[Var, tuple[Var, int]] = {}
         written = writes(self.nodes)
         for node in self.nodes:
@@ -203,7 +199,7 @@ class Writer:
             for part in node.args:
                 made = maker(part)
                 if (
-                    made is not None
+                    made
                     and made.view_of is None
                     and len(made.outs) == 1
                     and part not in self.placed
@@ -232,10 +228,9 @@ class Writer:
                     self.setup.append(f"{self.name(v)} = {self.place_text(v, flat, start)}")
                     self._slot[memory(v)] = ""
                 continue
-            twin = self._in_place(node, v, i)
-            if twin is not None:
+            if twin := self._in_place(node, v, i):
                 # the same object: NumPy need not ask whether the two overlap
-                buffer = self._slot.pop(memory(twin))  # which does not get free
+                buffer = self._slot.pop(memory(twin))
                 text = self.name(twin)
             else:
                 buffer, a = self._from_free(v), v.array
@@ -248,11 +243,9 @@ class Writer:
 
     def place_text(self, part: Var, flat: Var, start: int) -> str:
         a, whole = part.array, self.name(flat)
-        if flat.array.ndim > 1 and a.shape[1:] == flat.array.shape[1:]:
-            row = math.prod(a.shape[1:]) or 1  # of no elements: any place will do
-            return f"{whole}[{start // row}:{start // row + a.shape[0]}]"
         if flat.array.ndim > 1:
-            whole += ".reshape(-1)"
+            first = start * len(flat.array) // max(flat.array.size, 1)
+            return f"{whole}[{first}:{first + len(a)}]"
         shape = "" if a.ndim == 1 else f".reshape({a.shape})"
         return f"{whole}[{start}:{start + a.size}]{shape}"
 
