@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import operator
 import re
@@ -61,18 +62,16 @@ def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
 
 def name_assigned(nodes: list[Node]) -> None:
     """Name what lines of the forward pass assign."""
-    for node, following in zip(nodes, [*nodes[1:], None], strict=False):
-        if node.section != "forward" or (following is not None and following.line == node.line):
-            continue
-        if node.kind == "call" and len(node.outs) == 1 and not node.outs[0].wish:
-            found = re.search(r":\d+: (?:\w+\.)*(\w+) ?=[^=].*[^(\[{,]$", node.line)
-            node.outs[0].wish = found[1] if found else ""
+    for line, (*_, node) in itertools.groupby(nodes, lambda node: node.line):
+        found = re.search(r":\d+: (?:\w+\.)*(\w+) ?=[^=].*[^(\[{,]$", line)
+        if found and node.section == "forward" and node.kind == "call" and len(node.outs) == 1:
+            node.outs[0].wish = node.outs[0].wish or found[1]
 
 
 def wish(var: Var) -> str:
     """Return the name a reader would give a Var."""
     prefix, met = "", set()
-    while not var.wish and var.grad_of is not None and var not in met:
+    while not var.wish and var.grad_of and var not in met:
         met.add(var)  # merged calls may each be the gradient of the other
         prefix, var = "d_" + prefix, var.grad_of
     if var.wish:
@@ -103,10 +102,10 @@ _OPERATORS = {
 _PRODUCTS = (np.matmul, np.sum)
 _SMALL_SUM = 4096  # up to here products with ones are exact enough
 _REDUCTIONS = {
-    np.sum: "add", np.max: "maximum", np.amax: "maximum", np.min: "minimum", np.amin: "minimum",
-    np.prod: "multiply", np.all: "logical_and", np.any: "logical_or",
+    np.sum: "add", np.max: "maximum", np.min: "minimum", np.prod: "multiply",
+    np.all: "logical_and", np.any: "logical_or",
 }  # fmt: skip
-_SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.extract, np.compress, np.bincount)
+_SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.bincount)
 
 
 def spell(w: Writer, node: Node, out: str) -> list[str]:
@@ -312,11 +311,10 @@ def view_text(w: Writer, node: Node) -> str:
 
 
 SPELLINGS: dict[Any, Spelling] = {
-    **dict.fromkeys((np.matmul, np.dot), _matmul),
     **dict.fromkeys(_REDUCTIONS, _reduction),
     **dict.fromkeys((np.copy, np.reshape, np.ravel, np.broadcast_to, np.positive, astype), _copy),
     **dict.fromkeys(
         (np.clip, np.argmax, np.argmin), lambda w, node, out: [w.call(node, f"out={out}")]
     ),
-    contract: _einsum, np.mean: _mean, concat: _concatenate, np.where: _where,
+    np.matmul: _matmul, contract: _einsum, np.mean: _mean, concat: _concatenate, np.where: _where,
 }  # fmt: skip

@@ -276,7 +276,7 @@ def _differing_call(first: Tape, second: Tape) -> str:
             return _at(other, f"the second run called {_name(other)} where the first had "
                        f"{_name(mine)}, or with other arguments")  # fmt: skip
         for v, w in fresh:
-            same = v.array is w.array or (v.tensor is not None and v.tensor is w.tensor)
+            same = v.array is w.array or v.tensor is w.tensor is not None
             if same or v.kind not in ("captured", "const"):
                 continue
             if memory(v) in written:
