@@ -8,7 +8,6 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -118,7 +117,7 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
 
 
 def _data(program: Program, saved: dict[str, Array]) -> list[str]:
-    """Return the source that makes the arrays; many elements go to `saved`."""
+    """Return source for the arrays; many elements go to `saved`."""
     w = program.writer
     owners = {id(var.array): name for var, name in w.names.items()
               if var.kind in ("captured", "const")}  # fmt: skip
@@ -150,7 +149,6 @@ def _data(program: Program, saved: dict[str, Array]) -> list[str]:
 
 
 def _enclosed(name: str, parts: dict[str, str]) -> str:
-    """Return a function with its helpers in a scope of their own."""
     if len(parts) == 1 and parts[name].startswith("def "):
         return parts[name]
     inside = textwrap.indent("\n".join(reversed(parts.values())), "    ")
@@ -160,13 +158,12 @@ def _enclosed(name: str, parts: dict[str, str]) -> str:
 def _collect(
     fn: Callable[..., Any], name: str, functions: dict[str, str], imports: set[str]
 ) -> None:
-    """Add the source of a function and of all that it uses."""
     if name in functions:
         return
     try:
         source = textwrap.dedent(inspect.getsource(fn))
     except (OSError, TypeError):
-        raise TypeError(f"export needs the source of {name}, which cannot be found") from None
+        raise TypeError(f"export cannot find the source of {name}") from None
     parsed = ast.parse(source).body[0]
     if not isinstance(parsed, ast.FunctionDef):
         raise TypeError(f"export takes functions made with def: {name} is not")
@@ -183,7 +180,7 @@ def _collect(
         value = scope[other]
         if value is np or hasattr(builtins, other):
             continue
-        if isinstance(value, ModuleType) and value.__name__ == other:
+        if inspect.ismodule(value) and value.__name__ == other:
             imports.add(other)
         elif inspect.isfunction(value):
             _collect(getattr(value, "__wrapped__", value), other, functions, imports)

@@ -113,9 +113,6 @@ class Program:
         self.seen[0] = now
         return True
 
-    def is_stale(self) -> bool:
-        return any(holder._data is not array for holder, array in self.holders)
-
     def leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
         """Return a leaf, or the argument in its place."""
         at = self.tape.positions.get(id(leaf))

@@ -8,7 +8,6 @@ import inspect
 import itertools
 import threading
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -37,7 +36,7 @@ class CompiledStep:
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
         self.fn = fn
-        self._programs: OrderedDict[Any, list[Program]] = OrderedDict()
+        self._programs: dict[Any, list[Program]] = {}
         self._last: Program | None = None
         self._lock = threading.RLock()
 
@@ -47,7 +46,7 @@ class CompiledStep:
             return self.fn(*args, **kwargs)  # compiled as a part of what calls it
         with self._lock:
             last = self._last
-            if last is not None and last.settled and not kwargs and last.grad is mode.grad:
+            if last and last.settled and not kwargs and last.grad is mode.grad:
                 arrays = [
                     a._data if a.__class__ is Tensor and not a.requires_grad else a for a in args
                 ]
@@ -69,8 +68,8 @@ class CompiledStep:
         """Write the program that ran last to the script `path`, which needs only NumPy.
 
         It defines `step(...)` (`predict(...)` for a Module) and `main()`; large arrays go to a
-        `.npz` beside it. Raises FileExistsError unless `overwrite`, and TypeError for a program
-        that adds to gradients from before or uses functions whose source cannot stand alone.
+        `.npz` beside it. Raises FileExistsError unless `overwrite`, TypeError for a program that
+        adds to gradients from before or calls what has no source.
         """
         from retrograd.compiler.export import export
 
@@ -78,7 +77,7 @@ class CompiledStep:
         export(self._ran(), name, path, overwrite)
 
     def _ran(self) -> Program:
-        if self._last is None:
+        if not self._last:
             raise RuntimeError("nothing is recorded yet: call the compiled function first")
         return self._last
 
@@ -86,8 +85,7 @@ class CompiledStep:
         leaves, structure = tree.flatten((args, kwargs))
         key = structure, tuple(map(_kind, leaves)), grad
         arrays = [a for a in leaves if isinstance(a, _ARRAYS)]
-        same = self._programs.setdefault(key, [])
-        self._programs.move_to_end(key)
+        same = self._programs[key] = self._programs.pop(key, [])
         for program in same:
             if program.holds():
                 self._last = program
@@ -100,7 +98,8 @@ class CompiledStep:
                 if not program.checks_left:
                     program.settle()
                 return result
-        same[:] = [p for p in same if not p.is_stale()]
+        # another array in a Tensor: such a program never holds again
+        same[:] = [p for p in same if all(t._data is array for t, array in p.holders)]
         tape, result = self._record(leaves, structure)
         plain = all(type(a) in (np.ndarray, Tensor) for a in args)
         simple = plain and not kwargs and not tape.positions
@@ -174,7 +173,6 @@ class CompiledStep:
         return tape, result
 
     def _checked(self, program: Program, leaves: Any, structure: Any, arrays: Any) -> Any:
-        """Run the function and the program from the same start, and compare."""
         before = _Snapshot(program, arrays)
         tape, result = self._record(leaves, structure)
         if problem := _differing_call(program.tape, tape) or before.mutated():
@@ -200,7 +198,6 @@ def _contents(value: Any) -> Any:
 
 
 def _kind(leaf: Any) -> Any:
-    """Return what must be the same for two arguments to share a program."""
     if isinstance(leaf, _ARRAYS):
         starts = None
         if isinstance(leaf, Tensor) and not leaf.is_leaf:
@@ -219,9 +216,6 @@ def _kind(leaf: Any) -> Any:
             "and tuples of them, or hashable values"
         ) from None
     return type(leaf), leaf
-
-
-# The first replays are compared with the function.
 
 
 class _Snapshot:
@@ -265,7 +259,7 @@ class _Snapshot:
 
 
 def _differing_call(first: Tape, second: Tape) -> str:
-    """Return where two recordings differ; equal arrays that are other objects are constants."""
+    """Return where two recordings differ; other arrays of equal values are constants."""
     ours: dict[Var, int] = {}
     theirs: dict[Var, int] = {}
     written = writes(first.nodes)
@@ -358,15 +352,15 @@ def _first_difference(program: Program, arguments: Any, tape: Tape) -> str:
 
 
 def compile(fn: Callable[..., Any]) -> CompiledStep:
-    """Compile a function, or a Module, into a NumPy program; also a decorator: `@rg.compile`.
+    """Compile a function, or a Module, into a NumPy program; a decorator too: `@rg.compile`.
 
     `fn` may run forward, `backward()`, `zero_grad()`, `step()`, clipping, on arrays, Tensors,
     dicts, lists and tuples of them, and hashable values. The first call with given shapes, dtypes
-    and values runs `fn` and records every NumPy call; later ones run these calls alone. It returns
-    what `fn` returns, Tensors as copies without a graph.
+    and values records its NumPy calls; later calls run these alone, the first ones compared with
+    `fn`. Returned Tensors are copies without a graph.
 
-    The first replays are compared with `fn`. Raises TraceError, naming the line, for what cannot
-    be recorded: reading a value (`.item()`, `float`, `if t > 0`), or changing something outside.
+    Raises TraceError, naming the line, for what cannot be recorded: reading a value (`.item()`,
+    `float`, `if t > 0`) or changing something outside.
 
     >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
     >>> @rg.compile
