@@ -312,7 +312,7 @@ def view_text(w: Writer, node: Node) -> str:
 
 SPELLINGS: dict[Any, Spelling] = {
     **dict.fromkeys(_REDUCTIONS, _reduction),
-    **dict.fromkeys((np.copy, np.reshape, np.ravel, np.broadcast_to, np.positive, astype), _copy),
+    **dict.fromkeys((np.copy, np.reshape, np.ravel, np.broadcast_to, astype), _copy),
     **dict.fromkeys(
         (np.clip, np.argmax, np.argmin), lambda w, node, out: [w.call(node, f"out={out}")]
     ),

@@ -215,8 +215,7 @@ class Tape:
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
         out = rng.random(shape, dtype=kind.type)
         self._append("draw", rng, (shape, kind), {}, out)
-        drawn = wrap(out)
-        return drawn if kind == dtype else drawn.astype(dtype)
+        return wrap(out).astype(dtype)
 
     def forbid(self, what: str, why: str = READS) -> NoReturn:
         raise TraceError(f"{what} cannot be compiled: {why}{user_line()}")

@@ -51,10 +51,10 @@ class Writer:
         self._taken = {*_RESERVED, *lives}
         self._made: dict[Any, str] = {}
         self._free: list[str] = []
-        self._slot: dict[int, str] = {}  # the buffer of each memory, "" for a place of its own
+        self._slot: dict[int, str] = {}  # the buffer of each memory
         self._buffers: dict[str, Array] = {}
         self._users: Counter[str] = Counter()
-        self.last: dict[int, int] = {}  # the call that reads each memory last
+        self.last: dict[int, int] = {}  # use of each memory
         for i, node in enumerate(nodes):
             self.last.update((memory(v), i) for v in (*node.vars(), *node.outs))
         self.last.update((memory(v), len(nodes)) for v in self.keep)
@@ -219,14 +219,12 @@ class Writer:
                 continue
             if v in self.placed:
                 flat, start = self.placed[v]
-                if memory(flat) not in self._slot:
+                if flat not in self.names:
                     a = flat.array
                     shape = a.size if a.ndim == 1 else a.shape
                     self.setup.append(f"{self.name(flat)} = np.empty({shape}, {literal(a.dtype)})")
-                    self._slot[memory(flat)] = ""
                 if flat is not v:
                     self.setup.append(f"{self.name(v)} = {self.place_text(v, flat, start)}")
-                    self._slot[memory(v)] = ""
                 continue
             if twin := self._in_place(node, v, i):
                 # the same object: NumPy need not ask whether the two overlap
@@ -275,11 +273,6 @@ class Writer:
         self._buffers[name] = v.array
         return name
 
-    def _release(self, i: int) -> None:
-        for at in [m for m in self._slot if self.last.get(m) == i]:
-            if name := self._slot.pop(at):
-                self._free.append(name)
-
     def write(self) -> None:
         for i, node in enumerate(self.nodes):
             if node.view_of is not None:
@@ -302,7 +295,8 @@ class Writer:
             else:
                 self._allocate(node, i)
                 self._call(node)
-            self._release(i)
+            over = [at for at in self._slot if self.last[at] == i]
+            self._free += map(self._slot.pop, over)
         for k in reversed(range(len(self.setup))):
             buffer, made = self.setup[k].split(" = ", 1)
             if self._users[buffer] == 1:  # which needs no name of its own
