@@ -62,20 +62,21 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
     Memory that is written stays apart. Also return what is replaced by what.
     """
     written = writes(nodes)
-    versions: dict[int, int] = {}
+    versions: Counter[int] = Counter()
     seen: dict[Any, list[Var]] = {}
     replaced: dict[Var, Var] = {}
     kept = []
 
+    def now(value: Any) -> Any:
+        return replaced.get(value, value) if isinstance(value, Var) else value
+
     def key(value: Any) -> Any:
         if isinstance(value, Var):
-            return id(value), versions.get(memory(value), 0)
+            return id(value), versions[memory(value)]
         return type(value), value.text if isinstance(value, Live) else value
 
     for node in nodes:
-        node.args, node.kwargs = node.given(
-            lambda v: replaced.get(v, v) if isinstance(v, Var) else v
-        )
+        node.args, node.kwargs = node.given(now)
         if node.kind == "call":
             apart = any(memory(v) in written for v in node.outs)
             constant = all(v.kind == "const" for v in node.vars()) and not node.vars(Live)
@@ -92,15 +93,14 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
                     new.grad_of = new.grad_of or old.grad_of
                 continue
         elif node.kind == "write":
-            place = memory(node.outs[0])
-            versions[place] = versions.get(place, 0) + 1
+            versions[memory(node.outs[0])] += 1
         kept.append(node)
     return kept, replaced
 
 
 def _compute(node: Node) -> None:
     args, kwargs = node.given(lambda v: v.array if isinstance(v, Var) else v)
-    out = (node.rule.run if node.rule is not None else node.fn)(*args, **kwargs)
+    out = (node.rule.run if node.rule else node.fn)(*args, **kwargs)
     several = len(node.outs) > 1 or isinstance(out, tuple)
     for v, value in zip(node.outs, out if several else [out], strict=True):
         v.kind, v.array = "const", np.asarray(value)
@@ -111,12 +111,11 @@ def _given_back(node: Node, written: dict[int, Node]) -> list[Var] | None:
     x, y = (*node.args, None, None)[:2]
     if node.fn is np.multiply and _is_one(x):
         x, y = y, x
-    if node.fn is np.negative and isinstance(x, Var) and x.node and x.node.fn is np.negative:
-        x = x.node.args[0]
-    elif not (
-        node.fn in (np.copy, astype, np.positive)
-        or (node.fn in (np.multiply, np.divide) and _is_one(y))
-    ):
+    if node.fn is np.negative and (inner := maker(x)) and inner.fn is np.negative:
+        x = inner.args[0]
+    elif node.fn in (np.multiply, np.divide):
+        x = x if _is_one(y) else None
+    elif node.fn not in (np.copy, astype, np.positive):
         return None
     if not isinstance(x, Var) or memory(x) in written:
         return None

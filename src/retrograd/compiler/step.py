@@ -56,7 +56,7 @@ class CompiledStep:
 
     @property
     def programs(self) -> list[Program]:
-        """The programs recorded so far, those used last at the end."""
+        """The programs so far, those used last at the end."""
         return [program for same in self._programs.values() for program in same]
 
     @property
@@ -112,7 +112,7 @@ class CompiledStep:
                 del self._programs[key]
             warnings.warn(
                 f"{self.__name__} has recorded more than {PROGRAMS} programs, for as many shapes, "
-                "dtypes and static values: pad arguments to a few shapes, pass numbers as arrays",
+                "dtypes and values: pad to a few shapes, pass numbers as arrays",
                 RuntimeWarning,
                 stacklevel=3,
             )
@@ -267,8 +267,9 @@ def _differing_call(first: Tape, second: Tape) -> str:
         pairs = zip(mine.vars(), other.vars(), strict=False)
         fresh = [(v, w) for v, w in pairs if v not in ours]
         if _spelling(mine, ours) != _spelling(other, theirs):
-            return _at(other, f"the second run called {_name(other)} where the first had "
-                       f"{_name(mine)}, or with other arguments")  # fmt: skip
+            names = [spelled(n.fn) for n in (other, mine)]
+            what = "the second run called {} where the first had {}, or with other arguments"
+            return _at(other, what.format(*names))
         for v, w in fresh:
             same = v.array is w.array or v.tensor is w.tensor is not None
             if same or v.kind not in ("captured", "const"):
@@ -276,8 +277,7 @@ def _differing_call(first: Tape, second: Tape) -> str:
             if memory(v) in written:
                 return (
                     f"it writes into an array of shape {v.array.shape}, made without recorded "
-                    "calls, where the next run would find it: take a copy first, t = t.copy()"
-                    f"{written[memory(v)].line}"
+                    f"calls: take a copy first, t = t.copy(){written[memory(v)].line}"
                 )
             if not _close(v.array, w.array, exact=True):
                 what = f"an array of shape {w.array.shape}, made without recorded calls, differs"
@@ -286,7 +286,7 @@ def _differing_call(first: Tape, second: Tape) -> str:
                 first.constants.append(v)
     less, more = sorted((first.nodes, second.nodes), key=len)
     for node in more[len(less) :]:
-        return _at(node, f"one run called {_name(node)}, the other did not")
+        return _at(node, f"one run called {spelled(node.fn)}, the other did not")
     return ""
 
 
@@ -302,10 +302,6 @@ def _spelling(node: Node, known: dict[Var, int]) -> Any:
     # each run of a Function is bound to what it leaves
     fn = "draw" if node.kind == "draw" else getattr(node.fn, "_bound", node.fn)
     return node.kind, fn, args, [look(v) for v in node.outs]
-
-
-def _name(node: Node) -> str:
-    return "a random draw" if node.kind == "draw" else spelled(node.fn)
 
 
 def _at(node: Node, what: str) -> str:
