@@ -18,7 +18,7 @@ MANY = 4  # fewer products stay as they are
 
 
 def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], dict[Var, Var]]:
-    """Run all passes; also return what each result has become."""
+    """Run all passes; also return what became of each result."""
     nodes = []
     for node in recorded:
         nodes.append(replace(node, origin=node))
@@ -167,7 +167,7 @@ class _Sums:
         self.written = writes(nodes)
 
     def inner(self, v: Any) -> Node | None:
-        """Return what makes a Var that is used once only."""
+        """Return what makes a Var that is used once."""
         return maker(v) if self.uses[v] == 1 and v not in self.results else None
 
     def part(self, v: Any) -> Node | None:
@@ -218,7 +218,7 @@ class _Sums:
             turned = maker(left)
             if turned is not None and _is_transpose(turned) and isinstance(right, Var):
                 a = turned.args[0]
-                found = (right, a) if swapped else (a, right)  # (a.T @ b).T is b.T @ a
+                found = (right, a) if swapped else (a, right)
         elif node.fn is np.sum and node.kwargs.get("axis") in (0, (0,)):
             x = node.args[0]
             if v.array.shape == x.array.shape[1:]:
@@ -227,7 +227,7 @@ class _Sums:
         return found if plain and _one_dtype(v, *found) else ()
 
     def sum_of(self, terms: list[tuple[Var, ...]], made: _Made) -> Var:
-        # the last first: over time, backward runs back
+        # backward runs back in time
         place = {v: i for i, node in enumerate(self.nodes) for v in node.outs}
         terms = sorted(terms, key=lambda term: -max(place.get(v, -1) for v in term))
         first, *other = (self.stack(list(factors), made) for factors in zip(*terms, strict=True))
@@ -236,7 +236,7 @@ class _Sums:
         return made.call(np.matmul, made.call(np.transpose, first), *other)
 
     def stack(self, parts: list[Var], made: _Made) -> Var:
-        """Put arrays below each other, without a copy where they are the slices of one."""
+        """Put arrays below each other, without a copy if they are slices of one."""
         slices = [_slice_of(part) for part in parts]
         base = slices[0] and slices[0][0]
         if base and slices == [(base, i) for i in range(len(base.array))]:
@@ -277,7 +277,7 @@ def _is_transpose(node: Node) -> bool:
 
 
 def _slices_at_once(nodes: list[Node]) -> list[Node]:
-    """Make the products of all slices of an array with one matrix a product of the array."""
+    """Make products of all slices of an array with one matrix one product."""
     looked_at = {n.args[n.view_of] for n in nodes if n.view_of is not None}
     groups: dict[tuple[Var, Var], dict[int, Node]] = {}
     for node in nodes:

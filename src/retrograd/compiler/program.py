@@ -84,7 +84,7 @@ class Program:
         self.written = [*{id(v.array): v.array for v in targets if v.kind == "captured"}.values()]
         roots = {id(root(a)) for a in self.written}
         self.trained = [t for t, a in self.holders if id(root(a)) in roots]
-        self.namespace.clear()  # buffers would wait for the garbage collector
+        self.namespace.clear()  # the garbage collector would wait
         self.namespace.update({"np": np, **w.data, **w.functions})
         self.file = f"<retrograd program {next(_numbered)}>"
         exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
@@ -98,7 +98,7 @@ class Program:
         self.make()
 
     def settle(self) -> None:
-        """Let go of what only the checks needed."""
+        """Let go of what the checks needed."""
         self.settled = self.simple and not self.starts
         self.tape.nodes.clear()
         self.tape.known.clear()
@@ -114,7 +114,7 @@ class Program:
         return True
 
     def leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
-        """Return a leaf, or the argument in its place."""
+        """Return a leaf or the argument for it."""
         at = self.tape.positions.get(id(leaf))
         return leaf if at is None else given[at]
 
@@ -131,7 +131,6 @@ class Program:
 
     @property
     def source(self) -> str:
-        """The program as a function, with shapes as comments, in sections."""
         text = self.writer.text
         lines = [f"def step({', '.join([*self.inputs, *self.lives])}):"]
         lines += [f"    # {text(v)}: {v.array.shape} {v.array.dtype}" for v in self.args]
@@ -252,8 +251,7 @@ class Program:
         return name
 
     def _add(self, lines: list[str], statements: Iterable[Statement]) -> None:
-        """Add statements; names for functions and the output by position save 0.1 us."""
-
+        # names for functions and the output by position save 0.1 us
         def local(match: re.Match[str]) -> str:
             dotted = match.group(1)
             name = "_np_" + dotted.replace(".", "_")

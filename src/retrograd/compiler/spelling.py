@@ -91,7 +91,7 @@ def _short(path: str, module: Any) -> str:
     return "_".join(p for p in parts if not p.isdigit())
 
 
-# a call as statements, given the name of the output
+# given the name of the output
 Spelling = Callable[["Writer", Node, str], list[str]]
 
 # Python is faster on numbers that come from products
@@ -121,7 +121,7 @@ def spell(w: Writer, node: Node, out: str) -> list[str]:
 
 
 def fill(node: Node, var: Var, out: str, text: str) -> str:
-    """Return the statement that copies a result into its array."""
+    """Return the copy of a result into its array."""
     if sized_by_values(node) and var.array.ndim:
         return f"np.concatenate(({text},), out={out})"  # an assignment would broadcast
     return f"{out}[...] = {text}"
@@ -237,7 +237,7 @@ def _reduction(w: Writer, node: Node, out: str) -> list[str]:
 
 
 def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str]:
-    """Write a sum as a product with ones, where that is faster."""
+    """Write a sum as a product with ones if that is faster."""
     o = node.outs[0]
     if not isinstance(x, Var) or x.array.dtype != o.array.dtype or x.array.dtype.kind != "f":
         return []
@@ -293,7 +293,7 @@ def _where(w: Writer, node: Node, out: str) -> list[str]:
 
 
 def view_text(w: Writer, node: Node) -> str:
-    """Return a call as an expression, by methods of views."""
+    """Return a call as an expression."""
     name, shape = w.text(node.args[0]), node.outs[0].array.shape
     options = [*node.args[1:], *node.kwargs.values()]
     if node.fn is operator.getitem:

@@ -28,7 +28,7 @@ _WATCHED = 1_000_000  # larger arrays outside are not watched
 
 
 class CompiledStep:
-    """A function that records itself once for each kind of arguments and then replays."""
+    """A function that records itself for each kind of arguments, then replays."""
 
     def __init__(self, fn: Callable[..., Any]) -> None:
         if not callable(fn):
@@ -231,7 +231,7 @@ class _Snapshot:
             (v.array, v.array.copy())
             for v in program.captured
             if v.tensor is None and v.array.size <= _WATCHED
-            and not any(np.shares_memory(v.array, a) or v.array is a for a in program.written)
+            and not any(np.shares_memory(v.array, a) for a in program.written)
         ]  # fmt: skip
 
     def mutated(self) -> str:

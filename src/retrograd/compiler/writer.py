@@ -227,7 +227,7 @@ class Writer:
                     self.setup.append(f"{self.name(v)} = {self.place_text(v, flat, start)}")
                 continue
             if twin := self._in_place(node, v, i):
-                # the same object: NumPy need not ask whether the two overlap
+                # the same object: NumPy asks no further whether they overlap
                 buffer = self._slot.pop(memory(twin))
                 text = self.name(twin)
             else:
@@ -248,7 +248,7 @@ class Writer:
         return f"{whole}[{start}:{start + a.size}]{shape}"
 
     def _in_place(self, node: Node, out: Var, i: int) -> Var | None:
-        """Return an argument last read here and laid out like the output."""
+        """Return an argument laid out like the output and last used here."""
         if not isinstance(node.fn, np.ufunc) or node.fn.signature:
             return None
         o = out.array
@@ -322,7 +322,7 @@ class Writer:
 
 
 def _layout(a: Array) -> tuple[tuple[int, ...], str]:
-    """Return the shape in memory order, and what brings the axes back."""
+    """Return the shape in memory order, and the way back."""
     axes = list(range(a.ndim))
     order = sorted(axes, key=lambda i: -abs(a.strides[i]))
     back = f".transpose({tuple(map(order.index, axes))})"
@@ -334,7 +334,7 @@ def _layout(a: Array) -> tuple[tuple[int, ...], str]:
 
 
 def _fits(value: Any, kind: np.dtype[Any]) -> bool:
-    """Tell whether a dtype holds a number."""
+    """Tell whether a dtype holds a value."""
     if kind.kind in "iu" and type(value) is int:
         return int(np.iinfo(kind).min) <= value <= np.iinfo(kind).max
     return kind.kind == "f" and isinstance(value, (int, float)) and not isinstance(value, bool)
