@@ -71,9 +71,8 @@ class Writer:
     def name(self, var: Var) -> str:
         if var not in self.names:
             a = var.array
-            first = a.reshape(-1)[:1]
-            uniform = a.size and a.dtype.kind in "fiu" and a.tobytes() == first.tobytes() * a.size
-            if var.kind == "const" and uniform:
+            fixed = var.kind == "const" and a.size and a.dtype.kind in "fiu"
+            if fixed and a.tobytes() == (first := a.reshape(-1)[:1]).tobytes() * a.size:
                 value = first.item()
                 if not a.ndim:
                     name = self.constant(value, a.dtype)
