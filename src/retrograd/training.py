@@ -150,8 +150,7 @@ def fit(
       there, and is from then on bit for bit the same as one that was never interrupted:
       generators, those of the library, the model and the data, are part of it. Others that the
       run draws from are given as `rngs`, by name.
-    - `compile` runs each update as a NumPy program, which may round differently from the one run
-      that records it: so may then the first update after a `resume`.
+    - `compile` runs each update as a NumPy program.
     - `progress` shows a bar if tqdm is there.
 
     Raises ValueError or TypeError before training for arguments that do not fit.
@@ -184,9 +183,9 @@ def fit(
         return optimizer.step(closure)
 
     if compile:
-        from retrograd.compiler import compile as compiled
+        from retrograd.compiler.step import CompiledStep
 
-        update = compiled(update)
+        update = CompiledStep(update, replay_first=True)
     with _bar(epochs, data, run.update) if progress else contextlib.nullcontext() as bar:
         while run.epoch < epochs and not run.stop:
             model.train()

@@ -20,7 +20,7 @@ class Snapshot:
 
     def __init__(self, program: Program, arguments: Any) -> None:
         self.program = program
-        self.written = [a.copy() for a in program.written]
+        self.written = [(a, a.copy()) for a in program.written]
         self.counts = [bucket.count for _, bucket in program.buckets]
         leaves = [program.leaf(leaf, arguments) for leaf, _ in program.grads]
         self.grads = [(leaf, leaf.grad) for leaf in leaves]
@@ -53,7 +53,7 @@ class Snapshot:
         }
 
     def restore(self) -> None:
-        for array, old in zip(self.program.written, self.written, strict=True):
+        for array, old in self.written:
             array[...] = old
         for (_, bucket), count in zip(self.program.buckets, self.counts, strict=True):
             bucket.count = count

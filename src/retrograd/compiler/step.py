@@ -27,15 +27,16 @@ PROGRAMS = 32  # a step keeps so many programs
 class CompiledStep:
     """A function that records itself once for each kind of arguments and then replays.
 
-    `programs` lists what was recorded, `source` is the program that ran last.
+    `programs` lists what was recorded, `source` is the program that ran last. With `replay_first`
+    the recording is undone, and the first call too gives what the program computes.
     """
 
-    def __init__(self, fn: Callable[..., Any]) -> None:
+    def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
         if not callable(fn):
             raise TypeError(f"rg.compile takes a function or a Module, not {type(fn).__name__}")
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
-        self.fn = fn
+        self.fn, self.replay_first = fn, replay_first
         self._programs: OrderedDict[Any, list[Program]] = OrderedDict()
         self._last: Program | None = None
         self._lock = threading.RLock()
@@ -88,8 +89,6 @@ class CompiledStep:
                     return program(arrays)
                 result = self._checked(program, leaves, structure, arrays)
                 program.checks_left -= 1
-                if program.tape.constants:
-                    program.write()
                 if not program.checks_left:
                     program.settle()
                 return result
@@ -106,6 +105,12 @@ class CompiledStep:
         self._last = Program(self.fn, tape, result, grad, simple)
         same.append(self._last)
         self._bound()
+        undo = list(tape.undo.values())
+        tape.undo.clear()
+        if self.replay_first:
+            for put_back in reversed(undo):  # an array may be a part of one that changed before
+                put_back()
+            return self._checked(self._last, leaves, structure, arrays)
         return tree.map(lambda v: wrap(v._data.copy()) if isinstance(v, Tensor) else v, result)
 
     def _bound(self) -> None:
@@ -151,6 +156,7 @@ class CompiledStep:
                 t.requires_grad, t._grad = True, leaf.grad
                 tape.positions[id(t)] = len(tape.args)
                 standing.append((t, leaf))
+                tape.note(leaf, "_grad")
             tape.args.append(Var(t._data, "arg", None, keep))
             tape.known[id(t._data)] = tape.args[-1]
         args, kwargs = structure.unflatten(given)
@@ -182,6 +188,8 @@ class CompiledStep:
         problem = differing_call(program.tape, tape) or before.mutated()
         if problem:
             raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
+        if program.tape.constants:  # before it runs: it may round differently afterwards
+            program.write()
         after = before.results(result)
         before.restore()
         replayed = program(arrays)

@@ -6,6 +6,7 @@ Arrays are known by identity, so that the engine can pass plain arrays about whi
 from __future__ import annotations
 
 import contextlib
+import functools
 import linecache
 import operator
 import os
@@ -205,6 +206,7 @@ class Tape:
         # numbers read in every run: the name, whose they are, and how they are read from there
         self.lives: dict[str, tuple[str, Any, str]] = {}
         self.updates: list[tuple[dict[str, Any], Any]] = []  # group, bucket
+        self.undo: dict[int, Callable[[], Any]] = {}  # what puts back each thing that changed
 
     def call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         for a, array in zip(args, arrays, strict=True):
@@ -234,12 +236,15 @@ class Tape:
                 "a write into an argument",
                 "return the new value, or let the function find the Tensor outside of it.",
             )
+        if id(array) not in self.undo and viewed(self.see(array)).kind != "made":
+            self.undo[id(array)] = functools.partial(np.copyto, array, array.copy())
         given = other._data if isinstance(other, Tensor) else other
         self._append("write", ufunc, (array, given), {}).outs = [self.see(array)]
         ufunc(array, _value(given), out=array)
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        self.note(rng.bit_generator, "state")
         out = rng.random(shape, dtype=kind.type)
         self._append("draw", rng, (shape, kind), {}, out)
         drawn = wrap(out)
@@ -266,9 +271,11 @@ class Tape:
 
     def cleared(self, leaf: Tensor) -> None:
         self.leaves.setdefault(id(leaf), leaf)
+        self.note(leaf, "_grad")
 
     def grad_of(self, leaf: Tensor) -> Array | None:
         grad: Array | None = leaf._grad
+        self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:  # it is what it was before the run
             self.leaves[id(leaf)] = leaf
             self.started[id(leaf)] = grad is not None
@@ -303,6 +310,7 @@ class Tape:
                 if isinstance(tensor, Tensor):
                     self.see(tensor._data).wish = name
             optimizer.update(p, g, state, options, lr, t)
+        self.note(bucket, "count")
         bucket.count += 1
         touch(*bucket.params)
 
@@ -314,6 +322,11 @@ class Tape:
             text = f"{name}_{len(same) + 1}" if same else name
             self.lives[text] = name, owner, read
         return Live(current(owner, read), text)
+
+    def note(self, owner: Any, name: str) -> None:
+        """Remember an attribute that the run is about to change."""
+        put_back = functools.partial(setattr, owner, name, getattr(owner, name))
+        self.undo.setdefault(id(owner), put_back)
 
     def find(self, array: Array) -> Var | None:
         var = self.known.get(id(array))
