@@ -12,14 +12,9 @@ from retrograd.random import RngLike, generator
 
 
 class TensorDataset:
-    """Arrays whose first axes count the same samples; item `i` is a tuple of their elements `i`.
-
-    `i` may be a slice or an array of indices too. Arrays give arrays and Tensors give Tensors.
-    Raises ValueError if the lengths differ.
+    """Arrays of equally long first axes; item `i`, also a slice or array, is a tuple of theirs.
 
     >>> data = rg.data.TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
-    >>> len(data)
-    3
     >>> data[1]
     (array([2, 3]), np.int64(1))
     """
@@ -33,7 +28,7 @@ class TensorDataset:
             raise ValueError(f"the arrays must have equally long first axes, not shapes {shapes}")
 
     def __len__(self) -> int:
-        return int(self.arrays[0].shape[0])
+        return len(self.arrays[0])
 
     def __getitem__(self, index: Any) -> tuple[Any, ...]:
         return tuple(
@@ -45,19 +40,18 @@ class TensorDataset:
 class Subset:
     """The samples of a data set at `indices`, in that order.
 
-    >>> data = rg.data.TensorDataset(np.array([10, 11, 12]))
-    >>> rg.data.Subset(data, [2, 0])[0]
+    >>> rg.data.Subset(rg.data.TensorDataset(np.array([10, 11, 12])), [2, 0])[0]
     (np.int64(12),)
     """
 
     def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
-        self.dataset = dataset
-        self.indices = np.asarray(indices, dtype=np.intp)
+        self.dataset, self.indices = dataset, np.asarray(indices, dtype=np.intp)
         if self.indices.ndim != 1:
             raise ValueError(f"indices must have one axis, not shape {self.indices.shape}")
-        out = (self.indices < -len(dataset)) | (self.indices >= len(dataset))
-        if out.any():
-            raise IndexError(f"the data set has {len(dataset)} samples, no {self.indices[out][0]}")
+        count = len(dataset)
+        out = self.indices[(self.indices < -count) | (self.indices >= count)]
+        if out.size:
+            raise IndexError(f"the data set has {count} samples, no {out[0]}")
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -67,33 +61,31 @@ class Subset:
 
 
 def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) -> list[Subset]:
-    """Return subsets of the given lengths, which share no sample and together have all.
+    """Return subsets that share no sample and together have all.
 
-    `lengths` are numbers of samples, or fractions that add up to 1: samples left over by rounding
-    down go to the first subsets. Raises ValueError if they do not add up.
+    `lengths` are numbers of samples, or fractions: what rounding them down leaves over goes to
+    the first subsets. Raises ValueError if they do not add up to all samples, or to 1.
 
     >>> train, test = rg.data.random_split(rg.data.TensorDataset(np.arange(10)), [0.8, 0.2], rng=0)
     >>> len(train), len(test)
     (8, 2)
     """
-    total, sizes = len(dataset), np.array([float(n) for n in lengths])
+    total, sizes = len(dataset), np.array(lengths, float)
     if (sizes >= 0).all() and abs(sizes.sum() - 1) < 1e-9 and total != 1:
         sizes = np.floor(sizes * total)
         sizes[: total - int(sizes.sum())] += 1
-    if sizes.sum() != total or not (sizes >= 0).all() or (sizes % 1).any():
+    if sizes.sum() != total or (sizes < 0).any() or (sizes % 1).any():
         raise ValueError(f"lengths must add up to {total}, or as fractions to 1, not {lengths!r}")
     ends = sizes.cumsum().astype(int)[:-1]
     return [Subset(dataset, part) for part in np.split(generator(rng).permutation(total), ends)]
 
 
 class DataLoader:
-    """Batches of a data set, in order or shuffled anew for each epoch.
+    """Batches of `batch_size` samples of a data set, in order or shuffled anew for each epoch.
 
-    `batch_size` samples make a batch; the last one may be smaller, or is left out with
-    `drop_last`. `collate` makes a batch of a list of samples: by default each part of a sample is
-    stacked along a new first axis. `rng`, a generator or a seed, draws the order.
-
-    `state_dict()` tells how far the present epoch is; a loader that loaded it starts there.
+    The last one may be smaller, or is left out with `drop_last`. `collate` makes a batch of a list
+    of samples. `rng` draws the order. A loader that loaded a `state_dict()` goes on in the middle
+    of the epoch.
 
     >>> data = rg.data.TensorDataset(np.arange(5) * 10)
     >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
@@ -104,14 +96,15 @@ class DataLoader:
         self, dataset: Any, batch_size: int = 1, shuffle: bool = False, *, rng: RngLike = None,
         drop_last: bool = False, collate: Callable[[list[Any]], Any] | None = None,
     ) -> None:  # fmt: skip
-        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            raise TypeError(f"a data set has a length and items, {type(dataset).__name__} does not")
-        if isinstance(dataset, (np.ndarray, Tensor)):
-            raise TypeError("DataLoader takes a data set: wrap arrays in TensorDataset(x, y)")
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number above 0, not {batch_size!r}")
-        self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), bool(shuffle)
-        self.rng, self.drop_last, self.collate = generator(rng), bool(drop_last), collate
+        sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+        if not sized or isinstance(dataset, (np.ndarray, Tensor)):
+            raise TypeError(
+                f"a data set has a length and items that are samples, not {type(dataset).__name__}:"
+                " wrap arrays in TensorDataset(x, y)"
+            )
+        self.dataset, self.batch_size = dataset, positive("batch_size", batch_size)
+        self.shuffle, self.drop_last, self.collate = bool(shuffle), bool(drop_last), collate
+        self.rng = generator(rng)
         self._order: Array | None = None
         self._position = 0  # batches that were handed out of the present epoch
         self._resumed = False
@@ -141,30 +134,28 @@ class DataLoader:
     def state_dict(self) -> dict[str, Any]:
         """Return the order of the present epoch and how many of its batches were handed out.
 
-        The generator is not part of it: what else draws from it decides its state.
+        The generator is not in it, since others may draw from it too.
         """
         order = None if self._order is None else self._order.copy()
         return {"order": order, "position": self._position}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Let the next iteration go on where `state_dict` was taken.
-
-        Raises ValueError if it is of a data set with another number of samples.
-        """
+        """Let the next iteration go on where `state_dict` was taken; ValueError if it cannot."""
         try:
             order, position = state_dict["order"], int(state_dict["position"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("a DataLoader loads what its state_dict() returns") from error
+        count, batches = len(self.dataset), len(self)
         if order is not None:
-            order, count = np.asarray(order), len(self.dataset)
+            order = np.asarray(order)
             if not np.array_equal(np.sort(order, axis=None), np.arange(count)):
                 raise ValueError(f"an order of {order.size} samples, the data set has {count}")
         if (order is None) == self.shuffle and position:
             raise ValueError("the state is of a loader with another value of shuffle")
-        if not 0 <= position <= len(self):
-            raise ValueError(f"the epoch has {len(self)} batches, no position {position}")
+        if not 0 <= position <= batches:
+            raise ValueError(f"the epoch has {batches} batches, no position {position}")
         self._order, self._position = order, position
-        self._resumed = position < len(self) and position > 0
+        self._resumed = 0 < position < batches
 
 
 def collate(samples: list[Any]) -> Any:
@@ -180,4 +171,11 @@ def collate(samples: list[Any]) -> Any:
         return {key: collate([sample[key] for sample in samples]) for key in first}
     if isinstance(first, (tuple, list)):
         return tuple(collate(list(part)) for part in zip(*samples, strict=True))
-    return np.stack([np.asarray(sample) for sample in samples])
+    return np.stack(samples)
+
+
+def positive(name: str, value: Any) -> int:
+    """Return a whole number above 0; ValueError for anything else."""
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
+    return int(value)

@@ -11,12 +11,11 @@ import contextlib
 import json
 import os
 import secrets
-import stat
+import shutil
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -183,33 +182,32 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
         # members that overlapped could each be as large as the file, and one left out of the
         # list of contents would go unnoticed
         for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
-            name = member.filename
+            name, array = member.filename, member.filename.removesuffix(".npy")
             if member.header_offset != end:
                 raise ValueError(f"{name} is not where the last member ends")
             if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
                 raise ValueError(f"{name} is compressed or encrypted: use np.savez")
             file.seek(end + 26)
             end += 30 + sum(struct.unpack("<HH", file.read(4))) + member.file_size
-            content = archive.read(member)
-            if name == DESCRIPTION:
-                description = content.decode()
-            elif not name.endswith(".npy") or name[:-4] in arrays:
-                raise ValueError(f"it has a member {name!r}, no array or there twice")
-            else:
-                arrays[name[:-4]] = _read_npy(content, name)
+            with archive.open(member) as content:
+                if name == DESCRIPTION:
+                    description = content.read().decode()
+                elif array == name or array in arrays:
+                    raise ValueError(f"it has a member {name!r}, no array or there twice")
+                else:
+                    arrays[array] = _read_npy(content, name)
         if end != archive.start_dir:
             raise ValueError(f"its members end at byte {end}, not at {archive.start_dir}")
     return arrays, description
 
 
-def _read_npy(content: bytes, name: str) -> Array:
-    file = BytesIO(content)
+def _read_npy(content: IO[bytes], name: str) -> Array:
     try:
-        array: Array = npy.read_array(file, allow_pickle=False)
-    except MemoryError as error:  # the parser's for too many brackets, or of a false shape
-        raise ValueError(f"{name} has a header of another kind") from error
-    if not _is_plain(array.dtype) or file.read():
-        raise ValueError(f"{name} holds {array.dtype}, no numbers, or more than it says")
+        array: Array = npy.read_array(content, allow_pickle=False)
+    except MemoryError as error:
+        raise ValueError(f"{name} tells of more than fits into memory") from error
+    if not _is_plain(array.dtype) or content.read():
+        raise ValueError(f"{name} holds {array.dtype}, no numbers, or more than it tells of")
     return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
@@ -255,7 +253,7 @@ def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     try:
         with open(part, "xb") as file:
             with contextlib.suppress(FileNotFoundError):
-                os.chmod(part, stat.S_IMODE(path.stat().st_mode))
+                shutil.copymode(path, part)
             write(file)
             file.flush()
             os.fsync(file.fileno())
