@@ -12,7 +12,7 @@ from retrograd.random import RngLike, generator
 
 
 class TensorDataset:
-    """Arrays of equally long first axes; item `i`, also a slice or array, is a tuple of theirs.
+    """Arrays with first axes of one length; item `i`, also a slice, is a tuple of their items.
 
     >>> data = rg.data.TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
     >>> data[1]

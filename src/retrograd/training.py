@@ -90,7 +90,7 @@ class Training:
         self.best_weights: dict[str, Array] | None = None
         self.stop = False
         self._seen, self._sum = 0, 0.0  # samples of the present epoch, and the sum of their losses
-        # what the run may draw from, by a name that stays the same
+        # what the run may draw from, by lasting names
         found: dict[str, Any] = {"default": generator()}
         found |= {f"rngs.{name}": rng for name, rng in rngs.items()}
         found |= {"data": getattr(data, "rng", 0), "validation": getattr(validation, "rng", 0)}
@@ -116,7 +116,7 @@ class Training:
         return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken; ValueError if it is of a run of other parts."""
+        """Go on where `state_dict` was taken; ValueError for a run of other parts."""
         here = self.state_dict()
         try:
             there = {name: state_dict[name] for name in here}
@@ -169,27 +169,24 @@ def fit(
 ) -> History:  # fmt: skip
     """Train `model` for `epochs` passes over `data`; return what was measured after each.
 
-    `data` and `validation` give batches `(*inputs, target)`, as a `DataLoader` does; the loss to
-    lower is `loss(model(*inputs), target)`. All figures are means over samples. The `metrics` are
-    called like the loss, on validation batches.
+    `data` and `validation` give batches `(*inputs, target)`, as a `DataLoader` does, for
+    `loss(model(*inputs), target)`, and on validation for the `metrics` alike. All figures are
+    means over samples. Raises ValueError or TypeError first for arguments that do not fit.
 
-    - `scheduler` steps after each "epoch" or each "update"; a ReduceLROnPlateau gets the
-      validation loss, or without validation the training loss, as early stopping does.
-    - `clip_norm` bounds the norm of the gradients of all parameters together.
+    - `scheduler` steps after each "epoch" or "update"; a ReduceLROnPlateau watches the validation
+      loss, or without validation the training loss, as `patience` and `keep_best` do.
+    - `clip_norm` bounds the norm of all gradients together.
     - `callbacks` are called with the `Training` after each epoch.
-    - `patience` ends the run when that loss has not fallen for as many epochs; `keep_best` leaves
-      the model with the weights of the best epoch.
-    - `checkpoint` names a file (`.npz`, `.safetensors`) to save the run in after each epoch, and
-      after every `save_every` updates. With `resume` a run goes on from that file, if it is there,
-      bit for bit as if it was never interrupted: generators of the library, the model and the data
-      are part of it, others that it draws from are given as `rngs`, by name.
-    - `compile` runs each update as a NumPy program.
-    - `progress` shows a bar if tqdm is there.
-
-    Raises ValueError or TypeError before training for arguments that do not fit.
+    - `patience` ends the run after as many epochs that were not the best; `keep_best` leaves the
+      model with the best weights.
+    - `checkpoint` names a file (`.npz`, `.safetensors`) to save the run in after each epoch and
+      every `save_every` updates. With `resume` the run goes on from that file, if it is there, bit
+      for bit as if never interrupted. Generators of the library, the model and the data are part
+      of it; name others in `rngs`.
+    - `compile` runs updates as NumPy programs; `progress` shows a bar if tqdm is there.
 
     >>> x = np.linspace(-1, 1, 40).reshape(-1, 1)
-    >>> data = rg.data.DataLoader(rg.data.TensorDataset(x, 3 * x + 1), 8, shuffle=True, rng=0)
+    >>> data = rg.data.DataLoader(rg.data.TensorDataset(x, 3 * x + 1), 8)
     >>> model = rg.nn.Linear(1, 1, rng=0)
     >>> optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
     >>> history = rg.fit(model, data, rg.nn.MSELoss(), optimizer, epochs=30)
@@ -271,12 +268,11 @@ def _batches(data: Iterable[Any]) -> Iterator[tuple[list[Any], Any]]:
 def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float]:
     """Return the mean over samples of each metric, with the model in evaluation mode.
 
-    `data` gives batches `(*inputs, target)`; a metric takes output and target, as Tensors or
-    arrays, and returns the mean over its batch.
+    `data` gives batches `(*inputs, target)`; a metric of output and target is the mean over them.
 
-    >>> data = [(np.ones((2, 1)), np.ones((2, 1))), (np.zeros((1, 1)), np.ones((1, 1)))]
+    >>> data = [(np.ones(3), np.ones(3)), (np.zeros(1), np.ones(1))]
     >>> rg.evaluate(rg.nn.Identity(), data, {"error": lambda out, y: abs(out - y).mean()})
-    {'error': 0.3333333333333333}
+    {'error': 0.25}
     """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -297,13 +293,13 @@ def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) 
 
 
 def _bar(progress: bool, epochs: int, data: Any, done: int) -> Any:
-    """Return a context with the bar, or with None."""
-    try:
-        from tqdm import tqdm  # type: ignore[import-untyped]
-    except ImportError:
-        progress = False
-    if not progress:
-        return contextlib.nullcontext()
-    total = epochs * len(data) if hasattr(data, "__len__") else None
-    # disable=None: no bar in a log file; a delay: none for a short run
-    return tqdm(total=total, initial=done, unit="update", leave=False, delay=1.0, disable=None)
+    if progress:
+        with contextlib.suppress(ImportError):
+            from tqdm import tqdm  # type: ignore[import-untyped]
+
+            total = epochs * len(data) if hasattr(data, "__len__") else None
+            # disable=None: no bar in a log file; a delay: none for a short run
+            return tqdm(
+                total=total, initial=done, unit="update", leave=False, delay=1, disable=None
+            )
+    return contextlib.nullcontext()
