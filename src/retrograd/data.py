@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Array, Tensor, wrap
+from retrograd.core import Array, Tensor
 from retrograd.random import RngLike, generator
 
 
@@ -20,21 +20,17 @@ class TensorDataset:
     """
 
     def __init__(self, *arrays: Any) -> None:
-        if not arrays:
-            raise ValueError("TensorDataset got no arrays")
-        self.arrays = tuple(a if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
+        self.arrays = tuple(a.detach() if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
         shapes = [a.shape for a in self.arrays]
         if () in shapes or len({shape[0] for shape in shapes}) != 1:
-            raise ValueError(f"the arrays must have equally long first axes, not shapes {shapes}")
+            shown = shapes or "no arrays"
+            raise ValueError(f"TensorDataset takes first axes of one length, not {shown}")
 
     def __len__(self) -> int:
         return len(self.arrays[0])
 
     def __getitem__(self, index: Any) -> tuple[Any, ...]:
-        return tuple(
-            wrap(np.asarray(a._data[index])) if isinstance(a, Tensor) else a[index]
-            for a in self.arrays
-        )
+        return tuple(a[index] for a in self.arrays)
 
 
 class Subset:
@@ -63,15 +59,15 @@ class Subset:
 def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) -> list[Subset]:
     """Return subsets that share no sample and together have all.
 
-    `lengths` are numbers of samples, or fractions: what rounding them down leaves over goes to
-    the first subsets. Raises ValueError if they do not add up to all samples, or to 1.
+    `lengths` are numbers of samples, or fractions: the first subsets get what rounding them down
+    leaves over. Raises ValueError if they do not add up.
 
     >>> train, test = rg.data.random_split(rg.data.TensorDataset(np.arange(10)), [0.8, 0.2], rng=0)
     >>> len(train), len(test)
     (8, 2)
     """
     total, sizes = len(dataset), np.array(lengths, float)
-    if (sizes >= 0).all() and abs(sizes.sum() - 1) < 1e-9 and total != 1:
+    if abs(sizes.sum() - 1) < 1e-9:
         sizes = np.floor(sizes * total)
         sizes[: total - int(sizes.sum())] += 1
     if sizes.sum() != total or (sizes < 0).any() or (sizes % 1).any():
@@ -81,11 +77,10 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
 
 
 class DataLoader:
-    """Batches of `batch_size` samples of a data set, in order or shuffled anew for each epoch.
+    """Batches of a data set, in order or, with `shuffle`, in one that `rng` draws for each epoch.
 
-    The last one may be smaller, or is left out with `drop_last`. `collate` makes a batch of a list
-    of samples. `rng` draws the order. A loader that loaded a `state_dict()` goes on in the middle
-    of the epoch.
+    The last one may be smaller than `batch_size`, or is left out with `drop_last`. `collate` makes
+    a batch of a list of samples.
 
     >>> data = rg.data.TensorDataset(np.arange(5) * 10)
     >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
@@ -99,8 +94,8 @@ class DataLoader:
         sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
         if not sized or isinstance(dataset, (np.ndarray, Tensor)):
             raise TypeError(
-                f"a data set has a length and items that are samples, not {type(dataset).__name__}:"
-                " wrap arrays in TensorDataset(x, y)"
+                f"a data set has a length and items, not {type(dataset).__name__}: "
+                "wrap arrays in TensorDataset(x, y)"
             )
         self.dataset, self.batch_size = dataset, positive("batch_size", batch_size)
         self.shuffle, self.drop_last, self.collate = bool(shuffle), bool(drop_last), collate
@@ -110,8 +105,8 @@ class DataLoader:
         self._resumed = False
 
     def __len__(self) -> int:
-        short = 0 if self.drop_last else self.batch_size - 1
-        return (len(self.dataset) + short) // self.batch_size
+        full, rest = divmod(len(self.dataset), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:
         if not self._resumed:
@@ -132,10 +127,7 @@ class DataLoader:
         return (self.collate or collate)([self.dataset[int(i)] for i in indices])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the order of the present epoch and how many of its batches were handed out.
-
-        The generator is not in it, since others may draw from it too.
-        """
+        """Return how far the present epoch is, and its order; the generator is not in it."""
         order = None if self._order is None else self._order.copy()
         return {"order": order, "position": self._position}
 
@@ -165,8 +157,6 @@ def collate(samples: list[Any]) -> Any:
     (array([1., 3.]), array([2, 4]))
     """
     first = samples[0]
-    if isinstance(first, Tensor):
-        return wrap(np.stack([t._data for t in samples]))
     if isinstance(first, Mapping):
         return {key: collate([sample[key] for sample in samples]) for key in first}
     if isinstance(first, (tuple, list)):
@@ -175,7 +165,7 @@ def collate(samples: list[Any]) -> Any:
 
 
 def positive(name: str, value: Any) -> int:
-    """Return a whole number above 0; ValueError for anything else."""
+    """Return `value` if it is a whole number above 0; ValueError else."""
     if not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
     return int(value)

@@ -45,7 +45,7 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     tree = _encode(state, "state", (), arrays)
     description = ""
     if tree != {"dict": [(name, {"array": name}) for name in arrays]}:
-        description = json.dumps({"version": 1, "state": tree}, separators=(",", ":"))
+        description = json.dumps({"version": 1, "state": tree})
     if package is None:
         _replace(path, lambda file: _write_npz(file, arrays, description))
         return
@@ -102,8 +102,11 @@ def _checked(path: str | os.PathLike[str]) -> tuple[Path, Any]:
     return path, safetensors
 
 
-def _is_plain(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind in "fiub" and dtype.itemsize <= 8
+def _plain(array: Array, place: str) -> Array:
+    """Return an array of numbers in C order and this machine's byte order."""
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise TypeError(f"{place} is an array of {array.dtype}, not of real numbers or bools")
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
 def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Array]) -> Any:
@@ -111,14 +114,11 @@ def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Arr
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, (np.ndarray, Tensor, np.generic)):
-        array = value._data if isinstance(value, Tensor) else np.asarray(value)
-        if not _is_plain(array.dtype):
-            message = f"{place} is an array of {array.dtype}: save takes real numbers and bools"
-            raise TypeError(message)
         name = ".".join(path) if path else "state"
         while name in arrays:
             name += "_"
-        arrays[name] = np.asarray(array, array.dtype.newbyteorder("="), order="C")
+        array = value._data if isinstance(value, Tensor) else np.asarray(value)
+        arrays[name] = _plain(array, place)
         return {"scalar" if isinstance(value, np.generic) else "array": name}
     if isinstance(value, (Mapping, list, tuple)):
         pairs = []
@@ -177,8 +177,8 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str]:
             name, array = member.filename, member.filename.removesuffix(".npy")
             if member.header_offset != end:
                 raise ValueError(f"{name} is not where the last member ends")
-            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-                raise ValueError(f"{name} is compressed or encrypted: use np.savez")
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{name} is compressed: use np.savez")
             file.seek(end + 26)
             end += 30 + sum(struct.unpack("<HH", file.read(4))) + member.file_size
             with archive.open(member) as content:
@@ -198,9 +198,9 @@ def _read_npy(content: IO[bytes], name: str) -> Array:
         array: Array = npy.read_array(content, allow_pickle=False)
     except MemoryError as error:
         raise ValueError(f"{name} tells of more than fits into memory") from error
-    if not _is_plain(array.dtype) or content.read():
-        raise ValueError(f"{name} holds {array.dtype}, no numbers, or more than it tells of")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+    if content.read():
+        raise ValueError(f"{name} holds more than it tells of")
+    return _plain(array, name)
 
 
 _DTYPES = {f"{kind.upper()}{8 * size}": f"<{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)}
@@ -226,7 +226,7 @@ def _tensor(name: str, data: bytes, dtype: str, shape: list[int]) -> Array:
     array = np.frombuffer(data, _DTYPES[dtype])
     if dtype == "BF16":  # float32 without its lower half
         array = (array.astype("<u4") << 16).view("<f4")
-    return array.astype(array.dtype.newbyteorder("=")).reshape(shape)
+    return _plain(array.reshape(shape), name)
 
 
 def _checksum(arrays: Mapping[str, Array], description: str) -> str:

@@ -27,7 +27,7 @@ def manual_seed(seed: int) -> np.random.Generator:
     if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
         raise TypeError(f"manual_seed takes an int, not {seed!r}")
     if seed < 0:
-        raise ValueError(f"manual_seed takes an int of at least 0, not {seed}")
+        raise ValueError(f"manual_seed takes an int from 0 on, not {seed}")
     # in place, so that a compiled step that draws from it sees the seed too
     _default().bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return _default()

@@ -75,8 +75,8 @@ class Training:
         if trained.isdisjoint(map(id, model.parameters())):
             raise ValueError("the optimizer has no parameter of the model: pass model.parameters()")
         for name, batches in {"data": data, "validation": validation}.items():
-            unfit = isinstance(batches, (Iterator, np.ndarray, Tensor))
-            if unfit or not isinstance(batches, Iterable | None):
+            once = isinstance(batches, (Iterator, np.ndarray, Tensor))
+            if once or not isinstance(batches, Iterable | None):
                 raise TypeError(
                     f"{name} is iterated every epoch, not {type(batches).__name__}: {name} gives "
                     "batches (inputs, target), such as a list or "
@@ -238,8 +238,8 @@ def fit(
                 if bar is not None and not bar.disable:
                     bar.set_postfix_str(f"epoch {run.epoch + 1}, loss {value:.4g}", refresh=False)
                     bar.update()
-                due = save_every and run.update % save_every == 0 and run.within_epoch()
-                if checkpoint and due:
+                due = save_every and run.update % save_every == 0
+                if checkpoint and due and run.within_epoch():
                     save(run.state_dict(), checkpoint)
             if not run._seen:
                 raise ValueError("the data has no batches")
