@@ -12,7 +12,7 @@ from retrograd.random import RngLike, generator
 
 
 class TensorDataset:
-    """Arrays with first axes of one length; item `i`, also a slice, is a tuple of their items.
+    """Arrays with first axes of one length; item `i` is a tuple of their items `i`.
 
     >>> data = rg.data.TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
     >>> data[1]
@@ -59,8 +59,8 @@ class Subset:
 def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) -> list[Subset]:
     """Return subsets that share no sample and together have all.
 
-    `lengths` are numbers of samples, or fractions: the first subsets get what rounding them down
-    leaves over. Raises ValueError if they do not add up.
+    `lengths` are numbers of samples, or fractions, which are rounded. Raises ValueError if they
+    do not add up.
 
     >>> train, test = rg.data.random_split(rg.data.TensorDataset(np.arange(10)), [0.8, 0.2], rng=0)
     >>> len(train), len(test)
@@ -79,8 +79,8 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
 class DataLoader:
     """Batches of a data set, in order or, with `shuffle`, in one that `rng` draws for each epoch.
 
-    The last one may be smaller than `batch_size`, or is left out with `drop_last`. `collate` makes
-    a batch of a list of samples.
+    A last one smaller than `batch_size` is left out with `drop_last`. `collate` makes a batch of a
+    list of samples.
 
     >>> data = rg.data.TensorDataset(np.arange(5) * 10)
     >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
@@ -127,12 +127,12 @@ class DataLoader:
         return (self.collate or collate)([self.dataset[int(i)] for i in indices])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return how far the present epoch is, and its order; the generator is not in it."""
+        """Return the order of this epoch and how far it is; the generator is not in it."""
         order = None if self._order is None else self._order.copy()
         return {"order": order, "position": self._position}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Let the next iteration go on where `state_dict` was taken; ValueError if it cannot."""
+        """Go on where `state_dict` was taken; ValueError if it does not fit."""
         try:
             order, position = state_dict["order"], int(state_dict["position"])
         except (KeyError, TypeError, ValueError) as error:
@@ -151,7 +151,7 @@ class DataLoader:
 
 
 def collate(samples: list[Any]) -> Any:
-    """Stack samples along a new first axis: arrays or numbers, or tuples and dicts of them.
+    """Stack samples along a new first axis: arrays, numbers, or tuples and dicts of them.
 
     >>> rg.data.collate([(1.0, 2), (3.0, 4)])
     (array([1., 3.]), array([2, 4]))

@@ -1,7 +1,7 @@
 """Weights and checkpoints in files: `.npz` and `.safetensors`, never pickles.
 
-A dict of names and arrays becomes a file of just these, which other programs open too. So does
-anything nested: its arrays go by their paths, and JSON tells how to put them together.
+A dict of arrays becomes a file of just these, for any program to open. Anything nested does too,
+with JSON beside its arrays that tells how to put them together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from numpy.lib import format as npy
 
 from retrograd.core import Array, Tensor
 
-DESCRIPTION = "retrograd.json"  # a member of the npz, a key of the safetensors metadata
+DESCRIPTION = "retrograd.json"  # the member of an npz, or the metadata, that has the JSON
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 
 
@@ -32,7 +32,7 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
 
     `state` is an array, a Tensor, a number, a string, None, a `numpy.random.Generator`, or a dict,
     list or tuple of these; TypeError names the place of anything else. A process that is killed
-    meanwhile leaves the old file or the new one, and perhaps a hidden part beside it.
+    leaves the old file or the new one, and perhaps a hidden part of it.
 
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/run.npz"
@@ -60,8 +60,8 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Any:
     """Return what `save` was given, Tensors as arrays; or the arrays of another program's file.
 
-    Nothing in it is executed. Raises ValueError for a file that is damaged or not what its name
-    says, OSError for one that cannot be opened.
+    Nothing in it is executed. Raises ValueError for a file that is damaged or of another kind,
+    OSError for one that cannot be opened.
 
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/run.npz"
@@ -137,7 +137,7 @@ def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Arr
 
 
 def _decode(entry: dict[str, Any], arrays: Mapping[str, Array]) -> Any:
-    """Return what an object in JSON stands for, whose parts are decoded already."""
+    """Return what an object in JSON stands for, its parts being decoded."""
     if "version" in entry:
         return entry
     ((kind, content),) = entry.items()
@@ -172,7 +172,7 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str]:
     arrays: dict[str, Array] = {}
     description, end = "", 0
     with zipfile.ZipFile(file) as archive:
-        # one after the other, so that none is read twice and none is left out of the list
+        # one after the other: nothing is read twice, or missing from the list
         for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
             name, array = member.filename, member.filename.removesuffix(".npy")
             if member.header_offset != end:
@@ -204,7 +204,7 @@ def _read_npy(content: IO[bytes], name: str) -> Array:
 
 
 _DTYPES = {f"{kind.upper()}{8 * size}": f"<{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)}
-_DTYPES |= {"BOOL": "?", "BF16": "<u2"}  # NumPy has no f1 and says so
+_DTYPES |= {"BOOL": "?", "BF16": "<u2"}
 
 
 def _read_safetensors(content: bytes, package: Any) -> tuple[dict[str, Array], str]:
@@ -238,7 +238,7 @@ def _checksum(arrays: Mapping[str, Array], description: str) -> str:
 
 
 def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file as a whole or not at all, whatever stops the process."""
+    """Write a file as a whole or not at all."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb") as file:

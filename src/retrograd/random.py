@@ -1,4 +1,4 @@
-"""Random draws: every function that draws takes `rng`; the default generator is seeded here."""
+"""Random draws: what `rng` may be, and the default generator."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from retrograd.mode import MODE
 
-# as text: to load numpy.random takes a third of importing this library
+# as text, since importing numpy.random takes long
 RngLike: TypeAlias = "np.random.Generator | int | None"
 
 
@@ -28,7 +28,7 @@ def manual_seed(seed: int) -> np.random.Generator:
         raise TypeError(f"manual_seed takes an int, not {seed!r}")
     if seed < 0:
         raise ValueError(f"manual_seed takes an int from 0 on, not {seed}")
-    # in place, so that a compiled step that draws from it sees the seed too
+    # in place, so that compiled steps see it too
     _default().bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return _default()
 
@@ -48,7 +48,7 @@ def generator(rng: RngLike = None) -> np.random.Generator:
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Draw from [0, 1): an array, or while compiling a Tensor that each replay draws again."""
+    """Draw from [0, 1): an array, or for a tape a Tensor that each replay draws again."""
     kind = np.dtype(dtype)
     tape = MODE.get().tape
     if tape is not None:

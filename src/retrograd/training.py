@@ -1,4 +1,4 @@
-"""A training loop: validation, callbacks, early stopping, checkpoints that go on exactly."""
+"""A training loop with validation, early stopping, and checkpoints to go on from exactly."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class History(dict[str, list[float]]):
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
         """Draw each quantity over the epochs, training and validation in one panel.
 
-        Returns the matplotlib figure, and writes it to `path` if given.
+        Returns the matplotlib figure, written to `path` if given.
         """
         try:
             from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ _PARTS = ("model", "optimizer", "scheduler", "data")
 
 
 class Training:
-    """A run of `fit` as callbacks see it: read anything, set `stop` to end after this epoch."""
+    """A run of `fit` as callbacks see it: set `stop` to end it after this epoch."""
 
     def __init__(
         self, model: Module, data: Any, optimizer: Optimizer, scheduler: LRScheduler | None,
@@ -79,8 +79,7 @@ class Training:
             if once or not isinstance(batches, Iterable | None):
                 raise TypeError(
                     f"{name} is iterated every epoch, not {type(batches).__name__}: {name} gives "
-                    "batches (inputs, target), such as a list or "
-                    "rg.data.DataLoader(rg.data.TensorDataset(x, y), batch_size)"
+                    "batches (inputs, target), as DataLoader(TensorDataset(x, y), 32) does"
                 )
         self.model, self.data, self.optimizer, self.scheduler = model, data, optimizer, scheduler
         self.history = History()
@@ -170,19 +169,18 @@ def fit(
     """Train `model` for `epochs` passes over `data`; return what was measured after each.
 
     `data` and `validation` give batches `(*inputs, target)`, as a `DataLoader` does, for
-    `loss(model(*inputs), target)`, and on validation for the `metrics` alike. All figures are
-    means over samples. Raises ValueError or TypeError first for arguments that do not fit.
+    `loss(model(*inputs), target)`, validation for `metrics` too. All figures are means over
+    samples. Raises ValueError or TypeError first for arguments that do not fit.
 
-    - `scheduler` steps after each "epoch" or "update"; a ReduceLROnPlateau watches the validation
-      loss, or without validation the training loss, as `patience` and `keep_best` do.
+    - `scheduler` steps after each "epoch" or "update"; a ReduceLROnPlateau watches the loss on
+      validation, or without it in training, as `patience` and `keep_best` do.
     - `clip_norm` bounds the norm of all gradients together.
     - `callbacks` are called with the `Training` after each epoch.
     - `patience` ends the run after as many epochs that were not the best; `keep_best` leaves the
       model with the best weights.
-    - `checkpoint` names a file (`.npz`, `.safetensors`) to save the run in after each epoch and
-      every `save_every` updates. With `resume` the run goes on from that file, if it is there, bit
-      for bit as if never interrupted. Generators of the library, the model and the data are part
-      of it; name others in `rngs`.
+    - `checkpoint` is a file for `rg.save`, after each epoch and every `save_every` updates. With
+      `resume` the run goes on from it, if it is there, bit for bit as if never interrupted, and
+      so do generators of the library, the model, the data and `rngs`.
     - `compile` runs updates as NumPy programs; `progress` shows a bar if tqdm is there.
 
     >>> x = np.linspace(-1, 1, 40).reshape(-1, 1)
@@ -210,7 +208,7 @@ def fit(
         run.load_state_dict(load(checkpoint))
 
     def update(inputs: list[Any], target: Any) -> Any:
-        # a closure, since LBFGS evaluates the loss several times
+        # called several times by LBFGS
         def closure() -> Tensor:
             optimizer.zero_grad()
             value = loss(model(*inputs), target)
@@ -298,7 +296,7 @@ def _bar(progress: bool, epochs: int, data: Any, done: int) -> Any:
             from tqdm import tqdm  # type: ignore[import-untyped]
 
             total = epochs * len(data) if hasattr(data, "__len__") else None
-            # disable=None: no bar in a log file; a delay: none for a short run
+            # disable=None: no bar in a log file
             return tqdm(
                 total=total, initial=done, unit="update", leave=False, delay=1, disable=None
             )
