@@ -345,6 +345,27 @@ def test_each_shape_of_batches_goes_through_one_program_from_the_first_on(monkey
     assert [runs.index(name) for name in runs] == [0, 0, 0, 3, 0, 0, 0, 3]
 
 
+def test_the_recording_of_a_compiled_update_leaves_no_trace():
+    found = []
+    for compile in (False, True):
+        rg.manual_seed(3)
+        model = rg.nn.Sequential(
+            rg.nn.Linear(1, 4, rng=0), rg.nn.BatchNorm1d(4), rg.nn.Dropout(), rg.nn.Linear(4, 1)
+        )
+        # the last layer is not trained: its gradients add up
+        optimizer = rg.optim.SGD(model[0].parameters(), lr=0.1, momentum=0.9)
+        rg.fit(
+            model, [line()[:]], rg.nn.MSELoss(), optimizer, epochs=1, clip_norm=1, compile=compile
+        )
+        found.append([
+            *model.state_dict().values(), *(p.grad for p in model.parameters()),
+            *(v for entry in optimizer.state_dict()["state"].values() for v in entry.values()),
+            rg.random.generator().random(),
+        ])  # fmt: skip
+    for eager, compiled in zip(*found, strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-12)
+
+
 def test_without_resume_a_run_begins_anew(tmp_path):
     path = tmp_path / "run.npz"
     first = rg.fit(*parts(), epochs=2, checkpoint=path)
