@@ -23,8 +23,8 @@ class TensorDataset:
         self.arrays = tuple(a.detach() if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
         shapes = [a.shape for a in self.arrays]
         if () in shapes or len({shape[0] for shape in shapes}) != 1:
-            shown = shapes or "no arrays"
-            raise ValueError(f"TensorDataset takes first axes of one length, not {shown}")
+            got = shapes or "no arrays"
+            raise ValueError(f"TensorDataset takes first axes of one length, not {got}")
 
     def __len__(self) -> int:
         return len(self.arrays[0])
@@ -97,7 +97,7 @@ class DataLoader:
                 f"a data set has a length and items, not {type(dataset).__name__}: "
                 "wrap arrays in TensorDataset(x, y)"
             )
-        self.dataset, self.batch_size = dataset, positive("batch_size", batch_size)
+        self.dataset, self.batch_size = dataset, _positive("batch_size", batch_size)
         self.shuffle, self.drop_last, self.collate = bool(shuffle), bool(drop_last), collate
         self.rng = generator(rng)
         self._order: Array | None = None
@@ -164,8 +164,7 @@ def collate(samples: list[Any]) -> Any:
     return np.stack(samples)
 
 
-def positive(name: str, value: Any) -> int:
-    """Return `value` if it is a whole number above 0; ValueError else."""
+def _positive(name: str, value: Any) -> int:
     if not isinstance(value, (int, np.integer)) or value < 1:
         raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
     return int(value)

@@ -23,7 +23,7 @@ from numpy.lib import format as npy
 
 from retrograd.core import Array, Tensor
 
-DESCRIPTION = "retrograd.json"  # the member of an npz, or the metadata, that has the JSON
+DESCRIPTION = "retrograd.json"  # where a file has the JSON
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 
 
@@ -83,8 +83,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     except (MemoryError, OSError):
         raise
     except Exception as error:  # whatever reading something else as an array may raise
-        message = f"{path} cannot be read, damaged or no {path.suffix} file of arrays: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"{path} cannot be read as {path.suffix} of arrays: {error}") from error
 
 
 def _checked(path: str | os.PathLike[str]) -> tuple[Path, Any]:
@@ -97,8 +96,7 @@ def _checked(path: str | os.PathLike[str]) -> tuple[Path, Any]:
     try:
         import safetensors.numpy
     except ImportError as error:
-        message = 'use .npz, or python -m pip install "retrograd[safetensors]"'
-        raise ImportError(message) from error
+        raise ImportError('use .npz, or pip install "retrograd[safetensors]"') from error
     return path, safetensors
 
 
@@ -172,7 +170,7 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str]:
     arrays: dict[str, Array] = {}
     description, end = "", 0
     with zipfile.ZipFile(file) as archive:
-        # one after the other: nothing is read twice, or missing from the list
+        # one after the other: nothing is read twice or left out
         for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
             name, array = member.filename, member.filename.removesuffix(".npy")
             if member.header_offset != end:
@@ -189,7 +187,7 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str]:
                 else:
                     arrays[array] = _read_npy(content, name)
         if end != archive.start_dir:
-            raise ValueError(f"its members end at byte {end}, not at {archive.start_dir}")
+            raise ValueError("it has more than its members")
     return arrays, description
 
 
@@ -210,7 +208,7 @@ _DTYPES |= {"BOOL": "?", "BF16": "<u2"}
 def _read_safetensors(content: bytes, package: Any) -> tuple[dict[str, Array], str]:
     parts = dict(package.deserialize(content))
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    # the package gives no order; the header has the writer's
+    # in the writer's order, which the package does not give
     arrays = {name: _tensor(name, **parts[name]) for name in header if name in parts}
     note = header.get("__metadata__", {}).get(DESCRIPTION)
     if note is None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import Array, Tensor
-from retrograd.data import positive
+from retrograd.data import _positive
 from retrograd.io import load, save
 from retrograd.mode import no_grad
 from retrograd.nn.module import Module
@@ -32,15 +32,11 @@ class History(dict[str, list[float]]):
         return len(self.get("loss", ()))
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Draw each quantity over the epochs, training and validation in one panel.
-
-        Returns the matplotlib figure, written to `path` if given.
-        """
+        """Return a matplotlib figure of each quantity over the epochs; write it to `path`."""
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
-            message = "history.plot() needs matplotlib: python -m pip install matplotlib"
-            raise ImportError(message) from error
+            raise ImportError("a plot needs matplotlib: pip install matplotlib") from error
         titles = list(dict.fromkeys(name.removeprefix("val_") for name in self))
         figure = Figure(figsize=(4.5 * len(titles), 3.5), layout="constrained")
         for i, title in enumerate(titles, 1):
@@ -197,9 +193,9 @@ def fit(
         raise TypeError(f"loss is a function of output and target, not {loss!r}{hint}")
     if step_scheduler not in ("epoch", "update"):
         raise ValueError(f'step_scheduler is "epoch" or "update", not {step_scheduler!r}')
-    positive("epochs", epochs)
+    _positive("epochs", epochs)
     if save_every is not None:
-        positive("save_every", save_every)
+        _positive("save_every", save_every)
         if not hasattr(data, "state_dict"):
             raise ValueError("save_every saves within an epoch: data must be a DataLoader")
     if (save_every or resume) and not checkpoint:
