@@ -260,3 +260,21 @@ def test_a_program_that_computes_something_else_is_caught():
     program.make()
     with pytest.raises(RuntimeError, match=r"first in `np.log\(x"):
         f(X)
+
+
+def test_an_error_after_a_write_puts_back_what_was_written():
+    first, second = rg.Tensor(np.zeros(2)), rg.Tensor(np.zeros((2, 2)))
+
+    @rg.compile
+    def f(x):
+        with rg.no_grad():
+            first.__iadd__(x[0])
+            second.__iadd__(np.linalg.inv(x))
+        return first * 1
+
+    for _ in range(5):
+        f(np.eye(2))
+    with pytest.raises(np.linalg.LinAlgError):
+        f(np.ones((2, 2)))
+    np.testing.assert_array_equal(first.data, [5, 0])
+    np.testing.assert_array_equal(second.data, 5 * np.eye(2))

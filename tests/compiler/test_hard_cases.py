@@ -331,3 +331,14 @@ def test_products_of_slices_with_a_product_of_a_slice():
         return (fn,)
 
     agrees(make, one(3, 2))
+
+
+def test_products_of_slices_of_a_part_of_an_array():
+    whole = rg.Tensor(np.arange(60.0).reshape(5, 4, 3) / 60)
+
+    def fn(x):
+        part = whole[:, :2]
+        h = [part[t] @ x for t in range(5)]
+        return sum(h[1:], h[0])
+
+    agrees(lambda: (fn,), one(3, 2))

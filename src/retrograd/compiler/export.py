@@ -1,4 +1,4 @@
-"""A program as a script that needs only NumPy: its source, its arrays and a `main()`."""
+"""A program as a script: its source, its arrays and a `main()`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,17 @@ import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from retrograd.compiler.program import Program
-from retrograd.compiler.spelling import literal, surroundings
+from retrograd.compiler.spelling import literal, not_finite, surroundings
 from retrograd.compiler.tape import root
 from retrograd.core import Array
 from retrograd.io import _replace
-from retrograd.nn.module import Module
 
-if TYPE_CHECKING:
-    from retrograd.compiler.step import CompiledStep
-
-INLINE = 1000  # arrays of up to so many elements in all stand in the script itself
+INLINE = 1000  # up to so many elements stand in the script itself
 
 HEAD = '''"""{title}
 
@@ -58,21 +54,13 @@ if __name__ == "__main__":
 """
 
 
-def export(program: Program, step: CompiledStep, path: Any, overwrite: bool = False) -> None:
-    """Write a program to the script `path`; large arrays go to a `.npz` of the same name.
-
-    The script defines `step(...)` (`predict(...)` for a Module) and `main()`. Raises
-    FileExistsError unless `overwrite`, and TypeError for a program that adds to gradients from
-    before or uses a function whose source cannot stand alone. Nothing is written then.
-    """
+def export(program: Program, name: str, path: Any, overwrite: bool) -> None:
+    """Answer `CompiledStep.export`."""
     target = Path(path)
     if target.suffix != ".py":
         raise ValueError(f"export writes a Python script: {target.name} must end in .py")
     if program.starts:
-        raise TypeError(
-            "this program adds to gradients that were there before: call zero_grad() inside it"
-        )
-    name = "predict" if isinstance(step.fn, Module) else "step"
+        raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
     saved: dict[str, Array] = {}
     text = _script(program, name, target.name, saved)
     data_file = target.with_suffix(".npz")
@@ -91,8 +79,7 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
     arguments = [(w.text(v), v.array.shape, v.array.dtype) for v in program.args]
     given = ", ".join(argument for argument, _, _ in arguments)
     imports: set[str] = set()
-    functions: list[str] = []
-    generators: list[str] = []
+    functions, generators = [], []
     for known, fn in w.functions.items():
         if isinstance(fn, np.random.Generator):
             state = repr(fn.bit_generator.state)
@@ -131,7 +118,7 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
 
 
 def _data(program: Program, saved: dict[str, Array]) -> list[str]:
-    """Return the source that brings the arrays back, putting large ones into `saved`."""
+    """Return the source that makes the arrays; many elements go to `saved`."""
     w = program.writer
     owners = {id(var.array): name for var, name in w.names.items()
               if var.kind in ("captured", "const")}  # fmt: skip
@@ -156,17 +143,14 @@ def _data(program: Program, saved: dict[str, Array]) -> list[str]:
         return [load, *(f'{name} = _arrays["{name}"]' for name in whole), *views]
     lines = []
     for name, a in whole.items():
-        shape = "" if a.size else f".reshape({a.shape})"  # which an empty list does not tell
-        text = repr(a.tolist())
-        if a.dtype.kind == "f" and not np.isfinite(a).all():
-            text = text.replace("inf", "np.inf").replace("nan", "np.nan")
-        text = "\n    ".join(textwrap.wrap(text, 92))
+        shape = "" if a.size else f".reshape({a.shape})"
+        text = "\n    ".join(textwrap.wrap(not_finite(repr(a.tolist())), 92))
         lines.append(f"{name} = np.array({text}, {literal(a.dtype)}){shape}")
     return lines + views
 
 
 def _enclosed(name: str, parts: dict[str, str]) -> str:
-    """Return the source of a function with its helpers in a scope of their own."""
+    """Return a function with its helpers in a scope of their own."""
     if len(parts) == 1 and parts[name].startswith("def "):
         return parts[name]
     inside = textwrap.indent("\n".join(reversed(parts.values())), "    ")
@@ -176,7 +160,7 @@ def _enclosed(name: str, parts: dict[str, str]) -> str:
 def _collect(
     fn: Callable[..., Any], name: str, functions: dict[str, str], imports: set[str]
 ) -> None:
-    """Add the source of a function and of all that it uses, so that it can stand alone."""
+    """Add the source of a function and of all that it uses."""
     if name in functions:
         return
     try:
@@ -188,10 +172,12 @@ def _collect(
         raise TypeError(f"export takes functions made with def: {name} is not")
     parsed.decorator_list, parsed.name = [], name
     functions[name] = before = ""
-    a = parsed.args
-    arguments = [*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg]
-    annotations = [parsed.returns, *(argument.annotation for argument in arguments if argument)]
-    used = _names(parsed) - set().union(*map(_names, filter(None, annotations)))
+    for n in ast.walk(parsed):
+        if isinstance(n, ast.arg):
+            n.annotation = None
+        elif isinstance(n, ast.FunctionDef):
+            n.returns = None
+    used = {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name)}
     scope = {**fn.__globals__, **surroundings(fn)}
     for other in sorted(used & scope.keys()):
         value = scope[other]
@@ -206,7 +192,3 @@ def _collect(
         else:
             raise TypeError(f"export cannot take {other} along, which {name} uses")
     functions[name] = before + ast.unparse(parsed)
-
-
-def _names(parsed: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name)}

@@ -1,4 +1,4 @@
-"""Passes over the list of calls: each takes it and returns a shorter one that computes the same."""
+"""Passes over calls: each returns fewer that compute the same."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.tape import Live, Node, Var, blank, memory, parts, writes
-from retrograd.core import Array, astype
+from retrograd.compiler.tape import Live, Node, Var, maker, memory, writes
+from retrograd.core import astype
 from retrograd.rules.joining import concat
 
-MANY = 4  # fewer products than this stay as they are
+MANY = 4  # fewer products stay as they are
 
 
 def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], dict[Var, Var]]:
-    """Run the passes until nothing changes; also returns what each result has become."""
+    """Run all passes; also return what each result has become."""
     nodes = []
     for node in recorded:
         nodes.append(replace(node, origin=node))
@@ -39,10 +39,9 @@ def optimise(recorded: list[Node], results: Iterable[Var]) -> tuple[list[Node], 
 
 
 def prune(nodes: list[Node], results: Iterable[Var]) -> list[Node]:
-    """Drop calls that nothing uses; writes to memory outside and random draws stay."""
+    """Drop calls that nothing uses, but no random draws."""
     needed = set(results)
-    # what is written in place is used through every view of it
-    used = {memory(v) for v in needed}
+    used = {memory(v) for v in needed}  # through any view
     used |= {memory(v) for node in nodes for v in node.vars() if v.kind != "made"}
     kept = []
     for node in reversed(nodes):
@@ -58,9 +57,9 @@ def prune(nodes: list[Node], results: Iterable[Var]) -> list[Node]:
 
 
 def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
-    """Compute calls on constants now; leave out a call that gives back its argument; merge equals.
+    """Compute constants, leave out what gives back an argument, merge equal calls.
 
-    Memory that is written in place stays apart. Also returns what is taken in place of what.
+    Memory that is written stays apart. Also return what is replaced by what.
     """
     written = writes(nodes)
     versions: dict[int, int] = {}
@@ -71,13 +70,7 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
     def key(value: Any) -> Any:
         if isinstance(value, Var):
             return id(value), versions.get(memory(value), 0)
-        if isinstance(value, (tuple, list)):
-            return tuple(key(v) for v in value)
-        if isinstance(value, dict):
-            return tuple((k, key(v)) for k, v in value.items())
-        if isinstance(value, Live):
-            return "live", value.text
-        return type(value), repr(value)
+        return type(value), value.text if isinstance(value, Live) else value
 
     for node in nodes:
         node.args, node.kwargs = node.given(
@@ -85,12 +78,13 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
         )
         if node.kind == "call":
             apart = any(memory(v) in written for v in node.outs)
-            if not apart and all(v.kind == "const" for v in node.vars()) and not has_live(node):
+            constant = all(v.kind == "const" for v in node.vars()) and not node.vars(Live)
+            if constant and not apart:
                 _compute(node)
                 continue
             same = None if apart else _given_back(node, written)
             if same is None and (node.view_of is not None or not apart):
-                same = seen.setdefault((node.fn, key(node.args), key(node.kwargs)), node.outs)
+                same = seen.setdefault((node.fn, repr(node.given(key))), node.outs)
             if same is not None and same is not node.outs:
                 for old, new in zip(node.outs, same, strict=True):
                     replaced[old] = new
@@ -104,11 +98,6 @@ def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
     return kept, replaced
 
 
-def has_live(node: Node) -> bool:
-    """Tell whether a number among the arguments is read anew in every run."""
-    return any(isinstance(v, Live) for v in parts(node.args, node.kwargs))
-
-
 def _compute(node: Node) -> None:
     args, kwargs = node.given(lambda v: v.array if isinstance(v, Var) else v)
     out = (node.rule.run if node.rule is not None else node.fn)(*args, **kwargs)
@@ -118,7 +107,7 @@ def _compute(node: Node) -> None:
 
 
 def _given_back(node: Node, written: dict[int, Node]) -> list[Var] | None:
-    """Return the argument that a call gives back: `x * 1`, `x / 1`, a copy, `-(-x)`."""
+    """Return the argument that a call gives back."""
     x, y = (*node.args, None, None)[:2]
     if node.fn is np.multiply and _is_one(x):
         x, y = y, x
@@ -142,32 +131,27 @@ def _is_one(value: Any) -> bool:
     return isinstance(value, (int, float)) and value == 1
 
 
-# A net unrolled over time has sums of products, such as the gradient of a recurrent weight, which
-# are one product of the stacked factors; and products of every slice of an array with one matrix,
-# which are one product of the array.
+# A net unrolled over time has sums of products (the gradient of a recurrent weight), which are one
+# product of the stacked factors, and products of all slices of an array with one matrix.
 
 
 class _Made:
-    """Calls made in the place of another, which tells their section and line."""
+    """Calls in the place of another."""
 
     def __init__(self, like: Node) -> None:
         self.like = like
         self.nodes: list[Node] = []
 
-    def call(self, fn: Any, args: Any, array: Array, view: int | None = None, **kwargs: Any) -> Var:
-        """Append a call whose output is laid out like `array`, a `view` of an argument or not."""
-        node = Node("call", fn, args, kwargs, self.like.section, self.like.line, view_of=view)
+    def call(self, fn: Any, *args: Any, **kwargs: Any) -> Var:
+        array = fn(*(np.zeros_like(a.array) if isinstance(a, Var) else a for a in args), **kwargs)
+        node = Node("call", fn, args, kwargs, self.like.section, self.like.line)
+        node.view_of = None if array.base is None else 0
         node.outs = [Var(array, "made", node)]
         self.nodes.append(node)
         return node.outs[0]
 
-    def new(self, fn: Any, args: Any, shape: tuple[int, ...], of: Var, **kwargs: Any) -> Var:
-        """Append a call whose output has this shape, and the dtype of another array."""
-        return self.call(fn, args, blank(np.empty(shape, of.array.dtype)), **kwargs)
-
     def rows(self, base: Var) -> Var:
-        shape = (-1, base.array.shape[-1])
-        return self.call(np.reshape, (base, shape), base.array.reshape(shape), 0)
+        return self.call(np.reshape, base, (-1, base.array.shape[-1]))
 
     def end_in(self, out: Var) -> list[Node]:
         self.nodes[-1].outs, out.node = [out], self.nodes[-1]
@@ -175,24 +159,19 @@ class _Made:
 
 
 class _Sums:
-    """Finds the sums in a list of calls, and what they are sums of."""
+    """Finds sums and what they are sums of."""
 
     def __init__(self, nodes: list[Node], results: set[Var]) -> None:
         self.nodes = nodes
         self.results = results
         self.uses = Counter(v for node in nodes for v in node.vars())
-        self.place = {v: i for i, n in enumerate(nodes) if n.kind == "call" for v in n.outs}
         self.written = writes(nodes)
 
-    def maker(self, v: Any) -> Node | None:
-        return self.nodes[self.place[v]] if isinstance(v, Var) and v in self.place else None
-
     def inner(self, v: Any) -> Node | None:
-        """Return the call that makes a Var which is used once only, and no result."""
-        return self.maker(v) if self.uses[v] == 1 and v not in self.results else None
+        """Return what makes a Var that is used once only."""
+        return maker(v) if self.uses[v] == 1 and v not in self.results else None
 
     def part(self, v: Any) -> Node | None:
-        """Return the call that makes a sum which only another sum uses."""
         node = self.inner(v)
         return node if node is not None and _is_sum(node) else None
 
@@ -203,7 +182,7 @@ class _Sums:
         return [n for node in self.nodes for n in instead.get(node) or [node]]
 
     def together(self, node: Node) -> list[Node]:
-        """Return calls that compute a sum with its terms together; none where that is no gain."""
+        """Return calls that compute a sum at once, if that is a gain."""
         leaves: list[Any] = []
         stack = [node]
         while stack:
@@ -221,7 +200,7 @@ class _Sums:
         totals = [self.sum_of(kind, made) for kind in kinds if kind]
         total = totals[0]
         for v in [*totals[1:], *rest]:
-            total = made.new(np.add, (total, v), total.array.shape, total)
+            total = made.call(np.add, total, v)
         return made.end_in(node.outs[0]) if total.array.shape == node.outs[0].array.shape else []
 
     def term(self, v: Any) -> tuple[Var, ...]:
@@ -230,68 +209,60 @@ class _Sums:
         if node is None:
             return ()
         swapped = _is_transpose(node)
-        if swapped or node.fn is np.reshape:  # of a product, or of a sum that kept its axis
-            below = self.maker(node.args[0])
-            if below is None or self.uses[node.args[0]] != 1:
+        if swapped or node.fn is np.reshape:  # of a sum that kept its axis
+            node = self.inner(node.args[0])
+            if node is None or node.fn is not (np.matmul if swapped else np.sum):
                 return ()
-            if below.fn is not (np.matmul if swapped else np.sum):
-                return ()
-            if not swapped and v.array.ndim != 1:
-                return ()
-            node = below
         found: tuple[Var, ...] = ()
         if node.fn is np.matmul:
             left, right = node.args
-            turned = self.maker(left)
+            turned = maker(left)
             if turned is not None and _is_transpose(turned) and isinstance(right, Var):
                 a = turned.args[0]
                 found = (right, a) if swapped else (a, right)  # (a.T @ b).T is b.T @ a
         elif node.fn is np.sum and node.kwargs.get("axis") in (0, (0,)):
             x = node.args[0]
-            if isinstance(x, Var) and v.array.shape == x.array.shape[1:]:
+            if v.array.shape == x.array.shape[1:]:
                 found = (x,)
         plain = all(x.array.ndim == 2 and memory(x) not in self.written for x in found)
         return found if plain and _one_dtype(v, *found) else ()
 
     def sum_of(self, terms: list[tuple[Var, ...]], made: _Made) -> Var:
-        """Append the calls that compute a sum of terms of one kind at once."""
-        # what was computed last comes first: for a net unrolled over time, the order of time
-        terms = sorted(terms, key=lambda term: -max(self.place.get(v, -1) for v in term))
+        # the last first: over time, backward runs back
+        place = {v: i for i, node in enumerate(self.nodes) for v in node.outs}
+        terms = sorted(terms, key=lambda term: -max(place.get(v, -1) for v in term))
         first, *other = (self.stack(list(factors), made) for factors in zip(*terms, strict=True))
         if not other:
-            return made.new(np.sum, (first,), first.array.shape[1:], first, axis=0)
-        (second,) = other
-        turned = made.call(np.transpose, (first,), first.array.T, 0)
-        shape = first.array.shape[1], second.array.shape[1]
-        return made.new(np.matmul, (turned, second), shape, made.like.outs[0])
+            return made.call(np.sum, first, axis=0)
+        return made.call(np.matmul, made.call(np.transpose, first), *other)
 
     def stack(self, parts: list[Var], made: _Made) -> Var:
-        """Append the call that puts arrays below each other: a view of slices in order."""
-        cuts = [self.maker(part) for part in parts]
-        base = cuts[0].args[0] if cuts[0] is not None else None
-        if (
-            isinstance(base, Var)
-            and all(cut is not None and cut.fn is operator.getitem and cut.args[0] is base
-                    and cut.args[1] in (i, (i,)) for i, cut in enumerate(cuts))
-            and base.array.shape[0] == len(parts)
-            and base.array.ndim == 3
-            and base.array.flags.c_contiguous
-        ):  # fmt: skip
+        """Put arrays below each other, without a copy where they are the slices of one."""
+        slices = [_slice_of(part) for part in parts]
+        base = slices[0] and slices[0][0]
+        if base and slices == [(base, i) for i in range(len(base.array))]:
             return made.rows(base)
-        rows = sum(p.array.shape[0] for p in parts)
-        shape = rows, parts[0].array.shape[1]
-        return made.new(concat, tuple(parts), shape, parts[0], axis=0)
+        return made.call(concat, *parts, axis=0)
+
+
+def _slice_of(v: Any) -> tuple[Var, int] | None:
+    """Return `(x, i)` where a Var is `x[i]` of three axes."""
+    node = maker(v)
+    if node is None or node.fn is not operator.getitem:
+        return None
+    base, index = node.args
+    (i,) = index if isinstance(index, tuple) and len(index) == 1 else (index,)
+    dense = base.array.ndim == 3 and base.array.flags.c_contiguous
+    return (base, i) if dense and isinstance(i, int) else None
 
 
 def _is_sum(node: Node) -> bool:
     if node.kind != "call" or node.fn is not np.add:
         return False
-    out = node.outs[0].array
+    out = node.outs[0]
+    same = all(isinstance(v, Var) and v.array.shape == out.array.shape for v in node.args)
     return (
-        all(isinstance(v, Var) and v.array.shape == out.shape for v in node.args)
-        and _one_dtype(node.outs[0], *node.args)
-        and out.dtype.kind == "f"
-        and out.ndim > 0
+        same and _one_dtype(out, *node.args) and out.array.dtype.kind == "f" and out.array.ndim > 0
     )
 
 
@@ -308,23 +279,18 @@ def _is_transpose(node: Node) -> bool:
 
 def _slices_at_once(nodes: list[Node]) -> list[Node]:
     """Make the products of all slices of an array with one matrix a product of the array."""
-    place = {v: node for node in nodes if node.kind == "call" for v in node.outs}
     looked_at = {n.args[n.view_of] for n in nodes if n.view_of is not None}
     groups: dict[tuple[Var, Var], dict[int, Node]] = {}
     for node in nodes:
         if node.fn is not np.matmul or not all(isinstance(v, Var) for v in node.args):
             continue
         part, matrix = node.args
-        cut = place.get(part)
-        if cut is None or cut.fn is not operator.getitem or not isinstance(cut.args[1], int):
-            continue
-        if part.array.ndim == matrix.array.ndim == 2 and part.array.flags.c_contiguous:
-            groups.setdefault((cut.args[0], matrix), {})[cut.args[1]] = node
+        if (cut := _slice_of(part)) and matrix.array.ndim == 2:
+            groups.setdefault((cut[0], matrix), {})[cut[1]] = node
     for (base, matrix), products in groups.items():
         outs = [node.outs[0] for node in products.values()]
         if (
             len(products) < MANY
-            or base.array.ndim != 3
             or sorted(products) != list(range(len(base.array)))
             or not all(v.array.flags.c_contiguous and v not in looked_at for v in outs)
         ):
@@ -337,15 +303,12 @@ def _slices_at_once(nodes: list[Node]) -> list[Node]:
             continue
         first = nodes[min(at)]
         made = _Made(first)
-        flat = made.rows(base)
-        shape = flat.array.shape[0], matrix.array.shape[1]
-        large = made.new(np.matmul, (flat, matrix), shape, first.outs[0])
+        large = made.call(np.matmul, made.rows(base), matrix)
         rows = base.array.shape[1]
         instead = {}
         for i, node in products.items():
-            part, view = slice(i * rows, (i + 1) * rows), _Made(node)
-            view.call(operator.getitem, (large, part), large.array[part], 0)
-            node.outs[0].array = large.array[part]
+            view = _Made(node)
+            view.call(operator.getitem, large, slice(i * rows, (i + 1) * rows))
             instead[node] = view.end_in(node.outs[0])
         instead[first] = made.nodes + instead[first]
         nodes = [n for node in nodes for n in instead.get(node, [node])]

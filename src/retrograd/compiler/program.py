@@ -1,4 +1,4 @@
-"""One program: what one run of a function recorded, made into NumPy source and kept ready."""
+"""A recorded run as NumPy source, kept ready."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import itertools
 import linecache
 import operator
 import re
+import traceback
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -16,53 +16,43 @@ import numpy as np
 from retrograd import core, tree
 from retrograd.compiler.passes import optimise
 from retrograd.compiler.spelling import name_assigned, name_outside, sized_by_values
-from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, place, root, viewed
+from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, root, viewed
 from retrograd.compiler.writer import Statement, Writer
 from retrograd.core import Array, Tensor, touch, wrap
 from retrograd.nn.module import changes
 
-CHECKS = 2  # so many first replays of a program are compared with the function itself
+CHECKS = 2  # replays to compare with the function
 _numbered = itertools.count(1)
-_ATOMIC = re.compile(
-    r"np\.(add|subtract|multiply|divide|negative|sqrt|square|maximum|minimum|abs|absolute|sign"
-    r"|copyto|power|exp|log)\(|\w+\.dot\(|\w+\[\.\.\.\] = "
-)
-# Calls whose last argument may be the output; NumPy 2.4 deprecates that for maximum and minimum.
+_UFUNCS = "|".join(name for name, fn in vars(np).items() if isinstance(fn, np.ufunc))
+_ATOMIC = re.compile(rf"np\.({_UFUNCS}|copyto)\(|\w+\.dot\(|\w+\[\.\.\.\] = (?!np\.linalg)")
+# NumPy 2.4 deprecates the output by position for maximum and minimum
 _OUT_LAST = re.compile(
-    r"^((?:np\.(?:add|subtract|multiply|divide|negative|exp|log|tanh|sqrt|sign|greater|square)"
-    r"|\w+\.dot)\([^()]*), out=(\w+)\)$"
+    rf"^((?:np\.(?!maximum|minimum)(?:{_UFUNCS})|\w+\.dot)\([^()]*), out=(\w+)\)$"
 )
 
 
 class Program:
-    """A recorded run as a function of its arguments, its learning rates and its counts.
+    """A recorded run as a function; it hands out copies of its buffers.
 
-    A run leaves its results in buffers; what is handed out is copied. One that fails leaves
-    everything outside as before or as after it: if nothing outside was written yet there is
-    nothing to do; else the statements that are left are run, or, where not all of them are single
-    NumPy calls, what was written is put back.
+    One that fails leaves everything outside as before or after it: once something is written
+    there, the rest is run, or, unless that is single NumPy calls, what was there is put back.
     """
 
     def __init__(self, fn: Any, tape: Tape, result: Any, grad: bool, simple: bool) -> None:
         self.tape = tape
         self.args = tape.args
-        self.grad = grad  # recorded with the mode on
+        self.grad = grad  # the mode
         self.simple = simple  # takes plain arrays by position
         self.settled = False
         self.checks_left = CHECKS
         values, self.structure = tree.flatten(result)
         if any(isinstance(v, np.ndarray) for v in values):
             raise TraceError(
-                "a compiled function returns Tensors or plain values; an array made outside "
-                "of recorded calls would be the same in every run"
+                "a compiled function returns Tensors or plain values: an array made without "
+                "recorded calls would never change"
             )
         self.outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in values]
-        self.grads = [
-            (leaf, None if (g := tape.grads[key]) is None else tape.see(g))
-            for key, leaf in tape.leaves.items()
-            if leaf.is_leaf
-        ]
-        tape.grads.clear()
+        self.grads = [(leaf, grad) for leaf, grad in tape.grads if leaf.is_leaf]
         name_outside(fn, tape)
         self.lives, self.buckets = tape.lives, tape.updates
         self.starts = [v for v in tape.known.values() if v.kind == "grad"]
@@ -70,7 +60,6 @@ class Program:
         self.write()
 
     def write(self) -> None:
-        """Write the program of the recorded calls, with what is known to be constant by now."""
         tape = self.tape
         for v in tape.constants:
             v.kind = "const"
@@ -82,35 +71,34 @@ class Program:
         outs = [became[v] if isinstance(v, Var) else None for v in self.outs]
         grads = [g and became[g] for _, g in self.grads]
         name_assigned(tape.nodes)
-        w = self.writer = Writer(nodes, filter(None, outs), [g for g in grads if g], tape.lives)
+        w = self.writer = Writer(nodes, [v for v in outs if v], [g for g in grads if g], tape.lives)
         for v in self.args:
             w.name(v)
         w.write()
-        # a constant gets its name, and so its place, here
         self.grad_names = [None if g is None else w.name(g) for g in grads]
         self.results = [None if v is None else w.name(v) for v in outs]
+        self.inputs = [w.text(v) for v in (*self.args, *self.starts)]
         self.captured = [v for v in w.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
         targets = filter(None, map(_written_outside, nodes))
-        written = {id(v.array): v.array for v in targets if v.kind == "captured"}
-        self.written = list(written.values())
+        self.written = [*{id(v.array): v.array for v in targets if v.kind == "captured"}.values()]
         roots = {id(root(a)) for a in self.written}
         self.trained = [t for t, a in self.holders if id(root(a)) in roots]
-        self.namespace.clear()  # buffers of before, which the garbage collector would find late
+        self.namespace.clear()  # buffers would wait for the garbage collector
         self.namespace.update({"np": np, **w.data, **w.functions})
         self.file = f"<retrograd program {next(_numbered)}>"
         exec(compile("\n".join(w.setup), f"{self.file} setup", "exec"), self.namespace)
-        for node in w.views:
-            pair = [w.text(v) for v in (node.outs[0], node.args[node.view_of or 0])]
-            here, of = map(self.namespace.get, pair)
-            if here is None or of is None or not here.size:
-                continue  # an array without elements shares no memory
-            if not np.may_share_memory(here, of):
-                raise RuntimeError(f"internal: {pair[0]} does not look at its buffer")
+        for node in nodes:
+            if node.view_of is not None:
+                pair = [w.text(v) for v in (node.outs[0], node.args[node.view_of])]
+                here, of = map(self.namespace.get, pair)
+                static = here is not None and of is not None and here.size
+                if static and not np.may_share_memory(here, of):
+                    raise RuntimeError(f"internal: {pair[0]} is a copy")
         self.make()
 
     def settle(self) -> None:
-        """Let go of what only the checks needed; from now on it may run without a look-up."""
+        """Let go of what only the checks needed."""
         self.settled = self.simple and not self.starts
         self.tape.nodes.clear()
         self.tape.known.clear()
@@ -126,56 +114,52 @@ class Program:
         return True
 
     def is_stale(self) -> bool:
-        """Tell whether arrays it was recorded with were replaced, so that it never holds again."""
         return any(holder._data is not array for holder, array in self.holders)
 
     def leaf(self, leaf: Any, given: Sequence[Any]) -> Any:
-        """Return the leaf meant by one of the recording: itself, or an argument of this call."""
+        """Return a leaf, or the argument in its place."""
         at = self.tape.positions.get(id(leaf))
         return leaf if at is None else given[at]
+
+    def arrays(self, given: Sequence[Any]) -> list[Any]:
+        starts = [self.leaf(v.tensor, given).grad for v in self.starts]
+        return [a._data if isinstance(a, Tensor) else a for a in given] + starts
 
     def numbers(self) -> list[Any]:
         return [current(owner, read) for _, owner, read in self.lives.values()]
 
     def advances(self) -> dict[str, int]:
-        """Return by how much a run advances each count, by its name in the program."""
         counts = {text: of for text, (name, of, _) in self.lives.items() if name == "updates"}
         return {text: sum(b is of for _, b in self.buckets) for text, of in counts.items()}
 
     @property
     def source(self) -> str:
-        """The program as a reader wants it: one function, shapes as comments, sections."""
+        """The program as a function, with shapes as comments, in sections."""
         text = self.writer.text
-        lines = [f"def step({', '.join(self.parameters())}):"]
+        lines = [f"def step({', '.join([*self.inputs, *self.lives])}):"]
         lines += [f"    # {text(v)}: {v.array.shape} {v.array.dtype}" for v in self.args]
         lines += self.sections()
-        if results := ", ".join(r for r in self.results if r is not None):
+        if results := ", ".join(filter(None, self.results)):
             lines.append(f"    return {results}")
         return "\n".join(lines)
 
-    def parameters(self) -> list[str]:
-        text = self.writer.text
-        return [*map(text, self.args), *self.lives, *map(text, self.starts)]
-
     def sections(self) -> list[str]:
-        """Return the statements of a run under the headings forward, backward and update."""
-        rows: list[tuple[str, str]] = []
-        for section, statements in itertools.groupby(self.writer.body, lambda s: s.node.section):
-            rows.append((f"\n    # {section}", ""))
+        body = self.writer.body
+        lengths = (len(s.text) for s in body if s.target)
+        width = max((n for n in lengths if n < 68), default=0)
+        lines = []
+        for section, statements in itertools.groupby(body, lambda s: s.node.section):
+            lines.append(f"\n    # {section}")
             for s in statements:
-                shape = "" if s.target is None else f"  # {s.target.array.shape}"
-                rows.append(("    " + s.text, shape))
-        width = max((len(text) for text, shape in rows if shape and len(text) < 72), default=0)
-        return [f"{text:<{width}}{shape}" if shape else text for text, shape in rows]
+                shape = f"  # {s.target.array.shape}" if s.target else ""
+                lines.append(f"    {s.text:<{width}}{shape}".rstrip())
+        return lines
 
     def __call__(self, given: Sequence[Any]) -> Any:
-        """Run on arrays and Tensors of the recorded kind; what it hands out is copied."""
-        arrays = [a._data if isinstance(a, Tensor) else a for a in given]
-        arrays += [self.leaf(v.tensor, given).grad for v in self.starts]
-        results = self.replay(arrays)
+        results = self.replay(self.arrays(given))
         for leaf, grad in self.handed if self.tape.positions else ():
             if id(leaf) in self.tape.positions:
-                # at once: the next run may be for another argument
+                # the next run may be for another
                 self.leaf(leaf, given)._grad = grad and grad(leaf)
         return results
 
@@ -191,32 +175,29 @@ class Program:
         return self.structure.unflatten(leaves)
 
     def recover(self, error: BaseException) -> None:
-        """Finish an interrupted run or put back what it has written."""
-        trace: TracebackType | None = error.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename != self.file:
-            trace = trace.tb_next
-        if trace is None:
+        walk = traceback.walk_tb(error.__traceback__)
+        frame, at = next((x for x in walk if x[0].f_code.co_filename == self.file), (None, 0))
+        if not frame:
             return
-        s = self.statements.get(trace.tb_lineno)
-        if s is not None and isinstance(error, Exception):
-            error.add_note(f"in `{s.text}` of a compiled program, from{place(s.node.line)}")
+        s = self.statements.get(at)
+        if s and isinstance(error, Exception):
+            error.add_note(f"in `{s.text}` of a compiled program, from{s.node.line}")
             if isinstance(error, ValueError) and sized_by_values(s.node):
                 error.add_note(
-                    "A program keeps the shapes of its first run, and values decide how large "
-                    "this result is: write np.where(mask, x, 0), or do it outside of the compiled "
-                    "function"
+                    "A program keeps the shapes of its first run, but values decide the size of "
+                    "this result: write np.where(mask, x, 0), or leave it outside"
                 )
-        reached = trace.tb_lineno >= self.first_write
-        space = {**self.namespace, **trace.tb_frame.f_locals}
-        if reached and self.finishes:
+        written = at >= self.first_write
+        space = {**self.namespace, **frame.f_locals}
+        if written and self.finishes:
             with np.errstate(all="ignore"):
-                for line in self.lines[trace.tb_lineno : self.end]:
+                for line in self.lines[at : self.end]:
                     exec(line.strip(), space)
             return
         for leaf, grad in self.handed:
             if leaf._grad is not None and leaf._grad is grad:
-                leaf._grad = None  # it was to be read from a buffer that this run wrote to
-        if reached:
+                leaf._grad = None  # from a buffer that this run wrote to
+        if written:
             for array, backup in self.backups:
                 array[...] = backup
             for text in self.advances():
@@ -224,14 +205,14 @@ class Program:
 
     def make(self) -> None:
         w, bind = self.writer, self._bind
-        writes = [bool(s.target and _written_outside(s.node)) for s in w.body]
-        at = [*writes, True].index(True)
+        writes = (i for i, s in enumerate(w.body) if s.target and _written_outside(s.node))
+        at = next(writes, len(w.body))
         self.finishes = all(_ATOMIC.match(s.text) for s in w.body[at:])
         self.backups = [] if self.finishes else [(a, np.empty_like(a)) for a in self.written]
         self.single = self.structure == tree.LEAF and self.results[0] is not None
         self.statements: dict[int, Statement] = {}
         owners = {text: bind("owner", owner) for text, (_, owner, _) in self.lives.items()}
-        lines = [f"def program({', '.join(w.text(v) for v in (*self.args, *self.starts))}):"]
+        lines = [f"def program({', '.join(self.inputs)}):"]
         lines += [f"    {t} = {owners[t]}{read}" for t, (_, _, read) in self.lives.items()]
         self._add(lines, w.body[:at])
         lines += [f"    np.copyto({bind('kept', b)}, {bind('of', a)})" for a, b in self.backups]
@@ -246,7 +227,7 @@ class Program:
             if id(leaf) not in self.tape.positions:
                 lines.append(f"    {bind('leaf', leaf)}._grad = {bind('grad', grad)}")
         if self.trained:
-            touch(*self.trained)  # they all have a stamp from here on
+            touch(*self.trained)  # which gives them stamps
             stamps = "".join(f"{bind('stamp', t._stamp)}[0] = " for t in self.trained)
             module, clock = bind("core", core), bind("clock", core.clock)
             lines.append(f"    {module}.last_write = {stamps}{clock}()")
@@ -269,16 +250,12 @@ class Program:
         self.ready: Callable[[Sequence[Any]], bool] = eval(ready, self.namespace)
 
     def _bind(self, stem: str, value: Any) -> str:
-        """Return a name that only the program has for a value."""
         name = f"_{stem}_{len(self.namespace)}"
         self.namespace[name] = value
         return name
 
     def _add(self, lines: list[str], statements: Iterable[Statement]) -> None:
-        """Add statements in the form that runs fastest.
-
-        NumPy's functions are names of the program, and the output stands by position: 0.1 us.
-        """
+        """Add statements; names for functions and the output by position save 0.1 us."""
 
         def local(match: re.Match[str]) -> str:
             dotted = match.group(1)
@@ -293,7 +270,6 @@ class Program:
             self.statements[len(lines)] = s
 
     def _conditions(self) -> list[str]:
-        """Return what must be true outside for the program to do what the function would."""
         bind, tape = self._bind, self.tape
         holds = []
         for holder, array in self.holders:
@@ -304,13 +280,11 @@ class Program:
         for group, bucket in self.buckets:
             options, name = bind("group", group), bind("bucket", bucket)
             holds.append(f"{name}.data is {bind('data', bucket.data)}")
-            # the others are read in every run
             live = ("lr", "params", "betas", "momentum" if group.get("momentum") else "")
-            fixed = [option for option in group if option not in live]
-            if fixed:
+            if fixed := [option for option in group if option not in live]:
                 read = operator.itemgetter(*fixed)
                 holds.append(f"{bind('read', read)}({options}) == {bind('options', read(group))}")
-            if "betas" in group:  # of which the first is read in every run
+            if "betas" in group:
                 holds.append(f'{options}["betas"][1:] == {group["betas"][1:]}')
             for key, array in bucket.state.items():
                 holds.append(f"{name}.state.get({key!r}) is {bind('state', array)}")
@@ -326,15 +300,13 @@ class Program:
 
 
 def _written_outside(node: Node) -> Var | None:
-    """Return what a call writes to if that is memory outside of the program."""
     target = viewed(node.outs[0])
     return target if node.kind == "write" and target.kind != "made" else None
 
 
 def _attributes(module: Any) -> dict[str, Any]:
-    return {name: v for name, v in vars(module).items() if name not in ("training", "_training")}
+    return {**vars(module), "training": None, "_training": None}
 
 
 def _copying(buffer: Any) -> Callable[[Tensor], Array]:
-    """Return what gives a leaf its gradient when somebody asks: a copy of the buffer."""
     return lambda leaf: np.array(buffer)

@@ -1,11 +1,12 @@
-"""How a program reads: the names of its arrays, and each call with `out=` where NumPy has it."""
+"""How a program reads: names of arrays, and calls with `out=`."""
 
 from __future__ import annotations
 
-import ast
 import contextlib
+import itertools
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -23,19 +24,19 @@ if TYPE_CHECKING:
 
 
 def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
-    """Return the globals and enclosed variables that a function names, with their values."""
+    """Return the variables outside that a function names."""
     code = getattr(fn, "__code__", None)
     if code is None:
         return {}
     found = {n: fn.__globals__[n] for n in code.co_names if n in fn.__globals__}
     for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
-        with contextlib.suppress(ValueError):  # of a variable that has no value yet
+        with contextlib.suppress(ValueError):  # it has no value yet
             found[name] = cell.cell_contents
     return found
 
 
 def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
-    """Name what a function finds outside: parameters by their dotted names."""
+    """Name what a function finds outside."""
     scope = {"": fn} if isinstance(fn, Module) else surroundings(fn)
     if hasattr(fn, "__self__"):
         scope["self"] = fn.__self__
@@ -45,7 +46,7 @@ def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
 
     def name(value: Any, wish: str) -> None:
         var = tape.find(value._data if isinstance(value, Tensor) else value)
-        if var is not None:
+        if var:
             var.wish = var.wish or wish
 
     for top in tops:
@@ -53,28 +54,25 @@ def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
             short = _short(path, module)
             for attribute, value in vars(module).items():
                 name(value, f"{short}_{attribute}" if short else attribute)
-            out = tape.outputs.get(id(module))
-            if out is not None:
+            if out := tape.outputs.get(id(module)):
                 out.wish = out.wish or short
     for variable, value in scope.items():
         name(value, variable)
 
 
 def name_assigned(nodes: list[Node]) -> None:
-    """Name what a line of the user's forward pass ends in by the variable it is assigned to."""
-    for node, following in zip(nodes, [*nodes[1:], None], strict=False):
-        if node.section != "forward" or (following is not None and following.line == node.line):
-            continue
-        if node.kind == "call" and len(node.outs) == 1 and not node.outs[0].wish:
-            node.outs[0].wish = assigned(node.line[2])
+    """Name what lines of the forward pass assign."""
+    for line, (*_, node) in itertools.groupby(nodes, lambda node: node.line):
+        found = re.search(r":\d+: (?:\w+\.)*(\w+) ?=[^=].*[^(\[{,]$", line)
+        if found and node.section == "forward" and node.kind == "call" and len(node.outs) == 1:
+            node.outs[0].wish = node.outs[0].wish or found[1]
 
 
 def wish(var: Var) -> str:
-    """Return the name a reader would give a Var: its own, or `d_` and what it is a gradient of."""
+    """Return the name a reader would give a Var."""
     prefix, met = "", set()
-    # merged calls may each be the gradient of the other
-    while not var.wish and var.grad_of is not None and var not in met:
-        met.add(var)
+    while not var.wish and var.grad_of and var not in met:
+        met.add(var)  # merged calls may each be the gradient of the other
         prefix, var = "d_" + prefix, var.grad_of
     if var.wish:
         name = var.wish
@@ -86,65 +84,51 @@ def wish(var: Var) -> str:
     return prefix + name
 
 
-def assigned(text: str) -> str:
-    """Return the variable that a line assigns to, if it is one."""
-    try:
-        body = ast.parse(text).body
-    except SyntaxError:
-        return ""
-    if len(body) != 1 or not isinstance(body[0], ast.Assign) or len(body[0].targets) != 1:
-        return ""
-    target = body[0].targets[0]
-    return getattr(target, "id", "") or getattr(target, "attr", "")
-
-
 def _short(path: str, module: Any) -> str:
-    """Return a dotted path as an identifier; a number goes with what it numbers."""
     parts = path.split(".")
     if parts[-1].isdigit():
         parts[-1] = type(module).__name__.lower() + parts[-1]
     return "_".join(p for p in parts if not p.isdigit())
 
 
-# One statement or more for a call, given the writer, the call and the name of the output.
+# a call as statements, given the name of the output
 Spelling = Callable[["Writer", Node, str], list[str]]
 
-# Calls on numbers, when all they work on are results of products: Python's operators are faster.
+# Python is faster on numbers that come from products
 _OPERATORS = {
     np.add: "{} + {}", np.subtract: "{} - {}", np.multiply: "{} * {}", np.divide: "{} / {}",
     np.negative: "-{}",
 }  # fmt: skip
-_PRODUCTS = (np.matmul, np.sum)  # what gives a number that Python can go on with
-_SMALL_SUM = 4096  # up to here a product with ones sums as exactly as it needs to
+_PRODUCTS = (np.matmul, np.sum)
+_SMALL_SUM = 4096  # up to here products with ones are exact enough
 _REDUCTIONS = {
-    np.sum: "add", np.max: "maximum", np.amax: "maximum", np.min: "minimum", np.amin: "minimum",
-    np.prod: "multiply", np.all: "logical_and", np.any: "logical_or",
+    np.sum: "add", np.max: "maximum", np.min: "minimum", np.prod: "multiply",
+    np.all: "logical_and", np.any: "logical_or",
 }  # fmt: skip
-_SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.extract, np.compress, np.bincount)
+_SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.bincount)
 
 
 def spell(w: Writer, node: Node, out: str) -> list[str]:
-    """Return the statements of a call whose output is in the array named `out`."""
-    number = node.outs[0] in w.numbers
-    if node.fn in SPELLINGS and (not number or node.fn in _PRODUCTS):
+    """Return a call as statements."""
+    if node.fn in SPELLINGS:
         return SPELLINGS[node.fn](w, node, out)
-    if number:
+    if node.outs[0] in w.numbers:
         return [f"{out} = {_OPERATORS[node.fn].format(*map(w.text, node.args))}"]
     if isinstance(node.fn, np.ufunc) and node.fn.nout == 1:
         return [f"{spelled(node.fn)}({', '.join(w.operands(node))}, out={out})"]
     first = "[0]" if node.fn is np.nonzero else ""  # of one axis
-    return [fill(node, node.outs[0], out, f"{w.call(node)}{first}")]
+    return [fill(node, node.outs[0], out, view_text(w, node) + first)]
 
 
 def fill(node: Node, var: Var, out: str, text: str) -> str:
-    """Return the statement that copies the result of a call into its array."""
+    """Return the statement that copies a result into its array."""
     if sized_by_values(node) and var.array.ndim:
-        return f"np.concatenate(({text},), out={out})"  # where an assignment would broadcast
+        return f"np.concatenate(({text},), out={out})"  # an assignment would broadcast
     return f"{out}[...] = {text}"
 
 
 def sized_by_values(node: Node) -> bool:
-    """Tell whether the values of the arguments may decide how large the result is."""
+    """Tell whether values may decide the size of the result."""
     if node.fn is operator.getitem:
         index = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
         return any(isinstance(i, Var) and i.array.dtype.kind == "b" for i in index)
@@ -156,14 +140,19 @@ def sized_by_values(node: Node) -> bool:
 def literal(value: Any) -> str:
     """Return the source of a static argument."""
     if isinstance(value, float) and not math.isfinite(value):
-        return {"inf": "np.inf", "-inf": "-np.inf"}.get(repr(value), "np.nan")
+        return not_finite(str(value))
     if isinstance(value, np.dtype):
-        return f"np.{value.name}" if value.name != "bool" else "np.bool_"
+        value = value.type
     if isinstance(value, type) and issubclass(value, np.generic):
         return f"np.{value.__name__}"
     if isinstance(value, np.generic):
         return f"np.{type(value).__name__}({value.item()!r})"
     return repr(value)
+
+
+def not_finite(text: str) -> str:
+    """Return numbers as source."""
+    return re.sub("inf|nan", r"np.\g<0>", text)
 
 
 def _index(w: Writer, index: Any) -> str:
@@ -179,7 +168,7 @@ def _index(w: Writer, index: Any) -> str:
 
 
 def _matmul(w: Writer, node: Node, out: str) -> list[str]:
-    """Write products as `x.dot(y)`, which takes 0.5 us less, on vectors where it can."""
+    """Write `x.dot(y)`, which saves 0.5 us, of vectors where it can."""
     x, y = node.args[:2]
     o = node.outs[0]
     a, b = (v.array if isinstance(v, Var) else np.asarray(v) for v in (x, y))
@@ -188,48 +177,40 @@ def _matmul(w: Writer, node: Node, out: str) -> list[str]:
     if not same or a.ndim > 2 or b.ndim > 2 or not o.array.flags.c_contiguous:
         return [f"np.matmul({left}, {right}, out={out})"]
     if a.ndim == b.ndim == 2:
-        row = a.shape[0] == 1 and w.is_static(x)
-        column = b.shape[1] == 1 and w.is_static(y)
-        if row:
-            left = w.view(x, ".reshape(-1)")
-        if column:
-            right = w.view(y, ".reshape(-1)")
-        if row or column:
-            shape = a.shape[:1] * (not row) + b.shape[1:] * (not column)
-            out = w.view(o, f".reshape({shape})")
+        row, column = a.shape[:1], b.shape[1:]
+        if row == (1,) and w.is_static(x):
+            row, left = (), w.view(x, ".reshape(-1)")
+        if column == (1,) and w.is_static(y):
+            column, right = (), w.view(y, ".reshape(-1)")
+        out = w.view(o, f".reshape({row + column})")
     return w.dot(node, left, right, out)
 
 
 def _einsum(w: Writer, node: Node, out: str) -> list[str]:
     operands = ", ".join(w.text(a) for a in node.args)
-    options = node.kwargs
-    optimize = f", optimize={options['optimize']!r}" if options.get("optimize") else ""
-    return [f"np.einsum({options['subscripts']!r}, {operands}, out={out}{optimize})"]
+    optimize = node.kwargs.get("optimize")
+    more = f", optimize={optimize!r}" if optimize else ""
+    return [f"np.einsum({node.kwargs['subscripts']!r}, {operands}, out={out}{more})"]
 
 
 def numbers(nodes: list[Node], grads: Iterable[Var]) -> set[Var]:
-    """Return the Vars of no axes that need no array: products, and arithmetic on them alone."""
-    found: dict[Var, Node] = {}
-    for node in nodes:
-        if node.kind == "call" and len(node.outs) == 1 and _gives_number(node, found):
-            found[node.outs[0]] = node
+    """Return the Vars that may be Python numbers."""
+    arrays = set(grads)
     while True:
-        arrays = set(grads)  # and what arrays are computed from
+        found: set[Var] = set()
         for node in nodes:
-            if node.kind != "call" or node.fn in _PRODUCTS or found.keys().isdisjoint(node.outs):
+            if node.outs[0] not in arrays and _gives_number(node, found):
+                found.add(node.outs[0])
+            if node.fn in _PRODUCTS or node.outs[0] not in found:
                 arrays.update(node.vars())
         if arrays.isdisjoint(found):
-            return set(found)
-        found = {v: node for v, node in found.items() if v not in arrays}
-        # what was computed from a number that became an array works on an array now
-        found = {v: node for v, node in found.items()
-                 if node.fn in _PRODUCTS or all(a in found for a in node.vars())}  # fmt: skip
+            return found
 
 
-def _gives_number(node: Node, known: dict[Var, Node]) -> bool:
+def _gives_number(node: Node, known: set[Var]) -> bool:
     out = node.outs[0].array
     args = [v for v in node.args if isinstance(v, Var)]
-    if out.ndim or out.dtype.kind != "f" or not args:
+    if node.kind != "call" or len(node.outs) > 1 or out.ndim or out.dtype.kind != "f" or not args:
         return False
     if node.fn in _OPERATORS:
         return all(v in known for v in args) and not any(isinstance(a, Live) for a in node.args)
@@ -238,13 +219,8 @@ def _gives_number(node: Node, known: dict[Var, Node]) -> bool:
     if node.fn is np.matmul:
         return len(args) == 2 and all(v.array.ndim == 1 for v in args)
     x = args[0]
-    return (
-        node.fn is np.sum
-        and not node.kwargs.get("keepdims")
-        and 1 < x.array.size <= _SMALL_SUM
-        and x.kind == "made"
-        and x.array.flags.forc
-    )
+    short = 1 < x.array.size <= _SMALL_SUM and x.kind == "made" and x.array.flags.forc
+    return short and node.fn is np.sum and not node.kwargs.get("keepdims")
 
 
 def _reduction(w: Writer, node: Node, out: str) -> list[str]:
@@ -254,16 +230,14 @@ def _reduction(w: Writer, node: Node, out: str) -> list[str]:
     keep = ", keepdims=True" if options.pop("keepdims", False) else ""
     extra = "".join(f", {k}={w.text(v)}" for k, v in options.items())
     ufunc = _REDUCTIONS.get(node.fn, "add")  # a mean is a sum first
-    if ufunc == "add" and not extra:
-        product = _as_product(w, node, x, axis)
-        if product:
-            return product
+    if ufunc == "add" and not extra and (product := _as_product(w, node, x, axis)):
+        return product
     call = f"np.{ufunc}.reduce({w.text(x)}, axis={axis!r}{keep}{extra}"
     return [f"{out} = {call})" if node.outs[0] in w.numbers else f"{call}, out={out})"]
 
 
 def _as_product(w: Writer, node: Node, x: Any, axis: Any) -> list[str]:
-    """Write a sum as a product with ones, where that is faster and as exact; nothing elsewhere."""
+    """Write a sum as a product with ones, where that is faster."""
     o = node.outs[0]
     if not isinstance(x, Var) or x.array.dtype != o.array.dtype or x.array.dtype.kind != "f":
         return []
@@ -293,10 +267,10 @@ def _mean(w: Writer, node: Node, out: str) -> list[str]:
 
 def _concatenate(w: Writer, node: Node, out: str) -> list[str]:
     flat = node.outs[0]
-    if flat not in w.packed:
+    if w.placed.get(flat) != (flat, 0):
         parts = ", ".join(w.text(a) for a in node.args)
         return [f"np.concatenate(({parts},), axis={node.kwargs.get('axis', 0)}, out={out})"]
-    lines, start = [], 0  # most of its parts are computed where they belong
+    lines, start = [], 0
     for part in node.args:
         if w.placed.get(part) != (flat, start):
             lines.append(f"np.copyto({w.place_text(part, flat, start)}, {w.text(part)})")
@@ -318,37 +292,29 @@ def _where(w: Writer, node: Node, out: str) -> list[str]:
     return [f"np.copyto({out}, {y})", f"np.copyto({out}, {x}, where={condition})"]
 
 
-def _getitem(w: Writer, node: Node, out: str) -> list[str]:
-    return [fill(node, node.outs[0], out, view_text(w, node))]
-
-
-def _with_out(w: Writer, node: Node, out: str) -> list[str]:
-    return [w.call(node, f"out={out}")]
-
-
 def view_text(w: Writer, node: Node) -> str:
-    """Return the expression of a call that looks at an argument's memory in another way."""
+    """Return a call as an expression, by methods of views."""
     name, shape = w.text(node.args[0]), node.outs[0].array.shape
+    options = [*node.args[1:], *node.kwargs.values()]
     if node.fn is operator.getitem:
-        return f"{name}[{_index(w, node.args[1])}]"
+        return f"{name}[{_index(w, options[0])}]"
     if node.fn is np.transpose:
-        axes = node.args[1] if len(node.args) > 1 else node.kwargs.get("axes")
-        if axes is None or list(axes) == list(range(len(axes)))[::-1]:
+        axes = options[0] if options else None
+        if axes is None or [*axes] == [*range(len(axes))][::-1]:
             return f"{name}.T"
         return f"{name}.transpose({tuple(axes)})"
     if node.fn is np.swapaxes:
-        axes = [*node.args[1:], *node.kwargs.values()]
-        return f"{name}.swapaxes({axes[0]}, {axes[1]})"
+        return f"{name}.swapaxes({options[0]}, {options[1]})"
     if node.fn in (np.reshape, np.ravel, np.squeeze, np.expand_dims):
         return f"{name}.reshape({-1 if len(shape) == 1 and shape[0] > 0 else shape})"
     return w.call(node)
 
 
 SPELLINGS: dict[Any, Spelling] = {
-    **dict.fromkeys((np.matmul, np.dot), _matmul),
     **dict.fromkeys(_REDUCTIONS, _reduction),
     **dict.fromkeys((np.copy, np.reshape, np.ravel, np.broadcast_to, np.positive, astype), _copy),
-    **dict.fromkeys((np.clip, np.argmax, np.argmin), _with_out),
-    contract: _einsum, np.mean: _mean, concat: _concatenate, np.where: _where,
-    operator.getitem: _getitem,
+    **dict.fromkeys(
+        (np.clip, np.argmax, np.argmin), lambda w, node, out: [w.call(node, f"out={out}")]
+    ),
+    np.matmul: _matmul, contract: _einsum, np.mean: _mean, concat: _concatenate, np.where: _where,
 }  # fmt: skip

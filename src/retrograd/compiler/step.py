@@ -1,9 +1,11 @@
-"""`rg.compile`: run a function once, keep the NumPy program it amounts to, and run that."""
+"""`rg.compile`: run a function once, and from then on the NumPy program it amounts to."""
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
+import itertools
 import threading
 import warnings
 from collections import OrderedDict
@@ -13,22 +15,23 @@ from typing import Any
 import numpy as np
 
 from retrograd import tree
-from retrograd.compiler.check import Snapshot, differing_call, differing_results, first_difference
 from retrograd.compiler.program import Program
 from retrograd.compiler.spelling import surroundings
-from retrograd.compiler.tape import Tape, TraceError, Var, recording
-from retrograd.core import Tensor, wrap
+from retrograd.compiler.tape import Live, Node, Tape, TraceError, Var, memory, recording, writes
+from retrograd.core import Array, Tensor, wrap
 from retrograd.mode import MODE
+from retrograd.nn.module import Module
+from retrograd.registry import spelled
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
-PROGRAMS = 32  # a step keeps so many programs
+PROGRAMS = 32  # that a step keeps
+_WATCHED = 1_000_000  # larger arrays outside are not watched
 
 
 class CompiledStep:
     """A function that records itself once for each kind of arguments and then replays.
 
-    `programs` lists what was recorded, `source` is the program that ran last. With `replay_first`
-    the recording is undone, and the first call too gives what the program computes.
+    With `replay_first` the recording is undone, and the first call too gives what the program does.
     """
 
     def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
@@ -57,7 +60,7 @@ class CompiledStep:
 
     @property
     def programs(self) -> list[Program]:
-        """The programs recorded so far, the one used last at the end."""
+        """The programs recorded so far, those used last at the end."""
         return [program for same in self._programs.values() for program in same]
 
     @property
@@ -66,10 +69,16 @@ class CompiledStep:
         return self._ran().source
 
     def export(self, path: Any, overwrite: bool = False) -> None:
-        """Write the program that ran last as a script that needs only NumPy; see `export`."""
+        """Write the program that ran last to the script `path`, which needs only NumPy.
+
+        It defines `step(...)` (`predict(...)` for a Module) and `main()`; large arrays go to a
+        `.npz` beside it. Raises FileExistsError unless `overwrite`, and TypeError for a program
+        that adds to gradients from before or uses functions whose source cannot stand alone.
+        """
         from retrograd.compiler.export import export
 
-        export(self._ran(), self, path, overwrite)
+        name = "predict" if isinstance(self.fn, Module) else "step"
+        export(self._ran(), name, path, overwrite)
 
     def _ran(self) -> Program:
         if self._last is None:
@@ -94,17 +103,21 @@ class CompiledStep:
                 return result
         same[:] = [p for p in same if not p.is_stale()]
         tape, result = self._record(leaves, structure)
-        args_left = iter(tape.args)
-        for name, leaf in zip(self._names(structure), leaves, strict=True):
-            if isinstance(leaf, _ARRAYS):
-                next(args_left).wish = name
-        simple = not kwargs and all(
-            a.__class__ is np.ndarray or (a.__class__ is Tensor and not a.requires_grad)
-            for a in args
-        )
+        plain = all(type(a) in (np.ndarray, Tensor) for a in args)
+        simple = plain and not kwargs and not tape.positions
         self._last = Program(self.fn, tape, result, grad, simple)
         same.append(self._last)
-        self._bound()
+        if len(self.programs) > PROGRAMS:
+            key, programs = next(iter(self._programs.items()))
+            programs.pop(0)
+            if not programs:
+                del self._programs[key]
+            warnings.warn(
+                f"{self.__name__} has recorded more than {PROGRAMS} programs, for as many shapes, "
+                "dtypes and static values: pad arguments to a few shapes, pass numbers as arrays",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         undo = list(tape.undo.values())
         tape.undo.clear()
         if self.replay_first:
@@ -112,20 +125,6 @@ class CompiledStep:
                 put_back()
             return self._checked(self._last, leaves, structure, arrays)
         return tree.map(lambda v: wrap(v._data.copy()) if isinstance(v, Tensor) else v, result)
-
-    def _bound(self) -> None:
-        if len(self.programs) > PROGRAMS:
-            key, programs = next(iter(self._programs.items()))
-            programs.pop(0)
-            if not programs:
-                del self._programs[key]
-            warnings.warn(
-                f"{self.__name__} has recorded more than {PROGRAMS} programs: its arguments "
-                "change in shape, dtype or static values nearly every time; pad them to a few "
-                "shapes, or pass numbers as arrays",
-                RuntimeWarning,
-                stacklevel=4,
-            )
 
     def _names(self, structure: tree.Structure) -> list[str]:
         try:
@@ -137,27 +136,27 @@ class CompiledStep:
         names = []
         for where, first, *rest in structure.paths():
             if where == 0:
-                stem = known[min(first, len(known) - 1)] if known else f"arg{first}"
-                first = stem.format(first)
+                first = (known[min(first, len(known) - 1)] if known else "arg{}").format(first)
             names.append("_".join(map(str, (first, *rest))))
         return names
 
     def _record(self, leaves: Any, structure: Any, keep: bool = False) -> tuple[Tape, Any]:
-        """Run the function with everything recorded; what it does is done for real."""
         tape = Tape(keep)
         given = list(leaves)
         standing: list[tuple[Tensor, Tensor]] = []
-        for i, leaf in enumerate(leaves):
+        for i, name in enumerate(self._names(structure)):
+            leaf = leaves[i]
             if not isinstance(leaf, _ARRAYS):
                 continue
             array = leaf._data if isinstance(leaf, Tensor) else np.asarray(leaf)
-            t = given[i] = wrap(array.view())  # known apart from the same array found elsewhere
+            t = given[i] = wrap(array.view())  # apart from the same found outside
             if isinstance(leaf, Tensor) and leaf.requires_grad:
                 t.requires_grad, t._grad = True, leaf.grad
                 tape.positions[id(t)] = len(tape.args)
                 standing.append((t, leaf))
                 tape.note(leaf, "_grad")
             tape.args.append(Var(t._data, "arg", None, keep))
+            tape.args[-1].wish = name
             tape.known[id(t._data)] = tape.args[-1]
         args, kwargs = structure.unflatten(given)
         outside = {name: (v, _contents(v)) for name, v in surroundings(self.fn).items()}
@@ -168,45 +167,43 @@ class CompiledStep:
                 old, held = outside.get(name, (value, _contents(value)))
                 if old is not value or held != _contents(value):
                     raise TraceError(
-                        f"{self.__name__} changes {name!r}, which is outside of it: a compiled "
-                        "function runs its Python once only. Return the value and change things "
-                        "after the step"
+                        f"{self.__name__} changes {name!r} outside: a compiled function runs its "
+                        "Python once only. Return the value and change things after the step"
                     )
-            for key, leaf in tape.leaves.items():
-                tape.grads[key] = leaf._grad
+            for leaf in tape.leaves.values():
+                var = None
                 if leaf._grad is not None:
-                    leaf._grad = leaf._grad.copy()  # on the tape two leaves may share one array
+                    var = tape.see(leaf._grad)
+                    leaf._grad = leaf._grad.copy()  # two leaves may share one array
+                tape.grads.append((leaf, var))
         finally:
             for t, leaf in standing:
                 leaf._grad = t._grad
         return tape, result
 
     def _checked(self, program: Program, leaves: Any, structure: Any, arrays: Any) -> Any:
-        """Run the function, then the program from the same start, and compare."""
-        before = Snapshot(program, arrays)
+        """Run the function and the program from the same start, and compare."""
+        before = _Snapshot(program, arrays)
         tape, result = self._record(leaves, structure)
-        problem = differing_call(program.tape, tape) or before.mutated()
-        if problem:
+        if problem := _differing_call(program.tape, tape) or before.mutated():
             raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
         if program.tape.constants:  # before it runs: it may round differently afterwards
             program.write()
         after = before.results(result)
         before.restore()
         replayed = program(arrays)
-        problem = differing_results(before.results(replayed), after)
-        if problem:
+        if problem := _differing_results(before.results(replayed), after):
             before.restore()
             kept, _ = self._record(leaves, structure, keep=True)
             before.restore()
             raise RuntimeError(
-                f"the compiled {self.__name__} does not compute what the function does: "
-                f"{problem}{first_difference(program, arrays, kept)}"
+                f"the compiled {self.__name__} computes something else: "
+                f"{problem}{_first_difference(program, arrays, kept)}"
             )
         return replayed
 
 
 def _contents(value: Any) -> Any:
-    """Return what a container holds, by identity; None for what is no container."""
     if isinstance(value, dict):
         return [(k, id(v)) for k, v in value.items()]
     return [id(v) for v in value] if isinstance(value, (list, set)) else None
@@ -219,7 +216,7 @@ def _kind(leaf: Any) -> Any:
         if isinstance(leaf, Tensor) and not leaf.is_leaf:
             raise TypeError(
                 "a compiled function got a Tensor with a graph, whose gradient would be lost: "
-                "pass t.detach(), or compile the part that computes it too"
+                "pass t.detach(), or compile what computes it too"
             )
         if isinstance(leaf, Tensor) and leaf.requires_grad:
             starts = leaf._grad is None
@@ -228,19 +225,155 @@ def _kind(leaf: Any) -> Any:
         hash(leaf)
     except TypeError:
         raise TypeError(
-            f"an argument of a compiled function is a {type(leaf).__name__}: pass arrays, "
-            "Tensors, dicts, lists and tuples of them, or hashable values"
+            f"a compiled function got a {type(leaf).__name__}: pass arrays, Tensors, dicts, lists "
+            "and tuples of them, or hashable values"
         ) from None
     return type(leaf), leaf
 
 
-def compile(fn: Callable[..., Any]) -> CompiledStep:
-    """Compile a function of arrays into a NumPy program: a call, or the decorator `@rg.compile`.
+# The first replays are compared with the function.
 
-    `fn` may run forward, `backward()`, `zero_grad()`, `step()`, clipping; or be a Module. Its
-    arguments are arrays, Tensors, dicts, lists and tuples of them, and hashable values. The first
-    call with given shapes, dtypes and values runs `fn` and records every NumPy call; later calls
-    run these calls alone. It returns what `fn` returns, Tensors as copies without a graph.
+
+class _Snapshot:
+    def __init__(self, program: Program, arguments: Any) -> None:
+        self.written = [(a, a.copy()) for a in program.written]
+        self.leaves = [program.leaf(leaf, arguments) for leaf, _ in program.grads]
+        self.values = [(bucket, "count", bucket.count) for _, bucket in program.buckets]
+        self.values += [(leaf, "_grad", leaf.grad) for leaf in self.leaves]
+        for fn in program.writer.functions.values():
+            if isinstance(fn, np.random.Generator):
+                self.values.append((fn.bit_generator, "state", fn.bit_generator.state))
+        self.watched = [
+            (v.array, v.array.copy())
+            for v in program.captured
+            if v.tensor is None and v.array.size <= _WATCHED
+            and not any(np.shares_memory(v.array, a) or v.array is a for a in program.written)
+        ]  # fmt: skip
+
+    def mutated(self) -> str:
+        for array, old in self.watched:
+            if not _close(array, old, exact=True):
+                return (
+                    f"it writes into an array outside, of shape {old.shape}, without a recorded "
+                    "call; use a Tensor and `t += ...` under rg.no_grad()"
+                )
+        return ""
+
+    def results(self, result: Any) -> dict[str, list[Any]]:
+        found = {
+            "a result": [v._data for v in tree.leaves(result) if isinstance(v, Tensor)],
+            "an array it writes": [a for a, _ in self.written],
+            "a gradient": [leaf.grad for leaf in self.leaves],
+        }
+        return copy.deepcopy(found)
+
+    def restore(self) -> None:
+        for array, old in self.written:
+            array[...] = old
+        for owner, name, value in self.values:
+            setattr(owner, name, value)
+
+
+def _differing_call(first: Tape, second: Tape) -> str:
+    """Return where two recordings differ; equal arrays that are other objects are constants."""
+    ours: dict[Var, int] = {}
+    theirs: dict[Var, int] = {}
+    written = writes(first.nodes)
+    for mine, other in zip(first.nodes, second.nodes, strict=False):
+        pairs = zip(mine.vars(), other.vars(), strict=False)
+        fresh = [(v, w) for v, w in pairs if v not in ours]
+        if _spelling(mine, ours) != _spelling(other, theirs):
+            return _at(other, f"the second run called {_name(other)} where the first had "
+                       f"{_name(mine)}, or with other arguments")  # fmt: skip
+        for v, w in fresh:
+            same = v.array is w.array or v.tensor is w.tensor is not None
+            if same or v.kind not in ("captured", "const"):
+                continue
+            if memory(v) in written:
+                return (
+                    f"it writes into an array of shape {v.array.shape}, made without recorded "
+                    "calls, where the next run would find it: take a copy first, t = t.copy()"
+                    f"{written[memory(v)].line}"
+                )
+            if not _close(v.array, w.array, exact=True):
+                what = f"an array of shape {w.array.shape}, made without recorded calls, differs"
+                return _at(other, f"{what} between two runs; pass it as an argument")
+            if v.kind == "captured":
+                first.constants.append(v)
+    less, more = sorted((first.nodes, second.nodes), key=len)
+    for node in more[len(less) :]:
+        return _at(node, f"one run called {_name(node)}, the other did not")
+    return ""
+
+
+def _spelling(node: Node, known: dict[Var, int]) -> Any:
+    def look(value: Any) -> Any:
+        if isinstance(value, Var):
+            outside = value.node is None and value.kind in ("captured", "const")
+            kind = "outside" if outside else value.kind * (value.node is None)
+            return known.setdefault(value, len(known)), kind
+        return value.text if isinstance(value, Live) else value
+
+    args = repr(node.given(look))
+    # each run of a Function is bound to what it leaves
+    fn = "draw" if node.kind == "draw" else getattr(node.fn, "_bound", node.fn)
+    return node.kind, fn, args, [look(v) for v in node.outs]
+
+
+def _name(node: Node) -> str:
+    return "a random draw" if node.kind == "draw" else spelled(node.fn)
+
+
+def _at(node: Node, what: str) -> str:
+    return f"{what}. A branch or a number outside decides it: pass it as an argument.{node.line}"
+
+
+def _close(x: Array, y: Array, exact: bool = False) -> bool:
+    if x.shape != y.shape or x.dtype != y.dtype:
+        return False
+    if exact or x.dtype.kind != "f":
+        return bool(np.array_equal(x, y, equal_nan=x.dtype.kind == "f"))
+    scale = np.abs(y[np.isfinite(y)]).max(initial=0.0)
+    # 1e-3 more, for noise where 0 is right
+    bound = {8: 1e-7, 4: 1e-3}.get(x.dtype.itemsize, 0.05) * (scale + 1e-3)
+    return np.allclose(x, y, 0, bound, equal_nan=True)
+
+
+def _differing_results(replayed: dict[str, list[Any]], after: dict[str, list[Any]]) -> str:
+    for what, results in replayed.items():
+        for mine, right in zip(results, after[what], strict=True):
+            if (mine is None) != (right is None):
+                return "a gradient is there in one of the two only"
+            if mine is not None and not _close(mine, right):
+                worst = np.abs(mine - right).max() if mine.shape == right.shape else "shape"
+                return f"{what} of shape {right.shape} differs by {worst}"
+    return ""
+
+
+def _first_difference(program: Program, arguments: Any, tape: Tape) -> str:
+    right: dict[Any, Node] = dict(zip(program.tape.nodes, tape.nodes, strict=True))
+    values = [*program.arrays(arguments), *program.numbers()]
+    names = [*program.inputs, *program.lives]
+    space = {**program.namespace, **dict(zip(names, values, strict=True))}
+    written = {v for node in tape.nodes if node.kind == "write" for v in node.outs}
+    for node, statements in itertools.groupby(program.writer.body, lambda s: s.node):
+        for s in statements:
+            exec(s.text, space)
+        twin = right.get(node.origin)
+        if twin is None or s.target is None or len(node.outs) != 1 or twin.outs[0] in written:
+            continue
+        if not _close(np.asarray(space[program.writer.text(s.target)]), twin.outs[0].array):
+            return f"; first in `{s.text}`, from{node.line}"
+    return ""
+
+
+def compile(fn: Callable[..., Any]) -> CompiledStep:
+    """Compile a function, or a Module, into a NumPy program; also a decorator: `@rg.compile`.
+
+    `fn` may run forward, `backward()`, `zero_grad()`, `step()`, clipping, on arrays, Tensors,
+    dicts, lists and tuples of them, and hashable values. The first call with given shapes, dtypes
+    and values runs `fn` and records every NumPy call; later ones run these calls alone. It returns
+    what `fn` returns, Tensors as copies without a graph.
 
     The first replays are compared with `fn`. Raises TraceError, naming the line, for what cannot
     be recorded: reading a value (`.item()`, `float`, `if t > 0`), or changing something outside.

@@ -1,10 +1,12 @@
-"""From the list of calls to the source of a program: names, buffers, statements."""
+"""From calls to source: names, buffers, statements."""
 
 from __future__ import annotations
 
 import builtins
+import itertools
 import keyword
-import math
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,22 +14,20 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.spelling import fill, literal, numbers, spell, view_text, wish
-from retrograd.compiler.tape import Live, Node, Var, memory, writes
+from retrograd.compiler.tape import Live, Node, Var, maker, memory, viewed, writes
 from retrograd.core import Array
 from retrograd.registry import spelled
 from retrograd.rules.joining import concat
 
-# what programs and exported scripts use themselves
-_RESERVED = {
-    *keyword.kwlist, *dir(builtins), "np", "program", "step", "predict", "main", "sys", "Path",
-    "ARGUMENTS",
-} - {"input"}  # fmt: skip
+# with what scripts use themselves
+_RESERVED = {*keyword.kwlist, *dir(builtins), "np", "program", "step", "predict", "main", "sys",
+             "Path", "ARGUMENTS"} - {"input"}  # fmt: skip
 _NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
 
 
 @dataclass(slots=True)
 class Statement:
-    """One line of a program: its source, the call it comes from, and the array it fills."""
+    """A line, the call it comes from, and the array it fills."""
 
     text: str
     node: Node
@@ -35,21 +35,13 @@ class Statement:
 
 
 class Writer:
-    """Writes the statements of a program and what has to stand before them.
-
-    `setup` is source that makes buffers and views, `data` the arrays that it takes as they are,
-    `body` the statements of one run.
-    """
+    """Writes the statements of a run, `body`, and what makes their buffers, `setup`."""
 
     def __init__(
-        self,
-        nodes: list[Node],
-        results: Iterable[Var],
-        grads: Iterable[Var],
-        lives: Iterable[str],
+        self, nodes: list[Node], results: list[Var], grads: list[Var], lives: Iterable[str]
     ) -> None:
         self.nodes = nodes
-        self.keep = [*results, *grads]  # arrays that are read after the run
+        self.keep = results + grads  # to be read after the run
         self.numbers = numbers(nodes, grads)
         self.setup: list[str] = []
         self.data: dict[str, Array] = {}
@@ -58,31 +50,31 @@ class Writer:
         self.names: dict[Var, str] = {}
         self._taken = {*_RESERVED, *lives}
         self._made: dict[Any, str] = {}
-        self._runtime: set[Var] = set()  # views of arguments, made anew in every run
         self._free: list[str] = []
-        self._slot: dict[int, str] = {}  # the buffer of each memory; "" for one that is not shared
+        self._slot: dict[int, str] = {}  # the buffer of each memory, "" for a place of its own
         self._buffers: dict[str, Array] = {}
-        self._users: dict[str, list[Var]] = {}
-        self._plan()
+        self._users: Counter[str] = Counter()
+        self.last: dict[int, int] = {}  # the call that reads each memory last
+        for i, node in enumerate(nodes):
+            self.last.update((memory(v), i) for v in (*node.vars(), *node.outs))
+        self.last.update((memory(v), len(nodes)) for v in self.keep)
         self._pack()
 
     def fresh(self, wish: str) -> str:
-        """Return the wish as an identifier that nothing else has."""
-        stem = "".join(c if c.isalnum() or c == "_" else "_" for c in wish).strip("_") or "t"
-        if stem[0].isdigit():
-            stem = f"t{stem}"
-        name, k = stem, 1
+        name = stem = re.sub(r"^(?=\d|$)", "t", re.sub(r"\W", "_", wish).strip("_"))
+        numbered = itertools.count(2)
         while name in self._taken:
-            k += 1
-            name = f"{stem}_{k}"
+            name = f"{stem}_{next(numbered)}"
         self._taken.add(name)
         return name
 
     def name(self, var: Var) -> str:
         if var not in self.names:
             a = var.array
-            if var.kind == "const" and _is_uniform(a):
-                value = a.reshape(-1)[0].item()
+            first = a.reshape(-1)[:1]
+            uniform = a.size and a.dtype.kind in "fiu" and a.tobytes() == first.tobytes() * a.size
+            if var.kind == "const" and uniform:
+                value = first.item()
                 if not a.ndim:
                     name = self.constant(value, a.dtype)
                 elif a.ndim == 1 and value == 1:
@@ -98,7 +90,6 @@ class Writer:
         return self.names[var]
 
     def _once(self, wish: str, text: str, *same: Any) -> str:
-        """Return the name of what `text` makes before all runs, made at the first call."""
         key = same or text
         if key not in self._made:
             self._made[key] = self.fresh(wish)
@@ -118,7 +109,6 @@ class Writer:
         return literal(value)
 
     def function(self, fn: Any, wish: str) -> str:
-        """Return the name of a function, or of a generator, that comes with the program."""
         name = next((n for n, known in self.functions.items() if known is fn), "")
         if not name:
             name = self.fresh(wish)
@@ -126,7 +116,6 @@ class Writer:
         return name
 
     def call(self, node: Node, *more: str) -> str:
-        """Return a call as source; a function that NumPy lacks comes with the program."""
         name = spelled(node.fn)
         if not name.startswith("np."):
             name = self.function(getattr(node.fn, "__wrapped__", node.fn), node.fn.__name__)
@@ -135,7 +124,7 @@ class Writer:
         return f"{name}({', '.join([*parts, *more])})"
 
     def operands(self, node: Node) -> list[str]:
-        """Return the arguments of a ufunc; numbers become arrays of no axes, which cost less."""
+        """Return the arguments of a ufunc; numbers as arrays cost less."""
         out = node.outs[0].array
         kind = next((a.array.dtype for a in node.args if isinstance(a, Var)), out.dtype)
         shape, back = _layout(out)
@@ -145,22 +134,18 @@ class Writer:
             if isinstance(a, Live):
                 texts.append(self.live(a, kind, node))
             elif node.fn is not np.ldexp and _fits(a, kind):
-                if wide:  # two full operands use SIMD
+                if wide:  # for SIMD
                     text = f"np.full({shape}, {literal(a)}, {literal(kind)}){back}"
                     texts.append(self._once("zeros" if a == 0 else "limit", text))
                 else:
                     texts.append(self.constant(a, kind))
-            elif (
-                isinstance(a, Var) and self.is_static(a)
-                and a.array.ndim and a.array.size == 1 != out.size
-            ):  # fmt: skip
+            elif self.is_static(a) and a.array.ndim and a.array.size == 1 != out.size:
                 texts.append(self.view(a, ".reshape(())"))
             else:
                 texts.append(self.text(a))
         return texts
 
     def dot(self, node: Node, left: str, right: str, out: str) -> list[str]:
-        """Return a product as a statement: into an array, or as a number."""
         if node.outs[0] in self.numbers:
             return [f"{out} = {left}.dot({right})"]
         return [f"{left}.dot({right}, out={out})"]
@@ -168,14 +153,13 @@ class Writer:
     def constant(self, value: float, dtype: np.dtype[Any]) -> str:
         known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
         text = f"np.array({literal(value)}, {literal(dtype)})"
-        # the same by its bits: 0.0 == -0.0, and large integers are equal as floats
+        # bits tell 0.0 from -0.0, and large integers apart
         return self._once(known.replace("+", ""), text, np.array(value, dtype).tobytes(), dtype)
 
     def ones(self, n: int, dtype: np.dtype[Any]) -> str:
         return self._once("ones", f"np.ones({n}, {literal(dtype)})")
 
     def live(self, value: Live, dtype: np.dtype[Any], node: Node) -> str:
-        """Return the name of an array of no axes that every run fills with a number."""
         text, known = value.text, len(self._made)
         wish = f"{text}_now" if text.isidentifier() else "factor"
         name = self._once(wish, f"np.empty((), {literal(dtype)})", text, dtype)
@@ -184,80 +168,57 @@ class Writer:
         return name
 
     def view(self, var: Var, suffix: str) -> str:
-        """Return the name of a view that is made once, before all runs."""
         name = self.name(var)
         whole = suffix == f".reshape({var.array.shape})"
         return name if whole else self._once(f"{name}_flat", f"{name}{suffix}")
 
     def flat(self, var: Var) -> str:
-        """Return a dense array as a vector that looks at its memory."""
         if var.array.ndim == 1:
             return self.text(var)
         return self.view(var, ".reshape(-1)" if var.array.flags.c_contiguous else ".T.reshape(-1)")
 
     def is_static(self, value: Any) -> bool:
-        """Tell whether the memory of a value is the same in every run."""
-        moves = not isinstance(value, Var) or value.kind in ("arg", "grad")
-        return not moves and value not in self._runtime
-
-    def _plan(self) -> None:
-        """Find out who owns which memory, and how long it is used."""
-        self.owner: dict[int, Var] = {}
-        self.views: dict[Node, None] = {}
-        self.last: dict[int, int] = {}
-        for i, node in enumerate(self.nodes):
-            for v in (*node.vars(), *node.outs):
-                self.last[memory(v)] = i
-            if node.kind == "write":
-                continue
-            if node.view_of is not None:
-                self.views[node] = None
-                if not all(map(self.is_static, node.vars())):
-                    self._runtime.add(node.outs[0])
-            else:
-                self.owner.update((memory(v), v) for v in node.outs)
-        self.last.update((memory(v), len(self.nodes)) for v in self.keep)
+        return isinstance(value, Var) and viewed(value).kind not in ("arg", "grad")
 
     def _pack(self) -> None:
-        """Let the parts of a flat array be computed in their places of it."""
-        self.packed: set[Var] = set()
+        """Compute the parts of joined arrays in place."""
         self.placed: dict[Var, tuple[Var, int]] = {}
-        producer = {v: node for node in self.nodes if node.kind == "call" for v in node.outs}
         written = writes(self.nodes)
         for node in self.nodes:
-            if node.fn is not concat or memory(node.outs[0]) in written:
-                continue
             flat, start = node.outs[0], 0
-            found: dict[Var, tuple[Var, int]] = {}
-            alike = all(isinstance(p, Var) and p.array.dtype == flat.array.dtype for p in node.args)
-            if node.kwargs.get("axis", 0) not in (0, None) or not alike:
-                continue
-            if not flat.array.flags.c_contiguous:
+            found = {flat: (flat, 0)}
+            if (
+                node.fn is not concat
+                or memory(flat) in written
+                or node.kwargs.get("axis", 0) not in (0, None)
+                or not all(isinstance(p, Var) and p.array.dtype == flat.array.dtype
+                           for p in node.args)
+                or not flat.array.flags.c_contiguous
+            ):  # fmt: skip
                 continue
             for part in node.args:
-                maker = producer.get(part)
+                made = maker(part)
                 if (
-                    maker is not None
-                    and maker not in self.views
-                    and len(maker.outs) == 1
-                    and not any(part in taken for taken in (self.placed, found, self.packed))
+                    made
+                    and made.view_of is None
+                    and len(made.outs) == 1
+                    and part not in self.placed
+                    and part not in found
                     and memory(part) not in written
                     and part.array.flags.c_contiguous
                 ):
                     found[part] = (flat, start)
                 start += part.array.size
-            if 2 * len(found) >= len(node.args):
+            if 2 * len(found) >= len(node.args) + 2:
                 self.placed.update(found)
-                self.packed.add(flat)
-                self.last.update((memory(v), len(self.nodes)) for v in (flat, *found))
+                self.last.update((memory(v), len(self.nodes)) for v in found)
 
     def _allocate(self, node: Node, i: int) -> None:
-        """Give each output memory: its place in a flat array, that of an argument, or a buffer."""
         for v in node.outs:
             if v in self.numbers:
                 continue
-            flat, start = self.placed.get(v, (v, 0))
-            if flat in self.packed:
+            if v in self.placed:
+                flat, start = self.placed[v]
                 if memory(flat) not in self._slot:
                     a = flat.array
                     shape = a.size if a.ndim == 1 else a.shape
@@ -267,10 +228,9 @@ class Writer:
                     self.setup.append(f"{self.name(v)} = {self.place_text(v, flat, start)}")
                     self._slot[memory(v)] = ""
                 continue
-            twin = self._in_place(node, v, i)
-            if twin is not None:
-                # the same array object: NumPy looks no further whether the two overlap
-                buffer = self._slot.pop(memory(twin))  # it is not free afterwards
+            if twin := self._in_place(node, v, i):
+                # the same object: NumPy need not ask whether the two overlap
+                buffer = self._slot.pop(memory(twin))
                 text = self.name(twin)
             else:
                 buffer, a = self._from_free(v), v.array
@@ -278,68 +238,61 @@ class Writer:
                 shape, back = _layout(a)
                 text = f"{buffer}{size}{f'.reshape({shape})' if a.ndim != 1 else ''}{back}"
             self._slot[memory(v)] = buffer
-            self._users.setdefault(buffer, []).append(v)
+            self._users[buffer] += 1
             self.setup.append(f"{self.name(v)} = {text}")
 
     def place_text(self, part: Var, flat: Var, start: int) -> str:
-        """Return the expression of a part of a packed array."""
         a, whole = part.array, self.name(flat)
-        if flat.array.ndim > 1 and a.shape[1:] == flat.array.shape[1:]:
-            row = math.prod(a.shape[1:]) or 1  # of no elements: any place will do
-            return f"{whole}[{start // row}:{start // row + a.shape[0]}]"
         if flat.array.ndim > 1:
-            whole += ".reshape(-1)"
+            first = start * len(flat.array) // max(flat.array.size, 1)
+            return f"{whole}[{first}:{first + len(a)}]"
         shape = "" if a.ndim == 1 else f".reshape({a.shape})"
         return f"{whole}[{start}:{start + a.size}]{shape}"
 
     def _in_place(self, node: Node, out: Var, i: int) -> Var | None:
-        """Return an argument whose memory is read here for the last time and fits the output."""
+        """Return an argument last read here and laid out like the output."""
         if not isinstance(node.fn, np.ufunc) or node.fn.signature:
             return None
         o = out.array
         for v in node.vars():
             a, at = v.array, memory(v)
-            last = self._slot.get(at) and self.last[at] == i and self.owner[at].array.size == a.size
+            last = self._slot.get(at) and self.last[at] == i and viewed(v).array.size == a.size
             if last and (a.shape, a.strides, a.dtype) == (o.shape, o.strides, o.dtype):
                 return v
         return None
 
     def _from_free(self, v: Var) -> str:
-        """Return the smallest free buffer that a Var fits in, or a new one."""
-        n = v.array.size
-        fitting = []
-        for name in self._free:
-            buffer = self._buffers[name]
-            if buffer.dtype.name == v.array.dtype.name and n <= buffer.size <= 4 * n + 64:
-                fitting.append((buffer.size, name))
+        n, dtype = v.array.size, v.array.dtype
+        free = [(self._buffers[name], name) for name in self._free]
+        fitting = [(b.size, name) for b, name in free
+                   if b.dtype.name == dtype.name and n <= b.size <= 4 * n + 64]  # fmt: skip
         if fitting:
             name = min(fitting)[1]
             self._free.remove(name)
             return name
         name = self.fresh("buffer")
-        self.setup.append(f"{name} = np.empty({n}, {literal(v.array.dtype)})")
+        self.setup.append(f"{name} = np.empty({n}, {literal(dtype)})")
         self._buffers[name] = v.array
         return name
 
     def _release(self, i: int) -> None:
-        """Take back the memory that is read for the last time in call `i`."""
         for at in [m for m in self._slot if self.last.get(m) == i]:
             if name := self._slot.pop(at):
                 self._free.append(name)
 
     def write(self) -> None:
         for i, node in enumerate(self.nodes):
-            if node in self.views:
+            if node.view_of is not None:
                 out, text = node.outs[0], view_text(self, node)
                 if text.endswith(".T"):
                     out.wish = out.wish or text.replace(".T", "_T")
                 elif ".reshape(" in text and out.array.ndim == 1:
                     out.wish = out.wish or f"{text.partition('.')[0]}_flat"
                 line = f"{self.name(out)} = {text}"
-                if out in self._runtime:
-                    self._add(node, out, line)
-                else:
+                if self.is_static(out):
                     self.setup.append(line)
+                else:
+                    self._add(node, out, line)
                 continue
             if node.kind == "write":
                 target = node.args[0]
@@ -350,13 +303,11 @@ class Writer:
                 self._allocate(node, i)
                 self._call(node)
             self._release(i)
-        for buffer, users in self._users.items():
-            if len(users) == 1:  # a buffer with one user needs no name of its own
-                made = next(line for line in self.setup if line.startswith(f"{buffer} = "))
-                self.setup.remove(made)
-                start, text = f"{self.name(users[0])} = ", made.removeprefix(f"{buffer} = ")
-                at = next(k for k, line in enumerate(self.setup) if line.startswith(start))
-                self.setup[at] = self.setup[at].replace(f" = {buffer}", f" = {text}")
+        for k in reversed(range(len(self.setup))):
+            buffer, made = self.setup[k].split(" = ", 1)
+            if self._users[buffer] == 1:  # which needs no name of its own
+                user = self.setup.pop(k + 1)
+                self.setup[k] = user.replace(f" = {buffer}", f" = {made}")
 
     def _call(self, node: Node) -> None:
         out = node.outs[0]
@@ -376,29 +327,20 @@ class Writer:
         self.body += [Statement(line, node, target) for line in lines]
 
 
-def _is_uniform(a: Array) -> bool:
-    if a.dtype.kind not in "fiu" or not a.size:
-        return False
-    first = a.reshape(-1)[0]
-    alike = bool((a == first).all())
-    return alike and (first != 0 or bool((np.signbit(a) == np.signbit(first)).all()))
-
-
 def _layout(a: Array) -> tuple[tuple[int, ...], str]:
-    """Return the shape in memory order, and what turns such an array into one with the axes."""
-    order = tuple(sorted(range(a.ndim), key=lambda i: (-abs(a.strides[i]), i)))
-    back = f".transpose({tuple(order.index(i) for i in range(a.ndim))})"
-    if order == tuple(range(a.ndim)):
+    """Return the shape in memory order, and what brings the axes back."""
+    axes = list(range(a.ndim))
+    order = sorted(axes, key=lambda i: -abs(a.strides[i]))
+    back = f".transpose({tuple(map(order.index, axes))})"
+    if order == axes:
         back = ""
-    elif order == tuple(range(a.ndim))[::-1]:
+    elif order == axes[::-1]:
         back = ".T"
     return tuple(a.shape[i] for i in order), back
 
 
 def _fits(value: Any, kind: np.dtype[Any]) -> bool:
-    """Tell whether a value is a number that a dtype holds."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    if kind.kind in "iu" and isinstance(value, int):
-        return bool(np.iinfo(kind).min <= value <= np.iinfo(kind).max)
-    return kind.kind == "f"
+    """Tell whether a dtype holds a number."""
+    if kind.kind in "iu" and type(value) is int:
+        return int(np.iinfo(kind).min) <= value <= np.iinfo(kind).max
+    return kind.kind == "f" and isinstance(value, (int, float)) and not isinstance(value, bool)
