@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
+from retrograd.compiler.program import Program
 from retrograd.data import DataLoader, TensorDataset
 from retrograd.training import History
 
@@ -276,6 +277,93 @@ def test_a_run_killed_at_any_moment_goes_on_bit_for_bit(save_every, kills, tmp_p
         assert result(process) == whole
     with start(path, save_every, "resume") as process:  # there is nothing left to do
         assert result(process)[1:3] == whole[1:3]
+
+
+class Stops(DataLoader):
+    """A loader that ends the run before it hands out batch `left`."""
+
+    left = -1
+
+    def __iter__(self):
+        for batch in super().__iter__():
+            if self.left == 0:
+                raise KeyboardInterrupt
+            self.left -= 1
+            yield batch
+
+
+def run_of_nets(path, stop=-1, resume=False, compile=True):
+    """Train on batches of 6, 6, 6 and 2; return all that a run leaves, None if it is stopped."""
+    rg.manual_seed(5 if resume else 0)
+    x = np.random.default_rng(0).standard_normal((20, 5)).astype(np.float32)
+    data = Stops(TensorDataset(x, np.sin(x[:, :2])), 6, shuffle=True, rng=1)
+    data.left = stop
+    model = rg.nn.Sequential(
+        rg.nn.Linear(5, 16, rng=0), rg.nn.BatchNorm1d(16), rg.nn.Tanh(), rg.nn.Dropout(0.3),
+        rg.nn.Linear(16, 9, rng=1), rg.nn.GELU(), rg.nn.Dropout(0.2, rng=2),
+        rg.nn.Linear(9, 2, rng=3),
+    )  # fmt: skip
+    optimizer = rg.optim.Adam(model.parameters(), lr=0.02, weight_decay=0.01)
+    schedule = rg.optim.lr_scheduler.ExponentialLR(optimizer, 0.97)
+    try:
+        history = rg.fit(
+            model, data, rg.nn.MSELoss(), optimizer, epochs=4, validation=[(x, x[:, :2])],
+            scheduler=schedule, step_scheduler="update", clip_norm=1.0, checkpoint=path,
+            save_every=1, resume=resume, compile=compile,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        return None
+    state = {k: v.tobytes() for k, v in model.state_dict().items()}
+    slots = [v.tobytes() for e in optimizer.state_dict()["state"].values()
+             for v in e.values() if isinstance(v, np.ndarray)]  # fmt: skip
+    return state, slots, history, rg.random.generator().bit_generator.state
+
+
+def test_a_compiled_run_that_is_stopped_goes_on_bit_for_bit(tmp_path):
+    whole = run_of_nets(tmp_path / "whole.npz")
+    eager = run_of_nets(tmp_path / "eager.npz", compile=False)
+    assert whole[2]["loss"] == pytest.approx(eager[2]["loss"], rel=1e-4)
+    assert whole[3] == eager[3]
+    # before, at and after the first short batch
+    for stops in ([2], [3], [4], [1, 1, 4]):
+        path = tmp_path / f"{stops}.npz"
+        for i, stop in enumerate(stops):
+            assert run_of_nets(path, stop, resume=i > 0) is None
+        assert run_of_nets(path, resume=True) == whole
+
+
+def test_each_shape_of_batches_goes_through_one_program_from_the_first_on(monkeypatch):
+    runs = []
+    replay = Program.replay
+    monkeypatch.setattr(
+        Program, "replay", lambda self, arrays: runs.append(self.file) or replay(self, arrays)
+    )
+    model, data, loss, optimizer = parts()
+    rg.fit(model, data, loss, optimizer, epochs=2, compile=True)
+    assert len(runs) == 8
+    assert len(set(runs)) == 2
+    assert [runs.index(name) for name in runs] == [0, 0, 0, 3, 0, 0, 0, 3]
+
+
+def test_the_recording_of_a_compiled_update_leaves_no_trace():
+    found = []
+    for compile in (False, True):
+        rg.manual_seed(3)
+        model = rg.nn.Sequential(
+            rg.nn.Linear(1, 4, rng=0), rg.nn.BatchNorm1d(4), rg.nn.Dropout(), rg.nn.Linear(4, 1)
+        )
+        # the last layer is not trained: its gradients add up
+        optimizer = rg.optim.SGD(model[0].parameters(), lr=0.1, momentum=0.9)
+        rg.fit(
+            model, [line()[:]], rg.nn.MSELoss(), optimizer, epochs=1, clip_norm=1, compile=compile
+        )
+        found.append([
+            *model.state_dict().values(), *(p.grad for p in model.parameters()),
+            *(v for entry in optimizer.state_dict()["state"].values() for v in entry.values()),
+            rg.random.generator().random(),
+        ])  # fmt: skip
+    for eager, compiled in zip(*found, strict=True):
+        np.testing.assert_allclose(compiled, eager, rtol=1e-12)
 
 
 def test_without_resume_a_run_begins_anew(tmp_path):

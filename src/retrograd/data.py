@@ -7,57 +7,47 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Array, Tensor, wrap
+from retrograd.core import Array, Tensor
 from retrograd.random import RngLike, generator
 
 
 class TensorDataset:
-    """Arrays whose first axes count the same samples; item `i` is a tuple of their elements `i`.
-
-    `i` may be a slice or an array of indices too. Arrays give arrays and Tensors give Tensors.
-    Raises ValueError if the lengths differ.
+    """Arrays with first axes of one length; item `i` is a tuple of their items `i`.
 
     >>> data = rg.data.TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
-    >>> len(data)
-    3
     >>> data[1]
     (array([2, 3]), np.int64(1))
     """
 
     def __init__(self, *arrays: Any) -> None:
-        if not arrays:
-            raise ValueError("TensorDataset got no arrays")
-        self.arrays = tuple(a if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
+        self.arrays = tuple(a.detach() if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
         shapes = [a.shape for a in self.arrays]
         if () in shapes or len({shape[0] for shape in shapes}) != 1:
-            raise ValueError(f"the arrays must have equally long first axes, not shapes {shapes}")
+            got = shapes or "no arrays"
+            raise ValueError(f"TensorDataset takes first axes of one length, not {got}")
 
     def __len__(self) -> int:
-        return int(self.arrays[0].shape[0])
+        return len(self.arrays[0])
 
     def __getitem__(self, index: Any) -> tuple[Any, ...]:
-        return tuple(
-            wrap(np.asarray(a._data[index])) if isinstance(a, Tensor) else a[index]
-            for a in self.arrays
-        )
+        return tuple(a[index] for a in self.arrays)
 
 
 class Subset:
     """The samples of a data set at `indices`, in that order.
 
-    >>> data = rg.data.TensorDataset(np.array([10, 11, 12]))
-    >>> rg.data.Subset(data, [2, 0])[0]
+    >>> rg.data.Subset(rg.data.TensorDataset(np.array([10, 11, 12])), [2, 0])[0]
     (np.int64(12),)
     """
 
     def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
-        self.dataset = dataset
-        self.indices = np.asarray(indices, dtype=np.intp)
+        self.dataset, self.indices = dataset, np.asarray(indices, dtype=np.intp)
         if self.indices.ndim != 1:
             raise ValueError(f"indices must have one axis, not shape {self.indices.shape}")
-        out = (self.indices < -len(dataset)) | (self.indices >= len(dataset))
-        if out.any():
-            raise IndexError(f"the data set has {len(dataset)} samples, no {self.indices[out][0]}")
+        count = len(dataset)
+        out = self.indices[(self.indices < -count) | (self.indices >= count)]
+        if out.size:
+            raise IndexError(f"the data set has {count} samples, no {out[0]}")
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -67,33 +57,30 @@ class Subset:
 
 
 def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) -> list[Subset]:
-    """Return subsets of the given lengths, which share no sample and together have all.
+    """Return subsets that share no sample and together have all.
 
-    `lengths` are numbers of samples, or fractions that add up to 1: samples left over by rounding
-    down go to the first subsets. Raises ValueError if they do not add up.
+    `lengths` are numbers of samples, or fractions, which are rounded. Raises ValueError if they
+    do not add up.
 
     >>> train, test = rg.data.random_split(rg.data.TensorDataset(np.arange(10)), [0.8, 0.2], rng=0)
     >>> len(train), len(test)
     (8, 2)
     """
-    total, sizes = len(dataset), np.array([float(n) for n in lengths])
-    if (sizes >= 0).all() and abs(sizes.sum() - 1) < 1e-9 and total != 1:
+    total, sizes = len(dataset), np.array(lengths, float)
+    if abs(sizes.sum() - 1) < 1e-9:
         sizes = np.floor(sizes * total)
         sizes[: total - int(sizes.sum())] += 1
-    if sizes.sum() != total or not (sizes >= 0).all() or (sizes % 1).any():
+    if sizes.sum() != total or (sizes < 0).any() or (sizes % 1).any():
         raise ValueError(f"lengths must add up to {total}, or as fractions to 1, not {lengths!r}")
     ends = sizes.cumsum().astype(int)[:-1]
     return [Subset(dataset, part) for part in np.split(generator(rng).permutation(total), ends)]
 
 
 class DataLoader:
-    """Batches of a data set, in order or shuffled anew for each epoch.
+    """Batches of a data set, in order or, with `shuffle`, in one that `rng` draws for each epoch.
 
-    `batch_size` samples make a batch; the last one may be smaller, or is left out with
-    `drop_last`. `collate` makes a batch of a list of samples: by default each part of a sample is
-    stacked along a new first axis. `rng`, a generator or a seed, draws the order.
-
-    `state_dict()` tells how far the present epoch is; a loader that loaded it starts there.
+    A last one smaller than `batch_size` is left out with `drop_last`. `collate` makes a batch of a
+    list of samples.
 
     >>> data = rg.data.TensorDataset(np.arange(5) * 10)
     >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
@@ -104,21 +91,22 @@ class DataLoader:
         self, dataset: Any, batch_size: int = 1, shuffle: bool = False, *, rng: RngLike = None,
         drop_last: bool = False, collate: Callable[[list[Any]], Any] | None = None,
     ) -> None:  # fmt: skip
-        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
-            raise TypeError(f"a data set has a length and items, {type(dataset).__name__} does not")
-        if isinstance(dataset, (np.ndarray, Tensor)):
-            raise TypeError("DataLoader takes a data set: wrap arrays in TensorDataset(x, y)")
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise ValueError(f"batch_size must be a whole number above 0, not {batch_size!r}")
-        self.dataset, self.batch_size, self.shuffle = dataset, int(batch_size), bool(shuffle)
-        self.rng, self.drop_last, self.collate = generator(rng), bool(drop_last), collate
+        sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+        if not sized or isinstance(dataset, (np.ndarray, Tensor)):
+            raise TypeError(
+                f"a data set has a length and items, not {type(dataset).__name__}: "
+                "wrap arrays in TensorDataset(x, y)"
+            )
+        self.dataset, self.batch_size = dataset, _positive("batch_size", batch_size)
+        self.shuffle, self.drop_last, self.collate = bool(shuffle), bool(drop_last), collate
+        self.rng = generator(rng)
         self._order: Array | None = None
         self._position = 0  # batches that were handed out of the present epoch
         self._resumed = False
 
     def __len__(self) -> int:
-        short = 0 if self.drop_last else self.batch_size - 1
-        return (len(self.dataset) + short) // self.batch_size
+        full, rest = divmod(len(self.dataset), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[Any]:
         if not self._resumed:
@@ -139,45 +127,44 @@ class DataLoader:
         return (self.collate or collate)([self.dataset[int(i)] for i in indices])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the order of the present epoch and how many of its batches were handed out.
-
-        The generator is not part of it: what else draws from it decides its state.
-        """
+        """Return the order of this epoch and how far it is; the generator is not in it."""
         order = None if self._order is None else self._order.copy()
         return {"order": order, "position": self._position}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Let the next iteration go on where `state_dict` was taken.
-
-        Raises ValueError if it is of a data set with another number of samples.
-        """
+        """Go on where `state_dict` was taken; ValueError if it does not fit."""
         try:
             order, position = state_dict["order"], int(state_dict["position"])
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError("a DataLoader loads what its state_dict() returns") from error
+        count, batches = len(self.dataset), len(self)
         if order is not None:
-            order, count = np.asarray(order), len(self.dataset)
+            order = np.asarray(order)
             if not np.array_equal(np.sort(order, axis=None), np.arange(count)):
                 raise ValueError(f"an order of {order.size} samples, the data set has {count}")
         if (order is None) == self.shuffle and position:
             raise ValueError("the state is of a loader with another value of shuffle")
-        if not 0 <= position <= len(self):
-            raise ValueError(f"the epoch has {len(self)} batches, no position {position}")
+        if not 0 <= position <= batches:
+            raise ValueError(f"the epoch has {batches} batches, no position {position}")
         self._order, self._position = order, position
-        self._resumed = position < len(self) and position > 0
+        self._resumed = 0 < position < batches
 
 
 def collate(samples: list[Any]) -> Any:
-    """Stack samples along a new first axis: arrays or numbers, or tuples and dicts of them.
+    """Stack samples along a new first axis: arrays, numbers, or tuples and dicts of them.
 
     >>> rg.data.collate([(1.0, 2), (3.0, 4)])
     (array([1., 3.]), array([2, 4]))
     """
     first = samples[0]
-    if isinstance(first, Tensor):
-        return wrap(np.stack([t._data for t in samples]))
     if isinstance(first, Mapping):
         return {key: collate([sample[key] for sample in samples]) for key in first}
     if isinstance(first, (tuple, list)):
         return tuple(collate(list(part)) for part in zip(*samples, strict=True))
-    return np.stack([np.asarray(sample) for sample in samples])
+    return np.stack(samples)
+
+
+def _positive(name: str, value: Any) -> int:
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
+    return int(value)

@@ -1,23 +1,20 @@
 """Weights and checkpoints in files: `.npz` and `.safetensors`, never pickles.
 
-A dict of names and arrays, such as a model's `state_dict()`, becomes a file with just these arrays,
-which NumPy, or whatever reads safetensors, opens as well. Anything nested becomes such a file too:
-its arrays go by their paths, and a description in JSON tells how to put them together.
+A dict of arrays becomes a file of just these, for any program to open. Anything nested does too,
+with JSON beside its arrays that tells how to put them together.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import secrets
-import stat
+import shutil
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,7 +23,7 @@ from numpy.lib import format as npy
 
 from retrograd.core import Array, Tensor
 
-DESCRIPTION = "retrograd.json"  # a member of the npz, a key of the safetensors metadata
+DESCRIPTION = "retrograd.json"  # where a file has the JSON
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 
 
@@ -34,92 +31,92 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     """Write `state` to a file whose name ends in `.npz` or `.safetensors` (an extra to install).
 
     `state` is an array, a Tensor, a number, a string, None, a `numpy.random.Generator`, or a dict,
-    list or tuple of these; TypeError names the place of anything else. The file is replaced as a
-    whole: a process that is killed meanwhile leaves the old file or the new one, and perhaps a
-    hidden part beside it.
+    list or tuple of these; TypeError names the place of anything else. A process that is killed
+    leaves the old file or the new one, and perhaps a hidden part of it.
 
-    >>> import os, tempfile, retrograd as rg
-    >>> model = rg.nn.Linear(2, 1)
-    >>> optimizer = rg.optim.Adam(model.parameters())
-    >>> path = os.path.join(tempfile.mkdtemp(), "run.npz")
-    >>> rg.save({"model": model.state_dict(), "optimizer": optimizer.state_dict()}, path)
-    >>> loaded = rg.load(path)
-    >>> model.load_state_dict(loaded["model"])
-    LoadedKeys(missing_keys=[], unexpected_keys=[])
-    >>> optimizer.load_state_dict(loaded["optimizer"])
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.npz"
+    >>> rg.save({"model": rg.nn.Linear(2, 1).state_dict(), "epoch": 3}, path)
+    >>> rg.load(path)["epoch"]
+    3
     """
-    path = _checked(path)
+    path, package = _checked(path)
     arrays: dict[str, Array] = {}
-    description = None
-    if isinstance(state, Mapping) and all(
-        isinstance(name, str) and isinstance(value, (np.ndarray, Tensor))
-        for name, value in state.items()
-    ):
-        arrays |= {name: _plain(value, f"state[{name!r}]") for name, value in state.items()}
-    else:
-        tree = _encode(state, "state", (), arrays)
-        description = json.dumps({"version": 1, "state": tree}, separators=(",", ":"))
-    if path.suffix == ".npz":
+    tree = _encode(state, "state", (), arrays)
+    description = ""
+    if tree != {"dict": [(name, {"array": name}) for name in arrays]}:
+        description = json.dumps({"version": 1, "state": tree})
+    if package is None:
         _replace(path, lambda file: _write_npz(file, arrays, description))
-    else:
-        if "__metadata__" in arrays:
-            raise ValueError("the name '__metadata__' means something else in .safetensors files")
-        # one entry, since the package writes several in any order
-        note = _checksum(arrays, description) + (description or "")
-        content = _safetensors().save(arrays, metadata={DESCRIPTION: note})
-        _replace(path, lambda file: file.write(content))
+        return
+    if "__metadata__" in arrays:
+        raise ValueError("an array in a .safetensors file cannot have the name '__metadata__'")
+    # one entry, since the package writes several in any order
+    note = {DESCRIPTION: _checksum(arrays, description) + description}
+    content = package.numpy.save(arrays, note)
+    _replace(path, lambda file: file.write(content))
 
 
 def load(path: str | os.PathLike[str]) -> Any:
     """Return what `save` was given, Tensors as arrays; or the arrays of another program's file.
 
-    Nothing in a file is executed. Raises ValueError for a file that is damaged, cut off or not
-    what its name says, OSError for one that cannot be opened.
+    Nothing in it is executed. Raises ValueError for a file that is damaged or of another kind,
+    OSError for one that cannot be opened.
 
-    >>> import numpy as np, os, tempfile, retrograd as rg
-    >>> path = os.path.join(tempfile.mkdtemp(), "numbers.npz")
-    >>> rg.save({"steps": 3, "best": [0.5, np.arange(2.0)]}, path)
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/run.npz"
+    >>> rg.save([0.5, np.arange(2.0)], path)
     >>> rg.load(path)
-    {'steps': 3, 'best': [0.5, array([0., 1.])]}
+    [0.5, array([0., 1.])]
     """
-    path = _checked(path)
-    read = _read_npz
-    if path.suffix == ".safetensors":
-        _safetensors()
-        read = _read_safetensors
+    path, package = _checked(path)
     try:
         with open(path, "rb") as file:
-            arrays, description = read(file)
-        if description is None:
+            found = _read_npz(file) if package is None else _read_safetensors(file.read(), package)
+        arrays, description = found
+        if not description:
             return arrays
-        content = json.loads(description)
+        content = json.loads(description, object_hook=lambda entry: _decode(entry, arrays))
         if content["version"] != 1:
             raise ValueError(f"its description has version {content['version']!r}, not 1")
-        return _decode(content["state"], arrays)
-    except (OSError, MemoryError):
+        return content["state"]
+    except (MemoryError, OSError):
         raise
     except Exception as error:  # whatever reading something else as an array may raise
-        message = f"{path} cannot be read, damaged or no {path.suffix} file of arrays: {error}"
-        raise ValueError(message) from error
+        raise ValueError(f"{path} cannot be read as {path.suffix} of arrays: {error}") from error
 
 
-def _plain(value: Any, place: str) -> Array:
-    """Return an array as files hold it: numbers, in C order, in this machine's byte order."""
-    array = value._data if isinstance(value, Tensor) else np.asarray(value)
+def _checked(path: str | os.PathLike[str]) -> tuple[Path, Any]:
+    # where a link leads, so that the link stays
+    path = Path(os.path.realpath(path))
+    if path.suffix == ".npz":
+        return path, None
+    if path.suffix != ".safetensors":
+        raise ValueError(f"the name of the file must end in .npz or .safetensors: {path.name!r}")
+    try:
+        import safetensors.numpy
+    except ImportError as error:
+        raise ImportError('use .npz, or pip install "retrograd[safetensors]"') from error
+    return path, safetensors
+
+
+def _plain(array: Array, place: str) -> Array:
+    """Return an array of numbers in C order and this machine's byte order."""
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise TypeError(f"{place} is an array of {array.dtype}: save takes real numbers and bools")
-    return np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+        raise TypeError(f"{place} is an array of {array.dtype}, not of real numbers or bools")
+    return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
 def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Array]) -> Any:
-    """Return `value` as JSON, its arrays by their names in `arrays`, where they are put."""
+    """Return `value` as JSON, with its arrays put in `arrays` and named."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, (np.ndarray, Tensor, np.generic)):
-        name = ".".join(path) or "state"
+        name = ".".join(path) if path else "state"
         while name in arrays:
             name += "_"
-        arrays[name] = _plain(value, place)
+        array = value._data if isinstance(value, Tensor) else np.asarray(value)
+        arrays[name] = _plain(array, place)
         return {"scalar" if isinstance(value, np.generic) else "array": name}
     if isinstance(value, (Mapping, list, tuple)):
         pairs = []
@@ -137,29 +134,27 @@ def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Arr
     raise TypeError(f"{place} is a {type(value).__name__}, which save does not take{hint}")
 
 
-def _decode(tree: Any, arrays: Mapping[str, Array]) -> Any:
-    if isinstance(tree, list):
-        return [_decode(item, arrays) for item in tree]
-    if not isinstance(tree, dict):
-        return tree
-    ((kind, content),) = tree.items()
-    if kind in ("array", "scalar"):
-        return arrays[content] if kind == "array" else arrays[content][()]
-    if kind == "tuple":
-        return tuple(_decode(item, arrays) for item in content)
+def _decode(entry: dict[str, Any], arrays: Mapping[str, Array]) -> Any:
+    """Return what an object in JSON stands for, its parts being decoded."""
+    if "version" in entry:
+        return entry
+    ((kind, content),) = entry.items()
+    if kind == "array":
+        return arrays[content]
+    if kind == "scalar":
+        return arrays[content][()]
     if kind == "dict":
-        return {key: _decode(item, arrays) for key, item in content}
-    if kind == "generator":
-        state = _decode(content, arrays)
-        if state["bit_generator"] not in GENERATORS:
-            raise ValueError(f"it has a generator {state['bit_generator']!r}")
-        bits = getattr(np.random, state["bit_generator"])(0)
-        bits.state = state
-        return np.random.Generator(bits)
-    raise ValueError(f"its description has an entry {kind!r}")
+        return dict(content)
+    if kind == "tuple":
+        return tuple(content)
+    if kind != "generator" or content["bit_generator"] not in GENERATORS:
+        raise ValueError(f"its description has an entry {entry}")
+    bits = getattr(np.random, content["bit_generator"])(0)
+    bits.state = content
+    return np.random.Generator(bits)
 
 
-def _write_npz(file: IO[bytes], arrays: Mapping[str, Array], description: str | None) -> None:
+def _write_npz(file: IO[bytes], arrays: Mapping[str, Array], description: str) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             if "\0" in name:
@@ -167,136 +162,92 @@ def _write_npz(file: IO[bytes], arrays: Mapping[str, Array], description: str | 
             # no date: the same state gives the same bytes
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 npy.write_array(member, array, allow_pickle=False)
-        if description is not None:
+        if description:
             archive.writestr(zipfile.ZipInfo(DESCRIPTION), description)
 
 
-def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
+def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str]:
     arrays: dict[str, Array] = {}
-    description = None
+    description, end = "", 0
     with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        # members that overlapped could each be as large as the file, and one left out of the
-        # list of contents would go unnoticed
-        end = 0
-        for member in sorted(members, key=lambda member: member.header_offset):
-            file.seek(end)
-            header = file.read(30)
+        # one after the other: nothing is read twice or left out
+        for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
+            name, array = member.filename, member.filename.removesuffix(".npy")
             if member.header_offset != end:
-                raise ValueError(f"{member.filename} is not where the last member ends")
-            if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-                raise ValueError(f"{member.filename} is compressed or encrypted: use np.savez")
-            end += 30 + sum(struct.unpack("<HH", header[26:])) + member.file_size
+                raise ValueError(f"{name} is not where the last member ends")
+            if member.compress_type != zipfile.ZIP_STORED:
+                raise ValueError(f"{name} is compressed: use np.savez")
+            file.seek(end + 26)
+            end += 30 + sum(struct.unpack("<HH", file.read(4))) + member.file_size
+            with archive.open(member) as content:
+                if name == DESCRIPTION:
+                    description = content.read().decode()
+                elif array == name or array in arrays:
+                    raise ValueError(f"it has a member {name!r}, no array or there twice")
+                else:
+                    arrays[array] = _read_npy(content, name)
         if end != archive.start_dir:
-            raise ValueError(f"its members end at byte {end}, not at {archive.start_dir}")
-        for member in members:
-            content, name = archive.read(member), member.filename
-            if name == DESCRIPTION:
-                description = content.decode()
-            elif not name.endswith(".npy") or name[:-4] in arrays:
-                raise ValueError(f"it has a member {name!r}, no array or there twice")
-            else:
-                arrays[name[:-4]] = _read_npy(content, name)
+            raise ValueError("it has more than its members")
     return arrays, description
 
 
-def _read_npy(content: bytes, name: str) -> Array:
-    """Return the array in an npy file: np.load would allocate what the header says before it reads.
-
-    The format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
-    """
-    file = BytesIO(content)
-    if (version := npy.read_magic(file)) not in ((1, 0), (2, 0)):
-        raise ValueError(f"{name} is an array of version {version}")
-    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+def _read_npy(content: IO[bytes], name: str) -> Array:
     try:
-        shape, fortran, dtype = read(file)
-    except MemoryError as error:  # what the parser raises for too many brackets
-        raise ValueError(f"{name} has a header that is no dict") from error
-    start = file.tell()
-    if dtype.kind not in "fiub" or dtype.itemsize > 8:
-        raise ValueError(f"{name} holds {dtype}, not numbers")
-    if math.prod(shape) * dtype.itemsize != len(content) - start or min(shape, default=0) < 0:
-        raise ValueError(f"{name} has {len(content) - start} bytes for {dtype} of shape {shape}")
-    flat = np.frombuffer(content, dtype, offset=start).astype(dtype.newbyteorder("="))
-    return flat.reshape(shape, order="F" if fortran else "C")
+        array: Array = npy.read_array(content, allow_pickle=False)
+    except MemoryError as error:
+        raise ValueError(f"{name} tells of more than fits into memory") from error
+    if content.read():
+        raise ValueError(f"{name} holds more than it tells of")
+    return _plain(array, name)
 
 
-def _safetensors() -> Any:
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        message = 'for .safetensors files: python -m pip install "retrograd[safetensors]"'
-        raise ImportError(f"{message}, or use .npz") from error
-    return safetensors.numpy
+_DTYPES = {f"{kind.upper()}{8 * size}": f"<{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)}
+_DTYPES |= {"BOOL": "?", "BF16": "<u2"}
 
 
-_DTYPES = {f"{kind.upper()}{8 * size}": f"<{kind}{size}" for kind in "fiu" for size in (2, 4, 8)}
-_DTYPES |= {"BOOL": "?", "I8": "i1", "U8": "u1"}
-
-
-def _read_safetensors(file: IO[bytes]) -> tuple[dict[str, Array], str | None]:
-    from safetensors import SafetensorError, deserialize
-
-    content = file.read()
-    try:
-        parts = dict(deserialize(content))  # type: ignore[no-untyped-call]
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
+def _read_safetensors(content: bytes, package: Any) -> tuple[dict[str, Array], str]:
+    parts = dict(package.deserialize(content))
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    # the package gives no order; the header has the writer's
-    arrays = {name: _tensor(name, parts[name]) for name in header if name in parts}
+    # in the writer's order, which the package does not give
+    arrays = {name: _tensor(name, **parts[name]) for name in header if name in parts}
     note = header.get("__metadata__", {}).get(DESCRIPTION)
     if note is None:
-        return arrays, None
-    description = note[8:] or None
-    if note[:8] != _checksum(arrays, description):
+        return arrays, ""
+    if note[:8] != _checksum(arrays, note[8:]):
         raise ValueError("its checksum is of other values")
-    return arrays, description
+    return arrays, note[8:]
 
 
-def _checksum(arrays: Mapping[str, Array], description: str | None) -> str:
-    """Return the CRC-32 of all there is to a file; zip archives have their own."""
-    crc = zlib.crc32((description or "").encode())
-    for name, array in sorted(arrays.items()):  # the package writes them in an order of its own
+def _tensor(name: str, data: bytes, dtype: str, shape: list[int]) -> Array:
+    if dtype not in _DTYPES:
+        raise ValueError(f"{name} is of {dtype}, which NumPy does not have")
+    array = np.frombuffer(data, _DTYPES[dtype])
+    if dtype == "BF16":  # float32 without its lower half
+        array = (array.astype("<u4") << 16).view("<f4")
+    return _plain(array.reshape(shape), name)
+
+
+def _checksum(arrays: Mapping[str, Array], description: str) -> str:
+    crc = zlib.crc32(description.encode())  # zip archives have their own
+    for name, array in sorted(arrays.items()):  # the package has an order of its own
         crc = zlib.crc32(f"{name}{array.dtype}{array.shape}".encode(), crc)
-        crc = zlib.crc32(array.reshape(-1).view(np.uint8).data, crc)
+        crc = zlib.crc32(array.tobytes(), crc)
     return f"{crc:08x}"
 
 
-def _tensor(name: str, part: Mapping[str, Any]) -> Array:
-    data, kind, shape = part["data"], part["dtype"], part["shape"]
-    if kind == "BF16":  # float32 without its lower half
-        wide = np.frombuffer(data, "<u2").astype(np.uint32) << 16
-        return wide.view(np.float32).reshape(shape)
-    if kind not in _DTYPES:
-        raise ValueError(f"{name} is of {kind}, which NumPy does not have")
-    dtype = np.dtype(_DTYPES[kind])
-    return np.frombuffer(data, dtype).astype(dtype.newbyteorder("=")).reshape(shape)
-
-
-def _checked(path: str | os.PathLike[str]) -> Path:
-    # where a link leads, so that the link stays and its target is replaced
-    path = Path(os.path.realpath(path))
-    if path.suffix not in (".npz", ".safetensors"):
-        raise ValueError(f"the name of the file must end in .npz or .safetensors: {path.name!r}")
-    return path
-
-
 def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file that is there as a whole or not at all, whatever stops the process."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    """Write a file as a whole or not at all."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb") as file:
             with contextlib.suppress(FileNotFoundError):
-                os.chmod(part, stat.S_IMODE(path.stat().st_mode))
+                shutil.copymode(path, part)
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            part.unlink()
+        part.unlink(missing_ok=True)
     if os.name == "posix":  # elsewhere a folder cannot be opened
         folder = os.open(path.parent, os.O_RDONLY)
         try:

@@ -1,32 +1,25 @@
-"""Random draws: every function that draws takes `rng`; the default generator is seeded here."""
+"""Random draws: what `rng` may be, and the default generator."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from retrograd.mode import MODE
 
-if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
-
-    RngLike = np.random.Generator | int | None
-else:
-    RngLike = Any
+# as text, since importing numpy.random takes long
+RngLike: TypeAlias = "np.random.Generator | int | None"
 
 
 @functools.cache
 def _default() -> np.random.Generator:
-    # made when first asked for: importing numpy.random takes a third of importing this library
     return np.random.default_rng()
 
 
 def manual_seed(seed: int) -> np.random.Generator:
-    """Seed the generator that is used where no `rng` is given; returns it.
-
-    Raises TypeError unless the seed is an int, ValueError below 0.
+    """Seed the generator that is used where no `rng` is given, and return it.
 
     >>> rg.manual_seed(0).random() == rg.manual_seed(0).random()
     True
@@ -34,8 +27,8 @@ def manual_seed(seed: int) -> np.random.Generator:
     if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
         raise TypeError(f"manual_seed takes an int, not {seed!r}")
     if seed < 0:
-        raise ValueError(f"manual_seed takes a seed of at least 0, not {seed}")
-    # in place, so that a compiled step that draws from it sees the seed too
+        raise ValueError(f"manual_seed takes an int from 0 on, not {seed}")
+    # in place, so that compiled steps see it too
     _default().bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return _default()
 
@@ -54,12 +47,12 @@ def generator(rng: RngLike = None) -> np.random.Generator:
     raise TypeError(f"rng must be a Generator, a seed or None, not {type(rng).__name__}")
 
 
-def uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: DTypeLike) -> Any:
-    """Draw from [0, 1): an array, or while compiling a Tensor that each replay draws again."""
+def uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Draw from [0, 1): an array, or for a tape a Tensor that each replay draws again."""
     kind = np.dtype(dtype)
     tape = MODE.get().tape
     if tape is not None:
         return tape.draw(rng, shape, kind)
     if kind in (np.float64, np.float32):
-        return rng.random(shape, dtype=kind.type)  # type: ignore[arg-type]
+        return rng.random(shape, dtype=kind.type)
     return rng.random(shape).astype(kind)

@@ -1,9 +1,8 @@
-"""A training loop: validation, callbacks, early stopping, checkpoints that go on exactly."""
+"""A training loop with validation, early stopping, and checkpoints to go on from exactly."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import Array, Tensor
+from retrograd.data import _positive
 from retrograd.io import load, save
 from retrograd.mode import no_grad
 from retrograd.nn.module import Module
@@ -32,24 +32,18 @@ class History(dict[str, list[float]]):
         return len(self.get("loss", ()))
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Draw each quantity over the epochs, training and validation in one panel.
-
-        Returns the matplotlib figure, and writes it to `path` if given. Raises ImportError
-        without matplotlib.
-        """
+        """Return a matplotlib figure of each quantity over the epochs; write it to `path`."""
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
-            message = "history.plot() needs matplotlib: python -m pip install matplotlib"
-            raise ImportError(message) from error
+            raise ImportError("a plot needs matplotlib: pip install matplotlib") from error
         titles = list(dict.fromkeys(name.removeprefix("val_") for name in self))
         figure = Figure(figsize=(4.5 * len(titles), 3.5), layout="constrained")
         for i, title in enumerate(titles, 1):
-            axes = figure.add_subplot(1, len(titles), i)
+            axes = figure.add_subplot(1, len(titles), i, title=title, xlabel="epoch", ylabel=title)
             for name, label in ((title, "training"), (f"val_{title}", "validation")):
                 if name in self:
                     axes.plot(range(1, len(self[name]) + 1), self[name], label=label)
-            axes.set(title=title, xlabel="epoch", ylabel=title)
             axes.grid(alpha=0.3)
             if title != "lr":
                 axes.legend()
@@ -58,33 +52,49 @@ class History(dict[str, list[float]]):
         return figure
 
 
-_NUMBERS = ("epoch", "update", "best", "best_epoch", "stop", "_seen", "_sum")
+_PLAIN = ("epoch", "update", "best", "best_epoch", "best_weights", "stop", "_seen", "_sum")
 _PARTS = ("model", "optimizer", "scheduler", "data")
 
 
 class Training:
-    """A run of `fit` as callbacks see it: read anything, set `stop` to end after this epoch."""
+    """A run of `fit` as callbacks see it: set `stop` to end it after this epoch."""
 
     def __init__(
         self, model: Module, data: Any, optimizer: Optimizer, scheduler: LRScheduler | None,
         rngs: Mapping[str, np.random.Generator], validation: Any = None,
     ) -> None:  # fmt: skip
+        if not isinstance(model, Module):
+            raise TypeError(f"fit trains a Module, not {type(model).__name__}")
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"fit takes an Optimizer, not {type(optimizer).__name__}")
+        trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if trained.isdisjoint(map(id, model.parameters())):
+            raise ValueError("the optimizer has no parameter of the model: pass model.parameters()")
+        for name, batches in {"data": data, "validation": validation}.items():
+            once = isinstance(batches, (Iterator, np.ndarray, Tensor))
+            if once or not isinstance(batches, Iterable | None):
+                raise TypeError(
+                    f"{name} is iterated every epoch, not {type(batches).__name__}: {name} gives "
+                    "batches (inputs, target), as DataLoader(TensorDataset(x, y), 32) does"
+                )
         self.model, self.data, self.optimizer, self.scheduler = model, data, optimizer, scheduler
         self.history = History()
         self.epoch = 0  # epochs that are complete
         self.update = 0  # updates of the parameters, in all epochs
-        self.best, self.best_epoch = math.inf, 0
+        self.best, self.best_epoch = np.inf, 0
         self.best_weights: dict[str, Array] | None = None
         self.stop = False
         self._seen, self._sum = 0, 0.0  # samples of the present epoch, and the sum of their losses
-        # every generator that the run may draw from, each once, by a name that stays the same
-        parts = {"data": getattr(data, "rng", None), "validation": getattr(validation, "rng", None)}
+        # what the run may draw from, by lasting names
+        found: dict[str, Any] = {"default": generator()}
+        found |= {f"rngs.{name}": rng for name, rng in rngs.items()}
+        found |= {"data": getattr(data, "rng", 0), "validation": getattr(validation, "rng", 0)}
         for at, module in model.named_modules():
-            parts |= {f"model.{at}.{name}": value for name, value in vars(module).items()}
-        found = {"default": generator(), **{f"rngs.{name}": rng for name, rng in rngs.items()}}
-        found |= {k: rng for k, rng in parts.items() if isinstance(rng, np.random.Generator)}
-        first = {id(rng): name for name, rng in reversed(found.items())}
-        self._rngs = {name: found[name] for name in first.values()}
+            found |= {f"model.{at}.{name}": value for name, value in vars(module).items()}
+        self._rngs: dict[str, np.random.Generator] = {}
+        for name, rng in found.items():
+            if isinstance(rng, np.random.Generator) and rng not in self._rngs.values():
+                self._rngs[name] = rng
 
     def within_epoch(self) -> bool:
         """Tell whether batches of the present epoch are left."""
@@ -92,35 +102,54 @@ class Training:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on."""
-        parts = {name: getattr(self, name) for name in _PARTS}
-        return {
-            **{k: v.state_dict() if hasattr(v, "state_dict") else None for k, v in parts.items()},
-            "rngs": {name: rng.bit_generator.state for name, rng in self._rngs.items()},
-            "history": {name: list(values) for name, values in self.history.items()},
-            "best_weights": self.best_weights,
-            **{name: getattr(self, name) for name in _NUMBERS},
-        }
+        state: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        for name in _PARTS:
+            part = getattr(self, name)
+            state[name] = part.state_dict() if hasattr(part, "state_dict") else None
+        state["rngs"] = {name: rng.bit_generator.state for name, rng in self._rngs.items()}
+        state["history"] = {name: list(values) for name, values in self.history.items()}
+        return state
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken; ValueError if it is of a run of other parts."""
+        """Go on where `state_dict` was taken; ValueError for a run of other parts."""
+        here = self.state_dict()
         try:
-            numbers = {name: state_dict[name] for name in _NUMBERS}
-            rngs, history = dict(state_dict["rngs"]), History(state_dict["history"])
-            parts = [(name, getattr(self, name), state_dict[name]) for name in _PARTS]
-        except (KeyError, TypeError, ValueError) as error:
+            there = {name: state_dict[name] for name in here}
+            rngs, own = sorted(there["rngs"]), sorted(here["rngs"])
+        except (KeyError, TypeError) as error:
             raise ValueError("this is no checkpoint of rg.fit") from error
-        names, here = sorted(rngs), sorted(self._rngs)
-        if names != here:
-            raise ValueError(f"the checkpoint has the generators {names}, here are {here}")
-        for name, part, state in parts:
-            if hasattr(part, "state_dict") != (state is not None):
+        if rngs != own:
+            raise ValueError(f"the checkpoint has the generators {rngs}, here are {own}")
+        for name in _PARTS:
+            if (there[name] is None) != (here[name] is None):
                 raise ValueError(f"the state of {name} is in one of checkpoint and run only")
-        for _, part, state in parts:
-            if state is not None:
-                part.load_state_dict(state)
+        for name in _PARTS:
+            if there[name] is not None:
+                getattr(self, name).load_state_dict(there[name])
         for name, rng in self._rngs.items():
-            rng.bit_generator.state = rngs[name]
-        vars(self).update(numbers, history=history, best_weights=state_dict["best_weights"])
+            rng.bit_generator.state = there["rngs"][name]
+        vars(self).update({name: there[name] for name in _PLAIN})
+        self.history = History(there["history"])
+
+    def _end_epoch(
+        self, measured: dict[str, float], step: bool, patience: int | None, keep_best: bool
+    ) -> None:
+        measured["lr"] = float(self.optimizer.param_groups[0]["lr"])
+        for name, value in measured.items():
+            self.history.setdefault(name, []).append(value)
+        watched = measured.get("val_loss", measured["loss"])
+        self.epoch += 1
+        self._seen, self._sum = 0, 0.0
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(watched)
+        elif self.scheduler is not None and step:
+            self.scheduler.step()
+        if watched < self.best:
+            self.best, self.best_epoch = watched, self.epoch
+            if keep_best:
+                self.best_weights = self.model.state_dict()
+        if patience is not None and self.epoch - self.best_epoch >= patience:
+            self.stop = True
 
 
 def fit(
@@ -135,44 +164,47 @@ def fit(
 ) -> History:  # fmt: skip
     """Train `model` for `epochs` passes over `data`; return what was measured after each.
 
-    `data` and `validation` give batches `(*inputs, target)`, as a `DataLoader` does; the model is
-    called with the inputs, and `loss(output, target)` gives a number to lower. All figures are
-    means over samples. Each of the `metrics` is called like the loss, on validation batches.
+    `data` and `validation` give batches `(*inputs, target)`, as a `DataLoader` does, for
+    `loss(model(*inputs), target)`, validation for `metrics` too. All figures are means over
+    samples. Raises ValueError or TypeError first for arguments that do not fit.
 
-    - `scheduler` steps after each "epoch" or each "update"; a ReduceLROnPlateau gets the
-      validation loss, or without validation the training loss, as early stopping does.
-    - `clip_norm` scales the gradients down to this norm, all parameters together.
+    - `scheduler` steps after each "epoch" or "update"; a ReduceLROnPlateau watches the loss on
+      validation, or without it in training, as `patience` and `keep_best` do.
+    - `clip_norm` bounds the norm of all gradients together.
     - `callbacks` are called with the `Training` after each epoch.
-    - `patience` ends the run when that loss has not fallen for as many epochs; `keep_best` leaves
-      the model with the weights of the best epoch.
-    - `checkpoint` names a file (`.npz`, `.safetensors`) to save the run in after each epoch, and
-      after every `save_every` updates. With `resume` the run goes on from there if the file is
-      there, and is from then on bit for bit the same as one that was never interrupted:
-      generators, those of the library, the model and the data, are part of it. Others that the
-      run draws from are given as `rngs`, by name.
-    - `compile` runs each update as a NumPy program, which may round differently from the one run
-      that records it: so may then the first update after a `resume`.
-    - `progress` shows a bar if tqdm is there.
-
-    Raises ValueError or TypeError before training for arguments that do not fit.
+    - `patience` ends the run after as many epochs that were not the best; `keep_best` leaves the
+      model with the best weights.
+    - `checkpoint` is a file for `rg.save`, after each epoch and every `save_every` updates. With
+      `resume` the run goes on from it, if it is there, bit for bit as if never interrupted, and
+      so do generators of the library, the model, the data and `rngs`.
+    - `compile` runs updates as NumPy programs; `progress` shows a bar if tqdm is there.
 
     >>> x = np.linspace(-1, 1, 40).reshape(-1, 1)
-    >>> data = rg.data.DataLoader(rg.data.TensorDataset(x, 3 * x + 1), 8, shuffle=True, rng=0)
+    >>> data = rg.data.DataLoader(rg.data.TensorDataset(x, 3 * x + 1), 8)
     >>> model = rg.nn.Linear(1, 1, rng=0)
     >>> optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
     >>> history = rg.fit(model, data, rg.nn.MSELoss(), optimizer, epochs=30)
     >>> history.epochs, history["loss"][-1] < 1e-3
     (30, True)
     """
-    _check(model, data, loss, optimizer, epochs, validation, step_scheduler, save_every)
-    if (save_every or resume) and checkpoint is None:
-        raise ValueError("save_every and resume need checkpoint=, the name of the file")
     run = Training(model, data, optimizer, scheduler, rngs or {}, validation)
-    if resume and checkpoint is not None and os.path.exists(checkpoint):
+    hint = f": pass {loss.__name__}()" if isinstance(loss, type) else ""
+    if hint or not callable(loss):
+        raise TypeError(f"loss is a function of output and target, not {loss!r}{hint}")
+    if step_scheduler not in ("epoch", "update"):
+        raise ValueError(f'step_scheduler is "epoch" or "update", not {step_scheduler!r}')
+    _positive("epochs", epochs)
+    if save_every is not None:
+        _positive("save_every", save_every)
+        if not hasattr(data, "state_dict"):
+            raise ValueError("save_every saves within an epoch: data must be a DataLoader")
+    if (save_every or resume) and not checkpoint:
+        raise ValueError("save_every and resume need checkpoint=, the name of the file")
+    if resume and checkpoint and os.path.exists(checkpoint):
         run.load_state_dict(load(checkpoint))
 
     def update(inputs: list[Any], target: Any) -> Any:
-        # a closure, since LBFGS evaluates the loss several times
+        # called several times by LBFGS
         def closure() -> Tensor:
             optimizer.zero_grad()
             value = loss(model(*inputs), target)
@@ -184,10 +216,10 @@ def fit(
         return optimizer.step(closure)
 
     if compile:
-        from retrograd.compiler import compile as compiled
+        from retrograd.compiler.step import CompiledStep
 
-        update = compiled(update)
-    with _bar(epochs, data, run.update) if progress else contextlib.nullcontext() as bar:
+        update = CompiledStep(update, replay_first=True)
+    with _bar(progress, epochs, data, run.update) as bar:
         while run.epoch < epochs and not run.stop:
             model.train()
             for inputs, target in _batches(data):
@@ -200,98 +232,41 @@ def fit(
                 if bar is not None and not bar.disable:
                     bar.set_postfix_str(f"epoch {run.epoch + 1}, loss {value:.4g}", refresh=False)
                     bar.update()
-                due = save_every and run.update % save_every == 0 and run.within_epoch()
-                if due and checkpoint is not None:
+                due = save_every and run.update % save_every == 0
+                if checkpoint and due and run.within_epoch():
                     save(run.state_dict(), checkpoint)
             if not run._seen:
                 raise ValueError("the data has no batches")
-            _end_epoch(run, loss, validation, metrics or {}, step_scheduler, patience, keep_best)
+            measured = {"loss": run._sum / run._seen}
+            if validation is not None:
+                found = evaluate(model, validation, {"loss": loss, **(metrics or {})})
+                measured |= {f"val_{name}": value for name, value in found.items()}
+            run._end_epoch(measured, step_scheduler == "epoch", patience, keep_best)
             for callback in callbacks:
                 callback(run)
-            if checkpoint is not None:
+            if checkpoint:
                 save(run.state_dict(), checkpoint)
     if keep_best and run.best_weights is not None:
         model.load_state_dict(run.best_weights)
     return run.history
 
 
-def _check(
-    model: Any, data: Any, loss: Any, optimizer: Any, epochs: Any, validation: Any,
-    step_scheduler: str, save_every: Any,
-) -> None:  # fmt: skip
-    if not isinstance(model, Module):
-        raise TypeError(f"fit trains a Module, not {type(model).__name__}")
-    if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"fit takes an Optimizer, not {type(optimizer).__name__}")
-    trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    if trained.isdisjoint(map(id, model.parameters())):
-        raise ValueError("the optimizer has no parameter of the model: pass model.parameters()")
-    if isinstance(loss, type) or not callable(loss):
-        got = f"a class: pass {loss.__name__}()" if isinstance(loss, type) else type(loss).__name__
-        raise TypeError(f"loss is a function of output and target, not {got}")
-    for name, batches in (("data", data), ("validation", validation)):
-        if isinstance(batches, Iterator):
-            raise TypeError(f"{name} is iterated every epoch: pass a DataLoader or a list")
-        given = batches is not None
-        if given and (
-            isinstance(batches, (np.ndarray, Tensor)) or not hasattr(batches, "__iter__")
-        ):
-            raise TypeError(
-                f"{name} gives batches (inputs, target), {type(batches).__name__} does not: use "
-                "rg.data.DataLoader(rg.data.TensorDataset(x, y), batch_size)"
-            )
-    for name, count in (("epochs", epochs), ("save_every", save_every)):
-        if count is not None and not (isinstance(count, (int, np.integer)) and count >= 1):
-            raise ValueError(f"{name} must be a whole number above 0, not {count!r}")
-    if step_scheduler not in ("epoch", "update"):
-        raise ValueError(f'step_scheduler is "epoch" or "update", not {step_scheduler!r}')
-    if save_every and not hasattr(data, "state_dict"):
-        raise ValueError("save_every saves within an epoch: data must be a DataLoader")
-
-
 def _batches(data: Iterable[Any]) -> Iterator[tuple[list[Any], Any]]:
     for batch in data:
-        if not (isinstance(batch, (tuple, list)) and len(batch) >= 2):
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise TypeError(f"a batch is a tuple (*inputs, target), not {type(batch).__name__}")
         *inputs, target = batch
         yield inputs, target
 
 
-def _end_epoch(
-    run: Training, loss: Loss, validation: Iterable[Any] | None, metrics: Mapping[str, Metric],
-    step_scheduler: str, patience: int | None, keep_best: bool,
-) -> None:  # fmt: skip
-    """Measure, step the schedule, and decide whether this is the best epoch and the last one."""
-    measured = {"loss": run._sum / run._seen}
-    if validation is not None:
-        found = evaluate(run.model, validation, {"loss": loss, **metrics})
-        measured |= {f"val_{name}": value for name, value in found.items()}
-    measured["lr"] = float(run.optimizer.param_groups[0]["lr"])
-    for name, value in measured.items():
-        run.history.setdefault(name, []).append(value)
-    watched = measured.get("val_loss", measured["loss"])
-    run.epoch += 1
-    run._seen, run._sum = 0, 0.0
-    if isinstance(run.scheduler, ReduceLROnPlateau):
-        run.scheduler.step(watched)
-    elif run.scheduler is not None and step_scheduler == "epoch":
-        run.scheduler.step()
-    if watched < run.best:
-        run.best, run.best_epoch = watched, run.epoch
-        if keep_best:
-            run.best_weights = run.model.state_dict()
-    run.stop = run.stop or (patience is not None and run.epoch - run.best_epoch >= patience)
-
-
 def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float]:
     """Return the mean over samples of each metric, with the model in evaluation mode.
 
-    `data` gives batches `(*inputs, target)`; a metric takes output and target, as Tensors or
-    arrays, and returns the mean over its batch.
+    `data` gives batches `(*inputs, target)`; a metric of output and target is the mean over them.
 
-    >>> data = [(np.ones((2, 1)), np.ones((2, 1))), (np.zeros((1, 1)), np.ones((1, 1)))]
+    >>> data = [(np.ones(3), np.ones(3)), (np.zeros(1), np.ones(1))]
     >>> rg.evaluate(rg.nn.Identity(), data, {"error": lambda out, y: abs(out - y).mean()})
-    {'error': 0.3333333333333333}
+    {'error': 0.25}
     """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
@@ -311,12 +286,14 @@ def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) 
     return {name: total / count for name, total in sums.items()}
 
 
-def _bar(epochs: int, data: Any, done: int) -> Any:
-    """Return a context with the bar, or with None."""
-    try:
-        from tqdm import tqdm  # type: ignore[import-untyped]
-    except ImportError:
-        return contextlib.nullcontext()
-    total = epochs * len(data) if hasattr(data, "__len__") else None
-    # disable=None: no bar in a log file; a delay: none for a short run
-    return tqdm(total=total, initial=done, unit="update", leave=False, delay=1.0, disable=None)
+def _bar(progress: bool, epochs: int, data: Any, done: int) -> Any:
+    if progress:
+        with contextlib.suppress(ImportError):
+            from tqdm import tqdm  # type: ignore[import-untyped]
+
+            total = epochs * len(data) if hasattr(data, "__len__") else None
+            # disable=None: no bar in a log file
+            return tqdm(
+                total=total, initial=done, unit="update", leave=False, delay=1, disable=None
+            )
+    return contextlib.nullcontext()

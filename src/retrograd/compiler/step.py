@@ -28,14 +28,17 @@ _WATCHED = 1_000_000  # larger arrays outside are not watched
 
 
 class CompiledStep:
-    """A function that records itself for each kind of arguments, then replays."""
+    """A function that records itself for each kind of arguments, then replays.
 
-    def __init__(self, fn: Callable[..., Any]) -> None:
+    With `replay_first` the recording is undone, and the first call too gives what the program does.
+    """
+
+    def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
         if not callable(fn):
             raise TypeError(f"rg.compile takes a function or a Module, not {type(fn).__name__}")
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
-        self.fn = fn
+        self.fn, self.replay_first = fn, replay_first
         self._programs: dict[Any, list[Program]] = {}
         self._last: Program | None = None
         self._lock = threading.RLock()
@@ -93,8 +96,6 @@ class CompiledStep:
                     return program(arrays)
                 result = self._checked(program, leaves, structure, arrays)
                 program.checks_left -= 1
-                if program.tape.constants:
-                    program.write()
                 if not program.checks_left:
                     program.settle()
                 return result
@@ -116,6 +117,12 @@ class CompiledStep:
                 RuntimeWarning,
                 stacklevel=3,
             )
+        undo = list(tape.undo.values())
+        tape.undo.clear()
+        if self.replay_first:
+            for put_back in reversed(undo):  # an array may be a part of one that changed before
+                put_back()
+            return self._checked(self._last, leaves, structure, arrays)
         return tree.map(lambda v: wrap(v._data.copy()) if isinstance(v, Tensor) else v, result)
 
     def _names(self, structure: tree.Structure) -> list[str]:
@@ -146,6 +153,7 @@ class CompiledStep:
                 t.requires_grad, t._grad = True, leaf.grad
                 tape.positions[id(t)] = len(tape.args)
                 standing.append((t, leaf))
+                tape.note(leaf, "_grad")
             tape.args.append(Var(t._data, "arg", None, keep))
             tape.args[-1].wish = name
             tape.known[id(t._data)] = tape.args[-1]
@@ -177,6 +185,8 @@ class CompiledStep:
         tape, result = self._record(leaves, structure)
         if problem := _differing_call(program.tape, tape) or before.mutated():
             raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
+        if program.tape.constants:  # before it runs: it may round differently afterwards
+            program.write()
         after = before.results(result)
         before.restore()
         replayed = program(arrays)

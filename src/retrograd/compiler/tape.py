@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import linecache
 import operator
 import os
@@ -180,6 +181,7 @@ class Tape:
         self.started: dict[int, bool] = {}  # with a gradient, if that mattered
         self.lives: dict[str, tuple[str, Any, str]] = {}  # name, owner, as read from it
         self.updates: list[tuple[dict[str, Any], Any]] = []  # group, bucket
+        self.undo: dict[int, Callable[[], Any]] = {}  # what puts back each thing that changed
 
     def call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         for a, array in zip(args, arrays, strict=True):
@@ -209,12 +211,15 @@ class Tape:
                 "a write into an argument",
                 "return the new value, or let the function find the Tensor outside.",
             )
+        if id(array) not in self.undo and viewed(self.see(array)).kind != "made":
+            self.undo[id(array)] = functools.partial(np.copyto, array, array.copy())
         given = other._data if isinstance(other, Tensor) else other
         self._append("write", ufunc, (array, given), {}).outs = [self.see(array)]
         ufunc(array, _value(given), out=array)
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        self.note(rng.bit_generator, "state")
         out = rng.random(shape, dtype=kind.type)
         self._append("draw", rng, (shape, kind), {}, out)
         return wrap(out).astype(dtype)
@@ -240,9 +245,11 @@ class Tape:
 
     def cleared(self, leaf: Tensor) -> None:
         self.leaves.setdefault(id(leaf), leaf)
+        self.note(leaf, "_grad")
 
     def grad_of(self, leaf: Tensor) -> Array | None:
         grad: Array | None = leaf._grad
+        self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:
             self.leaves[id(leaf)] = leaf
             self.started[id(leaf)] = grad is not None
@@ -277,6 +284,7 @@ class Tape:
                 if isinstance(tensor, Tensor):
                     self.see(tensor._data).wish = name
             optimizer.update(p, g, state, options, lr, t)
+        self.note(bucket, "count")
         bucket.count += 1
         touch(*bucket.params)
 
@@ -287,6 +295,11 @@ class Tape:
             text = f"{name}_{len(same) + 1}" if same else name
             self.lives[text] = name, owner, read
         return Live(current(owner, read), text)
+
+    def note(self, owner: Any, name: str) -> None:
+        """Remember an attribute that the run is about to change."""
+        put_back = functools.partial(setattr, owner, name, getattr(owner, name))
+        self.undo.setdefault(id(owner), put_back)
 
     def find(self, array: Array) -> Var | None:
         var = self.known.get(id(array))
