@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-Path = tuple[Any, ...]
-
 
 class Structure:
     """A tree with its leaves taken out: what `flatten` returns beside them.
@@ -27,8 +25,7 @@ class Structure:
 
     def __init__(self, kind: Any, names: Sequence[Any], parts: Sequence[Structure]) -> None:
         self.kind = kind  # the type of the node; None for a leaf
-        self.names = tuple(names)
-        self.parts = tuple(parts)
+        self.names, self.parts = tuple(names), tuple(parts)
         self.size: int = 1 if kind is None else sum(part.size for part in parts)
 
     def unflatten(self, leaves: Sequence[Any]) -> Any:
@@ -57,21 +54,15 @@ class Structure:
         if values is None or set(names) != set(self.names):
             raise ValueError(f"{name} does not have the structure {self!r}: {tree!r}")
         by_name = dict(zip(names, values, strict=True))
-        return [
-            leaf
-            for key, part in zip(self.names, self.parts, strict=True)
-            for leaf in part.match(by_name[key], name)
-        ]
+        pairs = zip(self.names, self.parts, strict=True)
+        return [leaf for key, part in pairs for leaf in part.match(by_name[key], name)]
 
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[tuple[Any, ...]]:
         """Return for each leaf the keys and positions that lead to it."""
         if self.kind is None:
             return [()]
-        return [
-            (key, *rest)
-            for key, part in zip(self.names, self.parts, strict=True)
-            for rest in part.paths()
-        ]
+        pairs = zip(self.names, self.parts, strict=True)
+        return [(key, *rest) for key, part in pairs for rest in part.paths()]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Structure) and self._key() == other._key()

@@ -1,10 +1,8 @@
 """Checks of gradients, the ones this library is tested with.
 
-`gradcheck` and `gradgradcheck` need NumPy alone; `strategies` and `gradient_property` need
-Hypothesis, and load it when they are first used.
+`gradcheck` and `gradgradcheck` need NumPy alone; `strategies` and `gradient_property` load
+Hypothesis when they are first used.
 """
-
-from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +22,5 @@ def __getattr__(name: str) -> Any:
     try:
         return _load(name)
     except ModuleNotFoundError as error:
-        if error.name == "hypothesis":
-            error.add_note(f"retrograd.testing.{name} needs Hypothesis: pip install hypothesis")
+        error.add_note(f"retrograd.testing.{name} needs Hypothesis: pip install hypothesis")
         raise
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
