@@ -11,34 +11,17 @@ import itertools
 import math
 import operator
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from retrograd import core
+from retrograd import autograd, core
 from retrograd.core import Tensor, astype, pick, wrap
 from retrograd.mode import enable_grad
 from retrograd.rules.indexing import put
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
-
-
-def sources(outs: Sequence[Tensor], since: int, inner: dict[int, Tensor]) -> Iterator[Tensor]:
-    """Yield the leaves behind `outs`, and in place of them what was recorded before `since`.
-
-    The calls on the way are put into `inner` by id; what is there already ends the walk.
-    """
-    stack = [t for t in outs if t.requires_grad]
-    while stack:
-        t = stack.pop()
-        if id(t) in inner:
-            continue
-        if t.rule is None or t.order < since:
-            yield t
-        else:
-            inner[id(t)] = t
-            stack += [a for a in t.inputs if isinstance(a, Tensor) and a.requires_grad]
 
 
 def leaf(array: Any) -> Tensor:
@@ -53,13 +36,8 @@ class Plan:
 
     def __init__(self, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
         self.outputs, self.variables = outputs, variables
-        behind = {id(v): v for v in variables}
-        reached, self.calls = set(behind), []
-        list(sources(outputs, 0, behind))  # the walk adds the calls to `behind`
-        for t in sorted(list(behind.values())[len(reached) :], key=lambda t: t.order):
-            if any(id(a) in reached for a in t.inputs):
-                reached.add(id(t))
-                self.calls.append(t)
+        found = autograd.between(outputs, variables).difference(variables)
+        self.calls = sorted(found, key=lambda t: t.order)
         sizes = [t.size for t in (*outputs, *self.calls) if not isinstance(t._data, tuple)]
         self.largest = max(sizes, default=0)  # elements of the largest array, without a batch
 

@@ -8,16 +8,18 @@ the same Tensor ("perturbation confusion").
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from retrograd import autograd, core, tree
+from retrograd import autograd, core, random, tree
+from retrograd.backward import ReversePass
 from retrograd.core import Tensor, as_array, primitive, record, wrap
-from retrograd.func.batching import Plan, leaf, sources
-from retrograd.mode import MODE, Mode
-from retrograd.registry import defvjp, spelled
+from retrograd.func.batching import Plan, leaf
+from retrograd.mode import MODE, Mode, enable_grad, no_grad
+from retrograd.nn.module import Module
+from retrograd.registry import Rule, defvjp, shared, spelled
 
 Argnums = int | tuple[int, ...]
 Function = Callable[..., Any]
@@ -36,13 +38,29 @@ def variable(x: Any) -> Any:
 defvjp(variable, lambda g, out, x: g)
 
 
+def sources(outs: Tensors, since: int, inner: set[Tensor]) -> list[Tensor]:
+    """Return what was there before `since` of all that `outs` were computed from.
+
+    The calls recorded since are put into `inner`; what is there already ends the walk.
+    """
+    found: dict[Tensor, None] = {}
+    stack = [t for t in outs if t.requires_grad]
+    while stack:
+        t = stack.pop()
+        if t.rule is None or t.order < since:
+            found[t] = None
+        elif t not in inner:
+            inner.add(t)
+            stack += [a for a in t.inputs if isinstance(a, Tensor) and a.requires_grad]
+    return list(found)
+
+
 class Run:
     """One run of a function on variables.
 
-    `variables` are those of the chosen arguments, `structure` that of these arguments; `outs` are
-    the Tensors that came out, with the structure `out_structure`; `aux` has what else came out.
-    `outer` tells whether the outputs depend on anything besides that requires grad: then results
-    must be differentiable again.
+    `variables` are made of the leaves of the chosen arguments, whose tree is `structure`; `outs`
+    are the Tensors that came out, of the tree `out_structure`; `aux` has what else came out.
+    `outer` tells whether results must be differentiable: they depend on more that requires grad.
     """
 
     def __init__(
@@ -67,29 +85,31 @@ class Run:
             returned = f(*given, **kwargs)
         finally:
             MODE.reset(token)
-        self.aux: list[Any] = []
+        aux: list[Any] = []
         if has_aux:
             if not (isinstance(returned, tuple) and len(returned) == 2):
                 raise TypeError(
                     f"{self.name} with has_aux needs a function that returns (out, aux)"
                 )
-            returned, *self.aux = returned
+            returned, *aux = returned
         outs, self.out_structure = tree.flatten(returned)
         self.outs = [self._output(out, left) for out in outs]
         self.outer = mode.grad and (
             any(isinstance(value, Tensor) and value.requires_grad for value in leaves)
-            or next(sources(self.outs, start, {id(v): v for v in self.variables}), None) is not None
+            or bool(sources(self.outs, start, set(self.variables)))
         )
-        self.aux = self.settled(self.aux)
+        self.aux = self.settled(aux)
 
     def _numbers(self, argnums: Argnums, count: int) -> tuple[int, ...]:
         numbers = (argnums,) if isinstance(argnums, int) else argnums
         if not isinstance(numbers, tuple) or not all(isinstance(i, int) for i in numbers):
             raise TypeError(f"{self.name}: argnums is an int or a tuple of ints, not {argnums!r}")
-        if not numbers or any(not -count <= i < count for i in numbers):
-            raise ValueError(f"{self.name}: argnums {argnums} for {count} positional arguments")
-        if len({i % count for i in numbers}) < len(numbers):
-            raise ValueError(f"{self.name}: argnums {argnums} names an argument twice")
+        places = {i % count for i in numbers if -count <= i < count}
+        if len(places) < len(numbers) or not places:
+            raise ValueError(
+                f"{self.name}: argnums {argnums} must each name another one of the {count} "
+                "positional arguments"
+            )
         return numbers
 
     def _source(self, value: Any, at: int) -> Tensor:
@@ -105,15 +125,18 @@ class Run:
         return leaf(array)
 
     def _output(self, out: Any, left: list[str]) -> Tensor:
-        if not isinstance(out, (Tensor, np.ndarray, np.generic, float)):
-            raise TypeError(f"{self.name}: the function returned {out!r}, not a Tensor")
-        if left and not isinstance(out, Tensor):
-            raise TypeError(
-                f"{self.name}: the function returned {out!r}, not a Tensor, after "
-                f"{', '.join(dict.fromkeys(left))} took a value out of the graph: its gradient "
-                "would be lost. For a constant return rg.Tensor(...)"
+        if isinstance(out, Tensor):
+            t = out
+        elif left or not isinstance(out, (np.ndarray, np.generic, float)):
+            why = (
+                f", after {', '.join(dict.fromkeys(left))} took a value out of the graph: its "
+                "gradient would be lost. For a constant return rg.Tensor(...)"
             )
-        t = out if isinstance(out, Tensor) else Tensor(out)
+            raise TypeError(
+                f"{self.name}: the function returned {out!r}, not a Tensor{why if left else ''}"
+            )
+        else:
+            t = Tensor(out)
         if t.dtype.kind != "f":
             raise TypeError(
                 f"{self.name}: the function returned {t.dtype}, which has no derivative: return "
@@ -169,10 +192,7 @@ class Run:
 def pull(
     roots: Tensors, targets: Tensors, seeds: Sequence[Any], graph: bool, keep: bool | None = None
 ) -> list[Tensor]:
-    """Return the gradients of `targets`, zeros where the roots do not depend on one.
-
-    The graph behind the roots is kept if `keep`, by default if `graph`.
-    """
+    """Return the gradients of `targets`, zeros where the roots do not depend on one."""
     pairs = [(t, s) for t, s in zip(roots, seeds, strict=True) if t.requires_grad]
     found = autograd.grad(
         [t for t, _ in pairs], targets, [s for _, s in pairs], keep, graph, allow_unused=True
@@ -379,3 +399,145 @@ def stop_gradient(values: Any) -> Any:
     Tensor(3.)
     """
     return tree.map(lambda t: t.detach() if isinstance(t, Tensor) else t, values)
+
+
+# --- modules as functions, trees as vectors, and what is computed twice -------------------------
+
+
+def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """Return `module(*args)` as if `params` were its parameters and buffers.
+
+    `params` has arrays or Tensors under dotted names, as `state_dict` has; what is missing stays
+    as it is. The module itself is not changed. Raises KeyError for unknown names and ValueError
+    for other shapes.
+
+    >>> net = rg.nn.Linear(2, 1)
+    >>> params = {"weight": np.array([[1.0, 2.0]]), "bias": np.zeros(1)}
+    >>> rg.func.functional_call(net, params, np.array([[3.0, 4.0]]))
+    Tensor([[11.]])
+    >>> loss = lambda params: np.sum(rg.func.functional_call(net, params, np.ones((5, 2))))
+    >>> rg.func.grad(loss)(params)["bias"]
+    Tensor([5.])
+    """
+    if not isinstance(module, Module):
+        raise TypeError(f"functional_call takes a Module first, not {type(module).__name__}")
+    if not isinstance(params, Mapping):
+        raise TypeError(f"functional_call takes a dict of parameters, not {type(params).__name__}")
+    named = {**module._state(), **dict(module.named_buffers())}
+    if unknown := [repr(name) for name in params if name not in named]:
+        raise KeyError(f"{type(module).__name__} has no parameter {', '.join(unknown)}")
+    new: dict[int, Any] = {}  # by id of what it replaces
+    for name, value in params.items():
+        t, old = value if isinstance(value, Tensor) else wrap(as_array(value)), named[name]
+        if t.shape != old.shape:
+            raise ValueError(f"{name} has shape {old.shape}, functional_call got {t.shape}")
+        new[id(old)] = t if isinstance(old, Tensor) else t._data
+    swaps = [
+        (vars(owner), key, old)
+        for owner in module.modules()
+        for key, old in vars(owner).items()
+        if id(old) in new
+    ]
+    try:
+        for attributes, key, old in swaps:
+            attributes[key] = new[id(old)]
+        return module(*args, **kwargs)
+    finally:
+        for attributes, key, old in swaps:
+            attributes[key] = old
+
+
+def ravel_pytree(values: Any) -> tuple[Any, Function]:
+    """Return the leaves of a tree as one vector, and the function from vectors to trees.
+
+    The vector is a Tensor if a leaf is, and an array otherwise; so are the leaves of the tree
+    that the function returns for it, with the shapes and dtypes they had. Raises TypeError for
+    leaves that are not floating; the function raises ValueError for vectors of another length.
+
+    >>> vector, unravel = rg.func.ravel_pytree({"w": np.ones((2, 2)), "b": 3.0})
+    >>> vector
+    array([1., 1., 1., 1., 3.])
+    >>> unravel(2 * vector)["b"]
+    array(6.)
+    """
+    leaves, structure = tree.flatten(values)
+    leaves = [leaf if isinstance(leaf, Tensor) else as_array(leaf) for leaf in leaves]
+    like = [(leaf.shape, leaf.dtype) for leaf in leaves]  # alone, not to keep the arrays
+    for _, dtype in like:
+        if dtype.kind != "f":
+            raise TypeError(f"ravel_pytree takes floating leaves, this one is {dtype}")
+    ends = np.cumsum([leaf.size for leaf in leaves], dtype=int)
+    vector = np.concatenate([leaf.reshape(-1) for leaf in leaves] or [np.zeros(0)])
+    size = vector.size
+
+    def unravel(flat: Any) -> Any:
+        """Return the tree whose leaves lie one after the other in `flat`."""
+        v = flat if isinstance(flat, Tensor) else np.asarray(flat)
+        if v.shape != (size,):
+            raise ValueError(f"unravel takes a vector of {size} elements, not shape {v.shape}")
+        parts = zip(np.split(v, ends), like, strict=False)
+        return structure.unflatten([v.reshape(shape).astype(dtype) for v, (shape, dtype) in parts])
+
+    return vector, unravel
+
+
+def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
+    """Return `f(*args)` without keeping what it computes on the way, which backward recomputes.
+
+    Gradients flow to the Tensors in `args` (trees of them) and to those that `f` uses besides,
+    such as the parameters of a Module. Draws of the default generator are the same again; `f`
+    must give the same values each time.
+
+    >>> x = rg.Tensor([0.0, 1.0], requires_grad=True)
+    >>> np.sum(rg.func.checkpoint(lambda x: np.exp(np.sin(x)), x)).backward()
+    >>> x.grad.round(3)
+    array([1.   , 1.253])
+    """
+    if not callable(f):
+        raise TypeError(f"checkpoint takes a function first, not {f!r}")
+    mode = MODE.get()
+    if mode.tape is not None or not mode.grad:
+        return f(*args, **kwargs)  # nothing is kept anyway
+    bits = random._default().bit_generator
+    draws = bits.state
+
+    def run() -> tuple[list[Tensor], tree.Structure, set[Tensor], list[Tensor]]:
+        start, inner = core.clock(), set[Tensor]()
+        values, structure = tree.flatten(f(*args, **kwargs))
+        outs = [t if isinstance(t, Tensor) else Tensor(t) for t in values]
+        return outs, structure, inner, sources(outs, start, inner)
+
+    def gradients(g: Sequence[Any], out: Sequence[Any]) -> list[Any]:
+        lift = isinstance(out[0], Tensor)
+        now, bits.state = bits.state, draws
+        try:
+            with enable_grad():
+                outs, _, inner, ends = run()
+        finally:
+            bits.state = now
+        walk = ReversePass(True, lift, {*inner, *ends}, set(ends))
+        pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
+        # views: neither walk must write into what the other holds
+        with enable_grad() if lift else no_grad():
+            walk.run([t for t, _ in pairs], [part if lift else part.view() for _, part in pairs])
+        found = [walk.found.get(t, np.zeros_like(t._data)) for t in used]
+        return [part if isinstance(part, Tensor) else part.view() for part in found]
+
+    outs, structure, inner, used = run()
+    if not used:
+        return structure.unflatten(outs)
+    # a value that is not of this run's making would be written together with its owner
+    first = [t._data if t in inner and t._data.base is None else t._data.copy() for t in outs]
+    results = core.run(_AGAIN, tuple(used), {"first": first, "gradients": gradients})
+    first.clear()
+    return structure.unflatten(
+        [t if o.requires_grad else t.detach() for t, o in zip(results, outs, strict=True)]
+    )
+
+
+def _recomputed(*used: Any, first: list[Any], gradients: Function) -> tuple[Any, ...]:
+    return tuple(first)
+
+
+_AGAIN = Rule(_recomputed, shared(lambda g, out, *used, first, gradients: gradients(g, out)))
+_AGAIN.multi = True

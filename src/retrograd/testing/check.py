@@ -11,8 +11,7 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.core import Array, Tensor, as_array, wrap
-from retrograd.func.functional import ravel_pytree
-from retrograd.func.transforms import pull
+from retrograd.func.transforms import pull, ravel_pytree
 from retrograd.mode import enable_grad, no_grad
 from retrograd.random import RngLike, generator
 from retrograd.registry import spelled
