@@ -40,11 +40,10 @@ def gradcheck(
     """Compare the gradient of `fn` at `inputs` with difference quotients; return True.
 
     Varied are the floating arrays and the Tensors that require grad among `inputs`, also inside
-    dicts, lists and tuples, in float64; all else is passed as it is. Random directions are
-    compared, or with `full` every entry of the Jacobian. Raises AssertionError with a table of
-    the entries, the worst one marked, if they differ by more than `atol + rtol * |numeric|`;
-    KinkError (an AssertionError too) if that is only because of a kink; TypeError if there is
-    nothing to vary; ValueError if `fn` gives other values each time or has no value nearby.
+    dicts, lists and tuples, in float64. Random directions are compared, or with `full` every
+    entry of the Jacobian. Raises AssertionError with a table of the entries that differ by more
+    than `atol + rtol * |numeric|`; KinkError if that is only because of a kink; TypeError if
+    there is nothing to vary; ValueError if `fn` gives other values each time or has none nearby.
 
     >>> rg.testing.gradcheck(np.logaddexp, np.array([0.5, 1.5]), np.array(2.0))
     True
@@ -90,10 +89,7 @@ def gradgradcheck(
 
 
 class Entry(NamedTuple):
-    """A derivative that is wrong: what it is, by the rules, and by difference quotient.
-
-    `kink` has the slopes to the two sides where a kink explains the difference.
-    """
+    """A derivative that is wrong, with the slopes to both sides of a kink that explains it."""
 
     what: str
     analytic: float
@@ -102,11 +98,9 @@ class Entry(NamedTuple):
 
 
 class Problem:
-    """`fn` at `inputs`, of which some arrays are varied and all else stays as it is.
+    """`fn` at `inputs`, of which `start` has those that are varied and `point` all their elements.
 
-    Varied are the floating arrays and the Tensors that require grad, in float64, also where they
-    stand inside dicts, lists and tuples: `start` has them one by one, `point` has their elements
-    as one vector. Raises TypeError if there are none.
+    Raises TypeError if there are none.
     """
 
     def __init__(self, fn: Callable[..., Any], inputs: Sequence[Any], what: str) -> None:
@@ -150,21 +144,18 @@ class Problem:
             raise TypeError(f"{self.name} returned no floating array or Tensor: {outs!r}")
         return floating
 
-    def outputs(self, point: Array) -> list[Array]:
+    def outputs(self, point: Array) -> list[Tensor]:
         with no_grad(), np.errstate(all="ignore"):
             # each evaluation gets arrays of its own: a function that keeps them sees no change
-            return [t._data for t in self.call([wrap(x) for x in self.unravel(point)])]
+            return self.call([wrap(x) for x in self.unravel(point)])
 
     def values(self, point: Array) -> Array:
         """Return the elements of the outputs at `point`, as one vector."""
-        vector: Array = ravel_pytree(self.outputs(point))[0]
+        vector: Array = ravel_pytree(self.outputs(point))[0]._data
         return vector
 
     def slopes(self, along: Array) -> Array:
-        """Return the derivatives of the values along a direction, by central differences.
-
-        Two steps are combined so that the error is of fourth order in the step.
-        """
+        """Return the derivatives of the values along a direction: central, of fourth order."""
         h = self.step / 2
         a, b, c, d = (self.values(self.point + k * h * along) for k in (1, -1, 2, -2))
         with np.errstate(all="ignore"):
@@ -179,21 +170,19 @@ class Problem:
     def gradient(self, weights: Array) -> Array:
         """Return the gradient of the values, weighed and summed."""
         xs = [Tensor(x, requires_grad=True) for x in self.start]
-        outs = self.call(xs)
-        _, unravel = ravel_pytree([t._data for t in outs])
-        vector: Tensor = ravel_pytree(pull(outs, xs, unravel(weights), graph=False))[0]
-        return vector._data
+        values = ravel_pytree(self.call(xs))[0]
+        vector: Array = ravel_pytree(pull([values], xs, [weights], graph=False))[0]._data
+        return vector
 
     def check(
         self, step: float, rtol: float, atol: float, directions: int, full: bool, rng: Any
     ) -> bool:
         """Compare derivatives along random directions, or all entries of the Jacobian."""
-        if not (np.isfinite(step) and step > 0):
-            raise ValueError(f"step must be a finite number above 0, not {step!r}")
-        if not (rtol >= 0 and atol >= 0):
-            raise ValueError(f"rtol and atol must be at least 0, not {rtol!r} and {atol!r}")
-        if directions < 1:
-            raise ValueError(f"directions must be at least 1, not {directions!r}")
+        if not (0 < step < np.inf and rtol >= 0 and atol >= 0 and directions >= 1):
+            raise ValueError(
+                "step must be finite and above 0, rtol and atol at least 0, directions at least 1, "
+                f"not {step=}, {rtol=}, {atol=}, {directions=}"
+            )
         self.step, self.rtol, self.atol = step, rtol, atol
         values = self.values(self.point)
         if not np.array_equal(values, self.values(self.point), equal_nan=True):
@@ -208,14 +197,8 @@ class Problem:
         for _ in range(0 if full else directions):
             weights, along = rng.normal(size=values.size), rng.normal(size=self.point.size)
             slopes = self.slopes(along)
-            wrong = self.entry(
-                "a random direction",
-                self.gradient(weights) @ along,
-                slopes @ weights,
-                np.abs(slopes) @ np.abs(weights),
-                lambda h: self.values(self.point + h * along) @ weights,  # noqa: B023
-            )
-            if wrong:
+            gradient = self.gradient(weights)
+            if wrong := self.entry("a random direction", gradient, slopes, along, weights):
                 self.report(self.compared(limit=100) or wrong)
         return True
 
@@ -223,35 +206,51 @@ class Problem:
         """Return the wrong entries of the Jacobian, of at most `limit` elements of each array."""
         outs = self.outputs(self.point)
         names = [f"out {k}" for k in range(len(outs))] if len(outs) > 1 else ["out"]
-        size = sum(out.size for out in outs)
-        rows = [(i, name, self.gradient(_unit(size, i))) for i, name in _places(names, outs, limit)]
+        rows = [(name, self.gradient(row), row) for name, row in _units(names, outs, limit)]
         wrong = []
-        for j, name in _places(self.names, self.start, limit):
-            along = _unit(self.point.size, j)
+        for name, along in _units(self.names, self.start, limit):
             slopes = self.slopes(along)
-            for i, row, gradient in rows:
-                wrong += self.entry(
-                    f"d {row} / d {name}",
-                    gradient[j],
-                    slopes[i],
-                    abs(slopes[i]),
-                    lambda h: self.values(self.point + h * along)[i],  # noqa: B023
-                )
+            for row, gradient, weights in rows:
+                wrong += self.entry(f"d {row} / d {name}", gradient, slopes, along, weights)
         return wrong
 
     def entry(
-        self, what: str, analytic: Any, numeric: Any, size: Any, value: Callable[[float], Any]
+        self, what: str, gradient: Array, slopes: Array, along: Array, weights: Array
     ) -> list[Entry]:
-        """Return an entry if two derivatives of `value` differ; `size` bounds what cancels."""
-        if abs(analytic - numeric) <= self.atol + self.rtol * size:
+        """Return an entry if the derivative of the weighed values along a direction is wrong."""
+
+        def value(h: float) -> Any:
+            return self.values(self.point + h * along) @ weights
+
+        analytic, numeric = float(gradient @ along), float(slopes @ weights)
+        if abs(analytic - numeric) <= self.atol + self.rtol * (np.abs(slopes) @ np.abs(weights)):
             return []
         return [Entry(what, analytic, numeric, find_kink(value, self.step, analytic, numeric))]
 
     def report(self, wrong: list[Entry]) -> None:
         """Raise an error with a table of the wrong entries, if there are any."""
-        if wrong:
-            kinks = all(entry.kink for entry in wrong)
-            raise (KinkError if kinks else AssertionError)(_table(self, wrong, kinks))
+        if not wrong:
+            return
+        smooth = [entry for entry in wrong if not entry.kink]
+        errors = [abs(entry.analytic - entry.numeric) for entry in wrong]
+        order = sorted(range(len(wrong)), key=lambda i: -errors[i])
+        shown = sorted(order[:SHOWN])
+        width = max(len(wrong[i].what) for i in shown)
+        what = "differs from the difference quotient" if smooth else "meets a kink"
+        places = f"{len(wrong)} place{'s' * (len(wrong) > 1)}"
+        lines = [
+            f"the gradient of {self.name} {what} in {places} (step {self.step:g}, float64)",
+            f"  {'':{width}}  {'analytic':>14}  {'numeric':>14}  {'difference':>12}",
+        ]
+        for i in shown:
+            what, analytic, numeric, kink = wrong[i]
+            line = f"  {what:{width}}  {analytic:14.7g}  {numeric:14.7g}  {errors[i]:12.3g}"
+            line += "  <- worst" * (i == order[0] and len(wrong) > 1)
+            lines.append(line + (f"  kink: slopes {kink[0]:.4g} and {kink[1]:.4g}" if kink else ""))
+        if len(wrong) > SHOWN:
+            lines.append(f"  and {len(wrong) - SHOWN} more")
+        lines.append(_advice(smooth))
+        raise (AssertionError if smooth else KinkError)("\n".join(lines))
 
 
 def _is_varied(leaf: Any) -> bool:
@@ -269,37 +268,32 @@ def positional(fn: Callable[..., Any]) -> list[inspect.Parameter]:
     return [p for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-def _unit(size: int, at: int) -> Array:
-    return np.eye(1, size, at).ravel()
-
-
-def _places(
-    names: Sequence[str], arrays: Sequence[Array], limit: int | None
-) -> Iterator[tuple[int, str]]:
-    """Yield the place in the vector and the name of the first `limit` elements of each array."""
-    start = 0
+def _units(
+    names: Sequence[str], arrays: Sequence[Any], limit: int | None
+) -> Iterator[tuple[str, Array]]:
+    """Yield the names and unit vectors of the first `limit` elements of each array."""
+    start, size = 0, sum(x.size for x in arrays)
     for name, x in zip(names, arrays, strict=True):
         for i, index in enumerate(islice(np.ndindex(x.shape), limit), start):
-            yield i, name + (f"[{', '.join(map(str, index))}]" if index else "")
+            at = f"[{', '.join(map(str, index))}]" if index else ""
+            yield name + at, np.eye(1, size, i)[0]
         start += x.size
 
 
 def find_kink(
     value: Callable[[float], float], step: float, analytic: float, numeric: float
 ) -> tuple[float, float] | None:
-    """Return the slopes to the left and right of 0 if a kink explains why the two values differ.
+    """Return the slopes to both sides of 0 if a kink explains why the two derivatives differ.
 
     Slopes of a smooth function come together as the step shrinks. At a kink they stay apart, and
     any value between them is a fair derivative; near a kink they come to the analytic value.
     """
-    here = value(0.0)
+    here, small = value(0.0), step / 1024
 
     def slopes(h: float) -> tuple[float, float]:
         return (here - value(-h)) / h, (value(h) - here) / h
 
-    wide = slopes(step)
-    small = step / 1024
-    left, right = slopes(small)
+    wide, (left, right) = slopes(step), slopes(small)
     rounding = 64 * np.finfo(float).eps * max(1.0, abs(here)) / small
     error = abs(analytic - numeric)
     if abs(analytic - (left + right) / 2) < 0.1 * error and error > rounding:
@@ -307,39 +301,13 @@ def find_kink(
     gap = abs(right - left)
     if gap < 0.25 * abs(wide[1] - wide[0]) or gap < 1e-4 * (abs(left) + abs(right)) + rounding:
         return None
-    low, high = sorted((left, right))
-    margin = 1e-3 * gap
-    return (left, right) if low - margin <= analytic <= high + margin else None
-
-
-def _table(problem: Problem, wrong: list[Entry], kinks: bool) -> str:
-    """Return the wrong entries as a table, the worst one marked, with what they suggest."""
-    errors = [abs(entry.analytic - entry.numeric) for entry in wrong]
-    order = sorted(range(len(wrong)), key=lambda i: -errors[i])
-    shown = sorted(order[:SHOWN])
-    width = max(len(wrong[i].what) for i in shown)
-    lines = [
-        f"the gradient of {problem.name} "
-        + ("meets a kink" if kinks else "differs from the difference quotient")
-        + f" in {len(wrong)} place{'s' * (len(wrong) > 1)} (step {problem.step:g}, float64)",
-        f"  {'':{width}}  {'analytic':>14}  {'numeric':>14}  {'difference':>12}",
-    ]
-    for i in shown:
-        what, analytic, numeric, kink = wrong[i]
-        end = "  <- worst" if i == order[0] and len(wrong) > 1 else ""
-        if kink:
-            end += f"  kink: slopes {kink[0]:.4g} and {kink[1]:.4g}"
-        lines.append(f"  {what:{width}}  {analytic:14.7g}  {numeric:14.7g}  {errors[i]:12.3g}{end}")
-    if len(wrong) > len(shown):
-        lines.append(f"  and {len(wrong) - len(shown)} more")
-    return "\n".join([*lines, _advice([entry for entry in wrong if not entry.kink])])
+    beyond = abs(analytic - (left + right) / 2) - gap / 2
+    return (left, right) if beyond <= 1e-3 * gap else None
 
 
 def _advice(wrong: list[Entry]) -> str:
     if not wrong:
-        return (
-            "A kink is no mistake of the rule: move the input away from it, or pass a smaller step="
-        )
+        return "A kink is no mistake of the rule: move the input away, or pass a smaller step="
     analytic, numeric = (np.array([entry[i] for entry in wrong]) for i in (1, 2))
     if not np.any(analytic):
         return "All are 0: is the gradient lost on the way, by .data, .detach() or no_grad?"
