@@ -174,7 +174,7 @@ class Run:
     def fitted(
         self, given: Any, what: str, structure: tree.Structure, tensors: Tensors
     ) -> tuple[list[Tensor], bool]:
-        """Return the leaves of a tree as Tensors with the shapes and dtypes of others.
+        """Return the leaves of a tree with the shapes and dtypes of others.
 
         Also tells whether what is computed from them must be differentiable again.
         """
@@ -203,6 +203,17 @@ def pull(
     ]
 
 
+def _transform(
+    name: str, f: Function, argnums: Argnums, has_aux: bool, result: Callable[[Run], Any]
+) -> Function:
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        return result(Run(name, f, args, argnums, has_aux, **kwargs))
+
+    functools.update_wrapper(transformed, f, assigned=("__module__",), updated=())
+    transformed.__name__ = f"{name} of {spelled(f)}"
+    return transformed
+
+
 def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes the gradient of `f`, which returns one number.
 
@@ -214,12 +225,10 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     >>> rg.func.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': Tensor([ 6., 12.]), 'b': Tensor(5.)}
     """
-
-    def gradient(*args: Any, **kwargs: Any) -> Any:
-        run = Run("grad", f, args, argnums, has_aux, **kwargs)
-        return run.with_aux(run.gathered(run.gradients(run.outer)))
-
-    return _named("the gradient of", f, gradient)
+    return _transform(
+        "grad", f, argnums, has_aux,
+        lambda run: run.with_aux(run.gathered(run.gradients(run.outer))),
+    )  # fmt: skip
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -230,13 +239,10 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> rg.func.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (Tensor(6.), (Tensor(3.), Tensor(2.)))
     """
-
-    def both(*args: Any, **kwargs: Any) -> Any:
-        run = Run("value_and_grad", f, args, argnums, has_aux, **kwargs)
-        gradients = run.gathered(run.gradients(run.outer))
-        return run.with_aux(run.value()), gradients
-
-    return _named("the value and gradient of", f, both)
+    return _transform(
+        "value_and_grad", f, argnums, has_aux,
+        lambda run: (run.with_aux(run.value()), run.gathered(run.gradients(run.outer))),
+    )  # fmt: skip
 
 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
@@ -283,8 +289,8 @@ def hvp(
 ) -> tuple[Any, ...]:
     """Return the product of the Hessian of `f` at `primals` with `tangents`.
 
-    `f` returns one number. Primals, tangents and the result are tuples of trees of the same
-    shapes, one for each argument. With `has_aux` that is `(result, aux)`.
+    `f` returns one number; primals, tangents and the result are as in `jvp`. With `has_aux` that
+    is `(result, aux)`.
 
     >>> rg.func.hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (Tensor([6., 0.]),)
@@ -311,33 +317,26 @@ def _weight(t: Tensor) -> Tensor:
     return leaf(np.ones(t.shape, t.dtype))
 
 
-def _named(what: str, f: Function, transformed: Function) -> Function:
-    functools.update_wrapper(transformed, f, assigned=("__module__",), updated=())
-    transformed.__name__ = f"{what} {getattr(f, '__name__', repr(f))}"
-    return transformed
-
-
 def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes every derivative of every output of `f`.
 
-    For an output of shape `s` and an argument of shape `t` that is an array `(*s, *t)`; where the
-    output is a tree, and the argument too, the result is a tree of outputs with trees of
-    arguments in it. Goes backward, one row for each output element, or forward, one column for
-    each argument element, whichever is fewer. With `has_aux` the result is `(jacobian, aux)`.
+    For an output of shape `s` and an argument of shape `t` that is an array `(*s, *t)`; for trees
+    it is a tree of outputs with trees of arguments in it. Goes backward, one row for each output
+    element, or forward, one column for each argument element, whichever is fewer. With `has_aux`
+    the result is `(jacobian, aux)`.
 
     >>> rg.func.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
     Tensor([[2., 0.],
             [0., 4.]])
     """
 
-    def compute(*args: Any, **kwargs: Any) -> Any:
-        run = Run("jacobian", f, args, argnums, has_aux, **kwargs)
+    def compute(run: Run) -> Any:
         rows, columns = (sum(t.size for t in ts) for ts in (run.outs, run.variables))
         # forward needs one more pass through the graph than backward
-        blocks = _forward(run) if 2 * columns < rows else _backward(run)
+        blocks = _forward(run) if 0 < 2 * columns < rows else _backward(run)
         return run.with_aux(run.out_structure.unflatten([run.gathered(row) for row in blocks]))
 
-    return _named("the Jacobian of", f, compute)
+    return _transform("jacobian", f, argnums, has_aux, compute)
 
 
 def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -350,35 +349,37 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
     Tensor([[6., 4.],
             [4., 0.]])
     """
-    return _named("the Hessian of", f, jacobian(grad(f, argnums, has_aux), argnums, has_aux))
+    return jacobian(grad(f, argnums, has_aux), argnums, has_aux)
 
 
 def _backward(run: Run) -> list[list[Any]]:
-    """Return a list of blocks for each output: gradients, for all of its elements at once."""
-    blocks = []
-    for out in run.outs:
-        w = _weight(out)
-        rows = _batch(pull([out], run.variables, [w], graph=True), w, run.outer)
-        pairs = zip(rows, run.variables, strict=True)
-        blocks.append([row.reshape((*out.shape, *v.shape)) for row, v in pairs])
-    return blocks
+    """Return a list of blocks for each output, one block for each variable."""
+    return [
+        [
+            row.reshape((*out.shape, *v.shape))
+            for row, v in zip(_batch(out, run.variables, run.outer), run.variables, strict=True)
+        ]
+        for out in run.outs
+    ]
 
 
 def _forward(run: Run) -> list[list[Any]]:
-    """Return a list of blocks for each output: derivatives along every argument element."""
     weights = [_weight(t) for t in run.outs]
-    blocks: list[list[Any]] = [[] for _ in run.outs]
     gradients = pull(run.outs, run.variables, weights, graph=True)
-    for gradient, v in zip(gradients, run.variables, strict=True):
-        along = _weight(v)
-        columns = _batch(pull([gradient], weights, [along], graph=True), along, run.outer)
-        for row, column, out in zip(blocks, columns, run.outs, strict=True):
-            row.append(np.moveaxis(column, 0, -1).reshape((*out.shape, *v.shape)))
-    return blocks
+    columns = [_batch(gradient, weights, run.outer) for gradient in gradients]
+    return [
+        [
+            np.moveaxis(column, 0, -1).reshape((*out.shape, *v.shape))
+            for column, v in zip(row, run.variables, strict=True)
+        ]
+        for row, out in zip(zip(*columns, strict=True), run.outs, strict=True)
+    ]
 
 
-def _batch(results: Tensors, w: Tensor, graph: bool) -> list[Any]:
-    """Return linear functions of `w` at every unit vector, along a leading axis."""
+def _batch(root: Tensor, targets: Tensors, graph: bool) -> list[Any]:
+    """Return the gradients of every element of the root, along a leading axis."""
+    w = _weight(root)
+    results = pull([root], targets, [w], graph=True)
     plan, size = Plan(results, [w]), w.size
     if not size:
         return [wrap(np.zeros((0, *t.shape), t.dtype)) for t in results]
