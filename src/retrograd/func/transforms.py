@@ -1,8 +1,7 @@
 """Derivatives of functions: make variables of the arguments, run the function, go back.
 
-A variable is a call of its own on the argument, recorded in this transform and no other: so a
-derivative of a derivative never takes one variable for the other, also where both are made of
-the same Tensor ("perturbation confusion").
+A variable is a call of its own on the argument: so a derivative of a derivative never takes one
+variable for the other, also where both are made of one Tensor ("perturbation confusion").
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ Argnums = int | tuple[int, ...]
 Function = Callable[..., Any]
 Tensors = Sequence[Tensor]
 
-# Rows computed at once are as many as keep the largest array within so many elements: in cache.
+# The most elements of the largest array when rows are computed at once: they stay in cache.
 CHUNK = 1 << 15
 
 
@@ -39,9 +38,9 @@ defvjp(variable, lambda g, out, x: g)
 
 
 def sources(outs: Tensors, since: int, inner: set[Tensor]) -> list[Tensor]:
-    """Return what was there before `since` of all that `outs` were computed from.
+    """Return what `outs` were computed from that was there before `since`.
 
-    The calls recorded since are put into `inner`; what is there already ends the walk.
+    Calls recorded since are put into `inner`; what is there already ends the walk.
     """
     found: dict[Tensor, None] = {}
     stack = [t for t in outs if t.requires_grad]
@@ -56,11 +55,10 @@ def sources(outs: Tensors, since: int, inner: set[Tensor]) -> list[Tensor]:
 
 
 class Run:
-    """One run of a function on variables.
+    """One run of a function on variables, made of the leaves of the chosen arguments.
 
-    `variables` are made of the leaves of the chosen arguments, whose tree is `structure`; `outs`
-    are the Tensors that came out, of the tree `out_structure`; `aux` has what else came out.
-    `outer` tells whether results must be differentiable: they depend on more that requires grad.
+    `outer` tells whether the outputs `outs` depend on more that requires grad: then results must
+    be differentiable.
     """
 
     def __init__(
@@ -145,7 +143,6 @@ class Run:
         return t
 
     def gradients(self, graph: bool) -> list[Tensor]:
-        """Return the gradients of the output; ValueError if it is anything but one number."""
         if len(self.outs) != 1 or self.outs[0].size != 1:
             shapes = ", ".join(str(t.shape) for t in self.outs) or "nothing"
             raise ValueError(
@@ -155,29 +152,24 @@ class Run:
         return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._data)], graph)
 
     def value(self) -> Any:
-        """Return what the function returned."""
         return self.settled(self.out_structure.unflatten(self.outs))
 
     def with_aux(self, result: Any) -> Any:
-        """Return a result, beside the aux if the function returns one."""
         return (result, *self.aux) if self.aux else result
 
     def settled(self, results: Any) -> Any:
-        """Return a tree of results without this run's graph, unless somebody needs that."""
+        """Return results without this run's graph, unless somebody needs that."""
         return results if self.outer else stop_gradient(results)
 
     def gathered(self, values: Sequence[Any]) -> Any:
-        """Return a value for each variable as the tree of the arguments that were chosen."""
+        """Return a value for each variable as the tree of the chosen arguments."""
         trees = self.structure.unflatten(values)
         return trees[0] if self.single else trees
 
     def fitted(
         self, given: Any, what: str, structure: tree.Structure, tensors: Tensors
     ) -> tuple[list[Tensor], bool]:
-        """Return the leaves of a tree with the shapes and dtypes of others.
-
-        Also tells whether what is computed from them must be differentiable again.
-        """
+        """Return the leaves of a tree, like `tensors`, and whether they need a graph."""
         name = f"the {what} in {self.name}"
         fitting = []
         for value, t in zip(structure.match(given, name), tensors, strict=True):
@@ -217,8 +209,8 @@ def _transform(
 def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes the gradient of `f`, which returns one number.
 
-    The gradient has the tree and shapes of argument number `argnums`; it is a tuple of these for
-    a tuple of numbers. With `has_aux`, `f` returns `(number, aux)` and the gradient comes as
+    The gradient has the tree and shapes of argument number `argnums`, or is a tuple of these for
+    a tuple of numbers. With `has_aux`, `f` returns `(number, aux)` and the result is
     `(gradient, aux)`. Raises ValueError if `f` returns anything but one number, TypeError for an
     argument that is not floating.
 
@@ -269,15 +261,15 @@ def jvp(
 ) -> tuple[Any, ...]:
     """Return the value of `f` at `primals` and its derivative along `tangents`.
 
-    Both are tuples of trees of the same shapes, one for each argument; the derivative has the
-    tree and shapes of the value. With `has_aux` the aux of `f` comes third.
+    Both are tuples of trees of the same shapes, one for each argument; the derivative is like the
+    value. With `has_aux` the aux of `f` comes third.
 
     >>> rg.func.jvp(np.sin, (0.0,), (2.0,))
     (Tensor(0.), Tensor(2.))
     """
     run, along, graph = _run_along("jvp", f, primals, tangents, has_aux)
-    # The gradients are a linear function of weights of the outputs; the derivative of that
-    # function with respect to the weights, weighed with the tangents, is what is asked for.
+    # The gradients are linear in weights of the outputs: the derivative of that with respect to
+    # the weights, weighed with the tangents, is asked for.
     weights = [_weight(t) for t in run.outs]
     gradients = pull(run.outs, run.variables, weights, graph=True)
     derivatives = pull(gradients, weights, along, graph)
@@ -320,9 +312,9 @@ def _weight(t: Tensor) -> Tensor:
 def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes every derivative of every output of `f`.
 
-    For an output of shape `s` and an argument of shape `t` that is an array `(*s, *t)`; for trees
-    it is a tree of outputs with trees of arguments in it. Goes backward, one row for each output
-    element, or forward, one column for each argument element, whichever is fewer. With `has_aux`
+    For an output of shape `s` and an argument of shape `t` that has shape `(*s, *t)`; for trees
+    it is a tree of outputs with trees of arguments in it. Goes backward, a row for each output
+    element, or forward, a column for each argument element, whichever is fewer. With `has_aux`
     the result is `(jacobian, aux)`.
 
     >>> rg.func.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
@@ -342,8 +334,8 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
 def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes the second derivatives of `f`, which returns one number.
 
-    For an argument of shape `t` that is an array `(*t, *t)`, for a tree of arguments a tree of
-    trees. With `has_aux` the result is `(hessian, aux)`.
+    For an argument of shape `t` that has shape `(*t, *t)`, for a tree of arguments it is a tree
+    of trees. With `has_aux` the result is `(hessian, aux)`.
 
     >>> rg.func.hessian(lambda x: x[0] ** 2 * x[1])(np.array([2.0, 3.0]))
     Tensor([[6., 4.],
@@ -353,7 +345,6 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
 
 
 def _backward(run: Run) -> list[list[Any]]:
-    """Return a list of blocks for each output, one block for each variable."""
     return [
         [
             row.reshape((*out.shape, *v.shape))
@@ -394,7 +385,7 @@ def _batch(root: Tensor, targets: Tensors, graph: bool) -> list[Any]:
 
 
 def stop_gradient(values: Any) -> Any:
-    """Return a tree of values with every Tensor in it detached: constants for all derivatives.
+    """Return a tree with every Tensor in it detached: a constant for all derivatives.
 
     >>> rg.func.grad(lambda x: x * rg.func.stop_gradient(x))(3.0)
     Tensor(3.)
@@ -408,9 +399,8 @@ def stop_gradient(values: Any) -> Any:
 def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     """Return `module(*args)` as if `params` were its parameters and buffers.
 
-    `params` has arrays or Tensors under dotted names, as `state_dict` has; what is missing stays
-    as it is. The module itself is not changed. Raises KeyError for unknown names and ValueError
-    for other shapes.
+    `params` has arrays or Tensors under the names of `state_dict`; what is missing stays as it is.
+    Raises KeyError for unknown names and ValueError for other shapes.
 
     >>> net = rg.nn.Linear(2, 1)
     >>> params = {"weight": np.array([[1.0, 2.0]]), "bias": np.zeros(1)}
@@ -451,9 +441,9 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
 def ravel_pytree(values: Any) -> tuple[Any, Function]:
     """Return the leaves of a tree as one vector, and the function from vectors to trees.
 
-    The vector is a Tensor if a leaf is, and an array otherwise; so are the leaves of the tree
-    that the function returns for it, with the shapes and dtypes they had. Raises TypeError for
-    leaves that are not floating; the function raises ValueError for vectors of another length.
+    The vector is a Tensor if a leaf is, and an array otherwise; leaves come back with the shapes
+    and dtypes they had. Raises TypeError for leaves that are not floating; the function raises
+    ValueError for vectors of another length.
 
     >>> vector, unravel = rg.func.ravel_pytree({"w": np.ones((2, 2)), "b": 3.0})
     >>> vector
@@ -472,7 +462,6 @@ def ravel_pytree(values: Any) -> tuple[Any, Function]:
     size = vector.size
 
     def unravel(flat: Any) -> Any:
-        """Return the tree whose leaves lie one after the other in `flat`."""
         v = flat if isinstance(flat, Tensor) else np.asarray(flat)
         if v.shape != (size,):
             raise ValueError(f"unravel takes a vector of {size} elements, not shape {v.shape}")
@@ -485,9 +474,8 @@ def ravel_pytree(values: Any) -> tuple[Any, Function]:
 def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
     """Return `f(*args)` without keeping what it computes on the way, which backward recomputes.
 
-    Gradients flow to the Tensors in `args` (trees of them) and to those that `f` uses besides,
-    such as the parameters of a Module. Draws of the default generator are the same again; `f`
-    must give the same values each time.
+    Gradients flow to the Tensors in `args` (trees) and to those that `f` uses besides, such as
+    parameters. Draws of the default generator are the same again; all else in `f` must be so.
 
     >>> x = rg.Tensor([0.0, 1.0], requires_grad=True)
     >>> np.sum(rg.func.checkpoint(lambda x: np.exp(np.sin(x)), x)).backward()
@@ -527,7 +515,7 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
     outs, structure, inner, used = run()
     if not used:
         return structure.unflatten(outs)
-    # a value that is not of this run's making would be written together with its owner
+    # a value of another's making would be written together with that
     first = [t._data if t in inner and t._data.base is None else t._data.copy() for t in outs]
     results = core.run(_AGAIN, tuple(used), {"first": first, "gradients": gradients})
     first.clear()

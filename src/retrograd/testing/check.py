@@ -21,10 +21,7 @@ SHOWN = 8
 
 
 class KinkError(AssertionError):
-    """A derivative that differs from the difference quotient only because of a kink.
-
-    The slopes to the two sides differ, and the gradient lies between them: move the input.
-    """
+    """A derivative differs from the difference quotient only because of a kink: move the input."""
 
 
 def gradcheck(
@@ -39,11 +36,11 @@ def gradcheck(
 ) -> bool:
     """Compare the gradient of `fn` at `inputs` with difference quotients; return True.
 
-    Varied are the floating arrays and the Tensors that require grad among `inputs`, also inside
-    dicts, lists and tuples, in float64. Random directions are compared, or with `full` every
-    entry of the Jacobian. Raises AssertionError with a table of the entries that differ by more
-    than `atol + rtol * |numeric|`; KinkError if that is only because of a kink; TypeError if
-    there is nothing to vary; ValueError if `fn` gives other values each time or has none nearby.
+    Varied are the floating arrays and the Tensors that require grad in the trees `inputs`, in
+    float64, along random directions or with `full` one by one. Raises AssertionError with a table
+    of the entries that differ by more than `atol + rtol * |numeric|`; KinkError if only for a
+    kink; TypeError if nothing varies; ValueError if `fn` gives other values each time or has none
+    nearby.
 
     >>> rg.testing.gradcheck(np.logaddexp, np.array([0.5, 1.5]), np.array(2.0))
     True
@@ -64,8 +61,7 @@ def gradgradcheck(
 ) -> bool:
     """Compare the second derivatives of `fn` at `inputs` with difference quotients; return True.
 
-    What is checked, as by `gradcheck`, is the function that takes `inputs` and weights of the
-    outputs to the gradient.
+    This is `gradcheck` of the function from `inputs` and weights of the outputs to the gradient.
 
     >>> rg.testing.gradgradcheck(np.tanh, np.array([0.5, 1.5]))
     True
@@ -98,10 +94,7 @@ class Entry(NamedTuple):
 
 
 class Problem:
-    """`fn` at `inputs`, of which `start` has those that are varied and `point` all their elements.
-
-    Raises TypeError if there are none.
-    """
+    """`fn` at `inputs`, of which `start` has those that are varied, `point` their elements."""
 
     def __init__(self, fn: Callable[..., Any], inputs: Sequence[Any], what: str) -> None:
         if not callable(fn):
@@ -124,7 +117,7 @@ class Problem:
         ]
 
     def call(self, values: Sequence[Tensor]) -> list[Tensor]:
-        """Return the floating outputs of the function with `values` in place of what varies."""
+        """Return the floating outputs for `values` of what varies."""
         leaves = list(self.leaves)
         for i, value in zip(self.varied, values, strict=True):
             leaves[i] = value
@@ -146,16 +139,15 @@ class Problem:
 
     def outputs(self, point: Array) -> list[Tensor]:
         with no_grad(), np.errstate(all="ignore"):
-            # each evaluation gets arrays of its own: a function that keeps them sees no change
+            # arrays of its own: a function that keeps them sees no change
             return self.call([wrap(x) for x in self.unravel(point)])
 
     def values(self, point: Array) -> Array:
-        """Return the elements of the outputs at `point`, as one vector."""
         vector: Array = ravel_pytree(self.outputs(point))[0]._data
         return vector
 
     def slopes(self, along: Array) -> Array:
-        """Return the derivatives of the values along a direction: central, of fourth order."""
+        """Return central differences of the values along a direction, of fourth order."""
         h = self.step / 2
         a, b, c, d = (self.values(self.point + k * h * along) for k in (1, -1, 2, -2))
         with np.errstate(all="ignore"):
@@ -168,7 +160,6 @@ class Problem:
         return slopes
 
     def gradient(self, weights: Array) -> Array:
-        """Return the gradient of the values, weighed and summed."""
         xs = [Tensor(x, requires_grad=True) for x in self.start]
         values = ravel_pytree(self.call(xs))[0]
         vector: Array = ravel_pytree(pull([values], xs, [weights], graph=False))[0]._data
@@ -217,7 +208,7 @@ class Problem:
     def entry(
         self, what: str, gradient: Array, slopes: Array, along: Array, weights: Array
     ) -> list[Entry]:
-        """Return an entry if the derivative of the weighed values along a direction is wrong."""
+        """Return an entry if a derivative of the weighed values is wrong."""
 
         def value(h: float) -> Any:
             return self.values(self.point + h * along) @ weights
