@@ -223,9 +223,6 @@ def once_differentiable(backward: B) -> B:
     return run  # type: ignore[return-value]
 
 
-# --- how a Function is recorded ------------------------------------------------------------------
-
-
 def _rules(cls: type[Function]) -> tuple[Rule, Rule]:
     """Return the rules of forward and backward: calls with several outputs, not looked through."""
 

@@ -16,7 +16,7 @@ from retrograd import autograd, core, random, tree
 from retrograd.backward import ReversePass
 from retrograd.core import Tensor, as_array, primitive, record, wrap
 from retrograd.func.batching import Plan, leaf
-from retrograd.mode import MODE, Mode, enable_grad, no_grad
+from retrograd.mode import MODE, Mode, enable_grad
 from retrograd.nn.module import Module
 from retrograd.registry import Rule, defvjp, shared, spelled
 
@@ -393,9 +393,6 @@ def stop_gradient(values: Any) -> Any:
     return tree.map(lambda t: t.detach() if isinstance(t, Tensor) else t, values)
 
 
-# --- modules as functions, trees as vectors, and what is computed twice -------------------------
-
-
 def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     """Return `module(*args)` as if `params` were its parameters and buffers.
 
@@ -507,8 +504,7 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
         walk = ReversePass(True, lift, {*inner, *ends}, set(ends))
         pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
         # views: neither walk must write into what the other holds
-        with enable_grad() if lift else no_grad():
-            walk.run([t for t, _ in pairs], [part if lift else part.view() for _, part in pairs])
+        walk.run([t for t, _ in pairs], [part if lift else part.view() for _, part in pairs])
         found = [walk.found.get(t, np.zeros_like(t._data)) for t in used]
         return [part if isinstance(part, Tensor) else part.view() for part in found]
 

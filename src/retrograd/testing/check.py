@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -84,13 +84,8 @@ def gradgradcheck(
     return second.check(step, rtol, atol, directions, full, draws)
 
 
-class Entry(NamedTuple):
-    """A derivative that is wrong, with the slopes to both sides of a kink that explains it."""
-
-    what: str
-    analytic: float
-    numeric: float
-    kink: tuple[float, float] | None
+# What is wrong, its derivative by the rules and by differences, and the slopes beside a kink.
+Entry = tuple[str, float, float, tuple[float, float] | None]
 
 
 class Problem:
@@ -216,32 +211,29 @@ class Problem:
         analytic, numeric = float(gradient @ along), float(slopes @ weights)
         if abs(analytic - numeric) <= self.atol + self.rtol * (np.abs(slopes) @ np.abs(weights)):
             return []
-        return [Entry(what, analytic, numeric, find_kink(value, self.step, analytic, numeric))]
+        return [(what, analytic, numeric, find_kink(value, self.step, analytic, numeric))]
 
     def report(self, wrong: list[Entry]) -> None:
         """Raise an error with a table of the wrong entries, if there are any."""
         if not wrong:
             return
-        smooth = [entry for entry in wrong if not entry.kink]
-        errors = [abs(entry.analytic - entry.numeric) for entry in wrong]
-        order = sorted(range(len(wrong)), key=lambda i: -errors[i])
-        shown = sorted(order[:SHOWN])
-        width = max(len(wrong[i].what) for i in shown)
-        what = "differs from the difference quotient" if smooth else "meets a kink"
+        wrong.sort(key=lambda entry: -abs(entry[1] - entry[2]))
+        smooth = [entry for entry in wrong if entry[3] is None]
+        width = max(len(what) for what, *_ in wrong[:SHOWN])
+        how = "differs from the difference quotient" if smooth else "meets a kink"
         places = f"{len(wrong)} place{'s' * (len(wrong) > 1)}"
         lines = [
-            f"the gradient of {self.name} {what} in {places} (step {self.step:g}, float64)",
+            f"the gradient of {self.name} {how} in {places} (step {self.step:g}, float64)",
             f"  {'':{width}}  {'analytic':>14}  {'numeric':>14}  {'difference':>12}",
         ]
-        for i in shown:
-            what, analytic, numeric, kink = wrong[i]
-            line = f"  {what:{width}}  {analytic:14.7g}  {numeric:14.7g}  {errors[i]:12.3g}"
-            line += "  <- worst" * (i == order[0] and len(wrong) > 1)
+        for what, x, y, kink in wrong[:SHOWN]:
+            line = f"  {what:{width}}  {x:14.7g}  {y:14.7g}  {abs(x - y):12.3g}"
             lines.append(line + (f"  kink: slopes {kink[0]:.4g} and {kink[1]:.4g}" if kink else ""))
+        if len(wrong) > 1:
+            lines[2] += "  <- worst"
         if len(wrong) > SHOWN:
             lines.append(f"  and {len(wrong) - SHOWN} more")
-        lines.append(_advice(smooth))
-        raise (AssertionError if smooth else KinkError)("\n".join(lines))
+        raise (AssertionError if smooth else KinkError)("\n".join([*lines, _advice(smooth)]))
 
 
 def _is_varied(leaf: Any) -> bool:
@@ -304,8 +296,7 @@ def _advice(wrong: list[Entry]) -> str:
         return "All are 0: is the gradient lost on the way, by .data, .detach() or no_grad?"
     if not np.any(np.abs(numeric) > 1e-9):
         return "The function does not change here: does it depend on this input at all?"
-    with np.errstate(all="ignore"):
-        ratios = analytic / numeric
-    if np.all(np.isfinite(ratios)) and np.ptp(ratios) < 1e-4 * np.max(np.abs(ratios)):
-        return f"All are {ratios.mean():.6g} times the difference quotient."
+    factor = analytic @ numeric / (numeric @ numeric)
+    if np.allclose(analytic, factor * numeric, rtol=1e-4):
+        return f"All are {factor:.6g} times the difference quotient."
     return "Is the rule's formula that of the function?"

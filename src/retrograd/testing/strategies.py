@@ -134,9 +134,6 @@ def _products(draw: Any) -> tuple[Array, ...]:
     return draw(arrays(left)), draw(arrays(right, elements=values_off_kinks(offset=OFFSETS[1])))
 
 
-# --- tests --------------------------------------------------------------------------------------
-
-
 @overload
 def gradient_property(function: Callable[..., Any], /) -> Test: ...
 @overload
