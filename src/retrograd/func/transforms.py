@@ -190,7 +190,7 @@ def pull(
         [t for t, _ in pairs], targets, [s for _, s in pairs], keep, graph, allow_unused=True
     )
     return [
-        wrap(np.zeros(t.shape, t.dtype)) if g is None else g
+        wrap(np.zeros_like(t._data)) if g is None else g
         for t, g in zip(targets, found, strict=True)
     ]
 
@@ -306,7 +306,7 @@ def _run_along(
 
 def _weight(t: Tensor) -> Tensor:
     """Return weights for the elements of `t`, to differentiate with respect to."""
-    return leaf(np.ones(t.shape, t.dtype))
+    return leaf(np.ones_like(t._data))
 
 
 def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -324,9 +324,21 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
 
     def compute(run: Run) -> Any:
         rows, columns = (sum(t.size for t in ts) for ts in (run.outs, run.variables))
-        # forward needs one more pass through the graph than backward
-        blocks = _forward(run) if 0 < 2 * columns < rows else _backward(run)
-        return run.with_aux(run.out_structure.unflatten([run.gathered(row) for row in blocks]))
+        blocks: Any
+        if 0 < 2 * columns < rows:  # forward needs one more pass through the graph than backward
+            weights = [_weight(t) for t in run.outs]
+            gradients = pull(run.outs, run.variables, weights, graph=True)
+            found = [_batch(gradient, weights, run.outer) for gradient in gradients]
+            blocks = [[np.moveaxis(t, 0, -1) for t in row] for row in zip(*found, strict=True)]
+        else:
+            blocks = [_batch(out, run.variables, run.outer) for out in run.outs]
+        trees = [
+            run.gathered(
+                [t.reshape((*out.shape, *v.shape)) for t, v in zip(row, run.variables, strict=True)]
+            )
+            for row, out in zip(blocks, run.outs, strict=True)
+        ]
+        return run.with_aux(run.out_structure.unflatten(trees))
 
     return _transform("jacobian", f, argnums, has_aux, compute)
 
@@ -344,44 +356,19 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
     return jacobian(grad(f, argnums, has_aux), argnums, has_aux)
 
 
-def _backward(run: Run) -> list[list[Any]]:
-    return [
-        [
-            row.reshape((*out.shape, *v.shape))
-            for row, v in zip(_batch(out, run.variables, run.outer), run.variables, strict=True)
-        ]
-        for out in run.outs
-    ]
-
-
-def _forward(run: Run) -> list[list[Any]]:
-    weights = [_weight(t) for t in run.outs]
-    gradients = pull(run.outs, run.variables, weights, graph=True)
-    columns = [_batch(gradient, weights, run.outer) for gradient in gradients]
-    return [
-        [
-            np.moveaxis(column, 0, -1).reshape((*out.shape, *v.shape))
-            for column, v in zip(row, run.variables, strict=True)
-        ]
-        for row, out in zip(zip(*columns, strict=True), run.outs, strict=True)
-    ]
-
-
-def _batch(root: Tensor, targets: Tensors, graph: bool) -> list[Any]:
+def _batch(root: Tensor, targets: Tensors, graph: bool) -> list[Tensor]:
     """Return the gradients of every element of the root, along a leading axis."""
     w = _weight(root)
     results = pull([root], targets, [w], graph=True)
     plan, size = Plan(results, [w]), w.size
-    if not size:
-        return [wrap(np.zeros((0, *t.shape), t.dtype)) for t in results]
-    chunk = max(1, CHUNK // max(plan.largest, size))
-    parts = []
+    chunk = max(1, CHUNK // max(plan.largest, size, 1))
+    parts: list[Any] = [[np.zeros((0, *t.shape), t.dtype) for t in results]]
     for start in range(0, size, chunk):
         rows = min(chunk, size - start)
         units = np.eye(rows, size, start, w.dtype).reshape((rows, *w.shape))
         parts.append(plan.run([wrap(units) if graph else units]))
-    joined = [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
-    return [t if isinstance(t, Tensor) else wrap(np.asarray(t)) for t in joined]
+    joined = map(np.concatenate, zip(*parts, strict=True))
+    return [t if isinstance(t, Tensor) else wrap(t) for t in joined]
 
 
 def stop_gradient(values: Any) -> Any:

@@ -12,7 +12,6 @@ import numpy as np
 from hypothesis import given, reject
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
-from hypothesis.strategies import SearchStrategy
 
 from retrograd.core import Array, Tensor, pick
 from retrograd.registry import RULES, spelled
@@ -28,14 +27,14 @@ OFFSETS = (0.37, 0.61, 0.12, 0.83)
 
 def shapes(
     min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 3
-) -> SearchStrategy[Shape]:
+) -> st.SearchStrategy[Shape]:
     """Draw shapes, those without axes and without elements included."""
     return array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side)
 
 
 def broadcastable(
     number: int, max_dims: int = 3, min_side: int = 0, max_side: int = 3
-) -> SearchStrategy[tuple[Shape, ...]]:
+) -> st.SearchStrategy[tuple[Shape, ...]]:
     """Draw tuples of `number` shapes that broadcast together."""
     drawn = mutually_broadcastable_shapes(
         num_shapes=number, max_dims=max_dims, min_side=min_side, max_side=max_side
@@ -45,7 +44,7 @@ def broadcastable(
 
 def values_off_kinks(
     low: float = -3.0, high: float = 3.0, offset: float = OFFSETS[0]
-) -> SearchStrategy[float]:
+) -> st.SearchStrategy[float]:
     """Draw numbers from `low` to `high` that are no multiples of 1/4."""
     first, last = math.ceil(4 * low - offset), math.floor(4 * high - offset)
     if first > last:
@@ -56,28 +55,28 @@ def values_off_kinks(
 @st.composite
 def arrays(
     draw: Any,
-    shape: Shape | SearchStrategy[Shape] | None = None,
+    shape: Shape | st.SearchStrategy[Shape] | None = None,
     dtype: Any = np.float64,
-    elements: SearchStrategy[float] | None = None,
+    elements: st.SearchStrategy[float] | None = None,
     distinct: bool = False,
 ) -> Array:
     """Draw floating arrays; of `distinct` ones no two elements are equal."""
     chosen = shapes() if shape is None else shape
-    sides: Shape = draw(chosen) if isinstance(chosen, SearchStrategy) else chosen
+    sides: Shape = draw(chosen) if isinstance(chosen, st.SearchStrategy) else chosen
     size, values = math.prod(sides), values_off_kinks() if elements is None else elements
     drawn = st.lists(values, min_size=size, max_size=size, unique=distinct)
     return np.array(draw(drawn), dtype).reshape(sides)
 
 
 def tensors(
-    shape: Shape | SearchStrategy[Shape] | None = None,
+    shape: Shape | st.SearchStrategy[Shape] | None = None,
     dtype: Any = np.float64,
-    elements: SearchStrategy[float] | None = None,
+    elements: st.SearchStrategy[float] | None = None,
     requires_grad: bool = True,
     distinct: bool = False,
-) -> SearchStrategy[Tensor]:
+) -> st.SearchStrategy[Tensor]:
     """Draw leaf Tensors, as `arrays` draws arrays."""
-    drawn: SearchStrategy[Array] = arrays(shape, dtype, elements, distinct)
+    drawn: st.SearchStrategy[Array] = arrays(shape, dtype, elements, distinct)
     return drawn.map(lambda array: Tensor(array, requires_grad=requires_grad))
 
 
@@ -93,7 +92,7 @@ DOMAINS: dict[Any, tuple[tuple[float, float], ...]] = {
 }
 
 
-def for_function(fn: Callable[..., Any]) -> SearchStrategy[tuple[Array, ...]]:
+def for_function(fn: Callable[..., Any]) -> st.SearchStrategy[tuple[Array, ...]]:
     """Draw arguments for `fn`: arrays that broadcast together, inside its domain, off its kinks.
 
     It takes as many as its rule has vjps, or else as it has parameters without a default;
@@ -114,10 +113,10 @@ def for_function(fn: Callable[..., Any]) -> SearchStrategy[tuple[Array, ...]]:
     return broadcasting(DOMAINS.get(fn, (WIDE,) * number))
 
 
-def broadcasting(domains: Sequence[tuple[float, float]]) -> SearchStrategy[tuple[Array, ...]]:
+def broadcasting(domains: Sequence[tuple[float, float]]) -> st.SearchStrategy[tuple[Array, ...]]:
     """Draw arrays that broadcast together, one for each range of values, and never tie."""
 
-    def make(drawn: tuple[Shape, ...]) -> SearchStrategy[tuple[Array, ...]]:
+    def make(drawn: tuple[Shape, ...]) -> st.SearchStrategy[tuple[Array, ...]]:
         return st.tuples(*(
             arrays(shape, elements=values_off_kinks(*domains[i], OFFSETS[i % len(OFFSETS)]))
             for i, shape in enumerate(drawn)
@@ -138,7 +137,7 @@ def _products(draw: Any) -> tuple[Array, ...]:
 def gradient_property(function: Callable[..., Any], /) -> Test: ...
 @overload
 def gradient_property(
-    *, order: int = 2, **strategies: SearchStrategy[Any]
+    *, order: int = 2, **strategies: st.SearchStrategy[Any]
 ) -> Callable[[Callable[..., Any]], Test]: ...
 def gradient_property(function: Any = None, /, *, order: int = 2, **strategies: Any) -> Any:
     """Make a Hypothesis test of the gradients of a function.
@@ -222,8 +221,8 @@ def check_memory(problem: Problem) -> None:
 
 
 def _points(
-    function: Callable[..., Any], strategies: dict[str, SearchStrategy[Any]]
-) -> SearchStrategy[tuple[Any, ...]]:
+    function: Callable[..., Any], strategies: dict[str, st.SearchStrategy[Any]]
+) -> st.SearchStrategy[tuple[Any, ...]]:
     if not strategies and (isinstance(function, np.ufunc) or function in RULES):
         return for_function(function)
     names = [p.name for p in positional(function) if p.name in strategies or p.default is p.empty]
