@@ -1,4 +1,4 @@
-"""Trees of values: dicts, lists, tuples and namedtuples, nested as you like, with leaves in them.
+"""Trees of values: nested dicts, lists, tuples and namedtuples with leaves in them.
 
 None is a tree without leaves. A dict keeps its order of keys; trees are matched by key.
 """
@@ -85,7 +85,7 @@ LEAF = Structure(None, (), ())
 
 
 def _open(tree: Any) -> tuple[Sequence[Any], Sequence[Any] | None]:
-    """Return the names and values of a node; None in place of the values for a leaf."""
+    """Return the names and values of a node; None for the values of a leaf."""
     if isinstance(tree, dict):
         return tuple(tree), tuple(tree.values())
     if type(tree) is tuple or type(tree) is list:
@@ -123,7 +123,7 @@ def leaves(tree: Any) -> list[Any]:
 
 
 def map(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """Return the tree of `fn(leaf, *leaves of the others)`; the others have the same structure.
+    """Return the tree of `fn(leaf, *leaves of the others)`, which have the same structure.
 
     >>> rg.tree.map(lambda p, g: p - 0.5 * g, {"w": 1.0, "b": [2.0]}, {"w": 2.0, "b": [4.0]})
     {'w': 0.0, 'b': [0.0]}

@@ -1,7 +1,7 @@
 """Derivatives of functions: make variables of the arguments, run the function, go back.
 
-A variable is a call of its own on the argument: so a derivative of a derivative never takes one
-variable for the other, also where both are made of one Tensor ("perturbation confusion").
+A variable is a call of its own on the argument: nested derivatives never take one variable for
+the other, also where both are made of one Tensor ("perturbation confusion").
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ Argnums = int | tuple[int, ...]
 Function = Callable[..., Any]
 Tensors = Sequence[Tensor]
 
-# The most elements of the largest array when rows are computed at once: they stay in cache.
+# As many rows are computed at once as keep the largest array within so many elements: in cache.
 CHUNK = 1 << 15
 
 
 @primitive
 def variable(x: Any) -> Any:
-    """Return the argument as it is: a place for a transform to stop at."""
+    """Return the argument: a place for a transform to stop at."""
     return x
 
 
@@ -57,8 +57,7 @@ def sources(outs: Tensors, since: int, inner: set[Tensor]) -> list[Tensor]:
 class Run:
     """One run of a function on variables, made of the leaves of the chosen arguments.
 
-    `outer` tells whether the outputs `outs` depend on more that requires grad: then results must
-    be differentiable.
+    `outer` tells whether `outs` depend on more that requires grad: results must have a graph.
     """
 
     def __init__(
@@ -105,8 +104,7 @@ class Run:
         places = {i % count for i in numbers if -count <= i < count}
         if len(places) < len(numbers) or not places:
             raise ValueError(
-                f"{self.name}: argnums {argnums} must each name another one of the {count} "
-                "positional arguments"
+                f"{self.name}: argnums {argnums} must name different ones of {count} arguments"
             )
         return numbers
 
@@ -118,7 +116,7 @@ class Run:
             path = "".join(f"[{key!r}]" for key in self.structure.paths()[at][1:])
             raise TypeError(
                 f"{self.name}: an argument{path} of dtype {array.dtype} has no derivative: use "
-                ".astype(float), or choose other arguments by argnums"
+                ".astype(float), or other argnums"
             )
         return leaf(array)
 
@@ -127,8 +125,8 @@ class Run:
             t = out
         elif left or not isinstance(out, (np.ndarray, np.generic, float)):
             why = (
-                f", after {', '.join(dict.fromkeys(left))} took a value out of the graph: its "
-                "gradient would be lost. For a constant return rg.Tensor(...)"
+                f", after {', '.join(dict.fromkeys(left))} took a value out of the graph, which "
+                "loses its gradient. For a constant return rg.Tensor(...)"
             )
             raise TypeError(
                 f"{self.name}: the function returned {out!r}, not a Tensor{why if left else ''}"
@@ -137,8 +135,8 @@ class Run:
             t = Tensor(out)
         if t.dtype.kind != "f":
             raise TypeError(
-                f"{self.name}: the function returned {t.dtype}, which has no derivative: return "
-                "it as aux (has_aux=True)"
+                f"{self.name}: the function returned {t.dtype}, which has no derivative: use "
+                "has_aux=True"
             )
         return t
 
@@ -184,7 +182,7 @@ class Run:
 def pull(
     roots: Tensors, targets: Tensors, seeds: Sequence[Any], graph: bool, keep: bool | None = None
 ) -> list[Tensor]:
-    """Return the gradients of `targets`, zeros where the roots do not depend on one."""
+    """Return the gradients of `targets`, zeros for what the roots do not depend on."""
     pairs = [(t, s) for t, s in zip(roots, seeds, strict=True) if t.requires_grad]
     found = autograd.grad(
         [t for t, _ in pairs], targets, [s for _, s in pairs], keep, graph, allow_unused=True
@@ -211,8 +209,8 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
 
     The gradient has the tree and shapes of argument number `argnums`, or is a tuple of these for
     a tuple of numbers. With `has_aux`, `f` returns `(number, aux)` and the result is
-    `(gradient, aux)`. Raises ValueError if `f` returns anything but one number, TypeError for an
-    argument that is not floating.
+    `(gradient, aux)`. Raises ValueError unless `f` returns one number, TypeError for arguments
+    that are not floating.
 
     >>> rg.func.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': Tensor([ 6., 12.]), 'b': Tensor(5.)}
@@ -240,8 +238,8 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """Return the value of `f` at `primals` and the function from cotangents to gradients.
 
-    Cotangents have the tree and shapes of the value; gradients are a tuple, one tree for each of
-    the primals. With `has_aux` the aux of `f` comes third.
+    Cotangents have the tree and shapes of the value; gradients are a tuple, a tree for each
+    primal. With `has_aux` the aux of `f` comes third.
 
     >>> value, pullback = rg.func.vjp(np.multiply, np.array([1.0, 2.0]), 3.0)
     >>> pullback(np.array([1.0, 1.0]))
@@ -261,15 +259,15 @@ def jvp(
 ) -> tuple[Any, ...]:
     """Return the value of `f` at `primals` and its derivative along `tangents`.
 
-    Both are tuples of trees of the same shapes, one for each argument; the derivative is like the
-    value. With `has_aux` the aux of `f` comes third.
+    Both are tuples of trees of the same shapes, a tree for each argument; the derivative is like
+    the value. With `has_aux` the aux of `f` comes third.
 
     >>> rg.func.jvp(np.sin, (0.0,), (2.0,))
     (Tensor(0.), Tensor(2.))
     """
     run, along, graph = _run_along("jvp", f, primals, tangents, has_aux)
-    # The gradients are linear in weights of the outputs: the derivative of that with respect to
-    # the weights, weighed with the tangents, is asked for.
+    # Gradients are linear in weights of the outputs: asked for is their derivative with respect
+    # to the weights, weighed with the tangents.
     weights = [_weight(t) for t in run.outs]
     gradients = pull(run.outs, run.variables, weights, graph=True)
     derivatives = pull(gradients, weights, along, graph)
@@ -281,8 +279,8 @@ def hvp(
 ) -> tuple[Any, ...]:
     """Return the product of the Hessian of `f` at `primals` with `tangents`.
 
-    `f` returns one number; primals, tangents and the result are as in `jvp`. With `has_aux` that
-    is `(result, aux)`.
+    `f` returns one number; primals, tangents and the result are tuples as in `jvp`. With
+    `has_aux` that is `(result, aux)`.
 
     >>> rg.func.hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (Tensor([6., 0.]),)
@@ -305,17 +303,16 @@ def _run_along(
 
 
 def _weight(t: Tensor) -> Tensor:
-    """Return weights for the elements of `t`, to differentiate with respect to."""
     return leaf(np.ones_like(t._data))
 
 
 def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes every derivative of every output of `f`.
 
-    For an output of shape `s` and an argument of shape `t` that has shape `(*s, *t)`; for trees
-    it is a tree of outputs with trees of arguments in it. Goes backward, a row for each output
-    element, or forward, a column for each argument element, whichever is fewer. With `has_aux`
-    the result is `(jacobian, aux)`.
+    For outputs of shape `s` and an argument of shape `t` it has shape `(*s, *t)`; for trees it is
+    a tree of outputs with trees of arguments in it. Goes backward, a row for each output element,
+    or forward, a column for each argument element, whichever is fewer. With `has_aux` the result
+    is `(jacobian, aux)`.
 
     >>> rg.func.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
     Tensor([[2., 0.],
@@ -346,8 +343,8 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
 def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes the second derivatives of `f`, which returns one number.
 
-    For an argument of shape `t` that has shape `(*t, *t)`, for a tree of arguments it is a tree
-    of trees. With `has_aux` the result is `(hessian, aux)`.
+    For an argument of shape `t` it has shape `(*t, *t)`, for a tree it is a tree of trees. With
+    `has_aux` the result is `(hessian, aux)`.
 
     >>> rg.func.hessian(lambda x: x[0] ** 2 * x[1])(np.array([2.0, 3.0]))
     Tensor([[6., 4.],
@@ -390,9 +387,8 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
     >>> params = {"weight": np.array([[1.0, 2.0]]), "bias": np.zeros(1)}
     >>> rg.func.functional_call(net, params, np.array([[3.0, 4.0]]))
     Tensor([[11.]])
-    >>> loss = lambda params: np.sum(rg.func.functional_call(net, params, np.ones((5, 2))))
-    >>> rg.func.grad(loss)(params)["bias"]
-    Tensor([5.])
+    >>> rg.func.grad(lambda p: np.sum(rg.func.functional_call(net, p, np.ones((5, 2)))))(params)
+    {'weight': Tensor([[5., 5.]]), 'bias': Tensor([5.])}
     """
     if not isinstance(module, Module):
         raise TypeError(f"functional_call takes a Module first, not {type(module).__name__}")
@@ -425,9 +421,9 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
 def ravel_pytree(values: Any) -> tuple[Any, Function]:
     """Return the leaves of a tree as one vector, and the function from vectors to trees.
 
-    The vector is a Tensor if a leaf is, and an array otherwise; leaves come back with the shapes
-    and dtypes they had. Raises TypeError for leaves that are not floating; the function raises
-    ValueError for vectors of another length.
+    The vector is a Tensor if a leaf is; leaves come back with the shapes and dtypes they had.
+    Raises TypeError for leaves that are not floating; the function raises ValueError for vectors
+    of another length.
 
     >>> vector, unravel = rg.func.ravel_pytree({"w": np.ones((2, 2)), "b": 3.0})
     >>> vector
@@ -458,8 +454,8 @@ def ravel_pytree(values: Any) -> tuple[Any, Function]:
 def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
     """Return `f(*args)` without keeping what it computes on the way, which backward recomputes.
 
-    Gradients flow to the Tensors in `args` (trees) and to those that `f` uses besides, such as
-    parameters. Draws of the default generator are the same again; all else in `f` must be so.
+    Gradients flow to the Tensors in `args` (trees) and to all others that `f` uses. Draws of the
+    default generator are the same again; all else in `f` must be so.
 
     >>> x = rg.Tensor([0.0, 1.0], requires_grad=True)
     >>> np.sum(rg.func.checkpoint(lambda x: np.exp(np.sin(x)), x)).backward()

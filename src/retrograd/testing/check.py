@@ -16,7 +16,7 @@ from retrograd.mode import enable_grad, no_grad
 from retrograd.random import RngLike, generator
 from retrograd.registry import spelled
 
-STEP = 1e-3  # with fourth-order differences: errors near 1e-12 where values are near 1
+STEP = 1e-3  # errors near 1e-12 where values are near 1
 SHOWN = 8
 
 
@@ -72,7 +72,7 @@ def gradgradcheck(
 
     def gradient(*values: Tensor) -> list[Tensor]:
         graph = values[0].requires_grad
-        # Difference quotients come as constants: leaves of their own take the gradient then.
+        # for difference quotients they are constants: leaves take the gradient then
         xs = [v if graph else Tensor(v, requires_grad=True) for v in values[:number]]
         with enable_grad():
             outs = problem.call(xs)
@@ -99,8 +99,8 @@ class Problem:
         self.varied = [i for i, leaf in enumerate(self.leaves) if _is_varied(leaf)]
         if not self.varied:
             raise TypeError(
-                f"{what} of {self.name} got no floating array and no Tensor that requires grad: "
-                "write np.array(2.0) for a number"
+                f"{what} of {self.name} got no floating array or Tensor that requires grad: write "
+                "np.array(2.0) for a number"
             )
         self.start = [np.array(as_array(self.leaves[i]), np.float64) for i in self.varied]
         self.point, self.unravel = ravel_pytree(self.start)
@@ -149,8 +149,8 @@ class Problem:
             slopes: Array = (8 * (a - b) - (c - d)) / (12 * h)
         if not np.all(np.isfinite(slopes)):
             raise ValueError(
-                f"{self.name} is not finite within {self.step:g} of the given inputs: move them "
-                "inside its domain, or pass a smaller step="
+                f"{self.name} is not finite within {self.step:g} of the inputs: move them inside "
+                "its domain, or pass a smaller step="
             )
         return slopes
 
@@ -163,7 +163,6 @@ class Problem:
     def check(
         self, step: float, rtol: float, atol: float, directions: int, full: bool, rng: Any
     ) -> bool:
-        """Compare derivatives along random directions, or all entries of the Jacobian."""
         if not (0 < step < np.inf and rtol >= 0 and atol >= 0 and directions >= 1):
             raise ValueError(
                 "step must be finite and above 0, rtol and atol at least 0, directions at least 1, "
@@ -173,11 +172,11 @@ class Problem:
         values = self.values(self.point)
         if not np.array_equal(values, self.values(self.point), equal_nan=True):
             raise ValueError(
-                f"{self.name} gives another value each time it is called: pass rng= to what "
-                "draws, or check it with .eval()"
+                f"{self.name} gives another value each time: pass rng= to what draws, or check "
+                "it with .eval()"
             )
         if not np.all(np.isfinite(values)):
-            raise ValueError(f"{self.name} is not finite at the given inputs: {values!r}")
+            raise ValueError(f"{self.name} is not finite at the inputs: {values!r}")
         if full:
             self.report(self.compared())
         for _ in range(0 if full else directions):
@@ -189,7 +188,7 @@ class Problem:
         return True
 
     def compared(self, limit: int | None = None) -> list[Entry]:
-        """Return the wrong entries of the Jacobian, of at most `limit` elements of each array."""
+        """Return the wrong entries of the Jacobian, for `limit` elements of each array."""
         outs = self.outputs(self.point)
         names = [f"out {k}" for k in range(len(outs))] if len(outs) > 1 else ["out"]
         rows = [(name, self.gradient(row), row) for name, row in _units(names, outs, limit)]
@@ -214,7 +213,7 @@ class Problem:
         return [(what, analytic, numeric, find_kink(value, self.step, analytic, numeric))]
 
     def report(self, wrong: list[Entry]) -> None:
-        """Raise an error with a table of the wrong entries, if there are any."""
+        """Raise an error with a table of the wrong entries, if any."""
         if not wrong:
             return
         wrong.sort(key=lambda entry: -abs(entry[1] - entry[2]))
@@ -243,7 +242,7 @@ def _is_varied(leaf: Any) -> bool:
 
 
 def positional(fn: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Return the parameters that may be given by position; none where NumPy does not tell."""
+    """Return the positional parameters; none where NumPy does not tell."""
     try:
         found = () if isinstance(fn, np.ufunc) else inspect.signature(fn).parameters.values()
     except (TypeError, ValueError):
@@ -266,10 +265,10 @@ def _units(
 def find_kink(
     value: Callable[[float], float], step: float, analytic: float, numeric: float
 ) -> tuple[float, float] | None:
-    """Return the slopes to both sides of 0 if a kink explains why the two derivatives differ.
+    """Return the slopes to both sides of 0 if a kink explains why two derivatives differ.
 
-    Slopes of a smooth function come together as the step shrinks. At a kink they stay apart, and
-    any value between them is a fair derivative; near a kink they come to the analytic value.
+    As the step shrinks, slopes of a smooth function come together. At a kink they stay apart, and
+    any derivative between them is fair; near a kink they come to the analytic one.
     """
     here, small = value(0.0), step / 1024
 
@@ -290,12 +289,12 @@ def find_kink(
 
 def _advice(wrong: list[Entry]) -> str:
     if not wrong:
-        return "A kink is no mistake of the rule: move the input away, or pass a smaller step="
+        return "A kink is no mistake of the rule: move the input, or pass a smaller step="
     analytic, numeric = (np.array([entry[i] for entry in wrong]) for i in (1, 2))
     if not np.any(analytic):
-        return "All are 0: is the gradient lost on the way, by .data, .detach() or no_grad?"
+        return "All are 0: is the gradient lost on the way, by .data or .detach()?"
     if not np.any(np.abs(numeric) > 1e-9):
-        return "The function does not change here: does it depend on this input at all?"
+        return "The function does not change: does it depend on this input?"
     factor = analytic @ numeric / (numeric @ numeric)
     if np.allclose(analytic, factor * numeric, rtol=1e-4):
         return f"All are {factor:.6g} times the difference quotient."

@@ -105,7 +105,7 @@ def for_function(fn: Callable[..., Any]) -> st.SearchStrategy[tuple[Array, ...]]
             f"for_function cannot tell how many arrays {spelled(fn)} takes: draw them by arrays()"
         )
     if number == 1 and not isinstance(fn, np.ufunc):
-        # it may pick or compare elements: there are some, and no two are equal
+        # it may pick or compare elements
         wide = values_off_kinks(-8.0, 8.0)
         return st.tuples(arrays(shapes(1, min_side=1), elements=wide, distinct=True))
     if fn in (np.matmul, np.dot):
@@ -114,7 +114,7 @@ def for_function(fn: Callable[..., Any]) -> st.SearchStrategy[tuple[Array, ...]]
 
 
 def broadcasting(domains: Sequence[tuple[float, float]]) -> st.SearchStrategy[tuple[Array, ...]]:
-    """Draw arrays that broadcast together, one for each range of values, and never tie."""
+    """Draw arrays that broadcast together, one for each range of values."""
 
     def make(drawn: tuple[Shape, ...]) -> st.SearchStrategy[tuple[Array, ...]]:
         return st.tuples(*(
@@ -181,7 +181,7 @@ def check_float32(problem: Problem) -> None:
     made = []
     for i, out in enumerate(problem.call(xs)):
         made.append((f"{problem.name} as out {i}", out.dtype))
-        # The engine casts gradients to the dtype of what they belong to, so the rule is asked.
+        # the engine casts gradients, so the rule is asked
         if out.rule is None or out.rule.multi or out.rule.fn is pick:
             continue
         g = np.ones(out.shape, np.float32)
@@ -197,7 +197,7 @@ def check_float32(problem: Problem) -> None:
 
 
 def check_memory(problem: Problem) -> None:
-    """Raise AssertionError if anything writes into the inputs, or two gradients share memory."""
+    """Raise AssertionError if inputs are written into, or two gradients share memory."""
     xs = [Tensor(x, requires_grad=True) for x in problem.start]
     for x in xs:
         x._data.flags.writeable = False
