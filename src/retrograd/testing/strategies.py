@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
 from retrograd.core import Array, Tensor, pick
 from retrograd.registry import RULES, spelled
-from retrograd.testing.check import KinkError, Problem, gradcheck, gradgradcheck, positional
+from retrograd.testing import KinkError, Problem, gradcheck, gradgradcheck, positional
 
 Shape = tuple[int, ...]
 Test = Callable[..., None]
