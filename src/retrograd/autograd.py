@@ -34,10 +34,10 @@ def grad(
 ) -> tuple[Tensor, ...]:
     """Return the gradients of `outputs` with respect to each of `inputs`; no `.grad` changes.
 
-    `grad_outputs` weighs the elements of the outputs (their shapes); an output of one element
-    needs none. With `create_graph` the results can be differentiated again. The graph is kept if
-    `retain_graph`, by default if `create_graph`. Raises RuntimeError for an input that the
-    outputs do not depend on, unless `allow_unused`: then its gradient is None.
+    `grad_outputs` weighs the elements of the outputs (their shapes); one element needs none. With
+    `create_graph` the results can be differentiated again. The graph is kept if `retain_graph`,
+    by default if `create_graph`. Raises RuntimeError for an input that the outputs do not depend
+    on, unless `allow_unused`: then its gradient is None.
 
     >>> x = rg.Tensor(3.0, requires_grad=True)
     >>> (dx,) = rg.autograd.grad(x ** 3, x, create_graph=True)
@@ -115,16 +115,13 @@ class Context:
 
     needs_input_grad: tuple[bool, ...] = ()
     _saved: Sequence[Any] = ()
-    _places: Sequence[int | None] = ()  # of what is saved, among the arguments and outputs
-    _current: Sequence[Any] = ()  # the arguments and outputs, during backward
-    _constant: Sequence[Any] = ()  # outputs; after forward a bool for each output
+    _places: Sequence[int | None] = ()  # of what is saved, among arguments and outputs
+    _current: Sequence[Any] = ()  # arguments and outputs, during backward
+    _constant: Sequence[Any] = ()  # outputs; after forward a bool for each
     _many = False
 
     def save_for_backward(self, *arrays: Any) -> None:
-        """Keep arrays for `backward`, which finds them in `saved_tensors`.
-
-        Second derivatives flow through those that are arguments or outputs of `forward`.
-        """
+        """Keep arrays for `backward`: arguments or outputs, for second derivatives to flow."""
         self._saved = arrays
 
     def mark_non_differentiable(self, *outputs: Any) -> None:
@@ -179,26 +176,26 @@ class Function:
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> Any:
-        """Compute the outputs from arrays: every Function defines its own."""
+        """Compute the outputs from arrays."""
         raise NotImplementedError("a Function defines forward(ctx, *args)")
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        """Compute the gradients of the arguments: every Function defines its own."""
+        """Compute the gradients of the arguments."""
         raise NotImplementedError("a Function defines backward(ctx, *grads)")
 
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Run `forward` and record it; returns a Tensor, or a tuple where `forward` does.
 
-        Raises TypeError for a Tensor inside a list, tuple or dict, which would get no gradient.
+        Raises TypeError for a Tensor inside a list, tuple or dict.
         """
         for a in args:
             parts = a.values() if isinstance(a, dict) else a
             if isinstance(a, (dict, list, tuple)) and any(isinstance(p, Tensor) for p in parts):
                 raise TypeError(
-                    f"{cls.__name__}.apply got a {type(a).__name__} with a Tensor in it, which "
-                    "would get no gradient: pass each Tensor as an argument of its own"
+                    f"{cls.__name__}.apply got a Tensor in a {type(a).__name__}, which would get "
+                    "no gradient: pass it as an argument of its own"
                 )
         ctx, grad = Context(), MODE.get().grad
         ctx.needs_input_grad = tuple(
@@ -224,7 +221,7 @@ def once_differentiable(backward: B) -> B:
 
 
 def _rules(cls: type[Function]) -> tuple[Rule, Rule]:
-    """Return the rules of forward and backward: calls with several outputs, not looked through."""
+    """Return the rules of forward and backward, calls with several outputs."""
 
     def forward(*args: Any, ctx: Context) -> tuple[Any, ...]:
         ctx.save_for_backward()
@@ -245,7 +242,7 @@ def _rules(cls: type[Function]) -> tuple[Rule, Rule]:
     def backward(*arrays: Any, ctx: Context) -> tuple[Any, ...]:
         n = len(ctx._constant)
         found = _plainly(_backward, cls, ctx, arrays[:n], arrays[n : 2 * n], arrays[2 * n :])
-        # copies: what is recorded must not be a view of what it was computed from
+        # copies: outputs must not be views of inputs
         return tuple(np.array(as_array(g)) for g in itertools.compress(found, ctx.needs_input_grad))
 
     forward.__name__ = cls.__name__
@@ -257,7 +254,7 @@ def _rules(cls: type[Function]) -> tuple[Rule, Rule]:
 
 
 def _plainly(fn: Callable[..., Any], *args: Any) -> Any:
-    """Run a function without recording anything, for gradients or on a tape."""
+    """Run a function without recording anything."""
     token = MODE.set(Mode(False))
     try:
         return fn(*args)
@@ -329,7 +326,7 @@ Function._rules = _rules(Function)
 
 
 def no_second(value: Any, *sources: Any, name: str) -> Any:
-    """Return `value`, which was computed from the sources in a way that has no derivative."""
+    """Return `value`, computed from the sources in a way that has no derivative."""
     return value.copy()
 
 
@@ -349,6 +346,6 @@ def _refuse_constant(what: str, value: Any) -> None:
     if isinstance(value, np.ndarray) and (replayed or value.dtype.kind == "f"):
         raise RuntimeError(
             f"{what} that is no argument or output of forward: a second derivative would take it "
-            "for a constant. Compute it in backward from what is saved, return it as an output, "
-            "or decorate backward with once_differentiable"
+            "for a constant. Compute it in backward, return it as an output, or decorate backward "
+            "with once_differentiable"
         )

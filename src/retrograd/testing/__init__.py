@@ -301,10 +301,10 @@ def find_kink(
 def _advice(wrong: list[Entry]) -> str:
     if not wrong:
         return "A kink is no mistake of the rule: move the input, or pass a smaller step="
-    analytic, numeric = (np.array([entry[i] for entry in wrong]) for i in (1, 2))
+    analytic, numeric = np.array([entry[1:3] for entry in wrong]).T
     if not np.any(analytic):
         return "All are 0: is the gradient lost on the way, by .data or .detach()?"
-    if not np.any(np.abs(numeric) > 1e-9):
+    if np.max(np.abs(numeric)) <= 1e-9:
         return "The function does not change: does it depend on this input?"
     factor = analytic @ numeric / (numeric @ numeric)
     if np.allclose(analytic, factor * numeric, rtol=1e-4):

@@ -18,6 +18,7 @@ from retrograd.registry import RULES, spelled
 from retrograd.testing import KinkError, Problem, gradcheck, gradgradcheck, positional
 
 Shape = tuple[int, ...]
+Domains = Sequence[tuple[float, float]]
 Test = Callable[..., None]
 
 # Values are (k + offset) / 4 for whole k: off the kinks at whole numbers and halves, and arrays
@@ -82,7 +83,7 @@ def tensors(
 
 # Where a function of numbers has values and derivatives: (low, high), for each argument.
 WIDE, ABOVE_0, WITHIN_1 = (-3.0, 3.0), (0.1, 3.0), (-0.9, 0.9)
-DOMAINS: dict[Any, tuple[tuple[float, float], ...]] = {
+DOMAINS: dict[Any, Domains] = {
     **dict.fromkeys((np.sqrt, np.cbrt, np.log, np.log2, np.log10), (ABOVE_0,)),
     **dict.fromkeys((np.arcsin, np.arccos, np.arctanh), (WITHIN_1,)),
     **dict.fromkeys((np.power, np.float_power), (ABOVE_0, WIDE)),
@@ -108,29 +109,26 @@ def for_function(fn: Callable[..., Any]) -> st.SearchStrategy[tuple[Array, ...]]
         # it may pick or compare elements
         wide = values_off_kinks(-8.0, 8.0)
         return st.tuples(arrays(shapes(1, min_side=1), elements=wide, distinct=True))
+    domains = DOMAINS.get(fn, (WIDE,) * number)
     if fn in (np.matmul, np.dot):
-        return _products()
-    return broadcasting(DOMAINS.get(fn, (WIDE,) * number))
+        signature = np.matmul.signature
+        drawn = mutually_broadcastable_shapes(signature=signature, max_dims=0, min_side=0)
+        return drawn.flatmap(lambda found: _off_ties(found.input_shapes, domains))
+    return broadcasting(domains)
 
 
-def broadcasting(domains: Sequence[tuple[float, float]]) -> st.SearchStrategy[tuple[Array, ...]]:
+def broadcasting(domains: Domains) -> st.SearchStrategy[tuple[Array, ...]]:
     """Draw arrays that broadcast together, one for each range of values."""
-
-    def make(drawn: tuple[Shape, ...]) -> st.SearchStrategy[tuple[Array, ...]]:
-        return st.tuples(*(
-            arrays(shape, elements=values_off_kinks(*domains[i], OFFSETS[i % len(OFFSETS)]))
-            for i, shape in enumerate(drawn)
-        ))  # fmt: skip
-
-    return broadcastable(len(domains)).flatmap(make) if domains else st.just(())
+    if not domains:
+        return st.just(())
+    return broadcastable(len(domains)).flatmap(lambda drawn: _off_ties(drawn, domains))
 
 
-@st.composite
-def _products(draw: Any) -> tuple[Array, ...]:
-    rows, inner, columns = (draw(st.integers(0, 3)) for _ in range(3))
-    left = draw(st.sampled_from([(rows, inner), (inner,)]))
-    right = draw(st.sampled_from([(inner, columns), (inner,)]))
-    return draw(arrays(left)), draw(arrays(right, elements=values_off_kinks(offset=OFFSETS[1])))
+def _off_ties(drawn: Sequence[Shape], domains: Domains) -> st.SearchStrategy[tuple[Array, ...]]:
+    return st.tuples(*(
+        arrays(shape, elements=values_off_kinks(*domain, offset))
+        for shape, domain, offset in zip(drawn, domains, itertools.cycle(OFFSETS), strict=False)
+    ))  # fmt: skip
 
 
 @overload
