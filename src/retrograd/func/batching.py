@@ -44,9 +44,8 @@ class Plan:
     def run(self, values: Sequence[Any]) -> list[Any]:
         """Return the outputs with `values` for the variables, each with a leading axis.
 
-        What was recorded without a gradient (masks, orders) stays as it was: it does not depend
-        on the variables where the outputs are linear in them. For arrays arrays come out, for
-        Tensors what can be differentiated.
+        What was recorded without a gradient (masks, orders) stays as it was: outputs linear in
+        the variables allow that. Arrays give arrays, Tensors what can be differentiated.
         """
         graph = any(isinstance(v, Tensor) for v in values)
         known = dict(zip(self.variables, values, strict=True))
@@ -78,14 +77,12 @@ class Call:
         return [change(v) if flag else v for v, flag in zip(values, self.flags, strict=True)]
 
     def run(self, values: list[Any], /, **changes: Any) -> Any:
-        """Run the function on arrays, or on Tensors so that it is recorded."""
         kwargs = {**self.t.kwargs, **changes}
         if any(isinstance(v, Tensor) for v in values):
             return core.run(self.rule, tuple(values), kwargs)
         return self.rule.run(*values, **kwargs)
 
     def result(self) -> Any:
-        """Return what the function gives for all entries of the leading axis."""
         fn = self.rule.fn
         if isinstance(fn, np.ufunc) and fn.signature is None:
             return _elementwise(self)
@@ -103,7 +100,6 @@ def _one_by_one(c: Call) -> Any:
 
 def _look_through(c: Call) -> Any:
     """Record the NumPy calls inside a function and run these."""
-    # an argument without the leading axis may be a plain array: the body takes either
     args = [
         leaf(plain) if flag else wrap(v) if isinstance(v, np.ndarray) else v
         for v, plain, flag in zip(c.values, c.t.args, c.flags, strict=True)

@@ -85,9 +85,7 @@ class Run:
         aux: list[Any] = []
         if has_aux:
             if not (isinstance(returned, tuple) and len(returned) == 2):
-                raise TypeError(
-                    f"{self.name} with has_aux needs a function that returns (out, aux)"
-                )
+                raise TypeError(f"{self.name} with has_aux: the function must return (out, aux)")
             returned, *aux = returned
         outs, self.out_structure = tree.flatten(returned)
         self.outs = [self._output(out, left) for out in outs]
@@ -142,10 +140,9 @@ class Run:
 
     def gradients(self, graph: bool) -> list[Tensor]:
         if len(self.outs) != 1 or self.outs[0].size != 1:
-            shapes = ", ".join(str(t.shape) for t in self.outs) or "nothing"
             raise ValueError(
-                f"{self.name}, which returned shape {shapes}: it must return one number; use "
-                "jacobian or vjp for more"
+                f"{self.name}, which returned {[t.shape for t in self.outs]}, not one number: for "
+                "more use jacobian or vjp"
             )
         return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._data)], graph)
 
@@ -390,10 +387,11 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
     >>> rg.func.grad(lambda p: np.sum(rg.func.functional_call(net, p, np.ones((5, 2)))))(params)
     {'weight': Tensor([[5., 5.]]), 'bias': Tensor([5.])}
     """
-    if not isinstance(module, Module):
-        raise TypeError(f"functional_call takes a Module first, not {type(module).__name__}")
-    if not isinstance(params, Mapping):
-        raise TypeError(f"functional_call takes a dict of parameters, not {type(params).__name__}")
+    if not (isinstance(module, Module) and isinstance(params, Mapping)):
+        raise TypeError(
+            "functional_call takes a Module first and a dict of parameters, not "
+            f"{type(module).__name__} and {type(params).__name__}"
+        )
     named = {**module._state(), **dict(module.named_buffers())}
     if unknown := [repr(name) for name in params if name not in named]:
         raise KeyError(f"{type(module).__name__} has no parameter {', '.join(unknown)}")

@@ -1,4 +1,4 @@
-"""Checks of gradients against difference quotients, the ones this library is tested with.
+"""Checks of gradients against difference quotients.
 
 `gradcheck` and `gradgradcheck` need NumPy alone; `strategies` and `gradient_property` load
 Hypothesis when they are first used.
@@ -213,7 +213,6 @@ class Problem:
     def entry(
         self, what: str, gradient: Array, slopes: Array, along: Array, weights: Array
     ) -> list[Entry]:
-        """Return an entry if a derivative of the weighed values is wrong."""
 
         def value(h: float) -> Any:
             return self.values(self.point + h * along) @ weights

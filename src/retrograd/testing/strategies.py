@@ -197,24 +197,23 @@ def check_float32(problem: Problem) -> None:
 def check_memory(problem: Problem) -> None:
     """Raise AssertionError if inputs are written into, or two gradients share memory."""
     xs = [Tensor(x, requires_grad=True) for x in problem.start]
+    held: list[Array] = []
     for x in xs:
         x._data.flags.writeable = False
-    weights: list[Array] = []
     try:
         for out in problem.call(xs):
             if out.requires_grad:
-                weight = np.ones(out.shape, out.dtype)
-                weight.flags.writeable = False
-                weights.append(weight)
-                out.backward(weight, retain_graph=True)
+                held.append(np.ones_like(out._data))
+                held[-1].flags.writeable = False
+                out.backward(held[-1], retain_graph=True)
     except ValueError as error:
         if "read-only" in str(error):
             raise AssertionError(
                 f"{problem.name} or its gradient rule writes into its input: {error}"
             ) from error
         raise
-    held = [x.grad for x in xs if x.grad is not None]
-    if any(np.shares_memory(a, b) for a, b in itertools.combinations([*held, *weights], 2)):
+    held += [x.grad for x in xs if x.grad is not None]
+    if any(np.shares_memory(a, b) for a, b in itertools.combinations(held, 2)):
         raise AssertionError(f"two gradients of {problem.name} share memory")
 
 
