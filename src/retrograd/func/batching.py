@@ -1,8 +1,8 @@
 """Recorded calls run for many values at once, along a leading axis.
 
 A part of the graph that is linear in some variables (gradients, in the weights of the outputs) is
-run again with a whole batch of values for them. Most functions need only their axes shifted; any
-other is run once for each entry.
+run again with a batch of values for them. Most functions need only their axes shifted; any other
+is run once for each entry.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Plan:
         found = autograd.between(outputs, variables).difference(variables)
         self.calls = sorted(found, key=lambda t: t.order)
         sizes = [t.size for t in (*outputs, *self.calls) if not isinstance(t._data, tuple)]
-        self.largest = max(sizes, default=0)  # elements of the largest array, without a batch
+        self.largest = max(sizes, default=0)  # elements, without a batch
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """Return the outputs with `values` for the variables, each with a leading axis.

@@ -141,8 +141,8 @@ class Run:
     def gradients(self, graph: bool) -> list[Tensor]:
         if len(self.outs) != 1 or self.outs[0].size != 1:
             raise ValueError(
-                f"{self.name}, which returned {[t.shape for t in self.outs]}, not one number: for "
-                "more use jacobian or vjp"
+                f"{self.name}, which returned {[t.shape for t in self.outs]}, not one number: use "
+                "jacobian or vjp"
             )
         return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._data)], graph)
 

@@ -56,8 +56,8 @@ def gradcheck(
     >>> rg.testing.gradcheck(np.logaddexp, np.array([0.5, 1.5]), np.array(2.0))
     True
     """
-    problem = Problem(fn, inputs, "gradcheck")
-    return problem.check(step, rtol, atol, directions, full, generator(rng))
+    draws = generator(rng)
+    return Problem(fn, inputs, "gradcheck").check(step, rtol, atol, directions, full, draws)
 
 
 def gradgradcheck(
@@ -145,7 +145,7 @@ class Problem:
 
     def outputs(self, point: Array) -> list[Tensor]:
         with no_grad(), np.errstate(all="ignore"):
-            # arrays of its own: a function that keeps them sees no change
+            # arrays of its own: a function may keep them
             return self.call([wrap(x) for x in self.unravel(point)])
 
     def values(self, point: Array) -> Array:
@@ -263,7 +263,7 @@ def positional(fn: Callable[..., Any]) -> list[inspect.Parameter]:
 def _units(
     names: Sequence[str], arrays: Sequence[Any], limit: int | None
 ) -> Iterator[tuple[str, Array]]:
-    """Yield the names and unit vectors of the first `limit` elements of each array."""
+    """Yield names and unit vectors for the first `limit` elements of each array."""
     start, size = 0, sum(x.size for x in arrays)
     for name, x in zip(names, arrays, strict=True):
         for i, index in enumerate(islice(np.ndindex(x.shape), limit), start):
