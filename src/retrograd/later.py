@@ -9,15 +9,19 @@ from typing import Any
 
 
 def load_later(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
-    """Return a module `__getattr__`: `modules` has the names in each module of it, or its own."""
-    home = {name: module for module, names in modules.items() for name in names.split()}
+    """Return a package's `__getattr__` for the names in each of its modules, or its own.
+
+    `dir` of the package tells them too.
+    """
+    names = vars(sys.modules[package])
+    home = {name: module for module, found in modules.items() for name in found.split()}
 
     def __getattr__(name: str) -> Any:
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = importlib.import_module(f"{package}.{home[name]}")
-        found = module if name == home[name] else getattr(module, name)
-        setattr(sys.modules[package], name, found)
-        return found
+        names[name] = module if name == home[name] else getattr(module, name)
+        return names[name]
 
+    names["__dir__"] = lambda: sorted({*names, *home})
     return __getattr__

@@ -74,7 +74,7 @@ class _EveryPosition(Sequence[Vjp]):
         return 1 << 30
 
 
-class _Sharing(Sequence[Vjp | None]):
+class Sharing(Sequence[Vjp | None]):
     """Vjps that get `shared(g, out, *arguments)` in place of `g`, computed once a visit."""
 
     def __init__(self, shared: Vjp, vjps: Sequence[Vjp | None]) -> None:
@@ -97,6 +97,11 @@ class _Sharing(Sequence[Vjp | None]):
 
     def __len__(self) -> int:
         return len(self.vjps)
+
+
+def shared(work: Vjp) -> Sharing:
+    """Return vjps for any number of arrays: `work(g, out, *arrays)`, once a visit, has all."""
+    return Sharing(work, _EveryPosition(lambda position, g, *args, **options: g[position]))
 
 
 RULES: dict[Callable[..., Any], Rule] = {}
@@ -174,7 +179,7 @@ def defvjp_shared(fn: Callable[..., Any], shared: Vjp, *vjps: Vjp | None) -> Non
     of its own.
     """
     defvjp(fn, *vjps)
-    RULES[fn].vjps = _Sharing(shared, vjps)
+    RULES[fn].vjps = Sharing(shared, vjps)
 
 
 def defvjp_through(fn: Callable[..., Any], inner: Callable[..., Any], vjp: Vjp) -> None:

@@ -1,4 +1,4 @@
-"""Trees of values: dicts, lists, tuples and namedtuples, nested as you like, with leaves in them.
+"""Trees of values: nested dicts, lists, tuples and namedtuples with leaves in them.
 
 None is a tree without leaves. A dict keeps its order of keys; trees are matched by key.
 """
@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-
-Path = tuple[Any, ...]
 
 
 class Structure:
@@ -27,8 +25,7 @@ class Structure:
 
     def __init__(self, kind: Any, names: Sequence[Any], parts: Sequence[Structure]) -> None:
         self.kind = kind  # the type of the node; None for a leaf
-        self.names = tuple(names)
-        self.parts = tuple(parts)
+        self.names, self.parts = tuple(names), tuple(parts)
         self.size: int = 1 if kind is None else sum(part.size for part in parts)
 
     def unflatten(self, leaves: Sequence[Any]) -> Any:
@@ -57,21 +54,15 @@ class Structure:
         if values is None or set(names) != set(self.names):
             raise ValueError(f"{name} does not have the structure {self!r}: {tree!r}")
         by_name = dict(zip(names, values, strict=True))
-        return [
-            leaf
-            for key, part in zip(self.names, self.parts, strict=True)
-            for leaf in part.match(by_name[key], name)
-        ]
+        pairs = zip(self.names, self.parts, strict=True)
+        return [leaf for key, part in pairs for leaf in part.match(by_name[key], name)]
 
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[tuple[Any, ...]]:
         """Return for each leaf the keys and positions that lead to it."""
         if self.kind is None:
             return [()]
-        return [
-            (key, *rest)
-            for key, part in zip(self.names, self.parts, strict=True)
-            for rest in part.paths()
-        ]
+        pairs = zip(self.names, self.parts, strict=True)
+        return [(key, *rest) for key, part in pairs for rest in part.paths()]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Structure) and self._key() == other._key()
@@ -94,7 +85,7 @@ LEAF = Structure(None, (), ())
 
 
 def _open(tree: Any) -> tuple[Sequence[Any], Sequence[Any] | None]:
-    """Return the names and values of a node; None in place of the values for a leaf."""
+    """Return the names and values of a node; None for the values of a leaf."""
     if isinstance(tree, dict):
         return tuple(tree), tuple(tree.values())
     if type(tree) is tuple or type(tree) is list:
@@ -132,7 +123,7 @@ def leaves(tree: Any) -> list[Any]:
 
 
 def map(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """Return the tree of `fn(leaf, *leaves of the others)`; the others have the same structure.
+    """Return the tree of `fn(leaf, *leaves of the others)`, which have the same structure.
 
     >>> rg.tree.map(lambda p, g: p - 0.5 * g, {"w": 1.0, "b": [2.0]}, {"w": 2.0, "b": [4.0]})
     {'w': 0.0, 'b': [0.0]}

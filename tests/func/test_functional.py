@@ -1,5 +1,7 @@
 """Modules as functions, trees as vectors, and what is computed twice."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,12 @@ def test_a_shared_parameter_is_replaced_everywhere():
     w = RNG.normal(size=(3, 3))
     got = functional_call(net, {"0.weight": w}, X)
     np.testing.assert_allclose(got.data, X @ w.T @ w.T)
+
+
+def test_a_shared_module_goes_by_all_its_names():
+    layer = nn.Linear(3, 3, rng=0)
+    net = nn.Sequential(layer, nn.Tanh(), layer)
+    np.testing.assert_array_equal(functional_call(net, net.state_dict(), X).data, net(X).data)
 
 
 def test_buffers_are_replaced_too():
@@ -157,6 +165,21 @@ def test_a_checkpoint_keeps_only_what_goes_in_and_out():
     (whole, _) = y.inputs
     assert whole.inputs == (x,)
     assert all(a is x._data for a in whole.args)
+
+
+def test_a_checkpoint_leaves_nothing_for_the_garbage_collector():
+    def use():
+        x = rg.Tensor(X, requires_grad=True)
+        np.sum(checkpoint(lambda x: np.exp(np.sin(x)), x)).backward()
+
+    use()
+    gc.collect()
+    gc.disable()
+    try:
+        use()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_gradients_flow_to_what_the_function_uses_besides():

@@ -1,9 +1,9 @@
 """Functions of functions: derivatives of a function of trees of arrays, to any order."""
 
 # ruff: noqa: I001
-from retrograd.func.functional import checkpoint, functional_call, ravel_pytree
 from retrograd.func.transforms import (
-    grad, hessian, hvp, jacobian, jvp, stop_gradient, value_and_grad, vjp,
+    checkpoint, functional_call, grad, hessian, hvp, jacobian, jvp, ravel_pytree, stop_gradient,
+    value_and_grad, vjp,
 )  # fmt: skip
 
 __all__ = [

@@ -1,8 +1,8 @@
 """Recorded calls run for many values at once, along a leading axis.
 
 A part of the graph that is linear in some variables (gradients, in the weights of the outputs) is
-run again with a whole batch of values for them. Most functions need only to have their axes
-shifted; any other is run once for each entry and stacked, so every function works.
+run again with a batch of values for them. Most functions need only their axes shifted; any other
+is run once for each entry.
 """
 
 from __future__ import annotations
@@ -11,34 +11,17 @@ import itertools
 import math
 import operator
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from retrograd import core
+from retrograd import autograd, core
 from retrograd.core import Tensor, astype, pick, wrap
 from retrograd.mode import enable_grad
 from retrograd.rules.indexing import put
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
-
-
-def sources(outs: Sequence[Tensor], since: int, inner: dict[int, Tensor]) -> Iterator[Tensor]:
-    """Yield the leaves behind `outs`, and in place of them what was recorded before `since`.
-
-    The calls on the way are put into `inner` by id; what is there already ends the walk.
-    """
-    stack = [t for t in outs if t.requires_grad]
-    while stack:
-        t = stack.pop()
-        if id(t) in inner:
-            continue
-        if t.rule is None or t.order < since:
-            yield t
-        else:
-            inner[id(t)] = t
-            stack += [a for a in t.inputs if isinstance(a, Tensor) and a.requires_grad]
 
 
 def leaf(array: Any) -> Tensor:
@@ -53,65 +36,53 @@ class Plan:
 
     def __init__(self, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
         self.outputs, self.variables = outputs, variables
-        behind = {id(v): v for v in variables}
-        reached, self.calls = set(behind), []
-        list(sources(outputs, 0, behind))  # the walk adds the calls to `behind`
-        for t in sorted(list(behind.values())[len(reached) :], key=lambda t: t.order):
-            if any(id(a) in reached for a in t.inputs):
-                reached.add(id(t))
-                self.calls.append(t)
+        found = autograd.between(outputs, variables).difference(variables)
+        self.calls = sorted(found, key=lambda t: t.order)
         sizes = [t.size for t in (*outputs, *self.calls) if not isinstance(t._data, tuple)]
-        self.largest = max(sizes, default=0)  # elements of the largest array, without a batch
+        self.largest = max(sizes, default=0)  # elements, without a batch
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """Return the outputs with `values` for the variables, each with a leading axis.
 
-        What was recorded without a gradient (masks, orders) stays as it was: it does not depend
-        on the variables where the outputs are linear in them.
-        The values are arrays, or Tensors: then what comes out can be differentiated.
+        What was recorded without a gradient (masks, orders) stays as it was: outputs linear in
+        the variables allow that. Arrays give arrays, Tensors what can be differentiated.
         """
         graph = any(isinstance(v, Tensor) for v in values)
-        known = {id(v): value for v, value in zip(self.variables, values, strict=True)}
+        known = dict(zip(self.variables, values, strict=True))
         size = values[0].shape[0]
         for t in self.calls:
-            known[id(t)] = Call(t, known, graph, size).result()
+            known[t] = Call(t, known, graph, size).result()
         for t in self.outputs:
-            if id(t) not in known:
-                known[id(t)] = np.broadcast_to(t if graph else t._data, (size, *t.shape))
-        return [known[id(t)] for t in self.outputs]
+            if t not in known:
+                known[t] = np.broadcast_to(t if graph else t._data, (size, *t.shape))
+        return [known[t] for t in self.outputs]
 
 
 class Call:
     """The call behind `t` at other values; those with a true flag have the leading axis."""
 
-    def __init__(self, t: Tensor, known: dict[int, Any], graph: bool, size: int) -> None:
+    def __init__(self, t: Tensor, known: dict[Tensor, Any], graph: bool, size: int) -> None:
         assert t.rule is not None
-        self.t, self.rule, self.kwargs, self.size = t, t.rule, t.kwargs, size
-        self.flags = [id(a) in known for a in t.inputs]
+        self.t, self.rule, self.size = t, t.rule, size
+        self.flags = [isinstance(a, Tensor) and a in known for a in t.inputs]
         self.values = [
-            known[id(a)] if flag else a if graph else plain
+            known[a] if flag else a if graph else plain
             for a, plain, flag in zip(t.inputs, t.args, self.flags, strict=True)
         ]
-        self.x = self.values[0]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the result, with the leading axis."""
-        return (self.size, *self.t.shape)
+        self.x, self.ndim = self.values[0], [getattr(a, "ndim", 0) for a in t.args]
+        self.shape = size, *getattr(t._data, "shape", ())
 
     def changed(self, change: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
         """Return `values` with those that have the leading axis changed."""
         return [change(v) if flag else v for v, flag in zip(values, self.flags, strict=True)]
 
     def run(self, values: list[Any], /, **changes: Any) -> Any:
-        """Run the function on arrays, or on Tensors so that it is recorded."""
-        kwargs = {**self.kwargs, **changes}
+        kwargs = {**self.t.kwargs, **changes}
         if any(isinstance(v, Tensor) for v in values):
             return core.run(self.rule, tuple(values), kwargs)
         return self.rule.run(*values, **kwargs)
 
     def result(self) -> Any:
-        """Return what the function gives for all entries of the leading axis."""
         fn = self.rule.fn
         if isinstance(fn, np.ufunc) and fn.signature is None:
             return _elementwise(self)
@@ -129,21 +100,19 @@ def _one_by_one(c: Call) -> Any:
 
 def _look_through(c: Call) -> Any:
     """Record the NumPy calls inside a function and run these."""
-    # an argument without the leading axis may be a plain array: the body takes either
     args = [
         leaf(plain) if flag else wrap(v) if isinstance(v, np.ndarray) else v
         for v, plain, flag in zip(c.values, c.t.args, c.flags, strict=True)
     ]
     with enable_grad():
-        out = c.rule.run(*args, **c.kwargs)
+        out = c.rule.run(*args, **c.t.kwargs)
     variables, values = (list(itertools.compress(a, c.flags)) for a in (args, c.values))
     found = Plan(out if isinstance(out, tuple) else (out,), variables).run(values)
     return tuple(found) if isinstance(out, tuple) else found[0]
 
 
 def _elementwise(c: Call) -> Any:
-    ndim = 1 + max(map(np.ndim, c.t.args))
-    return c.run(c.changed(lambda v: _widened(v, ndim), c.values))
+    return c.run(c.changed(lambda v: _widened(v, 1 + max(c.ndim)), c.values))
 
 
 def _widened(x: Any, ndim: int) -> Any:
@@ -153,7 +122,7 @@ def _widened(x: Any, ndim: int) -> Any:
 
 
 def _along_axes(c: Call) -> Any:
-    shifted = {k: _shifted(c.kwargs.get(k), c.t.args[0].ndim) for k in AXES[c.rule.fn]}
+    shifted = {k: _shifted(c.t.kwargs.get(k), c.ndim[0]) for k in AXES[c.rule.fn]}
     return c.run(c.values, **shifted)
 
 
@@ -165,34 +134,33 @@ def _shifted(axis: Any, ndim: int) -> Any:
 
 
 def _transpose(c: Call) -> Any:
-    axes = c.kwargs.get("axes")
+    axes = c.t.kwargs.get("axes")
     order = range(c.t.ndim)[::-1] if axes is None else axes
     return np.transpose(c.x, (0, *_shifted(order, c.t.ndim)))
 
 
 def _matmul(c: Call) -> Any:
     x, y = c.values
-    nx, ny = (p.ndim for p in c.t.args)
+    nx, ny = c.ndim
     if not c.flags[1] and ny <= 2:  # all rows of all matrices in one product
         out = np.matmul(x.reshape((math.prod(x.shape[:-1]), x.shape[-1])), y)
     elif not c.flags[0] and nx <= 2 and ny == 1:
         out = np.matmul(y, x.T)
     else:
         x, y = x[..., None, :] if nx == 1 else x, y[..., None] if ny == 1 else y
-        ndim = max(nx, ny, 2) + 1
-        out = np.matmul(*c.changed(lambda v: _widened(v, ndim), [x, y]))
+        out = np.matmul(*c.changed(lambda v: _widened(v, max(nx, ny, 2) + 1), [x, y]))
     return out.reshape(c.shape)
 
 
 def _contract(c: Call) -> Any:
-    terms, _, result = c.kwargs["subscripts"].partition("->")
-    lead = next(a for a in string.ascii_letters if a not in c.kwargs["subscripts"])
+    terms, _, result = c.t.kwargs["subscripts"].partition("->")
+    lead = next(a for a in string.ascii_letters if a not in c.t.kwargs["subscripts"])
     named = (lead * flag + term for term, flag in zip(terms.split(","), c.flags, strict=True))
     return c.run(c.values, subscripts=f"{','.join(named)}->{lead}{result}")
 
 
 def _concat(c: Call) -> Any:
-    axis = c.kwargs.get("axis", 0)
+    axis = c.t.kwargs.get("axis", 0)
     if axis is None:
         return _one_by_one(c)
     parts = [
@@ -219,17 +187,17 @@ def _keeps_lead(parts: tuple[Any, ...]) -> bool:
     return len(arrays) == 1 and not any(isinstance(p, (int, np.integer)) for p in parts)
 
 
-# The functions that only have axes shifted, with the keywords that name these.
+# Functions whose axes are shifted, with the keywords that name these.
 AXES: dict[Callable[..., Any], tuple[str, ...]] = {
     **dict.fromkeys((np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std), ("axis",)),
     **dict.fromkeys((np.copy, astype), ()),
     np.swapaxes: ("axis1", "axis2"),
     np.moveaxis: ("source", "destination"),
 }
-_RESHAPES = np.reshape, np.ravel, np.squeeze, np.expand_dims
 BATCHERS: dict[Callable[..., Any], Callable[[Call], Any]] = {
     **dict.fromkeys(AXES, _along_axes),
-    **dict.fromkeys(_RESHAPES, lambda c: c.x.reshape(c.shape)),
+    **dict.fromkeys((np.reshape, np.ravel, np.squeeze, np.expand_dims),
+                    lambda c: c.x.reshape(c.shape)),
     np.where: _elementwise, np.clip: _elementwise, np.transpose: _transpose, np.matmul: _matmul,
     np.broadcast_to: lambda c: np.broadcast_to(_widened(c.x, c.t.ndim + 1), c.shape),
     operator.getitem: _indexing, put: _indexing, concat: _concat, contract: _contract,

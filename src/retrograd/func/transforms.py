@@ -1,48 +1,63 @@
 """Derivatives of functions: make variables of the arguments, run the function, go back.
 
-A variable is a call of its own on the argument, recorded in this transform and no other: so a
-derivative of a derivative never takes one variable for the other, also where both are made of
-the same Tensor ("perturbation confusion").
+A variable is a call of its own on the argument: nested derivatives never take one variable for
+the other, also where both are made of one Tensor ("perturbation confusion").
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from retrograd import autograd, core, tree
+from retrograd import autograd, core, random, tree
+from retrograd.backward import ReversePass
 from retrograd.core import Tensor, as_array, primitive, record, wrap
-from retrograd.func.batching import Plan, leaf, sources
-from retrograd.mode import MODE, Mode
-from retrograd.registry import defvjp, spelled
+from retrograd.func.batching import Plan, leaf
+from retrograd.mode import MODE, Mode, enable_grad
+from retrograd.nn.module import Module
+from retrograd.registry import Rule, defvjp, shared, spelled
 
 Argnums = int | tuple[int, ...]
 Function = Callable[..., Any]
 Tensors = Sequence[Tensor]
 
-# Rows computed at once are as many as keep the largest array within so many elements: in cache.
+# As many rows are computed at once as keep the largest array within so many elements: in cache.
 CHUNK = 1 << 15
 
 
 @primitive
 def variable(x: Any) -> Any:
-    """Return the argument as it is: a place for a transform to stop at."""
+    """Return the argument: a place for a transform to stop at."""
     return x
 
 
 defvjp(variable, lambda g, out, x: g)
 
 
-class Run:
-    """One run of a function on variables.
+def sources(outs: Tensors, since: int, inner: set[Tensor]) -> list[Tensor]:
+    """Return what `outs` were computed from that was there before `since`.
 
-    `variables` are those of the chosen arguments, `structure` that of these arguments; `outs` are
-    the Tensors that came out, with the structure `out_structure`; `aux` has what else came out.
-    `outer` tells whether the outputs depend on anything besides that requires grad: then results
-    must be differentiable again.
+    Calls recorded since are put into `inner`; what is there already ends the walk.
+    """
+    found: dict[Tensor, None] = {}
+    stack = [t for t in outs if t.requires_grad]
+    while stack:
+        t = stack.pop()
+        if t.rule is None or t.order < since:
+            found[t] = None
+        elif t not in inner:
+            inner.add(t)
+            stack += [a for a in t.inputs if isinstance(a, Tensor) and a.requires_grad]
+    return list(found)
+
+
+class Run:
+    """One run of a function on variables, made of the leaves of the chosen arguments.
+
+    `outer` tells whether `outs` depend on more that requires grad: results must have a graph.
     """
 
     def __init__(
@@ -67,29 +82,28 @@ class Run:
             returned = f(*given, **kwargs)
         finally:
             MODE.reset(token)
-        self.aux: list[Any] = []
+        aux: list[Any] = []
         if has_aux:
             if not (isinstance(returned, tuple) and len(returned) == 2):
-                raise TypeError(
-                    f"{self.name} with has_aux needs a function that returns (out, aux)"
-                )
-            returned, *self.aux = returned
+                raise TypeError(f"{self.name} with has_aux: the function must return (out, aux)")
+            returned, *aux = returned
         outs, self.out_structure = tree.flatten(returned)
         self.outs = [self._output(out, left) for out in outs]
         self.outer = mode.grad and (
             any(isinstance(value, Tensor) and value.requires_grad for value in leaves)
-            or next(sources(self.outs, start, {id(v): v for v in self.variables}), None) is not None
+            or bool(sources(self.outs, start, set(self.variables)))
         )
-        self.aux = self.settled(self.aux)
+        self.aux = self.settled(aux)
 
     def _numbers(self, argnums: Argnums, count: int) -> tuple[int, ...]:
         numbers = (argnums,) if isinstance(argnums, int) else argnums
         if not isinstance(numbers, tuple) or not all(isinstance(i, int) for i in numbers):
             raise TypeError(f"{self.name}: argnums is an int or a tuple of ints, not {argnums!r}")
-        if not numbers or any(not -count <= i < count for i in numbers):
-            raise ValueError(f"{self.name}: argnums {argnums} for {count} positional arguments")
-        if len({i % count for i in numbers}) < len(numbers):
-            raise ValueError(f"{self.name}: argnums {argnums} names an argument twice")
+        places = {i % count for i in numbers if -count <= i < count}
+        if len(places) < len(numbers) or not places:
+            raise ValueError(
+                f"{self.name}: argnums {argnums} must name different ones of {count} arguments"
+            )
         return numbers
 
     def _source(self, value: Any, at: int) -> Tensor:
@@ -100,61 +114,57 @@ class Run:
             path = "".join(f"[{key!r}]" for key in self.structure.paths()[at][1:])
             raise TypeError(
                 f"{self.name}: an argument{path} of dtype {array.dtype} has no derivative: use "
-                ".astype(float), or choose other arguments by argnums"
+                ".astype(float), or other argnums"
             )
         return leaf(array)
 
     def _output(self, out: Any, left: list[str]) -> Tensor:
-        if not isinstance(out, (Tensor, np.ndarray, np.generic, float)):
-            raise TypeError(f"{self.name}: the function returned {out!r}, not a Tensor")
-        if left and not isinstance(out, Tensor):
-            raise TypeError(
-                f"{self.name}: the function returned {out!r}, not a Tensor, after "
-                f"{', '.join(dict.fromkeys(left))} took a value out of the graph: its gradient "
-                "would be lost. For a constant return rg.Tensor(...)"
+        if isinstance(out, Tensor):
+            t = out
+        elif left or not isinstance(out, (np.ndarray, np.generic, float)):
+            why = (
+                f", after {', '.join(dict.fromkeys(left))} took a value out of the graph, which "
+                "loses its gradient. For a constant return rg.Tensor(...)"
             )
-        t = out if isinstance(out, Tensor) else Tensor(out)
+            raise TypeError(
+                f"{self.name}: the function returned {out!r}, not a Tensor{why if left else ''}"
+            )
+        else:
+            t = Tensor(out)
         if t.dtype.kind != "f":
             raise TypeError(
-                f"{self.name}: the function returned {t.dtype}, which has no derivative: return "
-                "it as aux (has_aux=True)"
+                f"{self.name}: the function returned {t.dtype}, which has no derivative: use "
+                "has_aux=True"
             )
         return t
 
     def gradients(self, graph: bool) -> list[Tensor]:
-        """Return the gradients of the output; ValueError if it is anything but one number."""
         if len(self.outs) != 1 or self.outs[0].size != 1:
-            shapes = ", ".join(str(t.shape) for t in self.outs) or "nothing"
             raise ValueError(
-                f"{self.name}, which returned shape {shapes}: it must return one number; use "
-                "jacobian or vjp for more"
+                f"{self.name}, which returned {[t.shape for t in self.outs]}, not one number: use "
+                "jacobian or vjp"
             )
         return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._data)], graph)
 
     def value(self) -> Any:
-        """Return what the function returned."""
         return self.settled(self.out_structure.unflatten(self.outs))
 
     def with_aux(self, result: Any) -> Any:
-        """Return a result, beside the aux if the function returns one."""
         return (result, *self.aux) if self.aux else result
 
     def settled(self, results: Any) -> Any:
-        """Return a tree of results without this run's graph, unless somebody needs that."""
+        """Return results without this run's graph, unless somebody needs that."""
         return results if self.outer else stop_gradient(results)
 
     def gathered(self, values: Sequence[Any]) -> Any:
-        """Return a value for each variable as the tree of the arguments that were chosen."""
+        """Return a value for each variable as the tree of the chosen arguments."""
         trees = self.structure.unflatten(values)
         return trees[0] if self.single else trees
 
     def fitted(
         self, given: Any, what: str, structure: tree.Structure, tensors: Tensors
     ) -> tuple[list[Tensor], bool]:
-        """Return the leaves of a tree as Tensors with the shapes and dtypes of others.
-
-        Also tells whether what is computed from them must be differentiable again.
-        """
+        """Return the leaves of a tree, like `tensors`, and whether they need a graph."""
         name = f"the {what} in {self.name}"
         fitting = []
         for value, t in zip(structure.match(given, name), tensors, strict=True):
@@ -169,37 +179,43 @@ class Run:
 def pull(
     roots: Tensors, targets: Tensors, seeds: Sequence[Any], graph: bool, keep: bool | None = None
 ) -> list[Tensor]:
-    """Return the gradients of `targets`, zeros where the roots do not depend on one.
-
-    The graph behind the roots is kept if `keep`, by default if `graph`.
-    """
+    """Return the gradients of `targets`, zeros for what the roots do not depend on."""
     pairs = [(t, s) for t, s in zip(roots, seeds, strict=True) if t.requires_grad]
     found = autograd.grad(
         [t for t, _ in pairs], targets, [s for _, s in pairs], keep, graph, allow_unused=True
     )
     return [
-        wrap(np.zeros(t.shape, t.dtype)) if g is None else g
+        wrap(np.zeros_like(t._data)) if g is None else g
         for t, g in zip(targets, found, strict=True)
     ]
+
+
+def _transform(
+    name: str, f: Function, argnums: Argnums, has_aux: bool, result: Callable[[Run], Any]
+) -> Function:
+    def transformed(*args: Any, **kwargs: Any) -> Any:
+        return result(Run(name, f, args, argnums, has_aux, **kwargs))
+
+    functools.update_wrapper(transformed, f, assigned=("__module__",), updated=())
+    transformed.__name__ = f"{name} of {spelled(f)}"
+    return transformed
 
 
 def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes the gradient of `f`, which returns one number.
 
-    The gradient has the tree and shapes of argument number `argnums`; it is a tuple of these for
-    a tuple of numbers. With `has_aux`, `f` returns `(number, aux)` and the gradient comes as
-    `(gradient, aux)`. Raises ValueError if `f` returns anything but one number, TypeError for an
-    argument that is not floating.
+    The gradient has the tree and shapes of argument number `argnums`, or is a tuple of these for
+    a tuple of numbers. With `has_aux`, `f` returns `(number, aux)` and the result is
+    `(gradient, aux)`. Raises ValueError unless `f` returns one number, TypeError for arguments
+    that are not floating.
 
     >>> rg.func.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': Tensor([ 6., 12.]), 'b': Tensor(5.)}
     """
-
-    def gradient(*args: Any, **kwargs: Any) -> Any:
-        run = Run("grad", f, args, argnums, has_aux, **kwargs)
-        return run.with_aux(run.gathered(run.gradients(run.outer)))
-
-    return _named("the gradient of", f, gradient)
+    return _transform(
+        "grad", f, argnums, has_aux,
+        lambda run: run.with_aux(run.gathered(run.gradients(run.outer))),
+    )  # fmt: skip
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
@@ -210,20 +226,17 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> rg.func.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (Tensor(6.), (Tensor(3.), Tensor(2.)))
     """
-
-    def both(*args: Any, **kwargs: Any) -> Any:
-        run = Run("value_and_grad", f, args, argnums, has_aux, **kwargs)
-        gradients = run.gathered(run.gradients(run.outer))
-        return run.with_aux(run.value()), gradients
-
-    return _named("the value and gradient of", f, both)
+    return _transform(
+        "value_and_grad", f, argnums, has_aux,
+        lambda run: (run.with_aux(run.value()), run.gathered(run.gradients(run.outer))),
+    )  # fmt: skip
 
 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """Return the value of `f` at `primals` and the function from cotangents to gradients.
 
-    Cotangents have the tree and shapes of the value; gradients are a tuple, one tree for each of
-    the primals. With `has_aux` the aux of `f` comes third.
+    Cotangents have the tree and shapes of the value; gradients are a tuple, a tree for each
+    primal. With `has_aux` the aux of `f` comes third.
 
     >>> value, pullback = rg.func.vjp(np.multiply, np.array([1.0, 2.0]), 3.0)
     >>> pullback(np.array([1.0, 1.0]))
@@ -243,15 +256,15 @@ def jvp(
 ) -> tuple[Any, ...]:
     """Return the value of `f` at `primals` and its derivative along `tangents`.
 
-    Both are tuples of trees of the same shapes, one for each argument; the derivative has the
-    tree and shapes of the value. With `has_aux` the aux of `f` comes third.
+    Both are tuples of trees of the same shapes, a tree for each argument; the derivative is like
+    the value. With `has_aux` the aux of `f` comes third.
 
     >>> rg.func.jvp(np.sin, (0.0,), (2.0,))
     (Tensor(0.), Tensor(2.))
     """
     run, along, graph = _run_along("jvp", f, primals, tangents, has_aux)
-    # The gradients are a linear function of weights of the outputs; the derivative of that
-    # function with respect to the weights, weighed with the tangents, is what is asked for.
+    # Gradients are linear in weights of the outputs: asked for is their derivative with respect
+    # to the weights, weighed with the tangents.
     weights = [_weight(t) for t in run.outs]
     gradients = pull(run.outs, run.variables, weights, graph=True)
     derivatives = pull(gradients, weights, along, graph)
@@ -263,8 +276,8 @@ def hvp(
 ) -> tuple[Any, ...]:
     """Return the product of the Hessian of `f` at `primals` with `tangents`.
 
-    `f` returns one number. Primals, tangents and the result are tuples of trees of the same
-    shapes, one for each argument. With `has_aux` that is `(result, aux)`.
+    `f` returns one number; primals, tangents and the result are tuples as in `jvp`. With
+    `has_aux` that is `(result, aux)`.
 
     >>> rg.func.hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (Tensor([6., 0.]),)
@@ -287,95 +300,210 @@ def _run_along(
 
 
 def _weight(t: Tensor) -> Tensor:
-    """Return weights for the elements of `t`, to differentiate with respect to."""
-    return leaf(np.ones(t.shape, t.dtype))
-
-
-def _named(what: str, f: Function, transformed: Function) -> Function:
-    functools.update_wrapper(transformed, f, assigned=("__module__",), updated=())
-    transformed.__name__ = f"{what} {getattr(f, '__name__', repr(f))}"
-    return transformed
+    return leaf(np.ones_like(t._data))
 
 
 def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes every derivative of every output of `f`.
 
-    For an output of shape `s` and an argument of shape `t` that is an array `(*s, *t)`; where the
-    output is a tree, and the argument too, the result is a tree of outputs with trees of
-    arguments in it. Goes backward, one row for each output element, or forward, one column for
-    each argument element, whichever is fewer. With `has_aux` the result is `(jacobian, aux)`.
+    For outputs of shape `s` and an argument of shape `t` it has shape `(*s, *t)`; for trees it is
+    a tree of outputs with trees of arguments in it. Goes backward, a row for each output element,
+    or forward, a column for each argument element, whichever is fewer. With `has_aux` the result
+    is `(jacobian, aux)`.
 
     >>> rg.func.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
     Tensor([[2., 0.],
             [0., 4.]])
     """
 
-    def compute(*args: Any, **kwargs: Any) -> Any:
-        run = Run("jacobian", f, args, argnums, has_aux, **kwargs)
+    def compute(run: Run) -> Any:
         rows, columns = (sum(t.size for t in ts) for ts in (run.outs, run.variables))
-        # forward needs one more pass through the graph than backward
-        blocks = _forward(run) if 2 * columns < rows else _backward(run)
-        return run.with_aux(run.out_structure.unflatten([run.gathered(row) for row in blocks]))
+        blocks: Any
+        if 0 < 2 * columns < rows:  # forward needs one more pass through the graph than backward
+            weights = [_weight(t) for t in run.outs]
+            gradients = pull(run.outs, run.variables, weights, graph=True)
+            found = [_batch(gradient, weights, run.outer) for gradient in gradients]
+            blocks = [[np.moveaxis(t, 0, -1) for t in row] for row in zip(*found, strict=True)]
+        else:
+            blocks = [_batch(out, run.variables, run.outer) for out in run.outs]
+        trees = [
+            run.gathered(
+                [t.reshape((*out.shape, *v.shape)) for t, v in zip(row, run.variables, strict=True)]
+            )
+            for row, out in zip(blocks, run.outs, strict=True)
+        ]
+        return run.with_aux(run.out_structure.unflatten(trees))
 
-    return _named("the Jacobian of", f, compute)
+    return _transform("jacobian", f, argnums, has_aux, compute)
 
 
 def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes the second derivatives of `f`, which returns one number.
 
-    For an argument of shape `t` that is an array `(*t, *t)`, for a tree of arguments a tree of
-    trees. With `has_aux` the result is `(hessian, aux)`.
+    For an argument of shape `t` it has shape `(*t, *t)`, for a tree it is a tree of trees. With
+    `has_aux` the result is `(hessian, aux)`.
 
     >>> rg.func.hessian(lambda x: x[0] ** 2 * x[1])(np.array([2.0, 3.0]))
     Tensor([[6., 4.],
             [4., 0.]])
     """
-    return _named("the Hessian of", f, jacobian(grad(f, argnums, has_aux), argnums, has_aux))
+    return jacobian(grad(f, argnums, has_aux), argnums, has_aux)
 
 
-def _backward(run: Run) -> list[list[Any]]:
-    """Return a list of blocks for each output: gradients, for all of its elements at once."""
-    blocks = []
-    for out in run.outs:
-        w = _weight(out)
-        rows = _batch(pull([out], run.variables, [w], graph=True), w, run.outer)
-        pairs = zip(rows, run.variables, strict=True)
-        blocks.append([row.reshape((*out.shape, *v.shape)) for row, v in pairs])
-    return blocks
-
-
-def _forward(run: Run) -> list[list[Any]]:
-    """Return a list of blocks for each output: derivatives along every argument element."""
-    weights = [_weight(t) for t in run.outs]
-    blocks: list[list[Any]] = [[] for _ in run.outs]
-    gradients = pull(run.outs, run.variables, weights, graph=True)
-    for gradient, v in zip(gradients, run.variables, strict=True):
-        along = _weight(v)
-        columns = _batch(pull([gradient], weights, [along], graph=True), along, run.outer)
-        for row, column, out in zip(blocks, columns, run.outs, strict=True):
-            row.append(np.moveaxis(column, 0, -1).reshape((*out.shape, *v.shape)))
-    return blocks
-
-
-def _batch(results: Tensors, w: Tensor, graph: bool) -> list[Any]:
-    """Return linear functions of `w` at every unit vector, along a leading axis."""
+def _batch(root: Tensor, targets: Tensors, graph: bool) -> list[Tensor]:
+    """Return the gradients of every element of the root, along a leading axis."""
+    w = _weight(root)
+    results = pull([root], targets, [w], graph=True)
     plan, size = Plan(results, [w]), w.size
-    if not size:
-        return [wrap(np.zeros((0, *t.shape), t.dtype)) for t in results]
-    chunk = max(1, CHUNK // max(plan.largest, size))
-    parts = []
+    chunk = max(1, CHUNK // max(plan.largest, size, 1))
+    parts: list[Any] = [[np.zeros((0, *t.shape), t.dtype) for t in results]]
     for start in range(0, size, chunk):
         rows = min(chunk, size - start)
         units = np.eye(rows, size, start, w.dtype).reshape((rows, *w.shape))
         parts.append(plan.run([wrap(units) if graph else units]))
-    joined = [p[0] if len(p) == 1 else np.concatenate(p) for p in zip(*parts, strict=True)]
-    return [t if isinstance(t, Tensor) else wrap(np.asarray(t)) for t in joined]
+    joined = map(np.concatenate, zip(*parts, strict=True))
+    return [t if isinstance(t, Tensor) else wrap(t) for t in joined]
 
 
 def stop_gradient(values: Any) -> Any:
-    """Return a tree of values with every Tensor in it detached: constants for all derivatives.
+    """Return a tree with every Tensor in it detached: a constant for all derivatives.
 
     >>> rg.func.grad(lambda x: x * rg.func.stop_gradient(x))(3.0)
     Tensor(3.)
     """
     return tree.map(lambda t: t.detach() if isinstance(t, Tensor) else t, values)
+
+
+def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+    """Return `module(*args)` as if `params` were its parameters and buffers.
+
+    `params` has arrays or Tensors under the names of `state_dict`; what is missing stays as it is.
+    Raises KeyError for unknown names and ValueError for other shapes.
+
+    >>> net = rg.nn.Linear(2, 1)
+    >>> params = {"weight": np.array([[1.0, 2.0]]), "bias": np.zeros(1)}
+    >>> rg.func.functional_call(net, params, np.array([[3.0, 4.0]]))
+    Tensor([[11.]])
+    >>> rg.func.grad(lambda p: np.sum(rg.func.functional_call(net, p, np.ones((5, 2)))))(params)
+    {'weight': Tensor([[5., 5.]]), 'bias': Tensor([5.])}
+    """
+    if not (isinstance(module, Module) and isinstance(params, Mapping)):
+        raise TypeError(
+            "functional_call takes a Module first and a dict of parameters, not "
+            f"{type(module).__name__} and {type(params).__name__}"
+        )
+    named = {**module._state(), **dict(module.named_buffers())}
+    if unknown := [repr(name) for name in params if name not in named]:
+        raise KeyError(f"{type(module).__name__} has no parameter {', '.join(unknown)}")
+    new: dict[int, Any] = {}  # by id of what it replaces
+    for name, value in params.items():
+        t, old = value if isinstance(value, Tensor) else wrap(as_array(value)), named[name]
+        if t.shape != old.shape:
+            raise ValueError(f"{name} has shape {old.shape}, functional_call got {t.shape}")
+        new[id(old)] = t if isinstance(old, Tensor) else t._data
+    swaps = [
+        (vars(owner), key, old)
+        for owner in module.modules()
+        for key, old in vars(owner).items()
+        if id(old) in new
+    ]
+    try:
+        for attributes, key, old in swaps:
+            attributes[key] = new[id(old)]
+        return module(*args, **kwargs)
+    finally:
+        for attributes, key, old in swaps:
+            attributes[key] = old
+
+
+def ravel_pytree(values: Any) -> tuple[Any, Function]:
+    """Return the leaves of a tree as one vector, and the function from vectors to trees.
+
+    The vector is a Tensor if a leaf is; leaves come back with the shapes and dtypes they had.
+    Raises TypeError for leaves that are not floating; the function raises ValueError for vectors
+    of another length.
+
+    >>> vector, unravel = rg.func.ravel_pytree({"w": np.ones((2, 2)), "b": 3.0})
+    >>> vector
+    array([1., 1., 1., 1., 3.])
+    >>> unravel(2 * vector)["b"]
+    array(6.)
+    """
+    leaves, structure = tree.flatten(values)
+    leaves = [leaf if isinstance(leaf, Tensor) else as_array(leaf) for leaf in leaves]
+    like = [(leaf.shape, leaf.dtype) for leaf in leaves]  # alone, not to keep the arrays
+    for _, dtype in like:
+        if dtype.kind != "f":
+            raise TypeError(f"ravel_pytree takes floating leaves, this one is {dtype}")
+    ends = np.cumsum([leaf.size for leaf in leaves], dtype=int)
+    vector = np.concatenate([leaf.reshape(-1) for leaf in leaves] or [np.zeros(0)])
+    size = vector.size
+
+    def unravel(flat: Any) -> Any:
+        v = flat if isinstance(flat, Tensor) else np.asarray(flat)
+        if v.shape != (size,):
+            raise ValueError(f"unravel takes a vector of {size} elements, not shape {v.shape}")
+        parts = zip(np.split(v, ends), like, strict=False)
+        return structure.unflatten([v.reshape(shape).astype(dtype) for v, (shape, dtype) in parts])
+
+    return vector, unravel
+
+
+def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
+    """Return `f(*args)` without keeping what it computes on the way, which backward recomputes.
+
+    Gradients flow to the Tensors in `args` (trees) and to all others that `f` uses. Draws of the
+    default generator are the same again; all else in `f` must be so.
+
+    >>> x = rg.Tensor([0.0, 1.0], requires_grad=True)
+    >>> np.sum(rg.func.checkpoint(lambda x: np.exp(np.sin(x)), x)).backward()
+    >>> x.grad.round(3)
+    array([1.   , 1.253])
+    """
+    if not callable(f):
+        raise TypeError(f"checkpoint takes a function first, not {f!r}")
+    mode = MODE.get()
+    if mode.tape is not None or not mode.grad:
+        return f(*args, **kwargs)  # nothing is kept anyway
+    bits = random._default().bit_generator
+    draws = bits.state
+
+    def run() -> tuple[list[Tensor], tree.Structure, set[Tensor], list[Tensor]]:
+        start, inner = core.clock(), set[Tensor]()
+        values, structure = tree.flatten(f(*args, **kwargs))
+        outs = [t if isinstance(t, Tensor) else Tensor(t) for t in values]
+        return outs, structure, inner, sources(outs, start, inner)
+
+    def gradients(g: Sequence[Any], out: Sequence[Any]) -> list[Any]:
+        lift = isinstance(out[0], Tensor)
+        now, bits.state = bits.state, draws
+        try:
+            with enable_grad():
+                outs, _, inner, ends = run()
+        finally:
+            bits.state = now
+        walk = ReversePass(True, lift, {*inner, *ends}, set(ends))
+        pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
+        # views: neither walk must write into what the other holds
+        walk.run([t for t, _ in pairs], [part if lift else part.view() for _, part in pairs])
+        found = [walk.found.get(t, np.zeros_like(t._data)) for t in used]
+        return [part if isinstance(part, Tensor) else part.view() for part in found]
+
+    outs, structure, inner, used = run()
+    if not used:
+        return structure.unflatten(outs)
+    # a value of another's making would be written together with that
+    first = [t._data if t in inner and t._data.base is None else t._data.copy() for t in outs]
+    results = core.run(_AGAIN, tuple(used), {"first": first, "gradients": gradients})
+    first.clear()
+    return structure.unflatten(
+        [t if o.requires_grad else t.detach() for t, o in zip(results, outs, strict=True)]
+    )
+
+
+def _recomputed(*used: Any, first: list[Any], gradients: Function) -> tuple[Any, ...]:
+    return tuple(first)
+
+
+_AGAIN = Rule(_recomputed, shared(lambda g, out, *used, first, gradients: gradients(g, out)))
+_AGAIN.multi = True
