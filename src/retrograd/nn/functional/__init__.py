@@ -16,27 +16,25 @@ from retrograd.nn.functional.losses import (
 
 if TYPE_CHECKING:
     from retrograd.nn.functional.attention import scaled_dot_product_attention
-    from retrograd.nn.functional.convolution import conv1d, conv2d, conv_transpose2d
+    from retrograd.nn.functional.convolution import (
+        adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, conv1d, conv2d,
+        conv_transpose2d, interpolate, max_pool1d, max_pool2d, pad,
+    )  # fmt: skip
     from retrograd.nn.functional.distances import (
         cosine_embedding_loss, cosine_similarity, gaussian_nll_loss, hinge_embedding_loss,
         huber_loss, l1_loss, margin_ranking_loss, normalize, pairwise_distance, poisson_nll_loss,
         smooth_l1_loss, triplet_margin_loss,
     )  # fmt: skip
     from retrograd.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
-    from retrograd.nn.functional.pooling import (
-        adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, interpolate, max_pool1d,
-        max_pool2d, pad,
-    )  # fmt: skip
 
 _LATER = {
     "attention": "scaled_dot_product_attention",
-    "convolution": "conv1d conv2d conv_transpose2d",
+    "convolution": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d conv1d conv2d "
+                   "conv_transpose2d interpolate max_pool1d max_pool2d pad",
     "distances": "cosine_embedding_loss cosine_similarity gaussian_nll_loss hinge_embedding_loss "
                  "huber_loss l1_loss margin_ranking_loss normalize pairwise_distance "
                  "poisson_nll_loss smooth_l1_loss triplet_margin_loss",
     "normalization": "batch_norm group_norm layer_norm rms_norm",
-    "pooling": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d interpolate "
-               "max_pool1d max_pool2d pad",
 }  # fmt: skip
 __getattr__ = load_later(__name__, _LATER)
 
