@@ -10,8 +10,10 @@ from retrograd.nn.functional.activations import (
 )  # fmt: skip
 from retrograd.nn.functional.linear import embedding, flatten, linear, one_hot, unflatten
 from retrograd.nn.functional.losses import (
-    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, kl_div, mse_loss,
-    nll_loss,
+    binary_cross_entropy, binary_cross_entropy_with_logits, cosine_embedding_loss,
+    cosine_similarity, cross_entropy, gaussian_nll_loss, hinge_embedding_loss, huber_loss, kl_div,
+    l1_loss, margin_ranking_loss, mse_loss, nll_loss, normalize, pairwise_distance,
+    poisson_nll_loss, smooth_l1_loss, triplet_margin_loss,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -20,20 +22,12 @@ if TYPE_CHECKING:
         adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, conv1d, conv2d,
         conv_transpose2d, interpolate, max_pool1d, max_pool2d, pad,
     )  # fmt: skip
-    from retrograd.nn.functional.distances import (
-        cosine_embedding_loss, cosine_similarity, gaussian_nll_loss, hinge_embedding_loss,
-        huber_loss, l1_loss, margin_ranking_loss, normalize, pairwise_distance, poisson_nll_loss,
-        smooth_l1_loss, triplet_margin_loss,
-    )  # fmt: skip
     from retrograd.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
 
 _LATER = {
     "attention": "scaled_dot_product_attention",
     "convolution": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d conv1d conv2d "
                    "conv_transpose2d interpolate max_pool1d max_pool2d pad",
-    "distances": "cosine_embedding_loss cosine_similarity gaussian_nll_loss hinge_embedding_loss "
-                 "huber_loss l1_loss margin_ranking_loss normalize pairwise_distance "
-                 "poisson_nll_loss smooth_l1_loss triplet_margin_loss",
     "normalization": "batch_norm group_norm layer_norm rms_norm",
 }  # fmt: skip
 __getattr__ = load_later(__name__, _LATER)

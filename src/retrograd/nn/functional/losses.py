@@ -1,8 +1,10 @@
-"""Losses, torch's formulas. `reduction` is "mean", "sum" or "none" (a value for each element)."""
+"""Losses, and distances of vectors; torch's formulas.
+
+`reduction` is "mean", "sum" or "none" (a value for each element).
+"""
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from retrograd.core import Constants, Tensor, primitive
 from retrograd.mode import MODE
-from retrograd.nn.functional.activations import log_softmax, logsigmoid, sigmoid
+from retrograd.nn.functional.activations import log_softmax, logsigmoid, relu, sigmoid
 from retrograd.registry import defvjp, defvjp_through
 
 TINY = Constants(math.exp(-100), 1.0)  # keeps log above -100, torch's bound
@@ -48,7 +50,7 @@ def same_shape(name: str, input: Any, target: Any) -> None:
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     """Return the squared difference of `input` and `target`, which have one shape.
 
-    >>> float(mse_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])))
+    >>> float(F.mse_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])))
     2.0
     """
     same_shape("mse_loss", input, target)
@@ -68,9 +70,9 @@ def binary_cross_entropy(
 ) -> Any:
     """Return `-(target * log(input) + (1 - target) * log(1 - input))` for probabilities.
 
-    The logarithms stop at -100, so that the loss is finite at 0 and 1. `weight` broadcasts.
+    The logarithms stop at -100. `weight` broadcasts.
 
-    >>> float(binary_cross_entropy(np.array([0.5]), np.array([1.0])).round(4))
+    >>> float(F.binary_cross_entropy(np.array([0.5]), np.array([1.0])).round(4))
     0.6931
     """
     if input.shape != target.shape:
@@ -80,16 +82,14 @@ def binary_cross_entropy(
     if weight is None and reduction != "none":
         total = -(np.vdot(target, yes) + np.vdot(1 - target, no))
         return total / input.size if reduction == "mean" else total
-    values = target * yes + (1 - target) * no
-    return -reduced(values if weight is None else values * weight, reduction)
+    return -reduced(target * yes + (1 - target) * no, reduction, weight)
 
 
 def _bce_dx(
     g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
     slope = (input - target) / np.maximum(input * (1 - input), EPSILON)
-    slope = slope * share(g, input, reduction)
-    return slope if weight is None else slope * weight
+    return slope * share(g, input, reduction, weight)
 
 
 def _bce_dy(
@@ -97,8 +97,7 @@ def _bce_dy(
 ) -> Any:
     tiny, one = TINY[input.dtype]
     slope = np.log((one - input) + tiny) - np.log(input + tiny)
-    slope = slope * share(g, input, reduction)
-    return slope if weight is None else slope * weight
+    return slope * share(g, input, reduction, weight)
 
 
 def _bce_through_sigmoid(
@@ -120,7 +119,7 @@ def binary_cross_entropy_with_logits(
 
     `pos_weight` multiplies the loss of positive targets, `weight` all; both broadcast.
 
-    >>> float(binary_cross_entropy_with_logits(np.array([-1000.0]), np.array([1.0])))
+    >>> float(F.binary_cross_entropy_with_logits(np.array([-1000.0]), np.array([1.0])))
     1000.0
     """
     same_shape("binary_cross_entropy_with_logits", input, target)
@@ -128,44 +127,41 @@ def binary_cross_entropy_with_logits(
     return reduced((1 - target) * input - scale * logsigmoid(input), reduction, weight)
 
 
+# fmt: off
 def _logits_dx(
     g: Any, out: Any, input: Any, target: Any, weight: Any = None, pos_weight: Any = None,
     reduction: str = "mean",
-) -> Any:  # fmt: skip
+) -> Any:
     p = sigmoid(input)
     slope = p - target if pos_weight is None else (1 - target) * p - pos_weight * target * (1 - p)
     return share(g, input, reduction, weight) * slope
 
 
-# fmt: off
-defvjp(binary_cross_entropy_with_logits, _logits_dx,
-       lambda g, out, input, target, weight=None, pos_weight=None, reduction="mean":
-       share(g, input, reduction, weight) *
-       (-input if pos_weight is None else -input - (pos_weight - 1) * logsigmoid(input)),
-       None, None)
+def _logits_dy(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, pos_weight: Any = None,
+    reduction: str = "mean",
+) -> Any:
+    more = 0.0 if pos_weight is None else (pos_weight - 1) * logsigmoid(input)
+    return share(g, input, reduction, weight) * (-input - more)
 # fmt: on
 
 
-# Losses of class scores: `input` is `(N, C, ...)`, the classes on axis 1.
+defvjp(binary_cross_entropy_with_logits, _logits_dx, _logits_dy, None, None)
+
+
+# Losses of class scores: `input` is `(N, C, ...)`, or `(C,)`; `target` has no class axis.
 
 
 def by_class(x: Any, weight: Any) -> Any:
-    """Return `x` `(N, C, ...)` times the weights of the classes, if there are any."""
+    """Return `x` times the weights of the classes, if there are any."""
     return x if weight is None else x * weight.reshape((-1,) + (1,) * (x.ndim - 2))
 
 
-@functools.lru_cache(maxsize=64)
-def numbers(n: int) -> Any:
-    """Return a constant vector of the numbers below `n`."""
-    vector = np.arange(n)
-    vector.flags.writeable = False
-    return vector
-
-
 def hits(input: Any, target: Any, ignore_index: int) -> Any:
-    """Return where an element's class is the target: `(N, C, ...)` and `(N, ...)`."""
-    classes = numbers(input.shape[1]).reshape((-1,) + (1,) * (input.ndim - 2))
-    hit = target[:, None] == classes
+    """Return where an element's class is the target, in the shape of `input`."""
+    classes = np.arange(input.shape[min(input.ndim - 1, 1)])
+    classes = classes.reshape((-1,) + (1,) * (input.ndim - 2))
+    hit = (target[:, None] if target.ndim else target) == classes
     return hit & (classes != ignore_index) if 0 <= ignore_index < classes.size else hit
 
 
@@ -199,13 +195,10 @@ def nll_loss(
     nothing. Raises ValueError for other shapes, TypeError for targets that are not integers and
     IndexError for a class that does not exist.
 
-    >>> float(nll_loss(np.log([[0.5, 0.25, 0.25]]), np.array([0])).round(4))
+    >>> float(F.nll_loss(np.log([[0.5, 0.25, 0.25]]), np.array([0])).round(4))
     0.6931
     """
     check_classes("nll_loss", input, target, weight, ignore_index)
-    if input.ndim == 1:
-        loss = nll_loss(input[None], target[None], weight, ignore_index, reduction)
-        return loss[0] if reduction == "none" else loss
     return picked_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
 
 
@@ -215,7 +208,7 @@ def picked_loss(input: Any, target: Any, weight: Any, ignore_index: int, reducti
     losses = np.where(hits(input, target, ignore_index), by_class(-input, weight), 0.0)
     if reduction == "mean":
         return np.sum(losses) / total_weight(input, target, weight, ignore_index)
-    return reduced(np.sum(losses, axis=1), reduction)
+    return reduced(np.sum(losses, axis=min(input.ndim - 1, 1)), reduction)
 
 
 def total_weight(input: Any, target: Any, weight: Any, ignore_index: int) -> Any:
@@ -230,7 +223,7 @@ def _picked_dx(
 ) -> Any:
     if reduction == "mean":
         g = g / total_weight(input, target, weight, ignore_index)
-    elif reduction == "none":
+    elif g.ndim:
         g = g[:, None]
     return by_class(np.where(hits(input, target, ignore_index), -g, 0.0), weight)
 
@@ -244,11 +237,10 @@ def cross_entropy(
 ) -> Any:  # fmt: skip
     """Return the cross entropy of logits and of class numbers or class probabilities.
 
-    `input` is `(N, C)`, `(C,)` or `(N, C, ...)`; `target` holds class numbers and has no class
-    axis, or probabilities and has the shape of `input`. `weight` `(C,)` weighs the classes.
-    `label_smoothing` is the part of the target that all classes share. Raises as `nll_loss`.
+    As `nll_loss` of `log_softmax(input)`; `target` may also hold probabilities in the shape of
+    `input`. `label_smoothing` is the part of the target that all classes share.
 
-    >>> float(cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).round(4))
+    >>> float(F.cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).round(4))
     0.6931
     """
     if not 0 <= label_smoothing <= 1:
@@ -256,24 +248,19 @@ def cross_entropy(
     soft = target.dtype.kind == "f" and target.shape == input.shape
     if not soft:
         check_classes("cross_entropy", input, target, weight, ignore_index)
-    if input.ndim == 1:
-        options = (weight, ignore_index, reduction, label_smoothing)
-        loss = cross_entropy(input[None], target[None], *options)
-        return loss[0] if reduction == "none" else loss
-    scores, number = log_softmax(input, axis=1), input.shape[1]
-    if soft:
-        if label_smoothing:
-            target = target * (1 - label_smoothing) + label_smoothing / number
-        return reduced(-np.sum(by_class(scores * target, weight), axis=1), reduction)
-    hard = picked_loss(scores, target, weight, ignore_index=ignore_index, reduction=reduction)
-    if not label_smoothing:
-        return hard
-    smooth = np.sum(by_class(-scores, weight), axis=1) * (target != ignore_index)
-    if reduction == "mean":
-        smooth = np.sum(smooth) / total_weight(input, target, weight, ignore_index)
-    else:
-        smooth = reduced(smooth, reduction)
-    return (1 - label_smoothing) * hard + (label_smoothing / number) * smooth
+    axis = min(input.ndim - 1, 1)
+    scores = log_softmax(input, axis=axis)
+    if not (soft or label_smoothing):
+        return picked_loss(scores, target, weight, ignore_index=ignore_index, reduction=reduction)
+    shares = target if soft else hits(input, target, ignore_index).astype(input.dtype)
+    if label_smoothing:
+        shares = shares * (1 - label_smoothing) + label_smoothing / input.shape[axis]
+    values = -np.sum(by_class(scores * shares, weight), axis=axis)
+    if not soft:
+        values = values * (target != ignore_index)
+        if reduction == "mean":
+            return np.sum(values) / total_weight(input, target, weight, ignore_index)
+    return reduced(values, reduction)
 
 
 def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
@@ -282,14 +269,202 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     Targets are log-probabilities with `log_target`. `reduction="batchmean"` divides by the length
     of axis 0, as the definition has it; "mean" divides by all elements.
 
-    >>> float(kl_div(np.log([0.5, 0.5]), np.array([1.0, 0.0]), reduction="sum").round(4))
+    >>> float(F.kl_div(np.log([0.5, 0.5]), np.array([1.0, 0.0]), reduction="sum").round(4))
     0.6931
     """
     if log_target:
         values = np.exp(target) * (target - input)
     else:
-        zero = target == 0
-        values = target * np.log(np.where(zero, 1.0, target)) - target * input
+        values = target * np.log(np.where(target == 0, 1.0, target)) - target * input
     if reduction == "batchmean":
         return np.sum(values) / (input.shape[0] if input.ndim else 1)
     return reduced(values, reduction)
+
+
+def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """Return the distance of `input` and `target`, which have one shape; its slope at 0 is 0.
+
+    >>> float(F.l1_loss(np.array([1.0, 4.0]), np.array([1.0, 1.0])))
+    1.5
+    """
+    same_shape("l1_loss", input, target)
+    return reduced(np.abs(input - target), reduction)
+
+
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+    """Return half the squared difference, beyond `delta` a line: `delta * (|d| - delta / 2)`.
+
+    >>> F.huber_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
+    array([0.125, 2.5  ])
+    """
+    same_shape("huber_loss", input, target)
+    size = np.abs(input - target)
+    near = np.minimum(size, delta)
+    return reduced(near * (size - 0.5 * near), reduction)
+
+
+def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
+    """Return the `huber_loss` with `delta = beta`, divided by `beta`; for `beta=0` the `l1_loss`.
+
+    >>> F.smooth_l1_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
+    array([0.125, 2.5  ])
+    """
+    if beta < 0:
+        raise ValueError(f"smooth_l1_loss takes beta of at least 0, not {beta}")
+    if beta == 0:
+        return l1_loss(input, target, reduction)
+    return huber_loss(input, target, reduction, beta) / beta
+
+
+def poisson_nll_loss(
+    input: Any, target: Any, log_input: bool = True, full: bool = False, eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """Return minus the log-probability of counts `target` at rates `exp(input)`.
+
+    Without `log_input`, `input` is the rate itself, and `eps` keeps its logarithm finite. `full`
+    adds Stirling's approximation of `log(target!)` where the count is above 1.
+
+    >>> float(F.poisson_nll_loss(np.array([0.0]), np.array([2.0])))
+    1.0
+    """
+    rate, log = (np.exp(input), input) if log_input else (input, np.log(input + eps))
+    values = rate - target * log
+    if full:
+        many = np.maximum(target, 1.0)
+        stirling = many * np.log(many) - many + 0.5 * np.log(2 * math.pi * many)
+        values = values + np.where(target > 1, stirling, 0.0)
+    return reduced(values, reduction)
+
+
+def gaussian_nll_loss(
+    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """Return minus the log-density of `target` at mean `input` and variance `var`.
+
+    `var` has the shape of `input`, or 1 on the last axis, or lacks that axis; it counts as at
+    least `eps`. `full` adds the constant `log(2 pi) / 2`.
+
+    >>> float(F.gaussian_nll_loss(np.array([2.0]), np.array([0.0]), np.array([1.0])))
+    2.0
+    """
+    if var.shape == input.shape[:-1] and var.shape != input.shape:
+        var = np.expand_dims(var, -1)
+    elif var.shape not in (input.shape, (*input.shape[:-1], 1)):
+        raise ValueError(f"gaussian_nll_loss takes var {input.shape}, not {var.shape}")
+    var = np.maximum(var, eps)
+    values = 0.5 * (np.log(var) + np.square(input - target) / var)
+    return reduced(values + 0.5 * math.log(2 * math.pi) if full else values, reduction)
+
+
+# Vectors: their lengths and angles.
+
+
+@primitive
+def length(x: Any, p: float = 2.0, axis: int = -1) -> Any:
+    """Return the p-norm over `axis`, which stays with length 1; the slope at 0 is 0."""
+    if p == math.inf:
+        return np.max(np.abs(x), axis=axis, keepdims=True)
+    powers = x * x if p == 2 else np.abs(x) ** p
+    return np.sum(powers, axis=axis, keepdims=True) ** (1 / p)
+
+
+def _length_dx(g: Any, out: Any, x: Any, p: float = 2.0, axis: int = -1) -> Any:
+    if p == 1:
+        return g * np.sign(x)
+    if p == math.inf:
+        ties = (np.abs(x) == out).astype(x.dtype)
+        return g * np.sign(x) * ties / np.sum(ties, axis=axis, keepdims=True)
+    out = np.where(out == 0, math.inf, out)
+    return g / out * x if p == 2 else g * np.sign(x) * np.power(np.abs(x) / out, p - 1)
+
+
+defvjp(length, _length_dx)
+
+
+def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Any:
+    """Return `input` divided by its p-norm over `axis`, or by `eps` where that is larger.
+
+    >>> F.normalize(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
+    return input / np.maximum(length(input, p=p, axis=axis), eps)
+
+
+def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
+    """Return the cosine of the angle between `x1` and `x2` along `axis`; the shapes broadcast.
+
+    >>> F.cosine_similarity(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])).round(4)
+    array([0.7071])
+    """
+    if np.ndim(x1) != np.ndim(x2):
+        x1, x2 = np.broadcast_arrays(x1, x2)
+    return np.sum(normalize(x1, 2.0, axis, eps) * normalize(x2, 2.0, axis, eps), axis=axis)
+
+
+def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6) -> Any:
+    """Return the p-norm of `x1 - x2 + eps` over the last axis.
+
+    >>> F.pairwise_distance(np.array([[3.0, 4.0]]), np.zeros((1, 2))).round(4)
+    array([5.])
+    """
+    return length(x1 - x2 + eps, p=p)[..., 0]
+
+
+def hinge_embedding_loss(
+    input: Any, target: Any, margin: float = 1.0, reduction: str = "mean"
+) -> Any:
+    """Return `input` where the target is 1, and `max(0, margin - input)` where it is -1.
+
+    >>> F.hinge_embedding_loss(np.array([0.3, 0.3]), np.array([1, -1]), reduction="none")
+    array([0.3, 0.7])
+    """
+    alike = np.where(target == -1, 0.0, input)
+    return reduced(alike + np.where(target == 1, 0.0, relu(margin - input)), reduction)
+
+
+def margin_ranking_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
+) -> Any:
+    """Return how far `input1` is from being above `input2` (target 1) or below it (target -1).
+
+    >>> float(F.margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
+    2.0
+    """
+    return reduced(relu(margin - target * (input1 - input2)), reduction)
+
+
+def triplet_margin_loss(
+    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2.0,
+    eps: float = 1e-6, swap: bool = False, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """Return how far `positive` `(N, D)` is from being `margin` closer to `anchor` than `negative`.
+
+    With `swap` the negative is compared with the closer one of anchor and positive.
+
+    >>> a, b = np.zeros((1, 2)), np.array([[3.0, 4.0]])
+    >>> float(F.triplet_margin_loss(a, b, a).round(4))
+    6.0
+    """
+    near = pairwise_distance(anchor, positive, p, eps)
+    far = pairwise_distance(anchor, negative, p, eps)
+    if swap:
+        far = np.minimum(far, pairwise_distance(positive, negative, p, eps))
+    return reduced(relu(near - far + margin), reduction)
+
+
+def cosine_embedding_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
+) -> Any:
+    """Return `1 - cos` where the target is 1, and `max(0, cos - margin)` where it is -1.
+
+    `input1` and `input2` are `(N, D)` or `(D,)`, `target` is `(N,)` or `()`.
+
+    >>> x = np.array([[1.0, 0.0]])
+    >>> float(F.cosine_embedding_loss(x, -x, np.array([1])).round(4))
+    2.0
+    """
+    one, two = (np.sum(x * x, axis=-1) + 1e-12 for x in (input1, input2))
+    cosine = np.sum(input1 * input2, axis=-1) / np.sqrt(one * two)
+    return reduced(np.where(target == 1, 1 - cosine, relu(cosine - margin)), reduction)
