@@ -11,6 +11,7 @@ import numpy as np
 from retrograd.core import Tensor, primitive
 from retrograd.mode import MODE
 from retrograd.registry import defvjp
+from retrograd.rules.indexing import put_taken
 
 
 @primitive
@@ -70,17 +71,14 @@ defvjp(linear, _dx, _dw, _db)
 def flatten(input: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
     """Return `input` with the axes from `start_axis` to `end_axis` made one.
 
-    >>> rg.nn.functional.flatten(rg.Tensor(np.ones((2, 3, 4))), 1).shape
+    >>> F.flatten(np.ones((2, 3, 4)), 1).shape
     (2, 12)
     """
-    if not input.ndim:
-        return input.reshape(1)
-    start, end = start_axis % input.ndim, end_axis % input.ndim
+    shape, axes = input.shape or (1,), input.ndim or 1
+    start, end = start_axis % axes, end_axis % axes
     if start > end:
-        raise ValueError(f"flatten from axis {start_axis} to {end_axis} of {input.ndim} axes")
-    shape = input.shape
-    joined = math.prod(shape[start : end + 1])
-    return input.reshape((*shape[:start], joined, *shape[end + 1 :]))
+        raise ValueError(f"flatten from axis {start_axis} to {end_axis} of {axes} axes")
+    return input.reshape((*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
 def unflatten(input: Any, axis: int, sizes: tuple[int, ...]) -> Any:
@@ -91,20 +89,19 @@ def unflatten(input: Any, axis: int, sizes: tuple[int, ...]) -> Any:
     >>> F.unflatten(np.ones((2, 12)), 1, (3, -1)).shape
     (2, 3, 4)
     """
-    at, length = axis % input.ndim, input.shape[axis]
-    known = math.prod(n for n in sizes if n != -1)
-    if sizes.count(-1) == 1 and known > 0 and not length % known:
-        sizes = tuple(length // known if n == -1 else n for n in sizes)
-    if math.prod(sizes) != length or -1 in sizes:
-        raise ValueError(f"unflatten of axis {axis}, length {length}, into {sizes}")
-    return input.reshape((*input.shape[:at], *sizes, *input.shape[at + 1 :]))
+    shape, at = input.shape, axis % input.ndim
+    try:
+        sizes = np.empty(shape[at], bool).reshape(sizes).shape
+    except ValueError:
+        raise ValueError(f"unflatten of axis {axis}, length {shape[at]}, into {sizes}") from None
+    return input.reshape((*shape[:at], *sizes, *shape[at + 1 :]))
 
 
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Return the rows of `weight` `(V, D)` that `input` numbers: `(...)` gives `(..., D)`.
 
     The row `padding_idx` gets no gradient. Raises TypeError unless the numbers are integers, and
-    IndexError for one that is not below V.
+    IndexError unless they are from 0 to V - 1.
 
     >>> F.embedding(np.array([2, 0]), np.array([[1.0], [2.0], [3.0]]))
     array([[3.],
@@ -119,49 +116,26 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
 
 @primitive(looks_through=False)
 def rows(index: Any, table: Any, skip: int | None = None) -> Any:
-    """Return the rows of the table; a negative number is an error, not a row from the end."""
+    """Return rows of the table, not from its end; the row `skip` gets no gradient."""
     if index.size and index.min() < 0:
         raise IndexError(f"embedding got the number {index.min()}, below 0")
     return np.take(table, index, axis=0)
 
 
-@primitive(looks_through=False)
-def add_rows(g: Any, index: Any, number: int, skip: int | None = None) -> Any:
-    """Return a table of `number` rows, each the sum of those of `g` that carry its index.
-
-    The adjoint of `rows`. Sorted, the rows of one index lie side by side, and one call adds them.
-    """
-    flat, g = index.reshape(-1), g.reshape((index.size, -1))
-    out = np.zeros((number, g.shape[1]), g.dtype)
-    if flat.size:
-        order = np.argsort(flat, kind="stable")
-        ranked = flat[order]
-        starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
-        out[ranked[starts]] = np.add.reduceat(g[order], starts, axis=0)
-    if skip is not None:
-        out[skip] = 0
-    return out
-
-
 def _rows_dw(g: Any, out: Any, index: Any, table: Any, skip: int | None = None) -> Any:
-    return add_rows(g, index, number=len(table), skip=skip)
-
-
-def _add_rows_dg(g: Any, out: Any, given: Any, index: Any, number: int, skip: Any = None) -> Any:
     if skip is not None:
-        g = g * (np.arange(number) != skip).astype(g.dtype)[:, None]
-    return rows(index, g)
+        g = np.where((index == skip)[..., None], 0.0, g)
+    return put_taken(g, index, 0, table.shape, "raise")
 
 
 defvjp(rows, None, _rows_dw)
-defvjp(add_rows, _add_rows_dg, None)
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     """Return integers `(..., num_classes)`: 1 at the class number, 0 elsewhere.
 
-    By default there are as many classes as the largest number says. Raises ValueError for a
-    number that is not below `num_classes` or below 0.
+    There are by default as many classes as the largest number says. Raises ValueError for a
+    number that is no class.
 
     >>> F.one_hot(np.array([1, 0]), 3)
     array([[0, 1, 0],
@@ -173,7 +147,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
         if not tensor.size:
             raise ValueError("one_hot of nothing: num_classes must be given")
         num_classes = int(tensor.max()) + 1
-    if MODE.get().tape is None and tensor.size and not 0 <= int(tensor.min()) <= int(
-        tensor.max()) < num_classes:  # fmt: skip
+    known = MODE.get().tape is None and tensor.size
+    if known and not 0 <= int(tensor.min()) <= int(tensor.max()) < num_classes:
         raise ValueError(f"one_hot takes class numbers from 0 to {num_classes - 1}")
     return (tensor[..., None] == np.arange(num_classes)).astype(np.int64)
