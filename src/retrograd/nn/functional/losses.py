@@ -291,6 +291,7 @@ def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     return reduced(np.abs(input - target), reduction)
 
 
+@primitive
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
     """Return half the squared difference, beyond `delta` a line: `delta * (|d| - delta / 2)`.
 
@@ -303,6 +304,15 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     return reduced(near * (size - 0.5 * near), reduction)
 
 
+def _huber_dx(
+    g: Any, out: Any, input: Any, target: Any, reduction: str = "mean", delta: float = 1.0
+) -> Any:
+    return share(g, input, reduction) * np.clip(input - target, -delta, delta)
+
+
+defvjp(huber_loss, _huber_dx, lambda *args, **kwargs: -_huber_dx(*args, **kwargs))
+
+
 def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
     """Return the `huber_loss` with `delta = beta`, divided by `beta`; for `beta=0` the `l1_loss`.
 
@@ -313,7 +323,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
         raise ValueError(f"smooth_l1_loss takes beta of at least 0, not {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction)
-    return huber_loss(input, target, reduction, beta) / beta
+    return huber_loss(input, target, reduction=reduction, delta=beta) / beta
 
 
 def poisson_nll_loss(

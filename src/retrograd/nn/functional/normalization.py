@@ -33,8 +33,7 @@ def _standard(x: Any, eps: float, centered: bool) -> tuple[Any, Any]:
 def standardize(x: Any, weight: Any, bias: Any, eps: float, centered: bool = True) -> Any:
     """Return rows of mean 0 and mean square 1, times `weight` plus `bias`, one a column.
 
-    `x` is `(rows, n)`, `weight` and `bias` are `(n,)` or None. `eps` is added to the mean square;
-    without `centered` the mean stays.
+    `eps` is added to the mean square; without `centered` the mean stays.
     """
     out, _ = _standard(x, eps, centered)
     out = out if weight is None else out * weight
@@ -45,7 +44,6 @@ def _standardize_g(
     g: Any, out: Any, x: Any, weight: Any, bias: Any, eps: float, centered: bool = True
 ) -> Any:
     standard, scale = _standard(x, eps, centered)
-    standard = out if weight is None and bias is None else standard
     return g, standard, scale, g * standard
 
 
@@ -84,7 +82,7 @@ def layer_norm(
 
     `weight` and `bias` of that shape then scale and shift. Raises ValueError for another shape.
 
-    >>> layer_norm(np.array([[1.0, 3.0]]), (2,)).round(4)
+    >>> F.layer_norm(np.array([[1.0, 3.0]]), (2,)).round(4)
     array([[-1.,  1.]])
     """
     return _over_last("layer_norm", input, normalized_shape, weight, bias, eps, True)
@@ -94,12 +92,11 @@ def rms_norm(
     input: Any, normalized_shape: tuple[int, ...] | list[int], weight: Any = None,
     eps: float | None = None,
 ) -> Any:  # fmt: skip
-    """Return `input` with mean square 1 over its last axes, of `normalized_shape`.
+    """Return `input` with mean square 1 over its last axes, as `layer_norm`.
 
-    `weight` of that shape then scales. `eps` is by default the smallest step from 1 that the
-    dtype has.
+    `eps` is by default the smallest step from 1 that the dtype has.
 
-    >>> rms_norm(np.array([[1.0, 7.0]]), (2,)).round(4)
+    >>> F.rms_norm(np.array([[1.0, 7.0]]), (2,)).round(4)
     array([[0.2, 1.4]])
     """
     eps = float(np.finfo(input.dtype).eps) if eps is None else eps
@@ -130,7 +127,7 @@ def group_norm(
     `weight` and `bias` `(C,)` then scale and shift. Raises ValueError unless `num_groups` divides
     the number of channels.
 
-    >>> group_norm(np.array([[1.0, 3.0, 5.0, 5.0]]), 2).round(4)
+    >>> F.group_norm(np.array([[1.0, 3.0, 5.0, 5.0]]), 2).round(4)
     array([[-1.,  1.,  0.,  0.]])
     """
     if input.ndim < 2 or input.shape[1] % num_groups:
@@ -157,30 +154,31 @@ def batch_norm(
     they are the running ones. `weight` and `bias` `(C,)` then scale and shift. Raises ValueError
     for training on one value a channel.
 
-    >>> batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
+    >>> F.batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
     array([[-1.],
            [ 1.]])
     """
     if input.ndim < 2:
         raise ValueError(f"batch_norm takes an input (N, C, ...), not {input.shape}")
-    channels, count = input.shape[1], input.size // max(input.shape[1], 1)
     if not training:
-        column = (-1,) + (1,) * (input.ndim - 2)
         if isinstance(input, Tensor):
             # as Tensors, so that a compiled function reads anew what training has changed
             running_mean, running_var = Tensor(running_mean), Tensor(running_var)
+        column = (-1,) + (1,) * (input.ndim - 2)
         scale = 1 / np.sqrt(running_var + eps)
         scale = scale if weight is None else scale * weight
-        shift = -running_mean * scale if bias is None else bias - running_mean * scale
+        shift = (0.0 if bias is None else bias) - running_mean * scale
         return input * scale.reshape(column) + shift.reshape(column)
+    channels = input.shape[1]
+    rows = np.transpose(input, (1, *range(2, input.ndim), 0)).reshape((channels, -1))
+    count = rows.shape[1]
     if count < 2:
         raise ValueError(f"batch_norm: training takes more than one value a channel: {input.shape}")
-    rows = np.transpose(input, (1, *range(2, input.ndim), 0)).reshape((channels, count))
     if running_mean is not None:
         with no_grad():
             mean = row_mean(rows)
             var = np.sum(np.square(rows - mean), axis=1) * (1 / (count - 1))
-            for running, value in ((running_mean, mean.reshape(channels)), (running_var, var)):
+            for running, value in ((running_mean, mean[:, 0]), (running_var, var)):
                 # a write through a Tensor is one that the compiler sees
                 held = running if isinstance(running, Tensor) else wrap(running)
                 held *= 1 - momentum
