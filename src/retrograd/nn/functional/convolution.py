@@ -1,9 +1,7 @@
-"""Windows that slide: convolution, pooling, padding and resizing.
+"""Convolution, pooling, padding and resizing.
 
 Inside, the batch is the last axis in memory, so that windows are copied in long runs; what comes
-out, `(N, C, ...)` to the reader, is in that order for the next layer too. A convolution lays its
-windows out as columns for one matrix product; pooling brings the strided slices of the elements at
-one place in all windows together.
+out, `(N, C, ...)` to the reader, is in that order for the next layer too.
 """
 
 from __future__ import annotations
@@ -20,17 +18,16 @@ from retrograd.core import primitive
 from retrograd.registry import defvjp, defvjp_shared
 
 Sizes = int | tuple[int, ...]
-# For each axis the length of a window, its stride, its dilation, how many windows there are, and
-# the padding `(before, after)`.
+# for each axis the length, stride, dilation and number of windows, and the padding (before, after)
 Windows = tuple[tuple[Any, ...], ...]
 
-# Columns are megabytes that every step makes and drops. glibc hands such memory back to the system
-# and asks for it anew, until it has seen a larger block go: one that is never touched.
+# Columns are megabytes, which glibc hands back to the system and asks for anew in every step, until
+# it has seen a larger block go: one that is never touched.
 np.empty(31 << 20, np.uint8)
 
 
 def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]:
-    """Return one whole number for each axis, from one for all or a sequence of them."""
+    """Return one whole number for each axis, from one for all or a sequence."""
     values = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(values) != axes or any(not isinstance(v, int) or v < at_least for v in values):
         raise ValueError(
@@ -48,15 +45,15 @@ def _windows(name: str, size: Any, kernel: Any, stride: Any, dilation: Any, pads
     return kernel, stride, dilation, out, pads
 
 
-def window_places(kernel: Any, stride: Any, dilation: Any, out: Any) -> list[tuple[slice, ...]]:
-    """Return for each place in a window the index of the elements there in all windows."""
+def _window_places(kernel: Any, stride: Any, dilation: Any, out: Any) -> list[tuple[slice, ...]]:
+    """Return for each place in a window the index of what lies there in all windows."""
     axes = zip(kernel, stride, dilation, out, strict=True)
     along = [[slice(d * i, d * i + s * (o - 1) + 1, s) for i in range(k)] for k, s, d, o in axes]
     return list(itertools.product(*along))
 
 
-def padded(size: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
-    """Return the lengths with all `pads`, and where the elements of `size` lie in the middle."""
+def _padded(size: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
+    """Return the lengths with the `pads`, and where the middle lies in them."""
     axes = list(zip(size, pads, strict=True))
     return [n + lo + hi for n, (lo, hi) in axes], tuple(slice(lo, lo + n) for n, (lo, _) in axes)
 
@@ -66,7 +63,7 @@ def columns(x: Any, windows: Windows) -> Any:
     """Return the windows of `x` `(N, C, ...)` as columns: `(C * kernel, out * N)`."""
     kernel, stride, dilation, out, pads = windows
     n, c, *size = x.shape
-    wide, middle = padded(size, pads)
+    wide, middle = _padded(size, pads)
     batch_last = x.transpose((*range(1, x.ndim), 0))
     if wide == size:
         x = np.ascontiguousarray(batch_last)
@@ -77,19 +74,20 @@ def columns(x: Any, windows: Windows) -> Any:
     within = [s * d for s, d in zip(steps, dilation, strict=True)]
     across = [s * d for s, d in zip(steps, stride, strict=True)]
     shape, strides = (c, *kernel, *out, n), (first, *within, *across, last)
-    every = np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
-    return every.reshape((c * math.prod(kernel), math.prod(out) * n))
+    return np.ndarray(shape, x.dtype, x, 0, strides).reshape(
+        (c * math.prod(kernel), math.prod(out) * n)
+    )
 
 
 @primitive(looks_through=False)
 def fold(cols: Any, shape: tuple[int, ...], windows: Windows) -> Any:
-    """Add columns up where their windows lie in an array of `shape`: the adjoint of `columns`."""
+    """Add columns up in an array of `shape`: the adjoint of `columns`."""
     *places, out, pads = windows
     n, c, *size = shape
-    wide, middle = padded(size, pads)
+    wide, middle = _padded(size, pads)
     cols = cols.reshape((c, math.prod(places[0]), *out, n))
     x = np.zeros((c, *wide, n), cols.dtype)
-    for i, place in enumerate(window_places(*places, out)):
+    for i, place in enumerate(_window_places(*places, out)):
         x[(slice(None), *place)] += cols[:, i]
     return x[(slice(None), *middle)].transpose((-1 % x.ndim, *range(x.ndim - 1)))
 
@@ -98,15 +96,14 @@ defvjp(columns, lambda g, out, x, windows: fold(g, shape=x.shape, windows=window
 defvjp(fold, lambda g, out, cols, shape, windows: columns(g, windows=windows))
 
 
-def grouped(x: Any, groups: int) -> Any:
-    """Return a matrix as `groups` matrices of as many rows each."""
+def _grouped(x: Any, groups: int) -> Any:
     return x.reshape((groups, x.shape[0] // groups, -1))
 
 
 @primitive
 def mix(cols: Any, weight: Any, bias: Any, groups: int, size: tuple[int, ...]) -> Any:
-    """Return `weight` times the columns, each group its own, plus `bias`, as `(N, O, *size)`."""
-    mixed = np.matmul(grouped(weight, groups), grouped(cols, groups))
+    """Return `weight` times the columns, plus `bias`, as `(N, O, *size)`."""
+    mixed = np.matmul(_grouped(weight, groups), _grouped(cols, groups))
     mixed = mixed.reshape((weight.shape[0], *size, -1))
     if bias is not None:
         mixed = mixed + bias.reshape((-1,) + (1,) * (len(size) + 1))
@@ -116,11 +113,11 @@ def mix(cols: Any, weight: Any, bias: Any, groups: int, size: tuple[int, ...]) -
 defvjp_shared(
     mix,
     lambda g, out, cols, weight, bias, groups, size:
-        grouped(np.transpose(g, (*range(1, g.ndim), 0)), groups),
+        _grouped(np.transpose(g, (*range(1, g.ndim), 0)), groups),
     lambda g, out, cols, weight, bias, groups, size:
-        np.matmul(np.swapaxes(grouped(weight, groups), 1, 2), g).reshape(cols.shape),
+        np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), g).reshape(cols.shape),
     lambda g, out, cols, weight, bias, groups, size:
-        np.matmul(g, np.swapaxes(grouped(cols, groups), 1, 2)).reshape(weight.shape),
+        np.matmul(g, np.swapaxes(_grouped(cols, groups), 1, 2)).reshape(weight.shape),
     lambda g, out, cols, weight, bias, groups, size: np.sum(g, axis=2).reshape(bias.shape),
 )  # fmt: skip
 
@@ -131,8 +128,8 @@ def conv1d(
 ) -> Any:  # fmt: skip
     """Return `weight` `(O, C / groups, k)` slid along `input` `(N, C, L)` or `(C, L)`, plus `bias`.
 
-    `padding` zeros are added on both sides; "same" keeps the length at stride 1, "valid" adds
-    none. Raises ValueError for shapes that do not fit.
+    `padding` zeros go on both sides; "same" keeps the length, "valid" is 0. Raises ValueError for
+    shapes that do not fit.
 
     >>> F.conv1d(np.arange(5.0).reshape(1, 1, 5), np.ones((1, 1, 3)))
     array([[[3., 6., 9.]]])
@@ -146,7 +143,7 @@ def conv2d(
 ) -> Any:  # fmt: skip
     """Return `weight` `(O, C / groups, k, k)` slid over `input` `(N, C, H, W)` or `(C, H, W)`.
 
-    As `conv1d`; sizes are one number for both axes or one for each.
+    As `conv1d`; a size is for both axes, or one for each.
 
     >>> F.conv2d(np.ones((1, 1, 3, 2)), np.ones((1, 1, 2, 2)))
     array([[[[4.], [4.]]]])
@@ -171,8 +168,8 @@ def _check(
     name: str, axes: int, input: Any, weight: Any, bias: Any, groups: int, transposed: bool = False
 ) -> int:
     """Return the number of output channels."""
-    shapes = f"got input {input.shape}, weight {weight.shape}, groups={groups}"
-    if input.ndim != axes + 2 or weight.ndim != axes + 2:
+    shapes = f"got input {input.shape}, weight {weight.shape}, {groups=}"
+    if not input.ndim == weight.ndim == axes + 2:
         raise ValueError(f"{name} takes input and weight of {axes + 2} axes; {shapes}")
     outs, channels = weight.shape[0], weight.shape[1] * groups
     if transposed:
@@ -185,15 +182,15 @@ def _check(
 
 
 def _pads(name: str, padding: Any, kernel: Any, stride: Any, dilation: Any) -> Any:
-    """Return the padding `(before, after)` of each axis."""
     if padding == "same":
         if max(stride) > 1:
             raise ValueError(f'{name} with padding="same" takes stride 1, not {stride}')
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return tuple((t // 2, t - t // 2) for t in totals)
-    if isinstance(padding, str) and padding != "valid":
+    if padding == "valid":
+        padding = 0
+    if isinstance(padding, str):
         raise ValueError(f'{name} takes numbers, "same" or "valid" as padding, not {padding!r}')
-    padding = 0 if padding == "valid" else padding
     return tuple((p, p) for p in per_axis("padding", padding, len(kernel), 0))
 
 
@@ -201,10 +198,10 @@ def conv_transpose2d(
     input: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Sizes = 0,
     output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
 ) -> Any:  # fmt: skip
-    """Return what has `input` as the gradient's shape of a `conv2d`: it makes images larger.
+    """Return the adjoint of a `conv2d`, which makes images larger, plus `bias` `(O,)`.
 
-    `input` is `(N, C, H, W)` or `(C, H, W)`, `weight` `(C, O / groups, k, k)`, `bias` `(O,)`.
-    A length becomes `(n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1`.
+    `input` is `(N, C, H, W)` or `(C, H, W)`, `weight` `(C, O / groups, k, k)`. A length becomes
+    `(n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1`.
 
     >>> F.conv_transpose2d(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)), stride=2)
     array([[[[1., 1., 1., 1.]]]])
@@ -223,25 +220,25 @@ def conv_transpose2d(
     size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, d, (p, _), e in axes]
     if min(size) < 1:
         raise ValueError(f"conv_transpose2d: padding {padding} leaves nothing of {input.shape}")
-    x = grouped(np.transpose(input, (1, 2, 3, 0)).reshape((input.shape[1], -1)), groups)
-    cols = np.matmul(np.swapaxes(grouped(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
+    x = _grouped(np.transpose(input, (1, 2, 3, 0)).reshape((input.shape[1], -1)), groups)
+    cols = np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
     windows = (kernel, stride, dilation, here, pads)
     out = fold(cols, shape=(input.shape[0], outs, *size), windows=windows)
     return out if bias is None else out + bias.reshape((-1, 1, 1))
 
 
-# Pooling: `places` are the `window_places`, and `out` the largest element of each window.
+# Pooling, by the strided slices of what lies at one place in all windows
 
 
 @primitive
 def largest(x: Any, places: Windows) -> Any:
-    """Return the largest element of each window; of equal ones the first gets the gradient."""
+    """Return the largest element of each window."""
     return functools.reduce(np.maximum, [x[place] for place in places])
 
 
 @primitive(looks_through=False)
 def to_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
-    """Add `g`, one number a window, to its first element that is `out`; to all if that is None."""
+    """Add `g` to the first element of its window that is `out`, or to all where that is None."""
     dx = np.zeros_like(x, dtype=g.dtype)
     for place in places:
         if out is None:
@@ -255,7 +252,7 @@ def to_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
 
 @primitive(looks_through=False)
 def from_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
-    """Add up the elements of `g` that `to_window` would add to."""
+    """Add up what `to_window` would add to: its adjoint."""
     if out is None:
         return functools.reduce(np.add, [g[place] for place in places])
     found, free = np.zeros_like(out, dtype=g.dtype), np.ones_like(out, dtype=bool)
@@ -278,7 +275,7 @@ defvjp(from_window, lambda g, found, given, x, out, places: to_window(g, x, out,
 def _batch_or_one(name: str, axes: int, input: Any) -> None:
     if input.ndim not in (axes + 1, axes + 2):
         raise ValueError(
-            f"{name} takes an input (N, C, ...) or (C, ...) of {axes + 2} or {axes + 1} axes, "
+            f"{name} takes an input (N, C, ...) or (C, ...) with {axes} axes for ..., "
             f"not {input.shape}"
         )
 
@@ -287,7 +284,7 @@ def _places(
     name: str, axes: int, input: Any, outside: float, kernel: Any, stride: Any, padding: Any,
     dilation: Any = 1,
 ) -> tuple[Any, Windows]:  # fmt: skip
-    """Return the input, padded with `outside`, and the places in its windows."""
+    """Return the padded input, and the places in its windows."""
     _batch_or_one(name, axes, input)
     kernel = per_axis("kernel_size", kernel, axes, 1)
     stride = kernel if stride is None else per_axis("stride", stride, axes, 1)
@@ -298,7 +295,7 @@ def _places(
     if any(padding):
         input = pad(input, [p for p in reversed(padding) for _ in range(2)], value=outside)
     *sizes, _ = _windows(name, input.shape[-axes:], kernel, stride, dilation, ((0, 0),) * axes)
-    return input, tuple((..., *place) for place in window_places(*sizes))
+    return input, tuple((..., *place) for place in _window_places(*sizes))
 
 
 def max_pool1d(
@@ -307,8 +304,8 @@ def max_pool1d(
 ) -> Any:  # fmt: skip
     """Return the largest of each window of `input` `(N, C, L)` or `(C, L)`.
 
-    Windows are `stride` apart, by default their own size. `padding` never wins. Of several
-    largest elements the first gets the gradient.
+    Windows are `stride` apart, by default their own size; `padding` never wins. The first of
+    several largest elements gets the gradient.
 
     >>> F.max_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[3., 2.]])
@@ -320,7 +317,9 @@ def max_pool2d(
     input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
     dilation: Sizes = 1,
 ) -> Any:  # fmt: skip
-    """Return the largest of each window of `input` `(N, C, H, W)` or `(C, H, W)`: see `max_pool1d`.
+    """Return the largest of each window of `input` `(N, C, H, W)` or `(C, H, W)`.
+
+    As `max_pool1d`.
 
     >>> F.max_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
     array([[[3.]]])
@@ -339,8 +338,8 @@ def avg_pool1d(
 ) -> Any:  # fmt: skip
     """Return the mean of each window of `input` `(N, C, L)` or `(C, L)`.
 
-    Windows are `stride` apart, by default their own size. `padding` adds zeros, which count
-    unless `count_include_pad` is False.
+    Windows are `stride` apart, by default their own size; the zeros of `padding` count unless
+    `count_include_pad` is False.
 
     >>> F.avg_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[2., 1.]])
@@ -352,7 +351,9 @@ def avg_pool2d(
     input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, *,
     count_include_pad: bool = True,
 ) -> Any:  # fmt: skip
-    """Return the mean of each window of `input` `(N, C, H, W)` or `(C, H, W)`: see `avg_pool1d`.
+    """Return the mean of each window of `input` `(N, C, H, W)` or `(C, H, W)`.
+
+    As `avg_pool1d`.
 
     >>> F.avg_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
     array([[[1.5]]])
@@ -371,7 +372,7 @@ def _avg_pool(axes: int, input: Any, count_include_pad: bool, *options: Any) -> 
 
 
 def adaptive_avg_pool1d(input: Any, output_size: Sizes) -> Any:
-    """Return means of windows of `input` `(N, C, L)` or `(C, L)` that leave `output_size` of them.
+    """Return the means of `output_size` windows of `input` `(N, C, L)` or `(C, L)`.
 
     >>> F.adaptive_avg_pool1d(np.array([[1.0, 3.0, 2.0]]), 1)
     array([[2.]])
@@ -380,9 +381,9 @@ def adaptive_avg_pool1d(input: Any, output_size: Sizes) -> Any:
 
 
 def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | None]) -> Any:
-    """Return means of windows of `input` `(N, C, H, W)` or `(C, H, W)` that leave `output_size`.
+    """Return the means of `output_size` windows of `input` `(N, C, H, W)` or `(C, H, W)`.
 
-    A length of None stays as it is.
+    None keeps a length.
 
     >>> F.adaptive_avg_pool2d(np.arange(4.0).reshape(1, 2, 2), (1, None))
     array([[[1., 2.]]])
@@ -391,7 +392,6 @@ def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | N
 
 
 def _adaptive(axes: int, input: Any, output_size: Any) -> Any:
-    """Average windows that share an axis as evenly as whole numbers can."""
     _batch_or_one(f"adaptive_avg_pool{axes}d", axes, input)
     here = input.shape[-axes:]
     if not isinstance(output_size, int):
@@ -406,29 +406,28 @@ def _adaptive(axes: int, input: Any, output_size: Any) -> Any:
         row, at = np.arange(size)[:, None], np.arange(n)
         start, end = row * n // size, -(-(row + 1) * n // size)
         matrices.append(((start <= at) & (at < end)) / (end - start))
-    return resample(input, matrices)
+    return _resample(input, matrices)
 
 
 @primitive(looks_through=False)
 def surround(x: Any, widths: Windows, value: float) -> Any:
-    """Return `x` with `widths[i][0]` elements of `value` before axis i and `widths[i][1]` after."""
-    shape, middle = padded(x.shape, widths)
+    """Return `x` with so many elements of `value` before and after each axis."""
+    shape, middle = _padded(x.shape, widths)
     out = np.full_like(x, value, shape=shape)
     out[middle] = x
     return out
 
 
-defvjp(surround, lambda g, out, x, widths, value: g[padded(x.shape, widths)[1]])
+defvjp(surround, lambda g, out, x, widths, value: g[_padded(x.shape, widths)[1]])
 
 _MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 
 def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
-    """Return `input` with `pad[0]` elements before and `pad[1]` after the last axis, and so on.
+    """Return `input` with elements before and after its axes: `pad` has pairs, the last axis first.
 
-    `pad` goes by pairs from the last axis to the first. `mode` is "constant" (of `value`, by
-    default 0; a negative number cuts off), "reflect", "replicate" or "circular". Raises
-    ValueError for another mode, or for more than it finds to pad with.
+    `mode` is "constant" (of `value`, by default 0; a negative number cuts off), "reflect",
+    "replicate" or "circular". Raises ValueError for more than there is to pad with.
 
     >>> F.pad(np.array([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
     array([[2., 1., 2., 3., 2.]])
@@ -456,8 +455,8 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     return input
 
 
-def resample(x: Any, matrices: Sequence[Any]) -> Any:
-    """Multiply the last axes of `x`, each by its own matrix `(new, old)`."""
+def _resample(x: Any, matrices: Sequence[Any]) -> Any:
+    """Multiply the last axes, each by its own matrix `(new, old)`."""
     for axis, matrix in enumerate(matrices, x.ndim - len(matrices)):
         moved = np.tensordot(x, matrix.astype(x.dtype), ([axis], [1]))
         x = np.moveaxis(moved, -1, axis)
@@ -472,8 +471,7 @@ def interpolate(
     """Return `input` `(N, C, ...)` with its last axes of length `size`, or scaled by a factor.
 
     `mode` is "nearest", "linear" (one axis) or "bilinear" (two). With `align_corners` the first
-    and the last element stay where they are; without, elements are cells of equal width. Raises
-    ValueError unless exactly one of `size` and `scale_factor` is given.
+    and the last element stay where they are; without, elements are cells of equal width.
 
     >>> F.interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
     array([[[1., 1., 2., 2.]]])
@@ -481,7 +479,7 @@ def interpolate(
     here = input.shape[2:]
     if not here or {"nearest": len(here), "linear": 1, "bilinear": 2}.get(mode) != len(here):
         raise ValueError(
-            f'interpolate takes the mode "nearest", "linear" for (N, C, L) or "bilinear" for '
+            'interpolate takes the mode "nearest", "linear" for (N, C, L) or "bilinear" for '
             f"(N, C, H, W), not {mode!r} for {input.shape}"
         )
     if (size is None) == (scale_factor is None):
@@ -502,7 +500,7 @@ def interpolate(
             place = at * ((old - 1) / max(new - 1, 1))
         else:
             place = np.maximum((at + 0.5) * step - 0.5, 0.0)
-        # each new element reads the two old ones beside its place, the nearer one more
+        # of the two old elements beside its place a new one reads the nearer more
         distance = np.abs(np.minimum(place, old - 1)[:, None] - np.arange(old))
         matrices.append(np.maximum(1 - distance, 0.0))
-    return resample(input, matrices)
+    return _resample(input, matrices)
