@@ -1,7 +1,4 @@
-"""Losses, and distances of vectors; torch's formulas.
-
-`reduction` is "mean", "sum" or "none" (a value for each element).
-"""
+"""Losses, torch's formulas. `reduction` is "mean", "sum" or "none" (a value for each element)."""
 
 from __future__ import annotations
 
@@ -19,8 +16,7 @@ TINY = Constants(math.exp(-100), 1.0)  # keeps log above -100, torch's bound
 EPSILON = 9.999999960041972e-13  # torch's 1e-12, which it holds in float32
 
 
-def reduced(values: Any, reduction: str, weight: Any = None) -> Any:
-    """Return the mean or sum of the weighted values, or the values."""
+def _reduced(values: Any, reduction: str, weight: Any = None) -> Any:
     values = values if weight is None else values * weight
     if reduction == "mean":
         return np.sum(values) / values.size
@@ -31,34 +27,34 @@ def reduced(values: Any, reduction: str, weight: Any = None) -> Any:
     raise ValueError(f'reduction must be "mean", "sum" or "none", not {reduction!r}')
 
 
-def share(g: Any, values: Any, reduction: str, weight: Any = None) -> Any:
-    """Return the gradient of each of the reduced values."""
+def _share(g: Any, values: Any, reduction: str, weight: Any = None) -> Any:
+    """Return the gradient of each reduced value."""
     g = g / values.size if reduction == "mean" else g
     return g if weight is None else g * weight
 
 
-def same_shape(name: str, input: Any, target: Any) -> None:
-    """Raise ValueError unless both have one shape: broadcasting here is nearly always a mistake."""
+def _same_shape(name: str, input: Any, target: Any) -> None:
+    # to broadcast here is nearly always a mistake
     if input.shape != target.shape:
         raise ValueError(
-            f"{name} takes an input and a target of one shape, got {input.shape} and "
-            f"{target.shape}; reshape one of them"
+            f"{name} takes input and target of one shape, got {input.shape} and {target.shape}: "
+            "reshape one of them"
         )
 
 
 @primitive
 def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
-    """Return the squared difference of `input` and `target`, which have one shape.
+    """Return the squared difference of `input` and `target`, of one shape.
 
     >>> float(F.mse_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])))
     2.0
     """
-    same_shape("mse_loss", input, target)
-    return reduced(np.square(input - target), reduction)
+    _same_shape("mse_loss", input, target)
+    return _reduced(np.square(input - target), reduction)
 
 
 def _mse_dx(g: Any, out: Any, input: Any, target: Any, reduction: str = "mean") -> Any:
-    return share(g, input, reduction) * 2 * (input - target)
+    return _share(g, input, reduction) * 2 * (input - target)
 
 
 defvjp(mse_loss, _mse_dx, lambda *args, **kwargs: -_mse_dx(*args, **kwargs))
@@ -76,20 +72,20 @@ def binary_cross_entropy(
     0.6931
     """
     if input.shape != target.shape:
-        same_shape("binary_cross_entropy", input, target)
+        _same_shape("binary_cross_entropy", input, target)
     tiny, one = TINY[input.dtype]
     yes, no = np.log(input + tiny), np.log((one - input) + tiny)
     if weight is None and reduction != "none":
         total = -(np.vdot(target, yes) + np.vdot(1 - target, no))
         return total / input.size if reduction == "mean" else total
-    return -reduced(target * yes + (1 - target) * no, reduction, weight)
+    return -_reduced(target * yes + (1 - target) * no, reduction, weight)
 
 
 def _bce_dx(
     g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
     slope = (input - target) / np.maximum(input * (1 - input), EPSILON)
-    return slope * share(g, input, reduction, weight)
+    return slope * _share(g, input, reduction, weight)
 
 
 def _bce_dy(
@@ -97,7 +93,7 @@ def _bce_dy(
 ) -> Any:
     tiny, one = TINY[input.dtype]
     slope = np.log((one - input) + tiny) - np.log(input + tiny)
-    return slope * share(g, input, reduction, weight)
+    return slope * _share(g, input, reduction, weight)
 
 
 def _bce_through_sigmoid(
@@ -122,9 +118,9 @@ def binary_cross_entropy_with_logits(
     >>> float(F.binary_cross_entropy_with_logits(np.array([-1000.0]), np.array([1.0])))
     1000.0
     """
-    same_shape("binary_cross_entropy_with_logits", input, target)
+    _same_shape("binary_cross_entropy_with_logits", input, target)
     scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
-    return reduced((1 - target) * input - scale * logsigmoid(input), reduction, weight)
+    return _reduced((1 - target) * input - scale * logsigmoid(input), reduction, weight)
 
 
 # fmt: off
@@ -134,7 +130,7 @@ def _logits_dx(
 ) -> Any:
     p = sigmoid(input)
     slope = p - target if pos_weight is None else (1 - target) * p - pos_weight * target * (1 - p)
-    return share(g, input, reduction, weight) * slope
+    return _share(g, input, reduction, weight) * slope
 
 
 def _logits_dy(
@@ -142,22 +138,21 @@ def _logits_dy(
     reduction: str = "mean",
 ) -> Any:
     more = 0.0 if pos_weight is None else (pos_weight - 1) * logsigmoid(input)
-    return share(g, input, reduction, weight) * (-input - more)
+    return _share(g, input, reduction, weight) * (-input - more)
 # fmt: on
 
 
 defvjp(binary_cross_entropy_with_logits, _logits_dx, _logits_dy, None, None)
 
 
-# Losses of class scores: `input` is `(N, C, ...)`, or `(C,)`; `target` has no class axis.
+# Losses of class scores: `input` is `(N, C, ...)` or `(C,)`, `target` has no class axis.
 
 
-def by_class(x: Any, weight: Any) -> Any:
-    """Return `x` times the weights of the classes, if there are any."""
+def _by_class(x: Any, weight: Any) -> Any:
     return x if weight is None else x * weight.reshape((-1,) + (1,) * (x.ndim - 2))
 
 
-def hits(input: Any, target: Any, ignore_index: int) -> Any:
+def _hits(input: Any, target: Any, ignore_index: int) -> Any:
     """Return where an element's class is the target, in the shape of `input`."""
     classes = np.arange(input.shape[min(input.ndim - 1, 1)])
     classes = classes.reshape((-1,) + (1,) * (input.ndim - 2))
@@ -165,13 +160,12 @@ def hits(input: Any, target: Any, ignore_index: int) -> Any:
     return hit & (classes != ignore_index) if 0 <= ignore_index < classes.size else hit
 
 
-def check_classes(name: str, input: Any, target: Any, weight: Any, ignore_index: int) -> None:
-    """Raise unless `target` holds class numbers for `input`, and `weight` a number a class."""
+def _check_classes(name: str, input: Any, target: Any, weight: Any, ignore_index: int) -> None:
     axis = min(input.ndim - 1, 1)
     if axis < 0 or target.shape != input.shape[:axis] + input.shape[axis + 1 :]:
         raise ValueError(
-            f"{name} takes input (N, C, ...) and class numbers (N, ...); got {input.shape} and "
-            f"{target.shape}"
+            f"{name} takes input (N, C, ...) and class numbers (N, ...), "
+            f"not {input.shape} and {target.shape}"
         )
     if target.dtype.kind not in "iu":
         raise TypeError(f"{name} takes class numbers as integers, not {target.dtype}")
@@ -182,7 +176,7 @@ def check_classes(name: str, input: Any, target: Any, weight: Any, ignore_index:
         array = target._data if isinstance(target, Tensor) else target
         wrong = (array < 0) | (array >= number)
         if np.count_nonzero(wrong) and (bad := array[wrong & (array != ignore_index)]).size:
-            raise IndexError(f"{name} of {number} classes got the class number {bad[0]}")
+            raise IndexError(f"{name} of {number} classes got class number {bad[0]}")
 
 
 def nll_loss(
@@ -190,55 +184,53 @@ def nll_loss(
 ) -> Any:
     """Return minus the log-probability of the target class.
 
-    `input` is `(N, C)`, `(C,)` or `(N, C, ...)`, `target` holds class numbers and has no class
-    axis. `weight` `(C,)` weighs the classes, and their mean; targets of `ignore_index` count as
-    nothing. Raises ValueError for other shapes, TypeError for targets that are not integers and
-    IndexError for a class that does not exist.
+    `input` is `(N, C, ...)` or `(C,)`; `target` holds class numbers and has no class axis.
+    `weight` `(C,)` weighs the classes, also in the mean; targets of `ignore_index` do not count.
+    Raises ValueError for other shapes, TypeError unless targets are integers and IndexError for a
+    class that does not exist.
 
     >>> float(F.nll_loss(np.log([[0.5, 0.25, 0.25]]), np.array([0])).round(4))
     0.6931
     """
-    check_classes("nll_loss", input, target, weight, ignore_index)
-    return picked_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
+    _check_classes("nll_loss", input, target, weight, ignore_index)
+    return _picked_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
 
 
 @primitive
-def picked_loss(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
-    """Return what `nll_loss` does, of arguments that were checked."""
-    losses = np.where(hits(input, target, ignore_index), by_class(-input, weight), 0.0)
+def _picked_loss(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
+    losses = np.where(_hits(input, target, ignore_index), _by_class(-input, weight), 0.0)
     if reduction == "mean":
-        return np.sum(losses) / total_weight(input, target, weight, ignore_index)
-    return reduced(np.sum(losses, axis=min(input.ndim - 1, 1)), reduction)
+        return np.sum(losses) / _total_weight(input, target, weight, ignore_index)
+    return _reduced(np.sum(losses, axis=min(input.ndim - 1, 1)), reduction)
 
 
-def total_weight(input: Any, target: Any, weight: Any, ignore_index: int) -> Any:
-    """Return what the losses are divided by for their mean."""
+def _total_weight(input: Any, target: Any, weight: Any, ignore_index: int) -> Any:
     if weight is None:
         return np.sum((target != ignore_index).astype(input.dtype))
-    return np.sum(by_class(hits(input, target, ignore_index).astype(input.dtype), weight))
+    return np.sum(_by_class(_hits(input, target, ignore_index).astype(input.dtype), weight))
 
 
 def _picked_dx(
     g: Any, out: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
 ) -> Any:
     if reduction == "mean":
-        g = g / total_weight(input, target, weight, ignore_index)
+        g = g / _total_weight(input, target, weight, ignore_index)
     elif g.ndim:
         g = g[:, None]
-    return by_class(np.where(hits(input, target, ignore_index), -g, 0.0), weight)
+    return _by_class(np.where(_hits(input, target, ignore_index), -g, 0.0), weight)
 
 
-defvjp(picked_loss, _picked_dx, None, None)
+defvjp(_picked_loss, _picked_dx, None, None)
 
 
 def cross_entropy(
     input: Any, target: Any, weight: Any = None, ignore_index: int = -100,
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Any:  # fmt: skip
-    """Return the cross entropy of logits and of class numbers or class probabilities.
+    """Return the `nll_loss` of `log_softmax(input)`.
 
-    As `nll_loss` of `log_softmax(input)`; `target` may also hold probabilities in the shape of
-    `input`. `label_smoothing` is the part of the target that all classes share.
+    `target` may also hold probabilities, in the shape of `input`. `label_smoothing` is the part of
+    it that all classes share.
 
     >>> float(F.cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).round(4))
     0.6931
@@ -247,27 +239,27 @@ def cross_entropy(
         raise ValueError(f"cross_entropy takes label_smoothing from 0 to 1, not {label_smoothing}")
     soft = target.dtype.kind == "f" and target.shape == input.shape
     if not soft:
-        check_classes("cross_entropy", input, target, weight, ignore_index)
+        _check_classes("cross_entropy", input, target, weight, ignore_index)
     axis = min(input.ndim - 1, 1)
     scores = log_softmax(input, axis=axis)
     if not (soft or label_smoothing):
-        return picked_loss(scores, target, weight, ignore_index=ignore_index, reduction=reduction)
-    shares = target if soft else hits(input, target, ignore_index).astype(input.dtype)
+        return _picked_loss(scores, target, weight, ignore_index=ignore_index, reduction=reduction)
+    shares = target if soft else _hits(input, target, ignore_index).astype(input.dtype)
     if label_smoothing:
         shares = shares * (1 - label_smoothing) + label_smoothing / input.shape[axis]
-    values = -np.sum(by_class(scores * shares, weight), axis=axis)
+    values = -np.sum(_by_class(scores * shares, weight), axis=axis)
     if not soft:
         values = values * (target != ignore_index)
         if reduction == "mean":
-            return np.sum(values) / total_weight(input, target, weight, ignore_index)
-    return reduced(values, reduction)
+            return np.sum(values) / _total_weight(input, target, weight, ignore_index)
+    return _reduced(values, reduction)
 
 
 def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
     """Return the divergence of log-probabilities `input` from probabilities `target`.
 
-    Targets are log-probabilities with `log_target`. `reduction="batchmean"` divides by the length
-    of axis 0, as the definition has it; "mean" divides by all elements.
+    With `log_target` those are logarithms too. `reduction="batchmean"` divides by the length of
+    axis 0, as the definition has it.
 
     >>> float(F.kl_div(np.log([0.5, 0.5]), np.array([1.0, 0.0]), reduction="sum").round(4))
     0.6931
@@ -278,43 +270,43 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
         values = target * np.log(np.where(target == 0, 1.0, target)) - target * input
     if reduction == "batchmean":
         return np.sum(values) / (input.shape[0] if input.ndim else 1)
-    return reduced(values, reduction)
+    return _reduced(values, reduction)
 
 
 def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
-    """Return the distance of `input` and `target`, which have one shape; its slope at 0 is 0.
+    """Return the distance of `input` and `target`, of one shape; its slope at 0 is 0.
 
     >>> float(F.l1_loss(np.array([1.0, 4.0]), np.array([1.0, 1.0])))
     1.5
     """
-    same_shape("l1_loss", input, target)
-    return reduced(np.abs(input - target), reduction)
+    _same_shape("l1_loss", input, target)
+    return _reduced(np.abs(input - target), reduction)
 
 
 @primitive
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
-    """Return half the squared difference, beyond `delta` a line: `delta * (|d| - delta / 2)`.
+    """Return half the squared difference d, beyond `delta` `delta * (|d| - delta / 2)`.
 
     >>> F.huber_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
     array([0.125, 2.5  ])
     """
-    same_shape("huber_loss", input, target)
+    _same_shape("huber_loss", input, target)
     size = np.abs(input - target)
     near = np.minimum(size, delta)
-    return reduced(near * (size - 0.5 * near), reduction)
+    return _reduced(near * (size - 0.5 * near), reduction)
 
 
 def _huber_dx(
     g: Any, out: Any, input: Any, target: Any, reduction: str = "mean", delta: float = 1.0
 ) -> Any:
-    return share(g, input, reduction) * np.clip(input - target, -delta, delta)
+    return _share(g, input, reduction) * np.clip(input - target, -delta, delta)
 
 
 defvjp(huber_loss, _huber_dx, lambda *args, **kwargs: -_huber_dx(*args, **kwargs))
 
 
 def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
-    """Return the `huber_loss` with `delta = beta`, divided by `beta`; for `beta=0` the `l1_loss`.
+    """Return the `huber_loss` with `delta=beta`, divided by `beta`; for 0 the `l1_loss`.
 
     >>> F.smooth_l1_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
     array([0.125, 2.5  ])
@@ -332,8 +324,8 @@ def poisson_nll_loss(
 ) -> Any:  # fmt: skip
     """Return minus the log-probability of counts `target` at rates `exp(input)`.
 
-    Without `log_input`, `input` is the rate itself, and `eps` keeps its logarithm finite. `full`
-    adds Stirling's approximation of `log(target!)` where the count is above 1.
+    Without `log_input` the rates are `input`, and `eps` keeps their logarithm finite. `full` adds
+    Stirling's approximation of `log(target!)` for counts above 1.
 
     >>> float(F.poisson_nll_loss(np.array([0.0]), np.array([2.0])))
     1.0
@@ -344,7 +336,7 @@ def poisson_nll_loss(
         many = np.maximum(target, 1.0)
         stirling = many * np.log(many) - many + 0.5 * np.log(2 * math.pi * many)
         values = values + np.where(target > 1, stirling, 0.0)
-    return reduced(values, reduction)
+    return _reduced(values, reduction)
 
 
 def gaussian_nll_loss(
@@ -353,8 +345,8 @@ def gaussian_nll_loss(
 ) -> Any:  # fmt: skip
     """Return minus the log-density of `target` at mean `input` and variance `var`.
 
-    `var` has the shape of `input`, or 1 on the last axis, or lacks that axis; it counts as at
-    least `eps`. `full` adds the constant `log(2 pi) / 2`.
+    `var`, at least `eps`, has the shape of `input`, or 1 on the last axis, or not that axis. `full`
+    adds `log(2 pi) / 2`.
 
     >>> float(F.gaussian_nll_loss(np.array([2.0]), np.array([0.0]), np.array([1.0])))
     2.0
@@ -365,45 +357,20 @@ def gaussian_nll_loss(
         raise ValueError(f"gaussian_nll_loss takes var {input.shape}, not {var.shape}")
     var = np.maximum(var, eps)
     values = 0.5 * (np.log(var) + np.square(input - target) / var)
-    return reduced(values + 0.5 * math.log(2 * math.pi) if full else values, reduction)
-
-
-# Vectors: their lengths and angles.
-
-
-@primitive
-def length(x: Any, p: float = 2.0, axis: int = -1) -> Any:
-    """Return the p-norm over `axis`, which stays with length 1; the slope at 0 is 0."""
-    if p == math.inf:
-        return np.max(np.abs(x), axis=axis, keepdims=True)
-    powers = x * x if p == 2 else np.abs(x) ** p
-    return np.sum(powers, axis=axis, keepdims=True) ** (1 / p)
-
-
-def _length_dx(g: Any, out: Any, x: Any, p: float = 2.0, axis: int = -1) -> Any:
-    if p == 1:
-        return g * np.sign(x)
-    if p == math.inf:
-        ties = (np.abs(x) == out).astype(x.dtype)
-        return g * np.sign(x) * ties / np.sum(ties, axis=axis, keepdims=True)
-    out = np.where(out == 0, math.inf, out)
-    return g / out * x if p == 2 else g * np.sign(x) * np.power(np.abs(x) / out, p - 1)
-
-
-defvjp(length, _length_dx)
+    return _reduced(values + 0.5 * math.log(2 * math.pi) if full else values, reduction)
 
 
 def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Any:
-    """Return `input` divided by its p-norm over `axis`, or by `eps` where that is larger.
+    """Return `input` divided by its p-norm over `axis`, or by `eps` if larger.
 
     >>> F.normalize(np.array([[3.0, 4.0]]))
     array([[0.6, 0.8]])
     """
-    return input / np.maximum(length(input, p=p, axis=axis), eps)
+    return input / np.maximum(np.linalg.norm(input, p, axis, keepdims=True), eps)
 
 
 def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
-    """Return the cosine of the angle between `x1` and `x2` along `axis`; the shapes broadcast.
+    """Return the cosine of the angle between `x1` and `x2` along `axis`.
 
     >>> F.cosine_similarity(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])).round(4)
     array([0.7071])
@@ -419,7 +386,7 @@ def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6) -> An
     >>> F.pairwise_distance(np.array([[3.0, 4.0]]), np.zeros((1, 2))).round(4)
     array([5.])
     """
-    return length(x1 - x2 + eps, p=p)[..., 0]
+    return np.linalg.norm(x1 - x2 + eps, p, axis=-1)
 
 
 def hinge_embedding_loss(
@@ -431,7 +398,7 @@ def hinge_embedding_loss(
     array([0.3, 0.7])
     """
     alike = np.where(target == -1, 0.0, input)
-    return reduced(alike + np.where(target == 1, 0.0, relu(margin - input)), reduction)
+    return _reduced(alike + np.where(target == 1, 0.0, relu(margin - input)), reduction)
 
 
 def margin_ranking_loss(
@@ -442,7 +409,7 @@ def margin_ranking_loss(
     >>> float(F.margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
     2.0
     """
-    return reduced(relu(margin - target * (input1 - input2)), reduction)
+    return _reduced(relu(margin - target * (input1 - input2)), reduction)
 
 
 def triplet_margin_loss(
@@ -451,7 +418,7 @@ def triplet_margin_loss(
 ) -> Any:  # fmt: skip
     """Return how far `positive` `(N, D)` is from being `margin` closer to `anchor` than `negative`.
 
-    With `swap` the negative is compared with the closer one of anchor and positive.
+    With `swap` the negative is compared with the closer of anchor and positive.
 
     >>> a, b = np.zeros((1, 2)), np.array([[3.0, 4.0]])
     >>> float(F.triplet_margin_loss(a, b, a).round(4))
@@ -461,7 +428,7 @@ def triplet_margin_loss(
     far = pairwise_distance(anchor, negative, p, eps)
     if swap:
         far = np.minimum(far, pairwise_distance(positive, negative, p, eps))
-    return reduced(relu(near - far + margin), reduction)
+    return _reduced(relu(near - far + margin), reduction)
 
 
 def cosine_embedding_loss(
@@ -477,4 +444,4 @@ def cosine_embedding_loss(
     """
     one, two = (np.sum(x * x, axis=-1) + 1e-12 for x in (input1, input2))
     cosine = np.sum(input1 * input2, axis=-1) / np.sqrt(one * two)
-    return reduced(np.where(target == 1, 1 - cosine, relu(cosine - margin)), reduction)
+    return _reduced(np.where(target == 1, 1 - cosine, relu(cosine - margin)), reduction)
