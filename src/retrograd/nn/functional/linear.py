@@ -40,9 +40,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def ones(n: int, dtype: Any) -> Any:
-    """Return a constant vector of ones, to sum by a product."""
-    vector = np.ones(n, dtype)
+def ones(n: int, dtype: Any, values: tuple[float, ...] = (1,)) -> Any:
+    """Return a constant vector of n ones, to sum by a product, or n of each value."""
+    vector = np.repeat(np.array(values, dtype), n)
     vector.flags.writeable = False
     return vector
 
@@ -82,9 +82,9 @@ def flatten(input: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
 
 
 def unflatten(input: Any, axis: int, sizes: tuple[int, ...]) -> Any:
-    """Return `input` with the one `axis` made several of these lengths; one may be -1.
+    """Return `input` with `axis` made several of these lengths; one may be -1.
 
-    Raises ValueError where they do not multiply to its length.
+    Raises ValueError unless they multiply to its length.
 
     >>> F.unflatten(np.ones((2, 12)), 1, (3, -1)).shape
     (2, 3, 4)
@@ -101,14 +101,14 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Return the rows of `weight` `(V, D)` that `input` numbers: `(...)` gives `(..., D)`.
 
     The row `padding_idx` gets no gradient. Raises TypeError unless the numbers are integers, and
-    IndexError unless they are from 0 to V - 1.
+    IndexError unless they are rows.
 
     >>> F.embedding(np.array([2, 0]), np.array([[1.0], [2.0], [3.0]]))
     array([[3.],
            [1.]])
     """
     if input.dtype.kind not in "iu":
-        raise TypeError(f"embedding takes the numbers of rows as integers, not {input.dtype}")
+        raise TypeError(f"embedding takes row numbers as integers, not {input.dtype}")
     if weight.ndim != 2:
         raise ValueError(f"embedding takes a weight (rows, features), not {weight.shape}")
     return rows(input, weight, skip=None if padding_idx is None else padding_idx % len(weight))
@@ -116,9 +116,9 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
 
 @primitive(looks_through=False)
 def rows(index: Any, table: Any, skip: int | None = None) -> Any:
-    """Return rows of the table, not from its end; the row `skip` gets no gradient."""
+    """Return rows of the table; the row `skip` gets no gradient."""
     if index.size and index.min() < 0:
-        raise IndexError(f"embedding got the number {index.min()}, below 0")
+        raise IndexError(f"embedding got row number {index.min()}")
     return np.take(table, index, axis=0)
 
 
@@ -134,8 +134,8 @@ defvjp(rows, None, _rows_dw)
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     """Return integers `(..., num_classes)`: 1 at the class number, 0 elsewhere.
 
-    There are by default as many classes as the largest number says. Raises ValueError for a
-    number that is no class.
+    There are by default as many classes as the largest number says. Raises ValueError unless the
+    numbers are classes.
 
     >>> F.one_hot(np.array([1, 0]), 3)
     array([[0, 1, 0],

@@ -13,28 +13,24 @@ from retrograd.nn.functional.linear import ones
 from retrograd.registry import defvjp_shared
 
 
-def row_mean(x: Any) -> Any:
-    """Return the mean of each row, as a column."""
+def _row_mean(x: Any) -> Any:
     n = x.shape[1]
-    if n >= 512:  # from here on, summing pairwise costs no more than a product and is more exact
+    if n >= 512:  # here, summing pairwise costs no more than a product and is more exact
         return np.mean(x, axis=1, keepdims=True)
     return np.matmul(x, ones(n, x.dtype)[:, None]) * (1 / n)
 
 
 def _standard(x: Any, eps: float, centered: bool) -> tuple[Any, Any]:
-    """Return the standardized rows, and what they were multiplied by."""
+    """Return the rows, and what they were multiplied by."""
     if centered:
-        x = x - row_mean(x)
-    scale = 1 / np.sqrt(row_mean(x * x) + eps)
+        x = x - _row_mean(x)
+    scale = 1 / np.sqrt(_row_mean(x * x) + eps)
     return x * scale, scale
 
 
 @primitive
 def standardize(x: Any, weight: Any, bias: Any, eps: float, centered: bool = True) -> Any:
-    """Return rows of mean 0 and mean square 1, times `weight` plus `bias`, one a column.
-
-    `eps` is added to the mean square; without `centered` the mean stays.
-    """
+    """Return rows of mean 0 (or without `centered` as it is) and mean square 1, scaled, shifted."""
     out, _ = _standard(x, eps, centered)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
@@ -52,7 +48,7 @@ def _standardize_dx(
 ) -> Any:
     g, standard, scale, along = parts
     if weight is None:
-        mean, slope = row_mean(g), row_mean(along)
+        mean, slope = _row_mean(g), _row_mean(along)
     else:
         column = weight[:, None] * (1 / x.shape[1])
         mean, slope = np.matmul(g, column), np.matmul(along, column)
@@ -80,7 +76,7 @@ def layer_norm(
 ) -> Any:  # fmt: skip
     """Return `input` with mean 0 and variance 1 over its last axes, of `normalized_shape`.
 
-    `weight` and `bias` of that shape then scale and shift. Raises ValueError for another shape.
+    Then scaled by `weight` and shifted by `bias`, of that shape. `eps` is added to the variance.
 
     >>> F.layer_norm(np.array([[1.0, 3.0]]), (2,)).round(4)
     array([[-1.,  1.]])
@@ -94,7 +90,7 @@ def rms_norm(
 ) -> Any:  # fmt: skip
     """Return `input` with mean square 1 over its last axes, as `layer_norm`.
 
-    `eps` is by default the smallest step from 1 that the dtype has.
+    `eps` is by default that of the dtype.
 
     >>> F.rms_norm(np.array([[1.0, 7.0]]), (2,)).round(4)
     array([[0.2, 1.4]])
@@ -124,21 +120,20 @@ def group_norm(
 ) -> Any:
     """Return `input` `(N, C, ...)` with mean 0 and variance 1 over each group of channels.
 
-    `weight` and `bias` `(C,)` then scale and shift. Raises ValueError unless `num_groups` divides
-    the number of channels.
+    Then scaled by `weight` and shifted by `bias` `(C,)`. Raises ValueError unless `num_groups`
+    divides C.
 
     >>> F.group_norm(np.array([[1.0, 3.0, 5.0, 5.0]]), 2).round(4)
     array([[-1.,  1.,  0.,  0.]])
     """
     if input.ndim < 2 or input.shape[1] % num_groups:
-        raise ValueError(f"group_norm: {num_groups} groups of the channels of {input.shape}")
+        raise ValueError(f"group_norm of {num_groups} groups of axis 1 of {input.shape}")
     rows = input.reshape((input.shape[0] * num_groups, -1))
     out = standardize(rows, None, None, eps=eps).reshape((*input.shape[:2], -1))
     return _by_channel(out, weight, bias).reshape(input.shape)
 
 
 def _by_channel(x: Any, weight: Any, bias: Any) -> Any:
-    """Scale and shift the channels, the last axis but one."""
     x = x if weight is None else x * weight[:, None]
     return x if bias is None else x + bias[:, None]
 
@@ -149,10 +144,10 @@ def batch_norm(
 ) -> Any:  # fmt: skip
     """Return `input` `(N, C, ...)` with mean 0 and variance 1 over each channel.
 
-    In training the mean and variance are the batch's own, and `running_mean` and `running_var`
-    (arrays or Tensors, `(C,)`), unless None, move towards them by `momentum`, in place. Otherwise
-    they are the running ones. `weight` and `bias` `(C,)` then scale and shift. Raises ValueError
-    for training on one value a channel.
+    Then scaled by `weight` and shifted by `bias` `(C,)`. In training the mean and variance are the
+    batch's, and `running_mean` and `running_var` (arrays or Tensors, `(C,)`), unless None, move
+    towards them by `momentum`, in place. Otherwise they are the running ones. Raises ValueError for
+    training on one value a channel.
 
     >>> F.batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
     array([[-1.],
@@ -162,7 +157,7 @@ def batch_norm(
         raise ValueError(f"batch_norm takes an input (N, C, ...), not {input.shape}")
     if not training:
         if isinstance(input, Tensor):
-            # as Tensors, so that a compiled function reads anew what training has changed
+            # so that a compiled function reads anew what training has changed
             running_mean, running_var = Tensor(running_mean), Tensor(running_var)
         column = (-1,) + (1,) * (input.ndim - 2)
         scale = 1 / np.sqrt(running_var + eps)
@@ -176,10 +171,10 @@ def batch_norm(
         raise ValueError(f"batch_norm: training takes more than one value a channel: {input.shape}")
     if running_mean is not None:
         with no_grad():
-            mean = row_mean(rows)
+            mean = _row_mean(rows)
             var = np.sum(np.square(rows - mean), axis=1) * (1 / (count - 1))
             for running, value in ((running_mean, mean[:, 0]), (running_var, var)):
-                # a write through a Tensor is one that the compiler sees
+                # the compiler sees a write through a Tensor
                 held = running if isinstance(running, Tensor) else wrap(running)
                 held *= 1 - momentum
                 held += momentum * value

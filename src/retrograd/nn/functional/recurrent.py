@@ -10,7 +10,6 @@ Sigmoids are `0.5 + 0.5 * tanh(x / 2)`: one call makes all gates.
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -101,12 +100,8 @@ _define(rnn, _rnn_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="
        _to_input(g, x, w_ih))  # fmt: skip
 
 
-@functools.lru_cache(maxsize=64)
 def _blocks(n: int, values: tuple[float, ...], dtype: Any) -> Any:
-    """Return a constant column, each value for `n` rows."""
-    column = np.repeat(np.array(values, dtype), n).reshape(-1, 1).copy()
-    column.flags.writeable = False
-    return column
+    return ones(n, dtype, values)[:, None]
 
 
 @primitive
