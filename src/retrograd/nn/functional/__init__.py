@@ -1,14 +1,14 @@
-"""What nets need and NumPy lacks, as functions; torch's argument order, with `axis` for `dim`."""
+"""What nets need and NumPy lacks, with torch's arguments; `axis` for `dim`."""
 
 # ruff: noqa: I001
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
-from retrograd.nn.functional.activations import (
-    dropout, elu, gelu, glu, hardtanh, leaky_relu, log_softmax, logsigmoid, mish, prelu, relu,
-    selu, sigmoid, silu, softmax, softplus, softsign, tanh,
+from retrograd.nn.functional.linear import (
+    dropout, elu, embedding, flatten, gelu, glu, hardtanh, leaky_relu, linear, log_softmax,
+    logsigmoid, mish, one_hot, prelu, relu, selu, sigmoid, silu, softmax, softplus, softsign, tanh,
+    unflatten,
 )  # fmt: skip
-from retrograd.nn.functional.linear import embedding, flatten, linear, one_hot, unflatten
 from retrograd.nn.functional.losses import (
     binary_cross_entropy, binary_cross_entropy_with_logits, cosine_embedding_loss,
     cosine_similarity, cross_entropy, gaussian_nll_loss, hinge_embedding_loss, huber_loss, kl_div,

@@ -9,7 +9,7 @@ import numpy as np
 
 from retrograd.core import Constants, Tensor, primitive
 from retrograd.mode import MODE
-from retrograd.nn.functional.activations import log_softmax, logsigmoid, relu, sigmoid
+from retrograd.nn.functional.linear import log_softmax, logsigmoid, relu, sigmoid
 from retrograd.registry import defvjp, defvjp_through
 
 TINY = Constants(math.exp(-100), 1.0)  # keeps log above -100, torch's bound
