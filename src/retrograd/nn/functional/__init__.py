@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
 from retrograd.nn.functional.linear import (
-    dropout, elu, embedding, flatten, gelu, glu, hardtanh, leaky_relu, linear, log_softmax,
-    logsigmoid, mish, one_hot, prelu, relu, selu, sigmoid, silu, softmax, softplus, softsign, tanh,
-    unflatten,
+    batch_norm, dropout, elu, embedding, flatten, gelu, glu, group_norm, hardtanh, layer_norm,
+    leaky_relu, linear, log_softmax, logsigmoid, mish, one_hot, prelu, relu, rms_norm, selu,
+    sigmoid, silu, softmax, softplus, softsign, tanh, unflatten,
 )  # fmt: skip
 from retrograd.nn.functional.losses import (
     binary_cross_entropy, binary_cross_entropy_with_logits, cosine_embedding_loss,
@@ -22,13 +22,11 @@ if TYPE_CHECKING:
         adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, conv1d, conv2d,
         conv_transpose2d, interpolate, max_pool1d, max_pool2d, pad,
     )  # fmt: skip
-    from retrograd.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
 
 _LATER = {
     "attention": "scaled_dot_product_attention",
     "convolution": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d conv1d conv2d "
                    "conv_transpose2d interpolate max_pool1d max_pool2d pad",
-    "normalization": "batch_norm group_norm layer_norm rms_norm",
 }  # fmt: skip
 __getattr__ = load_later(__name__, _LATER)
 

@@ -1,8 +1,4 @@
-"""Attention.
-
-Weights are kept transposed, `(..., S, T)` for S keys and T queries: reducing over the last axis is
-NumPy's slow case.
-"""
+"""Attention, weights transposed to `(..., S, T)`: to reduce the last axis is NumPy's slow case."""
 
 from __future__ import annotations
 
@@ -18,7 +14,6 @@ from retrograd.registry import defvjp, defvjp_shared
 
 
 def _over_keys(x: Any) -> Any:
-    """Return the sums over the keys, which stay as an axis."""
     return np.matmul(ones(x.shape[-2], x.dtype), x)[..., None, :]
 
 
@@ -61,14 +56,13 @@ def added(mask: Any, dtype: Any, allowed: bool) -> Any:
         return mask
     if mask.dtype.kind != "b":  # adding 0 and 1 would mask nothing
         raise TypeError(
-            f"an attention mask is of booleans, or floats to add to scores, not {mask.dtype}: "
-            "use .astype(bool)"
+            f"an attention mask is of booleans or of floats, not {mask.dtype}: use .astype(bool)"
         )
     return np.where(mask == allowed, 0.0, -math.inf).astype(dtype)
 
 
 def causal(queries: int, keys: int, dtype: Any) -> Any:
-    """Return the mask that lets a query see its own place and those before."""
+    """Return the mask that lets a query see its place and those before."""
     return added(np.tril(np.ones((queries, keys), bool)), np.dtype(dtype), True)
 
 
@@ -78,18 +72,18 @@ def scaled_dot_product_attention(
 ) -> Any:  # fmt: skip
     """Return `softmax(query @ key.T * scale + attn_mask) @ value` (Vaswani et al. 2017).
 
-    `query` is `(..., T, E)`, `key` `(..., S, E)`, `value` `(..., S, D)`; the result is
-    `(..., T, D)`. `attn_mask` broadcasts with `(..., T, S)`: numbers are added, of booleans true
-    means may attend; a query that may attend to nothing gives 0. `scale` is by default
-    `1 / sqrt(E)`. `dropout_p` acts whenever it is above 0.
+    `query` `(..., T, E)`, `key` `(..., S, E)` and `value` `(..., S, D)` give `(..., T, D)`.
+    `attn_mask` broadcasts with `(..., T, S)`: numbers are added, true means may attend; a query
+    without a key gives 0. `scale` is by default `1 / sqrt(E)`. `dropout_p` always acts.
 
-    >>> F.scaled_dot_product_attention(np.ones((1, 2)), np.ones((2, 2)), np.array([[1.0], [3.0]]))
-    array([[2.]])
+    >>> x = np.array([[1.0], [1.0]])
+    >>> F.scaled_dot_product_attention(x, x, x)
+    array([[1.], [1.]])
     """
     if query.shape[-1:] != key.shape[-1:] or key.shape[-2:-1] != value.shape[-2:-1]:
         raise ValueError(
             "scaled_dot_product_attention takes query (..., T, E), key (..., S, E) and value "
-            f"(..., S, D); got {query.shape}, {key.shape} and {value.shape}"
+            f"(..., S, D), not {query.shape}, {key.shape} and {value.shape}"
         )
     if is_causal:
         if attn_mask is not None:

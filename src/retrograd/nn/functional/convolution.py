@@ -31,7 +31,7 @@ def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]
     values = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(values) != axes or any(not isinstance(v, int) or v < at_least for v in values):
         raise ValueError(
-            f"{name} must be {axes} whole numbers of at least {at_least}, or one for all axes, "
+            f"{name} takes {axes} whole numbers of at least {at_least}, or one for all axes, "
             f"not {value!r}"
         )
     return values
@@ -46,7 +46,7 @@ def _windows(name: str, size: Any, kernel: Any, stride: Any, dilation: Any, pads
 
 
 def _window_places(kernel: Any, stride: Any, dilation: Any, out: Any) -> list[tuple[slice, ...]]:
-    """Return for each place in a window the index of what lies there in all windows."""
+    """Return for each place in a window the index of that in all windows."""
     axes = zip(kernel, stride, dilation, out, strict=True)
     along = [[slice(d * i, d * i + s * (o - 1) + 1, s) for i in range(k)] for k, s, d, o in axes]
     return list(itertools.product(*along))
@@ -170,12 +170,12 @@ def _check(
     """Return the number of output channels."""
     shapes = f"got input {input.shape}, weight {weight.shape}, {groups=}"
     if not input.ndim == weight.ndim == axes + 2:
-        raise ValueError(f"{name} takes input and weight of {axes + 2} axes; {shapes}")
+        raise ValueError(f"{name} takes input and weight of {axes + 2} axes, {shapes}")
     outs, channels = weight.shape[0], weight.shape[1] * groups
     if transposed:
         outs, channels = channels, outs
     if input.shape[1] != channels or weight.shape[0] % groups:
-        raise ValueError(f"{name}: the channels do not fit; {shapes}")
+        raise ValueError(f"{name} takes channels that fit, {shapes}")
     if bias is not None and bias.shape != (outs,):
         raise ValueError(f"{name} takes a bias ({outs},), not {bias.shape}")
     return int(outs)
@@ -184,13 +184,13 @@ def _check(
 def _pads(name: str, padding: Any, kernel: Any, stride: Any, dilation: Any) -> Any:
     if padding == "same":
         if max(stride) > 1:
-            raise ValueError(f'{name} with padding="same" takes stride 1, not {stride}')
+            raise ValueError(f"{name} with {padding=} takes stride 1, not {stride}")
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return tuple((t // 2, t - t // 2) for t in totals)
     if padding == "valid":
         padding = 0
     if isinstance(padding, str):
-        raise ValueError(f'{name} takes numbers, "same" or "valid" as padding, not {padding!r}')
+        raise ValueError(f'{name} takes padding "same", "valid" or numbers, not {padding!r}')
     return tuple((p, p) for p in per_axis("padding", padding, len(kernel), 0))
 
 
@@ -219,7 +219,7 @@ def conv_transpose2d(
     axes = zip(here, kernel, stride, dilation, pads, extra, strict=True)
     size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, d, (p, _), e in axes]
     if min(size) < 1:
-        raise ValueError(f"conv_transpose2d: padding {padding} leaves nothing of {input.shape}")
+        raise ValueError(f"padding {padding} leaves nothing of {input.shape}")
     x = _grouped(np.transpose(input, (1, 2, 3, 0)).reshape((input.shape[1], -1)), groups)
     cols = np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
     windows = (kernel, stride, dilation, here, pads)
@@ -275,7 +275,7 @@ defvjp(from_window, lambda g, found, given, x, out, places: to_window(g, x, out,
 def _batch_or_one(name: str, axes: int, input: Any) -> None:
     if input.ndim not in (axes + 1, axes + 2):
         raise ValueError(
-            f"{name} takes an input (N, C, ...) or (C, ...) with {axes} axes for ..., "
+            f"{name} takes input (N, C, ...) or (C, ...) with {axes} axes for ..., "
             f"not {input.shape}"
         )
 
@@ -291,7 +291,7 @@ def _places(
     padding = per_axis("padding", padding, axes, 0)
     dilation = per_axis("dilation", dilation, axes, 1)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        raise ValueError(f"{name}: padding {padding} is more than half of the window {kernel}")
+        raise ValueError(f"{name}: {padding=} is more than half of the window {kernel}")
     if any(padding):
         input = pad(input, [p for p in reversed(padding) for _ in range(2)], value=outside)
     *sizes, _ = _windows(name, input.shape[-axes:], kernel, stride, dilation, ((0, 0),) * axes)
@@ -304,8 +304,8 @@ def max_pool1d(
 ) -> Any:  # fmt: skip
     """Return the largest of each window of `input` `(N, C, L)` or `(C, L)`.
 
-    Windows are `stride` apart, by default their own size; `padding` never wins. The first of
-    several largest elements gets the gradient.
+    Windows are `stride` apart, by default their size; `padding` never wins. Of equal elements the
+    first gets the gradient.
 
     >>> F.max_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[3., 2.]])
@@ -338,8 +338,8 @@ def avg_pool1d(
 ) -> Any:  # fmt: skip
     """Return the mean of each window of `input` `(N, C, L)` or `(C, L)`.
 
-    Windows are `stride` apart, by default their own size; the zeros of `padding` count unless
-    `count_include_pad` is False.
+    Windows are `stride` apart, by default their size. `padding` adds zeros, which count with
+    `count_include_pad`.
 
     >>> F.avg_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
     array([[2., 1.]])
@@ -426,8 +426,8 @@ _MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular":
 def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
     """Return `input` with elements before and after its axes: `pad` has pairs, the last axis first.
 
-    `mode` is "constant" (of `value`, by default 0; a negative number cuts off), "reflect",
-    "replicate" or "circular". Raises ValueError for more than there is to pad with.
+    `mode` is "constant" (`value`, by default 0; negative numbers cut off), "reflect", "replicate"
+    or "circular". Raises ValueError for more than there is to pad with.
 
     >>> F.pad(np.array([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
     array([[2., 1., 2., 3., 2.]])
@@ -435,23 +435,23 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise ValueError(f"pad takes pairs for at most {input.ndim} axes, not {tuple(pad)}")
     pairs = [(0, 0)] * (input.ndim - len(pad) // 2)
-    pairs += [(pad[i], pad[i + 1]) for i in reversed(range(0, len(pad), 2))]
+    pairs += zip(pad[-2::-2], pad[::-2], strict=True)
     if mode == "constant":
         if min(pad, default=0) < 0:
             input = input[tuple(slice(max(-lo, 0), min(hi, 0) or None) for lo, hi in pairs)]
         widths = tuple((max(lo, 0), max(hi, 0)) for lo, hi in pairs)
         return surround(input, widths=widths, value=0.0 if value is None else value)
     if mode not in _MODES:
-        raise ValueError(f'pad takes the mode "constant" or one of {list(_MODES)}, not {mode!r}')
+        raise ValueError(f"pad takes mode constant, {', '.join(_MODES)}, not {mode!r}")
     for axis, (lo, hi) in enumerate(pairs):
         if lo or hi:
             n = input.shape[axis]
             most = {"reflect": n - 1, "circular": n}.get(mode, lo + hi)
             if min(lo, hi) < 0 or max(lo, hi) > most or not n:
-                raise ValueError(f"pad with {mode=} of axis {axis}, length {n}, by {lo} and {hi}")
+                raise ValueError(f"pad with {mode=} of axis {axis}, length {n}, by {lo}, {hi}")
             places = np.pad(np.arange(n), (lo, hi), _MODES[mode])
-            ends = [np.take(input, ends, axis) for ends in (places[:lo], places[lo + n :])]
-            input = np.concatenate([ends[0], input, ends[1]], axis)
+            before, after = (np.take(input, at, axis) for at in (places[:lo], places[lo + n :]))
+            input = np.concatenate([before, input, after], axis)
     return input
 
 
@@ -468,10 +468,10 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Any:  # fmt: skip
-    """Return `input` `(N, C, ...)` with its last axes of length `size`, or scaled by a factor.
+    """Return `input` `(N, C, ...)` with axes `...` of length `size`, or scaled by a factor.
 
     `mode` is "nearest", "linear" (one axis) or "bilinear" (two). With `align_corners` the first
-    and the last element stay where they are; without, elements are cells of equal width.
+    and last elements stay in place; without, elements are cells of equal width.
 
     >>> F.interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
     array([[[1., 1., 2., 2.]]])
@@ -479,18 +479,18 @@ def interpolate(
     here = input.shape[2:]
     if not here or {"nearest": len(here), "linear": 1, "bilinear": 2}.get(mode) != len(here):
         raise ValueError(
-            'interpolate takes the mode "nearest", "linear" for (N, C, L) or "bilinear" for '
-            f"(N, C, H, W), not {mode!r} for {input.shape}"
+            "interpolate takes mode nearest, linear for (N, C, L) or bilinear for (N, C, H, W), "
+            f"not {mode!r} for {input.shape}"
         )
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate takes either size or scale_factor")
     if mode == "nearest" and align_corners is not None:
-        raise ValueError('interpolate with mode="nearest" takes no align_corners')
+        raise ValueError(f"interpolate with {mode=} takes no align_corners")
     given: Any = scale_factor if size is None else size
     given = [given] * len(here) if isinstance(given, (int, float)) else given
     sizes = given if size is not None else [int(n * f) for n, f in zip(here, given, strict=True)]
     if min(*sizes, *here) < 1:
-        raise ValueError(f"interpolate of {input.shape} to the lengths {tuple(sizes)}")
+        raise ValueError(f"interpolate of {input.shape} to {tuple(sizes)}")
     matrices = []
     for old, new, value in zip(here, sizes, given, strict=True):
         step, at = (1 / value if size is None else old / new), np.arange(new)
@@ -500,7 +500,7 @@ def interpolate(
             place = at * ((old - 1) / max(new - 1, 1))
         else:
             place = np.maximum((at + 0.5) * step - 0.5, 0.0)
-        # of the two old elements beside its place a new one reads the nearer more
+        # of the two old elements beside a new one, the nearer counts more
         distance = np.abs(np.minimum(place, old - 1)[:, None] - np.arange(old))
         matrices.append(np.maximum(1 - distance, 0.0))
     return _resample(input, matrices)

@@ -20,7 +20,7 @@ from retrograd.registry import defvjp_shared
 
 
 def _from_input(x: Any, weight: Any, *biases: Any) -> Any:
-    """Return `weight @ x` plus the biases: `(T, N, I)` to `(rows, T, N)`."""
+    """Return `weight @ x` plus the biases, `(rows, T, N)`."""
     steps, batch, _ = x.shape
     made = np.matmul(weight, np.transpose(x.reshape((steps * batch, -1))))
     given = [b for b in biases if b is not None]
@@ -29,24 +29,20 @@ def _from_input(x: Any, weight: Any, *biases: Any) -> Any:
     return made.reshape((-1, steps, batch))
 
 
-def _side_by_side(x: Any) -> Any:
-    """Return `(T, rows, N)` as `(rows, T * N)`."""
+def _as_matrix(x: Any) -> Any:  # (T, rows, N) to (rows, T * N)
     return np.swapaxes(x, 0, 1).reshape((x.shape[1], -1))
 
 
 def _before(first: Any, states: Any) -> Any:
-    """Return the state before each time, of the first and those after each."""
     return np.concatenate([np.transpose(first)[None], states[:-1]])
 
 
 def _packed(made: list[Any], steps: int) -> Any:
-    """Return arrays `(rows, N)`, as many for each time, as `(T, rows, N)`."""
     return np.concatenate(made).reshape((steps, -1, made[0].shape[1]))
 
 
 def _in_time(made: list[Any], steps: int) -> Any:
-    """Return what a walk back through time made as `(rows, T * N)`."""
-    return _side_by_side(_packed(made, steps)[::-1])
+    return _as_matrix(_packed(made, steps)[::-1])
 
 
 def _define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
@@ -60,7 +56,7 @@ def _define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
         cell, walk, dx, *starts[:states],
         lambda g, out, x, *_, **__: np.matmul(g[0], x.reshape((-1, x.shape[2]))),
         lambda g, out, x, h, *_, **__:
-            np.matmul(g[1], np.transpose(_side_by_side(_before(h, out[:, -h.shape[1]:])))),
+            np.matmul(g[1], np.transpose(_as_matrix(_before(h, out[:, -h.shape[1]:])))),
         lambda g, *_, **__: np.matmul(g[0], ones(g[0].shape[1], g[0].dtype)),
         lambda g, *_, **__: np.matmul(g[1], ones(g[1].shape[1], g[1].dtype)),
     )  # fmt: skip
@@ -76,11 +72,11 @@ def rnn(
 ) -> Any:
     """Return the hidden states `h = tanh(w_ih @ x + w_hh @ h + biases)`, or relu for tanh."""
     given, h, made = _from_input(x, w_ih, b_ih, b_hh), np.transpose(h), []
-    for t in range(x.shape[0]):
+    for t in range(len(x)):
         z = np.matmul(w_hh, h) + given[:, t]
         h = np.tanh(z) if nonlinearity == "tanh" else np.maximum(z, 0.0)
         made.append(h)
-    return _packed(made, x.shape[0])
+    return _packed(made, len(x))
 
 
 def _rnn_g(
@@ -88,11 +84,11 @@ def _rnn_g(
 ) -> Any:
     slope = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
     back, dh, dzs = np.transpose(w_hh), 0.0, []
-    for t in reversed(range(x.shape[0])):
+    for t in reversed(range(len(x))):
         dz = (g[t] + dh) * slope[t]
         dh = np.matmul(back, dz)
         dzs.append(dz)
-    dz = _in_time(dzs, x.shape[0])
+    dz = _in_time(dzs, len(x))
     return dz, dz, dh
 
 
@@ -114,12 +110,12 @@ def lstm(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> 
     scale, shift = _blocks(n, (0.5, 0.5, 1, 0.5), x.dtype), _blocks(n, (0.5, 0.5, 0, 0.5), x.dtype)
     given = _from_input(x, w_ih, b_ih, b_hh) * scale[:, :, None]
     weight, h, c, made = w_hh * scale, np.transpose(h), np.transpose(c), []
-    for t in range(x.shape[0]):
+    for t in range(len(x)):
         gates = np.tanh(np.matmul(weight, h) + given[:, t]) * scale + shift
         c = gates[n : 2 * n] * c + gates[:n] * gates[2 * n : 3 * n]
         h = gates[3 * n :] * np.tanh(c)
         made += [gates, c, h]
-    return _packed(made, x.shape[0])
+    return _packed(made, len(x))
 
 
 def _lstm_g(g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, *_: Any) -> Any:
@@ -134,14 +130,14 @@ def _lstm_g(g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, *_: 
     to_cell = gates[:, 3 * n :] * (1 - squashed * squashed)
     direct = g[:, : 4 * n] * slope
     back, dh, dc, dzs = np.transpose(w_hh), 0.0, 0.0, []
-    for t in reversed(range(x.shape[0])):
+    for t in reversed(range(len(x))):
         dh = g[t, 5 * n :] + dh
         dc = g[t, 4 * n : 5 * n] + dc + dh * to_cell[t]
         dz = np.concatenate([dc, dc, dc, dh]) * factor[t] + direct[t]
         dh = np.matmul(back, dz)
         dc = dc * forget[t]
         dzs.append(dz)
-    dz = _in_time(dzs, x.shape[0])
+    dz = _in_time(dzs, len(x))
     return dz, dz, dh, dc
 
 
@@ -157,7 +153,7 @@ def gru(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
     """
     n = h.shape[1]
     given, h, made = _from_input(x, w_ih, b_ih), np.transpose(h), []
-    for t in range(x.shape[0]):
+    for t in range(len(x)):
         own = np.matmul(w_hh, h)
         if b_hh is not None:
             own = own + b_hh[:, None]
@@ -165,7 +161,7 @@ def gru(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
         news = np.tanh(gates[:n] * own[2 * n :] + given[2 * n :, t])
         h = news + gates[n:] * (h - news)
         made += [gates, own[2 * n :], news, h]
-    return _packed(made, x.shape[0])
+    return _packed(made, len(x))
 
 
 def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any) -> Any:
@@ -174,7 +170,7 @@ def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any) -> A
     reset, keep = gates[:, :n], gates[:, n:]
     slope, bend, last = gates * (1 - gates), 1 - news * news, _before(h, out[:, 4 * n :])
     back, dh, from_x, from_h = np.transpose(w_hh), 0.0, [], []
-    for t in reversed(range(x.shape[0])):
+    for t in reversed(range(len(x))):
         dh = g[t, 4 * n :] + dh
         dn = (dh * (1 - keep[t]) + g[t, 3 * n : 4 * n]) * bend[t]
         do = dn * reset[t] + g[t, 2 * n : 3 * n]
@@ -183,7 +179,7 @@ def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any) -> A
         from_x += [drz, dn]
         from_h += [drz, do]
         dh = np.matmul(back, np.concatenate([drz, do])) + dh * keep[t]
-    return _in_time(from_x, x.shape[0]), _in_time(from_h, x.shape[0]), dh
+    return _in_time(from_x, len(x)), _in_time(from_h, len(x)), dh
 
 
 _define(gru, _gru_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: _to_input(g, x, w_ih))
