@@ -1,9 +1,13 @@
-"""What nets need and NumPy lacks, with torch's arguments; `axis` for `dim`."""
+"""What nets need and NumPy lacks, with torch's arguments; `axis` for `dim`.
+
+Shapes and options that do not fit raise ValueError.
+"""
 
 # ruff: noqa: I001
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
+from retrograd.nn.functional.attention import scaled_dot_product_attention
 from retrograd.nn.functional.linear import (
     batch_norm, dropout, elu, embedding, flatten, gelu, glu, group_norm, hardtanh, layer_norm,
     leaky_relu, linear, log_softmax, logsigmoid, mish, one_hot, prelu, relu, rms_norm, selu,
@@ -17,18 +21,16 @@ from retrograd.nn.functional.losses import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from retrograd.nn.functional.attention import scaled_dot_product_attention
     from retrograd.nn.functional.convolution import (
         adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, conv1d, conv2d,
         conv_transpose2d, interpolate, max_pool1d, max_pool2d, pad,
     )  # fmt: skip
 
-_LATER = {
-    "attention": "scaled_dot_product_attention",
-    "convolution": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d conv1d conv2d "
-                   "conv_transpose2d interpolate max_pool1d max_pool2d pad",
-}  # fmt: skip
-__getattr__ = load_later(__name__, _LATER)
+_LATER = (
+    "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d conv1d conv2d conv_transpose2d "
+    "interpolate max_pool1d max_pool2d pad"
+)
+__getattr__ = load_later(__name__, {"convolution": _LATER})
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ def _window_places(kernel: Any, stride: Any, dilation: Any, out: Any) -> list[tu
 
 
 def _padded(size: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
-    """Return the lengths with the `pads`, and where the middle lies in them."""
+    """Return the padded lengths, and where the middle lies."""
     axes = list(zip(size, pads, strict=True))
     return [n + lo + hi for n, (lo, hi) in axes], tuple(slice(lo, lo + n) for n, (lo, _) in axes)
 
@@ -71,8 +72,7 @@ def columns(x: Any, windows: Windows) -> Any:
         x = np.zeros((c, *wide, n), x.dtype)
         x[(slice(None), *middle)] = batch_last
     first, *steps, last = x.strides
-    within = [s * d for s, d in zip(steps, dilation, strict=True)]
-    across = [s * d for s, d in zip(steps, stride, strict=True)]
+    within, across = (map(operator.mul, steps, by) for by in (dilation, stride))
     shape, strides = (c, *kernel, *out, n), (first, *within, *across, last)
     return np.ndarray(shape, x.dtype, x, 0, strides).reshape(
         (c * math.prod(kernel), math.prod(out) * n)
@@ -82,12 +82,12 @@ def columns(x: Any, windows: Windows) -> Any:
 @primitive(looks_through=False)
 def fold(cols: Any, shape: tuple[int, ...], windows: Windows) -> Any:
     """Add columns up in an array of `shape`: the adjoint of `columns`."""
-    *places, out, pads = windows
+    out, pads = windows[3:]
     n, c, *size = shape
     wide, middle = _padded(size, pads)
-    cols = cols.reshape((c, math.prod(places[0]), *out, n))
+    cols = cols.reshape((c, math.prod(windows[0]), *out, n))
     x = np.zeros((c, *wide, n), cols.dtype)
-    for i, place in enumerate(_window_places(*places, out)):
+    for i, place in enumerate(_window_places(*windows[:4])):
         x[(slice(None), *place)] += cols[:, i]
     return x[(slice(None), *middle)].transpose((-1 % x.ndim, *range(x.ndim - 1)))
 
@@ -128,8 +128,7 @@ def conv1d(
 ) -> Any:  # fmt: skip
     """Return `weight` `(O, C / groups, k)` slid along `input` `(N, C, L)` or `(C, L)`, plus `bias`.
 
-    `padding` zeros go on both sides; "same" keeps the length, "valid" is 0. Raises ValueError for
-    shapes that do not fit.
+    `padding` zeros go on both sides; "same" keeps the length, "valid" is 0.
 
     >>> F.conv1d(np.arange(5.0).reshape(1, 1, 5), np.ones((1, 1, 3)))
     array([[[3., 6., 9.]]])
@@ -155,7 +154,7 @@ def _conv(axes: int, input: Any, weight: Any, bias: Any, *options: Any) -> Any:
     if input.ndim == axes + 1:
         return _conv(axes, input[None], weight, bias, *options)[0]
     name, (stride, padding, dilation, groups) = f"conv{axes}d", options
-    _check(name, axes, input, weight, bias, groups)
+    _output_channels(name, axes, input, weight, bias, groups)
     kernel = weight.shape[2:]
     stride = per_axis("stride", stride, axes, 1)
     dilation = per_axis("dilation", dilation, axes, 1)
@@ -164,18 +163,20 @@ def _conv(axes: int, input: Any, weight: Any, bias: Any, *options: Any) -> Any:
     return mix(columns(input, windows=windows), weight, bias, groups=groups, size=windows[3])
 
 
-def _check(
+def _output_channels(
     name: str, axes: int, input: Any, weight: Any, bias: Any, groups: int, transposed: bool = False
 ) -> int:
-    """Return the number of output channels."""
-    shapes = f"got input {input.shape}, weight {weight.shape}, {groups=}"
-    if not input.ndim == weight.ndim == axes + 2:
-        raise ValueError(f"{name} takes input and weight of {axes + 2} axes, {shapes}")
-    outs, channels = weight.shape[0], weight.shape[1] * groups
-    if transposed:
-        outs, channels = channels, outs
-    if input.shape[1] != channels or weight.shape[0] % groups:
-        raise ValueError(f"{name} takes channels that fit, {shapes}")
+    fit = input.ndim == weight.ndim == axes + 2
+    if fit:
+        outs, channels = weight.shape[0], weight.shape[1] * groups
+        if transposed:
+            outs, channels = channels, outs
+        fit = input.shape[1] == channels and weight.shape[0] % groups == 0
+    if not fit:
+        raise ValueError(
+            f"{name} takes input and weight of {axes + 2} axes whose channels fit, "
+            f"not {input.shape}, {weight.shape} and {groups=}"
+        )
     if bias is not None and bias.shape != (outs,):
         raise ValueError(f"{name} takes a bias ({outs},), not {bias.shape}")
     return int(outs)
@@ -209,7 +210,7 @@ def conv_transpose2d(
     if input.ndim == 3:
         given = (weight, bias, stride, padding, output_padding, groups, dilation)
         return conv_transpose2d(input[None], *given)[0]
-    outs = _check("conv_transpose2d", 2, input, weight, bias, groups, transposed=True)
+    outs = _output_channels("conv_transpose2d", 2, input, weight, bias, groups, transposed=True)
     kernel, here = weight.shape[2:], input.shape[2:]
     stride, dilation = per_axis("stride", stride, 2, 1), per_axis("dilation", dilation, 2, 1)
     pads = tuple((p, p) for p in per_axis("padding", padding, 2, 0))
@@ -231,8 +232,7 @@ def conv_transpose2d(
 
 
 @primitive
-def largest(x: Any, places: Windows) -> Any:
-    """Return the largest element of each window."""
+def _largest(x: Any, places: Windows) -> Any:
     return functools.reduce(np.maximum, [x[place] for place in places])
 
 
@@ -264,7 +264,7 @@ def from_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
 
 
 # fmt: off
-defvjp(largest, lambda g, out, x, places: to_window(g, x, out, places=places))
+defvjp(_largest, lambda g, out, x, places: to_window(g, x, out, places=places))
 defvjp(to_window, lambda g, dx, given, x, out, places: from_window(g, x, out, places=places),
        None, None)
 defvjp(from_window, lambda g, found, given, x, out, places: to_window(g, x, out, places=places),
@@ -284,7 +284,6 @@ def _places(
     name: str, axes: int, input: Any, outside: float, kernel: Any, stride: Any, padding: Any,
     dilation: Any = 1,
 ) -> tuple[Any, Windows]:  # fmt: skip
-    """Return the padded input, and the places in its windows."""
     _batch_or_one(name, axes, input)
     kernel = per_axis("kernel_size", kernel, axes, 1)
     stride = kernel if stride is None else per_axis("stride", stride, axes, 1)
@@ -329,7 +328,7 @@ def max_pool2d(
 
 def _max_pool(axes: int, input: Any, *options: Any) -> Any:
     x, places = _places(f"max_pool{axes}d", axes, input, -math.inf, *options)
-    return largest(x, places=places)
+    return _largest(x, places=places)
 
 
 def avg_pool1d(
@@ -427,7 +426,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     """Return `input` with elements before and after its axes: `pad` has pairs, the last axis first.
 
     `mode` is "constant" (`value`, by default 0; negative numbers cut off), "reflect", "replicate"
-    or "circular". Raises ValueError for more than there is to pad with.
+    or "circular".
 
     >>> F.pad(np.array([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
     array([[2., 1., 2., 3., 2.]])
@@ -477,15 +476,17 @@ def interpolate(
     array([[[1., 1., 2., 2.]]])
     """
     here = input.shape[2:]
-    if not here or {"nearest": len(here), "linear": 1, "bilinear": 2}.get(mode) != len(here):
+    if (
+        not here
+        or {"nearest": len(here), "linear": 1, "bilinear": 2}.get(mode) != len(here)
+        or (mode == "nearest" and align_corners is not None)
+    ):
         raise ValueError(
-            "interpolate takes mode nearest, linear for (N, C, L) or bilinear for (N, C, H, W), "
-            f"not {mode!r} for {input.shape}"
+            "interpolate takes mode nearest without align_corners, linear for (N, C, L), bilinear "
+            f"for (N, C, H, W), not {mode!r} for {input.shape}"
         )
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate takes either size or scale_factor")
-    if mode == "nearest" and align_corners is not None:
-        raise ValueError(f"interpolate with {mode=} takes no align_corners")
     given: Any = scale_factor if size is None else size
     given = [given] * len(here) if isinstance(given, (int, float)) else given
     sizes = given if size is not None else [int(n * f) for n, f in zip(here, given, strict=True)]

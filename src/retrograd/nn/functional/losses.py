@@ -186,8 +186,7 @@ def nll_loss(
 
     `input` is `(N, C, ...)` or `(C,)`; `target` holds class numbers and has no class axis.
     `weight` `(C,)` weighs the classes, also in the mean; targets of `ignore_index` do not count.
-    Raises ValueError for other shapes, TypeError unless targets are integers and IndexError for a
-    class that does not exist.
+    Raises TypeError unless targets are integers, and IndexError unless they are classes.
 
     >>> float(F.nll_loss(np.log([[0.5, 0.25, 0.25]]), np.array([0])).round(4))
     0.6931

@@ -96,10 +96,6 @@ _define(rnn, _rnn_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="
        _to_input(g, x, w_ih))  # fmt: skip
 
 
-def _blocks(n: int, values: tuple[float, ...], dtype: Any) -> Any:
-    return ones(n, dtype, values)[:, None]
-
-
 @primitive
 def lstm(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
     """Return the gates i, f, g, o, the cell states c and the hidden states h.
@@ -107,7 +103,10 @@ def lstm(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> 
     `c = f * c + i * g` and `h = o * tanh(c)`, with i, f, o sigmoids and g a tanh of what `rnn` has.
     """
     n = h.shape[1]
-    scale, shift = _blocks(n, (0.5, 0.5, 1, 0.5), x.dtype), _blocks(n, (0.5, 0.5, 0, 0.5), x.dtype)
+    scale, shift = (
+        ones(n, x.dtype, (0.5, 0.5, 1, 0.5))[:, None],
+        ones(n, x.dtype, (0.5, 0.5, 0, 0.5))[:, None],
+    )
     given = _from_input(x, w_ih, b_ih, b_hh) * scale[:, :, None]
     weight, h, c, made = w_hh * scale, np.transpose(h), np.transpose(c), []
     for t in range(len(x)):
@@ -123,7 +122,7 @@ def _lstm_g(g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, *_: 
     gates, cells = out[:, : 4 * n], out[:, 4 * n : 5 * n]
     forget, squashed = gates[:, n : 2 * n], np.tanh(cells)
     # what dc and dh are multiplied by on their way to the gates
-    slope = (gates - _blocks(n, (0, 0, -1, 0), x.dtype)) * (1 - gates)
+    slope = (gates - ones(n, x.dtype, (0, 0, -1, 0))[:, None]) * (1 - gates)
     factor = slope * np.concatenate(
         [gates[:, 2 * n : 3 * n], _before(c, cells), gates[:, :n], squashed], axis=1
     )
