@@ -53,11 +53,12 @@ def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
     return _reduced(np.square(input - target), reduction)
 
 
-def _mse_dx(g: Any, out: Any, input: Any, target: Any, reduction: str = "mean") -> Any:
-    return _share(g, input, reduction) * 2 * (input - target)
-
-
-defvjp(mse_loss, _mse_dx, lambda *args, **kwargs: -_mse_dx(*args, **kwargs))
+# fmt: off
+defvjp(mse_loss, lambda g, out, input, target, reduction="mean":
+       _share(g, input, reduction) * 2 * (input - target),
+       lambda g, out, input, target, reduction="mean":
+       _share(g, input, reduction) * 2 * (target - input))
+# fmt: on
 
 
 @primitive
@@ -81,21 +82,6 @@ def binary_cross_entropy(
     return -_reduced(target * yes + (1 - target) * no, reduction, weight)
 
 
-def _bce_dx(
-    g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
-) -> Any:
-    slope = (input - target) / np.maximum(input * (1 - input), EPSILON)
-    return slope * _share(g, input, reduction, weight)
-
-
-def _bce_dy(
-    g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
-) -> Any:
-    tiny, one = TINY[input.dtype]
-    slope = np.log((one - input) + tiny) - np.log(input + tiny)
-    return slope * _share(g, input, reduction, weight)
-
-
 def _bce_through_sigmoid(
     g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
@@ -103,7 +89,14 @@ def _bce_through_sigmoid(
     return slope if weight is None else slope * weight
 
 
-defvjp(binary_cross_entropy, _bce_dx, _bce_dy, None)
+# fmt: off
+defvjp(binary_cross_entropy, lambda g, out, input, target, weight=None, reduction="mean":
+       (input - target) / np.maximum(input * (1 - input), EPSILON) *
+       _share(g, input, reduction, weight),
+       lambda g, out, input, target, weight=None, reduction="mean":
+       (np.log(1 - input + math.exp(-100)) - np.log(input + math.exp(-100))) *
+       _share(g, input, reduction, weight), None)
+# fmt: on
 defvjp_through(binary_cross_entropy, sigmoid, _bce_through_sigmoid)
 
 
@@ -123,26 +116,20 @@ def binary_cross_entropy_with_logits(
     return _reduced((1 - target) * input - scale * logsigmoid(input), reduction, weight)
 
 
-# fmt: off
-def _logits_dx(
-    g: Any, out: Any, input: Any, target: Any, weight: Any = None, pos_weight: Any = None,
-    reduction: str = "mean",
-) -> Any:
+def _logits_slope(input: Any, target: Any, pos_weight: Any) -> Any:
     p = sigmoid(input)
-    slope = p - target if pos_weight is None else (1 - target) * p - pos_weight * target * (1 - p)
-    return _share(g, input, reduction, weight) * slope
+    return p - target if pos_weight is None else (1 - target) * p - pos_weight * target * (1 - p)
 
 
-def _logits_dy(
-    g: Any, out: Any, input: Any, target: Any, weight: Any = None, pos_weight: Any = None,
-    reduction: str = "mean",
-) -> Any:
-    more = 0.0 if pos_weight is None else (pos_weight - 1) * logsigmoid(input)
-    return _share(g, input, reduction, weight) * (-input - more)
+# fmt: off
+defvjp(binary_cross_entropy_with_logits,
+       lambda g, out, input, target, weight=None, pos_weight=None, reduction="mean":
+       _share(g, input, reduction, weight) * _logits_slope(input, target, pos_weight),
+       lambda g, out, input, target, weight=None, pos_weight=None, reduction="mean":
+       _share(g, input, reduction, weight) *
+       (-input if pos_weight is None else -input - (pos_weight - 1) * logsigmoid(input)),
+       None, None)
 # fmt: on
-
-
-defvjp(binary_cross_entropy_with_logits, _logits_dx, _logits_dy, None, None)
 
 
 # Losses of class scores: `input` is `(N, C, ...)` or `(C,)`, `target` has no class axis.
@@ -295,13 +282,12 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     return _reduced(near * (size - 0.5 * near), reduction)
 
 
-def _huber_dx(
-    g: Any, out: Any, input: Any, target: Any, reduction: str = "mean", delta: float = 1.0
-) -> Any:
-    return _share(g, input, reduction) * np.clip(input - target, -delta, delta)
-
-
-defvjp(huber_loss, _huber_dx, lambda *args, **kwargs: -_huber_dx(*args, **kwargs))
+# fmt: off
+defvjp(huber_loss, lambda g, out, input, target, reduction="mean", delta=1.0:
+       _share(g, input, reduction) * np.clip(input - target, -delta, delta),
+       lambda g, out, input, target, reduction="mean", delta=1.0:
+       _share(g, input, reduction) * np.clip(target - input, -delta, delta))
+# fmt: on
 
 
 def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
