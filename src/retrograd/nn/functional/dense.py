@@ -32,14 +32,14 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     try:
         outputs, _ = weight.shape
         if outputs < 16 and input.ndim == 2:
-            # a short last axis is NumPy's slow case: compute the transpose and look at it sideways
+            # a short last axis is NumPy's slow case: compute the transpose
             out = weight.dot(input.T).T
         else:
             out = np.matmul(input, weight.T)
     except ValueError:
         raise ValueError(
-            f"linear takes input (..., in) and weight (out, in); got input {input.shape} and "
-            f"weight {weight.shape}"
+            f"linear takes input (..., in) and weight (out, in), not {input.shape} and "
+            f"{weight.shape}"
         ) from None
     return out if bias is None else out + bias
 
@@ -760,7 +760,7 @@ def cross_entropy(
     0.6931
     """
     if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy takes label_smoothing from 0 to 1, not {label_smoothing}")
+        raise ValueError(f"cross_entropy takes {label_smoothing=} from 0 to 1")
     soft = target.dtype.kind == "f" and target.shape == input.shape
     if not soft:
         _check_classes("cross_entropy", input, target, weight, ignore_index)
@@ -835,7 +835,7 @@ def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float
     array([0.125, 2.5  ])
     """
     if beta < 0:
-        raise ValueError(f"smooth_l1_loss takes beta of at least 0, not {beta}")
+        raise ValueError(f"smooth_l1_loss takes beta from 0, not {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction)
     return huber_loss(input, target, reduction=reduction, delta=beta) / beta

@@ -46,7 +46,7 @@ def _in_time(made: list[Any], steps: int) -> Any:
 
 
 def _define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
-    """Give a cell its rule; `dx` is the vjp of the input.
+    """Give a cell its rule.
 
     `walk` returns the gradients, `(rows, T * N)`, of what the input and the state give with their
     weights, and those of the first states, transposed.
