@@ -298,7 +298,8 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     """
     if approximate == "tanh":
         # 0.5 + 0.5 * tanh(u / 2) is the sigmoid of u
-        return input * sigmoid(input * (0.044715 * input * input + 1) * math.sqrt(8 / math.pi))
+        c = math.sqrt(8 / math.pi)
+        return input * sigmoid(input * (0.044715 * c * np.square(input) + c))
     if approximate != "none":
         raise ValueError(f'gelu takes approximate="none" or "tanh", not {approximate!r}')
     from retrograd.special import ndtr  # loaded on first use
@@ -679,7 +680,7 @@ def _by_class(x: Any, weight: Any) -> Any:
 
 def _hits(input: Any, target: Any, ignore_index: int) -> Any:
     """Return where an element's class is the target, in the shape of `input`."""
-    classes = np.arange(input.shape[min(input.ndim - 1, 1)])
+    classes = np.arange(input.shape[:2][-1])
     classes = classes.reshape((-1,) + (1,) * (input.ndim - 2))
     hit = (target[:, None] if target.ndim else target) == classes
     return hit & (classes != ignore_index) if 0 <= ignore_index < classes.size else hit
