@@ -203,6 +203,7 @@ def test_a_rule_that_raises_is_named(scratch):
         scratch(leaf(1.0)).backward()
     assert any("scale" in note for note in caught.value.__notes__)
 
+
 def test_a_rule_given_anew_is_the_one_that_counts(scratch):
     x = leaf(1.0, 2.0)
     for factor in (2.0, 5.0):
@@ -237,6 +238,22 @@ def test_a_primitive_of_several_arrays_takes_them_by_name_and_in_any_number():
     with pytest.raises(ValueError, match="broadcast") as caught:
         affine(x, leaf(1.0, 2.0, 3.0))
     assert "in affine(float64[2], float64[3]" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("name", ["mode", "out", "t", "rule", "isinstance", "_out", "needs"])
+def test_the_arguments_of_a_primitive_may_have_any_name(name):
+    space = {}
+    exec(f"def scaled(x, {name}, *, by=1.0):\n    return x * {name} * by", space)
+    exec(f"dx = lambda g, _, x, {name}, by=1.0: g * {name} * by", space)
+    exec(f"dy = lambda g, _, x, {name}, by=1.0: g * x * by", space)
+    scaled = rg.primitive(space["scaled"])
+    rg.defvjp(scaled, space["dx"], space["dy"])
+    x, y = leaf(1.0, 2.0), leaf(3.0, 5.0)
+    out = scaled(x, **{name: y})
+    np.testing.assert_array_equal(out.data, [3.0, 10.0])
+    np.sum(out).backward()
+    np.testing.assert_array_equal(x.grad, [3.0, 5.0])
+    np.testing.assert_array_equal(y.grad, [1.0, 2.0])
 
 
 def test_any_function_of_arrays_can_be_a_primitive():

@@ -923,47 +923,47 @@ def _unwritten(*args: Any, **kwargs: Any) -> Any:
 
 
 READ = """
-    if isinstance({0}, Tensor):
-        traced = True
+    if _isinstance({0}, _Tensor):
+        _traced = True
         if {0}.requires_grad:
-            needs = True
-        {0}_ = {0}._data
+            _needs = True
+        _array_{0} = {0}._data
     else:
-        {0}_ = {0}"""
+        _array_{0} = {0}"""
 
 # What `run` does, written out for the arguments of one function: half of the time of a small call.
 DOOR = """
 def door({signature}):
-    traced = needs = False{reads}
-    if not traced:
-        return body({passed})
-    mode = MODE.get()
-    if mode.tape is not None:
-        return run(rule, ({given}), {options})
+    _traced = _needs = False{reads}
+    if not _traced:
+        return _body({passed})
+    _mode = _MODE.get()
+    if _mode.tape is not None:
+        return _run(_rule, ({given}), {options})
     try:
-        out = body({arrays} {keywords})
-    except Exception as error:
-        error.add_note(f"in {{describe(rule, ({arrays}), {options})}}")
+        _out = _body({arrays} {keywords})
+    except Exception as _error:
+        _error.add_note(f"in {{_describe(_rule, ({arrays}), {options})}}")
         raise
-    if out.__class__ is not ndarray:
-        out = asarray(out)
-    t = new(Tensor)
-    t._grad = t._stamp = None
-    t._data = out
-    if out.base is not None:
-        share_memory(t, out, ({given}))
-    dtype = out.dtype
-    if dtype is not float64 and dtype is not float32 and not floating(rule, dtype):
-        needs = False
-    if needs and mode.grad:
-        t.requires_grad = True
-        t.call = rule, ({given}), ({arrays}), {options}
-        t.order = clock()
-        t._retains = False
+    if _out.__class__ is not _ndarray:
+        _out = _asarray(_out)
+    _t = _new(_Tensor)
+    _t._grad = _t._stamp = None
+    _t._data = _out
+    if _out.base is not None:
+        _share_memory(_t, _out, ({given}))
+    _dtype = _out.dtype
+    if _dtype is not _float64 and _dtype is not _float32 and not _floating(_rule, _dtype):
+        _needs = False
+    if _needs and _mode.grad:
+        _t.requires_grad = True
+        _t.call = _rule, ({given}), ({arrays}), {options}
+        _t.order = _clock()
+        _t._retains = False
     else:
-        t.requires_grad = False
-        t.call = None
-    return t
+        _t.requires_grad = False
+        _t.call = None
+    return _t
 """
 
 
@@ -976,6 +976,8 @@ def write_door(door: Any, rule: Rule, body: Any) -> bool:
     arrays, options = names[: rule.arrays], names[rule.arrays :]
     if len(arrays) > code.co_argcount or not rule.differentiable or set(options) - rule.options:
         return False
+    if any(name.startswith("_") for name in names):  # as those of the door itself do
+        return False
     required = code.co_argcount - len(body.__defaults__ or ())
     spelled = [n if i < required else f"{n}=None" for i, n in enumerate(names)]
     if code.co_kwonlyargcount:
@@ -985,16 +987,17 @@ def write_door(door: Any, rule: Rule, body: Any) -> bool:
         reads="".join(map(READ.format, arrays)),
         passed=", ".join([*arrays, *(f"{n}={n}" for n in options)]),
         given="".join(f"{n}, " for n in arrays),
-        arrays="".join(f"{n}_, " for n in arrays),
+        arrays="".join(f"_array_{n}, " for n in arrays),
         keywords=", ".join(f"{n}={n}" for n in options),
         options="{" + ", ".join(f"{n!r}: {n}" for n in options) + "}",
     )
     made: dict[str, Any] = {}
     exec(compile(source, f"{__file__}: {body.__name__}", "exec"), made)
     door.__globals__.update(
-        MODE=MODE, Tensor=Tensor, asarray=np.asarray, body=body, clock=clock, describe=describe,
-        float32=_float32, float64=_float64, floating=_floating, ndarray=_ndarray, new=_new,
-        rule=rule, run=run, share_memory=_share_memory,
+        _MODE=MODE, _Tensor=Tensor, _asarray=np.asarray, _body=body, _clock=clock,
+        _describe=describe, _float32=_float32, _float64=_float64, _floating=_floating,
+        _isinstance=isinstance,
+        _ndarray=_ndarray, _new=_new, _rule=rule, _run=run, _share_memory=_share_memory,
     )  # fmt: skip
     door.__code__ = made["door"].__code__
     door.__defaults__, door.__kwdefaults__ = body.__defaults__, body.__kwdefaults__

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
 import numpy as np
 
+from retrograd.autograd import Function
 from retrograd.core import (
     Array,
     Parameter,
@@ -17,7 +18,6 @@ from retrograd.core import (
     touch,
     wrap,
 )
-from retrograd.function import Function
 from retrograd.mode import MODE, TAPES, no_grad
 
 if TYPE_CHECKING:

@@ -1,44 +1,33 @@
-"""What nets need and NumPy lacks, as functions; torch's argument order, with `axis` for `dim`."""
+"""What nets need and NumPy lacks, with torch's arguments; `axis` for `dim`.
+
+Shapes and options that do not fit raise ValueError.
+"""
 
 # ruff: noqa: I001
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
-from retrograd.nn.functional.activations import (
-    dropout, elu, gelu, glu, hardtanh, leaky_relu, log_softmax, logsigmoid, mish, prelu, relu,
-    selu, sigmoid, silu, softmax, softplus, softsign, tanh,
-)  # fmt: skip
-from retrograd.nn.functional.linear import embedding, flatten, linear, one_hot, unflatten
-from retrograd.nn.functional.losses import (
-    binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, kl_div, mse_loss,
-    nll_loss,
+from retrograd.nn.functional.attention import scaled_dot_product_attention
+from retrograd.nn.functional.dense import (
+    batch_norm, binary_cross_entropy, binary_cross_entropy_with_logits, cosine_embedding_loss,
+    cosine_similarity, cross_entropy, dropout, elu, embedding, flatten, gaussian_nll_loss, gelu,
+    glu, group_norm, hardtanh, hinge_embedding_loss, huber_loss, kl_div, l1_loss, layer_norm,
+    leaky_relu, linear, log_softmax, logsigmoid, margin_ranking_loss, mish, mse_loss, nll_loss,
+    normalize, one_hot, pairwise_distance, poisson_nll_loss, prelu, relu, rms_norm, selu, sigmoid,
+    silu, smooth_l1_loss, softmax, softplus, softsign, tanh, triplet_margin_loss, unflatten,
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    from retrograd.nn.functional.attention import scaled_dot_product_attention
-    from retrograd.nn.functional.convolution import conv1d, conv2d, conv_transpose2d
-    from retrograd.nn.functional.distances import (
-        cosine_embedding_loss, cosine_similarity, gaussian_nll_loss, hinge_embedding_loss,
-        huber_loss, l1_loss, margin_ranking_loss, normalize, pairwise_distance, poisson_nll_loss,
-        smooth_l1_loss, triplet_margin_loss,
-    )  # fmt: skip
-    from retrograd.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
-    from retrograd.nn.functional.pooling import (
-        adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, interpolate, max_pool1d,
-        max_pool2d, pad,
+    from retrograd.nn.functional.convolution import (
+        adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, conv1d, conv2d,
+        conv_transpose2d, interpolate, max_pool1d, max_pool2d, pad,
     )  # fmt: skip
 
-_LATER = {
-    "attention": "scaled_dot_product_attention",
-    "convolution": "conv1d conv2d conv_transpose2d",
-    "distances": "cosine_embedding_loss cosine_similarity gaussian_nll_loss hinge_embedding_loss "
-                 "huber_loss l1_loss margin_ranking_loss normalize pairwise_distance "
-                 "poisson_nll_loss smooth_l1_loss triplet_margin_loss",
-    "normalization": "batch_norm group_norm layer_norm rms_norm",
-    "pooling": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d interpolate "
-               "max_pool1d max_pool2d pad",
-}  # fmt: skip
-__getattr__ = load_later(__name__, _LATER)
+_LATER = (
+    "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d conv1d conv2d conv_transpose2d "
+    "interpolate max_pool1d max_pool2d pad"
+)
+__getattr__ = load_later(__name__, {"convolution": _LATER})
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm",

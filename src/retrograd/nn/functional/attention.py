@@ -1,8 +1,4 @@
-"""Attention.
-
-Inside, the weights are kept transposed, `(..., S, T)` for S keys and T queries: reducing over the
-last axis is NumPy's slow case.
-"""
+"""Attention, weights transposed to `(..., S, T)`: to reduce the last axis is NumPy's slow case."""
 
 from __future__ import annotations
 
@@ -12,36 +8,31 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import primitive
-from retrograd.nn.functional.activations import dropout
-from retrograd.nn.functional.linear import ones
+from retrograd.nn.functional.dense import dropout, ones
 from retrograd.random import RngLike
 from retrograd.registry import defvjp, defvjp_shared
 
 
 def _over_keys(x: Any) -> Any:
-    """Sum over the keys, which stay as an axis of length 1."""
     return np.matmul(ones(x.shape[-2], x.dtype), x)[..., None, :]
 
 
 @primitive
 def weigh(query: Any, key: Any, mask: Any, scale: float) -> Any:
-    """Return `softmax(key @ query.T * scale + mask)` over the keys: `(..., S, T)`.
-
-    A query that may attend to no key has weights 0.
-    """
+    """Return `softmax(key @ query.T * scale + mask)` over the keys; 0 for a query without any."""
     scores = np.matmul(key, np.swapaxes(query * scale, -1, -2))
-    if mask is None:
-        powers = np.exp(scores - np.max(scores, axis=-2, keepdims=True))
-        return powers / _over_keys(powers)
-    scores = scores + mask
-    top = np.maximum(np.max(scores, axis=-2, keepdims=True), float(np.finfo(scores.dtype).min))
+    scores = scores if mask is None else scores + mask
+    top = np.max(scores, axis=-2, keepdims=True)
+    if mask is not None:
+        top = np.maximum(top, float(np.finfo(scores.dtype).min))
     powers = np.exp(scores - top)
-    return powers / np.maximum(_over_keys(powers), 0.5)  # a sum has a 1 in it, or is 0
+    total = _over_keys(powers)  # has a 1 in it, or is 0
+    return powers / (total if mask is None else np.maximum(total, 0.5))
 
 
 @primitive
 def mixture(weights: Any, value: Any) -> Any:
-    """Return the values `(..., S, D)` mixed by transposed weights `(..., S, T)`."""
+    """Return the values `(..., S, D)` mixed by the weights."""
     return np.matmul(np.swapaxes(weights, -1, -2), value)
 
 
@@ -60,19 +51,18 @@ defvjp(
 
 
 def added(mask: Any, dtype: Any, allowed: bool) -> Any:
-    """Return a mask as numbers to add to scores; true in a bool mask means `allowed`."""
+    """Return a mask as numbers to add to scores; true means `allowed`."""
     if mask.dtype.kind == "f":
         return mask
     if mask.dtype.kind != "b":  # adding 0 and 1 would mask nothing
         raise TypeError(
-            f"an attention mask is of booleans, or of floats to add to the scores, not {mask.dtype}"
-            ": use .astype(bool)"
+            f"an attention mask is of booleans or of floats, not {mask.dtype}: use .astype(bool)"
         )
     return np.where(mask == allowed, 0.0, -math.inf).astype(dtype)
 
 
 def causal(queries: int, keys: int, dtype: Any) -> Any:
-    """Return the mask, `(T, S)`, that lets a query see its own place and those before."""
+    """Return the mask that lets a query see its place and those before."""
     return added(np.tril(np.ones((queries, keys), bool)), np.dtype(dtype), True)
 
 
@@ -82,19 +72,18 @@ def scaled_dot_product_attention(
 ) -> Any:  # fmt: skip
     """Return `softmax(query @ key.T * scale + attn_mask) @ value` (Vaswani et al. 2017).
 
-    `query` is `(..., T, E)`, `key` `(..., S, E)`, `value` `(..., S, D)`; the result is
-    `(..., T, D)`. `attn_mask` broadcasts with `(..., T, S)`: numbers are added, of booleans true
-    means may attend. `scale` is by default `1 / sqrt(E)`. A query that may attend to nothing
-    gives 0. `dropout_p` acts whenever it is above 0.
+    `query` `(..., T, E)`, `key` `(..., S, E)` and `value` `(..., S, D)` give `(..., T, D)`.
+    `attn_mask` broadcasts with `(..., T, S)`: numbers are added, true means may attend; a query
+    without a key gives 0. `scale` is by default `1 / sqrt(E)`. `dropout_p` always acts.
 
-    >>> one, two = np.zeros((1, 2)), np.zeros((2, 2))
-    >>> scaled_dot_product_attention(one, two, np.array([[1.0], [3.0]]))
-    array([[2.]])
+    >>> x = np.array([[1.0], [1.0]])
+    >>> F.scaled_dot_product_attention(x, x, x)
+    array([[1.], [1.]])
     """
     if query.shape[-1:] != key.shape[-1:] or key.shape[-2:-1] != value.shape[-2:-1]:
         raise ValueError(
             "scaled_dot_product_attention takes query (..., T, E), key (..., S, E) and value "
-            f"(..., S, D); got {query.shape}, {key.shape} and {value.shape}"
+            f"(..., S, D), not {query.shape}, {key.shape} and {value.shape}"
         )
     if is_causal:
         if attn_mask is not None:

@@ -1,13 +1,16 @@
-"""Convolution in n dimensions: windows laid out as columns, then one matrix product.
+"""Convolution, pooling, padding and resizing.
 
-Inside, the batch is the last axis in memory. Windows are then copied in long runs, and what comes
-out, `(N, C, ...)` to the reader, is in that order in memory for the next layer too.
+Inside, the batch is the last axis in memory, so that windows are copied in long runs; what comes
+out, `(N, C, ...)` to the reader, is in that order for the next layer too.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,40 +19,42 @@ from retrograd.core import primitive
 from retrograd.registry import defvjp, defvjp_shared
 
 Sizes = int | tuple[int, ...]
-# For each axis the length, stride, padding `(before, after)` and dilation of the windows.
+# for each axis the length, stride, dilation and number of windows, and the padding (before, after)
 Windows = tuple[tuple[Any, ...], ...]
 
-# Columns are megabytes that every step makes and drops. glibc hands such memory back to the system
-# and asks for it anew each time, until it has seen a larger block go: one that is never touched.
+# Columns are megabytes, which glibc hands back to the system and asks for anew in every step, until
+# it has seen a larger block go: one that is never touched.
 np.empty(31 << 20, np.uint8)
 
 
 def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]:
-    """Return one whole number for each axis, from one for all or a sequence of them."""
+    """Return one whole number for each axis, from one for all or a sequence."""
     values = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(values) != axes or any(not isinstance(v, int) or v < at_least for v in values):
         raise ValueError(
-            f"{name} must be {axes} whole numbers of at least {at_least}, or one for all axes, "
+            f"{name} takes {axes} whole numbers of at least {at_least}, or one for all axes, "
             f"not {value!r}"
         )
     return values
 
 
-def counted(size: Any, windows: Windows) -> tuple[int, ...]:
-    """Return how many windows there are along each axis."""
-    axes = zip(size, *windows, strict=True)
-    return tuple((n + lo + hi - d * (k - 1) - 1) // s + 1 for n, k, s, (lo, hi), d in axes)
+def _windows(name: str, size: Any, kernel: Any, stride: Any, dilation: Any, pads: Any) -> Windows:
+    axes = zip(size, kernel, stride, dilation, pads, strict=True)
+    out = tuple((n + lo + hi - d * (k - 1) - 1) // s + 1 for n, k, s, d, (lo, hi) in axes)
+    if min(out) < 1:
+        raise ValueError(f"{name}: windows do not fit: {kernel} does not fit into {size}")
+    return kernel, stride, dilation, out, pads
 
 
-def window_places(out: Any, kernel: Any, stride: Any, dilation: Any) -> list[tuple[slice, ...]]:
-    """Return for each place in a window the index of the elements there in all windows."""
-    axes = zip(out, kernel, stride, dilation, strict=True)
-    along = [[slice(d * i, d * i + s * (o - 1) + 1, s) for i in range(k)] for o, k, s, d in axes]
+def _window_places(kernel: Any, stride: Any, dilation: Any, out: Any) -> list[tuple[slice, ...]]:
+    """Return for each place in a window the index of that in all windows."""
+    axes = zip(kernel, stride, dilation, out, strict=True)
+    along = [[slice(d * i, d * i + s * (o - 1) + 1, s) for i in range(k)] for k, s, d, o in axes]
     return list(itertools.product(*along))
 
 
-def padded(size: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
-    """Return the lengths with all `pads`, and where the elements of `size` lie in the middle."""
+def _padded(size: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
+    """Return the padded lengths, and where the middle lies."""
     axes = list(zip(size, pads, strict=True))
     return [n + lo + hi for n, (lo, hi) in axes], tuple(slice(lo, lo + n) for n, (lo, _) in axes)
 
@@ -57,10 +62,9 @@ def padded(size: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
 @primitive(looks_through=False)
 def columns(x: Any, windows: Windows) -> Any:
     """Return the windows of `x` `(N, C, ...)` as columns: `(C * kernel, out * N)`."""
-    kernel, stride, pads, dilation = windows
+    kernel, stride, dilation, out, pads = windows
     n, c, *size = x.shape
-    out = counted(size, windows)
-    wide, middle = padded(size, pads)
+    wide, middle = _padded(size, pads)
     batch_last = x.transpose((*range(1, x.ndim), 0))
     if wide == size:
         x = np.ascontiguousarray(batch_last)
@@ -68,23 +72,22 @@ def columns(x: Any, windows: Windows) -> Any:
         x = np.zeros((c, *wide, n), x.dtype)
         x[(slice(None), *middle)] = batch_last
     first, *steps, last = x.strides
-    within = [s * d for s, d in zip(steps, dilation, strict=True)]
-    across = [s * d for s, d in zip(steps, stride, strict=True)]
+    within, across = (map(operator.mul, steps, by) for by in (dilation, stride))
     shape, strides = (c, *kernel, *out, n), (first, *within, *across, last)
-    every = np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
-    return every.reshape((c * math.prod(kernel), math.prod(out) * n))
+    return np.ndarray(shape, x.dtype, x, 0, strides).reshape(
+        (c * math.prod(kernel), math.prod(out) * n)
+    )
 
 
 @primitive(looks_through=False)
 def fold(cols: Any, shape: tuple[int, ...], windows: Windows) -> Any:
-    """Add columns up where their windows lie in an array of `shape`: the adjoint of `columns`."""
-    kernel, stride, pads, dilation = windows
+    """Add columns up in an array of `shape`: the adjoint of `columns`."""
+    out, pads = windows[3:]
     n, c, *size = shape
-    out = counted(size, windows)
-    wide, middle = padded(size, pads)
-    cols = cols.reshape((c, math.prod(kernel), *out, n))
+    wide, middle = _padded(size, pads)
+    cols = cols.reshape((c, math.prod(windows[0]), *out, n))
     x = np.zeros((c, *wide, n), cols.dtype)
-    for i, place in enumerate(window_places(out, kernel, stride, dilation)):
+    for i, place in enumerate(_window_places(*windows[:4])):
         x[(slice(None), *place)] += cols[:, i]
     return x[(slice(None), *middle)].transpose((-1 % x.ndim, *range(x.ndim - 1)))
 
@@ -93,15 +96,14 @@ defvjp(columns, lambda g, out, x, windows: fold(g, shape=x.shape, windows=window
 defvjp(fold, lambda g, out, cols, shape, windows: columns(g, windows=windows))
 
 
-def grouped(x: Any, groups: int) -> Any:
-    """Return a matrix as `groups` matrices of as many rows each."""
+def _grouped(x: Any, groups: int) -> Any:
     return x.reshape((groups, x.shape[0] // groups, -1))
 
 
 @primitive
 def mix(cols: Any, weight: Any, bias: Any, groups: int, size: tuple[int, ...]) -> Any:
-    """Return `weight` times the columns, each group its own, plus `bias`, as `(N, O, *size)`."""
-    mixed = np.matmul(grouped(weight, groups), grouped(cols, groups))
+    """Return `weight` times the columns, plus `bias`, as `(N, O, *size)`."""
+    mixed = np.matmul(_grouped(weight, groups), _grouped(cols, groups))
     mixed = mixed.reshape((weight.shape[0], *size, -1))
     if bias is not None:
         mixed = mixed + bias.reshape((-1,) + (1,) * (len(size) + 1))
@@ -111,11 +113,11 @@ def mix(cols: Any, weight: Any, bias: Any, groups: int, size: tuple[int, ...]) -
 defvjp_shared(
     mix,
     lambda g, out, cols, weight, bias, groups, size:
-        grouped(np.transpose(g, (*range(1, g.ndim), 0)), groups),
+        _grouped(np.transpose(g, (*range(1, g.ndim), 0)), groups),
     lambda g, out, cols, weight, bias, groups, size:
-        np.matmul(np.swapaxes(grouped(weight, groups), 1, 2), g).reshape(cols.shape),
+        np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), g).reshape(cols.shape),
     lambda g, out, cols, weight, bias, groups, size:
-        np.matmul(g, np.swapaxes(grouped(cols, groups), 1, 2)).reshape(weight.shape),
+        np.matmul(g, np.swapaxes(_grouped(cols, groups), 1, 2)).reshape(weight.shape),
     lambda g, out, cols, weight, bias, groups, size: np.sum(g, axis=2).reshape(bias.shape),
 )  # fmt: skip
 
@@ -126,10 +128,9 @@ def conv1d(
 ) -> Any:  # fmt: skip
     """Return `weight` `(O, C / groups, k)` slid along `input` `(N, C, L)` or `(C, L)`, plus `bias`.
 
-    `padding` zeros are added on both sides; "same" adds as many as keep the length at stride 1,
-    "valid" none. Raises ValueError for shapes that do not fit.
+    `padding` zeros go on both sides; "same" keeps the length, "valid" is 0.
 
-    >>> conv1d(np.arange(5.0).reshape(1, 1, 5), np.ones((1, 1, 3)))
+    >>> F.conv1d(np.arange(5.0).reshape(1, 1, 5), np.ones((1, 1, 3)))
     array([[[3., 6., 9.]]])
     """
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
@@ -141,11 +142,10 @@ def conv2d(
 ) -> Any:  # fmt: skip
     """Return `weight` `(O, C / groups, k, k)` slid over `input` `(N, C, H, W)` or `(C, H, W)`.
 
-    `bias` is `(O,)`; the rest is as in `conv1d`, one number for both axes or one for each.
+    As `conv1d`; a size is for both axes, or one for each.
 
-    >>> conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2)))
-    array([[[[4., 4.],
-             [4., 4.]]]])
+    >>> F.conv2d(np.ones((1, 1, 3, 2)), np.ones((1, 1, 2, 2)))
+    array([[[[4.], [4.]]]])
     """
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
@@ -154,44 +154,44 @@ def _conv(axes: int, input: Any, weight: Any, bias: Any, *options: Any) -> Any:
     if input.ndim == axes + 1:
         return _conv(axes, input[None], weight, bias, *options)[0]
     name, (stride, padding, dilation, groups) = f"conv{axes}d", options
-    _check(name, axes, input, weight, bias, groups)
+    _output_channels(name, axes, input, weight, bias, groups)
     kernel = weight.shape[2:]
     stride = per_axis("stride", stride, axes, 1)
     dilation = per_axis("dilation", dilation, axes, 1)
-    windows = (kernel, stride, _pads(name, padding, kernel, stride, dilation), dilation)
-    out = counted(input.shape[2:], windows)
-    if min(out) < 1:
-        raise ValueError(f"{name}: the kernel {kernel} does not fit into {input.shape[2:]}")
-    return mix(columns(input, windows=windows), weight, bias, groups=groups, size=out)
+    pads = _pads(name, padding, kernel, stride, dilation)
+    windows = _windows(name, input.shape[2:], kernel, stride, dilation, pads)
+    return mix(columns(input, windows=windows), weight, bias, groups=groups, size=windows[3])
 
 
-def _check(
+def _output_channels(
     name: str, axes: int, input: Any, weight: Any, bias: Any, groups: int, transposed: bool = False
 ) -> int:
-    """Return the number of output channels; raise ValueError unless the shapes fit."""
-    shapes = f"got input {input.shape}, weight {weight.shape}, groups={groups}"
-    if input.ndim != axes + 2 or weight.ndim != axes + 2:
-        raise ValueError(f"{name} takes input and weight of {axes + 2} axes; {shapes}")
-    outs, channels = weight.shape[0], weight.shape[1] * groups
-    if transposed:
-        outs, channels = channels, outs
-    if input.shape[1] != channels or weight.shape[0] % groups:
-        raise ValueError(f"{name}: the channels of input, weight and groups do not fit; {shapes}")
+    fit = input.ndim == weight.ndim == axes + 2
+    if fit:
+        outs, channels = weight.shape[0], weight.shape[1] * groups
+        if transposed:
+            outs, channels = channels, outs
+        fit = input.shape[1] == channels and weight.shape[0] % groups == 0
+    if not fit:
+        raise ValueError(
+            f"{name} takes input and weight of {axes + 2} axes whose channels fit, "
+            f"not {input.shape}, {weight.shape} and {groups=}"
+        )
     if bias is not None and bias.shape != (outs,):
         raise ValueError(f"{name} takes a bias ({outs},), not {bias.shape}")
     return int(outs)
 
 
 def _pads(name: str, padding: Any, kernel: Any, stride: Any, dilation: Any) -> Any:
-    """Return the padding `(before, after)` of each axis."""
     if padding == "same":
         if max(stride) > 1:
-            raise ValueError(f'{name} with padding="same" takes stride 1, not {stride}')
+            raise ValueError(f"{name} with {padding=} takes stride 1, not {stride}")
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return tuple((t // 2, t - t // 2) for t in totals)
-    if isinstance(padding, str) and padding != "valid":
-        raise ValueError(f'{name} takes numbers, "same" or "valid" as padding, not {padding!r}')
-    padding = 0 if padding == "valid" else padding
+    if padding == "valid":
+        padding = 0
+    if isinstance(padding, str):
+        raise ValueError(f'{name} takes padding "same", "valid" or numbers, not {padding!r}')
     return tuple((p, p) for p in per_axis("padding", padding, len(kernel), 0))
 
 
@@ -199,31 +199,309 @@ def conv_transpose2d(
     input: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Sizes = 0,
     output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
 ) -> Any:  # fmt: skip
-    """Return what has `input` as the gradient's shape of a `conv2d`: it makes images larger.
+    """Return the adjoint of a `conv2d`, which makes images larger, plus `bias` `(O,)`.
 
-    `input` is `(N, C, H, W)` or `(C, H, W)`, `weight` `(C, O / groups, k, k)`, `bias` `(O,)`.
-    A length becomes `(n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1`.
-    Raises ValueError for shapes that do not fit.
+    `input` is `(N, C, H, W)` or `(C, H, W)`, `weight` `(C, O / groups, k, k)`. A length becomes
+    `(n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1`.
 
-    >>> conv_transpose2d(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)), stride=2)
+    >>> F.conv_transpose2d(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 2)), stride=2)
     array([[[[1., 1., 1., 1.]]]])
     """
     if input.ndim == 3:
         given = (weight, bias, stride, padding, output_padding, groups, dilation)
         return conv_transpose2d(input[None], *given)[0]
-    outs = _check("conv_transpose2d", 2, input, weight, bias, groups, transposed=True)
-    kernel = weight.shape[2:]
+    outs = _output_channels("conv_transpose2d", 2, input, weight, bias, groups, transposed=True)
+    kernel, here = weight.shape[2:], input.shape[2:]
     stride, dilation = per_axis("stride", stride, 2, 1), per_axis("dilation", dilation, 2, 1)
-    padding = per_axis("padding", padding, 2, 0)
+    pads = tuple((p, p) for p in per_axis("padding", padding, 2, 0))
     extra = per_axis("output_padding", output_padding, 2, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise ValueError(f"output_padding {extra} must be below the stride or the dilation")
-    axes = zip(input.shape[2:], kernel, stride, padding, dilation, extra, strict=True)
-    size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, p, d, e in axes]
+    axes = zip(here, kernel, stride, dilation, pads, extra, strict=True)
+    size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, d, (p, _), e in axes]
     if min(size) < 1:
-        raise ValueError(f"conv_transpose2d: padding {padding} leaves nothing of {input.shape}")
-    x = grouped(np.transpose(input, (1, 2, 3, 0)).reshape((input.shape[1], -1)), groups)
-    cols = np.matmul(np.swapaxes(grouped(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
-    windows = (kernel, stride, tuple((p, p) for p in padding), dilation)
+        raise ValueError(f"padding {padding} leaves nothing of {input.shape}")
+    x = _grouped(np.transpose(input, (1, 2, 3, 0)).reshape((input.shape[1], -1)), groups)
+    cols = np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
+    windows = (kernel, stride, dilation, here, pads)
     out = fold(cols, shape=(input.shape[0], outs, *size), windows=windows)
     return out if bias is None else out + bias.reshape((-1, 1, 1))
+
+
+# Pooling, by the strided slices of what lies at one place in all windows
+
+
+@primitive
+def _largest(x: Any, places: Windows) -> Any:
+    return functools.reduce(np.maximum, [x[place] for place in places])
+
+
+@primitive(looks_through=False)
+def to_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
+    """Add `g` to the first element of its window that is `out`, or to all where that is None."""
+    dx = np.zeros_like(x, dtype=g.dtype)
+    for place in places:
+        if out is None:
+            dx[place] += g
+        else:
+            won = (x[place] == out) * g
+            dx[place] += won
+            g = g - won
+    return dx
+
+
+@primitive(looks_through=False)
+def from_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
+    """Add up what `to_window` would add to: its adjoint."""
+    if out is None:
+        return functools.reduce(np.add, [g[place] for place in places])
+    found, free = np.zeros_like(out, dtype=g.dtype), np.ones_like(out, dtype=bool)
+    for place in places:
+        hit = (x[place] == out) & free
+        found += hit * g[place]
+        free &= ~hit
+    return found
+
+
+# fmt: off
+defvjp(_largest, lambda g, out, x, places: to_window(g, x, out, places=places))
+defvjp(to_window, lambda g, dx, given, x, out, places: from_window(g, x, out, places=places),
+       None, None)
+defvjp(from_window, lambda g, found, given, x, out, places: to_window(g, x, out, places=places),
+       None, None)
+# fmt: on
+
+
+def _batch_or_one(name: str, axes: int, input: Any) -> None:
+    if input.ndim not in (axes + 1, axes + 2):
+        raise ValueError(
+            f"{name} takes input (N, C, ...) or (C, ...) with {axes} axes for ..., "
+            f"not {input.shape}"
+        )
+
+
+def _places(
+    name: str, axes: int, input: Any, outside: float, kernel: Any, stride: Any, padding: Any,
+    dilation: Any = 1,
+) -> tuple[Any, Windows]:  # fmt: skip
+    _batch_or_one(name, axes, input)
+    kernel = per_axis("kernel_size", kernel, axes, 1)
+    stride = kernel if stride is None else per_axis("stride", stride, axes, 1)
+    padding = per_axis("padding", padding, axes, 0)
+    dilation = per_axis("dilation", dilation, axes, 1)
+    if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
+        raise ValueError(f"{name}: {padding=} is more than half of the window {kernel}")
+    if any(padding):
+        input = pad(input, [p for p in reversed(padding) for _ in range(2)], value=outside)
+    *sizes, _ = _windows(name, input.shape[-axes:], kernel, stride, dilation, ((0, 0),) * axes)
+    return input, tuple((..., *place) for place in _window_places(*sizes))
+
+
+def max_pool1d(
+    input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+    dilation: Sizes = 1,
+) -> Any:  # fmt: skip
+    """Return the largest of each window of `input` `(N, C, L)` or `(C, L)`.
+
+    Windows are `stride` apart, by default their size; `padding` never wins. Of equal elements the
+    first gets the gradient.
+
+    >>> F.max_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
+    array([[3., 2.]])
+    """
+    return _max_pool(1, input, kernel_size, stride, padding, dilation)
+
+
+def max_pool2d(
+    input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+    dilation: Sizes = 1,
+) -> Any:  # fmt: skip
+    """Return the largest of each window of `input` `(N, C, H, W)` or `(C, H, W)`.
+
+    As `max_pool1d`.
+
+    >>> F.max_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
+    array([[[3.]]])
+    """
+    return _max_pool(2, input, kernel_size, stride, padding, dilation)
+
+
+def _max_pool(axes: int, input: Any, *options: Any) -> Any:
+    x, places = _places(f"max_pool{axes}d", axes, input, -math.inf, *options)
+    return _largest(x, places=places)
+
+
+def avg_pool1d(
+    input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, *,
+    count_include_pad: bool = True,
+) -> Any:  # fmt: skip
+    """Return the mean of each window of `input` `(N, C, L)` or `(C, L)`.
+
+    Windows are `stride` apart, by default their size. `padding` adds zeros, which count with
+    `count_include_pad`.
+
+    >>> F.avg_pool1d(np.array([[1.0, 3.0, 2.0, 0.0]]), 2)
+    array([[2., 1.]])
+    """
+    return _avg_pool(1, input, count_include_pad, kernel_size, stride, padding)
+
+
+def avg_pool2d(
+    input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, *,
+    count_include_pad: bool = True,
+) -> Any:  # fmt: skip
+    """Return the mean of each window of `input` `(N, C, H, W)` or `(C, H, W)`.
+
+    As `avg_pool1d`.
+
+    >>> F.avg_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
+    array([[[1.5]]])
+    """
+    return _avg_pool(2, input, count_include_pad, kernel_size, stride, padding)
+
+
+def _avg_pool(axes: int, input: Any, count_include_pad: bool, *options: Any) -> Any:
+    name = f"avg_pool{axes}d"
+    x, places = _places(name, axes, input, 0.0, *options)
+    sums = from_window(x, x, None, places=places)
+    if count_include_pad or x is input:
+        return sums * (1 / len(places))
+    inside, _ = _places(name, axes, np.ones((1, *input.shape[-axes:]), input.dtype), 0.0, *options)
+    return sums / from_window(inside, inside, None, places=places)
+
+
+def adaptive_avg_pool1d(input: Any, output_size: Sizes) -> Any:
+    """Return the means of `output_size` windows of `input` `(N, C, L)` or `(C, L)`.
+
+    >>> F.adaptive_avg_pool1d(np.array([[1.0, 3.0, 2.0]]), 1)
+    array([[2.]])
+    """
+    return _adaptive(1, input, output_size)
+
+
+def adaptive_avg_pool2d(input: Any, output_size: int | tuple[int | None, int | None]) -> Any:
+    """Return the means of `output_size` windows of `input` `(N, C, H, W)` or `(C, H, W)`.
+
+    None keeps a length.
+
+    >>> F.adaptive_avg_pool2d(np.arange(4.0).reshape(1, 2, 2), (1, None))
+    array([[[1., 2.]]])
+    """
+    return _adaptive(2, input, output_size)
+
+
+def _adaptive(axes: int, input: Any, output_size: Any) -> Any:
+    _batch_or_one(f"adaptive_avg_pool{axes}d", axes, input)
+    here = input.shape[-axes:]
+    if not isinstance(output_size, int):
+        output_size = [
+            n if size is None else size for size, n in zip(output_size, here, strict=True)
+        ]
+    sizes = per_axis("output_size", output_size, axes, 1)
+    if max(sizes) == 1:
+        return np.mean(input, axis=tuple(range(-axes, 0)), keepdims=True)
+    matrices = []
+    for size, n in zip(sizes, here, strict=True):
+        row, at = np.arange(size)[:, None], np.arange(n)
+        start, end = row * n // size, -(-(row + 1) * n // size)
+        matrices.append(((start <= at) & (at < end)) / (end - start))
+    return _resample(input, matrices)
+
+
+@primitive(looks_through=False)
+def surround(x: Any, widths: Windows, value: float) -> Any:
+    """Return `x` with so many elements of `value` before and after each axis."""
+    shape, middle = _padded(x.shape, widths)
+    out = np.full_like(x, value, shape=shape)
+    out[middle] = x
+    return out
+
+
+defvjp(surround, lambda g, out, x, widths, value: g[_padded(x.shape, widths)[1]])
+
+_MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
+    """Return `input` with elements before and after its axes: `pad` has pairs, the last axis first.
+
+    `mode` is "constant" (`value`, by default 0; negative numbers cut off), "reflect", "replicate"
+    or "circular".
+
+    >>> F.pad(np.array([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
+    array([[2., 1., 2., 3., 2.]])
+    """
+    if len(pad) % 2 or len(pad) > 2 * input.ndim:
+        raise ValueError(f"pad takes pairs for at most {input.ndim} axes, not {tuple(pad)}")
+    pairs = [(0, 0)] * (input.ndim - len(pad) // 2)
+    pairs += zip(pad[-2::-2], pad[::-2], strict=True)
+    if mode == "constant":
+        if min(pad, default=0) < 0:
+            input = input[tuple(slice(max(-lo, 0), min(hi, 0) or None) for lo, hi in pairs)]
+        widths = tuple((max(lo, 0), max(hi, 0)) for lo, hi in pairs)
+        return surround(input, widths=widths, value=0.0 if value is None else value)
+    if mode not in _MODES:
+        raise ValueError(f"pad takes mode constant, {', '.join(_MODES)}, not {mode!r}")
+    for axis, (lo, hi) in enumerate(pairs):
+        if lo or hi:
+            n = input.shape[axis]
+            most = {"reflect": n - 1, "circular": n}.get(mode, lo + hi)
+            if min(lo, hi) < 0 or max(lo, hi) > most or not n:
+                raise ValueError(f"pad with {mode=} of axis {axis}, length {n}, by {lo}, {hi}")
+            places = np.pad(np.arange(n), (lo, hi), _MODES[mode])
+            before, after = (np.take(input, at, axis) for at in (places[:lo], places[lo + n :]))
+            input = np.concatenate([before, input, after], axis)
+    return input
+
+
+def _resample(x: Any, matrices: Sequence[Any]) -> Any:
+    """Multiply the last axes, each by its own matrix `(new, old)`."""
+    for axis, matrix in enumerate(matrices, x.ndim - len(matrices)):
+        moved = np.tensordot(x, matrix.astype(x.dtype), ([axis], [1]))
+        x = np.moveaxis(moved, -1, axis)
+    return x
+
+
+def interpolate(
+    input: Any, size: int | Sequence[int] | None = None,
+    scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Any:  # fmt: skip
+    """Return `input` `(N, C, ...)` with axes `...` of length `size`, or scaled by a factor.
+
+    `mode` is "nearest", "linear" (one axis) or "bilinear" (two). With `align_corners` the first
+    and last elements stay in place; without, elements are cells of equal width.
+
+    >>> F.interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
+    array([[[1., 1., 2., 2.]]])
+    """
+    here = input.shape[2:]
+    if (
+        not here
+        or {"nearest": len(here), "linear": 1, "bilinear": 2}.get(mode) != len(here)
+        or (mode == "nearest" and align_corners is not None)
+    ):
+        raise ValueError(
+            "interpolate takes mode nearest without align_corners, linear for (N, C, L), bilinear "
+            f"for (N, C, H, W), not {mode!r} for {input.shape}"
+        )
+    if (size is None) == (scale_factor is None):
+        raise ValueError("interpolate takes either size or scale_factor")
+    given: Any = scale_factor if size is None else size
+    given = [given] * len(here) if isinstance(given, (int, float)) else given
+    sizes = given if size is not None else [int(n * f) for n, f in zip(here, given, strict=True)]
+    if min(*sizes, *here) < 1:
+        raise ValueError(f"interpolate of {input.shape} to {tuple(sizes)}")
+    matrices = []
+    for old, new, value in zip(here, sizes, given, strict=True):
+        step, at = (1 / value if size is None else old / new), np.arange(new)
+        if mode == "nearest":
+            place = np.floor(at * step)
+        elif align_corners:
+            place = at * ((old - 1) / max(new - 1, 1))
+        else:
+            place = np.maximum((at + 0.5) * step - 0.5, 0.0)
+        # of the two old elements beside a new one, the nearer counts more
+        distance = np.abs(np.minimum(place, old - 1)[:, None] - np.arange(old))
+        matrices.append(np.maximum(1 - distance, 0.0))
+    return _resample(input, matrices)

@@ -1,27 +1,26 @@
-"""Recurrent layers: one loop over time in each direction, forward and backward.
+"""Recurrent layers: one loop over time, forward and backward.
 
-Each function runs one layer over a sequence `x` `(T, N, I)` from the state `(N, H)`, and returns
-all that the steps made as one array `(T, rows, N)`, the hidden state in its last H rows. The batch
-is the last axis, so that gates are blocks of rows. Backward, one walk through the loop gives the
-gradients of what goes through the activations; all products with the weights follow in one each.
+Each function runs a layer over `x` `(T, N, I)` from the state `(N, H)`, and returns all that the
+steps made, `(T, rows, N)`, the hidden state in the last H rows. The batch is the last axis, so that
+gates are blocks of rows. Backward, one walk through the loop gives the gradients of what goes
+through the activations; the products with the weights follow in one each.
 
-Sigmoids are computed as `0.5 + 0.5 * tanh(x / 2)`: one call makes all gates.
+Sigmoids are `0.5 + 0.5 * tanh(x / 2)`: one call makes all gates.
 """
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
 
 from retrograd.core import primitive
-from retrograd.nn.functional.linear import ones
+from retrograd.nn.functional.dense import ones
 from retrograd.registry import defvjp_shared
 
 
-def from_input(x: Any, weight: Any, *biases: Any) -> Any:
-    """Return `weight @ x` plus the biases for all times: `(T, N, I)` to `(rows, T, N)`."""
+def _from_input(x: Any, weight: Any, *biases: Any) -> Any:
+    """Return `weight @ x` plus the biases, `(rows, T, N)`."""
     steps, batch, _ = x.shape
     made = np.matmul(weight, np.transpose(x.reshape((steps * batch, -1))))
     given = [b for b in biases if b is not None]
@@ -30,45 +29,40 @@ def from_input(x: Any, weight: Any, *biases: Any) -> Any:
     return made.reshape((-1, steps, batch))
 
 
-def side_by_side(x: Any) -> Any:
-    """Return `(T, rows, N)` as a matrix `(rows, T * N)`."""
+def _as_matrix(x: Any) -> Any:  # (T, rows, N) to (rows, T * N)
     return np.swapaxes(x, 0, 1).reshape((x.shape[1], -1))
 
 
-def before(first: Any, states: Any) -> Any:
-    """Return the state before each time, `(T, H, N)`, from the first `(N, H)` and those after."""
+def _before(first: Any, states: Any) -> Any:
     return np.concatenate([np.transpose(first)[None], states[:-1]])
 
 
-def packed(made: list[Any], steps: int) -> Any:
-    """Return arrays `(rows, N)`, as many for each time, as one `(T, rows, N)`."""
+def _packed(made: list[Any], steps: int) -> Any:
     return np.concatenate(made).reshape((steps, -1, made[0].shape[1]))
 
 
 def _in_time(made: list[Any], steps: int) -> Any:
-    """Return what a walk back through time made as one matrix `(rows, T * N)`."""
-    return side_by_side(packed(made, steps)[::-1])
+    return _as_matrix(_packed(made, steps)[::-1])
 
 
-def define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
-    """Give a cell with so many states its rule; `dx` is the vjp of the input.
+def _define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
+    """Give a cell its rule.
 
-    `walk` returns the gradients, `(rows, T * N)`, of the products of the input and of the state
-    with their weights, and those of the first states, transposed.
+    `walk` returns the gradients, `(rows, T * N)`, of what the input and the state give with their
+    weights, and those of the first states, transposed.
     """
     starts = [lambda g, *_, **__: np.transpose(g[2]), lambda g, *_, **__: np.transpose(g[3])]
     defvjp_shared(
         cell, walk, dx, *starts[:states],
         lambda g, out, x, *_, **__: np.matmul(g[0], x.reshape((-1, x.shape[2]))),
         lambda g, out, x, h, *_, **__:
-            np.matmul(g[1], np.transpose(side_by_side(before(h, out[:, -h.shape[1]:])))),
+            np.matmul(g[1], np.transpose(_as_matrix(_before(h, out[:, -h.shape[1]:])))),
         lambda g, *_, **__: np.matmul(g[0], ones(g[0].shape[1], g[0].dtype)),
         lambda g, *_, **__: np.matmul(g[1], ones(g[1].shape[1], g[1].dtype)),
     )  # fmt: skip
 
 
-def to_input(g: Any, x: Any, w_ih: Any) -> Any:
-    """Return the gradient of the input."""
+def _to_input(g: Any, x: Any, w_ih: Any) -> Any:
     return np.matmul(np.transpose(g[0]), w_ih).reshape(x.shape)
 
 
@@ -76,13 +70,13 @@ def to_input(g: Any, x: Any, w_ih: Any) -> Any:
 def rnn(
     x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, nonlinearity: str = "tanh"
 ) -> Any:
-    """Return the hidden states: `h = tanh(w_ih @ x + w_hh @ h + biases)`, or relu for tanh."""
-    given, h, made = from_input(x, w_ih, b_ih, b_hh), np.transpose(h), []
-    for t in range(x.shape[0]):
+    """Return the hidden states `h = tanh(w_ih @ x + w_hh @ h + biases)`, or relu for tanh."""
+    given, h, made = _from_input(x, w_ih, b_ih, b_hh), np.transpose(h), []
+    for t in range(len(x)):
         z = np.matmul(w_hh, h) + given[:, t]
         h = np.tanh(z) if nonlinearity == "tanh" else np.maximum(z, 0.0)
         made.append(h)
-    return packed(made, x.shape[0])
+    return _packed(made, len(x))
 
 
 def _rnn_g(
@@ -90,81 +84,75 @@ def _rnn_g(
 ) -> Any:
     slope = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
     back, dh, dzs = np.transpose(w_hh), 0.0, []
-    for t in reversed(range(x.shape[0])):
+    for t in reversed(range(len(x))):
         dz = (g[t] + dh) * slope[t]
         dh = np.matmul(back, dz)
         dzs.append(dz)
-    dz = _in_time(dzs, x.shape[0])
+    dz = _in_time(dzs, len(x))
     return dz, dz, dh
 
 
-define(rnn, _rnn_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh":
-       to_input(g, x, w_ih))  # fmt: skip
-
-
-@functools.lru_cache(maxsize=64)
-def _blocks(n: int, values: tuple[float, ...], dtype: Any) -> Any:
-    """Return a constant column: each value for `n` rows."""
-    column = np.repeat(np.array(values, dtype), n).reshape(-1, 1).copy()
-    column.flags.writeable = False
-    return column
+_define(rnn, _rnn_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh, nonlinearity="tanh":
+       _to_input(g, x, w_ih))  # fmt: skip
 
 
 @primitive
 def lstm(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
-    """Return the gates i, f, g, o, the cell states and the hidden states: `(T, 6 * H, N)`.
+    """Return the gates i, f, g, o, the cell states c and the hidden states h.
 
-    `c = f * c + i * g` and `h = o * tanh(c)`, with i, f, o sigmoids and g a tanh of
-    `w_ih @ x + w_hh @ h + biases`.
+    `c = f * c + i * g` and `h = o * tanh(c)`, with i, f, o sigmoids and g a tanh of what `rnn` has.
     """
     n = h.shape[1]
-    scale, shift = _blocks(n, (0.5, 0.5, 1, 0.5), x.dtype), _blocks(n, (0.5, 0.5, 0, 0.5), x.dtype)
-    given = from_input(x, w_ih, b_ih, b_hh) * scale[:, :, None]
+    scale, shift = (
+        ones(n, x.dtype, (0.5, 0.5, 1, 0.5))[:, None],
+        ones(n, x.dtype, (0.5, 0.5, 0, 0.5))[:, None],
+    )
+    given = _from_input(x, w_ih, b_ih, b_hh) * scale[:, :, None]
     weight, h, c, made = w_hh * scale, np.transpose(h), np.transpose(c), []
-    for t in range(x.shape[0]):
+    for t in range(len(x)):
         gates = np.tanh(np.matmul(weight, h) + given[:, t]) * scale + shift
         c = gates[n : 2 * n] * c + gates[:n] * gates[2 * n : 3 * n]
         h = gates[3 * n :] * np.tanh(c)
         made += [gates, c, h]
-    return packed(made, x.shape[0])
+    return _packed(made, len(x))
 
 
 def _lstm_g(g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, *_: Any) -> Any:
     n = h.shape[1]
     gates, cells = out[:, : 4 * n], out[:, 4 * n : 5 * n]
     forget, squashed = gates[:, n : 2 * n], np.tanh(cells)
-    # what dc and dh are multiplied by on their way to the gates and to the cell
-    slope = (gates - _blocks(n, (0, 0, -1, 0), x.dtype)) * (1 - gates)
+    # what dc and dh are multiplied by on their way to the gates
+    slope = (gates - ones(n, x.dtype, (0, 0, -1, 0))[:, None]) * (1 - gates)
     factor = slope * np.concatenate(
-        [gates[:, 2 * n : 3 * n], before(c, cells), gates[:, :n], squashed], axis=1
+        [gates[:, 2 * n : 3 * n], _before(c, cells), gates[:, :n], squashed], axis=1
     )
     to_cell = gates[:, 3 * n :] * (1 - squashed * squashed)
     direct = g[:, : 4 * n] * slope
     back, dh, dc, dzs = np.transpose(w_hh), 0.0, 0.0, []
-    for t in reversed(range(x.shape[0])):
+    for t in reversed(range(len(x))):
         dh = g[t, 5 * n :] + dh
         dc = g[t, 4 * n : 5 * n] + dc + dh * to_cell[t]
         dz = np.concatenate([dc, dc, dc, dh]) * factor[t] + direct[t]
         dh = np.matmul(back, dz)
         dc = dc * forget[t]
         dzs.append(dz)
-    dz = _in_time(dzs, x.shape[0])
+    dz = _in_time(dzs, len(x))
     return dz, dz, dh, dc
 
 
-define(lstm, _lstm_g, lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: to_input(g, x, w_ih), 2)
+_define(lstm, _lstm_g, lambda g, out, x, h, c, w_ih, w_hh, b_ih, b_hh: _to_input(g, x, w_ih), 2)
 
 
 @primitive
 def gru(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
-    """Return the gates r, z, what r acts on, the news n and the hidden states: `(T, 5 * H, N)`.
+    """Return the gates r, z, what r acts on, the news n and the hidden states h.
 
-    `h = (1 - z) * n + z * h`, with r and z sigmoids of `w_ih @ x + w_hh @ h + biases` and n the
-    tanh of the same with r times what comes from h.
+    `h = (1 - z) * n + z * h`, with r and z sigmoids of what `rnn` has, and n its tanh with r times
+    what comes from h.
     """
     n = h.shape[1]
-    given, h, made = from_input(x, w_ih, b_ih), np.transpose(h), []
-    for t in range(x.shape[0]):
+    given, h, made = _from_input(x, w_ih, b_ih), np.transpose(h), []
+    for t in range(len(x)):
         own = np.matmul(w_hh, h)
         if b_hh is not None:
             own = own + b_hh[:, None]
@@ -172,16 +160,16 @@ def gru(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
         news = np.tanh(gates[:n] * own[2 * n :] + given[2 * n :, t])
         h = news + gates[n:] * (h - news)
         made += [gates, own[2 * n :], news, h]
-    return packed(made, x.shape[0])
+    return _packed(made, len(x))
 
 
 def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any) -> Any:
     n = h.shape[1]
     gates, own, news = out[:, : 2 * n], out[:, 2 * n : 3 * n], out[:, 3 * n : 4 * n]
     reset, keep = gates[:, :n], gates[:, n:]
-    slope, bend, last = gates * (1 - gates), 1 - news * news, before(h, out[:, 4 * n :])
+    slope, bend, last = gates * (1 - gates), 1 - news * news, _before(h, out[:, 4 * n :])
     back, dh, from_x, from_h = np.transpose(w_hh), 0.0, [], []
-    for t in reversed(range(x.shape[0])):
+    for t in reversed(range(len(x))):
         dh = g[t, 4 * n :] + dh
         dn = (dh * (1 - keep[t]) + g[t, 3 * n : 4 * n]) * bend[t]
         do = dn * reset[t] + g[t, 2 * n : 3 * n]
@@ -190,7 +178,7 @@ def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any) -> A
         from_x += [drz, dn]
         from_h += [drz, do]
         dh = np.matmul(back, np.concatenate([drz, do])) + dh * keep[t]
-    return _in_time(from_x, x.shape[0]), _in_time(from_h, x.shape[0]), dh
+    return _in_time(from_x, len(x)), _in_time(from_h, len(x)), dh
 
 
-define(gru, _gru_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: to_input(g, x, w_ih))
+_define(gru, _gru_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: _to_input(g, x, w_ih))

@@ -1,0 +1,989 @@
+"""Affine maps, and what goes round them: activations, normalization and losses."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+
+from retrograd.core import Constants, Tensor, primitive, wrap
+from retrograd.mode import MODE, no_grad
+from retrograd.random import RngLike, generator, uniform
+from retrograd.registry import defvjp, defvjp_shared, defvjp_through
+from retrograd.rules.indexing import put_taken
+
+ZERO, LIMIT = Constants(0.0), Constants(709.0, 1.0)  # exp overflows above the limit
+LIMIT[np.dtype(np.float32)] = Constants(88.0, 1.0)[np.dtype(np.float32)]
+LIMIT[np.dtype(np.float16)] = Constants(11.0, 1.0)[np.dtype(np.float16)]
+TINY = Constants(math.exp(-100), 1.0)  # keeps log above -100, torch's bound
+EPSILON = 9.999999960041972e-13  # torch's 1e-12, which it holds in float32
+
+
+@primitive
+def linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    """Return `input @ weight.T + bias`: `(..., in)`, `(out, in)` and `(out,)` give `(..., out)`.
+
+    >>> F.linear(np.ones((2, 3)), np.ones((1, 3)), np.ones(1))
+    array([[4.],
+           [4.]])
+    """
+    try:
+        outputs, _ = weight.shape
+        if outputs < 16 and input.ndim == 2:
+            # a short last axis is NumPy's slow case: compute the transpose
+            out = weight.dot(input.T).T
+        else:
+            out = np.matmul(input, weight.T)
+    except ValueError:
+        raise ValueError(
+            f"linear takes input (..., in) and weight (out, in), not {input.shape} and "
+            f"{weight.shape}"
+        ) from None
+    return out if bias is None else out + bias
+
+
+@functools.lru_cache(maxsize=64)
+def ones(n: int, dtype: Any, values: tuple[float, ...] = (1,)) -> Any:
+    """Return a constant vector of n ones, to sum by a product, or n of each value."""
+    vector = np.repeat(np.array(values, dtype), n)
+    vector.flags.writeable = False
+    return vector
+
+
+def _dx(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
+    if g.ndim == 2 and weight.shape[1] < 16:
+        return weight.T.dot(g.T).T
+    return np.matmul(g, weight)
+
+
+def _dw(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
+    if g.ndim != 2:
+        g, input = g.reshape((-1, g.shape[-1])), input.reshape((-1, input.shape[-1]))
+    return g.T.dot(input)
+
+
+def _db(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
+    if g.ndim != 2:
+        g = g.reshape((-1, g.shape[-1]))
+    return g.T.dot(ones(len(g), g.dtype))  # faster than a sum
+
+
+defvjp(linear, _dx, _dw, _db)
+
+
+def flatten(input: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
+    """Return `input` with the axes from `start_axis` to `end_axis` made one.
+
+    >>> F.flatten(np.ones((2, 3, 4)), 1).shape
+    (2, 12)
+    """
+    shape, axes = input.shape or (1,), input.ndim or 1
+    start, end = start_axis % axes, end_axis % axes
+    if start > end:
+        raise ValueError(f"flatten from axis {start_axis} to {end_axis} of {axes} axes")
+    return input.reshape((*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+def unflatten(input: Any, axis: int, sizes: tuple[int, ...]) -> Any:
+    """Return `input` with `axis` made several of these lengths; one may be -1.
+
+    >>> F.unflatten(np.ones((2, 12)), 1, (3, -1)).shape
+    (2, 3, 4)
+    """
+    shape, at = input.shape, axis % input.ndim
+    try:
+        sizes = np.empty(shape[at], bool).reshape(sizes).shape
+    except ValueError:
+        raise ValueError(f"unflatten of axis {axis}, length {shape[at]}, into {sizes}") from None
+    return input.reshape((*shape[:at], *sizes, *shape[at + 1 :]))
+
+
+def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
+    """Return the rows of `weight` `(V, D)` that `input` numbers: `(...)` gives `(..., D)`.
+
+    The row `padding_idx` gets no gradient. Raises TypeError unless the numbers are integers, and
+    IndexError unless they are rows.
+
+    >>> F.embedding(np.array([2, 0]), np.array([[1.0], [2.0], [3.0]]))
+    array([[3.],
+           [1.]])
+    """
+    if input.dtype.kind not in "iu":
+        raise TypeError(f"embedding takes row numbers as integers, not {input.dtype}")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding takes a weight (rows, features), not {weight.shape}")
+    return rows(input, weight, skip=None if padding_idx is None else padding_idx % len(weight))
+
+
+@primitive(looks_through=False)
+def rows(index: Any, table: Any, skip: int | None = None) -> Any:
+    """Return rows of the table; the row `skip` gets no gradient."""
+    if index.size and index.min() < 0:
+        raise IndexError(f"embedding got row number {index.min()}")
+    return np.take(table, index, axis=0)
+
+
+def _rows_dw(g: Any, out: Any, index: Any, table: Any, skip: int | None = None) -> Any:
+    if skip is not None:
+        g = np.where((index == skip)[..., None], 0.0, g)
+    return put_taken(g, index, 0, table.shape, "raise")
+
+
+defvjp(rows, None, _rows_dw)
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """Return integers `(..., num_classes)`: 1 at the class number, 0 elsewhere.
+
+    There are by default as many classes as the largest number says.
+
+    >>> F.one_hot(np.array([1, 0]), 3)
+    array([[0, 1, 0],
+           [1, 0, 0]])
+    """
+    if tensor.dtype.kind not in "iu":
+        raise TypeError(f"one_hot takes class numbers as integers, not {tensor.dtype}")
+    if num_classes == -1:
+        if not tensor.size:
+            raise ValueError("one_hot of nothing: num_classes must be given")
+        num_classes = int(tensor.max()) + 1
+    known = MODE.get().tape is None and tensor.size
+    if known and not 0 <= int(tensor.min()) <= int(tensor.max()) < num_classes:
+        raise ValueError(f"one_hot takes class numbers from 0 to {num_classes - 1}")
+    return (tensor[..., None] == np.arange(num_classes)).astype(np.int64)
+
+
+@primitive
+def relu(input: Any) -> Any:
+    """Return the larger of `input` and 0; the slope at 0 is 0.
+
+    >>> F.relu(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
+    (zero,) = ZERO[input.dtype]
+    return np.maximum(input, zero)
+
+
+# where it lets through: for few elements the sign is the faster way to say so
+defvjp(relu, lambda g, out, input: g * (np.sign(out) if out.size < 4096 else out > 0))
+
+
+@primitive
+def sigmoid(input: Any) -> Any:
+    """Return `1 / (1 + exp(-input))`, without overflow.
+
+    >>> F.sigmoid(np.array([0.0, 1000.0]))
+    array([0.5, 1. ])
+    """
+    limit, one = LIMIT[input.dtype]
+    return one / (one + np.exp(np.minimum(-input, limit)))
+
+
+defvjp(sigmoid, lambda g, out, input: g * (out * (1 - out)))
+
+
+def tanh(input: Any) -> Any:
+    """Return `np.tanh(input)`."""
+    return np.tanh(input)
+
+
+@primitive
+def softmax(input: Any, axis: int = -1) -> Any:
+    """Return `exp(input)` divided by its sum over `axis`.
+
+    >>> F.softmax(np.array([1000.0, 1000.0]))
+    array([0.5, 0.5])
+    """
+    powers = np.exp(input - np.max(input, axis=axis, keepdims=True))
+    return powers / np.sum(powers, axis=axis, keepdims=True)
+
+
+@primitive
+def log_softmax(input: Any, axis: int = -1) -> Any:
+    """Return the logarithm of `softmax`, accurate where that is tiny.
+
+    >>> F.log_softmax(np.array([0.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    shifted = input - np.max(input, axis=axis, keepdims=True)
+    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+
+
+@primitive
+def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
+    """Return `input` where it is positive, elsewhere `negative_slope * input`.
+
+    >>> F.leaky_relu(np.array([-1.0, 2.0]))
+    array([-0.01,  2.  ])
+    """
+    # np.where guesses which way each element goes: on mixed signs it is slow
+    side = np.maximum if negative_slope <= 1 else np.minimum
+    return side(input, negative_slope * input)
+
+
+def prelu(input: Any, weight: Any) -> Any:
+    """Return `leaky_relu` with one slope, or one for each channel (axis 1).
+
+    >>> F.prelu(np.array([[-1.0, -1.0]]), np.array([0.5, 0.25]))
+    array([[-0.5 , -0.25]])
+    """
+    if weight.size != 1:
+        if input.ndim < 2 or weight.shape != (input.shape[1],):
+            raise ValueError(
+                f"prelu takes one slope, or one for each channel (axis 1), not {weight.shape} "
+                f"for input {input.shape}"
+            )
+        weight = weight.reshape((-1,) + (1,) * (input.ndim - 2))
+    return np.where(input > 0, input, weight * input)
+
+
+@primitive
+def elu(input: Any, alpha: float = 1.0) -> Any:
+    """Return `input` where it is positive, elsewhere `alpha * (exp(input) - 1)`.
+
+    >>> F.elu(np.array([-1000.0, 2.0]))
+    array([-1.,  2.])
+    """
+    return np.maximum(input, 0.0) + alpha * np.expm1(np.minimum(input, 0.0))
+
+
+def selu(input: Any) -> Any:
+    """Return the `elu` that keeps mean 0 and variance 1 (Klambauer et al. 2017).
+
+    >>> F.selu(np.array([0.0, 1.0])).round(2)
+    array([0.  , 1.05])
+    """
+    return 1.0507009873554805 * elu(input, 1.6732632423543772)
+
+
+def silu(input: Any) -> Any:
+    """Return `input * sigmoid(input)`.
+
+    >>> F.silu(np.array([0.0, 1.0])).round(2)
+    array([0.  , 0.73])
+    """
+    return input * sigmoid(input)
+
+
+@primitive
+def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    """Return `log(1 + exp(beta * input)) / beta`, or `input` where `beta * input > threshold`.
+
+    >>> F.softplus(np.array([0.0, 1000.0])).round(2)
+    array([6.9e-01, 1.0e+03])
+    """
+    steep = beta * input
+    soft = np.log1p(np.exp(np.minimum(steep, threshold))) / beta
+    return np.where(steep > threshold, input, soft)
+
+
+def mish(input: Any) -> Any:
+    """Return `input * tanh(softplus(input))` (Misra 2019).
+
+    >>> F.mish(np.array([0.0, 1.0])).round(2)
+    array([0.  , 0.87])
+    """
+    return input * np.tanh(softplus(input))
+
+
+def gelu(input: Any, approximate: str = "none") -> Any:
+    """Return `input` times the probability that a standard normal draw is less.
+
+    `approximate="tanh"` takes a formula for that (Hendrycks and Gimpel 2016).
+
+    >>> F.gelu(np.array([0.0, 1.0])).round(2)
+    array([0.  , 0.84])
+    """
+    if approximate == "tanh":
+        return input * _nearly_ndtr(input)
+    if approximate != "none":
+        raise ValueError(f'gelu takes approximate="none" or "tanh", not {approximate!r}')
+    from retrograd.special import ndtr  # loaded on first use
+
+    return input * ndtr(input)
+
+
+GELU_SLOPE = math.sqrt(8 / math.pi)
+
+
+@primitive
+def _nearly_ndtr(x: Any) -> Any:
+    # 0.5 + 0.5 * tanh(u / 2) is the sigmoid of u
+    return sigmoid(x * (0.044715 * GELU_SLOPE * np.square(x) + GELU_SLOPE))
+
+
+def softsign(input: Any) -> Any:
+    """Return `input / (1 + abs(input))`.
+
+    >>> F.softsign(np.array([-1.0, 3.0]))
+    array([-0.5 ,  0.75])
+    """
+    return input / (1 + np.abs(input))
+
+
+@primitive
+def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
+    """Return `input` held between the bounds, where the slope is 0.
+
+    >>> F.hardtanh(np.array([-2.0, 0.5]))
+    array([-1. ,  0.5])
+    """
+    return np.minimum(np.maximum(input, min_val), max_val)
+
+
+@primitive
+def logsigmoid(input: Any) -> Any:
+    """Return the logarithm of `sigmoid`, accurate where that is tiny.
+
+    >>> F.logsigmoid(np.array([-1000.0, 1000.0]))
+    array([-1000.,     0.])
+    """
+    return np.minimum(input, 0.0) - np.log1p(np.exp(-np.abs(input)))
+
+
+def glu(input: Any, axis: int = -1) -> Any:
+    """Return the first half along `axis` times the sigmoid of the second (Dauphin et al. 2017).
+
+    >>> F.glu(np.array([3.0, 0.0]))
+    array([1.5])
+    """
+    if not input.ndim or input.shape[axis] % 2:
+        raise ValueError(f"glu takes an axis {axis} whose length is even, shape is {input.shape}")
+    value, gate = np.split(input, 2, axis=axis)
+    return value * sigmoid(gate)
+
+
+def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = None) -> Any:
+    """Return `input` with 0 in place of a part `p`, and the rest times `1 / (1 - p)`.
+
+    Without `training`, the input. The draw is from `rng`, a Generator or a seed.
+
+    >>> F.dropout(np.ones(6), 0.5, rng=0)
+    array([2., 0., 0., 0., 2., 2.])
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"dropout takes a probability p from 0 to 1, not {p}")
+    if not training or p == 0:
+        return input
+    if p == 1:
+        return input * 0.0
+    mask = uniform(generator(rng), input.shape, input.dtype) >= p
+    return input * (mask.astype(input.dtype) * (1 / (1 - p)))
+
+
+def _positive(x: Any) -> Any:
+    return (x > 0).astype(x.dtype)
+
+
+# fmt: off
+defvjp(softmax,     lambda g, out, input, axis=-1:
+                    out * (g - np.sum(g * out, axis=axis, keepdims=True)))
+defvjp(log_softmax, lambda g, out, input, axis=-1:
+                    g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))
+defvjp(leaky_relu,  lambda g, out, input, negative_slope=0.01:
+                    g * (_positive(input) * (1 - negative_slope) + negative_slope))
+defvjp(_nearly_ndtr, lambda g, out, x:
+                    g * (out * (1 - out) * (3 * 0.044715 * GELU_SLOPE * np.square(x) + GELU_SLOPE)))
+defvjp(elu,         lambda g, out, input, alpha=1.0:
+                    g * (_positive(input) * (1 - alpha) + alpha * np.exp(np.minimum(input, 0.0))))
+defvjp(softplus,    lambda g, out, input, beta=1.0, threshold=20.0:
+                    np.where(beta * input > threshold, g, g * sigmoid(beta * input)))
+defvjp(hardtanh,    lambda g, out, input, min_val=-1.0, max_val=1.0:
+                    g * ((input > min_val) & (input < max_val)))
+defvjp(logsigmoid,  lambda g, out, input: g * sigmoid(-input))
+# fmt: on
+
+
+# Normalization: every kind brings rows of a matrix to mean 0 and variance 1.
+
+
+def _row_mean(x: Any) -> Any:
+    n = x.shape[1]
+    if n >= 512:  # here, summing pairwise costs no more than a product and is more exact
+        return np.mean(x, axis=1, keepdims=True)
+    return np.matmul(x, ones(n, x.dtype)[:, None]) * (1 / n)
+
+
+def _standard(x: Any, eps: float, centered: bool) -> tuple[Any, Any]:
+    """Return the rows, and what they were multiplied by."""
+    if centered:
+        x = x - _row_mean(x)
+    scale = 1 / np.sqrt(_row_mean(x * x) + eps)
+    return x * scale, scale
+
+
+@primitive
+def standardize(x: Any, weight: Any, bias: Any, eps: float, centered: bool = True) -> Any:
+    """Return rows of mean 0 (or without `centered` as it is) and mean square 1, scaled, shifted."""
+    out, _ = _standard(x, eps, centered)
+    out = out if weight is None else out * weight
+    return out if bias is None else out + bias
+
+
+def _standardize_g(
+    g: Any, out: Any, x: Any, weight: Any, bias: Any, eps: float, centered: bool = True
+) -> Any:
+    """Return the gradient of `x`, and those of `weight` and `bias` in each row."""
+    standard, scale = _standard(x, eps, centered)
+    along, dx = g * standard, g
+    if weight is None:
+        mean, slope = _row_mean(g), _row_mean(along)
+    else:
+        column = weight[:, None] * (1 / x.shape[1])
+        mean, slope, dx = np.matmul(g, column), np.matmul(along, column), g * weight
+    dx = dx - standard * slope
+    return (dx - mean if centered else dx) * scale, along, g
+
+
+def _column_sum(g: Any) -> Any:
+    return np.matmul(ones(len(g), g.dtype), g)
+
+
+defvjp_shared(
+    standardize,
+    _standardize_g,
+    lambda parts, out, x, weight, bias, eps, centered=True: parts[0],
+    lambda parts, *_, **options: _column_sum(parts[1]),
+    lambda parts, *_, **options: _column_sum(parts[2]),
+)
+
+
+def layer_norm(
+    input: Any, normalized_shape: tuple[int, ...] | list[int], weight: Any = None,
+    bias: Any = None, eps: float = 1e-5,
+) -> Any:  # fmt: skip
+    """Return `input` with mean 0 and variance 1 over its last axes, of `normalized_shape`.
+
+    Then scaled by `weight` and shifted by `bias`, of that shape. `eps` is added to the variance.
+
+    >>> F.layer_norm(np.array([[1.0, 3.0]]), (2,)).round(4)
+    array([[-1.,  1.]])
+    """
+    return _over_last("layer_norm", input, normalized_shape, weight, bias, eps, True)
+
+
+def rms_norm(
+    input: Any, normalized_shape: tuple[int, ...] | list[int], weight: Any = None,
+    eps: float | None = None,
+) -> Any:  # fmt: skip
+    """Return `input` with mean square 1 over its last axes, as `layer_norm`.
+
+    `eps` is by default that of the dtype.
+
+    >>> F.rms_norm(np.array([[1.0, 7.0]]), (2,)).round(4)
+    array([[0.2, 1.4]])
+    """
+    eps = float(np.finfo(input.dtype).eps) if eps is None else eps
+    return _over_last("rms_norm", input, normalized_shape, weight, None, eps, False)
+
+
+def _over_last(
+    name: str, input: Any, over: Any, weight: Any, bias: Any, eps: float, centered: bool
+) -> Any:
+    over = tuple(over)
+    if not over or input.shape[-len(over) :] != over:
+        raise ValueError(f"{name} over {over} of an input {input.shape}: the last axes differ")
+    for what, array in (("weight", weight), ("bias", bias)):
+        if array is not None and array.shape != over:
+            raise ValueError(f"{name} takes a {what} {over}, not {array.shape}")
+    n = math.prod(over)
+    if len(over) > 1:
+        weight, bias = (None if a is None else a.reshape(n) for a in (weight, bias))
+    out = standardize(input.reshape((-1, n)), weight, bias, eps=eps, centered=centered)
+    return out.reshape(input.shape)
+
+
+def group_norm(
+    input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    """Return `input` `(N, C, ...)` with mean 0 and variance 1 over each group of channels.
+
+    Then scaled by `weight` and shifted by `bias` `(C,)`.
+
+    >>> F.group_norm(np.array([[1.0, 3.0, 5.0, 5.0]]), 2).round(4)
+    array([[-1.,  1.,  0.,  0.]])
+    """
+    if input.ndim < 2 or input.shape[1] % num_groups:
+        raise ValueError(f"group_norm of {num_groups} groups of axis 1 of {input.shape}")
+    rows = input.reshape((input.shape[0] * num_groups, -1))
+    out = standardize(rows, None, None, eps=eps).reshape((*input.shape[:2], -1))
+    return _by_channel(out, weight, bias).reshape(input.shape)
+
+
+def _by_channel(x: Any, weight: Any, bias: Any) -> Any:
+    x = x if weight is None else x * weight[:, None]
+    return x if bias is None else x + bias[:, None]
+
+
+def batch_norm(
+    input: Any, running_mean: Any, running_var: Any, weight: Any = None, bias: Any = None,
+    training: bool = False, momentum: Any = 0.1, eps: float = 1e-5,
+) -> Any:  # fmt: skip
+    """Return `input` `(N, C, ...)` with mean 0 and variance 1 over each channel.
+
+    Then scaled by `weight` and shifted by `bias` `(C,)`. Mean and variance are `running_mean` and
+    `running_var` (arrays or Tensors, `(C,)`); in `training` those of the batch, towards which the
+    running ones, unless None, move by `momentum` in place.
+
+    >>> F.batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
+    array([[-1.],
+           [ 1.]])
+    """
+    if input.ndim < 2:
+        raise ValueError(f"batch_norm takes an input (N, C, ...), not {input.shape}")
+    if not training:
+        if isinstance(input, Tensor):
+            # so that a compiled function reads anew what training has changed
+            running_mean, running_var = Tensor(running_mean), Tensor(running_var)
+        column = (-1,) + (1,) * (input.ndim - 2)
+        scale = 1 / np.sqrt(running_var + eps)
+        scale = scale if weight is None else scale * weight
+        shift = (0.0 if bias is None else bias) - running_mean * scale
+        return input * scale.reshape(column) + shift.reshape(column)
+    channels = input.shape[1]
+    rows = np.transpose(input, (1, *range(2, input.ndim), 0)).reshape((channels, -1))
+    count = rows.shape[1]
+    if count < 2:
+        raise ValueError(f"batch_norm trains on more than one value a channel, not {input.shape}")
+    if running_mean is not None:
+        with no_grad():
+            mean = _row_mean(rows)
+            var = np.sum(np.square(rows - mean), axis=1) * (1 / (count - 1))
+            for running, value in ((running_mean, mean[:, 0]), (running_var, var)):
+                # the compiler sees a write through a Tensor
+                held = running if isinstance(running, Tensor) else wrap(running)
+                held *= 1 - momentum
+                held += momentum * value
+    out = _by_channel(standardize(rows, None, None, eps=eps), weight, bias)
+    out = out.reshape((channels, *input.shape[2:], -1))
+    return np.transpose(out, (input.ndim - 1, *range(input.ndim - 1)))
+
+
+# Losses, torch's formulas. `reduction` is "mean", "sum" or "none" (a value for each element).
+
+
+def _reduced(values: Any, reduction: str, weight: Any = None) -> Any:
+    values = values if weight is None else values * weight
+    if reduction == "mean":
+        return np.sum(values) / values.size
+    if reduction == "sum":
+        return np.sum(values)
+    if reduction == "none":
+        return values
+    raise ValueError(f'reduction must be "mean", "sum" or "none", not {reduction!r}')
+
+
+def _share(g: Any, values: Any, reduction: str, weight: Any = None) -> Any:
+    """Return the gradient of each reduced value."""
+    g = g / values.size if reduction == "mean" else g
+    return g if weight is None else g * weight
+
+
+def _same_shape(name: str, input: Any, target: Any) -> None:
+    # to broadcast here is nearly always a mistake
+    if input.shape != target.shape:
+        raise ValueError(
+            f"{name} takes input and target of one shape, got {input.shape} and {target.shape}: "
+            "reshape one of them"
+        )
+
+
+@primitive
+def mse_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """Return the squared difference of `input` and `target`, of one shape.
+
+    >>> float(F.mse_loss(np.array([1.0, 3.0]), np.array([1.0, 1.0])))
+    2.0
+    """
+    _same_shape("mse_loss", input, target)
+    return _reduced(np.square(input - target), reduction)
+
+
+# fmt: off
+defvjp(mse_loss, lambda g, out, input, target, reduction="mean":
+       _share(g, input, reduction) * 2 * (input - target),
+       lambda g, out, input, target, reduction="mean":
+       _share(g, input, reduction) * 2 * (target - input))
+# fmt: on
+
+
+@primitive
+def binary_cross_entropy(
+    input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    """Return `-(target * log(input) + (1 - target) * log(1 - input))` for probabilities.
+
+    The logarithms stop at -100. `weight` broadcasts.
+
+    >>> float(F.binary_cross_entropy(np.array([0.5]), np.array([1.0])).round(4))
+    0.6931
+    """
+    if input.shape != target.shape:
+        _same_shape("binary_cross_entropy", input, target)
+    tiny, one = TINY[input.dtype]
+    yes, no = np.log(input + tiny), np.log((one - input) + tiny)
+    if weight is None and reduction != "none":
+        total = -(np.vdot(target, yes) + np.vdot(one - target, no))
+        return total / input.size if reduction == "mean" else total
+    return -_reduced(target * yes + (1 - target) * no, reduction, weight)
+
+
+def _bce_through_sigmoid(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    slope = (input - target) * g
+    if reduction == "mean":
+        (part,) = _part_of(input.size)[input.dtype]
+        slope = slope * part
+    return slope if weight is None else slope * weight
+
+
+@functools.cache
+def _part_of(size: int) -> Constants:
+    """Return what one of so many elements counts in their mean."""
+    return Constants(1 / max(size, 1))
+
+
+# fmt: off
+defvjp(binary_cross_entropy, lambda g, out, input, target, weight=None, reduction="mean":
+       (input - target) / np.maximum(input * (1 - input), EPSILON) *
+       _share(g, input, reduction, weight),
+       lambda g, out, input, target, weight=None, reduction="mean":
+       (np.log(1 - input + math.exp(-100)) - np.log(input + math.exp(-100))) *
+       _share(g, input, reduction, weight), None)
+# fmt: on
+defvjp_through(binary_cross_entropy, sigmoid, _bce_through_sigmoid)
+
+
+@primitive
+def binary_cross_entropy_with_logits(
+    input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
+) -> Any:
+    """Return the binary cross entropy of `sigmoid(input)`, accurate for large logits.
+
+    `pos_weight` multiplies the loss of positive targets, `weight` all; both broadcast.
+
+    >>> float(F.binary_cross_entropy_with_logits(np.array([-1000.0]), np.array([1.0])))
+    1000.0
+    """
+    _same_shape("binary_cross_entropy_with_logits", input, target)
+    scale = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
+    return _reduced((1 - target) * input - scale * logsigmoid(input), reduction, weight)
+
+
+def _logits_slope(input: Any, target: Any, pos_weight: Any) -> Any:
+    p = sigmoid(input)
+    return p - target if pos_weight is None else (1 - target) * p - pos_weight * target * (1 - p)
+
+
+# fmt: off
+defvjp(binary_cross_entropy_with_logits,
+       lambda g, out, input, target, weight=None, pos_weight=None, reduction="mean":
+       _share(g, input, reduction, weight) * _logits_slope(input, target, pos_weight),
+       lambda g, out, input, target, weight=None, pos_weight=None, reduction="mean":
+       _share(g, input, reduction, weight) *
+       (-input if pos_weight is None else -input - (pos_weight - 1) * logsigmoid(input)),
+       None, None)
+# fmt: on
+
+
+# Losses of class scores: `input` is `(N, C, ...)` or `(C,)`, `target` has no class axis.
+
+
+def _by_class(x: Any, weight: Any) -> Any:
+    return x if weight is None else x * weight.reshape((-1,) + (1,) * (x.ndim - 2))
+
+
+def _hits(input: Any, target: Any, ignore_index: int) -> Any:
+    """Return where an element's class is the target, in the shape of `input`."""
+    classes = np.arange(input.shape[:2][-1])
+    classes = classes.reshape((-1,) + (1,) * (input.ndim - 2))
+    hit = (target[:, None] if target.ndim else target) == classes
+    return hit & (classes != ignore_index) if 0 <= ignore_index < classes.size else hit
+
+
+def _check_classes(name: str, input: Any, target: Any, weight: Any, ignore_index: int) -> None:
+    axis = min(input.ndim - 1, 1)
+    if axis < 0 or target.shape != input.shape[:axis] + input.shape[axis + 1 :]:
+        raise ValueError(
+            f"{name} takes input (N, C, ...) and class numbers (N, ...), "
+            f"not {input.shape} and {target.shape}"
+        )
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{name} takes class numbers as integers, not {target.dtype}")
+    number = input.shape[axis]
+    if weight is not None and weight.shape != (number,):
+        raise ValueError(f"{name} takes a weight a class, ({number},), not {weight.shape}")
+    if MODE.get().tape is None and target.size:
+        array = target._data if isinstance(target, Tensor) else target
+        wrong = (array < 0) | (array >= number)
+        if np.count_nonzero(wrong) and (bad := array[wrong & (array != ignore_index)]).size:
+            raise IndexError(f"{name} of {number} classes got class number {bad[0]}")
+
+
+def nll_loss(
+    input: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Any:
+    """Return minus the log-probability of the target class.
+
+    `input` is `(N, C, ...)` or `(C,)`; `target` holds class numbers and has no class axis.
+    `weight` `(C,)` weighs the classes, also in the mean; targets of `ignore_index` do not count.
+    Raises TypeError unless targets are integers, and IndexError unless they are classes.
+
+    >>> float(F.nll_loss(np.log([[0.5, 0.25, 0.25]]), np.array([0])).round(4))
+    0.6931
+    """
+    _check_classes("nll_loss", input, target, weight, ignore_index)
+    return _picked_loss(input, target, weight, ignore_index=ignore_index, reduction=reduction)
+
+
+@primitive
+def _picked_loss(input: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
+    losses = np.where(_hits(input, target, ignore_index), _by_class(-input, weight), 0.0)
+    if reduction == "mean":
+        return np.sum(losses) / _total_weight(input, target, weight, ignore_index)
+    return _reduced(np.sum(losses, axis=min(input.ndim - 1, 1)), reduction)
+
+
+def _total_weight(input: Any, target: Any, weight: Any, ignore_index: int) -> Any:
+    if weight is None:
+        return np.sum((target != ignore_index).astype(input.dtype))
+    return np.sum(_by_class(_hits(input, target, ignore_index).astype(input.dtype), weight))
+
+
+def _picked_dx(
+    g: Any, out: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    if reduction == "mean":
+        g = g / _total_weight(input, target, weight, ignore_index)
+    elif g.ndim:
+        g = g[:, None]
+    return _by_class(np.where(_hits(input, target, ignore_index), -g, 0.0), weight)
+
+
+defvjp(_picked_loss, _picked_dx, None, None)
+
+
+def cross_entropy(
+    input: Any, target: Any, weight: Any = None, ignore_index: int = -100,
+    reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Any:  # fmt: skip
+    """Return the `nll_loss` of `log_softmax(input)`.
+
+    `target` may also hold probabilities, in the shape of `input`. `label_smoothing` is the part of
+    it that all classes share.
+
+    >>> float(F.cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).round(4))
+    0.6931
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy takes {label_smoothing=} from 0 to 1")
+    soft = target.dtype.kind == "f" and target.shape == input.shape
+    if not soft:
+        _check_classes("cross_entropy", input, target, weight, ignore_index)
+    axis = min(input.ndim - 1, 1)
+    scores = log_softmax(input, axis=axis)
+    if not (soft or label_smoothing):
+        return _picked_loss(scores, target, weight, ignore_index=ignore_index, reduction=reduction)
+    shares = target if soft else _hits(input, target, ignore_index).astype(input.dtype)
+    if label_smoothing:
+        shares = shares * (1 - label_smoothing) + label_smoothing / input.shape[axis]
+    values = -np.sum(_by_class(scores * shares, weight), axis=axis)
+    if not soft:
+        values = values * (target != ignore_index)
+        if reduction == "mean":
+            return np.sum(values) / _total_weight(input, target, weight, ignore_index)
+    return _reduced(values, reduction)
+
+
+def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = False) -> Any:
+    """Return the divergence of log-probabilities `input` from probabilities `target`.
+
+    With `log_target` those are logarithms too. `reduction="batchmean"` divides by the length of
+    axis 0, as the definition has it.
+
+    >>> float(F.kl_div(np.log([0.5, 0.5]), np.array([1.0, 0.0]), reduction="sum").round(4))
+    0.6931
+    """
+    if log_target:
+        values = np.exp(target) * (target - input)
+    else:
+        values = target * np.log(np.where(target == 0, 1.0, target)) - target * input
+    if reduction == "batchmean":
+        return np.sum(values) / (input.shape[0] if input.ndim else 1)
+    return _reduced(values, reduction)
+
+
+def l1_loss(input: Any, target: Any, reduction: str = "mean") -> Any:
+    """Return the distance of `input` and `target`, of one shape; its slope at 0 is 0.
+
+    >>> float(F.l1_loss(np.array([1.0, 4.0]), np.array([1.0, 1.0])))
+    1.5
+    """
+    _same_shape("l1_loss", input, target)
+    return _reduced(np.abs(input - target), reduction)
+
+
+@primitive
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0) -> Any:
+    """Return half the squared difference d, beyond `delta` `delta * (|d| - delta / 2)`.
+
+    >>> F.huber_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
+    array([0.125, 2.5  ])
+    """
+    _same_shape("huber_loss", input, target)
+    size = np.abs(input - target)
+    near = np.minimum(size, delta)
+    return _reduced(near * (size - 0.5 * near), reduction)
+
+
+# fmt: off
+defvjp(huber_loss, lambda g, out, input, target, reduction="mean", delta=1.0:
+       _share(g, input, reduction) * np.clip(input - target, -delta, delta),
+       lambda g, out, input, target, reduction="mean", delta=1.0:
+       _share(g, input, reduction) * np.clip(target - input, -delta, delta))
+# fmt: on
+
+
+def smooth_l1_loss(input: Any, target: Any, reduction: str = "mean", beta: float = 1.0) -> Any:
+    """Return the `huber_loss` with `delta=beta`, divided by `beta`; for 0 the `l1_loss`.
+
+    >>> F.smooth_l1_loss(np.array([0.5, 3.0]), np.array([0.0, 0.0]), reduction="none")
+    array([0.125, 2.5  ])
+    """
+    if beta < 0:
+        raise ValueError(f"smooth_l1_loss takes beta from 0, not {beta}")
+    if beta == 0:
+        return l1_loss(input, target, reduction)
+    return huber_loss(input, target, reduction=reduction, delta=beta) / beta
+
+
+def poisson_nll_loss(
+    input: Any, target: Any, log_input: bool = True, full: bool = False, eps: float = 1e-8,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """Return minus the log-probability of counts `target` at rates `exp(input)`.
+
+    Without `log_input` the rates are `input`, and `eps` keeps their logarithm finite. `full` adds
+    Stirling's approximation of `log(target!)` for counts above 1.
+
+    >>> float(F.poisson_nll_loss(np.array([0.0]), np.array([2.0])))
+    1.0
+    """
+    rate, log = (np.exp(input), input) if log_input else (input, np.log(input + eps))
+    values = rate - target * log
+    if full:
+        many = np.maximum(target, 1.0)
+        stirling = many * np.log(many) - many + 0.5 * np.log(2 * math.pi * many)
+        values = values + np.where(target > 1, stirling, 0.0)
+    return _reduced(values, reduction)
+
+
+def gaussian_nll_loss(
+    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """Return minus the log-density of `target` at mean `input` and variance `var`.
+
+    `var`, at least `eps`, has the shape of `input`, or 1 on the last axis, or not that axis. `full`
+    adds `log(2 pi) / 2`.
+
+    >>> float(F.gaussian_nll_loss(np.array([2.0]), np.array([0.0]), np.array([1.0])))
+    2.0
+    """
+    if var.shape == input.shape[:-1] and var.shape != input.shape:
+        var = np.expand_dims(var, -1)
+    elif var.shape not in (input.shape, (*input.shape[:-1], 1)):
+        raise ValueError(f"gaussian_nll_loss takes var {input.shape}, not {var.shape}")
+    var = np.maximum(var, eps)
+    values = 0.5 * (np.log(var) + np.square(input - target) / var)
+    return _reduced(values + 0.5 * math.log(2 * math.pi) if full else values, reduction)
+
+
+def normalize(input: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Any:
+    """Return `input` divided by its p-norm over `axis`, or by `eps` if larger.
+
+    >>> F.normalize(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
+    return input / np.maximum(np.linalg.norm(input, p, axis, keepdims=True), eps)
+
+
+def cosine_similarity(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
+    """Return the cosine of the angle between `x1` and `x2` along `axis`.
+
+    >>> F.cosine_similarity(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])).round(4)
+    array([0.7071])
+    """
+    if np.ndim(x1) != np.ndim(x2):
+        x1, x2 = np.broadcast_arrays(x1, x2)
+    return np.sum(normalize(x1, 2.0, axis, eps) * normalize(x2, 2.0, axis, eps), axis=axis)
+
+
+def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6) -> Any:
+    """Return the p-norm of `x1 - x2 + eps` over the last axis.
+
+    >>> F.pairwise_distance(np.array([[3.0, 4.0]]), np.zeros((1, 2))).round(4)
+    array([5.])
+    """
+    return np.linalg.norm(x1 - x2 + eps, p, axis=-1)
+
+
+def hinge_embedding_loss(
+    input: Any, target: Any, margin: float = 1.0, reduction: str = "mean"
+) -> Any:
+    """Return `input` where the target is 1, and `max(0, margin - input)` where it is -1.
+
+    >>> F.hinge_embedding_loss(np.array([0.3, 0.3]), np.array([1, -1]), reduction="none")
+    array([0.3, 0.7])
+    """
+    alike = np.where(target == -1, 0.0, input)
+    return _reduced(alike + np.where(target == 1, 0.0, relu(margin - input)), reduction)
+
+
+def margin_ranking_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
+) -> Any:
+    """Return how far `input1` is from being above `input2` (target 1) or below it (target -1).
+
+    >>> float(F.margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
+    2.0
+    """
+    return _reduced(relu(margin - target * (input1 - input2)), reduction)
+
+
+def triplet_margin_loss(
+    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2.0,
+    eps: float = 1e-6, swap: bool = False, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """Return how far `positive` `(N, D)` is from being `margin` closer to `anchor` than `negative`.
+
+    With `swap` the negative is compared with the closer of anchor and positive.
+
+    >>> a, b = np.zeros((1, 2)), np.array([[3.0, 4.0]])
+    >>> float(F.triplet_margin_loss(a, b, a).round(4))
+    6.0
+    """
+    near = pairwise_distance(anchor, positive, p, eps)
+    far = pairwise_distance(anchor, negative, p, eps)
+    if swap:
+        far = np.minimum(far, pairwise_distance(positive, negative, p, eps))
+    return _reduced(relu(near - far + margin), reduction)
+
+
+def cosine_embedding_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
+) -> Any:
+    """Return `1 - cos` where the target is 1, and `max(0, cos - margin)` where it is -1.
+
+    `input1` and `input2` are `(N, D)` or `(D,)`, `target` is `(N,)` or `()`.
+
+    >>> x = np.array([[1.0, 0.0]])
+    >>> float(F.cosine_embedding_loss(x, -x, np.array([1])).round(4))
+    2.0
+    """
+    one, two = (np.sum(x * x, axis=-1) + 1e-12 for x in (input1, input2))
+    cosine = np.sum(input1 * input2, axis=-1) / np.sqrt(one * two)
+    return _reduced(np.where(target == 1, 1 - cosine, relu(cosine - margin)), reduction)
