@@ -256,6 +256,17 @@ def test_the_arguments_of_a_primitive_may_have_any_name(name):
     np.testing.assert_array_equal(y.grad, [1.0, 2.0])
 
 
+def test_a_vjp_need_not_know_the_options_that_are_not_given():
+    @rg.primitive
+    def scaled_sum(x, y, by=2.0):
+        return by * x + y
+
+    rg.defvjp(scaled_sum, lambda g, out, x, y, by=2.0: g * by, lambda g, out, x, y: g)
+    x, y = leaf(1.0), leaf(1.0)
+    scaled_sum(x, y).backward()
+    assert (x.grad[0], y.grad[0]) == (2.0, 1.0)
+
+
 def test_any_function_of_arrays_can_be_a_primitive():
     square = rg.primitive(lambda x: x * x)
     rg.defvjp(square, lambda g, out, x: 2 * g * x)

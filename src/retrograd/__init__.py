@@ -11,7 +11,8 @@ array([ 6., 15.])
 from typing import TYPE_CHECKING
 
 from retrograd import autograd, nn, optim, rules
-from retrograd.core import Parameter, Tensor, get_default_dtype, primitive, set_default_dtype
+from retrograd.core import Parameter, Tensor, get_default_dtype, set_default_dtype
+from retrograd.doors import primitive
 from retrograd.later import load_later
 from retrograd.mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from retrograd.random import manual_seed

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from retrograd.core import primitive
+from retrograd.doors import primitive
 from retrograd.nn import functional
 from retrograd.registry import COMPOSED, defvjp
 from retrograd.rules.arithmetic import spread

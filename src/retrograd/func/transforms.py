@@ -14,7 +14,8 @@ import numpy as np
 
 from retrograd import autograd, core, random, tree
 from retrograd.backward import ReversePass
-from retrograd.core import Tensor, as_array, primitive, record, wrap
+from retrograd.core import Tensor, as_array, record, wrap
+from retrograd.doors import primitive
 from retrograd.func.batching import Plan, leaf
 from retrograd.mode import MODE, Mode, enable_grad
 from retrograd.nn.module import Module

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import primitive
+from retrograd.doors import primitive
 from retrograd.nn import functional as F
 from retrograd.nn.functional.attention import added, causal, mixture, weigh
 from retrograd.nn.functional.recurrent import gru, lstm, rnn

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import primitive, record
+from retrograd.core import record
+from retrograd.doors import primitive
 from retrograd.registry import RULES, UFUNC_METHODS, composed, defvjp, kernel, nograd, spelled
 
 LN2, LN10, DEGREE = math.log(2), math.log(10), math.pi / 180

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import astype as change_dtype
-from retrograd.core import primitive, record
+from retrograd.core import record
+from retrograd.doors import primitive
 from retrograd.registry import RULES, composed, defaults, defvjp, defvjp_each, kernel, nograd
 from retrograd.rules.arithmetic import at_least, column, given, in_dtype, inverse
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import primitive, record
+from retrograd.core import record
+from retrograd.doors import primitive
 from retrograd.registry import COMPOSED, RULES, UFUNC_METHODS, composed, defvjp, nograd
 from retrograd.rules.arithmetic import (
     along,

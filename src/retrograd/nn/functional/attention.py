@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import primitive
+from retrograd.doors import primitive
 from retrograd.nn.functional.dense import dropout, ones
 from retrograd.random import RngLike
 from retrograd.registry import defvjp, defvjp_shared

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import primitive
+from retrograd.doors import primitive
 from retrograd.registry import defvjp, defvjp_shared
 
 Sizes = int | tuple[int, ...]

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Constants, Tensor, primitive, wrap
+from retrograd.core import Constants, Tensor, wrap
+from retrograd.doors import primitive
 from retrograd.mode import MODE, no_grad
 from retrograd.random import RngLike, generator, uniform
 from retrograd.registry import defvjp, defvjp_shared, defvjp_through

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import primitive
+from retrograd.doors import primitive
 from retrograd.nn.functional.dense import ones
 from retrograd.registry import defvjp_shared
 
