@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 from retrograd.core import Parameter
 from retrograd.later import load_later
 from retrograd.nn import functional, init, utils
-from retrograd.nn.layers import (
+from retrograd.nn.applied import (
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BCELoss, BCEWithLogitsLoss,
-    BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, CosineEmbeddingLoss,
-    CrossEntropyLoss, Dropout, ELU, Embedding, Flatten, GELU, GLU, GaussianNLLLoss, GroupNorm,
-    Hardtanh, HingeEmbeddingLoss, HuberLoss, Identity, KLDivLoss, L1Loss, LayerNorm, LeakyReLU,
-    Linear, LogSigmoid, LogSoftmax, MSELoss, MarginRankingLoss, MaxPool1d, MaxPool2d, Mish,
-    ModuleDict, ModuleList, NLLLoss, PReLU, PoissonNLLLoss, RMSNorm, ReLU, SELU, Sequential,
-    SiLU, Sigmoid, SmoothL1Loss, Softmax, Softplus, Softsign, Tanh, TripletMarginLoss,
+    CosineEmbeddingLoss, CrossEntropyLoss, ELU, GELU, GLU, GaussianNLLLoss, Hardtanh,
+    HingeEmbeddingLoss, HuberLoss, KLDivLoss, L1Loss, LeakyReLU, LogSigmoid, LogSoftmax,
+    MSELoss, MarginRankingLoss, MaxPool1d, MaxPool2d, Mish, NLLLoss, PReLU, PoissonNLLLoss,
+    ReLU, SELU, SiLU, Sigmoid, SmoothL1Loss, Softmax, Softplus, Softsign, Tanh,
+    TripletMarginLoss,
+)  # fmt: skip
+from retrograd.nn.layers import (
+    BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, ConvTranspose2d, Dropout, Embedding, Flatten,
+    GroupNorm, Identity, LayerNorm, Linear, ModuleDict, ModuleList, RMSNorm, Sequential,
     Unflatten,
 )  # fmt: skip
 from retrograd.nn.module import Module
