@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from numpy import abs, sqrt
+from numpy import abs, maximum, sqrt
 
-from retrograd.optim.optimizer import Optimizer, at_least, gradient
-
-State = dict[str, Any]
-Options = Mapping[str, Any]
+from retrograd.core import Tensor
+from retrograd.optim.optimizer import Optimizer, Options, Slots, State, gradient
 
 
 def average(mean: Any, x: Any, beta: float) -> None:
     """Move a running mean towards `x` in place; for an update to call."""
     mean *= beta
     mean += (1 - beta) * x
+
+
+def at_least(x: Any, bound: Any) -> None:
+    """Raise the elements of `x` in place to those of `bound`; for an update to call."""
+    if isinstance(x, Tensor):
+        x._update(maximum, bound)
+    else:
+        maximum(x, bound, out=x)
 
 
 class Adam(Optimizer):
@@ -38,12 +44,9 @@ class Adam(Optimizer):
         eps: float = 1e-8, weight_decay: float = 0.0, amsgrad: bool = False, *,
         maximize: bool = False, decoupled_weight_decay: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
-            "maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> dict[str, float]:
+    def used_slots(self, options: Options) -> Slots:
         slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
         return {**slots, "max_exp_avg_sq": 0.0} if options["amsgrad"] else slots
 
@@ -97,12 +100,9 @@ class Adamax(Optimizer):
         self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8, weight_decay: float = 0.0, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-            "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> dict[str, float]:
+    def used_slots(self, options: Options) -> Slots:
         return {"exp_avg": 0.0, "exp_inf": 0.0}
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
@@ -134,13 +134,9 @@ class NAdam(Optimizer):
         eps: float = 1e-8, weight_decay: float = 0.0, momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> dict[str, float]:
+    def used_slots(self, options: Options) -> Slots:
         return {"mu_product": 1.0, "exp_avg": 0.0, "exp_avg_sq": 0.0}
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
@@ -174,12 +170,9 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False, *,
         maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered,
-            "weight_decay": weight_decay, "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> dict[str, float]:
+    def used_slots(self, options: Options) -> Slots:
         used = {"square_avg": True, "momentum_buffer": options["momentum"],
                 "grad_avg": options["centered"]}  # fmt: skip
         return {slot: 0.0 for slot, wanted in used.items() if wanted}
@@ -217,12 +210,9 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10, *,
         maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value, "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> dict[str, float]:
+    def used_slots(self, options: Options) -> Slots:
         return {"sum": options["initial_accumulator_value"]}
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
@@ -247,11 +237,9 @@ class Adadelta(Optimizer):
         self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
         weight_decay: float = 0.0, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> dict[str, float]:
+    def used_slots(self, options: Options) -> Slots:
         return {"square_avg": 0.0, "acc_delta": 0.0}
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:

@@ -10,15 +10,16 @@ import numpy as np
 from retrograd.core import Array, as_array, touch
 from retrograd.mode import MODE
 from retrograd.nn.module import Module
+from retrograd.optim.optimizer import ensure
 
 
 class AveragedModel(Module):
     """A copy of a model whose weights are a running average of the model's.
 
     Call `update_parameters(model)` after each `optimizer.step()`. With a `decay` the average is
-    exponential (EMA): `average = decay * average + (1 - decay) * weight`; with `decay=None` it is
-    the mean of all so far (Izmailov et al. 2018). The first update copies; buffers, such as a
-    running mean, always are copies. The averaged model is called like the model itself.
+    exponential (EMA), `decay * average + (1 - decay) * weight`; with None it is the mean of all
+    (Izmailov et al. 2018). The first update copies; buffers, such as a running mean, always are
+    copies. The averaged model is called like the model itself.
 
     >>> model = rg.nn.Linear(1, 1)
     >>> average = rg.optim.AveragedModel(model, decay=0.75)
@@ -33,8 +34,7 @@ class AveragedModel(Module):
     n_averaged: Array
 
     def __init__(self, model: Module, decay: float | None = 0.999) -> None:
-        if decay is not None and not 0 <= decay < 1:
-            raise ValueError(f"decay must be from 0 to below 1, or None, not {decay!r}")
+        ensure(decay is None or 0 <= decay < 1, "decay", "None, or from 0 to below 1", decay)
         self.module = copy.deepcopy(model)
         self.decay = decay
         self.register_buffer("n_averaged", np.array(0))

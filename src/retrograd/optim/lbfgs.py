@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from retrograd.core import Array, as_array, touch
 from retrograd.mode import MODE, enable_grad
-from retrograd.optim.optimizer import Optimizer
-
-NUMBERS = ("func_evals", "n_iter", "t", "H_diag", "prev_loss")  # of the state
+from retrograd.optim.optimizer import Optimizer, cut, ensure
 
 
 class Point(NamedTuple):
@@ -31,8 +30,8 @@ class LBFGS(Optimizer):
     `max_iter * 5 // 4`); `closure` clears the gradients, computes the loss, calls `backward` and
     returns the loss. An iteration steps by `lr`, or as far as `line_search_fn="strong_wolfe"`
     finds (Nocedal & Wright, Numerical Optimization, algorithms 3.5 and 3.6). A step ends early when
-    no element of the gradient exceeds `tolerance_grad`, or when the loss or every parameter
-    changes by less than `tolerance_change`. There is one param group.
+    the gradient is at most `tolerance_grad` everywhere, or the loss or all parameters change by
+    less than `tolerance_change`. There is one param group.
 
     >>> w = rg.Tensor([3.0, -4.0], requires_grad=True)
     >>> optimizer = rg.optim.LBFGS([w], line_search_fn="strong_wolfe")
@@ -53,12 +52,8 @@ class LBFGS(Optimizer):
         history_size: int = 100, line_search_fn: str | None = None,
     ) -> None:  # fmt: skip
         self._state: dict[str, Any] = {}
-        super().__init__(params, {
-            "lr": lr, "max_iter": max_iter,
-            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
-            "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
-            "history_size": history_size, "line_search_fn": line_search_fn,
-        })  # fmt: skip
+        max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
+        super().__init__(params, locals())
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         if self.param_groups:
@@ -68,8 +63,7 @@ class LBFGS(Optimizer):
     def check(self, options: dict[str, Any]) -> None:
         super().check(options)
         for name in ("max_iter", "max_eval", "history_size"):
-            if not options[name] >= 1:
-                raise ValueError(f"{name} must be at least 1, not {options[name]!r}")
+            ensure(options[name] >= 1, name, "at least 1", options[name])
         if (search := options["line_search_fn"]) not in (None, "strong_wolfe"):
             raise ValueError(f"line_search_fn is 'strong_wolfe' or None, not {search!r}")
 
@@ -171,33 +165,30 @@ class LBFGS(Optimizer):
         else:
             last = start
 
-        # `low` is the lower of the two ends, between which there is a point that meets both
-        ends, tolerance = [last, new], self.param_groups[0]["tolerance_change"]
-        low = 0 if last.loss <= new.loss else 1
-        width, stalled = _largest(d), False
+        # between `low`, the end with the lower loss, and `high` a point meets both conditions
+        low, high = sorted((last, new), key=lambda point: point.loss)
+        tolerance, width = self.param_groups[0]["tolerance_change"], _largest(d)
+        stalled = False
         while tries < most:
-            left, right = sorted((ends[0].t, ends[1].t))
+            left, right = sorted((low.t, high.t))
             if (right - left) * width < tolerance:
                 break
-            t = _cubic_minimum(ends[0], ends[1], (left, right))
+            t = _cubic_minimum(low, high, (left, right))
             margin = 0.1 * (right - left)
             close = min(right - t, t - left) < margin
-            if close and (stalled or t >= right or t <= left):
-                t = right - margin if abs(t - right) < abs(t - left) else left + margin
+            if close and (stalled or t in (left, right)):
+                t = min(max(t, left + margin), right - margin)
                 close = False
             stalled = close
             new = at(t)
             tries += 1
-            if too_high(new) or new.loss >= ends[low].loss:
-                ends[1 - low] = new
-                low = 0 if ends[0].loss <= ends[1].loss else 1
+            if too_high(new) or new.loss >= low.loss:
+                low, high = sorted((low, new), key=lambda point: point.loss)
                 continue
             if flat_enough(new):
                 return new
-            if new.slope * (ends[1 - low].t - ends[low].t) >= 0:
-                ends[1 - low] = ends[low]
-            ends[low] = new
-        return ends[low]
+            low, high = new, low if new.slope * (high.t - low.t) >= 0 else high
+        return low
 
     def _evaluate(self, closure: Callable[[], Any]) -> tuple[Any, Point]:
         with enable_grad():
@@ -207,11 +198,10 @@ class LBFGS(Optimizer):
         return loss, Point(0.0, float(loss), np.concatenate(grads), 0.0)
 
     def _move(self, by: Array) -> None:
-        start = 0
-        for p in self._all():
-            p._data += by[start : start + p.size].reshape(p.shape).astype(p.dtype, copy=False)
-            start += p.size
-            touch(p)
+        params = self._all()
+        for p, part in zip(params, cut(by, params), strict=True):
+            p._data += part.astype(p.dtype)
+        touch(*params)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the options, and the history as the state of the first parameter."""
@@ -222,23 +212,24 @@ class LBFGS(Optimizer):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the options and history of another LBFGS over the same parameters."""
-        state = self._copied(dict(state_dict["state"]).get(0, {}))
+        state = self._copied(state_dict["state"].get(0, {}))
         super().load_state_dict({**state_dict, "state": {}})
         self._state = state
 
     def _copied(self, state: Mapping[str, Any]) -> dict[str, Any]:
         size = sum(p.size for p in self._all())
 
-        def flat(value: Any) -> Array:
+        def copied(key: str, value: Any) -> Any:
+            if key in ("old_dirs", "old_stps"):
+                return [copied("d", each) for each in value]
+            if key not in ("d", "prev_flat_grad"):
+                return copy(value)
             array = as_array(value)
             if array.shape != (size,):
                 raise ValueError(f"a history of {array.size} numbers, the parameters have {size}")
             return array.copy()
 
-        made = {k: state[k] for k in NUMBERS if k in state}
-        made |= {k: flat(state[k]) for k in ("d", "prev_flat_grad") if state.get(k) is not None}
-        made |= {k: list(map(flat, state[k])) for k in ("old_dirs", "old_stps") if k in state}
-        return made | {k: [float(v) for v in state[k]] for k in ("ro",) if k in state}
+        return {k: copied(k, v) for k, v in state.items() if v is not None}
 
 
 def _largest(array: Array) -> float:
@@ -254,10 +245,9 @@ def _cubic_minimum(a: Point, b: Point, bounds: tuple[float, float]) -> float:
         a, b = b, a
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = d1 * d1 - a.slope * b.slope
-    middle = (bounds[0] + bounds[1]) / 2
-    d2 = math.sqrt(square) if square >= 0 else 0.0
+    d2 = math.sqrt(square) if square >= 0 else math.nan
     below = b.slope - a.slope + 2 * d2
-    if not (square >= 0 and below):
-        return middle
+    if not abs(below) > 0:
+        return sum(bounds) / 2
     t = b.t - (b.t - a.t) * ((b.slope + d2 - d1) / below)
     return min(max(t, bounds[0]), bounds[1])

@@ -1,18 +1,19 @@
 """Schedules of the learning rate, with torch's formulas: call `step()` after each epoch or update.
 
-A schedule sets `lr` of each param group from its first rate; a compiled step reads `lr` at every
-call. StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find, so that
-they can be combined with each other and with a rate that is changed by hand.
+A compiled step reads `lr` at every call. StepLR, MultiStepLR, ExponentialLR and LinearLR multiply
+the rate that they find, so that they combine with each other and with changes by hand; the others
+start from the first rate.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, SupportsFloat
 
-from retrograd.optim.optimizer import Optimizer
+from retrograd.optim.optimizer import Optimizer, ensure
 
 Lambda = Callable[[int], float]
 
@@ -20,9 +21,8 @@ Lambda = Callable[[int], float]
 class LRScheduler:
     """Base of the schedules: define `get_lr`, from `self.last_epoch`.
 
-    `last_epoch` counts the steps from 0, which is set when the schedule is made. To continue a
-    run, `load_state_dict`, or pass the `last_epoch` of then together with an optimizer whose state
-    was loaded.
+    It counts the steps from 0, which is set when the schedule is made. To continue a run,
+    `load_state_dict`, or pass its `last_epoch` and an optimizer whose state was loaded.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -54,13 +54,16 @@ class LRScheduler:
         self.last_epoch += 1
         self._set(self.get_lr())
 
-    def _set(self, rates: Sequence[float]) -> None:
+    def _set(self, rates: Iterable[float]) -> None:
         for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = lr
         self._note()
 
     def _note(self) -> None:
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = self._times(1.0)
+
+    def _times(self, factor: float) -> list[float]:
+        return [group["lr"] * factor for group in self.optimizer.param_groups]
 
     def restart(self) -> None:
         """Set the rates as at the first step, from the optimizer's first rates."""
@@ -70,17 +73,11 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all there is to know besides the optimizer and given functions."""
-        return {
-            key: list(value) if isinstance(value, list) else value
-            for key, value in vars(self).items()
-            if key not in ("optimizer", "lr_lambdas", "schedulers")
-        }
+        others = ("optimizer", "lr_lambdas", "schedulers")
+        return copy.deepcopy({k: v for k, v in vars(self).items() if k not in others})
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue where `state_dict` was taken; ValueError for one of another schedule.
-
-        The rates themselves are part of the optimizer's state.
-        """
+        """Continue from what `state_dict` returned; the rates are in the optimizer's own."""
         if not isinstance(state_dict, Mapping):
             raise ValueError(f"load_state_dict takes a dict, not {type(state_dict).__name__}")
         if differ := sorted(self.state_dict().keys() ^ state_dict.keys()):
@@ -91,22 +88,7 @@ class LRScheduler:
         return f"{type(self).__name__}(last_epoch={self.last_epoch}, lr={self._last_lr})"
 
 
-class _Factor(LRScheduler):
-    """A schedule that multiplies the rate: define `factor`, relative to the first rate."""
-
-    def factor(self, epoch: int) -> float:
-        raise NotImplementedError
-
-    def ratio(self) -> float:
-        before = self.factor(self.last_epoch - 1) if self.last_epoch > 0 else 1.0
-        return self.factor(self.last_epoch) / before if before else 0.0
-
-    def get_lr(self) -> list[float]:
-        ratio = self.ratio()
-        return [group["lr"] * ratio for group in self.optimizer.param_groups]
-
-
-class StepLR(_Factor):
+class StepLR(LRScheduler):
     """Multiply the rate by `gamma` every `step_size` steps.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
@@ -119,14 +101,16 @@ class StepLR(_Factor):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.step_size, self.gamma = _positive("step_size", step_size), gamma
+        _positive(step_size=step_size)
+        self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        return float(self.gamma ** (epoch // self.step_size))
+    def get_lr(self) -> list[float]:
+        now = self.last_epoch and self.last_epoch % self.step_size == 0
+        return self._times(self.gamma if now else 1.0)
 
 
-class MultiStepLR(_Factor):
+class MultiStepLR(LRScheduler):
     """Multiply the rate by `gamma` at each of the `milestones`, as often as it is listed.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
@@ -143,11 +127,11 @@ class MultiStepLR(_Factor):
         self.milestones, self.gamma = sorted(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        return float(self.gamma ** bisect_right(self.milestones, epoch))
+    def get_lr(self) -> list[float]:
+        return self._times(self.gamma ** self.milestones.count(self.last_epoch))
 
 
-class ExponentialLR(_Factor):
+class ExponentialLR(LRScheduler):
     """Multiply the rate by `gamma` every step.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
@@ -160,12 +144,11 @@ class ExponentialLR(_Factor):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def ratio(self) -> float:
-        # not of powers, which are 0 after some hundred steps
-        return self.gamma if self.last_epoch > 0 else 1.0
+    def get_lr(self) -> list[float]:
+        return self._times(self.gamma if self.last_epoch else 1.0)
 
 
-class LinearLR(_Factor):
+class LinearLR(LRScheduler):
     """Go from `start_factor` of the rate to `end_factor` of it, evenly in `total_iters` steps.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
@@ -180,15 +163,20 @@ class LinearLR(_Factor):
     ) -> None:  # fmt: skip
         if not 0 < start_factor <= 1:
             raise ValueError(f"start_factor {start_factor!r} is not above 0 and at most 1")
-        if not 0 <= end_factor <= 1:
-            raise ValueError(f"end_factor {end_factor!r} is not from 0 to 1")
+        ensure(0 <= end_factor <= 1, "end_factor", "from 0 to 1", end_factor)
+        _positive(total_iters=total_iters)
         self.start_factor, self.end_factor = start_factor, end_factor
-        self.total_iters = _positive("total_iters", total_iters)
+        self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        part = min(epoch, self.total_iters) / self.total_iters
-        return _linear(self.start_factor, self.end_factor, part)
+    def get_lr(self) -> list[float]:
+        step, steps = self.last_epoch, self.total_iters
+        if step > steps:
+            return self._times(1.0)
+        now, before = (
+            _linear(self.start_factor, self.end_factor, at / steps) for at in (step, step - 1)
+        )
+        return self._times(now / before if step else now)
 
 
 class LambdaLR(LRScheduler):
@@ -229,7 +217,8 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        self.T_max, self.eta_min = _positive("T_max", T_max), eta_min
+        _positive(T_max=T_max)
+        self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -252,8 +241,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:  # fmt: skip
-        self.T_0, self.T_mult = _positive("T_0", T_0), _positive("T_mult", T_mult)
-        self.eta_min = eta_min
+        _positive(T_0=T_0, T_mult=T_mult)
+        self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -293,12 +282,12 @@ class OneCycleLR(LRScheduler):
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR needs total_steps, or epochs and steps_per_epoch")
-            per_epoch = _positive("steps_per_epoch", steps_per_epoch)
-            total_steps = _positive("epochs", epochs) * per_epoch
-        self.total_steps = _positive("total_steps", total_steps)
-        if not 0 <= pct_start <= 1:
-            raise ValueError(f"pct_start must be from 0 to 1, not {pct_start!r}")
-        self.anneal_strategy = _either("anneal_strategy", anneal_strategy, "cos", "linear")
+            _positive(epochs=epochs, steps_per_epoch=steps_per_epoch)
+            total_steps = epochs * steps_per_epoch
+        _positive(total_steps=total_steps)
+        ensure(0 <= pct_start <= 1, "pct_start", "from 0 to 1", pct_start)
+        _either("anneal_strategy", anneal_strategy, "cos", "linear")
+        self.total_steps, self.anneal_strategy = total_steps, anneal_strategy
         if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
             kind = type(optimizer).__name__
             raise ValueError(f"{kind} has neither momentum nor betas: pass cycle_momentum=False")
@@ -307,9 +296,9 @@ class OneCycleLR(LRScheduler):
         tops = _each("max_lr", max_lr, groups)
         lows = _each("base_momentum", base_momentum, groups)
         highs = _each("max_momentum", max_momentum, groups)
-        rise = pct_start * self.total_steps
+        rise = pct_start * total_steps
         # the steps at the ends of the phases, and each group's rates and momenta there
-        self._ends = [0.0, rise - 1, 2 * rise - 2, self.total_steps - 1]
+        self._ends = [0.0, rise - 1, 2 * rise - 2, total_steps - 1]
         starts = [top / div_factor for top in tops]
         self._rates = [[s, t, s, s / final_div_factor] for s, t in zip(starts, tops, strict=True)]
         self._momenta = [[high, low, high, high] for low, high in zip(lows, highs, strict=True)]
@@ -361,10 +350,10 @@ class ReduceLROnPlateau(LRScheduler):
         min_lr: float | Sequence[float] = 0.0, eps: float = 1e-8,
     ) -> None:  # fmt: skip
         self._take(optimizer)
-        self.mode = _either("mode", mode, "min", "max")
-        self.threshold_mode = _either("threshold_mode", threshold_mode, "rel", "abs")
-        if not 0 <= factor < 1:
-            raise ValueError(f"factor must be from 0 to below 1, not {factor!r}")
+        _either("mode", mode, "min", "max")
+        _either("threshold_mode", threshold_mode, "rel", "abs")
+        ensure(0 <= factor < 1, "factor", "from 0 to below 1", factor)
+        self.mode, self.threshold_mode = mode, threshold_mode
         self.factor, self.patience, self.threshold = factor, patience, threshold
         self.cooldown, self.eps = cooldown, eps
         self.min_lrs = _each("min_lr", min_lr, optimizer.param_groups)
@@ -457,16 +446,15 @@ def _linear(start: float, end: float, part: float) -> float:
     return start + (end - start) * part
 
 
-def _positive(name: str, value: int) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
-    return value
+def _positive(**values: int) -> None:
+    for name, value in values.items():
+        good = isinstance(value, int) and value >= 1
+        ensure(good, name, "a whole number of at least 1", value)
 
 
-def _either(name: str, value: str, one: str, other: str) -> str:
-    if value not in (one, other):
-        raise ValueError(f"{name} is {one!r} or {other!r}, not {value!r}")
-    return value
+def _either(name: str, value: str, *choices: str) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {' or '.join(map(repr, choices))}, not {value!r}")
 
 
 def _each(name: str, value: Any, groups: Sequence[Any]) -> list[float]:
