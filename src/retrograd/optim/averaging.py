@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Array, as_array, touch
+from retrograd.core import Array, Parameter, as_array, touch
 from retrograd.mode import MODE
 from retrograd.nn.module import Module
 from retrograd.optim.optimizer import ensure
@@ -46,17 +46,16 @@ class AveragedModel(Module):
             tape.forbid("AveragedModel.update_parameters, whose first call differs,")
         own, other = self.module._state(), model._state()
         if names := ", ".join(sorted(own.keys() ^ other.keys())):
-            raise ValueError(f"another model was averaged so far; the names differ: {names}")
+            raise ValueError(f"another model was averaged: the names differ: {names}")
         count = int(self.n_averaged)
         keep = 0.0 if not count else count / (count + 1) if self.decay is None else self.decay
-        parameters = {name for name, _ in self.module.named_parameters()}
-        for name, average in own.items():
+        for name, average in {id(value): (name, value) for name, value in own.items()}.values():
             array, new = as_array(average), as_array(other[name])
-            if name in parameters:
+            if isinstance(average, Parameter):
                 array *= keep
                 array += (1 - keep) * new
                 touch(average)
-            elif not hasattr(average, "requires_grad"):
+            else:
                 array[...] = new
         self.n_averaged += 1
 

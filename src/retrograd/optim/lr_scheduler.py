@@ -1,8 +1,7 @@
 """Schedules of the learning rate, with torch's formulas: call `step()` after each epoch or update.
 
-A compiled step reads `lr` at every call. StepLR, MultiStepLR, ExponentialLR and LinearLR multiply
-the rate that they find, so that they combine with each other and with changes by hand; the others
-start from the first rate.
+StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find, so that they
+combine with each other and with changes by hand; the others start from the first rate.
 """
 
 from __future__ import annotations
@@ -19,27 +18,21 @@ Lambda = Callable[[int], float]
 
 
 class LRScheduler:
-    """Base of the schedules: define `get_lr`, from `self.last_epoch`.
+    """Base of the schedules: define `get_lr`, from the count of steps `self.last_epoch`.
 
-    It counts the steps from 0, which is set when the schedule is made. To continue a run,
-    `load_state_dict`, or pass its `last_epoch` and an optimizer whose state was loaded.
+    To continue a run, `load_state_dict`, or pass `last_epoch` and an optimizer with loaded state.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        self._take(optimizer)
-        self.last_epoch = last_epoch
-        for group in optimizer.param_groups:
+        groups = _groups(optimizer)
+        self.optimizer, self.last_epoch = optimizer, last_epoch
+        for group in groups:
             if last_epoch == -1:
                 group.setdefault("initial_lr", group["lr"])
             elif "initial_lr" not in group:
                 raise ValueError("the optimizer has no initial_lr: load its state_dict first")
-        self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
+        self.base_lrs: list[float] = [group["initial_lr"] for group in groups]
         self.step()
-
-    def _take(self, optimizer: Optimizer) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"a schedule takes an Optimizer, not {type(optimizer).__name__}")
-        self.optimizer = optimizer
 
     def get_lr(self) -> list[float]:
         """Return the rate of each param group at `self.last_epoch`."""
@@ -72,7 +65,7 @@ class LRScheduler:
         self.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all there is to know besides the optimizer and given functions."""
+        """Return everything but the optimizer and given functions."""
         others = ("optimizer", "lr_lambdas", "schedulers")
         return copy.deepcopy({k: v for k, v in vars(self).items() if k not in others})
 
@@ -91,11 +84,11 @@ class LRScheduler:
 class StepLR(LRScheduler):
     """Multiply the rate by `gamma` every `step_size` steps.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
     >>> for _ in range(4):
-    ...     optimizer.step(); schedule.step(); print(schedule.get_last_lr(), end=" ")
-    [0.5] [0.25] [0.25] [0.125]
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.5 0.25 0.25 0.125
     """
 
     def __init__(
@@ -113,11 +106,11 @@ class StepLR(LRScheduler):
 class MultiStepLR(LRScheduler):
     """Multiply the rate by `gamma` at each of the `milestones`, as often as it is listed.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
-    >>> for _ in range(3):
-    ...     optimizer.step(); schedule.step(); print(schedule.get_last_lr(), end=" ")
-    [0.25] [0.25] [0.125]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.25 0.125 0.125
     """
 
     def __init__(
@@ -134,10 +127,11 @@ class MultiStepLR(LRScheduler):
 class ExponentialLR(LRScheduler):
     """Multiply the rate by `gamma` every step.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
-    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
-    [0.25]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.125 0.062 0.031
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
@@ -149,12 +143,13 @@ class ExponentialLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """Go from `start_factor` of the rate to `end_factor` of it, evenly in `total_iters` steps.
+    """Go from `start_factor` to `end_factor` times the rate, evenly in `total_iters` steps.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
-    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
-    [0.375]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.375 0.5 0.5 0.5
     """
 
     def __init__(
@@ -180,38 +175,36 @@ class LinearLR(LRScheduler):
 
 
 class LambdaLR(LRScheduler):
-    """Multiply the first rate by what `lr_lambda(steps)` returns; one function, or one a group.
+    """Multiply the first rate by `lr_lambda(steps)`; one function, or one a group.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
-    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
-    [0.25]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.167 0.125 0.1
     """
 
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Lambda | Sequence[Lambda], last_epoch: int = -1
     ) -> None:
-        count = len(optimizer.param_groups)
-        functions = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
-        if len(functions) != count:
-            raise ValueError(f"lr_lambda has {len(functions)} functions for {count} param groups")
-        self.lr_lambdas = functions
+        self.lr_lambdas = _each("lr_lambda", lr_lambda, _groups(optimizer), "functions")
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        factors = [f(self.last_epoch) for f in self.lr_lambdas]
-        return [lr * factor for lr, factor in zip(self.base_lrs, factors, strict=True)]
+        each = zip(self.base_lrs, self.lr_lambdas, strict=True)
+        return [lr * function(self.last_epoch) for lr, function in each]
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Go from the first rate to `eta_min` along half a cosine wave in `T_max` steps, and back.
+    """Go from the first rate to `eta_min` and back, in `T_max` steps each way, as a cosine does.
 
-    The wave of SGDR (Loshchilov & Hutter 2017), without restarts.
+    SGDR without restarts (Loshchilov & Hutter 2017).
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
-    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
-    [0.25]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.0 0.25 0.5
     """
 
     def __init__(
@@ -226,15 +219,15 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Fall along half a cosine wave and jump back to the first rate (Loshchilov & Hutter 2017).
+    """Fall to `eta_min` as a cosine does and jump back (SGDR, Loshchilov & Hutter 2017).
 
     The first fall takes `T_0` steps, each further one `T_mult` times as many.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
-    >>> for _ in range(2):
-    ...     optimizer.step(); schedule.step(); print(schedule.get_last_lr(), end=" ")
-    [0.25] [0.5]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.5 0.25 0.5
     """
 
     def __init__(
@@ -260,14 +253,14 @@ class OneCycleLR(LRScheduler):
     The rise from `max_lr / div_factor` takes `pct_start` of `total_steps` (or
     `epochs * steps_per_epoch`), and the end is `1 / final_div_factor` of the start. With
     `three_phase` the fall first mirrors the rise. `anneal_strategy` is "cos" or "linear".
-    `max_lr`, `base_momentum` and `max_momentum` may be lists, one entry a param group. Step after
-    every update; a step beyond the last one raises ValueError.
+    `max_lr`, `base_momentum` and `max_momentum` may be lists, one entry a group. Step after every
+    update; ValueError beyond the last step.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
-    >>> for _ in range(9):
-    ...     optimizer.step(); schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
-    0.52 1.0 0.95 0.812 0.611 0.389 0.188 0.05 0.0
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.52 1.0 0.95 0.812
     """
 
     def __init__(
@@ -278,7 +271,7 @@ class OneCycleLR(LRScheduler):
         div_factor: float = 25.0, final_div_factor: float = 1e4, three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:  # fmt: skip
-        self._take(optimizer)
+        groups = _groups(optimizer)
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR needs total_steps, or epochs and steps_per_epoch")
@@ -292,7 +285,6 @@ class OneCycleLR(LRScheduler):
             kind = type(optimizer).__name__
             raise ValueError(f"{kind} has neither momentum nor betas: pass cycle_momentum=False")
         self.cycle_momentum = cycle_momentum
-        groups = optimizer.param_groups
         tops = _each("max_lr", max_lr, groups)
         lows = _each("base_momentum", base_momentum, groups)
         highs = _each("max_momentum", max_momentum, groups)
@@ -329,19 +321,18 @@ class OneCycleLR(LRScheduler):
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """Multiply the rate by `factor` when a metric has not improved for more than `patience` steps.
+    """Multiply the rate by `factor` when a metric was not better for more than `patience` steps.
 
-    `step(metric)` takes the metric, which should fall (`mode="min"`) or rise ("max"). Better is
-    better by `threshold`, times the best so far ("rel") or as it is ("abs"). After a reduction
-    `cooldown` steps do not count. A rate never falls below `min_lr` (a number, or one a group),
-    nor by less than `eps`.
+    `step(metric)` takes the metric, which should fall (`mode="min"`) or rise ("max"), by more than
+    `threshold` times the best so far ("rel") or as it is ("abs"). `cooldown` steps after a
+    reduction do not count. A rate never falls below `min_lr` (one number, or one a group), nor by
+    less than `eps`.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
     >>> for loss in (3.0, 2.0, 2.0, 2.0):
-    ...     optimizer.step(); schedule.step(loss)
-    >>> schedule.get_last_lr()
-    [0.05]
+    ...     schedule.step(loss); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.5 0.5 0.5 0.05
     """
 
     def __init__(
@@ -349,32 +340,29 @@ class ReduceLROnPlateau(LRScheduler):
         threshold: float = 1e-4, threshold_mode: str = "rel", cooldown: int = 0,
         min_lr: float | Sequence[float] = 0.0, eps: float = 1e-8,
     ) -> None:  # fmt: skip
-        self._take(optimizer)
+        self.optimizer, groups = optimizer, _groups(optimizer)
         _either("mode", mode, "min", "max")
         _either("threshold_mode", threshold_mode, "rel", "abs")
         ensure(0 <= factor < 1, "factor", "from 0 to below 1", factor)
         self.mode, self.threshold_mode = mode, threshold_mode
         self.factor, self.patience, self.threshold = factor, patience, threshold
         self.cooldown, self.eps = cooldown, eps
-        self.min_lrs = _each("min_lr", min_lr, optimizer.param_groups)
+        self.min_lrs = _each("min_lr", min_lr, groups)
         self.best = math.inf if mode == "min" else -math.inf
         self.last_epoch = self.cooldown_counter = self.num_bad_epochs = 0
         self._note()
 
     def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
         """Take the metric of one more step and reduce the rates if it is time."""
-        metric = float(metrics)
+        metric, sign = float(metrics), -1 if self.mode == "min" else 1
         self.last_epoch += 1
-        self.num_bad_epochs += 1
-        sign = -1 if self.mode == "min" else 1
         by = sign * self.threshold
         bound = self.best + by if self.threshold_mode == "abs" else self.best * (1 + by)
-        if sign * metric > sign * bound:
+        better = sign * metric > sign * bound
+        if better:
             self.best = metric
-            self.num_bad_epochs = 0
-        if self.cooldown_counter:
-            self.cooldown_counter -= 1
-            self.num_bad_epochs = 0
+        self.num_bad_epochs = 0 if better or self.cooldown_counter else self.num_bad_epochs + 1
+        self.cooldown_counter = max(self.cooldown_counter - 1, 0)
         if self.num_bad_epochs > self.patience:
             for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
                 lr = max(group["lr"] * self.factor, least)
@@ -386,17 +374,17 @@ class ReduceLROnPlateau(LRScheduler):
 
 
 class SequentialLR(LRScheduler):
-    """Run one schedule after another: the next one begins at each of the `milestones`.
+    """Run schedules one after another: the next one begins at each of the `milestones`.
 
     Each starts from the optimizer's first rates. There is one milestone less than schedules.
 
-    >>> from retrograd.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
-    >>> warm_up = LinearLR(optimizer, start_factor=0.5, total_iters=2)
-    >>> schedule = SequentialLR(optimizer, [warm_up, CosineAnnealingLR(optimizer, 2)], [2])
-    >>> for _ in range(3):
-    ...     optimizer.step(); schedule.step(); print(schedule.get_last_lr(), end=" ")
-    [0.375] [0.5] [0.25]
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
+    >>> rise = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> fall = rg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    >>> schedule = rg.optim.lr_scheduler.SequentialLR(optimizer, [rise, fall], [2])
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.375 0.5 0.25 0.0
     """
 
     def __init__(
@@ -457,8 +445,14 @@ def _either(name: str, value: str, *choices: str) -> None:
         raise ValueError(f"{name} is {' or '.join(map(repr, choices))}, not {value!r}")
 
 
-def _each(name: str, value: Any, groups: Sequence[Any]) -> list[float]:
-    values = list(value) if isinstance(value, (list, tuple)) else [value] * len(groups)
+def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"a schedule takes an Optimizer, not {type(optimizer).__name__}")
+    return optimizer.param_groups
+
+
+def _each(name: str, value: Any, groups: Sequence[Any], what: str = "entries") -> list[Any]:
+    values = list(value) if isinstance(value, Iterable) else [value] * len(groups)
     if len(values) != len(groups):
-        raise ValueError(f"{name} has {len(values)} entries for {len(groups)} param groups")
+        raise ValueError(f"{name} has {len(values)} {what} for {len(groups)} param groups")
     return values

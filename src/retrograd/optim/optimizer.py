@@ -1,7 +1,6 @@
 """SGD, and what all optimizers share: param groups, flat buckets of parameters, saved state.
 
-An update is NumPy code on arrays, like a gradient rule: an optimizer runs it on the arrays
-themselves, the compiler on Tensors that record it.
+An update is NumPy code: an optimizer runs it on arrays, the compiler on Tensors that record it.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ State = dict[str, Any]
 Slots = dict[str, float]  # the names of the state, each with its first value
 Options = Mapping[str, Any]
 
-# Parameters up to this many elements share a flat array, so that an update of many small ones
-# costs as many NumPy calls as one; of larger ones, gathering the gradients would cost more.
+# Parameters up to this size share a flat array, so that an update of many costs as many NumPy calls
+# as one; of larger ones, gathering the gradients would cost more.
 SMALL = 16384
 NOT_NEGATIVE = (
     "momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value",
@@ -46,10 +45,7 @@ def cut(flat: Array, params: Sequence[Tensor]) -> list[Array]:
 
 
 class Bucket:
-    """Parameters that are updated as one array `data`, with the state of that update.
-
-    The arrays of several parameters become views of `data`. `count` is the number of updates.
-    """
+    """Parameters updated as one array `data`, of which theirs are views; `count` times so far."""
 
     def __init__(self, params: list[Tensor]) -> None:
         self.params = params
@@ -58,7 +54,7 @@ class Bucket:
         self.gather()
 
     def gather(self) -> None:
-        """Make `data` from the parameters' arrays, at first and after they were replaced."""
+        """Make `data` of the parameters' arrays."""
         self.data = self.params[0]._data
         if len(self.params) > 1:
             self.data = np.concatenate([p._data for p in self.params], axis=None)
@@ -68,7 +64,7 @@ class Bucket:
         self.stamps = stamps(self.params)
 
     def gradient(self) -> Any:
-        """Return the gradients as one array, or None where it takes more than joining them."""
+        """Return the gradients as one array, or None if it takes more than joining them."""
         grads = []
         for p, view in zip(self.params, self.views):  # noqa: B905, as many by construction
             g = p._grad
@@ -78,12 +74,12 @@ class Bucket:
         return np.concatenate(grads, axis=None) if len(grads) > 1 else grads[0]
 
     def pieces(self, flat: Array) -> list[Array]:
-        """Return each parameter's part of `data` or a state; one of a single number is whole."""
+        """Return each parameter's part of `data` or a state; of a single number, that."""
         many = len(self.params)
         return cut(flat, self.params) if many > 1 and flat.ndim else [flat] * many
 
     def entries(self) -> dict[int, State]:
-        """Return the count and copies of the state of each parameter, by its id."""
+        """Return the count and a copy of the state of each parameter, by its id."""
         parts = {slot: self.pieces(flat) for slot, flat in self.state.items()}
         return {
             id(p): {"step": self.count, **{slot: each[i].copy() for slot, each in parts.items()}}
@@ -92,10 +88,7 @@ class Bucket:
 
 
 def gradient(p: Any, g: Any, options: Options, lr: Any) -> Any:
-    """Return the gradient to descend along, after `maximize` and `weight_decay`.
-
-    A `decoupled_weight_decay` is taken off the parameters here instead.
-    """
+    """Return the gradient after `maximize` and `weight_decay`; if decoupled, decay `p` instead."""
     if options["maximize"]:
         g = -g
     if options["weight_decay"]:
@@ -116,13 +109,11 @@ class Optimizer:
     scalars: tuple[str, ...] = ()  # the state that is one number, not an array like the parameter
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        if isinstance(params, Tensor):
-            raise TypeError("an optimizer takes an iterable of parameters: [tensor], not a Tensor")
-        if hasattr(params, "parameters"):
+        if isinstance(params, Tensor) or hasattr(params, "parameters"):
             kind = type(params).__name__
-            raise TypeError(f"an optimizer takes parameters, not a {kind}: pass its .parameters()")
-        # the options, also where a constructor gives all its arguments: locals()
-        others = ("self", "params", "__class__")
+            instead = "[tensor]" if isinstance(params, Tensor) else "its .parameters()"
+            raise TypeError(f"an optimizer takes an iterable, not a {kind}: pass {instead}")
+        others = ("self", "params", "__class__")  # in the locals() of a constructor
         self.defaults = {k: v for k, v in defaults.items() if k not in others}
         self.param_groups: list[dict[str, Any]] = []
         self._buckets: list[list[Bucket]] = []
@@ -144,14 +135,12 @@ class Optimizer:
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"an optimizer trains Tensors, not {type(p).__name__}")
-            faults = {
-                "was computed": not p.is_leaf,
-                "has requires_grad=False": not p.requires_grad,
-                "is given twice": id(p) in seen,
-            }
-            if fault := next((text for text, found in faults.items() if found), ""):
+            fault = "is given twice" if id(p) in seen else ""
+            if not p.requires_grad or not p.is_leaf:
+                fault = "has requires_grad=False" if p.is_leaf else "was computed"
+            if fault:
                 raise ValueError(
-                    "an optimizer trains leaves that require grad, each once: a Tensor of shape "
+                    "an optimizer trains leaves that require grad: a Tensor of shape "
                     f"{p.shape} {fault}"
                 )
             seen.add(id(p))
@@ -159,7 +148,7 @@ class Optimizer:
         self.check(made)
         self.param_groups.append(made)
         self._buckets.append([])
-        # now and not at the first step: arrays taken from the parameters from here on stay theirs
+        # now, not at the first step: arrays taken from the parameters from here on stay theirs
         self._arrange(-1, {})
 
     def check(self, options: dict[str, Any]) -> None:
@@ -179,7 +168,7 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
     def used_slots(self, options: Options) -> Slots:
-        """Return the state that these options need."""
+        """Return which state these options need."""
         return {}
 
     # A step --------------------------------------------------------------------------------------
@@ -247,8 +236,7 @@ class Optimizer:
     def _arrange(self, at: int, entries: Mapping[int, State]) -> None:
         """Put the parameters of a group, with the state found by their ids, into buckets.
 
-        Buckets that hold the right parameters already stay, so that programs compiled over their
-        arrays stay valid.
+        Buckets of the right parameters stay, as programs are compiled over their arrays.
         """
         together: dict[Any, list[Tensor]] = {}
         group = self.param_groups[at]
@@ -264,7 +252,7 @@ class Optimizer:
         ]
 
     def _part(self, at: int, group: Options, bucket: Bucket) -> None:
-        """Make buckets of one whose parameters differ in dtype or in having a gradient by now."""
+        """Part a bucket whose parameters now differ in dtype or in having a gradient."""
         parts: dict[Any, list[Tensor]] = {}
         for p in bucket.params:
             parts.setdefault((p.dtype, p._grad is None), []).append(p)
@@ -290,7 +278,7 @@ class Optimizer:
     # State ---------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the options of each group and a copy of each parameter's state, by position."""
+        """Return the options of each group and a copy of the state by a parameter's position."""
         order = {id(p): i for i, p in enumerate(self._all())}
         state = {
             order[key]: entry
@@ -308,8 +296,7 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the options and state of another optimizer over the same parameters.
 
-        Raises ValueError if groups, counts or shapes differ, or state is missing; nothing is
-        changed then.
+        Raises ValueError, changing nothing, if groups, counts or shapes differ or state is missing.
         """
         try:
             groups, state = state_dict["param_groups"], state_dict["state"]
@@ -323,10 +310,7 @@ class Optimizer:
         # not the flags: files of other versions may have fewer
         needed = [k for k, v in self.defaults.items() if type(v) in (int, float, tuple)]
         if missing := [k for k in needed if any(k not in group for group in groups)]:
-            raise ValueError(
-                f"{name} finds no {', '.join(missing)} in the param groups: the state_dict is of "
-                "an optimizer of another kind"
-            )
+            raise ValueError(f"{name} finds no {', '.join(missing)}: a state of another kind")
         options = [
             {**old, **new, "params": old["params"]}
             for old, new in zip(self.param_groups, groups, strict=True)
@@ -336,22 +320,19 @@ class Optimizer:
         for group, new in zip(options, groups, strict=True):
             self.check(group)
             slots = self.used_slots(group)
-            params |= {
-                int(i): (p, slots) for i, p in zip(new["params"], group["params"], strict=True)
-            }
+            for i, p in zip(new["params"], group["params"], strict=True):
+                params[int(i)] = p, slots
         entries: dict[int, State] = {}
         for i, entry in state.items():
             if int(i) not in params:
-                raise ValueError(f"the state is of a parameter {i}, which is in no group")
+                raise ValueError(f"there is state of parameter {i}, which is in no group")
             p, slots = params[int(i)]
-            # torch's SGD counts no steps: that there is state tells that there was one
+            # torch's SGD counts no steps: where there is state, there was one
             entries[id(p)] = checked = State(step=int(entry.get("step", 1)))
             for slot in slots:
                 if entry.get(slot) is None:
                     has = ", ".join(entry) or "nothing"
-                    raise ValueError(
-                        f"{name} needs {slot} of parameter {i}, the state_dict has only {has}"
-                    )
+                    raise ValueError(f"{name} needs {slot} of parameter {i}, it has only {has}")
                 checked[slot] = array = as_array(entry[slot])
                 shape = () if slot in self.scalars else p.shape
                 if array.shape != shape:
@@ -367,19 +348,19 @@ class Optimizer:
 
     def __repr__(self) -> str:
         shown = [
-            ", ".join(f"{k}={v!r}" for k, v in group.items() if k != "params")
-            + f", {len(group['params'])} parameters"
+            "".join(f"{k}={v!r}, " for k, v in group.items() if k != "params")
+            + f"{len(group['params'])} parameters"
             for group in self.param_groups
         ]
-        return f"{type(self).__name__}(" + "; ".join(shown) + ")"
+        return f"{type(self).__name__}({'; '.join(shown)})"
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum, torch's formulas.
 
-    The buffer is `b = momentum * b + (1 - dampening) * g`, the first one is `g`; the step is
-    `lr * b`, with `nesterov` `lr * (g + momentum * b)`. `weight_decay` adds that much of the
-    parameter to the gradient; `maximize` climbs.
+    The buffer is `b = momentum * b + (1 - dampening) * g`, at first `g`; the step is `lr * b`, with
+    `nesterov` `lr * (g + momentum * b)`. `weight_decay` adds that much of the parameter to the
+    gradient; `maximize` climbs.
 
     >>> w = rg.Tensor([1.0], requires_grad=True)
     >>> optimizer = rg.optim.SGD([w], lr=0.1)
@@ -408,7 +389,7 @@ class SGD(Optimizer):
         if "momentum_buffer" in state:
             buffer = state["momentum_buffer"]
             buffer *= options["momentum"]
-            # the buffer is 0 before the first update, which is not dampened: there 0 ** 0 is 1
+            # the first update is not dampened: there 0 ** 0 is 1
             damp = options["dampening"]
             buffer += (1 - damp * (1 - 0 ** (t - 1))) * g if damp else g
             g = g + options["momentum"] * buffer if options["nesterov"] else buffer
