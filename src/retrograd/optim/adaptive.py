@@ -173,9 +173,12 @@ class RMSprop(Optimizer):
         super().__init__(params, locals())
 
     def used_slots(self, options: Options) -> Slots:
-        used = {"square_avg": True, "momentum_buffer": options["momentum"],
-                "grad_avg": options["centered"]}  # fmt: skip
-        return {slot: 0.0 for slot, wanted in used.items() if wanted}
+        slots = {"square_avg": 0.0}
+        if options["momentum"]:
+            slots["momentum_buffer"] = 0.0
+        if options["centered"]:
+            slots["grad_avg"] = 0.0
+        return slots
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         alpha, v = options["alpha"], state["square_avg"]

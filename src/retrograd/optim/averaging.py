@@ -16,17 +16,16 @@ from retrograd.optim.optimizer import ensure
 class AveragedModel(Module):
     """A copy of a model whose weights are a running average of the model's.
 
-    Call `update_parameters(model)` after each `optimizer.step()`. With a `decay` the average is
-    exponential (EMA), `decay * average + (1 - decay) * weight`; with None it is the mean of all
-    (Izmailov et al. 2018). The first update copies; buffers, such as a running mean, always are
-    copies. The averaged model is called like the model itself.
+    Call `update_parameters(model)` after each `optimizer.step()`. The average is exponential,
+    `decay * average + (1 - decay) * weight`, or with `decay=None` the mean of all (Izmailov et al.
+    2018). The first update copies; buffers, such as a running mean, always are copies. The averaged
+    model is called like the model itself.
 
     >>> model = rg.nn.Linear(1, 1)
     >>> average = rg.optim.AveragedModel(model, decay=0.75)
-    >>> with rg.no_grad():
-    ...     for value in (0.0, 1.0):
-    ...         model.weight.data[...] = value
-    ...         average.update_parameters(model)
+    >>> for value in (0.0, 1.0):
+    ...     model.weight.data[...] = value
+    ...     average.update_parameters(model)
     >>> average.module.weight
     Parameter([[0.25]], requires_grad=True)
     """
@@ -41,14 +40,13 @@ class AveragedModel(Module):
 
     def update_parameters(self, model: Module) -> None:
         """Take the weights of `model` into the average."""
-        tape = MODE.get().tape
-        if tape is not None:
+        if tape := MODE.get().tape:
             tape.forbid("AveragedModel.update_parameters, whose first call differs,")
         own, other = self.module._state(), model._state()
         if names := ", ".join(sorted(own.keys() ^ other.keys())):
             raise ValueError(f"another model was averaged: the names differ: {names}")
         count = int(self.n_averaged)
-        keep = 0.0 if not count else count / (count + 1) if self.decay is None else self.decay
+        keep = count / (count + 1) if self.decay is None or not count else self.decay
         for name, average in {id(value): (name, value) for name, value in own.items()}.values():
             array, new = as_array(average), as_array(other[name])
             if isinstance(average, Parameter):

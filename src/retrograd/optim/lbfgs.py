@@ -63,8 +63,8 @@ class LBFGS(Optimizer):
         super().check(options)
         for name in ("max_iter", "max_eval", "history_size"):
             ensure(options[name] >= 1, name, "at least 1", options[name])
-        if (search := options["line_search_fn"]) not in (None, "strong_wolfe"):
-            raise ValueError(f"line_search_fn is 'strong_wolfe' or None, not {search!r}")
+        search = options["line_search_fn"]
+        ensure(search in (None, "strong_wolfe"), "line_search_fn", "'strong_wolfe' or None", search)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Iterate, calling `closure` for losses and gradients; return its first loss."""
@@ -191,8 +191,8 @@ class LBFGS(Optimizer):
         with enable_grad():
             loss = closure()
         self._state["func_evals"] = self._state.get("func_evals", 0) + 1
-        grads = [np.zeros(p.size) if p._grad is None else p.grad.ravel() for p in self._all()]
-        return loss, Point(float(loss), np.concatenate(grads))
+        grads = [np.zeros_like(p._data) if p.grad is None else p.grad for p in self._all()]
+        return loss, Point(float(loss), np.concatenate(grads, axis=None))
 
     def _move(self, by: Array) -> None:
         params = self._all()
@@ -230,7 +230,7 @@ class LBFGS(Optimizer):
 
 
 def _largest(array: Array) -> float:
-    return float(np.abs(array).max()) if array.size else 0.0
+    return float(np.abs(array).max(initial=0.0))
 
 
 def _cubic_minimum(a: Point, b: Point, bounds: tuple[float, float]) -> float:
@@ -238,13 +238,11 @@ def _cubic_minimum(a: Point, b: Point, bounds: tuple[float, float]) -> float:
 
     Nocedal & Wright, equation 3.59.
     """
-    if a.t > b.t:
-        a, b = b, a
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = d1 * d1 - a.slope * b.slope
-    d2 = math.sqrt(square) if square >= 0 else math.nan
-    below = b.slope - a.slope + 2 * d2
-    if not abs(below) > 0:
-        return sum(bounds) / 2
-    t = b.t - (b.t - a.t) * ((b.slope + d2 - d1) / below)
-    return min(max(t, bounds[0]), bounds[1])
+    if square >= 0:
+        d2 = math.copysign(math.sqrt(square), b.t - a.t)
+        if below := b.slope - a.slope + 2 * d2:
+            t = b.t - (b.t - a.t) * (b.slope + d2 - d1) / below
+            return min(max(t, bounds[0]), bounds[1])
+    return sum(bounds) / 2

@@ -22,11 +22,10 @@ Options = Mapping[str, Any]
 # Parameters up to this size share a flat array, so that an update of many costs as many NumPy calls
 # as one; of larger ones, gathering the gradients would cost more.
 SMALL = 16384
-NOT_NEGATIVE = (
-    "momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value",
-)  # fmt: skip
-
-
+LIMITS = dict.fromkeys(
+    ("momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value"),
+    math.inf,
+) | {"alpha": 1, "rho": 1}
 _ndarray = np.ndarray
 
 
@@ -111,8 +110,9 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor) or hasattr(params, "parameters"):
             kind = type(params).__name__
-            instead = "[tensor]" if isinstance(params, Tensor) else "its .parameters()"
-            raise TypeError(f"an optimizer takes an iterable, not a {kind}: pass {instead}")
+            raise TypeError(
+                f"an optimizer takes an iterable, not a {kind}: pass its .parameters(), or [tensor]"
+            )
         others = ("self", "params", "__class__")  # in the locals() of a constructor
         self.defaults = {k: v for k, v in defaults.items() if k not in others}
         self.param_groups: list[dict[str, Any]] = []
@@ -156,10 +156,9 @@ class Optimizer:
         lr = options["lr"]
         finite = isinstance(lr, (int, float, np.number)) and math.isfinite(lr)
         ensure(finite and lr >= 0, "lr", "a finite number of at least 0", lr)
-        for name in NOT_NEGATIVE:
-            ensure(options.get(name, 0) >= 0, name, "at least 0", options.get(name))
-        for name in ("alpha", "rho"):
-            ensure(0 <= options.get(name, 0) <= 1, name, "from 0 to 1", options.get(name))
+        for name, top in LIMITS.items():
+            value = options.get(name, 0)
+            ensure(0 <= value <= top, name, f"from 0 to {top}", value)
         betas = options.get("betas", ())
         ensure(all(0 <= beta < 1 for beta in betas), "betas", "from 0 to below 1", betas)
 
@@ -299,7 +298,8 @@ class Optimizer:
         Raises ValueError, changing nothing, if groups, counts or shapes differ or state is missing.
         """
         try:
-            groups, state = state_dict["param_groups"], state_dict["state"]
+            groups = state_dict["param_groups"]
+            state = {int(i): entry for i, entry in state_dict["state"].items()}
             lengths = [len(g["params"]) for g in groups]
         except (KeyError, TypeError) as error:
             raise ValueError("an optimizer loads what its state_dict() returns") from error
@@ -309,36 +309,30 @@ class Optimizer:
         name = type(self).__name__
         # not the flags: files of other versions may have fewer
         needed = [k for k, v in self.defaults.items() if type(v) in (int, float, tuple)]
-        if missing := [k for k in needed if any(k not in group for group in groups)]:
-            raise ValueError(f"{name} finds no {', '.join(missing)}: a state of another kind")
-        options = [
-            {**old, **new, "params": old["params"]}
-            for old, new in zip(self.param_groups, groups, strict=True)
-        ]
-        # entries go by the positions written in the groups, as torch has it
-        params: dict[int, tuple[Tensor, Slots]] = {}
-        for group, new in zip(options, groups, strict=True):
+        options, entries = [], {}
+        for old, new in zip(self.param_groups, groups, strict=True):
+            if missing := [k for k in needed if k not in new]:
+                raise ValueError(f"{name} finds no {', '.join(missing)}: a state of another kind")
+            group = {**old, **new, "params": old["params"]}
             self.check(group)
-            slots = self.used_slots(group)
-            for i, p in zip(new["params"], group["params"], strict=True):
-                params[int(i)] = p, slots
-        entries: dict[int, State] = {}
-        for i, entry in state.items():
-            if int(i) not in params:
-                raise ValueError(f"there is state of parameter {i}, which is in no group")
-            p, slots = params[int(i)]
-            # torch's SGD counts no steps: where there is state, there was one
-            entries[id(p)] = checked = State(step=int(entry.get("step", 1)))
-            for slot in slots:
-                if entry.get(slot) is None:
-                    has = ", ".join(entry) or "nothing"
-                    raise ValueError(f"{name} needs {slot} of parameter {i}, it has only {has}")
-                checked[slot] = array = as_array(entry[slot])
-                shape = () if slot in self.scalars else p.shape
-                if array.shape != shape:
-                    raise ValueError(
-                        f"{slot} of parameter {i} has shape {array.shape}, here it is {shape}"
-                    )
+            options.append(group)
+            # the state goes by the positions written in the groups, as torch has it
+            for i, p in zip(new["params"], old["params"], strict=True):
+                if (entry := state.pop(int(i), None)) is None:
+                    continue
+                # torch's SGD counts no steps: where there is state, there was one
+                entries[id(p)] = found = State(step=int(entry.get("step", 1)))
+                for slot in self.used_slots(group):
+                    if entry.get(slot) is None:
+                        raise ValueError(f"{name} needs {slot} of parameter {i}, it has {[*entry]}")
+                    found[slot] = array = as_array(entry[slot])
+                    shape = () if slot in self.scalars else p.shape
+                    if array.shape != shape:
+                        raise ValueError(
+                            f"{slot} of parameter {i} has shape {array.shape}, here it is {shape}"
+                        )
+        if state:
+            raise ValueError(f"no group has parameter {', '.join(map(str, state))} of the state")
         for at, group in enumerate(options):
             self.param_groups[at].update(group)
             self._arrange(at, entries)
