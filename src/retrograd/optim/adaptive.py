@@ -12,13 +12,13 @@ from retrograd.optim.optimizer import Optimizer, Options, Slots, State, gradient
 
 
 def average(mean: Any, x: Any, beta: float) -> None:
-    """Move a running mean towards `x` in place; for an update to call."""
+    """Move a running mean towards `x` in place."""
     mean *= beta
     mean += (1 - beta) * x
 
 
 def at_least(x: Any, bound: Any) -> None:
-    """Raise the elements of `x` in place to those of `bound`; for an update to call."""
+    """Raise the elements of `x` in place to those of `bound`."""
     if isinstance(x, Tensor):
         x._update(maximum, bound)
     else:
@@ -31,12 +31,12 @@ class Adam(Optimizer):
     With the running means `m` of `g` and `v` of `g * g` the step is
     `lr * m / (1 - beta1 ** t) / (sqrt(v / (1 - beta2 ** t)) + eps)`. `amsgrad` divides by the
     largest `v` so far (Reddi et al. 2018). `weight_decay` adds that much of the parameter to the
-    gradient, or with `decoupled_weight_decay` takes `lr * weight_decay` of it away, as AdamW does.
+    gradient; if `decoupled_weight_decay`, it is as in AdamW.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adam([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); w
-    Tensor([  0.9, -19.9], requires_grad=True)
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
+    [  0.9 -19.9]
     """
 
     def __init__(
@@ -59,20 +59,18 @@ class Adam(Optimizer):
         if options["amsgrad"]:
             at_least(state["max_exp_avg_sq"], v)
             v = state["max_exp_avg_sq"]
-        # the corrections of m and v as numbers, so that no pass over the arrays is spent on them
+        # m and v are corrected by numbers, without passes over the arrays
         root = (1 - beta2**t) ** 0.5
         p -= lr * root / (1 - beta1**t) * m / (sqrt(v) + options["eps"] * root)
 
 
 class AdamW(Adam):
-    """Adam whose weight decay leaves the gradient alone (Loshchilov & Hutter 2019).
-
-    Each step first takes `lr * weight_decay` of the parameter away.
+    """Adam that first takes `lr * weight_decay` of the parameter away (Loshchilov & Hutter 2019).
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
-    >>> (w * w).sum().backward(); optimizer.step(); w
-    Tensor([  0.85, -18.9 ], requires_grad=True)
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
+    [  0.85 -18.9 ]
     """
 
     def __init__(
@@ -87,13 +85,12 @@ class AdamW(Adam):
 class Adamax(Optimizer):
     """Adam with the largest recent gradient in place of the root mean square.
 
-    With the running mean `m` of `g` and `u = max(beta2 * u, abs(g) + eps)` the step is
-    `lr * m / (1 - beta1 ** t) / u` (Kingma & Ba 2015, algorithm 2).
+    It is `u = max(beta2 * u, abs(g) + eps)` (Kingma & Ba 2015, algorithm 2).
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adamax([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); w
-    Tensor([  0.9, -19.9], requires_grad=True)
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
+    [  0.9 -19.9]
     """
 
     def __init__(
@@ -144,8 +141,7 @@ class NAdam(Optimizer):
         m, v, product = state["exp_avg"], state["exp_avg_sq"], state["mu_product"]
         g = gradient(p, g, options, lr)
         decay = options["momentum_decay"]
-        mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
-        following = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
+        mu, following = (beta1 * (1 - 0.5 * 0.96 ** (at * decay)) for at in (t, t + 1))
         product *= mu
         average(m, g, beta1)
         average(v, g * g, beta2)
@@ -156,8 +152,7 @@ class NAdam(Optimizer):
 class RMSprop(Optimizer):
     """Divide each gradient by the root of the running mean of its squares (Hinton 2012).
 
-    With `centered` the mean gradient is taken off first, so that it is a standard deviation
-    (Graves 2013); `momentum` is applied to what comes out.
+    If `centered`, by its standard deviation (Graves 2013); `momentum` acts on what comes out.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.RMSprop([w], lr=0.1)
@@ -200,12 +195,12 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Divide each gradient by the root of the sum of all its squares (Duchi et al. 2011).
 
-    The sum starts at `initial_accumulator_value`, and `lr` falls as `1 / (1 + (t - 1) * lr_decay)`.
+    The sum starts at `initial_accumulator_value`, `lr` falls as `1 / (1 + (t - 1) * lr_decay)`.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adagrad([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); w
-    Tensor([  0.9, -19.9], requires_grad=True)
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
+    [  0.9 -19.9]
     """
 
     def __init__(
@@ -226,9 +221,9 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Step by the gradient times the size of recent steps over that of gradients (Zeiler 2012).
+    """Step by the gradient times the root mean square of steps over its own (Zeiler 2012).
 
-    Both sizes are roots of running means of squares, with `eps` inside the root.
+    `eps` is inside the roots.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adadelta([w], lr=100.0)

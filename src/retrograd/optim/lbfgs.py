@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from copy import copy
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd.core import Array, as_array, touch
+from retrograd.core import Array, touch
 from retrograd.mode import MODE, enable_grad
 from retrograd.optim.optimizer import Optimizer, cut, ensure
 
@@ -29,9 +29,9 @@ class LBFGS(Optimizer):
     `step(closure)` makes up to `max_iter` iterations with up to `max_eval` losses (by default
     `max_iter * 5 // 4`); `closure` clears the gradients, computes the loss, calls `backward` and
     returns the loss. An iteration steps by `lr`, or as far as `line_search_fn="strong_wolfe"`
-    finds (Nocedal & Wright, Numerical Optimization, algorithms 3.5 and 3.6). A step ends early when
-    the gradient is at most `tolerance_grad` everywhere, or the loss or all parameters change by
-    less than `tolerance_change`. There is one param group.
+    finds (Nocedal & Wright, Numerical Optimization, algorithms 3.5 and 3.6). A step ends early if
+    the gradient is at most `tolerance_grad` everywhere, or if the loss or all parameters change by
+    less than `tolerance_change`.
 
     >>> w = rg.Tensor([3.0, -4.0], requires_grad=True)
     >>> optimizer = rg.optim.LBFGS([w], line_search_fn="strong_wolfe")
@@ -56,7 +56,7 @@ class LBFGS(Optimizer):
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         if self.param_groups:
-            raise ValueError("LBFGS updates all parameters as one: it takes one param group")
+            raise ValueError("LBFGS takes one param group")
         super().add_param_group(group)
 
     def check(self, options: dict[str, Any]) -> None:
@@ -72,7 +72,7 @@ class LBFGS(Optimizer):
         if tape is not None:
             tape.forbid("LBFGS.step, which decides by the values of losses,")
         if closure is None:
-            raise TypeError("LBFGS.step takes a closure that computes the loss and its gradients")
+            raise TypeError("LBFGS.step takes a closure that returns the loss after backward()")
         group, state = self.param_groups[0], self._state
         most = state.get("func_evals", 0) + group["max_eval"]
         first, point = self._evaluate(closure)
@@ -87,10 +87,12 @@ class LBFGS(Optimizer):
             point = point._replace(t=0.0, slope=float(point.grad @ d))
             if point.slope > -group["tolerance_change"]:
                 break
+            before = [p._data.copy() for p in self._all()]
             if group["line_search_fn"]:
-                point = self._search(closure, d, point, most - state["func_evals"])
+                left = most - state["func_evals"]
+                point = self._search(closure, before, d, point, left)
                 state["t"] = point.t
-            self._move(state["t"] * d)
+            self._move(before, state["t"] * d)
             if not group["line_search_fn"] and iteration < group["max_iter"]:
                 _, point = self._evaluate(closure)
             if (
@@ -126,19 +128,14 @@ class LBFGS(Optimizer):
             q += (weight - float(y @ q) * ro) * s
         return q
 
-    def _search(self, closure: Callable[[], Any], d: Array, start: Point, most: int) -> Point:
-        """Return a point that meets the strong Wolfe conditions, or the best after `most` losses.
-
-        The parameters are where they were.
-        """
-        before = [p._data.copy() for p in self._all()]
+    def _search(
+        self, closure: Callable[[], Any], before: list[Array], d: Array, start: Point, most: int
+    ) -> Point:
+        """Return a point that meets the strong Wolfe conditions, or the best of `most` losses."""
 
         def at(t: float) -> Point:
-            self._move(t * d)
+            self._move(before, t * d)
             _, point = self._evaluate(closure)
-            for p, array in zip(self._all(), before, strict=True):
-                p._data[...] = array
-                touch(p)
             return point._replace(t=t, slope=float(point.grad @ d))
 
         def too_high(point: Point) -> bool:
@@ -194,39 +191,29 @@ class LBFGS(Optimizer):
         grads = [np.zeros_like(p._data) if p.grad is None else p.grad for p in self._all()]
         return loss, Point(float(loss), np.concatenate(grads, axis=None))
 
-    def _move(self, by: Array) -> None:
+    def _move(self, before: list[Array], by: Array) -> None:
         params = self._all()
-        for p, part in zip(params, cut(by, params), strict=True):
-            p._data += part.astype(p.dtype)
+        for p, array, part in zip(params, before, cut(by, params), strict=True):
+            p._data[...] = array + part
         touch(*params)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the options, and the history as the state of the first parameter."""
-        made = super().state_dict()
-        if self._state:
-            made["state"] = {0: self._copied(self._state)}
-        return made
+        state = {0: deepcopy(self._state)} if self._state else {}
+        return {**super().state_dict(), "state": state}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the options and history of another LBFGS over the same parameters."""
-        state = self._copied(state_dict["state"].get(0, {}))
-        super().load_state_dict({**state_dict, "state": {}})
-        self._state = state
-
-    def _copied(self, state: Mapping[str, Any]) -> dict[str, Any]:
         size = sum(p.size for p in self._all())
-
-        def copied(key: str, value: Any) -> Any:
-            if key in ("old_dirs", "old_stps"):
-                return [copied("d", each) for each in value]
-            if key not in ("d", "prev_flat_grad"):
-                return copy(value)
-            array = as_array(value)
-            if array.shape != (size,):
-                raise ValueError(f"a history of {array.size} numbers, the parameters have {size}")
-            return array.copy()
-
-        return {k: copied(k, v) for k, v in state.items() if v is not None}
+        state = {k: v for k, v in state_dict["state"].get(0, {}).items() if v is not None}
+        for key in {"d", "prev_flat_grad", "old_dirs", "old_stps"} & state.keys():
+            array = np.array(state[key])
+            if array.size and array.shape[-1] != size:
+                has = array.shape[-1]
+                raise ValueError(f"a history of {has} numbers, the parameters have {size}")
+            state[key] = list(array) if key.startswith("old") else array
+        super().load_state_dict({**state_dict, "state": {}})
+        self._state = deepcopy(state)
 
 
 def _largest(array: Array) -> float:

@@ -1,7 +1,7 @@
 """Schedules of the learning rate, with torch's formulas: call `step()` after each epoch or update.
 
 StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find, so that they
-combine with each other and with changes by hand; the others start from the first rate.
+combine; the others start from the first rate.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class LRScheduler:
         return [group["lr"] * factor for group in self.optimizer.param_groups]
 
     def restart(self) -> None:
-        """Set the rates as at the first step, from the optimizer's first rates."""
+        """Begin again from the first rates."""
         self._set(self.base_lrs)
         self.last_epoch = -1
         self.step()
@@ -251,10 +251,9 @@ class OneCycleLR(LRScheduler):
     """Rise to `max_lr`, fall far below the first rate; momentum the other way (Smith & Topin 2018).
 
     The rise from `max_lr / div_factor` takes `pct_start` of `total_steps` (or
-    `epochs * steps_per_epoch`), and the end is `1 / final_div_factor` of the start. With
-    `three_phase` the fall first mirrors the rise. `anneal_strategy` is "cos" or "linear".
-    `max_lr`, `base_momentum` and `max_momentum` may be lists, one entry a group. Step after every
-    update; ValueError beyond the last step.
+    `epochs * steps_per_epoch`); the end is `1 / final_div_factor` of the start. If `three_phase`,
+    the fall first mirrors the rise. `anneal_strategy` is "cos" or "linear". `max_lr` and the
+    momenta may be lists, one entry a group. ValueError beyond the last step.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
@@ -275,7 +274,6 @@ class OneCycleLR(LRScheduler):
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR needs total_steps, or epochs and steps_per_epoch")
-            _positive(epochs=epochs, steps_per_epoch=steps_per_epoch)
             total_steps = epochs * steps_per_epoch
         _positive(total_steps=total_steps)
         ensure(0 <= pct_start <= 1, "pct_start", "from 0 to 1", pct_start)
@@ -289,7 +287,7 @@ class OneCycleLR(LRScheduler):
         lows = _each("base_momentum", base_momentum, groups)
         highs = _each("max_momentum", max_momentum, groups)
         rise = pct_start * total_steps
-        # the steps at the ends of the phases, and each group's rates and momenta there
+        # the steps at the ends of the phases, and the rates and momenta there
         self._ends = [0.0, rise - 1, 2 * rise - 2, total_steps - 1]
         starts = [top / div_factor for top in tops]
         self._rates = [[s, t, s, s / final_div_factor] for s, t in zip(starts, tops, strict=True)]
@@ -323,10 +321,10 @@ class OneCycleLR(LRScheduler):
 class ReduceLROnPlateau(LRScheduler):
     """Multiply the rate by `factor` when a metric was not better for more than `patience` steps.
 
-    `step(metric)` takes the metric, which should fall (`mode="min"`) or rise ("max"), by more than
-    `threshold` times the best so far ("rel") or as it is ("abs"). `cooldown` steps after a
-    reduction do not count. A rate never falls below `min_lr` (one number, or one a group), nor by
-    less than `eps`.
+    `step(metric)` takes the metric, which should fall (`mode="min"`) or rise ("max") by
+    `threshold`, times the best so far ("rel") or as it is ("abs"). `cooldown` steps after a
+    reduction do not count. No rate falls below `min_lr` (a number, or one a group) or by less than
+    `eps`.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
@@ -374,9 +372,9 @@ class ReduceLROnPlateau(LRScheduler):
 
 
 class SequentialLR(LRScheduler):
-    """Run schedules one after another: the next one begins at each of the `milestones`.
+    """Run schedules one after another, each from the first rates; the next at each of `milestones`.
 
-    Each starts from the optimizer's first rates. There is one milestone less than schedules.
+    There is one milestone less than schedules.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> rise = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
@@ -393,10 +391,10 @@ class SequentialLR(LRScheduler):
         self.schedulers, self.milestones = list(schedulers), list(milestones)
         count, ends = len(self.schedulers), len(self.milestones)
         if ends != count - 1:
-            raise ValueError(f"{count} schedules take one milestone less than that, not {ends}")
+            raise ValueError(f"{count} schedules take one milestone less, not {ends}")
         for each in self.schedulers:
             if isinstance(each, ReduceLROnPlateau):
-                raise ValueError("ReduceLROnPlateau needs a metric: it cannot be in a SequentialLR")
+                raise ValueError("ReduceLROnPlateau needs a metric, which SequentialLR has not")
             if each.optimizer is not optimizer:
                 raise ValueError(f"{type(each).__name__} is for another optimizer")
         self.optimizer = optimizer

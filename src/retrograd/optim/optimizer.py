@@ -1,4 +1,4 @@
-"""SGD, and what all optimizers share: param groups, flat buckets of parameters, saved state.
+"""SGD, and what optimizers share: param groups, flat buckets of parameters, saved state.
 
 An update is NumPy code: an optimizer runs it on arrays, the compiler on Tensors that record it.
 """
@@ -148,7 +148,7 @@ class Optimizer:
         self.check(made)
         self.param_groups.append(made)
         self._buckets.append([])
-        # now, not at the first step: arrays taken from the parameters from here on stay theirs
+        # now, not at the first step: arrays taken from here on stay the parameters'
         self._arrange(-1, {})
 
     def check(self, options: dict[str, Any]) -> None:
@@ -350,9 +350,9 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent with momentum, torch's formulas.
+    """Stochastic gradient descent with momentum.
 
-    The buffer is `b = momentum * b + (1 - dampening) * g`, at first `g`; the step is `lr * b`, with
+    The buffer is `b = momentum * b + (1 - dampening) * g`, at first `g`; the step is `lr * b`, if
     `nesterov` `lr * (g + momentum * b)`. `weight_decay` adds that much of the parameter to the
     gradient; `maximize` climbs.
 
