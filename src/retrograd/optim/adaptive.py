@@ -8,7 +8,7 @@ from typing import Any
 from numpy import abs, maximum, sqrt
 
 from retrograd.core import Tensor
-from retrograd.optim.optimizer import Optimizer, Options, Slots, State, gradient
+from retrograd.optim.optimizer import Optimizer, Options, State, gradient
 
 
 def average(mean: Any, x: Any, beta: float) -> None:
@@ -46,7 +46,7 @@ class Adam(Optimizer):
     ) -> None:  # fmt: skip
         super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> Slots:
+    def used_slots(self, options: Options) -> dict[str, float]:
         slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
         return {**slots, "max_exp_avg_sq": 0.0} if options["amsgrad"] else slots
 
@@ -99,7 +99,7 @@ class Adamax(Optimizer):
     ) -> None:  # fmt: skip
         super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> Slots:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_inf": 0.0}
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
@@ -133,7 +133,7 @@ class NAdam(Optimizer):
     ) -> None:  # fmt: skip
         super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> Slots:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"mu_product": 1.0, "exp_avg": 0.0, "exp_avg_sq": 0.0}
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
@@ -167,7 +167,7 @@ class RMSprop(Optimizer):
     ) -> None:  # fmt: skip
         super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> Slots:
+    def used_slots(self, options: Options) -> dict[str, float]:
         slots = {"square_avg": 0.0}
         if options["momentum"]:
             slots["momentum_buffer"] = 0.0
@@ -210,7 +210,7 @@ class Adagrad(Optimizer):
     ) -> None:  # fmt: skip
         super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> Slots:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"sum": options["initial_accumulator_value"]}
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
@@ -237,7 +237,7 @@ class Adadelta(Optimizer):
     ) -> None:  # fmt: skip
         super().__init__(params, locals())
 
-    def used_slots(self, options: Options) -> Slots:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:

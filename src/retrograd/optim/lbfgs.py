@@ -194,7 +194,7 @@ class LBFGS(Optimizer):
     def _move(self, before: list[Array], by: Array) -> None:
         params = self._all()
         for p, array, part in zip(params, before, cut(by, params), strict=True):
-            p._data[...] = array + part
+            p._data[...] = array + part.reshape(p.shape)
         touch(*params)
 
     def state_dict(self) -> dict[str, Any]:

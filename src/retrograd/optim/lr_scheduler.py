@@ -157,7 +157,7 @@ class LinearLR(LRScheduler):
         total_iters: int = 5, last_epoch: int = -1,
     ) -> None:  # fmt: skip
         if not 0 < start_factor <= 1:
-            raise ValueError(f"start_factor {start_factor!r} is not above 0 and at most 1")
+            raise ValueError(f"start_factor {start_factor!r} is not above 0 to 1")
         ensure(0 <= end_factor <= 1, "end_factor", "from 0 to 1", end_factor)
         _positive(total_iters=total_iters)
         self.start_factor, self.end_factor = start_factor, end_factor
@@ -165,13 +165,12 @@ class LinearLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        step, steps = self.last_epoch, self.total_iters
-        if step > steps:
+        epoch, last = self.last_epoch, self.total_iters
+        if epoch > last:
             return self._times(1.0)
-        now, before = (
-            _linear(self.start_factor, self.end_factor, at / steps) for at in (step, step - 1)
-        )
-        return self._times(now / before if step else now)
+        ends = self.start_factor, self.end_factor
+        now, before = (_linear(*ends, step / last) for step in (epoch, epoch - 1))
+        return self._times(now / before if epoch else now)
 
 
 class LambdaLR(LRScheduler):

@@ -16,7 +16,6 @@ from retrograd.mode import MODE
 from retrograd.rules.joining import concat
 
 State = dict[str, Any]
-Slots = dict[str, float]  # the names of the state, each with its first value
 Options = Mapping[str, Any]
 
 # Parameters up to this size share a flat array, so that an update of many costs as many NumPy calls
@@ -36,11 +35,11 @@ def ensure(good: bool, name: str, wanted: str, got: Any) -> None:
 
 
 def cut(flat: Array, params: Sequence[Tensor]) -> list[Array]:
-    """Return the part of each parameter in a flat array, in its shape."""
-    ends = np.cumsum([p.size for p in params])
-    return [
-        part.reshape(p.shape) for part, p in zip(np.split(flat, ends[:-1]), params, strict=True)
-    ]
+    """Return each parameter's part of a flat array; of a number, or if there is one, all of it."""
+    if len(params) == 1 or not flat.ndim:
+        return [flat] * len(params)
+    parts = np.split(flat, np.cumsum([p.size for p in params[:-1]]))
+    return [part.reshape(p.shape) for part, p in zip(parts, params, strict=True)]
 
 
 class Bucket:
@@ -57,7 +56,7 @@ class Bucket:
         self.data = self.params[0]._data
         if len(self.params) > 1:
             self.data = np.concatenate([p._data for p in self.params], axis=None)
-        self.views = self.pieces(self.data)
+        self.views = cut(self.data, self.params)
         for p, view in zip(self.params, self.views, strict=True):
             p._data = view
         self.stamps = stamps(self.params)
@@ -72,14 +71,9 @@ class Bucket:
             grads.append(g)
         return np.concatenate(grads, axis=None) if len(grads) > 1 else grads[0]
 
-    def pieces(self, flat: Array) -> list[Array]:
-        """Return each parameter's part of `data` or a state; of a single number, that."""
-        many = len(self.params)
-        return cut(flat, self.params) if many > 1 and flat.ndim else [flat] * many
-
     def entries(self) -> dict[int, State]:
         """Return the count and a copy of the state of each parameter, by its id."""
-        parts = {slot: self.pieces(flat) for slot, flat in self.state.items()}
+        parts = {slot: cut(flat, self.params) for slot, flat in self.state.items()}
         return {
             id(p): {"step": self.count, **{slot: each[i].copy() for slot, each in parts.items()}}
             for i, p in enumerate(self.params)
@@ -166,8 +160,8 @@ class Optimizer:
         """Change `p` and `state` in place; `g` is the gradient and `t` counts updates from 1."""
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
-    def used_slots(self, options: Options) -> Slots:
-        """Return which state these options need."""
+    def used_slots(self, options: Options) -> dict[str, float]:
+        """Return the names of the state that these options need, with first values."""
         return {}
 
     # A step --------------------------------------------------------------------------------------
@@ -264,7 +258,7 @@ class Optimizer:
         bucket.count = found[0].get("step", 0)
         self._add_slots(bucket, group)
         for slot, first in self.used_slots(group).items():
-            for piece, entry in zip(bucket.pieces(bucket.state[slot]), found, strict=True):
+            for piece, entry in zip(cut(bucket.state[slot], bucket.params), found, strict=True):
                 piece[...] = entry.get(slot, first)
         return bucket
 
@@ -374,7 +368,7 @@ class SGD(Optimizer):
         if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"]):
             raise ValueError("nesterov needs a momentum above 0 and no dampening")
 
-    def used_slots(self, options: Options) -> Slots:
+    def used_slots(self, options: Options) -> dict[str, float]:
         return {"momentum_buffer": 0.0} if options["momentum"] else {}
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
