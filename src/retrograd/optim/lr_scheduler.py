@@ -70,9 +70,9 @@ class LRScheduler:
         return copy.deepcopy({k: v for k, v in vars(self).items() if k not in others})
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from what `state_dict` returned; the rates are in the optimizer's own."""
+        """Continue from a `state_dict`; the rates are in the optimizer's."""
         if not isinstance(state_dict, Mapping):
-            raise ValueError(f"load_state_dict takes a dict, not {type(state_dict).__name__}")
+            raise ValueError(f"a state_dict is a dict, not {type(state_dict).__name__}")
         if differ := sorted(self.state_dict().keys() ^ state_dict.keys()):
             raise ValueError(f"no state_dict of {type(self).__name__}: {', '.join(differ)}")
         vars(self).update({k: v for k, v in state_dict.items() if k != "schedules"})
@@ -157,7 +157,7 @@ class LinearLR(LRScheduler):
         total_iters: int = 5, last_epoch: int = -1,
     ) -> None:  # fmt: skip
         if not 0 < start_factor <= 1:
-            raise ValueError(f"start_factor {start_factor!r} is not above 0 to 1")
+            raise ValueError(f"start_factor {start_factor!r} is not above 0 and at most 1")
         ensure(0 <= end_factor <= 1, "end_factor", "from 0 to 1", end_factor)
         _positive(total_iters=total_iters)
         self.start_factor, self.end_factor = start_factor, end_factor

@@ -134,8 +134,7 @@ class Optimizer:
                 fault = "has requires_grad=False" if p.is_leaf else "was computed"
             if fault:
                 raise ValueError(
-                    "an optimizer trains leaves that require grad: a Tensor of shape "
-                    f"{p.shape} {fault}"
+                    f"an optimizer trains leaves that require grad: a Tensor {p.shape} {fault}"
                 )
             seen.add(id(p))
         made = {**self.defaults, **group, "params": params}
@@ -174,13 +173,11 @@ class Optimizer:
                     p._grad = None
             return
         for p in self._all():
-            if set_to_none:
-                p.grad = None
-            elif p._grad is not None:
-                p.grad = np.zeros_like(p._data)
+            if set_to_none or p._grad is not None:
+                p.grad = None if set_to_none else np.zeros_like(p._data)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; return what `closure` returns, if given."""
+        """Update all parameters that have a gradient; return what `closure`, if given, returns."""
         loss = closure() if closure is not None else None
         tape = MODE.get().tape
         if tape is not None:
@@ -208,7 +205,7 @@ class Optimizer:
         return ready or self._arranged(at, group)
 
     def _arranged(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
-        """Do so where buckets must change first, or a tape must see the gradients."""
+        """Do so where buckets must change first or a tape see the gradients."""
         ready: list[tuple[Bucket, Any]] = []
         for bucket in self._buckets[at]:
             self._add_slots(bucket, group)  # those of an option that was changed since
@@ -227,16 +224,16 @@ class Optimizer:
         return ready
 
     def _arrange(self, at: int, entries: Mapping[int, State]) -> None:
-        """Put the parameters of a group, with the state found by their ids, into buckets.
+        """Put a group into buckets, with the state by the ids of parameters.
 
-        Buckets of the right parameters stay, as programs are compiled over their arrays.
+        Buckets of the right parameters stay: programs are compiled over their arrays.
         """
         together: dict[Any, list[Tensor]] = {}
         group = self.param_groups[at]
         for p in group["params"]:
             entry = entries.get(id(p), {})
-            numbers = [float(entry[slot]) for slot in self.scalars if slot in entry]
-            key = (p.dtype, entry.get("step", 0), *numbers) if p.size <= SMALL else id(p)
+            numbers = [float(entry.get(slot, 0)) for slot in ("step", *self.scalars)]
+            key = (p.dtype, *numbers) if p.size <= SMALL else id(p)
             together.setdefault(key, []).append(p)
         old = {tuple(map(id, bucket.params)): bucket for bucket in self._buckets[at]}
         self._buckets[at][:] = [
@@ -245,7 +242,7 @@ class Optimizer:
         ]
 
     def _part(self, at: int, group: Options, bucket: Bucket) -> None:
-        """Part a bucket whose parameters now differ in dtype or in having a gradient."""
+        """Part a bucket by dtype and by who has a gradient."""
         parts: dict[Any, list[Tensor]] = {}
         for p in bucket.params:
             parts.setdefault((p.dtype, p._grad is None), []).append(p)
@@ -289,7 +286,7 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the options and state of another optimizer over the same parameters.
 
-        Raises ValueError, changing nothing, if groups, counts or shapes differ or state is missing.
+        ValueError, and no change, if groups, counts or shapes differ or state is missing.
         """
         try:
             groups = state_dict["param_groups"]
