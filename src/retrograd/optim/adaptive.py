@@ -115,8 +115,8 @@ class Adamax(Optimizer):
 class NAdam(Optimizer):
     """Adam with Nesterov's look ahead (Dozat 2016).
 
-    The momentum of step `t` is `mu[t] = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`; the mean
-    `m` is taken as it will be at the next step, both corrected by the product of the `mu`.
+    The momentum of step `t` is `mu[t] = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`; `m` is
+    taken as it will be at the next step, both corrected by the product of the `mu`.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.NAdam([w], lr=0.1)

@@ -18,8 +18,7 @@ class AveragedModel(Module):
 
     Call `update_parameters(model)` after each `optimizer.step()`. The average is exponential,
     `decay * average + (1 - decay) * weight`, or with `decay=None` the mean of all (Izmailov et al.
-    2018). The first update copies; buffers, such as a running mean, always are copies. The averaged
-    model is called like the model itself.
+    2018). The first update copies, as all do with buffers. It is called like the model.
 
     >>> model = rg.nn.Linear(1, 1)
     >>> average = rg.optim.AveragedModel(model, decay=0.75)
@@ -44,7 +43,7 @@ class AveragedModel(Module):
             tape.forbid("AveragedModel.update_parameters, whose first call differs,")
         own, other = self.module._state(), model._state()
         if names := ", ".join(sorted(own.keys() ^ other.keys())):
-            raise ValueError(f"another model was averaged: the names differ: {names}")
+            raise ValueError(f"this is another model, the names differ: {names}")
         count = int(self.n_averaged)
         keep = count / (count + 1) if self.decay is None or not count else self.decay
         for name, average in {id(value): (name, value) for name, value in own.items()}.values():

@@ -15,7 +15,7 @@ from retrograd.optim.optimizer import Optimizer, cut, ensure
 
 
 class Point(NamedTuple):
-    """A loss and its gradient, at the step length `t` on a line along which it has a slope."""
+    """A loss and its gradient, with the step length `t` and the slope on a line."""
 
     loss: float
     grad: Array
@@ -27,11 +27,11 @@ class LBFGS(Optimizer):
     """Limited-memory BFGS (Liu & Nocedal 1989), for few parameters and a loss without noise.
 
     `step(closure)` makes up to `max_iter` iterations with up to `max_eval` losses (by default
-    `max_iter * 5 // 4`); `closure` clears the gradients, computes the loss, calls `backward` and
-    returns the loss. An iteration steps by `lr`, or as far as `line_search_fn="strong_wolfe"`
-    finds (Nocedal & Wright, Numerical Optimization, algorithms 3.5 and 3.6). A step ends early if
-    the gradient is at most `tolerance_grad` everywhere, or if the loss or all parameters change by
-    less than `tolerance_change`.
+    `max_iter * 5 // 4`); `closure` clears the gradients, calls `backward` and returns the loss. An
+    iteration steps by `lr`, or as far as `line_search_fn="strong_wolfe"` finds (Nocedal & Wright,
+    Numerical Optimization, algorithms 3.5 and 3.6). A step ends early if the gradient is at most
+    `tolerance_grad` everywhere, or if the loss or all parameters change by less than
+    `tolerance_change`.
 
     >>> w = rg.Tensor([3.0, -4.0], requires_grad=True)
     >>> optimizer = rg.optim.LBFGS([w], line_search_fn="strong_wolfe")
@@ -105,7 +105,7 @@ class LBFGS(Optimizer):
         return first
 
     def _direction(self, point: Point) -> Array:
-        """Return minus the gradient times the inverse Hessian that the history tells."""
+        """Return minus the inverse Hessian, as the history tells it, times the gradient."""
         state = self._state
         state["n_iter"] = state.get("n_iter", 0) + 1
         if state["n_iter"] == 1:
@@ -198,12 +198,12 @@ class LBFGS(Optimizer):
         touch(*params)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the options, and the history as the state of the first parameter."""
+        """Return the options, and the history as that of the first parameter."""
         state = {0: deepcopy(self._state)} if self._state else {}
         return {**super().state_dict(), "state": state}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take the options and history of another LBFGS over the same parameters."""
+        """Take the options and history of another LBFGS."""
         size = sum(p.size for p in self._all())
         state = {k: v for k, v in state_dict["state"].get(0, {}).items() if v is not None}
         for key in {"d", "prev_flat_grad", "old_dirs", "old_stps"} & state.keys():
@@ -221,10 +221,7 @@ def _largest(array: Array) -> float:
 
 
 def _cubic_minimum(a: Point, b: Point, bounds: tuple[float, float]) -> float:
-    """Return where the cubic through both points, with their slopes, is least within `bounds`.
-
-    Nocedal & Wright, equation 3.59.
-    """
+    """Return where the cubic of both points is least within `bounds` (equation 3.59)."""
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = d1 * d1 - a.slope * b.slope
     if square >= 0:

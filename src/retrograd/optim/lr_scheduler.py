@@ -195,7 +195,7 @@ class LambdaLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Go from the first rate to `eta_min` and back, in `T_max` steps each way, as a cosine does.
+    """Fall to `eta_min` in `T_max` steps and rise again, as a cosine does.
 
     SGDR without restarts (Loshchilov & Hutter 2017).
 

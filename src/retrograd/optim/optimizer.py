@@ -95,8 +95,8 @@ def gradient(p: Any, g: Any, options: Options, lr: Any) -> Any:
 class Optimizer:
     """Base of the optimizers: define `update` and, where it keeps state, `used_slots`.
 
-    `params` is an iterable of Tensors that require grad, or of dicts {"params": ..., options} with
-    options of their own. TypeError for anything else, ValueError for none or one twice.
+    `params` are Tensors that require grad, or dicts {"params": ..., options} with options of their
+    own. TypeError for anything else, ValueError for none or one twice.
     """
 
     scalars: tuple[str, ...] = ()  # the state that is one number, not an array like the parameter
@@ -105,7 +105,7 @@ class Optimizer:
         if isinstance(params, Tensor) or hasattr(params, "parameters"):
             kind = type(params).__name__
             raise TypeError(
-                f"an optimizer takes an iterable, not a {kind}: pass its .parameters(), or [tensor]"
+                f"an optimizer takes an iterable, not a {kind}: pass its .parameters() or [tensor]"
             )
         others = ("self", "params", "__class__")  # in the locals() of a constructor
         self.defaults = {k: v for k, v in defaults.items() if k not in others}
@@ -343,9 +343,9 @@ class Optimizer:
 class SGD(Optimizer):
     """Stochastic gradient descent with momentum.
 
-    The buffer is `b = momentum * b + (1 - dampening) * g`, at first `g`; the step is `lr * b`, if
-    `nesterov` `lr * (g + momentum * b)`. `weight_decay` adds that much of the parameter to the
-    gradient; `maximize` climbs.
+    The step is `lr * b` with `b = momentum * b + (1 - dampening) * g`, at first `g`; if `nesterov`,
+    `lr * (g + momentum * b)`. `weight_decay` adds that much of the parameter to the gradient;
+    `maximize` climbs.
 
     >>> w = rg.Tensor([1.0], requires_grad=True)
     >>> optimizer = rg.optim.SGD([w], lr=0.1)
