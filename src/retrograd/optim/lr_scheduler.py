@@ -166,11 +166,9 @@ class LinearLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         epoch, last = self.last_epoch, self.total_iters
-        if epoch > last:
-            return self._times(1.0)
         ends = self.start_factor, self.end_factor
-        now, before = (_linear(*ends, step / last) for step in (epoch, epoch - 1))
-        return self._times(now / before if epoch else now)
+        now, before = (_linear(*ends, min(step, last) / last) for step in (epoch, epoch - 1))
+        return self._times(now / before if epoch and before else now)
 
 
 class LambdaLR(LRScheduler):
@@ -239,10 +237,9 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     def get_lr(self) -> list[float]:
         since, length = self.last_epoch, self.T_0
-        if self.T_mult == 1:
-            since %= length
         while since >= length:
-            since, length = since - length, length * self.T_mult
+            since = since % length if self.T_mult == 1 else since - length
+            length *= self.T_mult
         return [_cosine(lr, self.eta_min, since / length) for lr in self.base_lrs]
 
 
