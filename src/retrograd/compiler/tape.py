@@ -62,9 +62,6 @@ class Live:
     def __init__(self, value: float, text: str) -> None:
         self.value, self.text = value, text
 
-    def at_most(self, bound: float) -> Live:
-        return Live(min(self.value, bound), f"min({self.text}, {bound!r})")
-
     __add__, __radd__ = _operators("+", operator.add)
     __sub__, __rsub__ = _operators("-", operator.sub)
     __mul__, __rmul__ = _operators("*", operator.mul)

@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
-from retrograd.optim.optimizer import Optimizer
-from retrograd.optim.sgd import SGD
+from retrograd.optim.optimizer import SGD, Optimizer
 
 if TYPE_CHECKING:
     from retrograd.optim import lr_scheduler

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from numpy import abs, sqrt
+from numpy import abs, maximum, sqrt
 
-from retrograd.optim.optimizer import Optimizer, at_least, gradient
-
-State = dict[str, Any]
-Options = Mapping[str, Any]
+from retrograd.core import Tensor
+from retrograd.optim.optimizer import Optimizer, Options, State, gradient
 
 
 def average(mean: Any, x: Any, beta: float) -> None:
-    """Move a running mean towards `x` in place; for an update to call."""
+    """Move a running mean towards `x` in place."""
     mean *= beta
     mean += (1 - beta) * x
+
+
+def at_least(x: Any, bound: Any) -> None:
+    """Raise the elements of `x` in place to those of `bound`."""
+    if isinstance(x, Tensor):
+        x._update(maximum, bound)
+    else:
+        maximum(x, bound, out=x)
 
 
 class Adam(Optimizer):
@@ -25,12 +31,12 @@ class Adam(Optimizer):
     With the running means `m` of `g` and `v` of `g * g` the step is
     `lr * m / (1 - beta1 ** t) / (sqrt(v / (1 - beta2 ** t)) + eps)`. `amsgrad` divides by the
     largest `v` so far (Reddi et al. 2018). `weight_decay` adds that much of the parameter to the
-    gradient, or with `decoupled_weight_decay` takes `lr * weight_decay` of it away, as AdamW does.
+    gradient; if `decoupled_weight_decay`, it is as in AdamW.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adam([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); w
-    Tensor([  0.9, -19.9], requires_grad=True)
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
+    [  0.9 -19.9]
     """
 
     def __init__(
@@ -38,10 +44,7 @@ class Adam(Optimizer):
         eps: float = 1e-8, weight_decay: float = 0.0, amsgrad: bool = False, *,
         maximize: bool = False, decoupled_weight_decay: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad,
-            "maximize": maximize, "decoupled_weight_decay": decoupled_weight_decay,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
     def used_slots(self, options: Options) -> dict[str, float]:
         slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -56,20 +59,18 @@ class Adam(Optimizer):
         if options["amsgrad"]:
             at_least(state["max_exp_avg_sq"], v)
             v = state["max_exp_avg_sq"]
-        # the corrections of m and v as numbers, so that no pass over the arrays is spent on them
+        # m and v are corrected by numbers, without passes over the arrays
         root = (1 - beta2**t) ** 0.5
         p -= lr * root / (1 - beta1**t) * m / (sqrt(v) + options["eps"] * root)
 
 
 class AdamW(Adam):
-    """Adam whose weight decay leaves the gradient alone (Loshchilov & Hutter 2019).
-
-    Each step first takes `lr * weight_decay` of the parameter away.
+    """Adam that first takes `lr * weight_decay` of the parameter away (Loshchilov & Hutter 2019).
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
-    >>> (w * w).sum().backward(); optimizer.step(); w
-    Tensor([  0.85, -18.9 ], requires_grad=True)
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
+    [  0.85 -18.9 ]
     """
 
     def __init__(
@@ -84,23 +85,19 @@ class AdamW(Adam):
 class Adamax(Optimizer):
     """Adam with the largest recent gradient in place of the root mean square.
 
-    With the running mean `m` of `g` and `u = max(beta2 * u, abs(g) + eps)` the step is
-    `lr * m / (1 - beta1 ** t) / u` (Kingma & Ba 2015, algorithm 2).
+    It is `u = max(beta2 * u, abs(g) + eps)` (Kingma & Ba 2015, algorithm 2).
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adamax([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); w
-    Tensor([  0.9, -19.9], requires_grad=True)
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
+    [  0.9 -19.9]
     """
 
     def __init__(
         self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8, weight_decay: float = 0.0, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-            "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"exp_avg": 0.0, "exp_inf": 0.0}
@@ -118,8 +115,8 @@ class Adamax(Optimizer):
 class NAdam(Optimizer):
     """Adam with Nesterov's look ahead (Dozat 2016).
 
-    The momentum of step `t` is `mu[t] = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`; the mean
-    `m` is taken as it will be at the next step, both corrected by the product of the `mu`.
+    The momentum of step `t` is `mu[t] = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`; `m` is
+    taken as it will be at the next step, both corrected by the product of the `mu`.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.NAdam([w], lr=0.1)
@@ -134,11 +131,7 @@ class NAdam(Optimizer):
         eps: float = 1e-8, weight_decay: float = 0.0, momentum_decay: float = 4e-3,
         decoupled_weight_decay: bool = False, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay, "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"mu_product": 1.0, "exp_avg": 0.0, "exp_avg_sq": 0.0}
@@ -148,8 +141,7 @@ class NAdam(Optimizer):
         m, v, product = state["exp_avg"], state["exp_avg_sq"], state["mu_product"]
         g = gradient(p, g, options, lr)
         decay = options["momentum_decay"]
-        mu = beta1 * (1 - 0.5 * 0.96 ** (t * decay))
-        following = beta1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
+        mu, following = (beta1 * (1 - 0.5 * 0.96 ** (at * decay)) for at in (t, t + 1))
         product *= mu
         average(m, g, beta1)
         average(v, g * g, beta2)
@@ -160,8 +152,7 @@ class NAdam(Optimizer):
 class RMSprop(Optimizer):
     """Divide each gradient by the root of the running mean of its squares (Hinton 2012).
 
-    With `centered` the mean gradient is taken off first, so that it is a standard deviation
-    (Graves 2013); `momentum` is applied to what comes out.
+    If `centered`, by its standard deviation (Graves 2013); `momentum` acts on what comes out.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.RMSprop([w], lr=0.1)
@@ -174,15 +165,15 @@ class RMSprop(Optimizer):
         weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False, *,
         maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered,
-            "weight_decay": weight_decay, "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
     def used_slots(self, options: Options) -> dict[str, float]:
-        used = {"square_avg": True, "momentum_buffer": options["momentum"],
-                "grad_avg": options["centered"]}  # fmt: skip
-        return {slot: 0.0 for slot, wanted in used.items() if wanted}
+        slots = {"square_avg": 0.0}
+        if options["momentum"]:
+            slots["momentum_buffer"] = 0.0
+        if options["centered"]:
+            slots["grad_avg"] = 0.0
+        return slots
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         alpha, v = options["alpha"], state["square_avg"]
@@ -204,12 +195,12 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """Divide each gradient by the root of the sum of all its squares (Duchi et al. 2011).
 
-    The sum starts at `initial_accumulator_value`, and `lr` falls as `1 / (1 + (t - 1) * lr_decay)`.
+    The sum starts at `initial_accumulator_value`, `lr` falls as `1 / (1 + (t - 1) * lr_decay)`.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adagrad([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); w
-    Tensor([  0.9, -19.9], requires_grad=True)
+    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
+    [  0.9 -19.9]
     """
 
     def __init__(
@@ -217,10 +208,7 @@ class Adagrad(Optimizer):
         weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10, *,
         maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "lr_decay": lr_decay, "eps": eps, "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value, "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"sum": options["initial_accumulator_value"]}
@@ -233,9 +221,9 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Step by the gradient times the size of recent steps over that of gradients (Zeiler 2012).
+    """Step by the gradient times the root mean square of steps over its own (Zeiler 2012).
 
-    Both sizes are roots of running means of squares, with `eps` inside the root.
+    `eps` is inside the roots.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adadelta([w], lr=100.0)
@@ -247,9 +235,7 @@ class Adadelta(Optimizer):
         self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
         weight_decay: float = 0.0, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, {
-            "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
-        })  # fmt: skip
+        super().__init__(params, locals())
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}

@@ -7,25 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Array, as_array, touch
+from retrograd.core import Array, Parameter, as_array, touch
 from retrograd.mode import MODE
 from retrograd.nn.module import Module
+from retrograd.optim.optimizer import ensure
 
 
 class AveragedModel(Module):
     """A copy of a model whose weights are a running average of the model's.
 
-    Call `update_parameters(model)` after each `optimizer.step()`. With a `decay` the average is
-    exponential (EMA): `average = decay * average + (1 - decay) * weight`; with `decay=None` it is
-    the mean of all so far (Izmailov et al. 2018). The first update copies; buffers, such as a
-    running mean, always are copies. The averaged model is called like the model itself.
+    Call `update_parameters(model)` after each `optimizer.step()`. The average is exponential,
+    `decay * average + (1 - decay) * weight`, or with `decay=None` the mean of all (Izmailov et al.
+    2018). The first update copies, as all do with buffers. It is called like the model.
 
     >>> model = rg.nn.Linear(1, 1)
     >>> average = rg.optim.AveragedModel(model, decay=0.75)
-    >>> with rg.no_grad():
-    ...     for value in (0.0, 1.0):
-    ...         model.weight.data[...] = value
-    ...         average.update_parameters(model)
+    >>> for value in (0.0, 1.0):
+    ...     model.weight.data[...] = value
+    ...     average.update_parameters(model)
     >>> average.module.weight
     Parameter([[0.25]], requires_grad=True)
     """
@@ -33,30 +32,27 @@ class AveragedModel(Module):
     n_averaged: Array
 
     def __init__(self, model: Module, decay: float | None = 0.999) -> None:
-        if decay is not None and not 0 <= decay < 1:
-            raise ValueError(f"decay must be from 0 to below 1, or None, not {decay!r}")
+        ensure(decay is None or 0 <= decay < 1, "decay", "None, or from 0 to below 1", decay)
         self.module = copy.deepcopy(model)
         self.decay = decay
         self.register_buffer("n_averaged", np.array(0))
 
     def update_parameters(self, model: Module) -> None:
         """Take the weights of `model` into the average."""
-        tape = MODE.get().tape
-        if tape is not None:
+        if tape := MODE.get().tape:
             tape.forbid("AveragedModel.update_parameters, whose first call differs,")
         own, other = self.module._state(), model._state()
         if names := ", ".join(sorted(own.keys() ^ other.keys())):
-            raise ValueError(f"another model was averaged so far; the names differ: {names}")
+            raise ValueError(f"this is another model, the names differ: {names}")
         count = int(self.n_averaged)
-        keep = 0.0 if not count else count / (count + 1) if self.decay is None else self.decay
-        parameters = {name for name, _ in self.module.named_parameters()}
-        for name, average in own.items():
+        keep = count / (count + 1) if self.decay is None or not count else self.decay
+        for name, average in {id(value): (name, value) for name, value in own.items()}.values():
             array, new = as_array(average), as_array(other[name])
-            if name in parameters:
+            if isinstance(average, Parameter):
                 array *= keep
                 array += (1 - keep) * new
                 touch(average)
-            elif not hasattr(average, "requires_grad"):
+            else:
                 array[...] = new
         self.n_averaged += 1
 

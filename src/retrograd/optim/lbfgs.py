@@ -4,35 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd.core import Array, as_array, touch
+from retrograd.core import Array, touch
 from retrograd.mode import MODE, enable_grad
-from retrograd.optim.optimizer import Optimizer
-
-NUMBERS = ("func_evals", "n_iter", "t", "H_diag", "prev_loss")  # of the state
+from retrograd.optim.optimizer import Optimizer, cut, ensure
 
 
 class Point(NamedTuple):
-    """A place on the search line: step length, loss, gradient, and slope along the line."""
+    """A loss and its gradient, with the step length `t` and the slope on a line."""
 
-    t: float
     loss: float
     grad: Array
-    slope: float
+    t: float = 0.0
+    slope: float = 0.0
 
 
 class LBFGS(Optimizer):
     """Limited-memory BFGS (Liu & Nocedal 1989), for few parameters and a loss without noise.
 
     `step(closure)` makes up to `max_iter` iterations with up to `max_eval` losses (by default
-    `max_iter * 5 // 4`); `closure` clears the gradients, computes the loss, calls `backward` and
-    returns the loss. An iteration steps by `lr`, or as far as `line_search_fn="strong_wolfe"`
-    finds (Nocedal & Wright, Numerical Optimization, algorithms 3.5 and 3.6). A step ends early when
-    no element of the gradient exceeds `tolerance_grad`, or when the loss or every parameter
-    changes by less than `tolerance_change`. There is one param group.
+    `max_iter * 5 // 4`); `closure` clears the gradients, calls `backward` and returns the loss. An
+    iteration steps by `lr`, or as far as `line_search_fn="strong_wolfe"` finds (Nocedal & Wright,
+    Numerical Optimization, algorithms 3.5 and 3.6). A step ends early if the gradient is at most
+    `tolerance_grad` everywhere, or if the loss or all parameters change by less than
+    `tolerance_change`.
 
     >>> w = rg.Tensor([3.0, -4.0], requires_grad=True)
     >>> optimizer = rg.optim.LBFGS([w], line_search_fn="strong_wolfe")
@@ -41,10 +40,9 @@ class LBFGS(Optimizer):
     ...     loss = ((w - 1) ** 4).sum()
     ...     loss.backward()
     ...     return loss
-    >>> optimizer.step(closure)
+    >>> optimizer.step(closure); print(w.data.round(1))
     Tensor(641., requires_grad=True)
-    >>> bool(abs(w.data - 1).max() < 0.1)
-    True
+    [1. 1.]
     """
 
     def __init__(
@@ -53,25 +51,20 @@ class LBFGS(Optimizer):
         history_size: int = 100, line_search_fn: str | None = None,
     ) -> None:  # fmt: skip
         self._state: dict[str, Any] = {}
-        super().__init__(params, {
-            "lr": lr, "max_iter": max_iter,
-            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
-            "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
-            "history_size": history_size, "line_search_fn": line_search_fn,
-        })  # fmt: skip
+        max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
+        super().__init__(params, locals())
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         if self.param_groups:
-            raise ValueError("LBFGS updates all parameters as one: it takes one param group")
+            raise ValueError("LBFGS takes one param group")
         super().add_param_group(group)
 
     def check(self, options: dict[str, Any]) -> None:
         super().check(options)
         for name in ("max_iter", "max_eval", "history_size"):
-            if not options[name] >= 1:
-                raise ValueError(f"{name} must be at least 1, not {options[name]!r}")
-        if (search := options["line_search_fn"]) not in (None, "strong_wolfe"):
-            raise ValueError(f"line_search_fn is 'strong_wolfe' or None, not {search!r}")
+            ensure(options[name] >= 1, name, "at least 1", options[name])
+        search = options["line_search_fn"]
+        ensure(search in (None, "strong_wolfe"), "line_search_fn", "'strong_wolfe' or None", search)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Iterate, calling `closure` for losses and gradients; return its first loss."""
@@ -79,40 +72,40 @@ class LBFGS(Optimizer):
         if tape is not None:
             tape.forbid("LBFGS.step, which decides by the values of losses,")
         if closure is None:
-            raise TypeError("LBFGS.step takes a closure that computes the loss and its gradients")
+            raise TypeError("LBFGS.step takes a closure that returns the loss after backward()")
         group, state = self.param_groups[0], self._state
         most = state.get("func_evals", 0) + group["max_eval"]
         first, point = self._evaluate(closure)
         if _largest(point.grad) <= group["tolerance_grad"]:
             return first
         for iteration in range(1, group["max_iter"] + 1):
-            loss_before = point.loss
             d = self._direction(point)
-            state.update(d=d, prev_flat_grad=point.grad, prev_loss=point.loss, t=group["lr"])
+            t = group["lr"]
             if state["n_iter"] == 1:
-                state["t"] *= min(1.0, 1.0 / float(np.abs(point.grad).sum()))
-            point = point._replace(slope=float(point.grad @ d))
+                t *= min(1.0, 1.0 / float(np.abs(point.grad).sum()))
+            state.update(d=d, prev_flat_grad=point.grad, prev_loss=point.loss, t=t)
+            point = point._replace(t=0.0, slope=float(point.grad @ d))
             if point.slope > -group["tolerance_change"]:
                 break
-            if group["line_search_fn"] is None:
-                self._move(state["t"] * d)
-                if iteration < group["max_iter"]:
-                    _, point = self._evaluate(closure)
-            else:
-                point = self._search(closure, d, point._replace(t=0.0), most - state["func_evals"])
+            before = [p._data.copy() for p in self._all()]
+            if group["line_search_fn"]:
+                left = most - state["func_evals"]
+                point = self._search(closure, before, d, point, left)
                 state["t"] = point.t
-                self._move(point.t * d)
+            self._move(before, state["t"] * d)
+            if not group["line_search_fn"] and iteration < group["max_iter"]:
+                _, point = self._evaluate(closure)
             if (
                 state["func_evals"] >= most
                 or _largest(point.grad) <= group["tolerance_grad"]
                 or _largest(state["t"] * d) <= group["tolerance_change"]
-                or abs(point.loss - loss_before) < group["tolerance_change"]
+                or abs(point.loss - state["prev_loss"]) < group["tolerance_change"]
             ):
                 break
         return first
 
     def _direction(self, point: Point) -> Array:
-        """Return minus the gradient times the inverse Hessian that the history stands for."""
+        """Return minus the inverse Hessian, as the history tells it, times the gradient."""
         state = self._state
         state["n_iter"] = state.get("n_iter", 0) + 1
         if state["n_iter"] == 1:
@@ -135,19 +128,14 @@ class LBFGS(Optimizer):
             q += (weight - float(y @ q) * ro) * s
         return q
 
-    def _search(self, closure: Callable[[], Any], d: Array, start: Point, most: int) -> Point:
-        """Find a point on the line that meets the strong Wolfe conditions.
-
-        Returns it, or the best one after `most` losses; the parameters are where they were.
-        """
-        before = [p._data.copy() for p in self._all()]
+    def _search(
+        self, closure: Callable[[], Any], before: list[Array], d: Array, start: Point, most: int
+    ) -> Point:
+        """Return a point that meets the strong Wolfe conditions, or the best of `most` losses."""
 
         def at(t: float) -> Point:
-            self._move(t * d)
+            self._move(before, t * d)
             _, point = self._evaluate(closure)
-            for p, array in zip(self._all(), before, strict=True):
-                p._data[...] = array
-                touch(p)
             return point._replace(t=t, slope=float(point.grad @ d))
 
         def too_high(point: Point) -> bool:
@@ -171,93 +159,74 @@ class LBFGS(Optimizer):
         else:
             last = start
 
-        # `low` is the lower of the two ends, between which there is a point that meets both
-        ends, tolerance = [last, new], self.param_groups[0]["tolerance_change"]
-        low = 0 if last.loss <= new.loss else 1
-        width, stalled = _largest(d), False
+        # a point between `low`, the end of lower loss, and `high` meets both conditions
+        low, high = sorted((last, new), key=lambda point: point.loss)
+        tolerance, width = self.param_groups[0]["tolerance_change"], _largest(d)
+        stalled = False
         while tries < most:
-            left, right = sorted((ends[0].t, ends[1].t))
+            left, right = sorted((low.t, high.t))
             if (right - left) * width < tolerance:
                 break
-            t = _cubic_minimum(ends[0], ends[1], (left, right))
+            t = _cubic_minimum(low, high, (left, right))
             margin = 0.1 * (right - left)
             close = min(right - t, t - left) < margin
-            if close and (stalled or t >= right or t <= left):
-                t = right - margin if abs(t - right) < abs(t - left) else left + margin
+            if close and (stalled or t in (left, right)):
+                t = min(max(t, left + margin), right - margin)
                 close = False
             stalled = close
             new = at(t)
             tries += 1
-            if too_high(new) or new.loss >= ends[low].loss:
-                ends[1 - low] = new
-                low = 0 if ends[0].loss <= ends[1].loss else 1
+            if too_high(new) or new.loss >= low.loss:
+                low, high = sorted((low, new), key=lambda point: point.loss)
                 continue
             if flat_enough(new):
                 return new
-            if new.slope * (ends[1 - low].t - ends[low].t) >= 0:
-                ends[1 - low] = ends[low]
-            ends[low] = new
-        return ends[low]
+            low, high = new, low if new.slope * (high.t - low.t) >= 0 else high
+        return low
 
     def _evaluate(self, closure: Callable[[], Any]) -> tuple[Any, Point]:
         with enable_grad():
             loss = closure()
         self._state["func_evals"] = self._state.get("func_evals", 0) + 1
-        grads = [np.zeros(p.size) if p._grad is None else p.grad.ravel() for p in self._all()]
-        return loss, Point(0.0, float(loss), np.concatenate(grads), 0.0)
+        grads = [np.zeros_like(p._data) if p.grad is None else p.grad for p in self._all()]
+        return loss, Point(float(loss), np.concatenate(grads, axis=None))
 
-    def _move(self, by: Array) -> None:
-        start = 0
-        for p in self._all():
-            p._data += by[start : start + p.size].reshape(p.shape).astype(p.dtype, copy=False)
-            start += p.size
-            touch(p)
+    def _move(self, before: list[Array], by: Array) -> None:
+        params = self._all()
+        for p, array, part in zip(params, before, cut(by, params), strict=True):
+            p._data[...] = array + part.reshape(p.shape)
+        touch(*params)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the options, and the history as the state of the first parameter."""
-        made = super().state_dict()
-        if self._state:
-            made["state"] = {0: self._copied(self._state)}
-        return made
+        """Return the options, and the history as that of the first parameter."""
+        state = {0: deepcopy(self._state)} if self._state else {}
+        return {**super().state_dict(), "state": state}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take the options and history of another LBFGS over the same parameters."""
-        state = self._copied(dict(state_dict["state"]).get(0, {}))
-        super().load_state_dict({**state_dict, "state": {}})
-        self._state = state
-
-    def _copied(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Take the options and history of another LBFGS."""
         size = sum(p.size for p in self._all())
-
-        def flat(value: Any) -> Array:
-            array = as_array(value)
-            if array.shape != (size,):
-                raise ValueError(f"a history of {array.size} numbers, the parameters have {size}")
-            return array.copy()
-
-        made = {k: state[k] for k in NUMBERS if k in state}
-        made |= {k: flat(state[k]) for k in ("d", "prev_flat_grad") if state.get(k) is not None}
-        made |= {k: list(map(flat, state[k])) for k in ("old_dirs", "old_stps") if k in state}
-        return made | {k: [float(v) for v in state[k]] for k in ("ro",) if k in state}
+        state = {k: v for k, v in state_dict["state"].get(0, {}).items() if v is not None}
+        for key in {"d", "prev_flat_grad", "old_dirs", "old_stps"} & state.keys():
+            array = np.array(state[key])
+            if array.size and array.shape[-1] != size:
+                has = array.shape[-1]
+                raise ValueError(f"a history of {has} numbers, the parameters have {size}")
+            state[key] = list(array) if key.startswith("old") else array
+        super().load_state_dict({**state_dict, "state": {}})
+        self._state = deepcopy(state)
 
 
 def _largest(array: Array) -> float:
-    return float(np.abs(array).max()) if array.size else 0.0
+    return float(np.abs(array).max(initial=0.0))
 
 
 def _cubic_minimum(a: Point, b: Point, bounds: tuple[float, float]) -> float:
-    """Return where the cubic through both points, with their slopes, is least within `bounds`.
-
-    Nocedal & Wright, equation 3.59.
-    """
-    if a.t > b.t:
-        a, b = b, a
+    """Return where the cubic of both points is least within `bounds` (equation 3.59)."""
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = d1 * d1 - a.slope * b.slope
-    middle = (bounds[0] + bounds[1]) / 2
-    d2 = math.sqrt(square) if square >= 0 else 0.0
-    below = b.slope - a.slope + 2 * d2
-    if not (square >= 0 and below):
-        return middle
-    t = b.t - (b.t - a.t) * ((b.slope + d2 - d1) / below)
-    return min(max(t, bounds[0]), bounds[1])
+    if square >= 0:
+        d2 = math.copysign(math.sqrt(square), b.t - a.t)
+        if below := b.slope - a.slope + 2 * d2:
+            t = b.t - (b.t - a.t) * (b.slope + d2 - d1) / below
+            return min(max(t, bounds[0]), bounds[1])
+    return sum(bounds) / 2

@@ -1,45 +1,38 @@
 """Schedules of the learning rate, with torch's formulas: call `step()` after each epoch or update.
 
-A schedule sets `lr` of each param group from its first rate; a compiled step reads `lr` at every
-call. StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find, so that
-they can be combined with each other and with a rate that is changed by hand.
+StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find, so that they
+combine; the others start from the first rate.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, SupportsFloat
 
-from retrograd.optim.optimizer import Optimizer
+from retrograd.optim.optimizer import Optimizer, ensure
 
 Lambda = Callable[[int], float]
 
 
 class LRScheduler:
-    """Base of the schedules: define `get_lr`, from `self.last_epoch`.
+    """Base of the schedules: define `get_lr`, from the count of steps `self.last_epoch`.
 
-    `last_epoch` counts the steps from 0, which is set when the schedule is made. To continue a
-    run, `load_state_dict`, or pass the `last_epoch` of then together with an optimizer whose state
-    was loaded.
+    To continue a run, `load_state_dict`, or pass `last_epoch` and an optimizer with loaded state.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
-        self._take(optimizer)
-        self.last_epoch = last_epoch
-        for group in optimizer.param_groups:
+        groups = _groups(optimizer)
+        self.optimizer, self.last_epoch = optimizer, last_epoch
+        for group in groups:
             if last_epoch == -1:
                 group.setdefault("initial_lr", group["lr"])
             elif "initial_lr" not in group:
                 raise ValueError("the optimizer has no initial_lr: load its state_dict first")
-        self.base_lrs: list[float] = [group["initial_lr"] for group in optimizer.param_groups]
+        self.base_lrs: list[float] = [group["initial_lr"] for group in groups]
         self.step()
-
-    def _take(self, optimizer: Optimizer) -> None:
-        if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"a schedule takes an Optimizer, not {type(optimizer).__name__}")
-        self.optimizer = optimizer
 
     def get_lr(self) -> list[float]:
         """Return the rate of each param group at `self.last_epoch`."""
@@ -54,35 +47,32 @@ class LRScheduler:
         self.last_epoch += 1
         self._set(self.get_lr())
 
-    def _set(self, rates: Sequence[float]) -> None:
+    def _set(self, rates: Iterable[float]) -> None:
         for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = lr
         self._note()
 
     def _note(self) -> None:
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
+        self._last_lr = self._times(1.0)
+
+    def _times(self, factor: float) -> list[float]:
+        return [group["lr"] * factor for group in self.optimizer.param_groups]
 
     def restart(self) -> None:
-        """Set the rates as at the first step, from the optimizer's first rates."""
+        """Begin again from the first rates."""
         self._set(self.base_lrs)
         self.last_epoch = -1
         self.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all there is to know besides the optimizer and given functions."""
-        return {
-            key: list(value) if isinstance(value, list) else value
-            for key, value in vars(self).items()
-            if key not in ("optimizer", "lr_lambdas", "schedulers")
-        }
+        """Return everything but the optimizer and given functions."""
+        others = ("optimizer", "lr_lambdas", "schedulers")
+        return copy.deepcopy({k: v for k, v in vars(self).items() if k not in others})
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue where `state_dict` was taken; ValueError for one of another schedule.
-
-        The rates themselves are part of the optimizer's state.
-        """
+        """Continue from a `state_dict`; the rates are in the optimizer's."""
         if not isinstance(state_dict, Mapping):
-            raise ValueError(f"load_state_dict takes a dict, not {type(state_dict).__name__}")
+            raise ValueError(f"a state_dict is a dict, not {type(state_dict).__name__}")
         if differ := sorted(self.state_dict().keys() ^ state_dict.keys()):
             raise ValueError(f"no state_dict of {type(self).__name__}: {', '.join(differ)}")
         vars(self).update({k: v for k, v in state_dict.items() if k != "schedules"})
@@ -91,49 +81,36 @@ class LRScheduler:
         return f"{type(self).__name__}(last_epoch={self.last_epoch}, lr={self._last_lr})"
 
 
-class _Factor(LRScheduler):
-    """A schedule that multiplies the rate: define `factor`, relative to the first rate."""
-
-    def factor(self, epoch: int) -> float:
-        raise NotImplementedError
-
-    def ratio(self) -> float:
-        before = self.factor(self.last_epoch - 1) if self.last_epoch > 0 else 1.0
-        return self.factor(self.last_epoch) / before if before else 0.0
-
-    def get_lr(self) -> list[float]:
-        ratio = self.ratio()
-        return [group["lr"] * ratio for group in self.optimizer.param_groups]
-
-
-class StepLR(_Factor):
+class StepLR(LRScheduler):
     """Multiply the rate by `gamma` every `step_size` steps.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
     >>> for _ in range(4):
-    ...     optimizer.step(); schedule.step(); print(schedule.get_last_lr(), end=" ")
-    [0.5] [0.25] [0.25] [0.125]
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.5 0.25 0.25 0.125
     """
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        self.step_size, self.gamma = _positive("step_size", step_size), gamma
+        _positive(step_size=step_size)
+        self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        return float(self.gamma ** (epoch // self.step_size))
+    def get_lr(self) -> list[float]:
+        now = self.last_epoch and self.last_epoch % self.step_size == 0
+        return self._times(self.gamma if now else 1.0)
 
 
-class MultiStepLR(_Factor):
+class MultiStepLR(LRScheduler):
     """Multiply the rate by `gamma` at each of the `milestones`, as often as it is listed.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
-    >>> for _ in range(3):
-    ...     optimizer.step(); schedule.step(); print(schedule.get_last_lr(), end=" ")
-    [0.25] [0.25] [0.125]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.25 0.125 0.125
     """
 
     def __init__(
@@ -143,35 +120,36 @@ class MultiStepLR(_Factor):
         self.milestones, self.gamma = sorted(milestones), gamma
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        return float(self.gamma ** bisect_right(self.milestones, epoch))
+    def get_lr(self) -> list[float]:
+        return self._times(self.gamma ** self.milestones.count(self.last_epoch))
 
 
-class ExponentialLR(_Factor):
+class ExponentialLR(LRScheduler):
     """Multiply the rate by `gamma` every step.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
-    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
-    [0.25]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.125 0.062 0.031
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def ratio(self) -> float:
-        # not of powers, which are 0 after some hundred steps
-        return self.gamma if self.last_epoch > 0 else 1.0
+    def get_lr(self) -> list[float]:
+        return self._times(self.gamma if self.last_epoch else 1.0)
 
 
-class LinearLR(_Factor):
-    """Go from `start_factor` of the rate to `end_factor` of it, evenly in `total_iters` steps.
+class LinearLR(LRScheduler):
+    """Go from `start_factor` to `end_factor` times the rate, evenly in `total_iters` steps.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
-    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
-    [0.375]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.375 0.5 0.5 0.5
     """
 
     def __init__(
@@ -180,56 +158,57 @@ class LinearLR(_Factor):
     ) -> None:  # fmt: skip
         if not 0 < start_factor <= 1:
             raise ValueError(f"start_factor {start_factor!r} is not above 0 and at most 1")
-        if not 0 <= end_factor <= 1:
-            raise ValueError(f"end_factor {end_factor!r} is not from 0 to 1")
+        ensure(0 <= end_factor <= 1, "end_factor", "from 0 to 1", end_factor)
+        _positive(total_iters=total_iters)
         self.start_factor, self.end_factor = start_factor, end_factor
-        self.total_iters = _positive("total_iters", total_iters)
+        self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def factor(self, epoch: int) -> float:
-        part = min(epoch, self.total_iters) / self.total_iters
-        return _linear(self.start_factor, self.end_factor, part)
+    def get_lr(self) -> list[float]:
+        epoch, last = self.last_epoch, self.total_iters
+        ends = self.start_factor, self.end_factor
+        now, before = (_linear(*ends, min(step, last) / last) for step in (epoch, epoch - 1))
+        return self._times(now / before if epoch and before else now)
 
 
 class LambdaLR(LRScheduler):
-    """Multiply the first rate by what `lr_lambda(steps)` returns; one function, or one a group.
+    """Multiply the first rate by `lr_lambda(steps)`; one function, or one a group.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
-    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
-    [0.25]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.167 0.125 0.1
     """
 
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Lambda | Sequence[Lambda], last_epoch: int = -1
     ) -> None:
-        count = len(optimizer.param_groups)
-        functions = [lr_lambda] * count if callable(lr_lambda) else list(lr_lambda)
-        if len(functions) != count:
-            raise ValueError(f"lr_lambda has {len(functions)} functions for {count} param groups")
-        self.lr_lambdas = functions
+        self.lr_lambdas = _each("lr_lambda", lr_lambda, _groups(optimizer), "functions")
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
-        factors = [f(self.last_epoch) for f in self.lr_lambdas]
-        return [lr * factor for lr, factor in zip(self.base_lrs, factors, strict=True)]
+        each = zip(self.base_lrs, self.lr_lambdas, strict=True)
+        return [lr * function(self.last_epoch) for lr, function in each]
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Go from the first rate to `eta_min` along half a cosine wave in `T_max` steps, and back.
+    """Fall to `eta_min` in `T_max` steps and rise again, as a cosine does.
 
-    The wave of SGDR (Loshchilov & Hutter 2017), without restarts.
+    SGDR without restarts (Loshchilov & Hutter 2017).
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
-    >>> optimizer.step(); schedule.step(); schedule.get_last_lr()
-    [0.25]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.0 0.25 0.5
     """
 
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        self.T_max, self.eta_min = _positive("T_max", T_max), eta_min
+        _positive(T_max=T_max)
+        self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
@@ -237,31 +216,30 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Fall along half a cosine wave and jump back to the first rate (Loshchilov & Hutter 2017).
+    """Fall to `eta_min` as a cosine does and jump back (SGDR, Loshchilov & Hutter 2017).
 
     The first fall takes `T_0` steps, each further one `T_mult` times as many.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
-    >>> for _ in range(2):
-    ...     optimizer.step(); schedule.step(); print(schedule.get_last_lr(), end=" ")
-    [0.25] [0.5]
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.25 0.5 0.25 0.5
     """
 
     def __init__(
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:  # fmt: skip
-        self.T_0, self.T_mult = _positive("T_0", T_0), _positive("T_mult", T_mult)
-        self.eta_min = eta_min
+        _positive(T_0=T_0, T_mult=T_mult)
+        self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[float]:
         since, length = self.last_epoch, self.T_0
-        if self.T_mult == 1:
-            since %= length
         while since >= length:
-            since, length = since - length, length * self.T_mult
+            since = since % length if self.T_mult == 1 else since - length
+            length *= self.T_mult
         return [_cosine(lr, self.eta_min, since / length) for lr in self.base_lrs]
 
 
@@ -269,16 +247,15 @@ class OneCycleLR(LRScheduler):
     """Rise to `max_lr`, fall far below the first rate; momentum the other way (Smith & Topin 2018).
 
     The rise from `max_lr / div_factor` takes `pct_start` of `total_steps` (or
-    `epochs * steps_per_epoch`), and the end is `1 / final_div_factor` of the start. With
-    `three_phase` the fall first mirrors the rise. `anneal_strategy` is "cos" or "linear".
-    `max_lr`, `base_momentum` and `max_momentum` may be lists, one entry a param group. Step after
-    every update; a step beyond the last one raises ValueError.
+    `epochs * steps_per_epoch`); the end is `1 / final_div_factor` of the start. If `three_phase`,
+    the fall first mirrors the rise. `anneal_strategy` is "cos" or "linear". `max_lr` and the
+    momenta may be lists, one entry a group. ValueError beyond the last step.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
-    >>> for _ in range(9):
-    ...     optimizer.step(); schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
-    0.52 1.0 0.95 0.812 0.611 0.389 0.188 0.05 0.0
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.52 1.0 0.95 0.812
     """
 
     def __init__(
@@ -289,27 +266,25 @@ class OneCycleLR(LRScheduler):
         div_factor: float = 25.0, final_div_factor: float = 1e4, three_phase: bool = False,
         last_epoch: int = -1,
     ) -> None:  # fmt: skip
-        self._take(optimizer)
+        groups = _groups(optimizer)
         if total_steps is None:
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR needs total_steps, or epochs and steps_per_epoch")
-            per_epoch = _positive("steps_per_epoch", steps_per_epoch)
-            total_steps = _positive("epochs", epochs) * per_epoch
-        self.total_steps = _positive("total_steps", total_steps)
-        if not 0 <= pct_start <= 1:
-            raise ValueError(f"pct_start must be from 0 to 1, not {pct_start!r}")
-        self.anneal_strategy = _either("anneal_strategy", anneal_strategy, "cos", "linear")
+            total_steps = epochs * steps_per_epoch
+        _positive(total_steps=total_steps)
+        ensure(0 <= pct_start <= 1, "pct_start", "from 0 to 1", pct_start)
+        _either("anneal_strategy", anneal_strategy, "cos", "linear")
+        self.total_steps, self.anneal_strategy = total_steps, anneal_strategy
         if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
             kind = type(optimizer).__name__
             raise ValueError(f"{kind} has neither momentum nor betas: pass cycle_momentum=False")
         self.cycle_momentum = cycle_momentum
-        groups = optimizer.param_groups
         tops = _each("max_lr", max_lr, groups)
         lows = _each("base_momentum", base_momentum, groups)
         highs = _each("max_momentum", max_momentum, groups)
-        rise = pct_start * self.total_steps
-        # the steps at the ends of the phases, and each group's rates and momenta there
-        self._ends = [0.0, rise - 1, 2 * rise - 2, self.total_steps - 1]
+        rise = pct_start * total_steps
+        # the steps at the ends of the phases, and the rates and momenta there
+        self._ends = [0.0, rise - 1, 2 * rise - 2, total_steps - 1]
         starts = [top / div_factor for top in tops]
         self._rates = [[s, t, s, s / final_div_factor] for s, t in zip(starts, tops, strict=True)]
         self._momenta = [[high, low, high, high] for low, high in zip(lows, highs, strict=True)]
@@ -340,19 +315,18 @@ class OneCycleLR(LRScheduler):
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """Multiply the rate by `factor` when a metric has not improved for more than `patience` steps.
+    """Multiply the rate by `factor` when a metric was not better for more than `patience` steps.
 
-    `step(metric)` takes the metric, which should fall (`mode="min"`) or rise ("max"). Better is
-    better by `threshold`, times the best so far ("rel") or as it is ("abs"). After a reduction
-    `cooldown` steps do not count. A rate never falls below `min_lr` (a number, or one a group),
-    nor by less than `eps`.
+    `step(metric)` takes the metric, which should fall (`mode="min"`) or rise ("max") by
+    `threshold`, times the best so far ("rel") or as it is ("abs"). `cooldown` steps after a
+    reduction do not count. No rate falls below `min_lr` (a number, or one a group) or by less than
+    `eps`.
 
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
     >>> for loss in (3.0, 2.0, 2.0, 2.0):
-    ...     optimizer.step(); schedule.step(loss)
-    >>> schedule.get_last_lr()
-    [0.05]
+    ...     schedule.step(loss); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.5 0.5 0.5 0.05
     """
 
     def __init__(
@@ -360,32 +334,29 @@ class ReduceLROnPlateau(LRScheduler):
         threshold: float = 1e-4, threshold_mode: str = "rel", cooldown: int = 0,
         min_lr: float | Sequence[float] = 0.0, eps: float = 1e-8,
     ) -> None:  # fmt: skip
-        self._take(optimizer)
-        self.mode = _either("mode", mode, "min", "max")
-        self.threshold_mode = _either("threshold_mode", threshold_mode, "rel", "abs")
-        if not 0 <= factor < 1:
-            raise ValueError(f"factor must be from 0 to below 1, not {factor!r}")
+        self.optimizer, groups = optimizer, _groups(optimizer)
+        _either("mode", mode, "min", "max")
+        _either("threshold_mode", threshold_mode, "rel", "abs")
+        ensure(0 <= factor < 1, "factor", "from 0 to below 1", factor)
+        self.mode, self.threshold_mode = mode, threshold_mode
         self.factor, self.patience, self.threshold = factor, patience, threshold
         self.cooldown, self.eps = cooldown, eps
-        self.min_lrs = _each("min_lr", min_lr, optimizer.param_groups)
+        self.min_lrs = _each("min_lr", min_lr, groups)
         self.best = math.inf if mode == "min" else -math.inf
         self.last_epoch = self.cooldown_counter = self.num_bad_epochs = 0
         self._note()
 
     def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
         """Take the metric of one more step and reduce the rates if it is time."""
-        metric = float(metrics)
+        metric, sign = float(metrics), -1 if self.mode == "min" else 1
         self.last_epoch += 1
-        self.num_bad_epochs += 1
-        sign = -1 if self.mode == "min" else 1
         by = sign * self.threshold
         bound = self.best + by if self.threshold_mode == "abs" else self.best * (1 + by)
-        if sign * metric > sign * bound:
+        better = sign * metric > sign * bound
+        if better:
             self.best = metric
-            self.num_bad_epochs = 0
-        if self.cooldown_counter:
-            self.cooldown_counter -= 1
-            self.num_bad_epochs = 0
+        self.num_bad_epochs = 0 if better or self.cooldown_counter else self.num_bad_epochs + 1
+        self.cooldown_counter = max(self.cooldown_counter - 1, 0)
         if self.num_bad_epochs > self.patience:
             for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
                 lr = max(group["lr"] * self.factor, least)
@@ -397,17 +368,17 @@ class ReduceLROnPlateau(LRScheduler):
 
 
 class SequentialLR(LRScheduler):
-    """Run one schedule after another: the next one begins at each of the `milestones`.
+    """Run schedules one after another, each from the first rates; the next at each of `milestones`.
 
-    Each starts from the optimizer's first rates. There is one milestone less than schedules.
+    There is one milestone less than schedules.
 
-    >>> from retrograd.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
-    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
-    >>> warm_up = LinearLR(optimizer, start_factor=0.5, total_iters=2)
-    >>> schedule = SequentialLR(optimizer, [warm_up, CosineAnnealingLR(optimizer, 2)], [2])
-    >>> for _ in range(3):
-    ...     optimizer.step(); schedule.step(); print(schedule.get_last_lr(), end=" ")
-    [0.375] [0.5] [0.25]
+    >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
+    >>> rise = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> fall = rg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    >>> schedule = rg.optim.lr_scheduler.SequentialLR(optimizer, [rise, fall], [2])
+    >>> for _ in range(4):
+    ...     schedule.step(); print(round(schedule.get_last_lr()[0], 3), end=" ")
+    0.375 0.5 0.25 0.0
     """
 
     def __init__(
@@ -416,10 +387,10 @@ class SequentialLR(LRScheduler):
         self.schedulers, self.milestones = list(schedulers), list(milestones)
         count, ends = len(self.schedulers), len(self.milestones)
         if ends != count - 1:
-            raise ValueError(f"{count} schedules take one milestone less than that, not {ends}")
+            raise ValueError(f"{count} schedules take one milestone less, not {ends}")
         for each in self.schedulers:
             if isinstance(each, ReduceLROnPlateau):
-                raise ValueError("ReduceLROnPlateau needs a metric: it cannot be in a SequentialLR")
+                raise ValueError("ReduceLROnPlateau needs a metric, which SequentialLR has not")
             if each.optimizer is not optimizer:
                 raise ValueError(f"{type(each).__name__} is for another optimizer")
         self.optimizer = optimizer
@@ -457,20 +428,25 @@ def _linear(start: float, end: float, part: float) -> float:
     return start + (end - start) * part
 
 
-def _positive(name: str, value: int) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
-    return value
+def _positive(**values: int) -> None:
+    for name, value in values.items():
+        good = isinstance(value, int) and value >= 1
+        ensure(good, name, "a whole number of at least 1", value)
 
 
-def _either(name: str, value: str, one: str, other: str) -> str:
-    if value not in (one, other):
-        raise ValueError(f"{name} is {one!r} or {other!r}, not {value!r}")
-    return value
+def _either(name: str, value: str, *choices: str) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} is {' or '.join(map(repr, choices))}, not {value!r}")
 
 
-def _each(name: str, value: Any, groups: Sequence[Any]) -> list[float]:
-    values = list(value) if isinstance(value, (list, tuple)) else [value] * len(groups)
+def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"a schedule takes an Optimizer, not {type(optimizer).__name__}")
+    return optimizer.param_groups
+
+
+def _each(name: str, value: Any, groups: Sequence[Any], what: str = "entries") -> list[Any]:
+    values = list(value) if isinstance(value, Iterable) else [value] * len(groups)
     if len(values) != len(groups):
-        raise ValueError(f"{name} has {len(values)} entries for {len(groups)} param groups")
+        raise ValueError(f"{name} has {len(values)} {what} for {len(groups)} param groups")
     return values

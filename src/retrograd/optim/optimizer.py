@@ -1,13 +1,12 @@
-"""What all optimizers share: param groups, flat buckets of parameters, state that can be saved.
+"""SGD, and what optimizers share: param groups, flat buckets of parameters, saved state.
 
-An update is NumPy code on arrays, like a gradient rule: an optimizer runs it on the arrays
-themselves, the compiler on Tensors that record it.
+An update is NumPy code: an optimizer runs it on arrays, the compiler on Tensors that record it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,43 +15,54 @@ from retrograd.core import Array, Tensor, as_array, renew, stamps
 from retrograd.mode import MODE
 from retrograd.rules.joining import concat
 
-# Parameters up to this many elements share a flat array, so that an update of many small ones
-# costs as many NumPy calls as one; of larger ones, gathering the gradients would cost more.
+State = dict[str, Any]
+Options = Mapping[str, Any]
+
+# Parameters up to this size share a flat array, so that an update of many costs as many NumPy calls
+# as one; of larger ones, gathering the gradients would cost more.
 SMALL = 16384
-NOT_NEGATIVE = (
-    "momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value",
-)  # fmt: skip
-
-
+LIMITS = dict.fromkeys(
+    ("momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value"),
+    math.inf,
+) | {"alpha": 1, "rho": 1}
 _ndarray = np.ndarray
 
 
+def ensure(good: bool, name: str, wanted: str, got: Any) -> None:
+    """Raise ValueError for an argument that cannot work."""
+    if not good:
+        raise ValueError(f"{name} must be {wanted}, not {got!r}")
+
+
+def cut(flat: Array, params: Sequence[Tensor]) -> list[Array]:
+    """Return each parameter's part of a flat array; of a number, or if there is one, all of it."""
+    if len(params) == 1 or not flat.ndim:
+        return [flat] * len(params)
+    parts = np.split(flat, np.cumsum([p.size for p in params[:-1]]))
+    return [part.reshape(p.shape) for part, p in zip(parts, params, strict=True)]
+
+
 class Bucket:
-    """Parameters that are updated as one array `data`, with the state of that update.
+    """Parameters updated as one array `data`, of which theirs are views; `count` times so far."""
 
-    The arrays of several parameters become views of `data`. `count` is the number of updates.
-    """
-
-    def __init__(self, params: list[Tensor], count: int = 0) -> None:
+    def __init__(self, params: list[Tensor]) -> None:
         self.params = params
-        self.count = count
+        self.count = 0
         self.state: dict[str, Array] = {}
         self.gather()
 
     def gather(self) -> None:
-        """Make `data` from the parameters' arrays, at first and after they were replaced."""
-        if len(self.params) == 1:
-            self.data = self.params[0]._data
-            self.views = [self.data]
-        else:
-            self.data = np.concatenate([p._data.ravel() for p in self.params])
-            self.views = self.cut(self.data)
-            for p, view in zip(self.params, self.views, strict=True):
-                p._data = view
+        """Make `data` of the parameters' arrays."""
+        self.data = self.params[0]._data
+        if len(self.params) > 1:
+            self.data = np.concatenate([p._data for p in self.params], axis=None)
+        self.views = cut(self.data, self.params)
+        for p, view in zip(self.params, self.views, strict=True):
+            p._data = view
         self.stamps = stamps(self.params)
 
     def gradient(self) -> Any:
-        """Return the gradients as one array, or None where it takes more than joining them."""
+        """Return the gradients as one array, or None if it takes more than joining them."""
         grads = []
         for p, view in zip(self.params, self.views):  # noqa: B905, as many by construction
             g = p._grad
@@ -61,55 +71,17 @@ class Bucket:
             grads.append(g)
         return np.concatenate(grads, axis=None) if len(grads) > 1 else grads[0]
 
-    def cut(self, flat: Array) -> list[Array]:
-        """Return the part of each parameter in an array like `data`, in its shape.
-
-        A state of one number for all, shape `()`, is whole in every part.
-        """
-        if len(self.params) == 1:
-            return [flat]
-        if not flat.ndim:
-            return [flat] * len(self.params)
-        parts, start = [], 0
-        for p in self.params:
-            parts.append(flat[start : start + p.size].reshape(p.shape))
-            start += p.size
-        return parts
-
-    def entries(self) -> list[dict[str, Any]]:
-        """Return the count and the state of each parameter, as views."""
-        parts = {slot: self.cut(flat) for slot, flat in self.state.items()}
-        return [
-            {"step": self.count, **{slot: pieces[i] for slot, pieces in parts.items()}}
-            for i in range(len(self.params))
-        ]
-
-    def fill(self, entries: list[dict[str, Any]]) -> None:
-        """Take the state of each parameter from what `entries` returned, where it is in there."""
-        for slot, flat in self.state.items():
-            for piece, entry in zip(self.cut(flat), entries, strict=True):
-                if slot in entry:
-                    piece[...] = entry[slot]
+    def entries(self) -> dict[int, State]:
+        """Return the count and a copy of the state of each parameter, by its id."""
+        parts = {slot: cut(flat, self.params) for slot, flat in self.state.items()}
+        return {
+            id(p): {"step": self.count, **{slot: each[i].copy() for slot, each in parts.items()}}
+            for i, p in enumerate(self.params)
+        }
 
 
-def at_most(x: Any, bound: float) -> Any:
-    """Return the smaller of a number and a bound; the compiler's numbers know how themselves."""
-    return min(x, bound) if isinstance(x, (int, float)) else x.at_most(bound)
-
-
-def at_least(x: Any, bound: Any) -> None:
-    """Raise the elements of `x` in place to those of `bound`; for an update to call."""
-    if isinstance(x, Tensor):
-        x._update(np.maximum, bound)
-    else:
-        np.maximum(x, bound, out=x)
-
-
-def gradient(p: Any, g: Any, options: Mapping[str, Any], lr: Any) -> Any:
-    """Return the gradient to descend along, after `maximize` and `weight_decay`.
-
-    A `decoupled_weight_decay` is taken off the parameters here instead.
-    """
+def gradient(p: Any, g: Any, options: Options, lr: Any) -> Any:
+    """Return the gradient after `maximize` and `weight_decay`; if decoupled, decay `p` instead."""
     if options["maximize"]:
         g = -g
     if options["weight_decay"]:
@@ -123,30 +95,26 @@ def gradient(p: Any, g: Any, options: Mapping[str, Any], lr: Any) -> Any:
 class Optimizer:
     """Base of the optimizers: define `update` and, where it keeps state, `used_slots`.
 
-    `params` is an iterable of Tensors that require grad, or of dicts {"params": ..., options} with
-    options of their own. Raises TypeError for anything else, ValueError for an empty iterable or
-    a parameter that appears twice.
+    `params` are Tensors that require grad, or dicts {"params": ..., options} with options of their
+    own. TypeError for anything else, ValueError for none or one twice.
     """
 
     scalars: tuple[str, ...] = ()  # the state that is one number, not an array like the parameter
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
-        if isinstance(params, Tensor):
-            raise TypeError("an optimizer takes an iterable of parameters: [tensor], not a Tensor")
-        if hasattr(params, "parameters"):
+        if isinstance(params, Tensor) or hasattr(params, "parameters"):
+            kind = type(params).__name__
             raise TypeError(
-                f"an optimizer takes parameters, not a {type(params).__name__}: pass its "
-                ".parameters()"
+                f"an optimizer takes an iterable, not a {kind}: pass its .parameters() or [tensor]"
             )
-        self.defaults = defaults
+        others = ("self", "params", "__class__")  # in the locals() of a constructor
+        self.defaults = {k: v for k, v in defaults.items() if k not in others}
         self.param_groups: list[dict[str, Any]] = []
         self._buckets: list[list[Bucket]] = []
         given = list(params)
         if not given:
             raise ValueError("an optimizer got no parameters")
-        if not isinstance(given[0], dict):
-            given = [{"params": given}]
-        for group in given:
+        for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
@@ -155,51 +123,44 @@ class Optimizer:
             raise TypeError('a param group is a dict with the key "params"')
         params = group["params"]
         params = [params] if isinstance(params, Tensor) else list(params)
-        unknown = [key for key in group if key not in self.defaults and key != "params"]
-        if unknown:
+        if unknown := [key for key in group if key not in ("params", *self.defaults)]:
             raise ValueError(f"{type(self).__name__} has no option {', '.join(unknown)}")
-        seen = {id(p) for g in self.param_groups for p in g["params"]}
+        seen = set(map(id, self._all()))
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"an optimizer trains Tensors, not {type(p).__name__}")
-            if not p.is_leaf or not p.requires_grad:
+            fault = "is given twice" if id(p) in seen else ""
+            if not p.requires_grad or not p.is_leaf:
+                fault = "has requires_grad=False" if p.is_leaf else "was computed"
+            if fault:
                 raise ValueError(
-                    f"an optimizer trains leaves that require grad; a Tensor of shape {p.shape} "
-                    + ("was computed" if not p.is_leaf else "has requires_grad=False")
+                    f"an optimizer trains leaves that require grad: a Tensor {p.shape} {fault}"
                 )
-            if id(p) in seen:
-                raise ValueError(f"a parameter of shape {p.shape} is given twice")
             seen.add(id(p))
-        options = {**self.defaults, **{k: v for k, v in group.items() if k != "params"}}
-        self.check(options)
-        self.param_groups.append({"params": params, **options})
+        made = {**self.defaults, **group, "params": params}
+        self.check(made)
+        self.param_groups.append(made)
         self._buckets.append([])
-        # now and not at the first step: arrays taken from the parameters from here on stay theirs
-        self._arrange(len(self._buckets) - 1, self.param_groups[-1], {})
+        # now, not at the first step: arrays taken from here on stay the parameters'
+        self._arrange(-1, {})
 
     def check(self, options: dict[str, Any]) -> None:
         """Raise ValueError for options that cannot work."""
         lr = options["lr"]
-        if not (isinstance(lr, (int, float, np.number)) and math.isfinite(lr) and lr >= 0):
-            raise ValueError(f"lr must be a finite number of at least 0, not {lr!r}")
-        for name in NOT_NEGATIVE:
-            if name in options and not options[name] >= 0:
-                raise ValueError(f"{name} must be at least 0, not {options[name]!r}")
-        for name in ("alpha", "rho"):
-            if name in options and not 0 <= options[name] <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, not {options[name]!r}")
-        for beta in options.get("betas", ()):
-            if not 0 <= beta < 1:
-                raise ValueError(f"betas must be from 0 to below 1, not {options['betas']!r}")
+        finite = isinstance(lr, (int, float, np.number)) and math.isfinite(lr)
+        ensure(finite and lr >= 0, "lr", "a finite number of at least 0", lr)
+        for name, top in LIMITS.items():
+            value = options.get(name, 0)
+            ensure(0 <= value <= top, name, f"from 0 to {top}", value)
+        betas = options.get("betas", ())
+        ensure(all(0 <= beta < 1 for beta in betas), "betas", "from 0 to below 1", betas)
 
-    def update(
-        self, p: Any, g: Any, state: dict[str, Any], options: Mapping[str, Any], lr: Any, t: Any
-    ) -> None:
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         """Change `p` and `state` in place; `g` is the gradient and `t` counts updates from 1."""
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
-    def used_slots(self, options: Mapping[str, Any]) -> dict[str, float]:
-        """Return the names of the state that these options need, each with its first value."""
+    def used_slots(self, options: Options) -> dict[str, float]:
+        """Return the names of the state that these options need, with first values."""
         return {}
 
     # A step --------------------------------------------------------------------------------------
@@ -212,13 +173,11 @@ class Optimizer:
                     p._grad = None
             return
         for p in self._all():
-            if set_to_none:
-                p.grad = None
-            elif p._grad is not None:
-                p.grad = np.zeros_like(p._data)
+            if set_to_none or p._grad is not None:
+                p.grad = None if set_to_none else np.zeros_like(p._data)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update every parameter that has a gradient; return what `closure` returns, if given."""
+        """Update all parameters that have a gradient; return what `closure`, if given, returns."""
         loss = closure() if closure is not None else None
         tape = MODE.get().tape
         if tape is not None:
@@ -246,102 +205,77 @@ class Optimizer:
         return ready or self._arranged(at, group)
 
     def _arranged(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
-        """Do so where buckets must change first, or a tape must see the gradients."""
-        if not self._buckets[at]:
-            self._arrange(at, group, {})
+        """Do so where buckets must change first or a tape see the gradients."""
         ready: list[tuple[Bucket, Any]] = []
-        slots = self.used_slots(group)
         for bucket in self._buckets[at]:
-            self._add_slots(bucket, slots)  # those of an option that was changed since
-            flat, missing = [], 0
-            for p, view in zip(bucket.params, bucket.views, strict=True):
-                g = p.grad
-                if g is None:
-                    missing += 1
-                    continue
-                if p._data is not view:
-                    if p.dtype != view.dtype:
-                        self._retype(at, group)
-                        return self._arranged(at, group)
-                    bucket.gather()
-                flat.append(g)
-            if not missing:
-                one = len(flat) == 1
-                ready.append((bucket, flat[0] if one else concat(*flat, axis=None)))
-            elif flat:
+            self._add_slots(bucket, group)  # those of an option that was changed since
+            grads = [g for p in bucket.params if (g := p.grad) is not None]
+            if not grads:
+                continue
+            dtypes = {p.dtype for p in bucket.params}
+            if len(grads) < len(bucket.params) or dtypes != {bucket.data.dtype}:
                 self._part(at, group, bucket)
                 return self._arranged(at, group)
+            if any(
+                p._data is not view for p, view in zip(bucket.params, bucket.views, strict=True)
+            ):
+                bucket.gather()
+            ready.append((bucket, grads[0] if len(grads) == 1 else concat(*grads, axis=None)))
         return ready
 
-    def _arrange(self, at: int, group: dict[str, Any], entries: dict[int, dict[str, Any]]) -> None:
-        """Put the parameters of a group, with the state found by their ids, into buckets.
+    def _arrange(self, at: int, entries: Mapping[int, State]) -> None:
+        """Put a group into buckets, with the state by the ids of parameters.
 
-        Buckets that hold the right parameters already stay, so that programs compiled over their
-        arrays stay valid.
+        Buckets of the right parameters stay: programs are compiled over their arrays.
         """
         together: dict[Any, list[Tensor]] = {}
+        group = self.param_groups[at]
         for p in group["params"]:
             entry = entries.get(id(p), {})
-            numbers = [float(entry[slot]) for slot in self.scalars if slot in entry]
-            key = (p.dtype, entry.get("step", 0), *numbers) if p.size <= SMALL else id(p)
+            numbers = [float(entry.get(slot, 0)) for slot in ("step", *self.scalars)]
+            key = (p.dtype, *numbers) if p.size <= SMALL else id(p)
             together.setdefault(key, []).append(p)
         old = {tuple(map(id, bucket.params)): bucket for bucket in self._buckets[at]}
         self._buckets[at][:] = [
-            self._bucket(params, group, entries, old.get(tuple(map(id, params))))
+            self._filled(old.get(tuple(map(id, params))) or Bucket(params), group, entries)
             for params in together.values()
         ]
 
-    def _bucket(
-        self,
-        params: list[Tensor],
-        group: dict[str, Any],
-        entries: dict[int, dict[str, Any]],
-        bucket: Bucket | None = None,
-    ) -> Bucket:
-        found = [entries.get(id(p), {}) for p in params]
-        bucket = bucket or Bucket(params)
+    def _part(self, at: int, group: Options, bucket: Bucket) -> None:
+        """Part a bucket by dtype and by who has a gradient."""
+        parts: dict[Any, list[Tensor]] = {}
+        for p in bucket.params:
+            parts.setdefault((p.dtype, p._grad is None), []).append(p)
+        entries, i = bucket.entries(), self._buckets[at].index(bucket)
+        made = [self._filled(Bucket(params), group, entries) for params in parts.values()]
+        self._buckets[at][i : i + 1] = made
+
+    def _filled(self, bucket: Bucket, group: Options, entries: Mapping[int, State]) -> Bucket:
+        found = [entries.get(id(p), {}) for p in bucket.params]
         bucket.count = found[0].get("step", 0)
-        self._add_slots(bucket, slots := self.used_slots(group))
-        for slot, first in slots.items():
-            bucket.state[slot][...] = first
-        bucket.fill(found)
+        self._add_slots(bucket, group)
+        for slot, first in self.used_slots(group).items():
+            for piece, entry in zip(cut(bucket.state[slot], bucket.params), found, strict=True):
+                piece[...] = entry.get(slot, first)
         return bucket
 
-    def _add_slots(self, bucket: Bucket, slots: Mapping[str, float]) -> None:
-        for slot, first in slots.items():
+    def _add_slots(self, bucket: Bucket, group: Options) -> None:
+        for slot, first in self.used_slots(group).items():
             if slot not in bucket.state:
                 shape = () if slot in self.scalars else None
                 bucket.state[slot] = np.full_like(bucket.data, first, shape=shape)
 
-    def _part(self, at: int, group: dict[str, Any], bucket: Bucket) -> None:
-        """Make two buckets of one of whose parameters only some have a gradient."""
-        entries = {id(p): e for p, e in zip(bucket.params, bucket.entries(), strict=True)}
-        some = [p for p in bucket.params if p._grad is not None]
-        rest = [p for p in bucket.params if p._grad is None]
-        i = self._buckets[at].index(bucket)
-        self._buckets[at][i : i + 1] = [self._bucket(ps, group, entries) for ps in (some, rest)]
-
-    def _retype(self, at: int, group: dict[str, Any]) -> None:
-        """Make the buckets of a group anew, in the dtypes that its parameters now have."""
-        entries = {
-            id(p): entry
-            for bucket in self._buckets[at]
-            for p, entry in zip(bucket.params, bucket.entries(), strict=True)
-        }
-        self._buckets[at].clear()
-        self._arrange(at, group, entries)
-
     # State ---------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the options of each group and a copy of each parameter's state, by position."""
+        """Return the options of each group and a copy of the state by a parameter's position."""
         order = {id(p): i for i, p in enumerate(self._all())}
         state = {
-            order[id(p)]: {k: v if k == "step" else v.copy() for k, v in entry.items()}
+            order[key]: entry
             for buckets in self._buckets
             for bucket in buckets
             if bucket.count
-            for p, entry in zip(bucket.params, bucket.entries(), strict=True)
+            for key, entry in bucket.entries().items()
         }
         groups = [
             {**group, "params": [order[id(p)] for p in group["params"]]}
@@ -352,76 +286,96 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the options and state of another optimizer over the same parameters.
 
-        Raises ValueError if groups, counts or shapes differ, or state is missing; nothing is
-        changed then.
+        ValueError, and no change, if groups, counts or shapes differ or state is missing.
         """
         try:
-            groups, state = state_dict["param_groups"], state_dict["state"]
+            groups = state_dict["param_groups"]
+            state = {int(i): entry for i, entry in state_dict["state"].items()}
             lengths = [len(g["params"]) for g in groups]
         except (KeyError, TypeError) as error:
-            raise ValueError(
-                'an optimizer loads what state_dict() returns: {"state": ..., "param_groups": ...}'
-            ) from error
+            raise ValueError("an optimizer loads what its state_dict() returns") from error
         own = [len(g["params"]) for g in self.param_groups]
         if lengths != own:
             raise ValueError(f"the param groups have {lengths} parameters, here they have {own}")
+        name = type(self).__name__
         # not the flags: files of other versions may have fewer
         needed = [k for k, v in self.defaults.items() if type(v) in (int, float, tuple)]
-        missing = [k for k in needed if any(k not in group for group in groups)]
-        if missing:
-            raise ValueError(
-                f"{type(self).__name__} finds no {', '.join(missing)} in the param groups: the "
-                "state_dict is of an optimizer of another kind"
-            )
-        options = [
-            {**old, **{k: v for k, v in new.items() if k != "params"}}
-            for old, new in zip(self.param_groups, groups, strict=True)
-        ]
-        for group in options:
+        options, entries = [], {}
+        for old, new in zip(self.param_groups, groups, strict=True):
+            if missing := [k for k in needed if k not in new]:
+                raise ValueError(f"{name} finds no {', '.join(missing)}: a state of another kind")
+            group = {**old, **new, "params": old["params"]}
             self.check(group)
-        # entries go by the positions written in the groups, as torch has it
-        params = {
-            int(i): (p, group)
-            for group, new, old in zip(options, groups, self.param_groups, strict=True)
-            for i, p in zip(new["params"], old["params"], strict=True)
-        }
-        entries: dict[int, dict[str, Any]] = {}
-        for i, entry in state.items():
-            if int(i) not in params:
-                raise ValueError(f"the state is of a parameter {i}, which is in no group")
-            p, group = params[int(i)]
-            entries[id(p)] = self._entry(i, p, group, entry)
+            options.append(group)
+            # the state goes by the positions written in the groups, as torch has it
+            for i, p in zip(new["params"], old["params"], strict=True):
+                if (entry := state.pop(int(i), None)) is None:
+                    continue
+                # torch's SGD counts no steps: where there is state, there was one
+                entries[id(p)] = found = State(step=int(entry.get("step", 1)))
+                for slot in self.used_slots(group):
+                    if entry.get(slot) is None:
+                        raise ValueError(f"{name} needs {slot} of parameter {i}, it has {[*entry]}")
+                    found[slot] = array = as_array(entry[slot])
+                    shape = () if slot in self.scalars else p.shape
+                    if array.shape != shape:
+                        raise ValueError(
+                            f"{slot} of parameter {i} has shape {array.shape}, here it is {shape}"
+                        )
+        if state:
+            raise ValueError(f"no group has parameter {', '.join(map(str, state))} of the state")
         for at, group in enumerate(options):
             self.param_groups[at].update(group)
-            self._arrange(at, self.param_groups[at], entries)
-
-    def _entry(
-        self, i: Any, p: Tensor, group: Mapping[str, Any], entry: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Return one parameter's loaded state, checked."""
-        # torch's SGD counts no steps: that there is state tells that there was one
-        checked: dict[str, Any] = {"step": int(entry.get("step", 1))}
-        for slot in self.used_slots(group):
-            if entry.get(slot) is None:
-                raise ValueError(
-                    f"{type(self).__name__} needs {slot} of parameter {i}, the state_dict has only "
-                    f"{', '.join(entry) or 'nothing'}"
-                )
-            checked[slot] = array = as_array(entry[slot])
-            shape = () if slot in self.scalars else p.shape
-            if array.shape != shape:
-                raise ValueError(
-                    f"{slot} of parameter {i} has shape {array.shape}, here it is {shape}"
-                )
-        return checked
+            self._arrange(at, entries)
 
     def _all(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
 
     def __repr__(self) -> str:
         shown = [
-            ", ".join(f"{k}={v!r}" for k, v in group.items() if k != "params")
-            + f", {len(group['params'])} parameters"
+            "".join(f"{k}={v!r}, " for k, v in group.items() if k != "params")
+            + f"{len(group['params'])} parameters"
             for group in self.param_groups
         ]
-        return f"{type(self).__name__}(" + "; ".join(shown) + ")"
+        return f"{type(self).__name__}({'; '.join(shown)})"
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent with momentum.
+
+    The step is `lr * b` with `b = momentum * b + (1 - dampening) * g`, at first `g`; if `nesterov`,
+    `lr * (g + momentum * b)`. `weight_decay` adds that much of the parameter to the gradient;
+    `maximize` climbs.
+
+    >>> w = rg.Tensor([1.0], requires_grad=True)
+    >>> optimizer = rg.optim.SGD([w], lr=0.1)
+    >>> (w * w).sum().backward(); optimizer.step(); w
+    Tensor([0.8], requires_grad=True)
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.0,
+        dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False, *,
+        maximize: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(params, locals())
+
+    def check(self, options: dict[str, Any]) -> None:
+        super().check(options)
+        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"]):
+            raise ValueError("nesterov needs a momentum above 0 and no dampening")
+
+    def used_slots(self, options: Options) -> dict[str, float]:
+        return {"momentum_buffer": 0.0} if options["momentum"] else {}
+
+    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
+        if options["weight_decay"] or options["maximize"]:
+            g = gradient(p, g, options, lr)
+        if "momentum_buffer" in state:
+            buffer = state["momentum_buffer"]
+            buffer *= options["momentum"]
+            # the first update is not dampened: there 0 ** 0 is 1
+            damp = options["dampening"]
+            buffer += (1 - damp * (1 - 0 ** (t - 1))) * g if damp else g
+            g = g + options["momentum"] * buffer if options["nesterov"] else buffer
+        p -= lr * g
