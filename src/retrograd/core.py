@@ -10,18 +10,12 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from retrograd.mode import MODE
-from retrograd.registry import (
-    RULES,
-    UFUNC_METHODS,
-    Rule,
-    defvjp,
-    load_rest,
-)
+from retrograd.registry import RULES, UFUNC_METHODS, Rule, defvjp, load_rest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -30,11 +24,9 @@ if TYPE_CHECKING:
 else:
     Array = Any
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 # set by the modules that stand on this one
 _backward: Callable[..., None] = print  # retrograd.backward
-_answer: Callable[..., Any] = print  # retrograd.doors
+_answer: Callable[..., Tensor] = print  # type: ignore[assignment] # retrograd.doors
 
 # Recorded order is a topological order, and the stamp of a write compares with it.
 clock = itertools.count(1).__next__
@@ -97,14 +89,12 @@ class Tensor:
             check_floating(array)
             array = array.copy()
         self._data = array
-        self._grad = None
-        self._stamp = None
-        self.call = None
+        self._grad = self._stamp = self.call = None
         self.requires_grad = bool(requires_grad)
         if isinstance(data, Tensor) and not requires_grad:
             _share_stamp(self, data)
 
-    # What an array tells of itself ---------------------------------------------------------------
+    # What an array tells of itself
 
     @property
     def data(self) -> Array:
@@ -179,7 +169,7 @@ class Tensor:
         )
         return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
 
-    # Ways out: values leave the graph ------------------------------------------------------------
+    # Ways out: values leave the graph
 
     def _leave(self, what: str) -> None:
         mode = MODE.get()
@@ -239,7 +229,7 @@ class Tensor:
         _share_stamp(out, self)
         return out
 
-    # Gradients -----------------------------------------------------------------------------------
+    # Gradients
 
     def backward(
         self, gradient: ArrayLike | Tensor | None = None, retain_graph: bool = False
@@ -268,7 +258,7 @@ class Tensor:
         self.requires_grad = bool(requires_grad)
         return self
 
-    # Copies --------------------------------------------------------------------------------------
+    # Copies
 
     def __reduce__(self) -> Any:
         if self.call is not None:
@@ -284,7 +274,7 @@ class Tensor:
         memo[id(self)] = out
         return cast(Tensor, out)
 
-    # NumPy's two doors ---------------------------------------------------------------------------
+    # NumPy's two doors
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
         if method != "__call__":
@@ -294,14 +284,17 @@ class Tensor:
             if named is None:
                 raise TypeError(f"np.{ufunc.__name__}.{method} of a Tensor has no gradient rule")
             return named(*args, **kwargs)
-        return _answer(ufunc, args, kwargs)
+        rule = RULES.get(ufunc)
+        if rule is None or kwargs or len(args) != rule.arrays or not rule.differentiable:
+            return _answer(ufunc, args, kwargs)
+        return run(rule, args, {})
 
     def __array_function__(
         self, fn: Callable[..., Any], types: Any, args: Any, kwargs: dict[str, Any]
     ) -> Any:
         return _answer(fn, args, kwargs)
 
-    # Indexing ------------------------------------------------------------------------------------
+    # Indexing
 
     def __getitem__(self, index: Any) -> Tensor:
         return record(operator.getitem, self, plain(index))
@@ -342,49 +335,49 @@ class Tensor:
         touch(self)
         return self
 
-    # Operators -----------------------------------------------------------------------------------
+    # Operators
     # fmt: off
 
-    def __add__(self, y: Any) -> Tensor: return record(np.add, self, y)
-    def __radd__(self, x: Any) -> Tensor: return record(np.add, x, self)
+    def __add__(self, y: Any) -> Tensor: return run(RULES[np.add], (self, y), {})
+    def __radd__(self, x: Any) -> Tensor: return run(RULES[np.add], (x, self), {})
     def __iadd__(self, y: Any) -> Tensor: return self._update(np.add, y)
-    def __sub__(self, y: Any) -> Tensor: return record(np.subtract, self, y)
-    def __rsub__(self, x: Any) -> Tensor: return record(np.subtract, x, self)
+    def __sub__(self, y: Any) -> Tensor: return run(RULES[np.subtract], (self, y), {})
+    def __rsub__(self, x: Any) -> Tensor: return run(RULES[np.subtract], (x, self), {})
     def __isub__(self, y: Any) -> Tensor: return self._update(np.subtract, y)
-    def __mul__(self, y: Any) -> Tensor: return record(np.multiply, self, y)
-    def __rmul__(self, x: Any) -> Tensor: return record(np.multiply, x, self)
+    def __mul__(self, y: Any) -> Tensor: return run(RULES[np.multiply], (self, y), {})
+    def __rmul__(self, x: Any) -> Tensor: return run(RULES[np.multiply], (x, self), {})
     def __imul__(self, y: Any) -> Tensor: return self._update(np.multiply, y)
-    def __truediv__(self, y: Any) -> Tensor: return record(np.divide, self, y)
-    def __rtruediv__(self, x: Any) -> Tensor: return record(np.divide, x, self)
+    def __truediv__(self, y: Any) -> Tensor: return run(RULES[np.divide], (self, y), {})
+    def __rtruediv__(self, x: Any) -> Tensor: return run(RULES[np.divide], (x, self), {})
     def __itruediv__(self, y: Any) -> Tensor: return self._update(np.divide, y)
-    def __matmul__(self, y: Any) -> Tensor: return record(np.matmul, self, y)
-    def __rmatmul__(self, x: Any) -> Tensor: return record(np.matmul, x, self)
+    def __matmul__(self, y: Any) -> Tensor: return run(RULES[np.matmul], (self, y), {})
+    def __rmatmul__(self, x: Any) -> Tensor: return run(RULES[np.matmul], (x, self), {})
     def __pow__(self, y: Any) -> Tensor: return _power(self, y)
-    def __rpow__(self, x: Any) -> Tensor: return record(np.power, x, self)
+    def __rpow__(self, x: Any) -> Tensor: return run(RULES[np.power], (x, self), {})
     def __ipow__(self, y: Any) -> Tensor: return self._update(np.power, y)
-    def __mod__(self, y: Any) -> Tensor: return record(np.remainder, self, y)
-    def __rmod__(self, x: Any) -> Tensor: return record(np.remainder, x, self)
-    def __floordiv__(self, y: Any) -> Tensor: return record(np.floor_divide, self, y)
-    def __rfloordiv__(self, x: Any) -> Tensor: return record(np.floor_divide, x, self)
-    def __neg__(self) -> Tensor: return record(np.negative, self)
+    def __mod__(self, y: Any) -> Tensor: return run(RULES[np.remainder], (self, y), {})
+    def __rmod__(self, x: Any) -> Tensor: return run(RULES[np.remainder], (x, self), {})
+    def __floordiv__(self, y: Any) -> Tensor: return run(RULES[np.floor_divide], (self, y), {})
+    def __rfloordiv__(self, x: Any) -> Tensor: return run(RULES[np.floor_divide], (x, self), {})
+    def __neg__(self) -> Tensor: return run(RULES[np.negative], (self,), {})
     def __pos__(self) -> Tensor: return self
-    def __abs__(self) -> Tensor: return record(np.abs, self)
-    def __invert__(self) -> Tensor: return record(np.invert, self)
-    def __and__(self, y: Any) -> Tensor: return record(np.bitwise_and, self, y)
-    def __or__(self, y: Any) -> Tensor: return record(np.bitwise_or, self, y)
-    def __xor__(self, y: Any) -> Tensor: return record(np.bitwise_xor, self, y)
-    def __rand__(self, x: Any) -> Tensor: return record(np.bitwise_and, x, self)
-    def __ror__(self, x: Any) -> Tensor: return record(np.bitwise_or, x, self)
-    def __rxor__(self, x: Any) -> Tensor: return record(np.bitwise_xor, x, self)
-    def __lt__(self, y: Any) -> Tensor: return record(np.less, self, y)
-    def __le__(self, y: Any) -> Tensor: return record(np.less_equal, self, y)
-    def __gt__(self, y: Any) -> Tensor: return record(np.greater, self, y)
-    def __ge__(self, y: Any) -> Tensor: return record(np.greater_equal, self, y)
-    def __eq__(self, y: object) -> Tensor: return record(np.equal, self, y)  # type: ignore[override]
-    def __ne__(self, y: object) -> Tensor: return record(np.not_equal, self, y)  # type: ignore[override]
+    def __abs__(self) -> Tensor: return run(RULES[np.abs], (self,), {})
+    def __invert__(self) -> Tensor: return run(RULES[np.invert], (self,), {})
+    def __and__(self, y: Any) -> Tensor: return run(RULES[np.bitwise_and], (self, y), {})
+    def __or__(self, y: Any) -> Tensor: return run(RULES[np.bitwise_or], (self, y), {})
+    def __xor__(self, y: Any) -> Tensor: return run(RULES[np.bitwise_xor], (self, y), {})
+    def __rand__(self, x: Any) -> Tensor: return run(RULES[np.bitwise_and], (x, self), {})
+    def __ror__(self, x: Any) -> Tensor: return run(RULES[np.bitwise_or], (x, self), {})
+    def __rxor__(self, x: Any) -> Tensor: return run(RULES[np.bitwise_xor], (x, self), {})
+    def __lt__(self, y: Any) -> Tensor: return run(RULES[np.less], (self, y), {})
+    def __le__(self, y: Any) -> Tensor: return run(RULES[np.less_equal], (self, y), {})
+    def __gt__(self, y: Any) -> Tensor: return run(RULES[np.greater], (self, y), {})
+    def __ge__(self, y: Any) -> Tensor: return run(RULES[np.greater_equal], (self, y), {})
+    def __eq__(self, y: object) -> Tensor: return run(RULES[np.equal], (self, y), {})  # type: ignore[override]
+    def __ne__(self, y: object) -> Tensor: return run(RULES[np.not_equal], (self, y), {})  # type: ignore[override]
     __hash__ = object.__hash__
 
-    # Methods, as ndarray has them ----------------------------------------------------------------
+    # Methods, as ndarray has them
 
     @property
     def T(self) -> Tensor:
@@ -446,7 +439,7 @@ class Tensor:
 
     def dot(self, other: Any) -> Tensor:
         """Return `np.dot(self, other)`."""
-        return cast(Tensor, np.dot(cast(Any, self), other))
+        return _answer(np.dot, (self, other), {})
 
     def reshape(self, *shape: Any) -> Tensor:
         """Return the elements in another shape; one length may be -1."""
@@ -473,39 +466,39 @@ class Tensor:
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
         """Return `np.diagonal(self, offset, axis1, axis2)`."""
-        return cast(Tensor, np.diagonal(cast(Any, self), offset, axis1, axis2))
+        return _answer(np.diagonal, (self, offset, axis1, axis2), {})
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
         """Return `np.trace(self, offset, axis1, axis2)`."""
-        return cast(Tensor, np.trace(cast(Any, self), offset, axis1, axis2))
+        return _answer(np.trace, (self, offset, axis1, axis2), {})
 
     def cumsum(self, axis: int | None = None) -> Tensor:
         """Return the running sum along an axis, or of all elements."""
-        return cast(Tensor, np.cumsum(cast(Any, self), axis))
+        return _answer(np.cumsum, (self, axis), {})
 
     def cumprod(self, axis: int | None = None) -> Tensor:
         """Return the running product along an axis, or of all elements."""
-        return cast(Tensor, np.cumprod(cast(Any, self), axis))
+        return _answer(np.cumprod, (self, axis), {})
 
     def take(self, indices: Any, axis: int | None = None, mode: Any = "raise") -> Tensor:
         """Return the elements at `indices` along an axis, or of all."""
-        return cast(Tensor, np.take(cast(Any, self), indices, axis, mode=mode))
+        return _answer(np.take, (self, indices, axis), {"mode": mode})
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
         """Return each element so many times, along an axis or of all."""
-        return cast(Tensor, np.repeat(cast(Any, self), repeats, axis))
+        return _answer(np.repeat, (self, repeats, axis), {})
 
     def compress(self, condition: Any, axis: int | None = None) -> Tensor:
         """Return the slices along an axis, or the elements, where `condition` holds."""
-        return cast(Tensor, np.compress(condition, cast(Any, self), axis))
+        return _answer(np.compress, (condition, self, axis), {})
 
     def argsort(self, axis: int | None = -1, *, stable: bool | None = None) -> Tensor:
         """Return the indices that sort along an axis; they have no gradient."""
-        return cast(Tensor, np.argsort(cast(Any, self), axis, stable=stable))
+        return _answer(np.argsort, (self, axis), {"stable": stable})
 
     def round(self, decimals: int = 0) -> Tensor:
         """Return the values rounded; they have no gradient."""
-        return cast(Tensor, np.round(cast(Any, self), decimals))
+        return _answer(np.round, (self, decimals), {})
 
     def astype(self, dtype: DTypeLike) -> Tensor:
         """Return the values in another dtype; floating dtypes keep the gradient."""
@@ -556,11 +549,8 @@ class Parameter(Tensor, metaclass=_Marked):
         t._parameter = True
         return cast(Parameter, t)
 
-    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
-        """Do nothing: `__new__` has made it."""
 
-
-# --- making Tensors ------------------------------------------------------------------------------
+# making Tensors
 
 _default_dtype: np.dtype[Any] = np.dtype(np.float64)
 
@@ -603,9 +593,8 @@ def as_array(data: Any) -> Array:
     return array
 
 
-NUMBERS: dict[
-    int, Array
-] = {}  # all those of Constants, by id: a program has numbers in their place
+# The arrays of all Constants, by id: a program has numbers in their place.
+NUMBERS: dict[int, Array] = {}
 
 
 class Constants(dict[Any, Any]):
@@ -642,9 +631,7 @@ def wrap(array: Array) -> Tensor:
     """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
     t = _new(Tensor)
     t._data = array
-    t._grad = None
-    t._stamp = None
-    t.call = None
+    t._grad = t._stamp = t.call = None
     t.requires_grad = False
     return t
 
@@ -692,7 +679,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-# --- recording -----------------------------------------------------------------------------------
+# recording
 
 _new = object.__new__
 _ndarray = np.ndarray
@@ -705,12 +692,11 @@ def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
     The call is kept if an argument requires grad, `fn` has a gradient and the mode says so.
     Errors of `fn` itself get a note of what was called with which shapes.
     """
-    out: Tensor = run(RULES[fn], args, kwargs)  # several, where the function returns several
-    return out
+    return run(RULES[fn], args, kwargs)
 
 
-def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Do what `record` does for the function of a rule."""
+def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """Do what `record` does for the function of a rule; several Tensors if it returns several."""
     arrays: Any = []
     needs = False
     for a in args:
@@ -735,7 +721,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     t._grad = t._stamp = None
     if out.__class__ is not _ndarray:
         if rule.multi:
-            return _several(t, rule, args, arrays, kwargs, out, needs and mode.grad)
+            return cast(Tensor, _several(t, rule, args, arrays, kwargs, out, needs and mode.grad))
         out = np.asarray(out)
     t._data = out
     if out.base is not None:
