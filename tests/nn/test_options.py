@@ -34,6 +34,16 @@ def test_one_image_without_a_batch_is_made_larger_too():
     np.testing.assert_allclose(layer(x).data, layer(x[None]).data[0])
 
 
+@pytest.mark.parametrize(("stride", "dilation", "extra"), [(3, 1, 2), (1, 2, 1), (2, 3, (1, 2))])
+def test_a_transposed_convolution_is_the_adjoint_of_the_convolution(stride, dilation, extra):
+    w = RNG.normal(size=(2, 3, 2, 3))
+    x = RNG.normal(size=(1, 2, 3, 4))
+    up = F.conv_transpose2d(x, w, stride=stride, padding=1, output_padding=extra, dilation=dilation)
+    y = RNG.normal(size=up.shape)
+    down = F.conv2d(y, w, stride=stride, padding=1, dilation=dilation)
+    np.testing.assert_allclose(np.sum(up * y), np.sum(x * down[:, :, :3, :4]))
+
+
 def test_reprs_show_what_is_not_usual():
     shown = {
         nn.Conv2d(1, 2, 3, stride=2, bias=False): "stride=(2, 2), bias=False",

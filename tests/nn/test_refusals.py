@@ -16,6 +16,9 @@ def x(*shape):
 @pytest.mark.parametrize(
     ("call", "says"),
     [
+        (lambda: F.linear(x(2, 3), x(3)), r"\(out, in\), not \(2, 3\) and \(3,\)"),
+        (lambda: F.linear(x(2, 3), x(3, 2)), r"not \(2, 3\) and \(3, 2\)"),
+        (lambda: F.linear(x(1, 2, 3), x(3, 2)), r"not \(1, 2, 3\) and \(3, 2\)"),
         (lambda: F.prelu(x(2, 3), x(2)), r"\(2,\) for input \(2, 3\)"),
         (lambda: F.glu(x(2, 3)), r"even, shape is \(2, 3\)"),
         (lambda: F.gelu(x(2), "fast"), "fast"),

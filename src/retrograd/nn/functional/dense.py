@@ -29,9 +29,9 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
            [4.]])
     """
     try:
-        outputs, _ = weight.shape
-        if outputs < 16 and input.ndim == 2:
-            # a short last axis is NumPy's slow case: compute the transpose
+        _, _ = weight.shape
+        if input.ndim == 2:
+            # the transpose first: faster products of large, and sums over rows of small arrays
             out = weight.dot(input.T).T
         else:
             out = np.matmul(input, weight.T)
@@ -52,7 +52,7 @@ def ones(n: int, dtype: Any, values: tuple[float, ...] = (1,)) -> Any:
 
 
 def _dx(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
-    if g.ndim == 2 and weight.shape[1] < 16:
+    if g.ndim == 2:
         return weight.T.dot(g.T).T
     return np.matmul(g, weight)
 
