@@ -1,5 +1,8 @@
 """Recording: what is kept, what is refused, and what errors say."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -19,6 +22,15 @@ def scratch():
         return x * by + shift
 
     return scale
+
+
+def test_importing_loads_numpy_and_next_to_nothing_else():
+    code = (
+        "import numpy, sys; before = set(sys.modules); import retrograd; "
+        "print(*(m for m in sys.modules if m not in before and not m.startswith('retrograd')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert {*done.stdout.split()} <= {"__future__", "_heapq", "copy", "heapq"}
 
 
 # What is refused when it is recorded -------------------------------------------------------------

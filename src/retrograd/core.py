@@ -512,7 +512,7 @@ class Tensor:
 
 
 OTHER_WORDS = {  # what PyTorch, or NumPy as a function, calls what a Tensor has by another name
-    **{f: f"np.{f}(t)" for f in np.__all__ if isinstance(getattr(np, f), np.ufunc)},
+    **{f: f"np.{f}(t)" for f in np.__all__ if isinstance(vars(np).get(f), np.ufunc)},
     "cat": "np.concatenate", "double": "t.astype(np.float64)", "float": "t.astype(np.float32)",
     "masked_fill": "np.where(mask, value, t)", "norm": "np.linalg.norm(t)",
     "permute": "t.transpose(...)", "relu": "nn.functional.relu(t)",
