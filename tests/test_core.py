@@ -1,5 +1,6 @@
 """Recording: what is kept, what is refused, and what errors say."""
 
+import functools
 import subprocess
 import sys
 
@@ -299,6 +300,96 @@ def test_an_argument_marked_none_has_no_gradient():
     pick_one(x, y).backward()
     assert x.grad[0] == 3.0
     assert y.grad is None
+
+
+def test_what_cannot_be_a_primitive_is_refused():
+    with pytest.raises(TypeError, match=r"functools\.partial"):
+        rg.primitive(functools.partial(np.exp))
+
+    @rg.primitive
+    def scaled(x, by=2.0, /):
+        return x * by
+
+    with pytest.raises(TypeError, match="scaled takes by by position only"):
+        rg.defvjp(scaled, lambda g, out, x, by=2.0: g * by)
+
+
+@pytest.mark.parametrize("result", [None, {}, "text"])
+def test_what_returns_no_array_is_refused(result):
+    wrong = rg.primitive(lambda x: result)
+    rg.defvjp(wrong, lambda g, out, x: g)
+    with pytest.raises(TypeError, match="the result of <lambda> is no array of numbers"):
+        wrong(leaf(1.0))
+
+
+def test_a_vjp_that_forgets_to_return_is_named(scratch):
+    rg.defvjp(scratch, lambda g, out, x, by, shift: None)
+    y = scratch(leaf(1.0))
+    with pytest.raises(TypeError, match="None is no gradient") as caught:
+        y.backward()
+    assert "in the gradient of scale" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("other", [[2.0, 3.0], (2, 3)])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda t, y: t**y,
+        lambda t, y: y @ t,
+        lambda t, y: t / y,
+        np.power,
+        np.arctan2,
+        np.dot,
+        lambda t, y: np.outer(y, t),
+    ],
+)
+def test_a_list_is_an_operand_as_its_array_is(call, other):
+    x, like = leaf(1.5, 2.5), leaf(1.5, 2.5)
+    np.sum(call(x, other)).backward()
+    np.sum(call(like, np.array(other))).backward()
+    np.testing.assert_array_equal(x.grad, like.grad)
+    (g,) = rg.autograd.grad(np.sum(call(x, other)), x, create_graph=True)
+    np.testing.assert_array_equal(g.data, like.grad)
+
+
+@pytest.mark.parametrize("y", [2, 2.0, 0.5, np.float64(2), np.float64(0.5), np.int64(2), True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_a_power_has_numpys_dtype(y, dtype):
+    x = np.array([1, 4], dtype)
+    got = rg.Tensor(x) ** y
+    assert got.dtype == (x**y).dtype
+    np.testing.assert_array_equal(got.data, x**y)
+
+
+@pytest.mark.parametrize("method", [np.sum, np.prod, np.mean, np.max])
+def test_a_condition_that_is_a_tensor_is_no_endless_recursion(method):
+    where, more = rg.Tensor([True, False]), {"initial": 0.0} if method is np.max else {}
+    got = method(np.array([3.0, 5.0]), where=where, **more)
+    assert got.item() == 3.0
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda m, t: t * m,
+        lambda m, t: rg.Tensor(m),
+    ],
+)
+def test_masked_arrays_are_refused(call):
+    masked = np.ma.masked_array([1.0, 2.0], [True, False])
+    with pytest.raises(TypeError, match="array"):
+        call(masked, leaf(1.0, 2.0))
+
+
+def test_a_gradient_is_a_plain_array_also_beside_arrays_of_another_class():
+    class Marked(np.ndarray):
+        pass
+
+    x = leaf(1.0, 2.0)
+    y = x * np.array([3.0, 4.0]).view(Marked)
+    assert type(y.data) is np.ndarray
+    y.backward(np.ones(2))
+    assert type(x.grad) is np.ndarray
 
 
 # The package itself ------------------------------------------------------------------------------

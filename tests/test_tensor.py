@@ -356,6 +356,33 @@ def test_a_leaf_is_copied_with_its_gradient(kind, how):
     assert not np.shares_memory(y.data, x.data)
 
 
+def test_a_copy_has_a_gradient_of_its_own():
+    x = leaf(1.0, 2.0)
+    np.sum(x * x).backward()
+    assert not np.shares_memory(copy.copy(x).grad, x.grad)
+
+
+def test_a_parameter_is_not_a_class_to_build_on():
+    with pytest.raises(TypeError, match="Parameter"):
+        type("Special", (rg.Parameter,), {})
+
+
+def test_a_copy_does_not_lose_its_class_without_a_word():
+    class Special(rg.Tensor):
+        pass
+
+    with pytest.raises(TypeError, match="Special"):
+        copy.deepcopy(Special([1.0]))
+
+
+def test_a_parameter_of_integers_needs_no_gradient():
+    p = rg.Parameter(np.array([1, 2]), requires_grad=False)
+    assert p.dtype.kind == "i"
+    assert isinstance(p, rg.Parameter)
+    data = np.ones(2)
+    assert not np.shares_memory(rg.Parameter(data, requires_grad=False).data, data)
+
+
 def test_a_deepcopy_keeps_what_was_shared_shared():
     x = leaf(1.0)
     first, second = copy.deepcopy([x, x])

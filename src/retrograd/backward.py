@@ -74,7 +74,11 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
     if lift and isinstance(gradient, Tensor) and array.dtype == like.dtype:
         return gradient
     array = array.astype(like.dtype, copy=False)
-    return wrap(array) if lift else array.view()
+    if lift:
+        return wrap(array)
+    seed = array.view()
+    seed.flags.writeable = False
+    return seed
 
 
 class ReversePass:
@@ -142,6 +146,7 @@ class ReversePass:
                         continue
                     if through is not None and a is inputs[0] and wanted is None:
                         vjp, a = _through(through, vjp, a)
+                        through = None  # the same Tensor may be a later argument too
                     ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
                     like = a._data
                     if (
@@ -150,8 +155,8 @@ class ReversePass:
                         or ga.dtype is not like.dtype
                     ):
                         ga = fitted(ga, like)
-                    if ga is g and not lift:
-                        ga = g.view()  # it goes to several places
+                    if (ga is g or rule.foreign) and not lift:
+                        ga = ga.view()  # it goes to several places
                     if a in found:
                         ga = found[a] = added(found[a], ga)
                     else:
@@ -234,8 +239,10 @@ def fitted(g: Any, like: Any) -> Any:
     """Return what a rule gave as a gradient of the shape and dtype of an array."""
     if isinstance(g, Parts):
         return g
-    if not isinstance(g, (_ndarray, Tensor)):
-        g = np.asarray(g)
+    if not isinstance(g, Tensor):
+        given, g = g, np.asarray(g)
+        if g.dtype.kind == "O":
+            raise TypeError(f"{given!r} is no gradient: a vjp returns an array")
     if g.shape != like.shape:
         g = unbroadcast(g, like.shape)
     if g.dtype != like.dtype:

@@ -265,8 +265,13 @@ class Tensor:
             raise RuntimeError(
                 "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
             )
+        if type(self) is not Tensor:
+            raise TypeError(f"how to copy or pickle a {type(self).__name__}, its class must say")
         kind = Parameter if isinstance(self, Parameter) else Tensor
         return _restore, (kind, self._data, self.requires_grad, self.grad)
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         restore, (kind, data, requires_grad, grad) = self.__reduce__()
@@ -544,10 +549,14 @@ class Parameter(Tensor, metaclass=_Marked):
     __slots__ = ()
 
     def __new__(cls, data: ArrayLike | Tensor, requires_grad: bool = True) -> Parameter:
-        t = Tensor(data, requires_grad=True)
-        t.requires_grad = bool(requires_grad)
+        t = Tensor(data, requires_grad)
+        if not requires_grad:
+            t = t.copy()
         t._parameter = True
         return cast(Parameter, t)
+
+    def __init_subclass__(cls) -> None:
+        raise TypeError(f"{cls.__name__}: Parameter is a mark on a Tensor, not a class to derive")
 
 
 # making Tensors
@@ -579,15 +588,12 @@ def as_array(data: Any) -> Array:
     if isinstance(data, Tensor):
         return data._data
     given = isinstance(data, (np.ndarray, np.generic))
-    array = np.asarray(data)
+    array = unmasked(data)
     kind = array.dtype.kind
     if kind == "c":
         raise TypeError("complex numbers are not supported: use the real and imaginary parts")
     if kind not in "fiub":
-        raise TypeError(
-            f"a Tensor holds numbers, not {array.dtype} (from {type(data).__name__}); "
-            "is the list ragged, or does it hold text?"
-        )
+        raise TypeError(f"a Tensor holds numbers, not {array.dtype} (from {type(data).__name__})")
     if kind == "f" and not given and array.dtype != _default_dtype:
         array = array.astype(_default_dtype)
     return array
@@ -617,6 +623,13 @@ class Constants(dict[Any, Any]):
             NUMBERS[id(array)] = array
         self[dtype] = made
         return made
+
+
+def unmasked(value: Any) -> Array:
+    """Return a value as an array of NumPy's own class; TypeError for a masked one."""
+    if isinstance(value, _ndarray) and hasattr(value, "mask"):
+        raise TypeError("masked arrays are not supported: write np.where(mask, value, array)")
+    return np.asarray(value)
 
 
 def check_floating(array: Array) -> None:
@@ -704,6 +717,9 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
             if a.requires_grad:
                 needs = True
             a = a._data
+        elif (a.__class__ is list or a.__class__ is tuple) and _is_operand(rule, len(arrays)):
+            i = len(arrays)
+            return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
         arrays.append(a)
     arrays = tuple(arrays)
     mode = MODE.get()
@@ -722,9 +738,9 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     if out.__class__ is not _ndarray:
         if rule.multi:
             return cast(Tensor, _several(t, rule, args, arrays, kwargs, out, needs and mode.grad))
-        out = np.asarray(out)
+        out = unmasked(out)
     t._data = out
-    if out.base is not None:
+    if out.base is not None or out is arrays[0]:
         share_memory(t, out, args)
     dtype = out.dtype
     if dtype is not _float64 and dtype is not _float32 and not floating(rule, dtype):
@@ -740,10 +756,16 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     return t
 
 
+def _is_operand(rule: Rule, position: int) -> bool:
+    return position < rule.arrays and rule.vjps[position] is not None
+
+
 def floating(rule: Rule, dtype: Any) -> bool:
     """Tell whether a result can have a gradient."""
     if dtype.kind == "c":
         raise TypeError(f"the result of {rule.name} is complex: not supported")
+    if dtype.kind not in "fiub":
+        raise TypeError(f"the result of {rule.name} is no array of numbers")
     return bool(dtype.kind == "f")
 
 
@@ -764,7 +786,7 @@ def _several(
 
 def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
     """Let a Tensor and the argument whose memory its array `out` looks at share a stamp."""
-    base = out.base
+    base = out if out.base is None else out.base
     for a in args:
         if isinstance(a, Tensor) and (a._data is base or getattr(a._data, "base", None) is base):
             _share_stamp(view, a)
@@ -786,8 +808,8 @@ def astype(x: Any, dtype: np.dtype[Any]) -> Any:
 
 def _power(x: Tensor, y: Any) -> Tensor:
     # NumPy's own shortcuts for these exponents, which np.power itself does not take
-    if isinstance(y, (int, float)):
-        if y == 2:
+    if type(y) is float or type(y) is int:
+        if y == 2 and (type(y) is int or x.dtype.kind == "f"):
             return record(np.square, x)
         if y == 0.5:
             return record(np.sqrt, x)

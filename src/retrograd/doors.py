@@ -114,7 +114,7 @@ def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
     """
     if fn is None:
         return functools.partial(primitive, looks_through=looks_through)
-    if not callable(fn):
+    if not callable(fn) or not hasattr(fn, "__name__"):
         raise TypeError(f"primitive decorates a function, not {fn!r}")
     body = fn
 
@@ -136,6 +136,10 @@ def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
         return run(rule, args, kwargs)
 
     def adopt(rule: Rule) -> None:
+        code = getattr(body, "__code__", None)
+        if code is not None and code.co_posonlyargcount > rule.arrays:
+            option = code.co_varnames[rule.arrays]
+            raise TypeError(f"{body.__name__} takes {option} by position only: leave the / out")
         rule.run, rule.looks_through = body, looks_through
         door.__code__ = _unwritten.__code__
 
@@ -176,11 +180,11 @@ def door({signature}):
         _error.add_note(f"in {{_describe(_rule, ({arrays}), {options})}}")
         raise
     if _out.__class__ is not _ndarray:
-        _out = _asarray(_out)
+        _out = _unmasked(_out)
     _t = _new(_Tensor)
     _t._grad = _t._stamp = None
     _t._data = _out
-    if _out.base is not None:
+    if _out.base is not None{same}:
         _share_memory(_t, _out, ({given}))
     _dtype = _out.dtype
     if _dtype is not _float64 and _dtype is not _float32 and not _floating(_rule, _dtype):
@@ -221,6 +225,7 @@ def write_door(door: Any, rule: Rule, body: Any) -> bool:
         passed=", ".join([*arrays, *(f"{n}={n}" for n in options)]),
         given="".join(f"{n}, " for n in arrays),
         arrays="".join(f"_array_{n}, " for n in arrays),
+        same="".join(f" or _out is _array_{n}" for n in arrays),
         keywords=", ".join(f"{n}={n}" for n in options),
         options="{" + ", ".join(f"{n!r}: {n}" for n in options) + "}",
     )
@@ -239,10 +244,11 @@ def _takes(vjp: Any, options: tuple[str, ...]) -> bool:
 
 _VARARGS, _VARKEYWORDS = 4, 8  # inspect.CO_VARARGS and CO_VARKEYWORDS
 _COMMON = {  # what the source of a door refers to
-    "_MODE": MODE, "_Tensor": Tensor, "_asarray": np.asarray, "_clock": core.clock,
+    "_MODE": MODE, "_Tensor": Tensor, "_clock": core.clock,
     "_describe": describe, "_float32": np.dtype(np.float32), "_float64": np.dtype(np.float64),
     "_floating": core.floating, "_isinstance": isinstance, "_ndarray": np.ndarray,
     "_new": object.__new__, "_run": run, "_share_memory": core.share_memory,
+    "_unmasked": core.unmasked,
 }  # fmt: skip
 
 core._answer = call_numpy

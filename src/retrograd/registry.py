@@ -24,8 +24,8 @@ class Rule:
     """
 
     __slots__ = (
-        "arrays", "differentiable", "fn", "freed", "looks_through", "multi", "name", "names",
-        "options", "run", "through", "vjps",
+        "arrays", "differentiable", "fn", "foreign", "freed", "looks_through", "multi", "name",
+        "names", "options", "run", "through", "vjps",
     )  # fmt: skip
 
     def __init__(self, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
@@ -39,9 +39,16 @@ class Rule:
         self.freed = (self, None, None, None)  # what a Tensor keeps of a call that backward freed
         self.through: dict[Rule, Vjp] | None = None
         self.differentiable = any(v is not None for v in vjps)
+        # the package's own vjps return arrays of their own; others may return what must stay
+        self.foreign = isinstance(vjps, tuple) and not all(v is None or _inside(v) for v in vjps)
         given = next((v for v in vjps if v is not None), None)
         self.names = arguments(given)[2:] if given else None
         self.options = frozenset(self.names[self.arrays :] if self.names else ())
+
+
+def _inside(vjp: Any) -> bool:
+    module = getattr(getattr(vjp, "func", vjp), "__module__", None)
+    return str(module).startswith("retrograd.")
 
 
 def arguments(fn: Callable[..., Any]) -> tuple[str, ...]:
@@ -156,10 +163,11 @@ def defvjp(fn: Callable[..., Any], *vjps: Vjp | None) -> None:
         raise TypeError(f"defvjp takes a function first, not {fn!r}")
     if not vjps or not all(v is None or callable(v) for v in vjps):
         raise TypeError("defvjp takes one vjp for each array argument: a function, or None")
-    rule = RULES[fn] = Rule(fn, vjps)
+    rule = Rule(fn, vjps)
     adopt = getattr(fn, "_adopt", None)
     if adopt is not None:  # a primitive, which looks its rule up at no call
         adopt(rule)
+    RULES[fn] = rule
 
 
 def defvjp_each(fn: Callable[..., Any], vjp: Vjp) -> None:

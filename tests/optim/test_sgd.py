@@ -267,3 +267,15 @@ def test_the_base_of_optimizers_says_what_is_missing():
     (optimizer.param_groups[0]["params"][0] * 2).backward()
     with pytest.raises(NotImplementedError, match="update"):
         optimizer.step()
+
+
+def test_a_momentum_of_zero_leaves_the_buffer_for_later():
+    w = rg.Parameter([1.0])
+    optimizer = rg.optim.SGD([w], lr=1.0, momentum=0.5)
+    for momentum, right in ((0.5, 0.0), (0.0, -2.0), (0.5, -3.5)):
+        optimizer.param_groups[0]["momentum"] = momentum
+        w.grad = np.array([1.0 if momentum else 2.0])
+        optimizer.step()
+        assert w.data[0] == right  # the buffer is 1, 1 and 1.5 here
+
+    assert optimizer.state_dict()["state"][0]["momentum_buffer"][0] == 1.5

@@ -211,14 +211,21 @@ class Program:
         lines = [f"def program({', '.join(self.inputs)}):"]
         lines += [f"    {t} = {owners[t]}{read}" for t, (_, _, read) in self.lives.items()]
         self._add(lines, w.body[:at])
-        lines += [f"    np.copyto({bind('kept', b)}, {bind('of', a)})" for a, b in self.backups]
+        copy = bind("copyto", np.copyto)
+        lines += [f"    {copy}({bind('kept', b)}, {bind('of', a)})" for a, b in self.backups]
         self.first_write = len(lines) + 1
         self._add(lines, w.body[at:])
         lines += [f"    {owners[text]}.count = {text} + {n}" for text, n in self.advances().items()]
-        self.handed = [
-            (leaf, name and _copying(self.namespace.get(name)))
-            for (leaf, _), name in zip(self.grads, self.grad_names, strict=True)
-        ]
+        self.handed: list[tuple[Tensor, Any]] = []
+        for (leaf, _), name in zip(self.grads, self.grad_names, strict=True):
+            grad = None
+            if name is not None:
+                buffer = self.namespace.get(name)
+                if buffer is None:  # a variable of this run alone: an argument, a view of one
+                    buffer = np.empty_like(leaf._data)
+                    lines.append(f"    {copy}({bind('handed', buffer)}, {name})")
+                grad = _copying(buffer)
+            self.handed.append((leaf, grad))
         for leaf, grad in self.handed:
             if id(leaf) not in self.tape.positions:
                 lines.append(f"    {bind('leaf', leaf)}._grad = {bind('grad', grad)}")

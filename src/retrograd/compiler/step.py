@@ -230,7 +230,8 @@ def _kind(leaf: Any) -> Any:
 
 class _Snapshot:
     def __init__(self, program: Program, arguments: Any) -> None:
-        self.written = [(a, a.copy()) for a in program.written]
+        starts = [program.leaf(v.tensor, arguments).grad for v in program.starts]
+        self.written = [(a, a.copy()) for a in (*program.written, *starts)]
         self.leaves = [program.leaf(leaf, arguments) for leaf, _ in program.grads]
         self.values = [(bucket, "count", bucket.count) for _, bucket in program.buckets]
         self.values += [(leaf, "_grad", leaf.grad) for leaf in self.leaves]

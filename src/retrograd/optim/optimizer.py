@@ -71,6 +71,10 @@ class Bucket:
             grads.append(g)
         return np.concatenate(grads, axis=None) if len(grads) > 1 else grads[0]
 
+    def retire(self) -> None:
+        """Let programs that are compiled over it hold no longer."""
+        self.data = self.data[:0]
+
     def entries(self) -> dict[int, State]:
         """Return the count and a copy of the state of each parameter, by its id."""
         parts = {slot: cut(flat, self.params) for slot, flat in self.state.items()}
@@ -206,16 +210,17 @@ class Optimizer:
 
     def _arranged(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
         """Do so where buckets must change first or a tape see the gradients."""
+        for bucket in [*self._buckets[at]]:
+            have = {p.grad is not None for p in bucket.params}
+            dtypes = {p.dtype for p in bucket.params}
+            if len(have) > 1 or (True in have and dtypes != {bucket.data.dtype}):
+                self._part(at, group, bucket)
         ready: list[tuple[Bucket, Any]] = []
         for bucket in self._buckets[at]:
             self._add_slots(bucket, group)  # those of an option that was changed since
-            grads = [g for p in bucket.params if (g := p.grad) is not None]
-            if not grads:
+            grads = [p.grad for p in bucket.params]
+            if grads[0] is None:
                 continue
-            dtypes = {p.dtype for p in bucket.params}
-            if len(grads) < len(bucket.params) or dtypes != {bucket.data.dtype}:
-                self._part(at, group, bucket)
-                return self._arranged(at, group)
             if any(
                 p._data is not view for p, view in zip(bucket.params, bucket.views, strict=True)
             ):
@@ -236,10 +241,14 @@ class Optimizer:
             key = (p.dtype, *numbers) if p.size <= SMALL else id(p)
             together.setdefault(key, []).append(p)
         old = {tuple(map(id, bucket.params)): bucket for bucket in self._buckets[at]}
-        self._buckets[at][:] = [
-            self._filled(old.get(tuple(map(id, params))) or Bucket(params), group, entries)
-            for params in together.values()
-        ]
+        made = []
+        for params in together.values():
+            ids = tuple(map(id, params))
+            bucket = old.pop(ids) if ids in old else Bucket(params)
+            made.append(self._filled(bucket, group, entries))
+        self._buckets[at][:] = made
+        for bucket in old.values():
+            bucket.retire()
 
     def _part(self, at: int, group: Options, bucket: Bucket) -> None:
         """Part a bucket by dtype and by who has a gradient."""
@@ -249,6 +258,7 @@ class Optimizer:
         entries, i = bucket.entries(), self._buckets[at].index(bucket)
         made = [self._filled(Bucket(params), group, entries) for params in parts.values()]
         self._buckets[at][i : i + 1] = made
+        bucket.retire()
 
     def _filled(self, bucket: Bucket, group: Options, entries: Mapping[int, State]) -> Bucket:
         found = [entries.get(id(p), {}) for p in bucket.params]
@@ -371,7 +381,7 @@ class SGD(Optimizer):
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         if options["weight_decay"] or options["maximize"]:
             g = gradient(p, g, options, lr)
-        if "momentum_buffer" in state:
+        if options["momentum"] != 0:
             buffer = state["momentum_buffer"]
             buffer *= options["momentum"]
             # the first update is not dampened: there 0 ** 0 is 1

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import record
-from retrograd.doors import primitive
+from retrograd.doors import call_numpy, primitive
 from retrograd.registry import RULES, UFUNC_METHODS, composed, defvjp, kernel, nograd, spelled
 
 LN2, LN10, DEGREE = math.log(2), math.log(10), math.pi / 180
@@ -95,7 +95,7 @@ defvjp(np.remainder,  lambda g, out, x, y: g,
                       lambda g, out, x, y: -g * np.floor_divide(x, y))
 defvjp(np.fmod,       lambda g, out, x, y: g,
                       lambda g, out, x, y: -g * np.rint((x - out) / y))
-defvjp(np.divmod,     lambda g, out, x, y: g[1],
+defvjp(np.divmod,     lambda g, out, x, y: +g[1],
                       lambda g, out, x, y: -g[1] * out[0])
 defvjp(np.copysign,   lambda g, out, x, y: g * np.sign(x) * np.copysign(1.0, y), None)
 defvjp(np.heaviside,  None, lambda g, out, x, y: np.where(x == 0, g, 0.0))
@@ -134,7 +134,7 @@ defvjp(np.deg2rad,    lambda g, out, x: g * DEGREE)
 defvjp(np.radians,    lambda g, out, x: g * DEGREE)
 defvjp(np.rad2deg,    lambda g, out, x: g / DEGREE)
 defvjp(np.degrees,    lambda g, out, x: g / DEGREE)
-defvjp(np.modf,       lambda g, out, x: g[0])
+defvjp(np.modf,       lambda g, out, x: +g[0])
 defvjp(np.frexp,      lambda g, out, x: np.ldexp(g[0], -out[1]))
 
 defvjp(np.i0,         lambda g, out, x: g * i1(x))
@@ -431,8 +431,8 @@ def _average(
 
 def _named(fn: Any) -> Any:
     """Answer `np.add.reduce` by `np.sum`: the default axis is another."""
-    return lambda a, axis=0, dtype=None, **options: fn(
-        a, axis=axis, **options, **({} if dtype is None else {"dtype": dtype})
+    return lambda a, axis=0, dtype=None, **options: call_numpy(
+        fn, (a,), {"axis": axis, **options, **({} if dtype is None else {"dtype": dtype})}
     )
 
 

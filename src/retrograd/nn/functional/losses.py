@@ -69,7 +69,8 @@ def binary_cross_entropy(
 ) -> Any:
     """Return `-(target * log(input) + (1 - target) * log(1 - input))` for probabilities.
 
-    The logarithms stop at -100. `weight` broadcasts.
+    The logarithms stop at -100. `weight` broadcasts. `backward` takes this loss and a sigmoid in
+    one formula, `(input - target) * ...`, which holds also where rounding makes `input` 0 or 1.
 
     >>> float(F.binary_cross_entropy(np.array([0.5]), np.array([1.0])).round(4))
     0.6931

@@ -1,0 +1,157 @@
+"""What changes around a compiled step between its runs, or by it: seen, or refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import retrograd as rg
+
+
+def alike(make, schedule, tol=1e-12):
+    """Compare a step compiled with itself run as it is; `schedule` has the changes and arguments.
+
+    `make` returns the step, what to do before a call, and the Tensors to compare.
+    """
+    (eager, before, own), (fn, before_compiled, compiled) = make(), make()
+    step = rg.compile(fn)
+    for args in schedule:
+        before(*args)
+        before_compiled(*args)
+        left, right = eager(*args), step(*args)
+        np.testing.assert_allclose(right.data, left.data, rtol=tol, atol=tol)
+        for a, b in zip(own, compiled, strict=True):
+            np.testing.assert_allclose(b.data, a.data, rtol=tol, atol=tol)
+            assert (a.grad is None) is (b.grad is None)
+            if a.grad is not None:
+                np.testing.assert_allclose(b.grad, a.grad, rtol=tol, atol=tol)
+
+
+def nothing(*_):
+    pass
+
+
+# Gradients that no buffer holds ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda w, x: np.sum(w * x[0]),
+        lambda w, x: np.sum(w * x.T[0]),
+        lambda w, x: w @ x[1],
+        lambda w, x: np.sum(w * x[0].reshape(2)) + w[0] * 0,
+    ],
+)
+def test_a_gradient_may_be_an_argument_or_a_part_of_one(loss):
+    def make():
+        w = rg.Tensor([1.0, 1.0], requires_grad=True)
+
+        def step(x):
+            w.grad = None
+            out = loss(w, x)
+            out.backward()
+            return out
+
+        return step, nothing, [w]
+
+    rng = np.random.default_rng(0)
+    alike(make, [(rng.normal(size=(2, 2)),) for _ in range(6)])
+
+
+def test_the_gradient_of_an_argument_may_be_another_argument():
+    step = rg.compile(lambda w, x: np.sum(w * x).backward())
+    for i in range(5):
+        w, x = rg.Tensor([1.0, 2.0], requires_grad=True), np.full(2, float(i))
+        step(w, x)
+        np.testing.assert_array_equal(w.grad, x)
+
+
+@pytest.mark.parametrize("clip", [False, True])
+@pytest.mark.parametrize("both", [False, True])
+def test_gradients_from_before_stay_where_a_step_does_not_reach(clip, both):
+    def make():
+        w = rg.Tensor([1.0, 1.0], requires_grad=True)
+        v = rg.Tensor([[1.0]], requires_grad=True)
+        v.grad = np.ones((1, 1))
+        optimizer = rg.optim.SGD([w, v], lr=0.1)
+
+        def step(x, which):
+            loss = np.sum((v if which else w) ** 2 * x)
+            loss.backward()
+            if clip:
+                rg.nn.utils.clip_grad_norm_([w, v], 1.0)
+            optimizer.step()
+            return loss
+
+        return step, nothing, [w, v]
+
+    alike(make, [(np.array([2.0]), i % 2 if both else 0) for i in range(10)])
+
+
+# Optimizers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam"])
+def test_a_parameter_that_pauses_goes_on_with_its_own_state(kind):
+    def make():
+        a, b = rg.Parameter([1.0]), rg.Parameter([1.0])
+        more = {"momentum": 0.9} if kind == "SGD" else {}
+        optimizer = getattr(rg.optim, kind)([a, b], lr=0.1, **more)
+
+        def step(both):
+            loss = np.sum(a * a + b * b if both else a * a)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step, nothing, [a, b]
+
+    alike(make, [(both,) for both in (True,) * 4 + (False,) * 4 + (True,) * 4])
+
+
+def test_parameters_are_thawed_one_by_one():
+    def make():
+        params = [rg.Parameter([float(i)]) for i in (1, 2, 3, 4)]
+        optimizer = rg.optim.Adam(params, lr=0.1)
+        for p in params[2:]:
+            p.requires_grad_(False)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = np.sum(x * sum(p * p for p in params))
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        calls = iter(range(14))
+
+        def before(_):
+            thawed = {5: 2, 9: 3}.get(next(calls))
+            if thawed:
+                params[thawed].requires_grad_(True)
+
+        return step, before, params
+
+    alike(make, [(np.ones(1),)] * 14)
+
+
+def test_a_momentum_of_zero_rests_as_it_does_where_nothing_is_compiled():
+    def make():
+        w = rg.Parameter([1.0])
+        optimizer = rg.optim.SGD([w], lr=0.1, momentum=0.9)
+
+        def step(_):
+            optimizer.zero_grad()
+            loss = np.sum(w * w)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        def before(momentum):
+            optimizer.param_groups[0]["momentum"] = momentum
+
+        return step, before, [w]
+
+    alike(make, [(m,) for m in (0.9,) * 4 + (0.0,) * 4 + (0.9,) * 4])
