@@ -11,8 +11,7 @@ import numpy as np
 
 from retrograd.doors import primitive
 from retrograd.nn import functional as F
-from retrograd.nn.functional.attention import added, causal, mixture, weigh
-from retrograd.nn.functional.recurrent import gru, lstm, rnn
+from retrograd.nn.functional.sequences import added, causal, gru, lstm, mixture, rnn, weigh
 from retrograd.nn.init import uniform_, xavier_uniform_
 from retrograd.nn.layers import (
     Dropout,
@@ -32,7 +31,7 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class _Recurrent(Module):
-    _function: Any  # of `functional.recurrent`
+    _function: Any  # of `functional.sequences`
     _gates = 1  # blocks of rows in each weight
     _states = 1  # arrays in the state
     input_size: int
