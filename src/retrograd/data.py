@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import Array, Tensor
+from retrograd.optim.optimizer import positive
 from retrograd.random import RngLike, generator
 
 
@@ -97,7 +98,8 @@ class DataLoader:
                 f"a data set has a length and items, not {type(dataset).__name__}: "
                 "wrap arrays in TensorDataset(x, y)"
             )
-        self.dataset, self.batch_size = dataset, _positive("batch_size", batch_size)
+        positive(batch_size=batch_size)
+        self.dataset, self.batch_size = dataset, int(batch_size)
         self.shuffle, self.drop_last, self.collate = bool(shuffle), bool(drop_last), collate
         self.rng = generator(rng)
         self._order: Array | None = None
@@ -162,9 +164,3 @@ def collate(samples: list[Any]) -> Any:
     if isinstance(first, (tuple, list)):
         return tuple(collate(list(part)) for part in zip(*samples, strict=True))
     return np.stack(samples)
-
-
-def _positive(name: str, value: Any) -> int:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
-    return int(value)

@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import Array, Tensor
-from retrograd.data import _positive
 from retrograd.io import load, save
-from retrograd.mode import no_grad
-from retrograd.nn.module import Module
+from retrograd.nn.module import Module, evaluating
 from retrograd.nn.utils import clip_grad_norm_
 from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from retrograd.optim.optimizer import Optimizer
+from retrograd.optim.optimizer import Optimizer, positive
 from retrograd.random import generator
 
 Loss = Callable[[Any, Any], Tensor]
@@ -193,9 +191,9 @@ def fit(
         raise TypeError(f"loss is a function of output and target, not {loss!r}{hint}")
     if step_scheduler not in ("epoch", "update"):
         raise ValueError(f'step_scheduler is "epoch" or "update", not {step_scheduler!r}')
-    _positive("epochs", epochs)
+    positive(epochs=epochs)
     if save_every is not None:
-        _positive("save_every", save_every)
+        positive(save_every=save_every)
         if not hasattr(data, "state_dict"):
             raise ValueError("save_every saves within an epoch: data must be a DataLoader")
     if (save_every or resume) and not checkpoint:
@@ -268,19 +266,13 @@ def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) 
     >>> rg.evaluate(rg.nn.Identity(), data, {"error": lambda out, y: abs(out - y).mean()})
     {'error': 0.25}
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     sums, count = dict.fromkeys(metrics, 0.0), 0
-    try:
-        with no_grad():
-            for inputs, target in _batches(data):
-                output = model(*inputs)
-                count += len(target)
-                for name, metric in metrics.items():
-                    sums[name] += float(metric(output, target)) * len(target)
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with evaluating(model):
+        for inputs, target in _batches(data):
+            output = model(*inputs)
+            count += len(target)
+            for name, metric in metrics.items():
+                sums[name] += float(metric(output, target)) * len(target)
     if not count:
         raise ValueError("the data to evaluate on has no batches")
     return {name: total / count for name, total in sums.items()}

@@ -59,17 +59,12 @@ def trunc_normal_(
     """
     if not a < b or std <= 0:
         raise ValueError(f"trunc_normal_ takes a < b and std > 0, not {a}, {b} and {std}")
-    rng, mode = generator(rng), min(max(mean, a), b)
-    low, high = max(a, mode - 9 * std), min(b, mode + 9 * std)  # none lies beyond
-    values, missing = np.empty(tensor.shape), np.ones(tensor.shape, bool)
-    while missing.any():
-        # a uniform draw is kept as often as the density there is of the largest
-        drawn = rng.uniform(low, high, tensor.shape)
-        slack = ((mode - mean) ** 2 - (drawn - mean) ** 2) / (2 * std * std)
-        kept = missing & (rng.random(tensor.shape) < np.exp(slack))
-        values[kept] = drawn[kept]
-        missing &= ~kept
-    return _fill(tensor, values)
+    from retrograd.special import ndtr, ndtri  # loaded on first use
+
+    side = std if a + b < 2 * mean else -std  # probabilities of the lower tail are exact
+    low, high = sorted(float(ndtr(np.array((bound - mean) / side))) for bound in (a, b))
+    drawn = mean + side * ndtri(generator(rng).uniform(low, high, tensor.shape))
+    return _fill(tensor, np.clip(drawn, a, b))
 
 
 def eye_(tensor: Tensor) -> Tensor:

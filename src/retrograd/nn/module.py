@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
@@ -17,7 +18,7 @@ from retrograd.core import (
     get_default_dtype,
     touch,
     wrap,
-)
+)  # fmt: skip
 from retrograd.mode import MODE, TAPES, no_grad
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ class Module:
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield dotted names and Modules: this one and all inside it, each once."""
-        return _once(self._paths(prefix))
+        return once(self._paths(prefix))
 
     def modules(self) -> Iterator[Module]:
         """Yield this Module and all inside it, each once."""
@@ -134,7 +135,7 @@ class Module:
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield dotted names and Parameters, each once."""
-        return _once(
+        return once(
             (_dotted(at, name), value)
             for at, module in self.named_modules(prefix)
             for name, value in vars(module).items()
@@ -354,7 +355,7 @@ def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _once(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+def once(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Yield each value once, under its first name."""
     seen = set()
     for name, value in named:
@@ -449,6 +450,19 @@ def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
     return tuple(tapped.get(i, value) for i, value in enumerate(values))
 
 
+@contextlib.contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """Set a Module to evaluation, without gradients, for a while."""
+    before = [(inner, inner.training) for inner in module.modules()]
+    try:
+        with no_grad():
+            module.eval()
+            yield
+    finally:
+        for inner, training in before:
+            inner.training = training
+
+
 def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
     """Return the shape of each output in evaluation, by the id of its Module."""
     shapes: dict[int, str] = {}
@@ -458,12 +472,11 @@ def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
             out = out[0]
         shapes[id(inner)] = str(out.shape)
 
-    before = [(m, m.training, m.register_forward_hook(note)) for m in module.modules()]
+    handles = [inner.register_forward_hook(note) for inner in module.modules()]
     try:
-        with no_grad():
-            module.eval()(*inputs)
+        with evaluating(module):
+            module(*inputs)
     finally:
-        for inner, training, handle in before:
-            inner.training = training
+        for handle in handles:
             handle.remove()
     return shapes

@@ -22,7 +22,3 @@ __all__ = [
     "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AveragedModel", "NAdam",
     "Optimizer", "RMSprop", "lr_scheduler",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})

@@ -9,7 +9,7 @@ import numpy as np
 
 from retrograd.core import Array, Parameter, as_array, touch
 from retrograd.mode import MODE
-from retrograd.nn.module import Module
+from retrograd.nn.module import Module, once
 from retrograd.optim.optimizer import ensure
 
 
@@ -33,8 +33,7 @@ class AveragedModel(Module):
 
     def __init__(self, model: Module, decay: float | None = 0.999) -> None:
         ensure(decay is None or 0 <= decay < 1, "decay", "None, or from 0 to below 1", decay)
-        self.module = copy.deepcopy(model)
-        self.decay = decay
+        self.module, self.decay = copy.deepcopy(model), decay
         self.register_buffer("n_averaged", np.array(0))
 
     def update_parameters(self, model: Module) -> None:
@@ -46,7 +45,7 @@ class AveragedModel(Module):
             raise ValueError(f"this is another model, the names differ: {names}")
         count = int(self.n_averaged)
         keep = count / (count + 1) if self.decay is None or not count else self.decay
-        for name, average in {id(value): (name, value) for name, value in own.items()}.values():
+        for name, average in once(own.items()):
             array, new = as_array(average), as_array(other[name])
             if isinstance(average, Parameter):
                 array *= keep

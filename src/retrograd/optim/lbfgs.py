@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd.core import Array, touch
+from retrograd.core import Array
 from retrograd.mode import MODE, enable_grad
-from retrograd.optim.optimizer import Optimizer, cut, ensure
+from retrograd.nn.utils import parameters_to_vector, vector_to_parameters
+from retrograd.optim.optimizer import Optimizer, ensure
 
 
 class Point(NamedTuple):
@@ -87,12 +88,12 @@ class LBFGS(Optimizer):
             point = point._replace(t=0.0, slope=float(point.grad @ d))
             if point.slope > -group["tolerance_change"]:
                 break
-            before = [p._data.copy() for p in self._all()]
+            before = parameters_to_vector(self._all())._data
             if group["line_search_fn"]:
                 left = most - state["func_evals"]
                 point = self._search(closure, before, d, point, left)
                 state["t"] = point.t
-            self._move(before, state["t"] * d)
+            vector_to_parameters(before + state["t"] * d, self._all())
             if not group["line_search_fn"] and iteration < group["max_iter"]:
                 _, point = self._evaluate(closure)
             if (
@@ -129,12 +130,12 @@ class LBFGS(Optimizer):
         return q
 
     def _search(
-        self, closure: Callable[[], Any], before: list[Array], d: Array, start: Point, most: int
+        self, closure: Callable[[], Any], before: Array, d: Array, start: Point, most: int
     ) -> Point:
         """Return a point that meets the strong Wolfe conditions, or the best of `most` losses."""
 
         def at(t: float) -> Point:
-            self._move(before, t * d)
+            vector_to_parameters(before + t * d, self._all())
             _, point = self._evaluate(closure)
             return point._replace(t=t, slope=float(point.grad @ d))
 
@@ -190,12 +191,6 @@ class LBFGS(Optimizer):
         self._state["func_evals"] = self._state.get("func_evals", 0) + 1
         grads = [np.zeros_like(p._data) if p.grad is None else p.grad for p in self._all()]
         return loss, Point(float(loss), np.concatenate(grads, axis=None))
-
-    def _move(self, before: list[Array], by: Array) -> None:
-        params = self._all()
-        for p, array, part in zip(params, before, cut(by, params), strict=True):
-            p._data[...] = array + part.reshape(p.shape)
-        touch(*params)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the options, and the history as that of the first parameter."""

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, SupportsFloat
 
-from retrograd.optim.optimizer import Optimizer, ensure
+from retrograd.optim.optimizer import Optimizer, ensure, positive
 
 Lambda = Callable[[int], float]
 
@@ -94,7 +94,7 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        _positive(step_size=step_size)
+        positive(step_size=step_size)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
@@ -159,7 +159,7 @@ class LinearLR(LRScheduler):
         if not 0 < start_factor <= 1:
             raise ValueError(f"start_factor {start_factor!r} is not above 0 and at most 1")
         ensure(0 <= end_factor <= 1, "end_factor", "from 0 to 1", end_factor)
-        _positive(total_iters=total_iters)
+        positive(total_iters=total_iters)
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
@@ -207,7 +207,7 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        _positive(T_max=T_max)
+        positive(T_max=T_max)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -231,7 +231,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:  # fmt: skip
-        _positive(T_0=T_0, T_mult=T_mult)
+        positive(T_0=T_0, T_mult=T_mult)
         self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -271,7 +271,7 @@ class OneCycleLR(LRScheduler):
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR needs total_steps, or epochs and steps_per_epoch")
             total_steps = epochs * steps_per_epoch
-        _positive(total_steps=total_steps)
+        positive(total_steps=total_steps)
         ensure(0 <= pct_start <= 1, "pct_start", "from 0 to 1", pct_start)
         _either("anneal_strategy", anneal_strategy, "cos", "linear")
         self.total_steps, self.anneal_strategy = total_steps, anneal_strategy
@@ -426,12 +426,6 @@ def _cosine(start: float, end: float, part: float) -> float:
 
 def _linear(start: float, end: float, part: float) -> float:
     return start + (end - start) * part
-
-
-def _positive(**values: int) -> None:
-    for name, value in values.items():
-        good = isinstance(value, int) and value >= 1
-        ensure(good, name, "a whole number of at least 1", value)
 
 
 def _either(name: str, value: str, *choices: str) -> None:

@@ -34,6 +34,13 @@ def ensure(good: bool, name: str, wanted: str, got: Any) -> None:
         raise ValueError(f"{name} must be {wanted}, not {got!r}")
 
 
+def positive(**values: Any) -> None:
+    """Raise ValueError for a value that is not a whole number of at least 1."""
+    for name, value in values.items():
+        good = isinstance(value, (int, np.integer)) and int(value) >= 1
+        ensure(good, name, "a whole number of at least 1", value)
+
+
 def cut(flat: Array, params: Sequence[Tensor]) -> list[Array]:
     """Return each parameter's part of a flat array; of a number, or if there is one, all of it."""
     if len(params) == 1 or not flat.ndim:

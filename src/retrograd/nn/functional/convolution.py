@@ -1,7 +1,7 @@
 """Convolution, pooling, padding and resizing.
 
-Inside, the batch is the last axis in memory, so that windows are copied in long runs; what comes
-out, `(N, C, ...)` to the reader, is in that order for the next layer too.
+Inside, the batch is the last axis in memory, so that windows are copied in long runs; so it is in
+what comes out, `(N, C, ...)` to the reader.
 """
 
 from __future__ import annotations
@@ -16,14 +16,15 @@ from typing import Any
 import numpy as np
 
 from retrograd.doors import primitive
+from retrograd.nn.functional.dense import batch_first, batch_last
 from retrograd.registry import defvjp, defvjp_shared
 
 Sizes = int | tuple[int, ...]
-# for each axis the length, stride, dilation and number of windows, and the padding (before, after)
+# the length, stride, dilation, number and padding (before, after) of windows along each axis
 Windows = tuple[tuple[Any, ...], ...]
 
-# Columns are megabytes, which glibc hands back to the system and asks for anew in every step, until
-# it has seen a larger block go: one that is never touched.
+# glibc hands columns back to the system and asks for them anew in every step, until it has seen a
+# larger block go: this one, never touched.
 np.empty(31 << 20, np.uint8)
 
 
@@ -65,18 +66,17 @@ def columns(x: Any, windows: Windows) -> Any:
     kernel, stride, dilation, out, pads = windows
     n, c, *size = x.shape
     wide, middle = _padded(size, pads)
-    batch_last = x.transpose((*range(1, x.ndim), 0))
+    turned = batch_last(x)
     if wide == size:
-        x = np.ascontiguousarray(batch_last)
+        x = np.ascontiguousarray(turned)
     else:
         x = np.zeros((c, *wide, n), x.dtype)
-        x[(slice(None), *middle)] = batch_last
+        x[(slice(None), *middle)] = turned
     first, *steps, last = x.strides
     within, across = (map(operator.mul, steps, by) for by in (dilation, stride))
-    shape, strides = (c, *kernel, *out, n), (first, *within, *across, last)
-    return np.ndarray(shape, x.dtype, x, 0, strides).reshape(
-        (c * math.prod(kernel), math.prod(out) * n)
-    )
+    strides = first, *within, *across, last
+    x = np.ndarray((c, *kernel, *out, n), x.dtype, x, 0, strides)
+    return x.reshape((c * math.prod(kernel), math.prod(out) * n))
 
 
 @primitive(looks_through=False)
@@ -89,7 +89,7 @@ def fold(cols: Any, shape: tuple[int, ...], windows: Windows) -> Any:
     x = np.zeros((c, *wide, n), cols.dtype)
     for i, place in enumerate(_window_places(*windows[:4])):
         x[(slice(None), *place)] += cols[:, i]
-    return x[(slice(None), *middle)].transpose((-1 % x.ndim, *range(x.ndim - 1)))
+    return batch_first(x[(slice(None), *middle)])
 
 
 defvjp(columns, lambda g, out, x, windows: fold(g, shape=x.shape, windows=windows))
@@ -107,13 +107,13 @@ def mix(cols: Any, weight: Any, bias: Any, groups: int, size: tuple[int, ...]) -
     mixed = mixed.reshape((weight.shape[0], *size, -1))
     if bias is not None:
         mixed = mixed + bias.reshape((-1,) + (1,) * (len(size) + 1))
-    return np.transpose(mixed, (len(size) + 1, *range(len(size) + 1)))
+    return batch_first(mixed)
 
 
 defvjp_shared(
     mix,
     lambda g, out, cols, weight, bias, groups, size:
-        _grouped(np.transpose(g, (*range(1, g.ndim), 0)), groups),
+        _grouped(batch_last(g), groups),
     lambda g, out, cols, weight, bias, groups, size:
         np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), g).reshape(cols.shape),
     lambda g, out, cols, weight, bias, groups, size:
@@ -153,9 +153,8 @@ def conv2d(
 def _conv(axes: int, input: Any, weight: Any, bias: Any, *options: Any) -> Any:
     if input.ndim == axes + 1:
         return _conv(axes, input[None], weight, bias, *options)[0]
-    name, (stride, padding, dilation, groups) = f"conv{axes}d", options
+    name, kernel, (stride, padding, dilation, groups) = f"conv{axes}d", weight.shape[2:], options
     _output_channels(name, axes, input, weight, bias, groups)
-    kernel = weight.shape[2:]
     stride = per_axis("stride", stride, axes, 1)
     dilation = per_axis("dilation", dilation, axes, 1)
     pads = _pads(name, padding, kernel, stride, dilation)
@@ -208,11 +207,12 @@ def conv_transpose2d(
     array([[[[1., 1., 1., 1.]]]])
     """
     if input.ndim == 3:
-        given = (weight, bias, stride, padding, output_padding, groups, dilation)
-        return conv_transpose2d(input[None], *given)[0]
+        options: Any = stride, padding, output_padding, groups, dilation
+        return conv_transpose2d(input[None], weight, bias, *options)[0]
     outs = _output_channels("conv_transpose2d", 2, input, weight, bias, groups, transposed=True)
     kernel, here = weight.shape[2:], input.shape[2:]
-    stride, dilation = per_axis("stride", stride, 2, 1), per_axis("dilation", dilation, 2, 1)
+    stride = per_axis("stride", stride, 2, 1)
+    dilation = per_axis("dilation", dilation, 2, 1)
     pads = tuple((p, p) for p in per_axis("padding", padding, 2, 0))
     extra = per_axis("output_padding", output_padding, 2, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
@@ -221,14 +221,14 @@ def conv_transpose2d(
     size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, d, (p, _), e in axes]
     if min(size) < 1:
         raise ValueError(f"padding {padding} leaves nothing of {input.shape}")
-    x = _grouped(np.transpose(input, (1, 2, 3, 0)).reshape((input.shape[1], -1)), groups)
+    x = _grouped(batch_last(input), groups)
     cols = np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
     windows = (kernel, stride, dilation, here, pads)
     out = fold(cols, shape=(input.shape[0], outs, *size), windows=windows)
     return out if bias is None else out + bias.reshape((-1, 1, 1))
 
 
-# Pooling, by the strided slices of what lies at one place in all windows
+# Pooling, place in the window by place: a strided slice has that of all windows
 
 
 @primitive
@@ -275,8 +275,7 @@ defvjp(from_window, lambda g, found, given, x, out, places: to_window(g, x, out,
 def _batch_or_one(name: str, axes: int, input: Any) -> None:
     if input.ndim not in (axes + 1, axes + 2):
         raise ValueError(
-            f"{name} takes input (N, C, ...) or (C, ...) with {axes} axes for ..., "
-            f"not {input.shape}"
+            f"{name} takes input (N, C, ...) or (C, ...), {axes} axes for ..., not {input.shape}"
         )
 
 
@@ -316,9 +315,7 @@ def max_pool2d(
     input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
     dilation: Sizes = 1,
 ) -> Any:  # fmt: skip
-    """Return the largest of each window of `input` `(N, C, H, W)` or `(C, H, W)`.
-
-    As `max_pool1d`.
+    """Return the largest of each window of `input` `(N, C, H, W)` or `(C, H, W)`: see `max_pool1d`.
 
     >>> F.max_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
     array([[[3.]]])
@@ -350,9 +347,7 @@ def avg_pool2d(
     input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, *,
     count_include_pad: bool = True,
 ) -> Any:  # fmt: skip
-    """Return the mean of each window of `input` `(N, C, H, W)` or `(C, H, W)`.
-
-    As `avg_pool1d`.
+    """Return the mean of each window of `input` `(N, C, H, W)` or `(C, H, W)`: see `avg_pool1d`.
 
     >>> F.avg_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
     array([[[1.5]]])
@@ -394,9 +389,7 @@ def _adaptive(axes: int, input: Any, output_size: Any) -> Any:
     _batch_or_one(f"adaptive_avg_pool{axes}d", axes, input)
     here = input.shape[-axes:]
     if not isinstance(output_size, int):
-        output_size = [
-            n if size is None else size for size, n in zip(output_size, here, strict=True)
-        ]
+        output_size = [n if s is None else s for s, n in zip(output_size, here, strict=True)]
     sizes = per_axis("output_size", output_size, axes, 1)
     if max(sizes) == 1:
         return np.mean(input, axis=tuple(range(-axes, 0)), keepdims=True)
@@ -410,7 +403,7 @@ def _adaptive(axes: int, input: Any, output_size: Any) -> Any:
 
 @primitive(looks_through=False)
 def surround(x: Any, widths: Windows, value: float) -> Any:
-    """Return `x` with so many elements of `value` before and after each axis."""
+    """Return `x` with elements of `value` round it, as many as `widths`."""
     shape, middle = _padded(x.shape, widths)
     out = np.full_like(x, value, shape=shape)
     out[middle] = x
@@ -425,8 +418,8 @@ _MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular":
 def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
     """Return `input` with elements before and after its axes: `pad` has pairs, the last axis first.
 
-    `mode` is "constant" (`value`, by default 0; negative numbers cut off), "reflect", "replicate"
-    or "circular".
+    `mode` is "constant" (of `value` or 0; negative numbers cut off), "reflect", "replicate" or
+    "circular".
 
     >>> F.pad(np.array([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
     array([[2., 1., 2., 3., 2.]])
@@ -447,7 +440,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
             n = input.shape[axis]
             most = {"reflect": n - 1, "circular": n}.get(mode, lo + hi)
             if min(lo, hi) < 0 or max(lo, hi) > most or not n:
-                raise ValueError(f"pad with {mode=} of axis {axis}, length {n}, by {lo}, {hi}")
+                raise ValueError(f"pad with {mode=} of length {n} by {lo}, {hi}")
             places = np.pad(np.arange(n), (lo, hi), _MODES[mode])
             before, after = (np.take(input, at, axis) for at in (places[:lo], places[lo + n :]))
             input = np.concatenate([before, input, after], axis)
@@ -469,8 +462,8 @@ def interpolate(
 ) -> Any:  # fmt: skip
     """Return `input` `(N, C, ...)` with axes `...` of length `size`, or scaled by a factor.
 
-    `mode` is "nearest", "linear" (one axis) or "bilinear" (two). With `align_corners` the first
-    and last elements stay in place; without, elements are cells of equal width.
+    `mode` is "nearest", "linear" (one axis) or "bilinear" (two). With `align_corners` the ends stay
+    in place; without, elements are cells of equal width.
 
     >>> F.interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
     array([[[1., 1., 2., 2.]]])
@@ -489,7 +482,7 @@ def interpolate(
         raise ValueError("interpolate takes either size or scale_factor")
     given: Any = scale_factor if size is None else size
     given = [given] * len(here) if isinstance(given, (int, float)) else given
-    sizes = given if size is not None else [int(n * f) for n, f in zip(here, given, strict=True)]
+    sizes = [int(n * f) for n, f in zip(here, given, strict=True)] if size is None else given
     if min(*sizes, *here) < 1:
         raise ValueError(f"interpolate of {input.shape} to {tuple(sizes)}")
     matrices = []

@@ -372,6 +372,16 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = No
     return input * (mask.astype(input.dtype) * (1 / (1 - p)))
 
 
+def batch_last(x: Any) -> Any:
+    """Return `x` with its first axis last."""
+    return np.transpose(x, (*range(1, x.ndim), 0))
+
+
+def batch_first(x: Any) -> Any:
+    """Return `x` with its last axis first."""
+    return np.transpose(x, (x.ndim - 1, *range(x.ndim - 1)))
+
+
 def _positive(x: Any) -> Any:
     return (x > 0).astype(x.dtype)
 
@@ -536,13 +546,13 @@ def batch_norm(
         if isinstance(input, Tensor):
             # so that a compiled function reads anew what training has changed
             running_mean, running_var = Tensor(running_mean), Tensor(running_var)
-        column = (-1,) + (1,) * (input.ndim - 2)
         scale = 1 / np.sqrt(running_var + eps)
         scale = scale if weight is None else scale * weight
         shift = (0.0 if bias is None else bias) - running_mean * scale
+        column = (-1,) + (1,) * (input.ndim - 2)
         return input * scale.reshape(column) + shift.reshape(column)
     channels = input.shape[1]
-    rows = np.transpose(input, (1, *range(2, input.ndim), 0)).reshape((channels, -1))
+    rows = batch_last(input).reshape((channels, -1))
     count = rows.shape[1]
     if count < 2:
         raise ValueError(f"batch_norm trains on more than one value a channel, not {input.shape}")
@@ -556,5 +566,4 @@ def batch_norm(
                 held *= 1 - momentum
                 held += momentum * value
     out = _by_channel(standardize(rows, None, None, eps=eps), weight, bias)
-    out = out.reshape((channels, *input.shape[2:], -1))
-    return np.transpose(out, (input.ndim - 1, *range(input.ndim - 1)))
+    return batch_first(out.reshape((channels, *input.shape[2:], -1)))
