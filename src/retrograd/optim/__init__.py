@@ -3,18 +3,18 @@
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
+from retrograd.nn.utils import AveragedModel
 from retrograd.optim.optimizer import SGD, Optimizer
 
 if TYPE_CHECKING:
     from retrograd.optim import lr_scheduler
     from retrograd.optim.adaptive import Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop
-    from retrograd.optim.averaging import AveragedModel
     from retrograd.optim.lbfgs import LBFGS
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs.
 _LATER = {
-    "adaptive": "Adadelta Adagrad Adam AdamW Adamax NAdam RMSprop", "averaging": "AveragedModel",
-    "lbfgs": "LBFGS", "lr_scheduler": "lr_scheduler",
+    "adaptive": "Adadelta Adagrad Adam AdamW Adamax NAdam RMSprop", "lbfgs": "LBFGS",
+    "lr_scheduler": "lr_scheduler",
 }  # fmt: skip
 __getattr__ = load_later(__name__, _LATER)
 
