@@ -1,4 +1,4 @@
-"""Batches over arrays: data sets, loaders that shuffle, random splits."""
+"""Batches over arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from retrograd.random import RngLike, generator
 
 
 class TensorDataset:
-    """Arrays with first axes of one length; item `i` is a tuple of their items `i`.
+    """Arrays with first axes of one length; item `i` is a tuple of theirs.
 
     >>> data = rg.data.TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
     >>> data[1]
@@ -35,7 +35,7 @@ class TensorDataset:
 
 
 class Subset:
-    """The samples of a data set at `indices`, in that order.
+    """The samples of a data set at `indices`.
 
     >>> rg.data.Subset(rg.data.TensorDataset(np.array([10, 11, 12])), [2, 0])[0]
     (np.int64(12),)
@@ -44,7 +44,7 @@ class Subset:
     def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
         self.dataset, self.indices = dataset, np.asarray(indices, dtype=np.intp)
         if self.indices.ndim != 1:
-            raise ValueError(f"indices must have one axis, not shape {self.indices.shape}")
+            raise ValueError(f"indices must have one axis, not {self.indices.shape}")
         count = len(dataset)
         out = self.indices[(self.indices < -count) | (self.indices >= count)]
         if out.size:
@@ -60,8 +60,8 @@ class Subset:
 def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) -> list[Subset]:
     """Return subsets that share no sample and together have all.
 
-    `lengths` are numbers of samples, or fractions, which are rounded. Raises ValueError if they
-    do not add up.
+    `lengths` are numbers of samples, or fractions, rounded. Raises ValueError if they do not add
+    up.
 
     >>> train, test = rg.data.random_split(rg.data.TensorDataset(np.arange(10)), [0.8, 0.2], rng=0)
     >>> len(train), len(test)
@@ -78,10 +78,10 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
 
 
 class DataLoader:
-    """Batches of a data set, in order or, with `shuffle`, in one that `rng` draws for each epoch.
+    """Batches of a data set, in order or, with `shuffle`, in one that `rng` draws every epoch.
 
-    A last one smaller than `batch_size` is left out with `drop_last`. `collate` makes a batch of a
-    list of samples.
+    `drop_last` leaves out a last one smaller than `batch_size`. `collate` makes a batch of a list
+    of samples.
 
     >>> data = rg.data.TensorDataset(np.arange(5) * 10)
     >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
@@ -103,7 +103,7 @@ class DataLoader:
         self.shuffle, self.drop_last, self.collate = bool(shuffle), bool(drop_last), collate
         self.rng = generator(rng)
         self._order: Array | None = None
-        self._position = 0  # batches that were handed out of the present epoch
+        self._position = 0  # batches handed out of this epoch
         self._resumed = False
 
     def __len__(self) -> int:
@@ -129,7 +129,7 @@ class DataLoader:
         return (self.collate or collate)([self.dataset[int(i)] for i in indices])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the order of this epoch and how far it is; the generator is not in it."""
+        """Return the order of this epoch and how far it is, not the generator."""
         order = None if self._order is None else self._order.copy()
         return {"order": order, "position": self._position}
 
@@ -153,7 +153,7 @@ class DataLoader:
 
 
 def collate(samples: list[Any]) -> Any:
-    """Stack samples along a new first axis: arrays, numbers, or tuples and dicts of them.
+    """Stack samples along a new first axis: arrays, numbers, tuples or dicts of them.
 
     >>> rg.data.collate([(1.0, 2), (3.0, 4)])
     (array([1., 3.]), array([2, 4]))

@@ -13,7 +13,7 @@ from retrograd.core import Array, Tensor
 from retrograd.io import load, save
 from retrograd.nn.module import Module, evaluating
 from retrograd.nn.utils import clip_grad_norm_
-from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, either
 from retrograd.optim.optimizer import Optimizer, positive
 from retrograd.random import generator
 
@@ -26,11 +26,11 @@ class History(dict[str, list[float]]):
 
     @property
     def epochs(self) -> int:
-        """Number of epochs that were measured."""
+        """How many epochs were measured."""
         return len(self.get("loss", ()))
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Return a matplotlib figure of each quantity over the epochs; write it to `path`."""
+        """Return a matplotlib figure of all over the epochs; write it to `path`."""
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
@@ -77,12 +77,11 @@ class Training:
                 )
         self.model, self.data, self.optimizer, self.scheduler = model, data, optimizer, scheduler
         self.history = History()
-        self.epoch = 0  # epochs that are complete
-        self.update = 0  # updates of the parameters, in all epochs
+        self.epoch = self.update = 0  # how many are complete, in all
         self.best, self.best_epoch = np.inf, 0
         self.best_weights: dict[str, Array] | None = None
         self.stop = False
-        self._seen, self._sum = 0, 0.0  # samples of the present epoch, and the sum of their losses
+        self._seen, self._sum = 0, 0.0  # samples of this epoch, and the sum of their losses
         # what the run may draw from, by lasting names
         found: dict[str, Any] = {"default": generator()}
         found |= {f"rngs.{name}": rng for name, rng in rngs.items()}
@@ -95,15 +94,14 @@ class Training:
                 self._rngs[name] = rng
 
     def within_epoch(self) -> bool:
-        """Tell whether batches of the present epoch are left."""
+        """Tell whether the epoch has further batches."""
         return bool(self.data.state_dict()["position"] < len(self.data))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on."""
-        state: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        state = {name: getattr(self, name) for name in (*_PLAIN, *_PARTS)}
         for name in _PARTS:
-            part = getattr(self, name)
-            state[name] = part.state_dict() if hasattr(part, "state_dict") else None
+            state[name] = state[name].state_dict() if hasattr(state[name], "state_dict") else None
         state["rngs"] = {name: rng.bit_generator.state for name, rng in self._rngs.items()}
         state["history"] = {name: list(values) for name, values in self.history.items()}
         return state
@@ -120,7 +118,7 @@ class Training:
             raise ValueError(f"the checkpoint has the generators {rngs}, here are {own}")
         for name in _PARTS:
             if (there[name] is None) != (here[name] is None):
-                raise ValueError(f"the state of {name} is in one of checkpoint and run only")
+                raise ValueError(f"only one of checkpoint and run has the state of {name}")
         for name in _PARTS:
             if there[name] is not None:
                 getattr(self, name).load_state_dict(there[name])
@@ -163,18 +161,18 @@ def fit(
     """Train `model` for `epochs` passes over `data`; return what was measured after each.
 
     `data` and `validation` give batches `(*inputs, target)`, as a `DataLoader` does, for
-    `loss(model(*inputs), target)`, validation for `metrics` too. All figures are means over
-    samples. Raises ValueError or TypeError first for arguments that do not fit.
+    `loss(model(*inputs), target)`, validation for `metrics` too: means over samples. Raises
+    ValueError or TypeError for arguments that do not fit.
 
     - `scheduler` steps after each "epoch" or "update"; a ReduceLROnPlateau watches the loss on
-      validation, or without it in training, as `patience` and `keep_best` do.
+      validation, else in training, as `patience` and `keep_best` do.
     - `clip_norm` bounds the norm of all gradients together.
     - `callbacks` are called with the `Training` after each epoch.
-    - `patience` ends the run after as many epochs that were not the best; `keep_best` leaves the
-      model with the best weights.
+    - `patience` ends the run after so many epochs without a new best; `keep_best` leaves the model
+      with the best weights.
     - `checkpoint` is a file for `rg.save`, after each epoch and every `save_every` updates. With
-      `resume` the run goes on from it, if it is there, bit for bit as if never interrupted, and
-      so do generators of the library, the model, the data and `rngs`.
+      `resume` the run goes on from it, if it is there, bit for bit as if never interrupted, with
+      the generators of library, model, data and `rngs`.
     - `compile` runs updates as NumPy programs; `progress` shows a bar if tqdm is there.
 
     >>> x = np.linspace(-1, 1, 40).reshape(-1, 1)
@@ -189,8 +187,7 @@ def fit(
     hint = f": pass {loss.__name__}()" if isinstance(loss, type) else ""
     if hint or not callable(loss):
         raise TypeError(f"loss is a function of output and target, not {loss!r}{hint}")
-    if step_scheduler not in ("epoch", "update"):
-        raise ValueError(f'step_scheduler is "epoch" or "update", not {step_scheduler!r}')
+    either("step_scheduler", step_scheduler, "epoch", "update")
     positive(epochs=epochs)
     if save_every is not None:
         positive(save_every=save_every)
@@ -260,7 +257,7 @@ def _batches(data: Iterable[Any]) -> Iterator[tuple[list[Any], Any]]:
 def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float]:
     """Return the mean over samples of each metric, with the model in evaluation mode.
 
-    `data` gives batches `(*inputs, target)`; a metric of output and target is the mean over them.
+    `data` gives batches `(*inputs, target)`, a metric of output and target the mean over one.
 
     >>> data = [(np.ones(3), np.ones(3)), (np.zeros(1), np.ones(1))]
     >>> rg.evaluate(rg.nn.Identity(), data, {"error": lambda out, y: abs(out - y).mean()})
@@ -285,7 +282,6 @@ def _bar(progress: bool, epochs: int, data: Any, done: int) -> Any:
 
             total = epochs * len(data) if hasattr(data, "__len__") else None
             # disable=None: no bar in a log file
-            return tqdm(
-                total=total, initial=done, unit="update", leave=False, delay=1, disable=None
-            )
+            options = {"unit": "update", "leave": False, "delay": 1, "disable": None}
+            return tqdm(total=total, initial=done, **options)
     return contextlib.nullcontext()

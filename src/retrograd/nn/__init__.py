@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         TransformerEncoderLayer,
     )  # fmt: skip
 
-# Loaded on first use, so that `import retrograd` loads only what training a small net needs.
 __getattr__ = load_later(__name__, {
     "sequences": "GRU GRUCell LSTM LSTMCell MultiheadAttention RNN RNNCell TransformerEncoder "
                  "TransformerEncoderLayer",

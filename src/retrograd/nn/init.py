@@ -68,14 +68,14 @@ def trunc_normal_(
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Set a matrix to 1 on the diagonal and 0 elsewhere."""
+    """Set a matrix to the identity."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_ takes a matrix, not {tensor.shape}")
     return _fill(tensor, np.eye(*tensor.shape))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Make a convolution's weight hand each channel on as it is."""
+    """Make a convolution's weight hand channels on."""
     if tensor.ndim not in (3, 4, 5) or tensor.shape[0] % groups:
         raise ValueError(
             f"dirac_ takes 3 to 5 axes and groups that divide the first, not {tensor.shape} and "
@@ -107,7 +107,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, rng: RngLike = None) -> Tenso
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: RngLike = None) -> Tensor:
-    """Draw a matrix normally with a part `sparsity` of each column 0 (Martens 2010)."""
+    """Draw a matrix normally, a part `sparsity` of each column 0 (Martens 2010)."""
     if tensor.ndim != 2:
         raise ValueError(f"sparse_ takes a matrix, not {tensor.shape}")
     rng, rows = generator(rng), tensor.shape[0]
@@ -125,14 +125,14 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         "relu": math.sqrt(2), "tanh": 5 / 3, "selu": 3 / 4,
     }  # fmt: skip
     if nonlinearity not in gains:
-        raise ValueError(f"no gain is known for {nonlinearity!r}; known: {', '.join(gains)}")
+        raise ValueError(f"no gain is known for {nonlinearity!r}, but for {', '.join(gains)}")
     return gains[nonlinearity]
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
     """Return fan in and fan out."""
     if tensor.ndim < 2:
-        raise ValueError(f"fan in and fan out take 2 axes or more, not {tensor.shape}")
+        raise ValueError(f"fans take 2 axes or more, not {tensor.shape}")
     field = math.prod(tensor.shape[2:])
     return tensor.shape[1] * field, tensor.shape[0] * field
 

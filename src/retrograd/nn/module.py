@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class LoadedKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-# How often attributes were set: compiled programs then look at theirs.
+# How often attributes were set: compiled programs then look at theirs
 changes = [0]
 
 
@@ -83,7 +83,7 @@ class Module:
 
     @property
     def training(self) -> bool:
-        """Whether this is training, not evaluation."""
+        """Whether this is training."""
         tape = MODE.get().tape
         if tape is not None:
             tape.guard(self)
@@ -97,8 +97,8 @@ class Module:
         held = vars(self).get(name)
         if isinstance(held, Parameter) and not isinstance(value, Parameter | None):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} would not "
-                f"be trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
+                f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} is not "
+                f"trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
             )
         if name not in ("training", "_training"):
             changes[0] += 1
@@ -109,7 +109,7 @@ class Module:
         super().__delattr__(name)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the names and Modules among the attributes, in order."""
+        """Yield the names and Modules among the attributes."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
@@ -130,7 +130,7 @@ class Module:
         return once(self._paths(prefix))
 
     def modules(self) -> Iterator[Module]:
-        """Yield this Module and all inside it, each once."""
+        """Yield this Module and all inside, each once."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
@@ -157,7 +157,7 @@ class Module:
     def register_buffer(
         self, name: str, array: ArrayLike | Tensor | None, persistent: bool = True
     ) -> None:
-        """Keep a copy of an array, not trained; `state_dict` has it if `persistent`."""
+        """Keep a copy of an array; `state_dict` has it if `persistent`."""
         setattr(self, name, None if array is None else as_array(array).copy())
         self._buffers = {**self._buffers, name: persistent}
 
@@ -216,13 +216,13 @@ class Module:
         return self.to(np.float64)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Make every Parameter require a gradient or not; returns this Module."""
+        """Make every Parameter require a gradient or not; returns this one."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def register_forward_pre_hook(self, hook: Hook) -> Handle:
-        """Call `hook(module, args)` before `forward`; what it returns, unless None, are the args.
+        """Call `hook(module, args)` before `forward`; it may return other args.
 
         Returns a handle: `remove()` takes the hook off.
         """
@@ -288,7 +288,7 @@ class Module:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
         """Write the arrays into the parameters and buffers of the same names.
 
-        Raises RuntimeError, writing nothing, where shapes or (if `strict`) names differ.
+        Raises RuntimeError, writing nothing, if shapes or (`strict`) names differ.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
@@ -304,7 +304,7 @@ class Module:
             if strict and names
         ]
         problems += [
-            f"shape of {name}: here {own[name].shape}, in the state_dict {array.shape}"
+            f"shape of {name}: here {own[name].shape}, there {array.shape}"
             for name, array in arrays.items()
             if array.shape != own[name].shape
         ]
@@ -319,7 +319,7 @@ class Module:
         return LoadedKeys(missing, unexpected)
 
     def summary(self, *inputs: Any) -> str:
-        """Return a table of the Modules, parameters and, for `inputs`, output shapes.
+        """Return a table of Modules, parameters and, for `inputs`, output shapes.
 
         >>> print(rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU()).summary(np.ones((8, 2))))
         module           output    parameters
@@ -384,8 +384,8 @@ class Handle:
 
 
 def _hooked(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    hooks = cast(Any, module._hooks)
-    before, after, backward = (tuple(hooks[moment].values()) for moment in hooks)
+    hooks: Any = module._hooks
+    before, after, backward = (tuple(each.values()) for each in hooks.values())
     for hook in before:
         args = _changed(args, hook(module, args))
     given: tuple[Any, ...] = ()  # the gradients of the outputs
@@ -433,7 +433,7 @@ class _Tap(Function):
 
 
 def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
-    """Return the values, whose gradients `seen` gets on the way back, and may replace."""
+    """Return the values, whose gradients `seen` gets and may replace."""
     mode = MODE.get()
     if mode.tape is not None:
         mode.tape.forbid("a backward hook")
@@ -464,7 +464,7 @@ def evaluating(module: Module) -> Iterator[None]:
 
 
 def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
-    """Return the shape of each output in evaluation, by the id of its Module."""
+    """Return the shape of each output by the id of its Module."""
     shapes: dict[int, str] = {}
 
     def note(inner: Module, args: Any, out: Any) -> None:

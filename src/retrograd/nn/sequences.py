@@ -68,7 +68,7 @@ class _Recurrent(Module):
         return states if self._states > 1 else states[0]
 
     def _last(self, made: Any) -> tuple[Any, ...]:
-        h = self.hidden_size  # the last rows, the cell is before
+        h = self.hidden_size  # the last rows, after the cell
         hidden = np.transpose(made[-1, -h:])
         return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
 
@@ -98,7 +98,7 @@ class _Layers(_Recurrent):
                 self._weights(inputs, bias, dtype, self.rng, f"_l{layer}{direction}")
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        """Return the hidden states of the last layer, and the last state of each layer.
+        """Return the hidden states of the last layer, and the last state of each.
 
         `(T, N, input_size)` (with `batch_first` `(N, T, input_size)`) or `(T, input_size)` gives
         `directions * hidden_size` features. The first state `hx`, by default 0, is `(num_layers *
@@ -237,7 +237,7 @@ class GRUCell(_Cell):
 
 @primitive
 def unstack3(x: Any) -> Any:
-    """Return the three parts along axis 0."""
+    """Return the parts along axis 0."""
     return x[0], x[1], x[2]
 
 
@@ -291,9 +291,9 @@ class MultiheadAttention(Module):
         """Return the output, like the query, and the weights `(N, T, S)` or None.
 
         Queries are `(T, N, E)`, keys and values `(S, N, E)` (`kdim`, `vdim`), with `batch_first` N
-        is axis 0, and it may be left out. `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or
-        `(N * num_heads, T, S)`: numbers are added to the scores, of booleans true means may not
-        attend. Without `average_attn_weights` the weights are `(N, num_heads, T, S)`.
+        first; it may be left out. `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or
+        `(N * num_heads, T, S)`: numbers are added to scores, true means may not attend. Without
+        `average_attn_weights` the weights are `(N, num_heads, T, S)`.
         """
         batch, alone = 0 if self.batch_first else 1, query.ndim == 2
         if alone:
@@ -330,7 +330,7 @@ class MultiheadAttention(Module):
         return out, weights[0] if alone else weights
 
     def _heads(self, given: tuple[Any, Any, Any]) -> Any:
-        """Return queries, keys and values, `(N, heads, T, features)`."""
+        """Return queries, keys and values `(N, heads, T, features)`."""
         e, heads = self.embed_dim, (self.num_heads, self.embed_dim // self.num_heads)
         packed, bias = self.in_proj_weight, self.in_proj_bias
         if packed is not None and given[0] is given[1] is given[2]:
@@ -368,8 +368,8 @@ class MultiheadAttention(Module):
 class TransformerEncoderLayer(Module):
     """Self-attention, then two linear layers (Vaswani et al. 2017).
 
-    `(T, N, d_model)`, with `batch_first` `(N, T, d_model)`. `norm_first` puts norms first.
-    `activation` is "relu", "gelu" or a function.
+    `(T, N, d_model)`, with `batch_first` `(N, T, d_model)`. `activation` is "relu", "gelu" or a
+    function.
     """
 
     def __init__(
@@ -391,7 +391,7 @@ class TransformerEncoderLayer(Module):
         self.dropout1, self.dropout2 = Dropout(dropout, rng), Dropout(dropout, rng)
         known: Any = {"relu": F.relu, "gelu": F.gelu}
         if isinstance(activation, str) and activation not in known:
-            raise ValueError(f'activation must be "relu", "gelu" or a function: {activation!r}')
+            raise ValueError(f'activation must be "relu", "gelu" or a function, not {activation!r}')
         self.activation = known.get(activation, activation)
 
     def forward(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Return the gradients there are as Tensors."""
+    """Return the gradients as Tensors."""
     given = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = [p.grad for p in given]
     return [g if isinstance(g, Tensor) else wrap(g) for g in grads if g is not None]
@@ -61,7 +61,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Return the parameters as one vector, through which gradients flow.
+    """Return the parameters as one vector; gradients flow.
 
     >>> rg.nn.utils.parameters_to_vector(rg.nn.Linear(2, 3).parameters()).shape
     (9,)
@@ -71,7 +71,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 
 
 def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write the elements of a vector into the parameters, in order.
+    """Write a vector's elements into the parameters, in order.
 
     Raises ValueError, writing nothing, for another length.
 
@@ -90,11 +90,11 @@ def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) 
 
 
 class AveragedModel(Module):
-    """A copy of a model whose weights are a running average of the model's.
+    """A copy of a model, called like it, whose weights are a running average of the model's.
 
     Call `update_parameters(model)` after each `optimizer.step()`. The average is exponential,
     `decay * average + (1 - decay) * weight`, or with `decay=None` the mean of all (Izmailov et al.
-    2018). The first update copies, as all do with buffers. It is called like the model.
+    2018). The first update copies, as all do with buffers.
 
     >>> model = rg.nn.Linear(1, 1)
     >>> average = rg.optim.AveragedModel(model, decay=0.75)
@@ -114,12 +114,12 @@ class AveragedModel(Module):
         self.register_buffer("n_averaged", np.array(0))
 
     def update_parameters(self, model: Module) -> None:
-        """Take the weights of `model` into the average."""
+        """Average the weights of `model` too."""
         if tape := MODE.get().tape:
             tape.forbid("AveragedModel.update_parameters, whose first call differs,")
         own, other = self.module._state(), model._state()
         if names := ", ".join(sorted(own.keys() ^ other.keys())):
-            raise ValueError(f"this is another model, the names differ: {names}")
+            raise ValueError(f"another model, the names differ: {names}")
         count = int(self.n_averaged)
         keep = count / (count + 1) if self.decay is None or not count else self.decay
         for name, average in once(own.items()):

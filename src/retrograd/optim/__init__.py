@@ -11,12 +11,10 @@ if TYPE_CHECKING:
     from retrograd.optim.adaptive import Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop
     from retrograd.optim.lbfgs import LBFGS
 
-# Loaded on first use, so that `import retrograd` loads only what training a small net needs.
-_LATER = {
+__getattr__ = load_later(__name__, {
     "adaptive": "Adadelta Adagrad Adam AdamW Adamax NAdam RMSprop", "lbfgs": "LBFGS",
     "lr_scheduler": "lr_scheduler",
-}  # fmt: skip
-__getattr__ = load_later(__name__, _LATER)
+})  # fmt: skip
 
 __all__ = [
     "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AveragedModel", "NAdam",

@@ -1,4 +1,4 @@
-"""Optimizers with a step size of its own for each element: Adam and its relatives."""
+"""Optimizers with a step size for each element: Adam and its relatives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def average(mean: Any, x: Any, beta: float) -> None:
 
 
 def at_least(x: Any, bound: Any) -> None:
-    """Raise the elements of `x` in place to those of `bound`."""
+    """Raise `x` in place to `bound`."""
     if isinstance(x, Tensor):
         x._update(maximum, bound)
     else:
@@ -26,12 +26,12 @@ def at_least(x: Any, bound: Any) -> None:
 
 
 class Adam(Optimizer):
-    """Adam: steps of about `lr`, whatever the size of the gradients (Kingma & Ba 2015).
+    """Steps of about `lr`, whatever the size of the gradients (Kingma & Ba 2015).
 
     With the running means `m` of `g` and `v` of `g * g` the step is
     `lr * m / (1 - beta1 ** t) / (sqrt(v / (1 - beta2 ** t)) + eps)`. `amsgrad` divides by the
     largest `v` so far (Reddi et al. 2018). `weight_decay` adds that much of the parameter to the
-    gradient; if `decoupled_weight_decay`, it is as in AdamW.
+    gradient, or if `decoupled_weight_decay` acts as in AdamW.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adam([w], lr=0.1)
@@ -59,13 +59,13 @@ class Adam(Optimizer):
         if options["amsgrad"]:
             at_least(state["max_exp_avg_sq"], v)
             v = state["max_exp_avg_sq"]
-        # m and v are corrected by numbers, without passes over the arrays
+        # numbers correct m and v, without passes over them
         root = (1 - beta2**t) ** 0.5
         p -= lr * root / (1 - beta1**t) * m / (sqrt(v) + options["eps"] * root)
 
 
 class AdamW(Adam):
-    """Adam that first takes `lr * weight_decay` of the parameter away (Loshchilov & Hutter 2019).
+    """Adam that first takes `lr * weight_decay` of the parameter off (Loshchilov & Hutter 2019).
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
@@ -83,9 +83,7 @@ class AdamW(Adam):
 
 
 class Adamax(Optimizer):
-    """Adam with the largest recent gradient in place of the root mean square.
-
-    It is `u = max(beta2 * u, abs(g) + eps)` (Kingma & Ba 2015, algorithm 2).
+    """Adam dividing by `u = max(beta2 * u, abs(g) + eps)` (Kingma & Ba 2015, algorithm 2).
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adamax([w], lr=0.1)
@@ -116,7 +114,7 @@ class NAdam(Optimizer):
     """Adam with Nesterov's look ahead (Dozat 2016).
 
     The momentum of step `t` is `mu[t] = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`; `m` is
-    taken as it will be at the next step, both corrected by the product of the `mu`.
+    that of the next step, both corrected by the product of the `mu`.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.NAdam([w], lr=0.1)
@@ -152,7 +150,7 @@ class NAdam(Optimizer):
 class RMSprop(Optimizer):
     """Divide each gradient by the root of the running mean of its squares (Hinton 2012).
 
-    If `centered`, by its standard deviation (Graves 2013); `momentum` acts on what comes out.
+    If `centered`, by its deviation (Graves 2013); `momentum` acts on the quotient.
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.RMSprop([w], lr=0.1)

@@ -1,4 +1,4 @@
-"""L-BFGS: steps along a direction that the last gradients tell of the curvature."""
+"""L-BFGS."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from retrograd.optim.optimizer import Optimizer, ensure
 
 
 class Point(NamedTuple):
-    """A loss and its gradient, with the step length `t` and the slope on a line."""
+    """A loss and its gradient, with step length and slope on a line."""
 
     loss: float
     grad: Array
@@ -28,11 +28,10 @@ class LBFGS(Optimizer):
     """Limited-memory BFGS (Liu & Nocedal 1989), for few parameters and a loss without noise.
 
     `step(closure)` makes up to `max_iter` iterations with up to `max_eval` losses (by default
-    `max_iter * 5 // 4`); `closure` clears the gradients, calls `backward` and returns the loss. An
+    `max_iter * 5 // 4`); `closure` clears gradients, calls `backward` and returns the loss. An
     iteration steps by `lr`, or as far as `line_search_fn="strong_wolfe"` finds (Nocedal & Wright,
     Numerical Optimization, algorithms 3.5 and 3.6). A step ends early if the gradient is at most
-    `tolerance_grad` everywhere, or if the loss or all parameters change by less than
-    `tolerance_change`.
+    `tolerance_grad` everywhere, or loss or parameters change by less than `tolerance_change`.
 
     >>> w = rg.Tensor([3.0, -4.0], requires_grad=True)
     >>> optimizer = rg.optim.LBFGS([w], line_search_fn="strong_wolfe")
@@ -68,10 +67,10 @@ class LBFGS(Optimizer):
         ensure(search in (None, "strong_wolfe"), "line_search_fn", "'strong_wolfe' or None", search)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Iterate, calling `closure` for losses and gradients; return its first loss."""
+        """Iterate, calling `closure`; return its first loss."""
         tape = MODE.get().tape
         if tape is not None:
-            tape.forbid("LBFGS.step, which decides by the values of losses,")
+            tape.forbid("LBFGS.step, which decides by losses,")
         if closure is None:
             raise TypeError("LBFGS.step takes a closure that returns the loss after backward()")
         group, state = self.param_groups[0], self._state
@@ -106,7 +105,7 @@ class LBFGS(Optimizer):
         return first
 
     def _direction(self, point: Point) -> Array:
-        """Return minus the inverse Hessian, as the history tells it, times the gradient."""
+        """Return minus the inverse Hessian, from the history, times the gradient."""
         state = self._state
         state["n_iter"] = state.get("n_iter", 0) + 1
         if state["n_iter"] == 1:
@@ -160,7 +159,7 @@ class LBFGS(Optimizer):
         else:
             last = start
 
-        # a point between `low`, the end of lower loss, and `high` meets both conditions
+        # a point between `low`, of lower loss, and `high` meets both conditions
         low, high = sorted((last, new), key=lambda point: point.loss)
         tolerance, width = self.param_groups[0]["tolerance_change"], _largest(d)
         stalled = False
@@ -193,19 +192,20 @@ class LBFGS(Optimizer):
         return loss, Point(float(loss), np.concatenate(grads, axis=None))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the options, and the history as that of the first parameter."""
+        """Return options, and the history as the first parameter's state."""
         state = {0: deepcopy(self._state)} if self._state else {}
         return {**super().state_dict(), "state": state}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take the options and history of another LBFGS."""
+        """Take the state of another LBFGS."""
         size = sum(p.size for p in self._all())
         state = {k: v for k, v in state_dict["state"].get(0, {}).items() if v is not None}
         for key in {"d", "prev_flat_grad", "old_dirs", "old_stps"} & state.keys():
             array = np.array(state[key])
             if array.size and array.shape[-1] != size:
-                has = array.shape[-1]
-                raise ValueError(f"a history of {has} numbers, the parameters have {size}")
+                raise ValueError(
+                    f"a history of {array.shape[-1]} numbers, the parameters have {size}"
+                )
             state[key] = list(array) if key.startswith("old") else array
         super().load_state_dict({**state_dict, "state": {}})
         self._state = deepcopy(state)
@@ -216,7 +216,7 @@ def _largest(array: Array) -> float:
 
 
 def _cubic_minimum(a: Point, b: Point, bounds: tuple[float, float]) -> float:
-    """Return where the cubic of both points is least within `bounds` (equation 3.59)."""
+    """Return where the cubic of both is least within `bounds` (equation 3.59)."""
     d1 = a.slope + b.slope - 3 * (a.loss - b.loss) / (a.t - b.t)
     square = d1 * d1 - a.slope * b.slope
     if square >= 0:

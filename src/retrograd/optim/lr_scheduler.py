@@ -1,7 +1,7 @@
 """Schedules of the learning rate, with torch's formulas: call `step()` after each epoch or update.
 
 StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find, so that they
-combine; the others start from the first rate.
+combine; others start from the first.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ class LRScheduler:
         self.step()
 
     def get_lr(self) -> list[float]:
-        """Return the rate of each param group at `self.last_epoch`."""
+        """Return the rate of each param group."""
         raise NotImplementedError(f"{type(self).__name__} does not define get_lr")
 
     def get_last_lr(self) -> list[float]:
-        """Return the rates as they were last set."""
+        """Return the rates last set."""
         return list(self._last_lr)
 
     def step(self) -> None:
-        """Go on by one step and set the rates."""
+        """Count a step and set the rates."""
         self.last_epoch += 1
         self._set(self.get_lr())
 
@@ -65,7 +65,7 @@ class LRScheduler:
         self.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything but the optimizer and given functions."""
+        """Return all but the optimizer and given functions."""
         others = ("optimizer", "lr_lambdas", "schedulers")
         return copy.deepcopy({k: v for k, v in vars(self).items() if k not in others})
 
@@ -143,7 +143,7 @@ class ExponentialLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """Go from `start_factor` to `end_factor` times the rate, evenly in `total_iters` steps.
+    """Go evenly from `start_factor` to `end_factor` times the rate in `total_iters` steps.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
@@ -193,9 +193,7 @@ class LambdaLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Fall to `eta_min` in `T_max` steps and rise again, as a cosine does.
-
-    SGDR without restarts (Loshchilov & Hutter 2017).
+    """Fall to `eta_min` in `T_max` steps and rise again, as a cosine does: SGDR without restarts.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
@@ -249,7 +247,7 @@ class OneCycleLR(LRScheduler):
     The rise from `max_lr / div_factor` takes `pct_start` of `total_steps` (or
     `epochs * steps_per_epoch`); the end is `1 / final_div_factor` of the start. If `three_phase`,
     the fall first mirrors the rise. `anneal_strategy` is "cos" or "linear". `max_lr` and the
-    momenta may be lists, one entry a group. ValueError beyond the last step.
+    momenta may be lists, one entry a group. ValueError beyond the end.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
@@ -273,7 +271,7 @@ class OneCycleLR(LRScheduler):
             total_steps = epochs * steps_per_epoch
         positive(total_steps=total_steps)
         ensure(0 <= pct_start <= 1, "pct_start", "from 0 to 1", pct_start)
-        _either("anneal_strategy", anneal_strategy, "cos", "linear")
+        either("anneal_strategy", anneal_strategy, "cos", "linear")
         self.total_steps, self.anneal_strategy = total_steps, anneal_strategy
         if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
             kind = type(optimizer).__name__
@@ -319,8 +317,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     `step(metric)` takes the metric, which should fall (`mode="min"`) or rise ("max") by
     `threshold`, times the best so far ("rel") or as it is ("abs"). `cooldown` steps after a
-    reduction do not count. No rate falls below `min_lr` (a number, or one a group) or by less than
-    `eps`.
+    reduction do not count. No rate falls below `min_lr` (or one a group) or by less than `eps`.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
@@ -335,8 +332,8 @@ class ReduceLROnPlateau(LRScheduler):
         min_lr: float | Sequence[float] = 0.0, eps: float = 1e-8,
     ) -> None:  # fmt: skip
         self.optimizer, groups = optimizer, _groups(optimizer)
-        _either("mode", mode, "min", "max")
-        _either("threshold_mode", threshold_mode, "rel", "abs")
+        either("mode", mode, "min", "max")
+        either("threshold_mode", threshold_mode, "rel", "abs")
         ensure(0 <= factor < 1, "factor", "from 0 to below 1", factor)
         self.mode, self.threshold_mode = mode, threshold_mode
         self.factor, self.patience, self.threshold = factor, patience, threshold
@@ -347,7 +344,7 @@ class ReduceLROnPlateau(LRScheduler):
         self._note()
 
     def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
-        """Take the metric of one more step and reduce the rates if it is time."""
+        """Take the metric of a step and reduce the rates if it is time."""
         metric, sign = float(metrics), -1 if self.mode == "min" else 1
         self.last_epoch += 1
         by = sign * self.threshold
@@ -369,8 +366,6 @@ class ReduceLROnPlateau(LRScheduler):
 
 class SequentialLR(LRScheduler):
     """Run schedules one after another, each from the first rates; the next at each of `milestones`.
-
-    There is one milestone less than schedules.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> rise = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
@@ -428,7 +423,8 @@ def _linear(start: float, end: float, part: float) -> float:
     return start + (end - start) * part
 
 
-def _either(name: str, value: str, *choices: str) -> None:
+def either(name: str, value: str, *choices: str) -> None:
+    """Raise ValueError for a value that is no choice."""
     if value not in choices:
         raise ValueError(f"{name} is {' or '.join(map(repr, choices))}, not {value!r}")
 

@@ -29,12 +29,11 @@ np.empty(31 << 20, np.uint8)
 
 
 def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]:
-    """Return one whole number for each axis, from one for all or a sequence."""
+    """Return a number for each axis, from one for all or a sequence."""
     values = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(values) != axes or any(not isinstance(v, int) or v < at_least for v in values):
         raise ValueError(
-            f"{name} takes {axes} whole numbers of at least {at_least}, or one for all axes, "
-            f"not {value!r}"
+            f"{name} takes {axes} whole numbers from {at_least}, or one for all, not {value!r}"
         )
     return values
 
@@ -43,26 +42,26 @@ def _windows(name: str, size: Any, kernel: Any, stride: Any, dilation: Any, pads
     axes = zip(size, kernel, stride, dilation, pads, strict=True)
     out = tuple((n + lo + hi - d * (k - 1) - 1) // s + 1 for n, k, s, d, (lo, hi) in axes)
     if min(out) < 1:
-        raise ValueError(f"{name}: windows do not fit: {kernel} does not fit into {size}")
+        raise ValueError(f"{name} windows do not fit: {kernel} does not fit into {size}")
     return kernel, stride, dilation, out, pads
 
 
 def _window_places(kernel: Any, stride: Any, dilation: Any, out: Any) -> list[tuple[slice, ...]]:
-    """Return for each place in a window the index of that in all windows."""
+    """Return for each place in a window its index in all windows."""
     axes = zip(kernel, stride, dilation, out, strict=True)
     along = [[slice(d * i, d * i + s * (o - 1) + 1, s) for i in range(k)] for k, s, d, o in axes]
     return list(itertools.product(*along))
 
 
 def _padded(size: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
-    """Return the padded lengths, and where the middle lies."""
+    """Return the padded lengths and the index of the middle."""
     axes = list(zip(size, pads, strict=True))
     return [n + lo + hi for n, (lo, hi) in axes], tuple(slice(lo, lo + n) for n, (lo, _) in axes)
 
 
 @primitive(looks_through=False)
 def columns(x: Any, windows: Windows) -> Any:
-    """Return the windows of `x` `(N, C, ...)` as columns: `(C * kernel, out * N)`."""
+    """Return the windows of `x` `(N, C, ...)` as columns `(C * kernel, out * N)`."""
     kernel, stride, dilation, out, pads = windows
     n, c, *size = x.shape
     wide, middle = _padded(size, pads)
@@ -81,7 +80,7 @@ def columns(x: Any, windows: Windows) -> Any:
 
 @primitive(looks_through=False)
 def fold(cols: Any, shape: tuple[int, ...], windows: Windows) -> Any:
-    """Add columns up in an array of `shape`: the adjoint of `columns`."""
+    """Add columns up in `shape`: the adjoint of `columns`."""
     out, pads = windows[3:]
     n, c, *size = shape
     wide, middle = _padded(size, pads)
@@ -173,8 +172,8 @@ def _output_channels(
         fit = input.shape[1] == channels and weight.shape[0] % groups == 0
     if not fit:
         raise ValueError(
-            f"{name} takes input and weight of {axes + 2} axes whose channels fit, "
-            f"not {input.shape}, {weight.shape} and {groups=}"
+            f"{name} takes input and weight of {axes + 2} axes whose channels fit, not "
+            f"{input.shape}, {weight.shape} and {groups=}"
         )
     if bias is not None and bias.shape != (outs,):
         raise ValueError(f"{name} takes a bias ({outs},), not {bias.shape}")
@@ -190,7 +189,7 @@ def _pads(name: str, padding: Any, kernel: Any, stride: Any, dilation: Any) -> A
     if padding == "valid":
         padding = 0
     if isinstance(padding, str):
-        raise ValueError(f'{name} takes padding "same", "valid" or numbers, not {padding!r}')
+        raise ValueError(f'{name} takes numbers, "same" or "valid", not {padding=}')
     return tuple((p, p) for p in per_axis("padding", padding, len(kernel), 0))
 
 
@@ -198,7 +197,7 @@ def conv_transpose2d(
     input: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Sizes = 0,
     output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
 ) -> Any:  # fmt: skip
-    """Return the adjoint of a `conv2d`, which makes images larger, plus `bias` `(O,)`.
+    """Return the adjoint of a `conv2d`, plus `bias` `(O,)`.
 
     `input` is `(N, C, H, W)` or `(C, H, W)`, `weight` `(C, O / groups, k, k)`. A length becomes
     `(n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1`.
@@ -220,7 +219,7 @@ def conv_transpose2d(
     axes = zip(here, kernel, stride, dilation, pads, extra, strict=True)
     size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, d, (p, _), e in axes]
     if min(size) < 1:
-        raise ValueError(f"padding {padding} leaves nothing of {input.shape}")
+        raise ValueError(f"{padding=} leaves nothing of {input.shape}")
     x = _grouped(batch_last(input), groups)
     cols = np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
     windows = (kernel, stride, dilation, here, pads)
@@ -252,7 +251,7 @@ def to_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
 
 @primitive(looks_through=False)
 def from_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
-    """Add up what `to_window` would add to: its adjoint."""
+    """Return the adjoint of `to_window`."""
     if out is None:
         return functools.reduce(np.add, [g[place] for place in places])
     found, free = np.zeros_like(out, dtype=g.dtype), np.ones_like(out, dtype=bool)
@@ -289,7 +288,7 @@ def _places(
     padding = per_axis("padding", padding, axes, 0)
     dilation = per_axis("dilation", dilation, axes, 1)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        raise ValueError(f"{name}: {padding=} is more than half of the window {kernel}")
+        raise ValueError(f"{name} {padding=} is more than half of the window {kernel}")
     if any(padding):
         input = pad(input, [p for p in reversed(padding) for _ in range(2)], value=outside)
     *sizes, _ = _windows(name, input.shape[-axes:], kernel, stride, dilation, ((0, 0),) * axes)
@@ -448,7 +447,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
 
 
 def _resample(x: Any, matrices: Sequence[Any]) -> Any:
-    """Multiply the last axes, each by its own matrix `(new, old)`."""
+    """Multiply each of the last axes by a matrix `(new, old)`."""
     for axis, matrix in enumerate(matrices, x.ndim - len(matrices)):
         moved = np.tensordot(x, matrix.astype(x.dtype), ([axis], [1]))
         x = np.moveaxis(moved, -1, axis)
@@ -460,7 +459,7 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Any:  # fmt: skip
-    """Return `input` `(N, C, ...)` with axes `...` of length `size`, or scaled by a factor.
+    """Return `input` `(N, C, ...)` with axes `...` of length `size`, or times `scale_factor`.
 
     `mode` is "nearest", "linear" (one axis) or "bilinear" (two). With `align_corners` the ends stay
     in place; without, elements are cells of equal width.
@@ -475,8 +474,8 @@ def interpolate(
         or (mode == "nearest" and align_corners is not None)
     ):
         raise ValueError(
-            "interpolate takes mode nearest without align_corners, linear for (N, C, L), bilinear "
-            f"for (N, C, H, W), not {mode!r} for {input.shape}"
+            "interpolate takes mode nearest without align_corners, linear (one axis) or bilinear "
+            f"(two), not {mode!r} for {input.shape}"
         )
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate takes either size or scale_factor")
@@ -494,7 +493,7 @@ def interpolate(
             place = at * ((old - 1) / max(new - 1, 1))
         else:
             place = np.maximum((at + 0.5) * step - 0.5, 0.0)
-        # of the two old elements beside a new one, the nearer counts more
+        # of the old elements on both sides, the nearer counts more
         distance = np.abs(np.minimum(place, old - 1)[:, None] - np.arange(old))
         matrices.append(np.maximum(1 - distance, 0.0))
     return _resample(input, matrices)

@@ -45,7 +45,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def ones(n: int, dtype: Any, values: tuple[float, ...] = (1,)) -> Any:
-    """Return a constant vector of n ones, to sum by a product, or n of each value."""
+    """Return a constant vector of n ones, to sum by, or n of each value."""
     vector = np.repeat(np.array(values, dtype), n)
     vector.flags.writeable = False
     return vector
@@ -102,8 +102,8 @@ def unflatten(input: Any, axis: int, sizes: tuple[int, ...]) -> Any:
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Return the rows of `weight` `(V, D)` that `input` numbers: `(...)` gives `(..., D)`.
 
-    The row `padding_idx` gets no gradient. Raises TypeError unless the numbers are integers, and
-    IndexError unless they are rows.
+    The row `padding_idx` gets no gradient. Raises TypeError unless numbers are integers, IndexError
+    unless they are rows.
 
     >>> F.embedding(np.array([2, 0]), np.array([[1.0], [2.0], [3.0]]))
     array([[3.],
@@ -118,7 +118,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
 
 @primitive(looks_through=False)
 def rows(index: Any, table: Any, skip: int | None = None) -> Any:
-    """Return rows of the table; the row `skip` gets no gradient."""
+    """Return rows of the table; one gets no gradient."""
     if index.size and index.min() < 0:
         raise IndexError(f"embedding got row number {index.min()}")
     return np.take(table, index, axis=0)
@@ -136,7 +136,7 @@ defvjp(rows, None, _rows_dw)
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     """Return integers `(..., num_classes)`: 1 at the class number, 0 elsewhere.
 
-    There are by default as many classes as the largest number says.
+    By default the largest number is the last class.
 
     >>> F.one_hot(np.array([1, 0]), 3)
     array([[0, 1, 0],
@@ -165,7 +165,7 @@ def relu(input: Any) -> Any:
     return np.maximum(input, zero)
 
 
-# where it lets through: for few elements the sign is the faster way to say so
+# for few elements the sign is the faster way
 defvjp(relu, lambda g, out, input: g * (np.sign(out) if out.size < 4096 else out > 0))
 
 
@@ -217,7 +217,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     >>> F.leaky_relu(np.array([-1.0, 2.0]))
     array([-0.01,  2.  ])
     """
-    # np.where guesses which way each element goes: on mixed signs it is slow
+    # faster than np.where on mixed signs
     side = np.maximum if negative_slope <= 1 else np.minimum
     return side(input, negative_slope * input)
 
@@ -324,7 +324,7 @@ def softsign(input: Any) -> Any:
 
 @primitive
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
-    """Return `input` held between the bounds, where the slope is 0.
+    """Return `input` held between bounds, where the slope is 0.
 
     >>> F.hardtanh(np.array([-2.0, 0.5]))
     array([-1. ,  0.5])
@@ -357,7 +357,7 @@ def glu(input: Any, axis: int = -1) -> Any:
 def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = None) -> Any:
     """Return `input` with 0 in place of a part `p`, and the rest times `1 / (1 - p)`.
 
-    Without `training`, the input. The draw is from `rng`, a Generator or a seed.
+    Without `training`, the input. `rng` is a Generator or a seed.
 
     >>> F.dropout(np.ones(6), 0.5, rng=0)
     array([2., 0., 0., 0., 2., 2.])
@@ -405,12 +405,12 @@ defvjp(logsigmoid,  lambda g, out, input: g * sigmoid(-input))
 # fmt: on
 
 
-# Normalization: every kind brings rows of a matrix to mean 0 and variance 1.
+# Normalization brings rows of a matrix to mean 0 and variance 1
 
 
 def _row_mean(x: Any) -> Any:
     n = x.shape[1]
-    if n >= 512:  # here, summing pairwise costs no more than a product and is more exact
+    if n >= 512:  # where summing pairwise, which is more exact, costs no more
         return np.mean(x, axis=1, keepdims=True)
     return np.matmul(x, ones(n, x.dtype)[:, None]) * (1 / n)
 
@@ -425,7 +425,7 @@ def _standard(x: Any, eps: float, centered: bool) -> tuple[Any, Any]:
 
 @primitive
 def standardize(x: Any, weight: Any, bias: Any, eps: float, centered: bool = True) -> Any:
-    """Return rows of mean 0 (or without `centered` as it is) and mean square 1, scaled, shifted."""
+    """Return rows of mean 0 (if `centered`) and mean square 1, scaled and shifted."""
     out, _ = _standard(x, eps, centered)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
@@ -493,7 +493,7 @@ def _over_last(
 ) -> Any:
     over = tuple(over)
     if not over or input.shape[-len(over) :] != over:
-        raise ValueError(f"{name} over {over} of an input {input.shape}: the last axes differ")
+        raise ValueError(f"{name} over {over} of {input.shape}: the last axes differ")
     for what, array in (("weight", weight), ("bias", bias)):
         if array is not None and array.shape != over:
             raise ValueError(f"{name} takes a {what} {over}, not {array.shape}")
@@ -533,8 +533,8 @@ def batch_norm(
     """Return `input` `(N, C, ...)` with mean 0 and variance 1 over each channel.
 
     Then scaled by `weight` and shifted by `bias` `(C,)`. Mean and variance are `running_mean` and
-    `running_var` (arrays or Tensors, `(C,)`); in `training` those of the batch, towards which the
-    running ones, unless None, move by `momentum` in place.
+    `running_var` `(C,)`; in `training` those of the batch, towards which the running ones, unless
+    None, move by `momentum` in place.
 
     >>> F.batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
     array([[-1.],
@@ -544,7 +544,7 @@ def batch_norm(
         raise ValueError(f"batch_norm takes an input (N, C, ...), not {input.shape}")
     if not training:
         if isinstance(input, Tensor):
-            # so that a compiled function reads anew what training has changed
+            # which a compiled function reads anew
             running_mean, running_var = Tensor(running_mean), Tensor(running_var)
         scale = 1 / np.sqrt(running_var + eps)
         scale = scale if weight is None else scale * weight
@@ -561,7 +561,7 @@ def batch_norm(
             mean = _row_mean(rows)
             var = np.sum(np.square(rows - mean), axis=1) * (1 / (count - 1))
             for running, value in ((running_mean, mean[:, 0]), (running_var, var)):
-                # the compiler sees a write through a Tensor
+                # the compiler sees writes through Tensors
                 held = running if isinstance(running, Tensor) else wrap(running)
                 held *= 1 - momentum
                 held += momentum * value

@@ -23,7 +23,6 @@ from retrograd.registry import defvjp, defvjp_shared
 
 
 def _from_input(x: Any, weight: Any, *biases: Any) -> Any:
-    """Return `weight @ x` plus the biases, `(rows, T, N)`."""
     steps, batch, _ = x.shape
     made = np.matmul(weight, np.transpose(x.reshape((steps * batch, -1))))
     given = [b for b in biases if b is not None]
@@ -51,8 +50,8 @@ def _in_time(made: list[Any], steps: int) -> Any:
 def _define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
     """Give a cell its rule.
 
-    `walk` returns the gradients, `(rows, T * N)`, of what the input and the state give with their
-    weights, and those of the first states, transposed.
+    `walk` returns the gradients `(rows, T * N)` of what input and state give with their weights,
+    and those of the first states, transposed.
     """
     starts = [lambda g, *_, **__: np.transpose(g[2]), lambda g, *_, **__: np.transpose(g[3])]
     defvjp_shared(
@@ -124,7 +123,7 @@ def _lstm_g(g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, *_: 
     n = h.shape[1]
     gates, cells = out[:, : 4 * n], out[:, 4 * n : 5 * n]
     forget, squashed = gates[:, n : 2 * n], np.tanh(cells)
-    # what dc and dh are multiplied by on their way to the gates
+    # what dc and dh meet on their way to the gates
     slope = (gates - ones(n, x.dtype, (0, 0, -1, 0))[:, None]) * (1 - gates)
     factor = slope * np.concatenate(
         [gates[:, 2 * n : 3 * n], _before(c, cells), gates[:, :n], squashed], axis=1
@@ -196,7 +195,7 @@ def _over_keys(x: Any) -> Any:
 
 @primitive
 def weigh(query: Any, key: Any, mask: Any, scale: float) -> Any:
-    """Return `softmax(key @ query.T * scale + mask)` over the keys; 0 for a query without any."""
+    """Return `softmax(key @ query.T * scale + mask)` over keys; 0 for a query without any."""
     scores = np.matmul(key, np.swapaxes(query * scale, -1, -2))
     scores = scores if mask is None else scores + mask
     top = np.max(scores, axis=-2, keepdims=True)
@@ -228,7 +227,7 @@ defvjp(
 
 
 def added(mask: Any, dtype: Any, allowed: bool) -> Any:
-    """Return a mask as numbers to add to scores; true means `allowed`."""
+    """Return a mask as numbers to add; true means `allowed`."""
     if mask.dtype.kind == "f":
         return mask
     if mask.dtype.kind != "b":  # adding 0 and 1 would mask nothing
@@ -239,7 +238,7 @@ def added(mask: Any, dtype: Any, allowed: bool) -> Any:
 
 
 def causal(queries: int, keys: int, dtype: Any) -> Any:
-    """Return the mask that lets a query see its place and those before."""
+    """Return the mask that lets a query see keys up to its place."""
     return added(np.tril(np.ones((queries, keys), bool)), np.dtype(dtype), True)
 
 
