@@ -11,7 +11,7 @@ import numpy as np
 
 from retrograd.core import Array, Tensor
 from retrograd.io import load, save
-from retrograd.nn.module import Module, evaluating
+from retrograd.nn.module import Module, evaluating, once
 from retrograd.nn.utils import clip_grad_norm_
 from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, either
 from retrograd.optim.optimizer import Optimizer, positive
@@ -69,8 +69,9 @@ class Training:
         if trained.isdisjoint(map(id, model.parameters())):
             raise ValueError("the optimizer has no parameter of the model: pass model.parameters()")
         for name, batches in {"data": data, "validation": validation}.items():
-            once = isinstance(batches, (Iterator, np.ndarray, Tensor))
-            if once or not isinstance(batches, Iterable | None):
+            if not isinstance(batches, Iterable | None) or isinstance(
+                batches, (Iterator, np.ndarray, Tensor)
+            ):
                 raise TypeError(
                     f"{name} is iterated every epoch, not {type(batches).__name__}: {name} gives "
                     "batches (inputs, target), as DataLoader(TensorDataset(x, y), 32) does"
@@ -88,10 +89,8 @@ class Training:
         found |= {"data": getattr(data, "rng", 0), "validation": getattr(validation, "rng", 0)}
         for at, module in model.named_modules():
             found |= {f"model.{at}.{name}": value for name, value in vars(module).items()}
-        self._rngs: dict[str, np.random.Generator] = {}
-        for name, rng in found.items():
-            if isinstance(rng, np.random.Generator) and rng not in self._rngs.values():
-                self._rngs[name] = rng
+        drawing = ((name, r) for name, r in found.items() if isinstance(r, np.random.Generator))
+        self._rngs = dict(once(drawing))
 
     def within_epoch(self) -> bool:
         """Tell whether the epoch has further batches."""

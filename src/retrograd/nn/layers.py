@@ -188,9 +188,7 @@ class _Conv(Module):
         _init_affine(self.weight, self.bias, rng)
 
     def _per_axis(self, what: str, sizes: Sizes, at_least: int = 1) -> tuple[int, ...]:
-        from retrograd.nn.functional.convolution import per_axis
-
-        return per_axis(what, sizes, self._axes, at_least)
+        return F.convolution.per_axis(what, sizes, self._axes, at_least)
 
     def _channels(self) -> tuple[int, int]:
         return self.out_channels, self.in_channels // self.groups
@@ -198,14 +196,12 @@ class _Conv(Module):
     def forward(self, input: Any) -> Any:
         padding = self.padding
         if self.padding_mode != "zeros":
-            from retrograd.nn.functional.convolution import _pads
-
-            name = type(self).__name__
-            pads = _pads(name, padding, self.kernel_size, self.stride, self.dilation)
+            options: Any = padding, self.kernel_size, self.stride, self.dilation
+            pads = F.convolution._pads(type(self).__name__, *options)
             input = F.pad(input, [n for pair in reversed(pads) for n in pair], self.padding_mode)
             padding = 0
         function = F.conv1d if self._axes == 1 else F.conv2d
-        options = (self.stride, padding, self.dilation, self.groups)
+        options = self.stride, padding, self.dilation, self.groups
         return function(input, self.weight, self.bias, *options)
 
     def extra_repr(self) -> str:

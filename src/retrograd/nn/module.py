@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -20,9 +20,6 @@ from retrograd.core import (
     wrap,
 )  # fmt: skip
 from retrograd.mode import MODE, TAPES, no_grad
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike
 
 Hook = Callable[..., Any]
 
@@ -154,9 +151,7 @@ class Module:
         """Set an attribute to a Module."""
         setattr(self, name, module)
 
-    def register_buffer(
-        self, name: str, array: ArrayLike | Tensor | None, persistent: bool = True
-    ) -> None:
+    def register_buffer(self, name: str, array: Any, persistent: bool = True) -> None:
         """Keep a copy of an array; `state_dict` has it if `persistent`."""
         setattr(self, name, None if array is None else as_array(array).copy())
         self._buffers = {**self._buffers, name: persistent}
@@ -190,7 +185,7 @@ class Module:
         fn(self)
         return self
 
-    def to(self, dtype: DTypeLike) -> Self:
+    def to(self, dtype: Any) -> Self:
         """Change Parameters (the same objects), gradients and floating buffers to a dtype.
 
         >>> rg.nn.Linear(2, 1).to(np.float32).weight.dtype

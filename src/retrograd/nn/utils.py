@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
 from retrograd.core import Array, Parameter, Tensor, as_array, touch, wrap
 from retrograd.mode import MODE, no_grad
 from retrograd.nn.module import Module, once
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -70,7 +67,7 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     return cast(Tensor, np.concatenate(flat))
 
 
-def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) -> None:
+def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
     """Write a vector's elements into the parameters, in order.
 
     Raises ValueError, writing nothing, for another length.

@@ -9,12 +9,10 @@ from __future__ import annotations
 import copy
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, SupportsFloat
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from retrograd.optim.optimizer import Optimizer, ensure, positive
-
-Lambda = Callable[[int], float]
 
 
 class LRScheduler:
@@ -181,9 +179,7 @@ class LambdaLR(LRScheduler):
     0.25 0.167 0.125 0.1
     """
 
-    def __init__(
-        self, optimizer: Optimizer, lr_lambda: Lambda | Sequence[Lambda], last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
         self.lr_lambdas = _each("lr_lambda", lr_lambda, _groups(optimizer), "functions")
         super().__init__(optimizer, last_epoch)
 
@@ -343,7 +339,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.last_epoch = self.cooldown_counter = self.num_bad_epochs = 0
         self._note()
 
-    def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
+    def step(self, metrics: Any) -> None:  # type: ignore[override]
         """Take the metric of a step and reduce the rates if it is time."""
         metric, sign = float(metrics), -1 if self.mode == "min" else 1
         self.last_epoch += 1

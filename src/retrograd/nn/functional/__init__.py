@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __getattr__ = load_later(__name__, {
     "convolution": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d conv1d conv2d "
-                   "conv_transpose2d interpolate max_pool1d max_pool2d pad",
+                   "conv_transpose2d convolution interpolate max_pool1d max_pool2d pad",
     "sequences": "scaled_dot_product_attention",
 })  # fmt: skip
 
