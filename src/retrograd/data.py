@@ -1,7 +1,5 @@
 """Batches over arrays."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ A dict of arrays becomes a file of just these, for any program to open. Anything
 beside its arrays that tells how to put them together.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -228,7 +226,7 @@ def _tensor(name: str, data: bytes, dtype: str, shape: list[int]) -> Array:
 
 
 def _checksum(arrays: Mapping[str, Array], description: str) -> str:
-    crc = zlib.crc32(description.encode())  # zip has its own
+    crc = zlib.crc32(description.encode())  # zip archives have their own
     for name, array in sorted(arrays.items()):  # the package has its own order
         crc = zlib.crc32(f"{name}{array.dtype}{array.shape}".encode(), crc)
         crc = zlib.crc32(array.tobytes(), crc)

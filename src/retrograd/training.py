@@ -1,7 +1,5 @@
 """A training loop with validation, early stopping, and checkpoints to go on from exactly."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

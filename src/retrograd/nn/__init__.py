@@ -27,11 +27,6 @@ if TYPE_CHECKING:
         TransformerEncoderLayer,
     )  # fmt: skip
 
-__getattr__ = load_later(__name__, {
-    "sequences": "GRU GRUCell LSTM LSTMCell MultiheadAttention RNN RNNCell TransformerEncoder "
-                 "TransformerEncoderLayer",
-})  # fmt: skip
-
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AvgPool1d", "AvgPool2d", "BCELoss",
     "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "ConvTranspose2d",
@@ -45,3 +40,5 @@ __all__ = [
     "Softplus", "Softsign", "Tanh", "TransformerEncoder", "TransformerEncoderLayer",
     "TripletMarginLoss", "Unflatten", "functional", "init", "utils",
 ]  # fmt: skip
+
+__getattr__ = load_later(__name__, {"sequences": " ".join({*__all__} - {*globals()})})

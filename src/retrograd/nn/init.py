@@ -1,7 +1,5 @@
 """Initial values: every function fills a Tensor in place and returns it."""
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Layers and containers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self

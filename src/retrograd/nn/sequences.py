@@ -1,7 +1,5 @@
 """Recurrent layers and cells, attention and transformers."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable

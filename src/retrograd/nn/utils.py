@@ -1,7 +1,5 @@
 """What is done with all parameters at once."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable
 from typing import Any, cast

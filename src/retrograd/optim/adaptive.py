@@ -1,7 +1,5 @@
 """Optimizers with a step size for each element: Adam and its relatives."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

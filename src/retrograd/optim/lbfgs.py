@@ -1,7 +1,5 @@
 """L-BFGS."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy

@@ -4,8 +4,6 @@ StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find
 combine; others start from the first.
 """
 
-from __future__ import annotations
-
 import copy
 import math
 from bisect import bisect_left, bisect_right

@@ -3,8 +3,6 @@
 An update is NumPy code: an optimizer runs it on arrays, the compiler on Tensors that record it.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any

@@ -26,12 +26,6 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from retrograd.nn.functional.sequences import scaled_dot_product_attention
 
-__getattr__ = load_later(__name__, {
-    "convolution": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d conv1d conv2d "
-                   "conv_transpose2d convolution interpolate max_pool1d max_pool2d pad",
-    "sequences": "scaled_dot_product_attention",
-})  # fmt: skip
-
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm",
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d",
@@ -44,3 +38,8 @@ __all__ = [
     "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax",
     "softplus", "softsign", "tanh", "triplet_margin_loss", "unflatten",
 ]  # fmt: skip
+
+__getattr__ = load_later(__name__, {
+    "convolution": " ".join({"convolution", *__all__} - {*globals()}),
+    "sequences": "scaled_dot_product_attention",
+})  # fmt: skip

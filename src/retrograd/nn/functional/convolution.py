@@ -4,8 +4,6 @@ Inside, the batch is the last axis in memory, so that windows are copied in long
 what comes out, `(N, C, ...)` to the reader.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import math

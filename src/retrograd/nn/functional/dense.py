@@ -1,7 +1,5 @@
 """Affine maps, and what goes round them: activations and normalization."""
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import Any

@@ -1,7 +1,5 @@
 """Losses, torch's formulas. `reduction` is "mean", "sum" or "none"."""
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import Any

@@ -9,8 +9,6 @@ all gates.
 Attention has its weights transposed to `(..., S, T)`: to reduce the last axis is NumPy's slow case.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 
