@@ -1,5 +1,6 @@
 """Optimizers and schedules, in PyTorch's words and with its formulas."""
 
+# ruff: noqa: I001
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
@@ -8,15 +9,15 @@ from retrograd.optim.optimizer import SGD, Optimizer
 
 if TYPE_CHECKING:
     from retrograd.optim import lr_scheduler
-    from retrograd.optim.adaptive import Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop
-    from retrograd.optim.lbfgs import LBFGS
-
-__getattr__ = load_later(__name__, {
-    "adaptive": "Adadelta Adagrad Adam AdamW Adamax NAdam RMSprop", "lbfgs": "LBFGS",
-    "lr_scheduler": "lr_scheduler",
-})  # fmt: skip
+    from retrograd.optim.adaptive import (
+        LBFGS, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop,
+    )  # fmt: skip
 
 __all__ = [
     "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AveragedModel", "NAdam",
     "Optimizer", "RMSprop", "lr_scheduler",
 ]  # fmt: skip
+
+__getattr__ = load_later(__name__, {
+    "adaptive": " ".join({*__all__} - {*globals()}), "lr_scheduler": "lr_scheduler",
+})  # fmt: skip
