@@ -70,13 +70,13 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
         sizes = np.floor(sizes * total)
         sizes[: total - int(sizes.sum())] += 1
     if sizes.sum() != total or (sizes < 0).any() or (sizes % 1).any():
-        raise ValueError(f"lengths must add up to {total}, or as fractions to 1, not {lengths!r}")
+        raise ValueError(f"lengths must add up to {total}, or fractions to 1, not {lengths!r}")
     ends = sizes.cumsum().astype(int)[:-1]
     return [Subset(dataset, part) for part in np.split(generator(rng).permutation(total), ends)]
 
 
 class DataLoader:
-    """Batches of a data set, in order or, with `shuffle`, in one that `rng` draws every epoch.
+    """Batches of a data set, in order or, with `shuffle`, in one `rng` draws every epoch.
 
     `drop_last` leaves out a last one smaller than `batch_size`. `collate` makes a batch of a list
     of samples.

@@ -1,4 +1,4 @@
-"""Weights and checkpoints in files: `.npz` and `.safetensors`, never pickles.
+"""State in files: `.npz` and `.safetensors`, never pickles.
 
 A dict of arrays becomes a file of just these, for any program to open. Anything nested has JSON
 beside its arrays that tells how to put them together.
@@ -29,8 +29,8 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     """Write `state` to a `.npz` or `.safetensors` file (an extra to install).
 
     `state` is an array, a Tensor, a number, a string, None, a `numpy.random.Generator`, or a dict,
-    list or tuple of these; TypeError names the place of anything else. A process that is killed
-    leaves the old file or the new one, and perhaps a hidden part of it.
+    list or tuple of these; TypeError names the place of anything else. A killed process leaves
+    the old file or the new one.
 
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/run.npz"
@@ -58,7 +58,7 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Any:
     """Return what `save` was given, Tensors as arrays; or the arrays of another program's file.
 
-    Nothing in it is executed. Raises ValueError for a file that is damaged or of another kind,
+    Nothing in it is executed. Raises ValueError for a damaged file or one of another kind,
     OSError for one that cannot be opened.
 
     >>> import tempfile
@@ -168,7 +168,7 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str]:
     arrays: dict[str, Array] = {}
     description, end = "", 0
     with zipfile.ZipFile(file) as archive:
-        # one after another: nothing is read twice or left out
+        # nothing is read twice or left out
         for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
             name, array = member.filename, member.filename.removesuffix(".npy")
             if member.header_offset != end:

@@ -1,4 +1,4 @@
-"""A training loop with validation, early stopping, and checkpoints to go on from exactly."""
+"""A training loop with validation, early stopping and exact resume."""
 
 import contextlib
 import os
@@ -81,7 +81,7 @@ class Training:
         self.best_weights: dict[str, Array] | None = None
         self.stop = False
         self._seen, self._sum = 0, 0.0  # samples of this epoch, and the sum of their losses
-        # what the run may draw from, by lasting names
+        # what the run may draw from
         found: dict[str, Any] = {"default": generator()}
         found |= {f"rngs.{name}": rng for name, rng in rngs.items()}
         found |= {"data": getattr(data, "rng", 0), "validation": getattr(validation, "rng", 0)}
@@ -279,6 +279,7 @@ def _bar(progress: bool, epochs: int, data: Any, done: int) -> Any:
 
             total = epochs * len(data) if hasattr(data, "__len__") else None
             # disable=None: no bar in a log file
-            options = {"unit": "update", "leave": False, "delay": 1, "disable": None}
-            return tqdm(total=total, initial=done, **options)
+            return tqdm(
+                total=total, initial=done, unit="update", leave=False, delay=1, disable=None
+            )
     return contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""Nets: modules, their functions and their initial values, in PyTorch's words."""
+"""Nets, in PyTorch's words."""
 
 # ruff: noqa: I001, RUF022
 from typing import TYPE_CHECKING

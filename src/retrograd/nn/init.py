@@ -1,4 +1,4 @@
-"""Initial values: every function fills a Tensor in place and returns it."""
+"""Initial values: each function fills a Tensor and returns it."""
 
 import math
 from typing import Any
@@ -59,8 +59,8 @@ def trunc_normal_(
         raise ValueError(f"trunc_normal_ takes a < b and std > 0, not {a}, {b} and {std}")
     from retrograd.special import ndtr, ndtri  # loaded on first use
 
-    side = std if a + b < 2 * mean else -std  # probabilities of the lower tail are exact
-    low, high = sorted(float(ndtr(np.array((bound - mean) / side))) for bound in (a, b))
+    side = std if a + b < 2 * mean else -std  # the lower tail is exact
+    low, high = np.sort(ndtr((np.array([a, b]) - mean) / side))
     drawn = mean + side * ndtri(generator(rng).uniform(low, high, tensor.shape))
     return _fill(tensor, np.clip(drawn, a, b))
 
@@ -116,7 +116,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: RngLike = N
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """Return torch's gain for a nonlinearity."""
+    """Return a nonlinearity's gain."""
     gains = {
         **dict.fromkeys(("sigmoid", "linear", "conv1d", "conv2d", "conv_transpose2d"), 1.0),
         "leaky_relu": math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2)),

@@ -18,7 +18,7 @@ Sizes = int | tuple[int, ...]
 
 
 def at_least_1(module: Module, **sizes: Any) -> None:
-    """Raise ValueError for a size that is no whole number from 1."""
+    """Raise ValueError for sizes that are no whole numbers from 1."""
     for what, value in sizes.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{type(module).__name__} takes {what} of at least 1, not {value!r}")
@@ -44,7 +44,7 @@ def _init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
 
 
 def not_usual(module: Module, **usual: Any) -> str:
-    """Return what repr shows of options: what differs."""
+    """Return options for repr: what differs."""
     return "".join(f", {n}={v!r}" for n in usual if (v := getattr(module, n)) != usual[n])
 
 
@@ -113,7 +113,7 @@ class Embedding(Shown):
 
 
 class Identity(Module):
-    """The input itself; arguments are ignored."""
+    """The input; arguments are ignored."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 

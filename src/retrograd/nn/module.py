@@ -31,7 +31,7 @@ class LoadedKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-# How often attributes were set: compiled programs then look at theirs
+# how often attributes were set, for compiled programs
 changes = [0]
 
 
@@ -203,11 +203,11 @@ class Module:
         return self
 
     def float(self) -> Self:
-        """Change to float32: `to(np.float32)`."""
+        """Return `to(np.float32)`."""
         return self.to(np.float32)
 
     def double(self) -> Self:
-        """Change to float64: `to(np.float64)`."""
+        """Return `to(np.float64)`."""
         return self.to(np.float64)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
@@ -251,7 +251,7 @@ class Module:
         return handle
 
     def train(self, mode: bool = True) -> Self:
-        """Set every Module inside to training or not; returns this one."""
+        """Set every Module inside to `mode`; returns this one."""
         for module in self.modules():
             module.training = mode
         return self
@@ -293,11 +293,8 @@ class Module:
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
         arrays = {name: as_array(state_dict[name]) for name in own if name in state_dict}
-        problems = [
-            f"{what}: {', '.join(names)}"
-            for what, names in (("missing", missing), ("unexpected", unexpected))
-            if strict and names
-        ]
+        differ = {"missing": missing, "unexpected": unexpected} if strict else {}
+        problems = [f"{what}: {', '.join(names)}" for what, names in differ.items() if names]
         problems += [
             f"shape of {name}: here {own[name].shape}, there {array.shape}"
             for name, array in arrays.items()
@@ -314,7 +311,7 @@ class Module:
         return LoadedKeys(missing, unexpected)
 
     def summary(self, *inputs: Any) -> str:
-        """Return a table of Modules, parameters and, for `inputs`, output shapes.
+        """Return a table of Modules, parameters and output shapes for `inputs`.
 
         >>> print(rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU()).summary(np.ones((8, 2))))
         module           output    parameters

@@ -29,8 +29,8 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class _Recurrent(Module):
-    _function: Any  # of `functional.sequences`
-    _gates = 1  # blocks of rows in each weight
+    _function: Any
+    _gates = 1  # blocks of rows in weights
     _states = 1  # arrays in the state
     input_size: int
     hidden_size: int
@@ -66,7 +66,7 @@ class _Recurrent(Module):
         return states if self._states > 1 else states[0]
 
     def _last(self, made: Any) -> tuple[Any, ...]:
-        h = self.hidden_size  # the last rows, after the cell
+        h = self.hidden_size  # rows, after the cell's
         hidden = np.transpose(made[-1, -h:])
         return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
 
@@ -167,7 +167,7 @@ class RNN(_Layers):
 class LSTM(_Layers):
     """As `RNN`, of long short-term memory: `(input, (h_0, c_0))` to the outputs and `(h, c)`.
 
-    The rows of the gates are in the order i, f, g, o (Hochreiter and Schmidhuber 1997).
+    Rows are in the order i, f, g, o (Hochreiter and Schmidhuber 1997).
 
     >>> out, (h, c) = rg.nn.LSTM(3, 4, bidirectional=True)(np.ones((5, 2, 3)))
     >>> out.shape, h.shape, c.shape

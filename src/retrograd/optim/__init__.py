@@ -1,4 +1,4 @@
-"""Optimizers and schedules, in PyTorch's words and with its formulas."""
+"""Optimizers and schedules, in PyTorch's words."""
 
 # ruff: noqa: I001
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Optimizers that adapt steps to gradients so far: Adam and its relatives, and L-BFGS."""
+"""Optimizers that adapt to the gradients so far: Adam and its relatives, L-BFGS."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -10,7 +10,7 @@ import numpy as np
 from retrograd.core import Array, Tensor
 from retrograd.mode import MODE, enable_grad
 from retrograd.nn.utils import parameters_to_vector, vector_to_parameters
-from retrograd.optim.optimizer import Optimizer, Options, State, ensure, gradient
+from retrograd.optim.optimizer import Optimizer, Options, State, ensure, gradient, positive
 
 
 def average(mean: Any, x: Any, beta: float) -> None:
@@ -296,8 +296,7 @@ class LBFGS(Optimizer):
 
     def check(self, options: dict[str, Any]) -> None:
         super().check(options)
-        for name in ("max_iter", "max_eval", "history_size"):
-            ensure(options[name] >= 1, name, "at least 1", options[name])
+        positive(**{name: options[name] for name in ("max_iter", "max_eval", "history_size")})
         search = options["line_search_fn"]
         ensure(search in (None, "strong_wolfe"), "line_search_fn", "'strong_wolfe' or None", search)
 

@@ -1,7 +1,7 @@
 """Schedules of the learning rate, with torch's formulas: call `step()` after each epoch or update.
 
-StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find, so that they
-combine; others start from the first.
+StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate they find, and so combine; others
+start from the first.
 """
 
 import copy
@@ -16,7 +16,7 @@ from retrograd.optim.optimizer import Optimizer, ensure, positive
 class LRScheduler:
     """Base of the schedules: define `get_lr`, from the count of steps `self.last_epoch`.
 
-    To continue a run, `load_state_dict`, or pass `last_epoch` and an optimizer with loaded state.
+    To continue, `load_state_dict`, or pass `last_epoch` and an optimizer with loaded state.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -275,7 +275,7 @@ class OneCycleLR(LRScheduler):
         lows = _each("base_momentum", base_momentum, groups)
         highs = _each("max_momentum", max_momentum, groups)
         rise = pct_start * total_steps
-        # the steps at the ends of the phases, and the rates and momenta there
+        # the steps, rates and momenta at the ends of phases
         self._ends = [0.0, rise - 1, 2 * rise - 2, total_steps - 1]
         starts = [top / div_factor for top in tops]
         self._rates = [[s, t, s, s / final_div_factor] for s, t in zip(starts, tops, strict=True)]

@@ -1,4 +1,4 @@
-"""SGD, and what optimizers share: param groups, flat buckets of parameters, saved state.
+"""SGD, and what optimizers share.
 
 An update is NumPy code: an optimizer runs it on arrays, the compiler on Tensors that record it.
 """
@@ -16,8 +16,8 @@ from retrograd.rules.joining import concat
 State = dict[str, Any]
 Options = Mapping[str, Any]
 
-# Parameters up to this size share a flat array, so that an update of many costs as many NumPy calls
-# as one; of larger ones, gathering the gradients would cost more.
+# Parameters up to this size share a flat array: an update of many costs as many NumPy calls as one.
+# Gathering the gradients of larger ones would cost more.
 SMALL = 16384
 LIMITS = dict.fromkeys(
     ("momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value"),
@@ -40,7 +40,7 @@ def positive(**values: Any) -> None:
 
 
 def cut(flat: Array, params: Sequence[Tensor]) -> list[Array]:
-    """Return each parameter's part of a flat array; of a number, or for one, all."""
+    """Return each parameter's part of a flat array; all of a number, or for one."""
     if len(params) == 1 or not flat.ndim:
         return [flat] * len(params)
     parts = np.split(flat, np.cumsum([p.size for p in params[:-1]]))
@@ -199,7 +199,7 @@ class Optimizer:
         return loss
 
     def _ready(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
-        """Return the buckets that have gradients, with these as one array."""
+        """Return the buckets that have gradients, and these."""
         ready = []
         slots = self.used_slots(group)
         for bucket in self._buckets[at]:
@@ -291,7 +291,7 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the options and state of another optimizer over the same parameters.
 
-        ValueError, and no change, if groups, counts or shapes differ or state is missing.
+        ValueError, and no change, if it does not fit.
         """
         try:
             groups = state_dict["param_groups"]

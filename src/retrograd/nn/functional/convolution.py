@@ -21,8 +21,7 @@ Sizes = int | tuple[int, ...]
 # the length, stride, dilation, number and padding (before, after) of windows along each axis
 Windows = tuple[tuple[Any, ...], ...]
 
-# glibc hands columns back to the system and asks for them anew in every step, until it has seen a
-# larger block go: this one, never touched.
+# glibc hands columns back to the system in every step until it has seen a larger block go: this.
 np.empty(31 << 20, np.uint8)
 
 
@@ -213,7 +212,7 @@ def conv_transpose2d(
     pads = tuple((p, p) for p in per_axis("padding", padding, 2, 0))
     extra = per_axis("output_padding", output_padding, 2, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
-        raise ValueError(f"output_padding {extra} must be below the stride or the dilation")
+        raise ValueError(f"output_padding {extra} must be below stride or dilation")
     axes = zip(here, kernel, stride, dilation, pads, extra, strict=True)
     size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, d, (p, _), e in axes]
     if min(size) < 1:
@@ -491,7 +490,7 @@ def interpolate(
             place = at * ((old - 1) / max(new - 1, 1))
         else:
             place = np.maximum((at + 0.5) * step - 0.5, 0.0)
-        # of the old elements on both sides, the nearer counts more
+        # of the old elements on both sides the nearer counts more
         distance = np.abs(np.minimum(place, old - 1)[:, None] - np.arange(old))
         matrices.append(np.maximum(1 - distance, 0.0))
     return _resample(input, matrices)

@@ -29,7 +29,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     try:
         _, _ = weight.shape
         if input.ndim == 2:
-            # the transpose first: faster products of large, and sums over rows of small arrays
+            # the transpose first: faster for large, and for sums over rows of small arrays
             out = weight.dot(input.T).T
         else:
             out = np.matmul(input, weight.T)
@@ -364,10 +364,8 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = No
         raise ValueError(f"dropout takes a probability p from 0 to 1, not {p}")
     if not training or p == 0:
         return input
-    if p == 1:
-        return input * 0.0
     mask = uniform(generator(rng), input.shape, input.dtype) >= p
-    return input * (mask.astype(input.dtype) * (1 / (1 - p)))
+    return input * (mask.astype(input.dtype) * (1 / (1 - p) if p < 1 else 0.0))
 
 
 def batch_last(x: Any) -> Any:
@@ -408,7 +406,7 @@ defvjp(logsigmoid,  lambda g, out, input: g * sigmoid(-input))
 
 def _row_mean(x: Any) -> Any:
     n = x.shape[1]
-    if n >= 512:  # where summing pairwise, which is more exact, costs no more
+    if n >= 512:  # where a sum, more exact, costs no more
         return np.mean(x, axis=1, keepdims=True)
     return np.matmul(x, ones(n, x.dtype)[:, None]) * (1 / n)
 

@@ -28,7 +28,7 @@ def _reduced(values: Any, reduction: str, weight: Any = None) -> Any:
 
 
 def _share(g: Any, values: Any, reduction: str, weight: Any = None) -> Any:
-    """Return the gradient of each reduced value."""
+    """Return the gradient of each value."""
     g = g / values.size if reduction == "mean" else g
     return g if weight is None else g * weight
 

@@ -2,9 +2,7 @@
 
 A recurrent function runs a layer over `x` `(T, N, I)` from the state `(N, H)`, and returns all that
 the steps made, `(T, rows, N)`, the hidden state in the last H rows: gates are blocks of rows.
-Backward, one walk through the loop gives the gradients of what goes through the activations; the
-products with the weights follow in one each. Sigmoids are `0.5 + 0.5 * tanh(x / 2)`: one call makes
-all gates.
+Sigmoids are `0.5 + 0.5 * tanh(x / 2)`: one call makes all gates.
 
 Attention has its weights transposed to `(..., S, T)`: to reduce the last axis is NumPy's slow case.
 """
@@ -48,8 +46,8 @@ def _in_time(made: list[Any], steps: int) -> Any:
 def _define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
     """Give a cell its rule.
 
-    `walk` returns the gradients `(rows, T * N)` of what input and state give with their weights,
-    and those of the first states, transposed.
+    `walk` goes back through the loop and returns the gradients `(rows, T * N)` of what input and
+    state give with their weights, and those of the first states, transposed.
     """
     starts = [lambda g, *_, **__: np.transpose(g[2]), lambda g, *_, **__: np.transpose(g[3])]
     defvjp_shared(
