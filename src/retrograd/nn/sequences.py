@@ -66,7 +66,7 @@ class _Recurrent(Module):
         return states if self._states > 1 else states[0]
 
     def _last(self, made: Any) -> tuple[Any, ...]:
-        h = self.hidden_size  # rows, after the cell's
+        h = self.hidden_size  # the last rows, after the cell
         hidden = np.transpose(made[-1, -h:])
         return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
 

@@ -61,7 +61,7 @@ class LRScheduler:
         self.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all but the optimizer and given functions."""
+        """Return all but optimizer and functions."""
         others = ("optimizer", "lr_lambdas", "schedulers")
         return copy.deepcopy({k: v for k, v in vars(self).items() if k not in others})
 

@@ -146,7 +146,7 @@ class Optimizer:
         self.check(made)
         self.param_groups.append(made)
         self._buckets.append([])
-        # not at the first step: arrays taken from here on stay the parameters'
+        # not at the first step: arrays taken from now on stay the parameters'
         self._arrange(-1, {})
 
     def check(self, options: dict[str, Any]) -> None:
@@ -303,7 +303,7 @@ class Optimizer:
         if lengths != own:
             raise ValueError(f"the param groups have {lengths} parameters, here they have {own}")
         name = type(self).__name__
-        # not the flags, of which other versions may have fewer
+        # not flags, of which other versions may have fewer
         needed = [k for k, v in self.defaults.items() if type(v) in (int, float, tuple)]
         options, entries = [], {}
         for old, new in zip(self.param_groups, groups, strict=True):

@@ -93,7 +93,7 @@ def _bce_through_sigmoid(
 
 @functools.cache
 def _part_of(size: int) -> Constants:
-    """Return the share of each element in a mean."""
+    """Return an element's share in a mean."""
     return Constants(1 / max(size, 1))
 
 
