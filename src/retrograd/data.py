@@ -1,6 +1,4 @@
-"""Batches over arrays: data sets, loaders that shuffle, random splits."""
-
-from __future__ import annotations
+"""Batches over arrays."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -8,11 +6,12 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import Array, Tensor
+from retrograd.optim.optimizer import positive
 from retrograd.random import RngLike, generator
 
 
 class TensorDataset:
-    """Arrays with first axes of one length; item `i` is a tuple of their items `i`.
+    """Arrays with first axes of one length; item `i` is a tuple of theirs.
 
     >>> data = rg.data.TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
     >>> data[1]
@@ -34,7 +33,7 @@ class TensorDataset:
 
 
 class Subset:
-    """The samples of a data set at `indices`, in that order.
+    """The samples of a data set at `indices`.
 
     >>> rg.data.Subset(rg.data.TensorDataset(np.array([10, 11, 12])), [2, 0])[0]
     (np.int64(12),)
@@ -43,7 +42,7 @@ class Subset:
     def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
         self.dataset, self.indices = dataset, np.asarray(indices, dtype=np.intp)
         if self.indices.ndim != 1:
-            raise ValueError(f"indices must have one axis, not shape {self.indices.shape}")
+            raise ValueError(f"indices must have one axis, not {self.indices.shape}")
         count = len(dataset)
         out = self.indices[(self.indices < -count) | (self.indices >= count)]
         if out.size:
@@ -59,8 +58,8 @@ class Subset:
 def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) -> list[Subset]:
     """Return subsets that share no sample and together have all.
 
-    `lengths` are numbers of samples, or fractions, which are rounded. Raises ValueError if they
-    do not add up.
+    `lengths` are numbers of samples, or fractions, rounded. Raises ValueError if they do not add
+    up.
 
     >>> train, test = rg.data.random_split(rg.data.TensorDataset(np.arange(10)), [0.8, 0.2], rng=0)
     >>> len(train), len(test)
@@ -71,16 +70,16 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
         sizes = np.floor(sizes * total)
         sizes[: total - int(sizes.sum())] += 1
     if sizes.sum() != total or (sizes < 0).any() or (sizes % 1).any():
-        raise ValueError(f"lengths must add up to {total}, or as fractions to 1, not {lengths!r}")
+        raise ValueError(f"lengths must add up to {total}, or fractions to 1, not {lengths!r}")
     ends = sizes.cumsum().astype(int)[:-1]
     return [Subset(dataset, part) for part in np.split(generator(rng).permutation(total), ends)]
 
 
 class DataLoader:
-    """Batches of a data set, in order or, with `shuffle`, in one that `rng` draws for each epoch.
+    """Batches of a data set, in order or, with `shuffle`, in one `rng` draws every epoch.
 
-    A last one smaller than `batch_size` is left out with `drop_last`. `collate` makes a batch of a
-    list of samples.
+    `drop_last` leaves out a last one smaller than `batch_size`. `collate` makes a batch of a list
+    of samples.
 
     >>> data = rg.data.TensorDataset(np.arange(5) * 10)
     >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
@@ -97,11 +96,12 @@ class DataLoader:
                 f"a data set has a length and items, not {type(dataset).__name__}: "
                 "wrap arrays in TensorDataset(x, y)"
             )
-        self.dataset, self.batch_size = dataset, _positive("batch_size", batch_size)
+        positive(batch_size=batch_size)
+        self.dataset, self.batch_size = dataset, int(batch_size)
         self.shuffle, self.drop_last, self.collate = bool(shuffle), bool(drop_last), collate
         self.rng = generator(rng)
         self._order: Array | None = None
-        self._position = 0  # batches that were handed out of the present epoch
+        self._position = 0  # batches handed out of this epoch
         self._resumed = False
 
     def __len__(self) -> int:
@@ -127,7 +127,7 @@ class DataLoader:
         return (self.collate or collate)([self.dataset[int(i)] for i in indices])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the order of this epoch and how far it is; the generator is not in it."""
+        """Return the order of this epoch and how far it is, not the generator."""
         order = None if self._order is None else self._order.copy()
         return {"order": order, "position": self._position}
 
@@ -151,7 +151,7 @@ class DataLoader:
 
 
 def collate(samples: list[Any]) -> Any:
-    """Stack samples along a new first axis: arrays, numbers, or tuples and dicts of them.
+    """Stack samples along a new first axis: arrays, numbers, tuples or dicts of them.
 
     >>> rg.data.collate([(1.0, 2), (3.0, 4)])
     (array([1., 3.]), array([2, 4]))
@@ -162,9 +162,3 @@ def collate(samples: list[Any]) -> Any:
     if isinstance(first, (tuple, list)):
         return tuple(collate(list(part)) for part in zip(*samples, strict=True))
     return np.stack(samples)
-
-
-def _positive(name: str, value: Any) -> int:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{name} must be a whole number above 0, not {value!r}")
-    return int(value)

@@ -1,10 +1,8 @@
-"""Weights and checkpoints in files: `.npz` and `.safetensors`, never pickles.
+"""State in files: `.npz` and `.safetensors`, never pickles.
 
-A dict of arrays becomes a file of just these, for any program to open. Anything nested does too,
-with JSON beside its arrays that tells how to put them together.
+A dict of arrays becomes a file of just these, for any program to open. Anything nested has JSON
+beside its arrays that tells how to put them together.
 """
-
-from __future__ import annotations
 
 import contextlib
 import json
@@ -28,11 +26,11 @@ GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 
 
 def save(state: Any, path: str | os.PathLike[str]) -> None:
-    """Write `state` to a file whose name ends in `.npz` or `.safetensors` (an extra to install).
+    """Write `state` to a `.npz` or `.safetensors` file (an extra to install).
 
     `state` is an array, a Tensor, a number, a string, None, a `numpy.random.Generator`, or a dict,
-    list or tuple of these; TypeError names the place of anything else. A process that is killed
-    leaves the old file or the new one, and perhaps a hidden part of it.
+    list or tuple of these; TypeError names the place of anything else. A killed process leaves
+    the old file or the new one.
 
     >>> import tempfile
     >>> path = tempfile.mkdtemp() + "/run.npz"
@@ -51,7 +49,7 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
         return
     if "__metadata__" in arrays:
         raise ValueError("an array in a .safetensors file cannot have the name '__metadata__'")
-    # one entry, since the package writes several in any order
+    # one entry: the package writes several in any order
     note = {DESCRIPTION: _checksum(arrays, description) + description}
     content = package.numpy.save(arrays, note)
     _replace(path, lambda file: file.write(content))
@@ -60,7 +58,7 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> Any:
     """Return what `save` was given, Tensors as arrays; or the arrays of another program's file.
 
-    Nothing in it is executed. Raises ValueError for a file that is damaged or of another kind,
+    Nothing in it is executed. Raises ValueError for a damaged file or one of another kind,
     OSError for one that cannot be opened.
 
     >>> import tempfile
@@ -82,17 +80,17 @@ def load(path: str | os.PathLike[str]) -> Any:
         return content["state"]
     except (MemoryError, OSError):
         raise
-    except Exception as error:  # whatever reading something else as an array may raise
+    except Exception as error:  # whatever reading something else may raise
         raise ValueError(f"{path} cannot be read as {path.suffix} of arrays: {error}") from error
 
 
 def _checked(path: str | os.PathLike[str]) -> tuple[Path, Any]:
-    # where a link leads, so that the link stays
+    # where a link leads: the link stays
     path = Path(os.path.realpath(path))
     if path.suffix == ".npz":
         return path, None
     if path.suffix != ".safetensors":
-        raise ValueError(f"the name of the file must end in .npz or .safetensors: {path.name!r}")
+        raise ValueError(f"a file's name must end in .npz or .safetensors, not {path.name!r}")
     try:
         import safetensors.numpy
     except ImportError as error:
@@ -101,14 +99,14 @@ def _checked(path: str | os.PathLike[str]) -> tuple[Path, Any]:
 
 
 def _plain(array: Array, place: str) -> Array:
-    """Return an array of numbers in C order and this machine's byte order."""
+    """Return numbers in C order and this machine's byte order."""
     if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
         raise TypeError(f"{place} is an array of {array.dtype}, not of real numbers or bools")
     return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 
 def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Array]) -> Any:
-    """Return `value` as JSON, with its arrays put in `arrays` and named."""
+    """Return `value` as JSON, its arrays put in `arrays` and named."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, (np.ndarray, Tensor, np.generic)):
@@ -135,7 +133,7 @@ def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Arr
 
 
 def _decode(entry: dict[str, Any], arrays: Mapping[str, Array]) -> Any:
-    """Return what an object in JSON stands for, its parts being decoded."""
+    """Return what a JSON object stands for, its parts decoded."""
     if "version" in entry:
         return entry
     ((kind, content),) = entry.items()
@@ -159,7 +157,7 @@ def _write_npz(file: IO[bytes], arrays: Mapping[str, Array], description: str) -
         for name, array in arrays.items():
             if "\0" in name:
                 raise ValueError(f"a name in an .npz file cannot have a zero byte: {name!r}")
-            # no date: the same state gives the same bytes
+            # no date: same state, same bytes
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 npy.write_array(member, array, allow_pickle=False)
         if description:
@@ -170,7 +168,7 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str]:
     arrays: dict[str, Array] = {}
     description, end = "", 0
     with zipfile.ZipFile(file) as archive:
-        # one after the other: nothing is read twice or left out
+        # nothing is read twice or left out
         for member in sorted(archive.infolist(), key=lambda member: member.header_offset):
             name, array = member.filename, member.filename.removesuffix(".npy")
             if member.header_offset != end:
@@ -183,7 +181,7 @@ def _read_npz(file: IO[bytes]) -> tuple[dict[str, Array], str]:
                 if name == DESCRIPTION:
                     description = content.read().decode()
                 elif array == name or array in arrays:
-                    raise ValueError(f"it has a member {name!r}, no array or there twice")
+                    raise ValueError(f"{name!r} is no array or there twice")
                 else:
                     arrays[array] = _read_npy(content, name)
         if end != archive.start_dir:
@@ -208,7 +206,7 @@ _DTYPES |= {"BOOL": "?", "BF16": "<u2"}
 def _read_safetensors(content: bytes, package: Any) -> tuple[dict[str, Array], str]:
     parts = dict(package.deserialize(content))
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    # in the writer's order, which the package does not give
+    # in the writer's order, not the package's
     arrays = {name: _tensor(name, **parts[name]) for name in header if name in parts}
     note = header.get("__metadata__", {}).get(DESCRIPTION)
     if note is None:
@@ -229,7 +227,7 @@ def _tensor(name: str, data: bytes, dtype: str, shape: list[int]) -> Array:
 
 def _checksum(arrays: Mapping[str, Array], description: str) -> str:
     crc = zlib.crc32(description.encode())  # zip archives have their own
-    for name, array in sorted(arrays.items()):  # the package has an order of its own
+    for name, array in sorted(arrays.items()):  # the package has its own order
         crc = zlib.crc32(f"{name}{array.dtype}{array.shape}".encode(), crc)
         crc = zlib.crc32(array.tobytes(), crc)
     return f"{crc:08x}"

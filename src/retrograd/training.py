@@ -1,6 +1,4 @@
-"""A training loop with validation, early stopping, and checkpoints to go on from exactly."""
-
-from __future__ import annotations
+"""A training loop with validation, early stopping and exact resume."""
 
 import contextlib
 import os
@@ -10,13 +8,11 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import Array, Tensor
-from retrograd.data import _positive
 from retrograd.io import load, save
-from retrograd.mode import no_grad
-from retrograd.nn.module import Module
+from retrograd.nn.module import Module, evaluating, once
 from retrograd.nn.utils import clip_grad_norm_
-from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
-from retrograd.optim.optimizer import Optimizer
+from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, either
+from retrograd.optim.optimizer import Optimizer, positive
 from retrograd.random import generator
 
 Loss = Callable[[Any, Any], Tensor]
@@ -28,11 +24,11 @@ class History(dict[str, list[float]]):
 
     @property
     def epochs(self) -> int:
-        """Number of epochs that were measured."""
+        """How many epochs were measured."""
         return len(self.get("loss", ()))
 
     def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
-        """Return a matplotlib figure of each quantity over the epochs; write it to `path`."""
+        """Return a matplotlib figure of all over the epochs; write it to `path`."""
         try:
             from matplotlib.figure import Figure
         except ImportError as error:
@@ -71,41 +67,38 @@ class Training:
         if trained.isdisjoint(map(id, model.parameters())):
             raise ValueError("the optimizer has no parameter of the model: pass model.parameters()")
         for name, batches in {"data": data, "validation": validation}.items():
-            once = isinstance(batches, (Iterator, np.ndarray, Tensor))
-            if once or not isinstance(batches, Iterable | None):
+            if not isinstance(batches, Iterable | None) or isinstance(
+                batches, (Iterator, np.ndarray, Tensor)
+            ):
                 raise TypeError(
                     f"{name} is iterated every epoch, not {type(batches).__name__}: {name} gives "
                     "batches (inputs, target), as DataLoader(TensorDataset(x, y), 32) does"
                 )
         self.model, self.data, self.optimizer, self.scheduler = model, data, optimizer, scheduler
         self.history = History()
-        self.epoch = 0  # epochs that are complete
-        self.update = 0  # updates of the parameters, in all epochs
+        self.epoch = self.update = 0  # how many are complete, in all
         self.best, self.best_epoch = np.inf, 0
         self.best_weights: dict[str, Array] | None = None
         self.stop = False
-        self._seen, self._sum = 0, 0.0  # samples of the present epoch, and the sum of their losses
-        # what the run may draw from, by lasting names
+        self._seen, self._sum = 0, 0.0  # samples of this epoch, and the sum of their losses
+        # what the run may draw from
         found: dict[str, Any] = {"default": generator()}
         found |= {f"rngs.{name}": rng for name, rng in rngs.items()}
         found |= {"data": getattr(data, "rng", 0), "validation": getattr(validation, "rng", 0)}
         for at, module in model.named_modules():
             found |= {f"model.{at}.{name}": value for name, value in vars(module).items()}
-        self._rngs: dict[str, np.random.Generator] = {}
-        for name, rng in found.items():
-            if isinstance(rng, np.random.Generator) and rng not in self._rngs.values():
-                self._rngs[name] = rng
+        drawing = ((name, r) for name, r in found.items() if isinstance(r, np.random.Generator))
+        self._rngs = dict(once(drawing))
 
     def within_epoch(self) -> bool:
-        """Tell whether batches of the present epoch are left."""
+        """Tell whether the epoch has further batches."""
         return bool(self.data.state_dict()["position"] < len(self.data))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the rest of the run depends on."""
-        state: dict[str, Any] = {name: getattr(self, name) for name in _PLAIN}
+        state = {name: getattr(self, name) for name in (*_PLAIN, *_PARTS)}
         for name in _PARTS:
-            part = getattr(self, name)
-            state[name] = part.state_dict() if hasattr(part, "state_dict") else None
+            state[name] = state[name].state_dict() if hasattr(state[name], "state_dict") else None
         state["rngs"] = {name: rng.bit_generator.state for name, rng in self._rngs.items()}
         state["history"] = {name: list(values) for name, values in self.history.items()}
         return state
@@ -122,7 +115,7 @@ class Training:
             raise ValueError(f"the checkpoint has the generators {rngs}, here are {own}")
         for name in _PARTS:
             if (there[name] is None) != (here[name] is None):
-                raise ValueError(f"the state of {name} is in one of checkpoint and run only")
+                raise ValueError(f"only one of checkpoint and run has the state of {name}")
         for name in _PARTS:
             if there[name] is not None:
                 getattr(self, name).load_state_dict(there[name])
@@ -165,18 +158,18 @@ def fit(
     """Train `model` for `epochs` passes over `data`; return what was measured after each.
 
     `data` and `validation` give batches `(*inputs, target)`, as a `DataLoader` does, for
-    `loss(model(*inputs), target)`, validation for `metrics` too. All figures are means over
-    samples. Raises ValueError or TypeError first for arguments that do not fit.
+    `loss(model(*inputs), target)`, validation for `metrics` too: means over samples. Raises
+    ValueError or TypeError for arguments that do not fit.
 
     - `scheduler` steps after each "epoch" or "update"; a ReduceLROnPlateau watches the loss on
-      validation, or without it in training, as `patience` and `keep_best` do.
+      validation, else in training, as `patience` and `keep_best` do.
     - `clip_norm` bounds the norm of all gradients together.
     - `callbacks` are called with the `Training` after each epoch.
-    - `patience` ends the run after as many epochs that were not the best; `keep_best` leaves the
-      model with the best weights.
+    - `patience` ends the run after so many epochs without a new best; `keep_best` leaves the model
+      with the best weights.
     - `checkpoint` is a file for `rg.save`, after each epoch and every `save_every` updates. With
-      `resume` the run goes on from it, if it is there, bit for bit as if never interrupted, and
-      so do generators of the library, the model, the data and `rngs`.
+      `resume` the run goes on from it, if it is there, bit for bit as if never interrupted, with
+      the generators of library, model, data and `rngs`.
     - `compile` runs updates as NumPy programs; `progress` shows a bar if tqdm is there.
 
     >>> x = np.linspace(-1, 1, 40).reshape(-1, 1)
@@ -191,11 +184,10 @@ def fit(
     hint = f": pass {loss.__name__}()" if isinstance(loss, type) else ""
     if hint or not callable(loss):
         raise TypeError(f"loss is a function of output and target, not {loss!r}{hint}")
-    if step_scheduler not in ("epoch", "update"):
-        raise ValueError(f'step_scheduler is "epoch" or "update", not {step_scheduler!r}')
-    _positive("epochs", epochs)
+    either("step_scheduler", step_scheduler, "epoch", "update")
+    positive(epochs=epochs)
     if save_every is not None:
-        _positive("save_every", save_every)
+        positive(save_every=save_every)
         if not hasattr(data, "state_dict"):
             raise ValueError("save_every saves within an epoch: data must be a DataLoader")
     if (save_every or resume) and not checkpoint:
@@ -262,25 +254,19 @@ def _batches(data: Iterable[Any]) -> Iterator[tuple[list[Any], Any]]:
 def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) -> dict[str, float]:
     """Return the mean over samples of each metric, with the model in evaluation mode.
 
-    `data` gives batches `(*inputs, target)`; a metric of output and target is the mean over them.
+    `data` gives batches `(*inputs, target)`, a metric of output and target the mean over one.
 
     >>> data = [(np.ones(3), np.ones(3)), (np.zeros(1), np.ones(1))]
     >>> rg.evaluate(rg.nn.Identity(), data, {"error": lambda out, y: abs(out - y).mean()})
     {'error': 0.25}
     """
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     sums, count = dict.fromkeys(metrics, 0.0), 0
-    try:
-        with no_grad():
-            for inputs, target in _batches(data):
-                output = model(*inputs)
-                count += len(target)
-                for name, metric in metrics.items():
-                    sums[name] += float(metric(output, target)) * len(target)
-    finally:
-        for module, mode in modes:
-            module.training = mode
+    with evaluating(model):
+        for inputs, target in _batches(data):
+            output = model(*inputs)
+            count += len(target)
+            for name, metric in metrics.items():
+                sums[name] += float(metric(output, target)) * len(target)
     if not count:
         raise ValueError("the data to evaluate on has no batches")
     return {name: total / count for name, total in sums.items()}

@@ -1,4 +1,4 @@
-"""Nets: modules, their functions and their initial values, in PyTorch's words."""
+"""Nets, in PyTorch's words."""
 
 # ruff: noqa: I001, RUF022
 from typing import TYPE_CHECKING
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
         TransformerEncoderLayer,
     )  # fmt: skip
 
-# Loaded on first use, so that `import retrograd` loads only what training a small net needs.
-__getattr__ = load_later(__name__, {
-    "sequences": "GRU GRUCell LSTM LSTMCell MultiheadAttention RNN RNNCell TransformerEncoder "
-                 "TransformerEncoderLayer",
-})  # fmt: skip
-
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AvgPool1d", "AvgPool2d", "BCELoss",
     "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d", "Conv1d", "Conv2d", "ConvTranspose2d",
@@ -46,3 +40,5 @@ __all__ = [
     "Softplus", "Softsign", "Tanh", "TransformerEncoder", "TransformerEncoderLayer",
     "TripletMarginLoss", "Unflatten", "functional", "init", "utils",
 ]  # fmt: skip
+
+__getattr__ = load_later(__name__, {"sequences": " ".join({*__all__} - {*globals()})})

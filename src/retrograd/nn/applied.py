@@ -1,7 +1,5 @@
 """Functions as Modules: activations, pooling and losses."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from retrograd.nn import functional as F

@@ -1,6 +1,4 @@
-"""Initial values: every function fills a Tensor in place and returns it."""
-
-from __future__ import annotations
+"""Initial values: each function fills a Tensor and returns it."""
 
 import math
 from typing import Any
@@ -59,28 +57,23 @@ def trunc_normal_(
     """
     if not a < b or std <= 0:
         raise ValueError(f"trunc_normal_ takes a < b and std > 0, not {a}, {b} and {std}")
-    rng, mode = generator(rng), min(max(mean, a), b)
-    low, high = max(a, mode - 9 * std), min(b, mode + 9 * std)  # none lies beyond
-    values, missing = np.empty(tensor.shape), np.ones(tensor.shape, bool)
-    while missing.any():
-        # a uniform draw is kept as often as the density there is of the largest
-        drawn = rng.uniform(low, high, tensor.shape)
-        slack = ((mode - mean) ** 2 - (drawn - mean) ** 2) / (2 * std * std)
-        kept = missing & (rng.random(tensor.shape) < np.exp(slack))
-        values[kept] = drawn[kept]
-        missing &= ~kept
-    return _fill(tensor, values)
+    from retrograd.special import ndtr, ndtri  # loaded on first use
+
+    side = std if a + b < 2 * mean else -std  # the lower tail is exact
+    low, high = np.sort(ndtr((np.array([a, b]) - mean) / side))
+    drawn = mean + side * ndtri(generator(rng).uniform(low, high, tensor.shape))
+    return _fill(tensor, np.clip(drawn, a, b))
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """Set a matrix to 1 on the diagonal and 0 elsewhere."""
+    """Set a matrix to the identity."""
     if tensor.ndim != 2:
         raise ValueError(f"eye_ takes a matrix, not {tensor.shape}")
     return _fill(tensor, np.eye(*tensor.shape))
 
 
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
-    """Make a convolution's weight hand each channel on as it is."""
+    """Make a convolution's weight hand channels on."""
     if tensor.ndim not in (3, 4, 5) or tensor.shape[0] % groups:
         raise ValueError(
             f"dirac_ takes 3 to 5 axes and groups that divide the first, not {tensor.shape} and "
@@ -112,7 +105,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, rng: RngLike = None) -> Tenso
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: RngLike = None) -> Tensor:
-    """Draw a matrix normally with a part `sparsity` of each column 0 (Martens 2010)."""
+    """Draw a matrix normally, a part `sparsity` of each column 0 (Martens 2010)."""
     if tensor.ndim != 2:
         raise ValueError(f"sparse_ takes a matrix, not {tensor.shape}")
     rng, rows = generator(rng), tensor.shape[0]
@@ -123,21 +116,21 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, rng: RngLike = N
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """Return torch's gain for a nonlinearity."""
+    """Return a nonlinearity's gain."""
     gains = {
         **dict.fromkeys(("sigmoid", "linear", "conv1d", "conv2d", "conv_transpose2d"), 1.0),
         "leaky_relu": math.sqrt(2 / (1 + (0.01 if param is None else param) ** 2)),
         "relu": math.sqrt(2), "tanh": 5 / 3, "selu": 3 / 4,
     }  # fmt: skip
     if nonlinearity not in gains:
-        raise ValueError(f"no gain is known for {nonlinearity!r}; known: {', '.join(gains)}")
+        raise ValueError(f"no gain is known for {nonlinearity!r}, but for {', '.join(gains)}")
     return gains[nonlinearity]
 
 
 def fans(tensor: Tensor) -> tuple[int, int]:
     """Return fan in and fan out."""
     if tensor.ndim < 2:
-        raise ValueError(f"fan in and fan out take 2 axes or more, not {tensor.shape}")
+        raise ValueError(f"fans take 2 axes or more, not {tensor.shape}")
     field = math.prod(tensor.shape[2:])
     return tensor.shape[1] * field, tensor.shape[0] * field
 

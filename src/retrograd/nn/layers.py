@@ -1,7 +1,5 @@
 """Layers and containers."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
@@ -11,7 +9,7 @@ import numpy as np
 from retrograd.core import Tensor, get_default_dtype, wrap
 from retrograd.mode import TAPES, no_grad
 from retrograd.nn import functional as F
-from retrograd.nn.init import fans, kaiming_uniform_, normal_, uniform_
+from retrograd.nn.init import fans, normal_, uniform_
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
 from retrograd.registry import arguments
@@ -20,7 +18,7 @@ Sizes = int | tuple[int, ...]
 
 
 def at_least_1(module: Module, **sizes: Any) -> None:
-    """Raise ValueError for a size that is not a whole number of at least 1."""
+    """Raise ValueError for sizes that are no whole numbers from 1."""
     for what, value in sizes.items():
         if not isinstance(value, int) or value < 1:
             raise ValueError(f"{type(module).__name__} takes {what} of at least 1, not {value!r}")
@@ -34,25 +32,24 @@ def probability(module: Module, p: float) -> float:
 
 
 def kept(rng: RngLike) -> RngLike:
-    """Return a Generator to keep; None stays, for the default one."""
+    """Return a Generator to keep, or None for the default one."""
     return rng if rng is None else generator(rng)
 
 
 def _init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
-    rng = generator(rng)
-    kaiming_uniform_(weight, a=math.sqrt(5), rng=rng)
+    rng, bound = generator(rng), 1 / math.sqrt(fans(weight)[0])
+    uniform_(weight, -bound, bound, rng)
     if bias is not None:
-        bound = 1 / math.sqrt(fans(weight)[0])
         uniform_(bias, -bound, bound, rng)
 
 
 def not_usual(module: Module, **usual: Any) -> str:
-    """Return what repr shows of options: those that differ."""
+    """Return options for repr: what differs."""
     return "".join(f", {n}={v!r}" for n in usual if (v := getattr(module, n)) != usual[n])
 
 
 class Shown(Module):
-    """A Module whose repr shows the arguments that it keeps."""
+    """A Module whose repr shows the arguments it keeps."""
 
     def __init__(self) -> None: ...
 
@@ -67,7 +64,7 @@ class Shown(Module):
 class Linear(Module):
     """`input @ weight.T + bias`: `(..., in_features)` to `(..., out_features)`.
 
-    `weight` is kaiming_uniform with a = sqrt(5), `bias` uniform within 1 / sqrt(in_features).
+    `weight` and `bias` are uniform within 1 / sqrt(in_features).
 
     >>> rg.nn.Linear(3, 2)(np.ones((5, 3))).shape
     (5, 2)
@@ -116,7 +113,7 @@ class Embedding(Shown):
 
 
 class Identity(Module):
-    """The input itself; arguments are ignored."""
+    """The input; arguments are ignored."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
 
@@ -173,7 +170,7 @@ class _Conv(Module):
         at_least_1(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
-                f"{name}: groups={groups} must divide {in_channels} and {out_channels} channels"
+                f"{name}: {groups=} must divide {in_channels} and {out_channels} channels"
             )
         if padding_mode not in modes:
             raise ValueError(f"{name} takes a padding_mode of {modes}, not {padding_mode!r}")
@@ -189,9 +186,7 @@ class _Conv(Module):
         _init_affine(self.weight, self.bias, rng)
 
     def _per_axis(self, what: str, sizes: Sizes, at_least: int = 1) -> tuple[int, ...]:
-        from retrograd.nn.functional.convolution import per_axis
-
-        return per_axis(what, sizes, self._axes, at_least)
+        return F.convolution.per_axis(what, sizes, self._axes, at_least)
 
     def _channels(self) -> tuple[int, int]:
         return self.out_channels, self.in_channels // self.groups
@@ -199,14 +194,12 @@ class _Conv(Module):
     def forward(self, input: Any) -> Any:
         padding = self.padding
         if self.padding_mode != "zeros":
-            from retrograd.nn.functional.convolution import _pads
-
-            name = type(self).__name__
-            pads = _pads(name, padding, self.kernel_size, self.stride, self.dilation)
+            options: Any = padding, self.kernel_size, self.stride, self.dilation
+            pads = F.convolution._pads(type(self).__name__, *options)
             input = F.pad(input, [n for pair in reversed(pads) for n in pair], self.padding_mode)
             padding = 0
         function = F.conv1d if self._axes == 1 else F.conv2d
-        options = (self.stride, padding, self.dilation, self.groups)
+        options = self.stride, padding, self.dilation, self.groups
         return function(input, self.weight, self.bias, *options)
 
     def extra_repr(self) -> str:
@@ -219,7 +212,7 @@ class _Conv(Module):
 
 
 class Conv1d(_Conv):
-    """See `functional.conv1d`: `(N, C, L)` or `(C, L)`; `padding` is a number or "same".
+    """See `functional.conv1d`: `(N, C, L)` or `(C, L)`.
 
     `weight` is `(out_channels, in_channels / groups, kernel_size)`, drawn as in `Linear`.
 
@@ -284,16 +277,18 @@ class _BatchNorm(Shown):
         shape, dtype = (num_features,), dtype or get_default_dtype()
         self.weight = new_parameter(shape, dtype, 1.0) if affine else None
         self.bias = new_parameter(shape, dtype) if affine else None
-        starts = (np.zeros(shape, dtype), np.ones(shape, dtype), np.zeros((), np.int64))
-        names = ("running_mean", "running_var", "num_batches_tracked")
-        for name, start in zip(names, starts, strict=True):
+        starts = {
+            "running_mean": np.zeros(shape, dtype), "running_var": np.ones(shape, dtype),
+            "num_batches_tracked": np.array(0),
+        }  # fmt: skip
+        for name, start in starts.items():
             self.register_buffer(name, start if track_running_stats else None)
 
     def forward(self, input: Any) -> Any:
         n = self.num_features
         if input.ndim not in self._axes or input.shape[1] != n:
             raise ValueError(
-                f"{type(self).__name__}({n}) takes an input (N, {n}, ...) of "
+                f"{type(self).__name__} takes an input (N, {n}, ...) of "
                 f"{' or '.join(map(str, self._axes))} axes, not {input.shape}"
             )
         training, momentum = self.training, self.momentum
@@ -310,7 +305,7 @@ class _BatchNorm(Shown):
 
 
 class BatchNorm1d(_BatchNorm):
-    """See `functional.batch_norm`: `(N, C)` or `(N, C, L)`; `momentum=None` is a plain average.
+    """See `functional.batch_norm`: `(N, C)` or `(N, C, L)`; `momentum=None` averages all.
 
     >>> rg.nn.BatchNorm1d(1)(np.array([[1.0], [3.0]])).data.round(4).tolist()
     [[-1.0], [1.0]]
@@ -448,7 +443,7 @@ class _Numbered(_Container):
 
 
 class Sequential(_Numbered):
-    """Modules applied one after another, named "0", "1", ... in the state_dict, or by a dict.
+    """Modules applied one after another, named "0", "1", ... or by a dict.
 
     >>> rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU())
     Sequential(
@@ -466,13 +461,13 @@ class Sequential(_Numbered):
 
     def forward(self, input: Any) -> Any:
         for module in self._order:
-            # where a call would do no more
+            # a call would do no more
             input = module.forward(input) if module._direct and not TAPES else module(input)
         return input
 
 
 class ModuleList(_Numbered):
-    """A list of Modules, named "0", "1", ... in the state_dict, without a forward.
+    """A list of Modules, named "0", "1", ..., without a forward.
 
     >>> list(rg.nn.ModuleList([rg.nn.Linear(2, 2)]).state_dict())
     ['0.weight', '0.bias']
@@ -500,7 +495,7 @@ class ModuleDict(_Container):
     __setitem__ = _Container._put
 
     def __delitem__(self, name: str) -> None:
-        self[name]  # a KeyError for what is no Module
+        self[name]  # or a KeyError
         delattr(self, name)
 
     def __len__(self) -> int:

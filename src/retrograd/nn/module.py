@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -17,11 +18,8 @@ from retrograd.core import (
     get_default_dtype,
     touch,
     wrap,
-)
+)  # fmt: skip
 from retrograd.mode import MODE, TAPES, no_grad
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike
 
 Hook = Callable[..., Any]
 
@@ -33,7 +31,7 @@ class LoadedKeys(NamedTuple):
     unexpected_keys: list[str]
 
 
-# How often attributes were set: compiled programs then look at theirs.
+# how often attributes were set, for compiled programs
 changes = [0]
 
 
@@ -82,7 +80,7 @@ class Module:
 
     @property
     def training(self) -> bool:
-        """Whether this is training, not evaluation."""
+        """Whether this is training."""
         tape = MODE.get().tape
         if tape is not None:
             tape.guard(self)
@@ -96,8 +94,8 @@ class Module:
         held = vars(self).get(name)
         if isinstance(held, Parameter) and not isinstance(value, Parameter | None):
             raise TypeError(
-                f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} would not "
-                f"be trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
+                f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} is not "
+                f"trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
             )
         if name not in ("training", "_training"):
             changes[0] += 1
@@ -108,7 +106,7 @@ class Module:
         super().__delattr__(name)
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the names and Modules among the attributes, in order."""
+        """Yield the names and Modules among the attributes."""
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
@@ -126,15 +124,15 @@ class Module:
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """Yield dotted names and Modules: this one and all inside it, each once."""
-        return _once(self._paths(prefix))
+        return once(self._paths(prefix))
 
     def modules(self) -> Iterator[Module]:
-        """Yield this Module and all inside it, each once."""
+        """Yield this Module and all inside, each once."""
         return (module for _, module in self.named_modules())
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         """Yield dotted names and Parameters, each once."""
-        return _once(
+        return once(
             (_dotted(at, name), value)
             for at, module in self.named_modules(prefix)
             for name, value in vars(module).items()
@@ -153,10 +151,8 @@ class Module:
         """Set an attribute to a Module."""
         setattr(self, name, module)
 
-    def register_buffer(
-        self, name: str, array: ArrayLike | Tensor | None, persistent: bool = True
-    ) -> None:
-        """Keep a copy of an array, not trained; `state_dict` has it if `persistent`."""
+    def register_buffer(self, name: str, array: Any, persistent: bool = True) -> None:
+        """Keep a copy of an array; `state_dict` has it if `persistent`."""
         setattr(self, name, None if array is None else as_array(array).copy())
         self._buffers = {**self._buffers, name: persistent}
 
@@ -189,7 +185,7 @@ class Module:
         fn(self)
         return self
 
-    def to(self, dtype: DTypeLike) -> Self:
+    def to(self, dtype: Any) -> Self:
         """Change Parameters (the same objects), gradients and floating buffers to a dtype.
 
         >>> rg.nn.Linear(2, 1).to(np.float32).weight.dtype
@@ -207,21 +203,21 @@ class Module:
         return self
 
     def float(self) -> Self:
-        """Change to float32: `to(np.float32)`."""
+        """Return `to(np.float32)`."""
         return self.to(np.float32)
 
     def double(self) -> Self:
-        """Change to float64: `to(np.float64)`."""
+        """Return `to(np.float64)`."""
         return self.to(np.float64)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Make every Parameter require a gradient or not; returns this Module."""
+        """Make every Parameter require a gradient or not; returns this one."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
     def register_forward_pre_hook(self, hook: Hook) -> Handle:
-        """Call `hook(module, args)` before `forward`; what it returns, unless None, are the args.
+        """Call `hook(module, args)` before `forward`; it may return other args.
 
         Returns a handle: `remove()` takes the hook off.
         """
@@ -255,7 +251,7 @@ class Module:
         return handle
 
     def train(self, mode: bool = True) -> Self:
-        """Set every Module inside to training or not; returns this one."""
+        """Set every Module inside to `mode`; returns this one."""
         for module in self.modules():
             module.training = mode
         return self
@@ -287,7 +283,7 @@ class Module:
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
         """Write the arrays into the parameters and buffers of the same names.
 
-        Raises RuntimeError, writing nothing, where shapes or (if `strict`) names differ.
+        Raises RuntimeError, writing nothing, if shapes or (`strict`) names differ.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
@@ -297,13 +293,10 @@ class Module:
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
         arrays = {name: as_array(state_dict[name]) for name in own if name in state_dict}
-        problems = [
-            f"{what}: {', '.join(names)}"
-            for what, names in (("missing", missing), ("unexpected", unexpected))
-            if strict and names
-        ]
+        differ = {"missing": missing, "unexpected": unexpected} if strict else {}
+        problems = [f"{what}: {', '.join(names)}" for what, names in differ.items() if names]
         problems += [
-            f"shape of {name}: here {own[name].shape}, in the state_dict {array.shape}"
+            f"shape of {name}: here {own[name].shape}, there {array.shape}"
             for name, array in arrays.items()
             if array.shape != own[name].shape
         ]
@@ -318,7 +311,7 @@ class Module:
         return LoadedKeys(missing, unexpected)
 
     def summary(self, *inputs: Any) -> str:
-        """Return a table of the Modules, parameters and, for `inputs`, output shapes.
+        """Return a table of Modules, parameters and output shapes for `inputs`.
 
         >>> print(rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU()).summary(np.ones((8, 2))))
         module           output    parameters
@@ -354,7 +347,7 @@ def _dotted(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def _once(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+def once(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """Yield each value once, under its first name."""
     seen = set()
     for name, value in named:
@@ -383,8 +376,8 @@ class Handle:
 
 
 def _hooked(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    hooks = cast(Any, module._hooks)
-    before, after, backward = (tuple(hooks[moment].values()) for moment in hooks)
+    hooks: Any = module._hooks
+    before, after, backward = (tuple(each.values()) for each in hooks.values())
     for hook in before:
         args = _changed(args, hook(module, args))
     given: tuple[Any, ...] = ()  # the gradients of the outputs
@@ -432,7 +425,7 @@ class _Tap(Function):
 
 
 def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
-    """Return the values, whose gradients `seen` gets on the way back, and may replace."""
+    """Return the values, whose gradients `seen` gets and may replace."""
     mode = MODE.get()
     if mode.tape is not None:
         mode.tape.forbid("a backward hook")
@@ -449,8 +442,21 @@ def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
     return tuple(tapped.get(i, value) for i, value in enumerate(values))
 
 
+@contextlib.contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """Set a Module to evaluation, without gradients, for a while."""
+    before = [(inner, inner.training) for inner in module.modules()]
+    try:
+        with no_grad():
+            module.eval()
+            yield
+    finally:
+        for inner, training in before:
+            inner.training = training
+
+
 def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
-    """Return the shape of each output in evaluation, by the id of its Module."""
+    """Return the shape of each output by the id of its Module."""
     shapes: dict[int, str] = {}
 
     def note(inner: Module, args: Any, out: Any) -> None:
@@ -458,12 +464,11 @@ def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
             out = out[0]
         shapes[id(inner)] = str(out.shape)
 
-    before = [(m, m.training, m.register_forward_hook(note)) for m in module.modules()]
+    handles = [inner.register_forward_hook(note) for inner in module.modules()]
     try:
-        with no_grad():
-            module.eval()(*inputs)
+        with evaluating(module):
+            module(*inputs)
     finally:
-        for inner, training, handle in before:
-            inner.training = training
+        for handle in handles:
             handle.remove()
     return shapes

@@ -1,7 +1,5 @@
 """Recurrent layers and cells, attention and transformers."""
 
-from __future__ import annotations
-
 import copy
 import math
 from collections.abc import Callable
@@ -11,8 +9,7 @@ import numpy as np
 
 from retrograd.doors import primitive
 from retrograd.nn import functional as F
-from retrograd.nn.functional.attention import added, causal, mixture, weigh
-from retrograd.nn.functional.recurrent import gru, lstm, rnn
+from retrograd.nn.functional.sequences import added, causal, gru, lstm, mixture, rnn, weigh
 from retrograd.nn.init import uniform_, xavier_uniform_
 from retrograd.nn.layers import (
     Dropout,
@@ -32,8 +29,8 @@ WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
 class _Recurrent(Module):
-    _function: Any  # of `functional.recurrent`
-    _gates = 1  # blocks of rows in each weight
+    _function: Any
+    _gates = 1  # blocks of rows in weights
     _states = 1  # arrays in the state
     input_size: int
     hidden_size: int
@@ -69,7 +66,7 @@ class _Recurrent(Module):
         return states if self._states > 1 else states[0]
 
     def _last(self, made: Any) -> tuple[Any, ...]:
-        h = self.hidden_size  # the last rows, the cell is before
+        h = self.hidden_size  # the last rows, after the cell
         hidden = np.transpose(made[-1, -h:])
         return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
 
@@ -99,7 +96,7 @@ class _Layers(_Recurrent):
                 self._weights(inputs, bias, dtype, self.rng, f"_l{layer}{direction}")
 
     def forward(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        """Return the hidden states of the last layer, and the last state of each layer.
+        """Return the hidden states of the last layer, and the last state of each.
 
         `(T, N, input_size)` (with `batch_first` `(N, T, input_size)`) or `(T, input_size)` gives
         `directions * hidden_size` features. The first state `hx`, by default 0, is `(num_layers *
@@ -170,7 +167,7 @@ class RNN(_Layers):
 class LSTM(_Layers):
     """As `RNN`, of long short-term memory: `(input, (h_0, c_0))` to the outputs and `(h, c)`.
 
-    The rows of the gates are in the order i, f, g, o (Hochreiter and Schmidhuber 1997).
+    Rows are in the order i, f, g, o (Hochreiter and Schmidhuber 1997).
 
     >>> out, (h, c) = rg.nn.LSTM(3, 4, bidirectional=True)(np.ones((5, 2, 3)))
     >>> out.shape, h.shape, c.shape
@@ -238,7 +235,7 @@ class GRUCell(_Cell):
 
 @primitive
 def unstack3(x: Any) -> Any:
-    """Return the three parts along axis 0."""
+    """Return the parts along axis 0."""
     return x[0], x[1], x[2]
 
 
@@ -292,9 +289,9 @@ class MultiheadAttention(Module):
         """Return the output, like the query, and the weights `(N, T, S)` or None.
 
         Queries are `(T, N, E)`, keys and values `(S, N, E)` (`kdim`, `vdim`), with `batch_first` N
-        is axis 0, and it may be left out. `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or
-        `(N * num_heads, T, S)`: numbers are added to the scores, of booleans true means may not
-        attend. Without `average_attn_weights` the weights are `(N, num_heads, T, S)`.
+        first; it may be left out. `key_padding_mask` is `(N, S)`, `attn_mask` `(T, S)` or
+        `(N * num_heads, T, S)`: numbers are added to scores, true means may not attend. Without
+        `average_attn_weights` the weights are `(N, num_heads, T, S)`.
         """
         batch, alone = 0 if self.batch_first else 1, query.ndim == 2
         if alone:
@@ -331,7 +328,7 @@ class MultiheadAttention(Module):
         return out, weights[0] if alone else weights
 
     def _heads(self, given: tuple[Any, Any, Any]) -> Any:
-        """Return queries, keys and values, `(N, heads, T, features)`."""
+        """Return queries, keys and values `(N, heads, T, features)`."""
         e, heads = self.embed_dim, (self.num_heads, self.embed_dim // self.num_heads)
         packed, bias = self.in_proj_weight, self.in_proj_bias
         if packed is not None and given[0] is given[1] is given[2]:
@@ -369,8 +366,8 @@ class MultiheadAttention(Module):
 class TransformerEncoderLayer(Module):
     """Self-attention, then two linear layers (Vaswani et al. 2017).
 
-    `(T, N, d_model)`, with `batch_first` `(N, T, d_model)`. `norm_first` puts norms first.
-    `activation` is "relu", "gelu" or a function.
+    `(T, N, d_model)`, with `batch_first` `(N, T, d_model)`. `activation` is "relu", "gelu" or a
+    function.
     """
 
     def __init__(
@@ -392,7 +389,7 @@ class TransformerEncoderLayer(Module):
         self.dropout1, self.dropout2 = Dropout(dropout, rng), Dropout(dropout, rng)
         known: Any = {"relu": F.relu, "gelu": F.gelu}
         if isinstance(activation, str) and activation not in known:
-            raise ValueError(f'activation must be "relu", "gelu" or a function: {activation!r}')
+            raise ValueError(f'activation must be "relu", "gelu" or a function, not {activation!r}')
         self.activation = known.get(activation, activation)
 
     def forward(

@@ -1,21 +1,18 @@
 """What is done with all parameters at once."""
 
-from __future__ import annotations
-
+import copy
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
-from retrograd.core import Tensor, as_array, touch, wrap
-from retrograd.mode import no_grad
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+from retrograd.core import Array, Parameter, Tensor, as_array, touch, wrap
+from retrograd.mode import MODE, no_grad
+from retrograd.nn.module import Module, once
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Return the gradients there are as Tensors."""
+    """Return the gradients as Tensors."""
     given = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = [p.grad for p in given]
     return [g if isinstance(g, Tensor) else wrap(g) for g in grads if g is not None]
@@ -59,7 +56,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Return the parameters as one vector, through which gradients flow.
+    """Return the parameters as one vector; gradients flow.
 
     >>> rg.nn.utils.parameters_to_vector(rg.nn.Linear(2, 3).parameters()).shape
     (9,)
@@ -68,8 +65,8 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     return cast(Tensor, np.concatenate(flat))
 
 
-def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) -> None:
-    """Write the elements of a vector into the parameters, in order.
+def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
+    """Write a vector's elements into the parameters, in order.
 
     Raises ValueError, writing nothing, for another length.
 
@@ -85,3 +82,50 @@ def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) 
     for p, start in zip(given, starts, strict=True):
         p._data[...] = array[start : start + p.size].reshape(p.shape)
         touch(p)
+
+
+class AveragedModel(Module):
+    """A copy of a model, called like it, whose weights are a running average of the model's.
+
+    Call `update_parameters(model)` after each `optimizer.step()`. The average is exponential,
+    `decay * average + (1 - decay) * weight`, or with `decay=None` the mean of all (Izmailov et al.
+    2018). The first update copies, as all do with buffers.
+
+    >>> model = rg.nn.Linear(1, 1)
+    >>> average = rg.optim.AveragedModel(model, decay=0.75)
+    >>> for value in (0.0, 1.0):
+    ...     model.weight.data[...] = value
+    ...     average.update_parameters(model)
+    >>> average.module.weight
+    Parameter([[0.25]], requires_grad=True)
+    """
+
+    n_averaged: Array
+
+    def __init__(self, model: Module, decay: float | None = 0.999) -> None:
+        if decay is not None and not 0 <= decay < 1:
+            raise ValueError(f"decay must be None, or from 0 to below 1, not {decay!r}")
+        self.module, self.decay = copy.deepcopy(model), decay
+        self.register_buffer("n_averaged", np.array(0))
+
+    def update_parameters(self, model: Module) -> None:
+        """Average the weights of `model` too."""
+        if tape := MODE.get().tape:
+            tape.forbid("AveragedModel.update_parameters, whose first call differs,")
+        own, other = self.module._state(), model._state()
+        if names := ", ".join(sorted(own.keys() ^ other.keys())):
+            raise ValueError(f"another model, the names differ: {names}")
+        count = int(self.n_averaged)
+        keep = count / (count + 1) if self.decay is None or not count else self.decay
+        for name, average in once(own.items()):
+            array, new = as_array(average), as_array(other[name])
+            if isinstance(average, Parameter):
+                array *= keep
+                array += (1 - keep) * new
+                touch(average)
+            else:
+                array[...] = new
+        self.n_averaged += 1
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)

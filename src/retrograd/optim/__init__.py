@@ -1,28 +1,23 @@
-"""Optimizers and schedules, in PyTorch's words and with its formulas."""
+"""Optimizers and schedules, in PyTorch's words."""
 
+# ruff: noqa: I001
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
+from retrograd.nn.utils import AveragedModel
 from retrograd.optim.optimizer import SGD, Optimizer
 
 if TYPE_CHECKING:
     from retrograd.optim import lr_scheduler
-    from retrograd.optim.adaptive import Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop
-    from retrograd.optim.averaging import AveragedModel
-    from retrograd.optim.lbfgs import LBFGS
-
-# Loaded on first use, so that `import retrograd` loads only what training a small net needs.
-_LATER = {
-    "adaptive": "Adadelta Adagrad Adam AdamW Adamax NAdam RMSprop", "averaging": "AveragedModel",
-    "lbfgs": "LBFGS", "lr_scheduler": "lr_scheduler",
-}  # fmt: skip
-__getattr__ = load_later(__name__, _LATER)
+    from retrograd.optim.adaptive import (
+        LBFGS, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop,
+    )  # fmt: skip
 
 __all__ = [
     "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AveragedModel", "NAdam",
     "Optimizer", "RMSprop", "lr_scheduler",
 ]  # fmt: skip
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__ = load_later(__name__, {
+    "adaptive": " ".join({*__all__} - {*globals()}), "lr_scheduler": "lr_scheduler",
+})  # fmt: skip

@@ -1,26 +1,22 @@
 """Schedules of the learning rate, with torch's formulas: call `step()` after each epoch or update.
 
-StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate that they find, so that they
-combine; the others start from the first rate.
+StepLR, MultiStepLR, ExponentialLR and LinearLR multiply the rate they find, and so combine; others
+start from the first.
 """
-
-from __future__ import annotations
 
 import copy
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, SupportsFloat
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from retrograd.optim.optimizer import Optimizer, ensure
-
-Lambda = Callable[[int], float]
+from retrograd.optim.optimizer import Optimizer, ensure, positive
 
 
 class LRScheduler:
     """Base of the schedules: define `get_lr`, from the count of steps `self.last_epoch`.
 
-    To continue a run, `load_state_dict`, or pass `last_epoch` and an optimizer with loaded state.
+    To continue, `load_state_dict`, or pass `last_epoch` and an optimizer with loaded state.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
@@ -35,15 +31,15 @@ class LRScheduler:
         self.step()
 
     def get_lr(self) -> list[float]:
-        """Return the rate of each param group at `self.last_epoch`."""
+        """Return the rate of each param group."""
         raise NotImplementedError(f"{type(self).__name__} does not define get_lr")
 
     def get_last_lr(self) -> list[float]:
-        """Return the rates as they were last set."""
+        """Return the rates last set."""
         return list(self._last_lr)
 
     def step(self) -> None:
-        """Go on by one step and set the rates."""
+        """Count a step and set the rates."""
         self.last_epoch += 1
         self._set(self.get_lr())
 
@@ -65,7 +61,7 @@ class LRScheduler:
         self.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything but the optimizer and given functions."""
+        """Return all but optimizer and functions."""
         others = ("optimizer", "lr_lambdas", "schedulers")
         return copy.deepcopy({k: v for k, v in vars(self).items() if k not in others})
 
@@ -94,7 +90,7 @@ class StepLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
     ) -> None:
-        _positive(step_size=step_size)
+        positive(step_size=step_size)
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
@@ -143,7 +139,7 @@ class ExponentialLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """Go from `start_factor` to `end_factor` times the rate, evenly in `total_iters` steps.
+    """Go evenly from `start_factor` to `end_factor` times the rate in `total_iters` steps.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
@@ -159,7 +155,7 @@ class LinearLR(LRScheduler):
         if not 0 < start_factor <= 1:
             raise ValueError(f"start_factor {start_factor!r} is not above 0 and at most 1")
         ensure(0 <= end_factor <= 1, "end_factor", "from 0 to 1", end_factor)
-        _positive(total_iters=total_iters)
+        positive(total_iters=total_iters)
         self.start_factor, self.end_factor = start_factor, end_factor
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
@@ -181,9 +177,7 @@ class LambdaLR(LRScheduler):
     0.25 0.167 0.125 0.1
     """
 
-    def __init__(
-        self, optimizer: Optimizer, lr_lambda: Lambda | Sequence[Lambda], last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
         self.lr_lambdas = _each("lr_lambda", lr_lambda, _groups(optimizer), "functions")
         super().__init__(optimizer, last_epoch)
 
@@ -193,9 +187,7 @@ class LambdaLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Fall to `eta_min` in `T_max` steps and rise again, as a cosine does.
-
-    SGDR without restarts (Loshchilov & Hutter 2017).
+    """Fall to `eta_min` in `T_max` steps and rise again, as a cosine does: SGDR without restarts.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
@@ -207,7 +199,7 @@ class CosineAnnealingLR(LRScheduler):
     def __init__(
         self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1
     ) -> None:
-        _positive(T_max=T_max)
+        positive(T_max=T_max)
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -231,7 +223,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0,
         last_epoch: int = -1,
     ) -> None:  # fmt: skip
-        _positive(T_0=T_0, T_mult=T_mult)
+        positive(T_0=T_0, T_mult=T_mult)
         self.T_0, self.T_mult, self.eta_min = T_0, T_mult, eta_min
         super().__init__(optimizer, last_epoch)
 
@@ -249,7 +241,7 @@ class OneCycleLR(LRScheduler):
     The rise from `max_lr / div_factor` takes `pct_start` of `total_steps` (or
     `epochs * steps_per_epoch`); the end is `1 / final_div_factor` of the start. If `three_phase`,
     the fall first mirrors the rise. `anneal_strategy` is "cos" or "linear". `max_lr` and the
-    momenta may be lists, one entry a group. ValueError beyond the last step.
+    momenta may be lists, one entry a group. ValueError beyond the end.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
@@ -271,9 +263,9 @@ class OneCycleLR(LRScheduler):
             if epochs is None or steps_per_epoch is None:
                 raise ValueError("OneCycleLR needs total_steps, or epochs and steps_per_epoch")
             total_steps = epochs * steps_per_epoch
-        _positive(total_steps=total_steps)
+        positive(total_steps=total_steps)
         ensure(0 <= pct_start <= 1, "pct_start", "from 0 to 1", pct_start)
-        _either("anneal_strategy", anneal_strategy, "cos", "linear")
+        either("anneal_strategy", anneal_strategy, "cos", "linear")
         self.total_steps, self.anneal_strategy = total_steps, anneal_strategy
         if cycle_momentum and not {"momentum", "betas"} & optimizer.defaults.keys():
             kind = type(optimizer).__name__
@@ -283,7 +275,7 @@ class OneCycleLR(LRScheduler):
         lows = _each("base_momentum", base_momentum, groups)
         highs = _each("max_momentum", max_momentum, groups)
         rise = pct_start * total_steps
-        # the steps at the ends of the phases, and the rates and momenta there
+        # the steps, rates and momenta at the ends of phases
         self._ends = [0.0, rise - 1, 2 * rise - 2, total_steps - 1]
         starts = [top / div_factor for top in tops]
         self._rates = [[s, t, s, s / final_div_factor] for s, t in zip(starts, tops, strict=True)]
@@ -319,8 +311,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     `step(metric)` takes the metric, which should fall (`mode="min"`) or rise ("max") by
     `threshold`, times the best so far ("rel") or as it is ("abs"). `cooldown` steps after a
-    reduction do not count. No rate falls below `min_lr` (a number, or one a group) or by less than
-    `eps`.
+    reduction do not count. No rate falls below `min_lr` (or one a group) or by less than `eps`.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> schedule = rg.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
@@ -335,8 +326,8 @@ class ReduceLROnPlateau(LRScheduler):
         min_lr: float | Sequence[float] = 0.0, eps: float = 1e-8,
     ) -> None:  # fmt: skip
         self.optimizer, groups = optimizer, _groups(optimizer)
-        _either("mode", mode, "min", "max")
-        _either("threshold_mode", threshold_mode, "rel", "abs")
+        either("mode", mode, "min", "max")
+        either("threshold_mode", threshold_mode, "rel", "abs")
         ensure(0 <= factor < 1, "factor", "from 0 to below 1", factor)
         self.mode, self.threshold_mode = mode, threshold_mode
         self.factor, self.patience, self.threshold = factor, patience, threshold
@@ -346,8 +337,8 @@ class ReduceLROnPlateau(LRScheduler):
         self.last_epoch = self.cooldown_counter = self.num_bad_epochs = 0
         self._note()
 
-    def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
-        """Take the metric of one more step and reduce the rates if it is time."""
+    def step(self, metrics: Any) -> None:  # type: ignore[override]
+        """Take the metric of a step and reduce the rates if it is time."""
         metric, sign = float(metrics), -1 if self.mode == "min" else 1
         self.last_epoch += 1
         by = sign * self.threshold
@@ -369,8 +360,6 @@ class ReduceLROnPlateau(LRScheduler):
 
 class SequentialLR(LRScheduler):
     """Run schedules one after another, each from the first rates; the next at each of `milestones`.
-
-    There is one milestone less than schedules.
 
     >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5, momentum=0.9)
     >>> rise = rg.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
@@ -428,13 +417,8 @@ def _linear(start: float, end: float, part: float) -> float:
     return start + (end - start) * part
 
 
-def _positive(**values: int) -> None:
-    for name, value in values.items():
-        good = isinstance(value, int) and value >= 1
-        ensure(good, name, "a whole number of at least 1", value)
-
-
-def _either(name: str, value: str, *choices: str) -> None:
+def either(name: str, value: str, *choices: str) -> None:
+    """Raise ValueError for a value that is no choice."""
     if value not in choices:
         raise ValueError(f"{name} is {' or '.join(map(repr, choices))}, not {value!r}")
 

@@ -1,9 +1,7 @@
-"""SGD, and what optimizers share: param groups, flat buckets of parameters, saved state.
+"""SGD, and what optimizers share.
 
 An update is NumPy code: an optimizer runs it on arrays, the compiler on Tensors that record it.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,8 +16,8 @@ from retrograd.rules.joining import concat
 State = dict[str, Any]
 Options = Mapping[str, Any]
 
-# Parameters up to this size share a flat array, so that an update of many costs as many NumPy calls
-# as one; of larger ones, gathering the gradients would cost more.
+# Parameters up to this size share a flat array: an update of many costs as many NumPy calls as one.
+# Gathering the gradients of larger ones would cost more.
 SMALL = 16384
 LIMITS = dict.fromkeys(
     ("momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value"),
@@ -34,8 +32,15 @@ def ensure(good: bool, name: str, wanted: str, got: Any) -> None:
         raise ValueError(f"{name} must be {wanted}, not {got!r}")
 
 
+def positive(**values: Any) -> None:
+    """Raise ValueError for a value that is not a whole number of at least 1."""
+    for name, value in values.items():
+        good = isinstance(value, (int, np.integer)) and int(value) >= 1
+        ensure(good, name, "a whole number of at least 1", value)
+
+
 def cut(flat: Array, params: Sequence[Tensor]) -> list[Array]:
-    """Return each parameter's part of a flat array; of a number, or if there is one, all of it."""
+    """Return each parameter's part of a flat array; all of a number, or for one."""
     if len(params) == 1 or not flat.ndim:
         return [flat] * len(params)
     parts = np.split(flat, np.cumsum([p.size for p in params[:-1]]))
@@ -43,7 +48,7 @@ def cut(flat: Array, params: Sequence[Tensor]) -> list[Array]:
 
 
 class Bucket:
-    """Parameters updated as one array `data`, of which theirs are views; `count` times so far."""
+    """Parameters updated as one array `data`, of which theirs are views, `count` times so far."""
 
     def __init__(self, params: list[Tensor]) -> None:
         self.params = params
@@ -62,7 +67,7 @@ class Bucket:
         self.stamps = stamps(self.params)
 
     def gradient(self) -> Any:
-        """Return the gradients as one array, or None if it takes more than joining them."""
+        """Return the gradients as one array, or None if that takes more than joining."""
         grads = []
         for p, view in zip(self.params, self.views):  # noqa: B905, as many by construction
             g = p._grad
@@ -76,7 +81,7 @@ class Bucket:
         self.data = self.data[:0]
 
     def entries(self) -> dict[int, State]:
-        """Return the count and a copy of the state of each parameter, by its id."""
+        """Return the count and a copy of the state by a parameter's id."""
         parts = {slot: cut(flat, self.params) for slot, flat in self.state.items()}
         return {
             id(p): {"step": self.count, **{slot: each[i].copy() for slot, each in parts.items()}}
@@ -85,7 +90,7 @@ class Bucket:
 
 
 def gradient(p: Any, g: Any, options: Options, lr: Any) -> Any:
-    """Return the gradient after `maximize` and `weight_decay`; if decoupled, decay `p` instead."""
+    """Return the gradient after `maximize` and `weight_decay`; if decoupled, decay `p`."""
     if options["maximize"]:
         g = -g
     if options["weight_decay"]:
@@ -103,7 +108,7 @@ class Optimizer:
     own. TypeError for anything else, ValueError for none or one twice.
     """
 
-    scalars: tuple[str, ...] = ()  # the state that is one number, not an array like the parameter
+    scalars: tuple[str, ...] = ()  # the state that is one number
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor) or hasattr(params, "parameters"):
@@ -111,7 +116,7 @@ class Optimizer:
             raise TypeError(
                 f"an optimizer takes an iterable, not a {kind}: pass its .parameters() or [tensor]"
             )
-        others = ("self", "params", "__class__")  # in the locals() of a constructor
+        others = ("self", "params", "__class__")  # in a constructor's locals()
         self.defaults = {k: v for k, v in defaults.items() if k not in others}
         self.param_groups: list[dict[str, Any]] = []
         self._buckets: list[list[Bucket]] = []
@@ -122,7 +127,7 @@ class Optimizer:
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """Train further parameters, with the options in `group` or else the defaults."""
+        """Train further parameters, with the options in `group`, else the defaults."""
         if not isinstance(group, Mapping) or "params" not in group:
             raise TypeError('a param group is a dict with the key "params"')
         params = group["params"]
@@ -145,7 +150,7 @@ class Optimizer:
         self.check(made)
         self.param_groups.append(made)
         self._buckets.append([])
-        # now, not at the first step: arrays taken from here on stay the parameters'
+        # not at the first step: arrays taken from now on stay the parameters'
         self._arrange(-1, {})
 
     def check(self, options: dict[str, Any]) -> None:
@@ -160,17 +165,17 @@ class Optimizer:
         ensure(all(0 <= beta < 1 for beta in betas), "betas", "from 0 to below 1", betas)
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
-        """Change `p` and `state` in place; `g` is the gradient and `t` counts updates from 1."""
+        """Change `p` and `state` in place by the gradient `g`; `t` counts updates from 1."""
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
     def used_slots(self, options: Options) -> dict[str, float]:
-        """Return the names of the state that these options need, with first values."""
+        """Return the state that these options need, with first values."""
         return {}
 
-    # A step --------------------------------------------------------------------------------------
+    # A step
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop the gradients of all parameters, or with `set_to_none=False` fill them with 0."""
+        """Drop all gradients, or with `set_to_none=False` fill them with 0."""
         if set_to_none and MODE.get().tape is None:
             for group in self.param_groups:
                 for p in group["params"]:
@@ -181,7 +186,7 @@ class Optimizer:
                 p.grad = None if set_to_none else np.zeros_like(p._data)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update all parameters that have a gradient; return what `closure`, if given, returns."""
+        """Update all parameters that have a gradient; return what `closure` returns."""
         loss = closure() if closure is not None else None
         tape = MODE.get().tape
         if tape is not None:
@@ -198,7 +203,7 @@ class Optimizer:
         return loss
 
     def _ready(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
-        """Return the buckets that have gradients, each with its gradient as one array."""
+        """Return the buckets that have gradients, and these."""
         ready = []
         slots = self.used_slots(group)
         for bucket in self._buckets[at]:
@@ -275,10 +280,10 @@ class Optimizer:
                 shape = () if slot in self.scalars else None
                 bucket.state[slot] = np.full_like(bucket.data, first, shape=shape)
 
-    # State ---------------------------------------------------------------------------------------
+    # State
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the options of each group and a copy of the state by a parameter's position."""
+        """Return the options of groups and a copy of the state by a parameter's position."""
         order = {id(p): i for i, p in enumerate(self._all())}
         state = {
             order[key]: entry
@@ -296,7 +301,7 @@ class Optimizer:
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take the options and state of another optimizer over the same parameters.
 
-        ValueError, and no change, if groups, counts or shapes differ or state is missing.
+        ValueError, and no change, if it does not fit.
         """
         try:
             groups = state_dict["param_groups"]
@@ -308,7 +313,7 @@ class Optimizer:
         if lengths != own:
             raise ValueError(f"the param groups have {lengths} parameters, here they have {own}")
         name = type(self).__name__
-        # not the flags: files of other versions may have fewer
+        # not flags, of which other versions may have fewer
         needed = [k for k, v in self.defaults.items() if type(v) in (int, float, tuple)]
         options, entries = [], {}
         for old, new in zip(self.param_groups, groups, strict=True):
@@ -317,11 +322,11 @@ class Optimizer:
             group = {**old, **new, "params": old["params"]}
             self.check(group)
             options.append(group)
-            # the state goes by the positions written in the groups, as torch has it
+            # by the positions in the groups, as in torch
             for i, p in zip(new["params"], old["params"], strict=True):
                 if (entry := state.pop(int(i), None)) is None:
                     continue
-                # torch's SGD counts no steps: where there is state, there was one
+                # torch's SGD counts no steps: where state is, there was one
                 entries[id(p)] = found = State(step=int(entry.get("step", 1)))
                 for slot in self.used_slots(group):
                     if entry.get(slot) is None:
@@ -384,7 +389,7 @@ class SGD(Optimizer):
         if options["momentum"] != 0:
             buffer = state["momentum_buffer"]
             buffer *= options["momentum"]
-            # the first update is not dampened: there 0 ** 0 is 1
+            # not dampened at first, where 0 ** 0 is 1
             damp = options["dampening"]
             buffer += (1 - damp * (1 - 0 ** (t - 1))) * g if damp else g
             g = g + options["momentum"] * buffer if options["nesterov"] else buffer

@@ -7,7 +7,6 @@ Shapes and options that do not fit raise ValueError.
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
-from retrograd.nn.functional.attention import scaled_dot_product_attention
 from retrograd.nn.functional.dense import (
     batch_norm, dropout, elu, embedding, flatten, gelu, glu, group_norm, hardtanh, layer_norm,
     leaky_relu, linear, log_softmax, logsigmoid, mish, one_hot, prelu, relu, rms_norm, selu,
@@ -25,12 +24,7 @@ if TYPE_CHECKING:
         adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, conv1d, conv2d,
         conv_transpose2d, interpolate, max_pool1d, max_pool2d, pad,
     )  # fmt: skip
-
-_LATER = (
-    "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d conv1d conv2d conv_transpose2d "
-    "interpolate max_pool1d max_pool2d pad"
-)
-__getattr__ = load_later(__name__, {"convolution": _LATER})
+    from retrograd.nn.functional.sequences import scaled_dot_product_attention
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm",
@@ -44,3 +38,8 @@ __all__ = [
     "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax",
     "softplus", "softsign", "tanh", "triplet_margin_loss", "unflatten",
 ]  # fmt: skip
+
+__getattr__ = load_later(__name__, {
+    "convolution": " ".join({"convolution", *__all__} - {*globals()}),
+    "sequences": "scaled_dot_product_attention",
+})  # fmt: skip

@@ -1,10 +1,8 @@
 """Convolution, pooling, padding and resizing.
 
-Inside, the batch is the last axis in memory, so that windows are copied in long runs; what comes
-out, `(N, C, ...)` to the reader, is in that order for the next layer too.
+Inside, the batch is the last axis in memory, so that windows are copied in long runs; so it is in
+what comes out, `(N, C, ...)` to the reader.
 """
-
-from __future__ import annotations
 
 import functools
 import itertools
@@ -16,24 +14,23 @@ from typing import Any
 import numpy as np
 
 from retrograd.doors import primitive
+from retrograd.nn.functional.dense import batch_first, batch_last
 from retrograd.registry import defvjp, defvjp_shared
 
 Sizes = int | tuple[int, ...]
-# for each axis the length, stride, dilation and number of windows, and the padding (before, after)
+# the length, stride, dilation, number and padding (before, after) of windows along each axis
 Windows = tuple[tuple[Any, ...], ...]
 
-# Columns are megabytes, which glibc hands back to the system and asks for anew in every step, until
-# it has seen a larger block go: one that is never touched.
+# glibc hands columns back to the system in every step until it has seen a larger block go: this.
 np.empty(31 << 20, np.uint8)
 
 
 def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]:
-    """Return one whole number for each axis, from one for all or a sequence."""
+    """Return a number for each axis, from one for all or a sequence."""
     values = (value,) * axes if isinstance(value, int) else tuple(value)
     if len(values) != axes or any(not isinstance(v, int) or v < at_least for v in values):
         raise ValueError(
-            f"{name} takes {axes} whole numbers of at least {at_least}, or one for all axes, "
-            f"not {value!r}"
+            f"{name} takes {axes} whole numbers from {at_least}, or one for all, not {value!r}"
         )
     return values
 
@@ -42,46 +39,45 @@ def _windows(name: str, size: Any, kernel: Any, stride: Any, dilation: Any, pads
     axes = zip(size, kernel, stride, dilation, pads, strict=True)
     out = tuple((n + lo + hi - d * (k - 1) - 1) // s + 1 for n, k, s, d, (lo, hi) in axes)
     if min(out) < 1:
-        raise ValueError(f"{name}: windows do not fit: {kernel} does not fit into {size}")
+        raise ValueError(f"{name} windows do not fit: {kernel} does not fit into {size}")
     return kernel, stride, dilation, out, pads
 
 
 def _window_places(kernel: Any, stride: Any, dilation: Any, out: Any) -> list[tuple[slice, ...]]:
-    """Return for each place in a window the index of that in all windows."""
+    """Return for each place in a window its index in all windows."""
     axes = zip(kernel, stride, dilation, out, strict=True)
     along = [[slice(d * i, d * i + s * (o - 1) + 1, s) for i in range(k)] for k, s, d, o in axes]
     return list(itertools.product(*along))
 
 
 def _padded(size: Any, pads: Any) -> tuple[list[int], tuple[slice, ...]]:
-    """Return the padded lengths, and where the middle lies."""
+    """Return the padded lengths and the index of the middle."""
     axes = list(zip(size, pads, strict=True))
     return [n + lo + hi for n, (lo, hi) in axes], tuple(slice(lo, lo + n) for n, (lo, _) in axes)
 
 
 @primitive(looks_through=False)
 def columns(x: Any, windows: Windows) -> Any:
-    """Return the windows of `x` `(N, C, ...)` as columns: `(C * kernel, out * N)`."""
+    """Return the windows of `x` `(N, C, ...)` as columns `(C * kernel, out * N)`."""
     kernel, stride, dilation, out, pads = windows
     n, c, *size = x.shape
     wide, middle = _padded(size, pads)
-    batch_last = x.transpose((*range(1, x.ndim), 0))
+    turned = batch_last(x)
     if wide == size:
-        x = np.ascontiguousarray(batch_last)
+        x = np.ascontiguousarray(turned)
     else:
         x = np.zeros((c, *wide, n), x.dtype)
-        x[(slice(None), *middle)] = batch_last
+        x[(slice(None), *middle)] = turned
     first, *steps, last = x.strides
     within, across = (map(operator.mul, steps, by) for by in (dilation, stride))
-    shape, strides = (c, *kernel, *out, n), (first, *within, *across, last)
-    return np.ndarray(shape, x.dtype, x, 0, strides).reshape(
-        (c * math.prod(kernel), math.prod(out) * n)
-    )
+    strides = first, *within, *across, last
+    x = np.ndarray((c, *kernel, *out, n), x.dtype, x, 0, strides)
+    return x.reshape((c * math.prod(kernel), math.prod(out) * n))
 
 
 @primitive(looks_through=False)
 def fold(cols: Any, shape: tuple[int, ...], windows: Windows) -> Any:
-    """Add columns up in an array of `shape`: the adjoint of `columns`."""
+    """Add columns up in `shape`: the adjoint of `columns`."""
     out, pads = windows[3:]
     n, c, *size = shape
     wide, middle = _padded(size, pads)
@@ -89,7 +85,7 @@ def fold(cols: Any, shape: tuple[int, ...], windows: Windows) -> Any:
     x = np.zeros((c, *wide, n), cols.dtype)
     for i, place in enumerate(_window_places(*windows[:4])):
         x[(slice(None), *place)] += cols[:, i]
-    return x[(slice(None), *middle)].transpose((-1 % x.ndim, *range(x.ndim - 1)))
+    return batch_first(x[(slice(None), *middle)])
 
 
 defvjp(columns, lambda g, out, x, windows: fold(g, shape=x.shape, windows=windows))
@@ -107,13 +103,13 @@ def mix(cols: Any, weight: Any, bias: Any, groups: int, size: tuple[int, ...]) -
     mixed = mixed.reshape((weight.shape[0], *size, -1))
     if bias is not None:
         mixed = mixed + bias.reshape((-1,) + (1,) * (len(size) + 1))
-    return np.transpose(mixed, (len(size) + 1, *range(len(size) + 1)))
+    return batch_first(mixed)
 
 
 defvjp_shared(
     mix,
     lambda g, out, cols, weight, bias, groups, size:
-        _grouped(np.transpose(g, (*range(1, g.ndim), 0)), groups),
+        _grouped(batch_last(g), groups),
     lambda g, out, cols, weight, bias, groups, size:
         np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), g).reshape(cols.shape),
     lambda g, out, cols, weight, bias, groups, size:
@@ -153,9 +149,8 @@ def conv2d(
 def _conv(axes: int, input: Any, weight: Any, bias: Any, *options: Any) -> Any:
     if input.ndim == axes + 1:
         return _conv(axes, input[None], weight, bias, *options)[0]
-    name, (stride, padding, dilation, groups) = f"conv{axes}d", options
+    name, kernel, (stride, padding, dilation, groups) = f"conv{axes}d", weight.shape[2:], options
     _output_channels(name, axes, input, weight, bias, groups)
-    kernel = weight.shape[2:]
     stride = per_axis("stride", stride, axes, 1)
     dilation = per_axis("dilation", dilation, axes, 1)
     pads = _pads(name, padding, kernel, stride, dilation)
@@ -174,8 +169,8 @@ def _output_channels(
         fit = input.shape[1] == channels and weight.shape[0] % groups == 0
     if not fit:
         raise ValueError(
-            f"{name} takes input and weight of {axes + 2} axes whose channels fit, "
-            f"not {input.shape}, {weight.shape} and {groups=}"
+            f"{name} takes input and weight of {axes + 2} axes whose channels fit, not "
+            f"{input.shape}, {weight.shape} and {groups=}"
         )
     if bias is not None and bias.shape != (outs,):
         raise ValueError(f"{name} takes a bias ({outs},), not {bias.shape}")
@@ -191,7 +186,7 @@ def _pads(name: str, padding: Any, kernel: Any, stride: Any, dilation: Any) -> A
     if padding == "valid":
         padding = 0
     if isinstance(padding, str):
-        raise ValueError(f'{name} takes padding "same", "valid" or numbers, not {padding!r}')
+        raise ValueError(f'{name} takes numbers, "same" or "valid", not {padding=}')
     return tuple((p, p) for p in per_axis("padding", padding, len(kernel), 0))
 
 
@@ -199,7 +194,7 @@ def conv_transpose2d(
     input: Any, weight: Any, bias: Any = None, stride: Sizes = 1, padding: Sizes = 0,
     output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
 ) -> Any:  # fmt: skip
-    """Return the adjoint of a `conv2d`, which makes images larger, plus `bias` `(O,)`.
+    """Return the adjoint of a `conv2d`, plus `bias` `(O,)`.
 
     `input` is `(N, C, H, W)` or `(C, H, W)`, `weight` `(C, O / groups, k, k)`. A length becomes
     `(n - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1`.
@@ -208,27 +203,28 @@ def conv_transpose2d(
     array([[[[1., 1., 1., 1.]]]])
     """
     if input.ndim == 3:
-        given = (weight, bias, stride, padding, output_padding, groups, dilation)
-        return conv_transpose2d(input[None], *given)[0]
+        options: Any = stride, padding, output_padding, groups, dilation
+        return conv_transpose2d(input[None], weight, bias, *options)[0]
     outs = _output_channels("conv_transpose2d", 2, input, weight, bias, groups, transposed=True)
     kernel, here = weight.shape[2:], input.shape[2:]
-    stride, dilation = per_axis("stride", stride, 2, 1), per_axis("dilation", dilation, 2, 1)
+    stride = per_axis("stride", stride, 2, 1)
+    dilation = per_axis("dilation", dilation, 2, 1)
     pads = tuple((p, p) for p in per_axis("padding", padding, 2, 0))
     extra = per_axis("output_padding", output_padding, 2, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
-        raise ValueError(f"output_padding {extra} must be below the stride or the dilation")
+        raise ValueError(f"output_padding {extra} must be below stride or dilation")
     axes = zip(here, kernel, stride, dilation, pads, extra, strict=True)
     size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, d, (p, _), e in axes]
     if min(size) < 1:
-        raise ValueError(f"padding {padding} leaves nothing of {input.shape}")
-    x = _grouped(np.transpose(input, (1, 2, 3, 0)).reshape((input.shape[1], -1)), groups)
+        raise ValueError(f"{padding=} leaves nothing of {input.shape}")
+    x = _grouped(batch_last(input), groups)
     cols = np.matmul(np.swapaxes(_grouped(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
     windows = (kernel, stride, dilation, here, pads)
     out = fold(cols, shape=(input.shape[0], outs, *size), windows=windows)
     return out if bias is None else out + bias.reshape((-1, 1, 1))
 
 
-# Pooling, by the strided slices of what lies at one place in all windows
+# Pooling, place in the window by place: a strided slice has that of all windows
 
 
 @primitive
@@ -252,7 +248,7 @@ def to_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
 
 @primitive(looks_through=False)
 def from_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
-    """Add up what `to_window` would add to: its adjoint."""
+    """Return the adjoint of `to_window`."""
     if out is None:
         return functools.reduce(np.add, [g[place] for place in places])
     found, free = np.zeros_like(out, dtype=g.dtype), np.ones_like(out, dtype=bool)
@@ -275,8 +271,7 @@ defvjp(from_window, lambda g, found, given, x, out, places: to_window(g, x, out,
 def _batch_or_one(name: str, axes: int, input: Any) -> None:
     if input.ndim not in (axes + 1, axes + 2):
         raise ValueError(
-            f"{name} takes input (N, C, ...) or (C, ...) with {axes} axes for ..., "
-            f"not {input.shape}"
+            f"{name} takes input (N, C, ...) or (C, ...), {axes} axes for ..., not {input.shape}"
         )
 
 
@@ -290,7 +285,7 @@ def _places(
     padding = per_axis("padding", padding, axes, 0)
     dilation = per_axis("dilation", dilation, axes, 1)
     if any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
-        raise ValueError(f"{name}: {padding=} is more than half of the window {kernel}")
+        raise ValueError(f"{name} {padding=} is more than half of the window {kernel}")
     if any(padding):
         input = pad(input, [p for p in reversed(padding) for _ in range(2)], value=outside)
     *sizes, _ = _windows(name, input.shape[-axes:], kernel, stride, dilation, ((0, 0),) * axes)
@@ -316,9 +311,7 @@ def max_pool2d(
     input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
     dilation: Sizes = 1,
 ) -> Any:  # fmt: skip
-    """Return the largest of each window of `input` `(N, C, H, W)` or `(C, H, W)`.
-
-    As `max_pool1d`.
+    """Return the largest of each window of `input` `(N, C, H, W)` or `(C, H, W)`: see `max_pool1d`.
 
     >>> F.max_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
     array([[[3.]]])
@@ -350,9 +343,7 @@ def avg_pool2d(
     input: Any, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, *,
     count_include_pad: bool = True,
 ) -> Any:  # fmt: skip
-    """Return the mean of each window of `input` `(N, C, H, W)` or `(C, H, W)`.
-
-    As `avg_pool1d`.
+    """Return the mean of each window of `input` `(N, C, H, W)` or `(C, H, W)`: see `avg_pool1d`.
 
     >>> F.avg_pool2d(np.arange(4.0).reshape(1, 2, 2), 2)
     array([[[1.5]]])
@@ -394,9 +385,7 @@ def _adaptive(axes: int, input: Any, output_size: Any) -> Any:
     _batch_or_one(f"adaptive_avg_pool{axes}d", axes, input)
     here = input.shape[-axes:]
     if not isinstance(output_size, int):
-        output_size = [
-            n if size is None else size for size, n in zip(output_size, here, strict=True)
-        ]
+        output_size = [n if s is None else s for s, n in zip(output_size, here, strict=True)]
     sizes = per_axis("output_size", output_size, axes, 1)
     if max(sizes) == 1:
         return np.mean(input, axis=tuple(range(-axes, 0)), keepdims=True)
@@ -410,7 +399,7 @@ def _adaptive(axes: int, input: Any, output_size: Any) -> Any:
 
 @primitive(looks_through=False)
 def surround(x: Any, widths: Windows, value: float) -> Any:
-    """Return `x` with so many elements of `value` before and after each axis."""
+    """Return `x` with elements of `value` round it, as many as `widths`."""
     shape, middle = _padded(x.shape, widths)
     out = np.full_like(x, value, shape=shape)
     out[middle] = x
@@ -425,8 +414,8 @@ _MODES: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular":
 def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
     """Return `input` with elements before and after its axes: `pad` has pairs, the last axis first.
 
-    `mode` is "constant" (`value`, by default 0; negative numbers cut off), "reflect", "replicate"
-    or "circular".
+    `mode` is "constant" (of `value` or 0; negative numbers cut off), "reflect", "replicate" or
+    "circular".
 
     >>> F.pad(np.array([[1.0, 2.0, 3.0]]), (1, 1), mode="reflect")
     array([[2., 1., 2., 3., 2.]])
@@ -447,7 +436,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
             n = input.shape[axis]
             most = {"reflect": n - 1, "circular": n}.get(mode, lo + hi)
             if min(lo, hi) < 0 or max(lo, hi) > most or not n:
-                raise ValueError(f"pad with {mode=} of axis {axis}, length {n}, by {lo}, {hi}")
+                raise ValueError(f"pad with {mode=} of length {n} by {lo}, {hi}")
             places = np.pad(np.arange(n), (lo, hi), _MODES[mode])
             before, after = (np.take(input, at, axis) for at in (places[:lo], places[lo + n :]))
             input = np.concatenate([before, input, after], axis)
@@ -455,7 +444,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
 
 
 def _resample(x: Any, matrices: Sequence[Any]) -> Any:
-    """Multiply the last axes, each by its own matrix `(new, old)`."""
+    """Multiply each of the last axes by a matrix `(new, old)`."""
     for axis, matrix in enumerate(matrices, x.ndim - len(matrices)):
         moved = np.tensordot(x, matrix.astype(x.dtype), ([axis], [1]))
         x = np.moveaxis(moved, -1, axis)
@@ -467,10 +456,10 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
     align_corners: bool | None = None,
 ) -> Any:  # fmt: skip
-    """Return `input` `(N, C, ...)` with axes `...` of length `size`, or scaled by a factor.
+    """Return `input` `(N, C, ...)` with axes `...` of length `size`, or times `scale_factor`.
 
-    `mode` is "nearest", "linear" (one axis) or "bilinear" (two). With `align_corners` the first
-    and last elements stay in place; without, elements are cells of equal width.
+    `mode` is "nearest", "linear" (one axis) or "bilinear" (two). With `align_corners` the ends stay
+    in place; without, elements are cells of equal width.
 
     >>> F.interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
     array([[[1., 1., 2., 2.]]])
@@ -482,14 +471,14 @@ def interpolate(
         or (mode == "nearest" and align_corners is not None)
     ):
         raise ValueError(
-            "interpolate takes mode nearest without align_corners, linear for (N, C, L), bilinear "
-            f"for (N, C, H, W), not {mode!r} for {input.shape}"
+            "interpolate takes mode nearest without align_corners, linear (one axis) or bilinear "
+            f"(two), not {mode!r} for {input.shape}"
         )
     if (size is None) == (scale_factor is None):
         raise ValueError("interpolate takes either size or scale_factor")
     given: Any = scale_factor if size is None else size
     given = [given] * len(here) if isinstance(given, (int, float)) else given
-    sizes = given if size is not None else [int(n * f) for n, f in zip(here, given, strict=True)]
+    sizes = [int(n * f) for n, f in zip(here, given, strict=True)] if size is None else given
     if min(*sizes, *here) < 1:
         raise ValueError(f"interpolate of {input.shape} to {tuple(sizes)}")
     matrices = []
@@ -501,7 +490,7 @@ def interpolate(
             place = at * ((old - 1) / max(new - 1, 1))
         else:
             place = np.maximum((at + 0.5) * step - 0.5, 0.0)
-        # of the two old elements beside a new one, the nearer counts more
+        # of the old elements on both sides the nearer counts more
         distance = np.abs(np.minimum(place, old - 1)[:, None] - np.arange(old))
         matrices.append(np.maximum(1 - distance, 0.0))
     return _resample(input, matrices)

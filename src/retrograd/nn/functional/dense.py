@@ -1,7 +1,5 @@
 """Affine maps, and what goes round them: activations and normalization."""
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import Any
@@ -31,7 +29,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     try:
         _, _ = weight.shape
         if input.ndim == 2:
-            # the transpose first: faster products of large, and sums over rows of small arrays
+            # the transpose first: faster for large, and for sums over rows of small arrays
             out = weight.dot(input.T).T
         else:
             out = np.matmul(input, weight.T)
@@ -45,7 +43,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def ones(n: int, dtype: Any, values: tuple[float, ...] = (1,)) -> Any:
-    """Return a constant vector of n ones, to sum by a product, or n of each value."""
+    """Return a constant vector of n ones, to sum by, or n of each value."""
     vector = np.repeat(np.array(values, dtype), n)
     vector.flags.writeable = False
     return vector
@@ -102,8 +100,8 @@ def unflatten(input: Any, axis: int, sizes: tuple[int, ...]) -> Any:
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """Return the rows of `weight` `(V, D)` that `input` numbers: `(...)` gives `(..., D)`.
 
-    The row `padding_idx` gets no gradient. Raises TypeError unless the numbers are integers, and
-    IndexError unless they are rows.
+    The row `padding_idx` gets no gradient. Raises TypeError unless numbers are integers, IndexError
+    unless they are rows.
 
     >>> F.embedding(np.array([2, 0]), np.array([[1.0], [2.0], [3.0]]))
     array([[3.],
@@ -118,7 +116,7 @@ def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
 
 @primitive(looks_through=False)
 def rows(index: Any, table: Any, skip: int | None = None) -> Any:
-    """Return rows of the table; the row `skip` gets no gradient."""
+    """Return rows of the table; one gets no gradient."""
     if index.size and index.min() < 0:
         raise IndexError(f"embedding got row number {index.min()}")
     return np.take(table, index, axis=0)
@@ -136,7 +134,7 @@ defvjp(rows, None, _rows_dw)
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:
     """Return integers `(..., num_classes)`: 1 at the class number, 0 elsewhere.
 
-    There are by default as many classes as the largest number says.
+    By default the largest number is the last class.
 
     >>> F.one_hot(np.array([1, 0]), 3)
     array([[0, 1, 0],
@@ -165,7 +163,7 @@ def relu(input: Any) -> Any:
     return np.maximum(input, zero)
 
 
-# where it lets through: for few elements the sign is the faster way to say so
+# for few elements the sign is the faster way
 defvjp(relu, lambda g, out, input: g * (np.sign(out) if out.size < 4096 else out > 0))
 
 
@@ -217,7 +215,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
     >>> F.leaky_relu(np.array([-1.0, 2.0]))
     array([-0.01,  2.  ])
     """
-    # np.where guesses which way each element goes: on mixed signs it is slow
+    # faster than np.where on mixed signs
     side = np.maximum if negative_slope <= 1 else np.minimum
     return side(input, negative_slope * input)
 
@@ -324,7 +322,7 @@ def softsign(input: Any) -> Any:
 
 @primitive
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
-    """Return `input` held between the bounds, where the slope is 0.
+    """Return `input` held between bounds, where the slope is 0.
 
     >>> F.hardtanh(np.array([-2.0, 0.5]))
     array([-1. ,  0.5])
@@ -357,7 +355,7 @@ def glu(input: Any, axis: int = -1) -> Any:
 def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = None) -> Any:
     """Return `input` with 0 in place of a part `p`, and the rest times `1 / (1 - p)`.
 
-    Without `training`, the input. The draw is from `rng`, a Generator or a seed.
+    Without `training`, the input. `rng` is a Generator or a seed.
 
     >>> F.dropout(np.ones(6), 0.5, rng=0)
     array([2., 0., 0., 0., 2., 2.])
@@ -366,10 +364,18 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, rng: RngLike = No
         raise ValueError(f"dropout takes a probability p from 0 to 1, not {p}")
     if not training or p == 0:
         return input
-    if p == 1:
-        return input * 0.0
     mask = uniform(generator(rng), input.shape, input.dtype) >= p
-    return input * (mask.astype(input.dtype) * (1 / (1 - p)))
+    return input * (mask.astype(input.dtype) * (1 / (1 - p) if p < 1 else 0.0))
+
+
+def batch_last(x: Any) -> Any:
+    """Return `x` with its first axis last."""
+    return np.transpose(x, (*range(1, x.ndim), 0))
+
+
+def batch_first(x: Any) -> Any:
+    """Return `x` with its last axis first."""
+    return np.transpose(x, (x.ndim - 1, *range(x.ndim - 1)))
 
 
 def _positive(x: Any) -> Any:
@@ -395,12 +401,12 @@ defvjp(logsigmoid,  lambda g, out, input: g * sigmoid(-input))
 # fmt: on
 
 
-# Normalization: every kind brings rows of a matrix to mean 0 and variance 1.
+# Normalization brings rows of a matrix to mean 0 and variance 1
 
 
 def _row_mean(x: Any) -> Any:
     n = x.shape[1]
-    if n >= 512:  # here, summing pairwise costs no more than a product and is more exact
+    if n >= 512:  # where a sum, more exact, costs no more
         return np.mean(x, axis=1, keepdims=True)
     return np.matmul(x, ones(n, x.dtype)[:, None]) * (1 / n)
 
@@ -415,7 +421,7 @@ def _standard(x: Any, eps: float, centered: bool) -> tuple[Any, Any]:
 
 @primitive
 def standardize(x: Any, weight: Any, bias: Any, eps: float, centered: bool = True) -> Any:
-    """Return rows of mean 0 (or without `centered` as it is) and mean square 1, scaled, shifted."""
+    """Return rows of mean 0 (if `centered`) and mean square 1, scaled and shifted."""
     out, _ = _standard(x, eps, centered)
     out = out if weight is None else out * weight
     return out if bias is None else out + bias
@@ -483,7 +489,7 @@ def _over_last(
 ) -> Any:
     over = tuple(over)
     if not over or input.shape[-len(over) :] != over:
-        raise ValueError(f"{name} over {over} of an input {input.shape}: the last axes differ")
+        raise ValueError(f"{name} over {over} of {input.shape}: the last axes differ")
     for what, array in (("weight", weight), ("bias", bias)):
         if array is not None and array.shape != over:
             raise ValueError(f"{name} takes a {what} {over}, not {array.shape}")
@@ -523,8 +529,8 @@ def batch_norm(
     """Return `input` `(N, C, ...)` with mean 0 and variance 1 over each channel.
 
     Then scaled by `weight` and shifted by `bias` `(C,)`. Mean and variance are `running_mean` and
-    `running_var` (arrays or Tensors, `(C,)`); in `training` those of the batch, towards which the
-    running ones, unless None, move by `momentum` in place.
+    `running_var` `(C,)`; in `training` those of the batch, towards which the running ones, unless
+    None, move by `momentum` in place.
 
     >>> F.batch_norm(np.array([[1.0], [3.0]]), None, None, training=True).round(4)
     array([[-1.],
@@ -534,15 +540,15 @@ def batch_norm(
         raise ValueError(f"batch_norm takes an input (N, C, ...), not {input.shape}")
     if not training:
         if isinstance(input, Tensor):
-            # so that a compiled function reads anew what training has changed
+            # which a compiled function reads anew
             running_mean, running_var = Tensor(running_mean), Tensor(running_var)
-        column = (-1,) + (1,) * (input.ndim - 2)
         scale = 1 / np.sqrt(running_var + eps)
         scale = scale if weight is None else scale * weight
         shift = (0.0 if bias is None else bias) - running_mean * scale
+        column = (-1,) + (1,) * (input.ndim - 2)
         return input * scale.reshape(column) + shift.reshape(column)
     channels = input.shape[1]
-    rows = np.transpose(input, (1, *range(2, input.ndim), 0)).reshape((channels, -1))
+    rows = batch_last(input).reshape((channels, -1))
     count = rows.shape[1]
     if count < 2:
         raise ValueError(f"batch_norm trains on more than one value a channel, not {input.shape}")
@@ -551,10 +557,9 @@ def batch_norm(
             mean = _row_mean(rows)
             var = np.sum(np.square(rows - mean), axis=1) * (1 / (count - 1))
             for running, value in ((running_mean, mean[:, 0]), (running_var, var)):
-                # the compiler sees a write through a Tensor
+                # the compiler sees writes through Tensors
                 held = running if isinstance(running, Tensor) else wrap(running)
                 held *= 1 - momentum
                 held += momentum * value
     out = _by_channel(standardize(rows, None, None, eps=eps), weight, bias)
-    out = out.reshape((channels, *input.shape[2:], -1))
-    return np.transpose(out, (input.ndim - 1, *range(input.ndim - 1)))
+    return batch_first(out.reshape((channels, *input.shape[2:], -1)))

@@ -1,6 +1,4 @@
-"""Losses, torch's formulas. `reduction` is "mean", "sum" or "none" (a value for each element)."""
-
-from __future__ import annotations
+"""Losses, torch's formulas. `reduction` is "mean", "sum" or "none"."""
 
 import functools
 import math
@@ -15,7 +13,7 @@ from retrograd.nn.functional.dense import log_softmax, logsigmoid, relu, sigmoid
 from retrograd.registry import defvjp, defvjp_through
 
 TINY = Constants(math.exp(-100), 1.0)  # keeps log above -100, torch's bound
-EPSILON = 9.999999960041972e-13  # torch's 1e-12, which it holds in float32
+EPSILON = 9.999999960041972e-13  # 1e-12 in float32, torch's
 
 
 def _reduced(values: Any, reduction: str, weight: Any = None) -> Any:
@@ -30,13 +28,12 @@ def _reduced(values: Any, reduction: str, weight: Any = None) -> Any:
 
 
 def _share(g: Any, values: Any, reduction: str, weight: Any = None) -> Any:
-    """Return the gradient of each reduced value."""
+    """Return the gradient of each value."""
     g = g / values.size if reduction == "mean" else g
     return g if weight is None else g * weight
 
 
 def _same_shape(name: str, input: Any, target: Any) -> None:
-    # to broadcast here is nearly always a mistake
     if input.shape != target.shape:
         raise ValueError(
             f"{name} takes input and target of one shape, got {input.shape} and {target.shape}: "
@@ -97,7 +94,7 @@ def _bce_through_sigmoid(
 
 @functools.cache
 def _part_of(size: int) -> Constants:
-    """Return what one of so many elements counts in their mean."""
+    """Return an element's share in a mean."""
     return Constants(1 / max(size, 1))
 
 
@@ -116,7 +113,7 @@ defvjp_through(binary_cross_entropy, sigmoid, _bce_through_sigmoid)
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, pos_weight: Any = None, reduction: str = "mean"
 ) -> Any:
-    """Return the binary cross entropy of `sigmoid(input)`, accurate for large logits.
+    """Return the `binary_cross_entropy` of `sigmoid(input)`, accurate for large logits.
 
     `pos_weight` multiplies the loss of positive targets, `weight` all; both broadcast.
 
@@ -144,7 +141,7 @@ defvjp(binary_cross_entropy_with_logits,
 # fmt: on
 
 
-# Losses of class scores: `input` is `(N, C, ...)` or `(C,)`, `target` has no class axis.
+# Losses of class scores
 
 
 def _by_class(x: Any, weight: Any) -> Any:
@@ -152,7 +149,7 @@ def _by_class(x: Any, weight: Any) -> Any:
 
 
 def _hits(input: Any, target: Any, ignore_index: int) -> Any:
-    """Return where an element's class is the target, in the shape of `input`."""
+    """Return where in `input` the target is."""
     classes = np.arange(input.shape[:2][-1])
     classes = classes.reshape((-1,) + (1,) * (input.ndim - 2))
     hit = (target[:, None] if target.ndim else target) == classes
@@ -163,8 +160,8 @@ def _check_classes(name: str, input: Any, target: Any, weight: Any, ignore_index
     axis = min(input.ndim - 1, 1)
     if axis < 0 or target.shape != input.shape[:axis] + input.shape[axis + 1 :]:
         raise ValueError(
-            f"{name} takes input (N, C, ...) and class numbers (N, ...), "
-            f"not {input.shape} and {target.shape}"
+            f"{name} takes input (N, C, ...) and class numbers (N, ...), not {input.shape} and "
+            f"{target.shape}"
         )
     if target.dtype.kind not in "iu":
         raise TypeError(f"{name} takes class numbers as integers, not {target.dtype}")
@@ -184,8 +181,8 @@ def nll_loss(
     """Return minus the log-probability of the target class.
 
     `input` is `(N, C, ...)` or `(C,)`; `target` holds class numbers and has no class axis.
-    `weight` `(C,)` weighs the classes, also in the mean; targets of `ignore_index` do not count.
-    Raises TypeError unless targets are integers, and IndexError unless they are classes.
+    `weight` `(C,)` weighs classes, also in the mean; targets of `ignore_index` do not count.
+    Raises TypeError unless targets are integers, IndexError unless they are classes.
 
     >>> float(F.nll_loss(np.log([[0.5, 0.25, 0.25]]), np.array([0])).round(4))
     0.6931
@@ -227,8 +224,8 @@ def cross_entropy(
 ) -> Any:  # fmt: skip
     """Return the `nll_loss` of `log_softmax(input)`.
 
-    `target` may also hold probabilities, in the shape of `input`. `label_smoothing` is the part of
-    it that all classes share.
+    `target` may be probabilities, of the shape of `input`. `label_smoothing` is the part of it that
+    all classes share.
 
     >>> float(F.cross_entropy(np.array([[0.0, 0.0]]), np.array([1])).round(4))
     0.6931
@@ -257,7 +254,7 @@ def kl_div(input: Any, target: Any, reduction: str = "mean", log_target: bool = 
     """Return the divergence of log-probabilities `input` from probabilities `target`.
 
     With `log_target` those are logarithms too. `reduction="batchmean"` divides by the length of
-    axis 0, as the definition has it.
+    axis 0.
 
     >>> float(F.kl_div(np.log([0.5, 0.5]), np.array([1.0, 0.0]), reduction="sum").round(4))
     0.6931
@@ -321,8 +318,8 @@ def poisson_nll_loss(
 ) -> Any:  # fmt: skip
     """Return minus the log-probability of counts `target` at rates `exp(input)`.
 
-    Without `log_input` the rates are `input`, and `eps` keeps their logarithm finite. `full` adds
-    Stirling's approximation of `log(target!)` for counts above 1.
+    Without `log_input` rates are `input`, their logarithm finite by `eps`. `full` adds Stirling's
+    `log(target!)` for counts above 1.
 
     >>> float(F.poisson_nll_loss(np.array([0.0]), np.array([2.0])))
     1.0
@@ -342,8 +339,8 @@ def gaussian_nll_loss(
 ) -> Any:  # fmt: skip
     """Return minus the log-density of `target` at mean `input` and variance `var`.
 
-    `var`, at least `eps`, has the shape of `input`, or 1 on the last axis, or not that axis. `full`
-    adds `log(2 pi) / 2`.
+    `var`, at least `eps`, may have 1 for the last axis of `input`, or lack it. `full` adds
+    `log(2 pi) / 2`.
 
     >>> float(F.gaussian_nll_loss(np.array([2.0]), np.array([0.0]), np.array([1.0])))
     2.0
@@ -401,7 +398,7 @@ def hinge_embedding_loss(
 def margin_ranking_loss(
     input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean"
 ) -> Any:
-    """Return how far `input1` is from being above `input2` (target 1) or below it (target -1).
+    """Return how far `input1` is from above `input2` (target 1) or below it (target -1).
 
     >>> float(F.margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
     2.0
@@ -415,7 +412,7 @@ def triplet_margin_loss(
 ) -> Any:  # fmt: skip
     """Return how far `positive` `(N, D)` is from being `margin` closer to `anchor` than `negative`.
 
-    With `swap` the negative is compared with the closer of anchor and positive.
+    With `swap` the negative's distance is that to the closer of both.
 
     >>> a, b = np.zeros((1, 2)), np.array([[3.0, 4.0]])
     >>> float(F.triplet_margin_loss(a, b, a).round(4))
@@ -433,7 +430,7 @@ def cosine_embedding_loss(
 ) -> Any:
     """Return `1 - cos` where the target is 1, and `max(0, cos - margin)` where it is -1.
 
-    `input1` and `input2` are `(N, D)` or `(D,)`, `target` is `(N,)` or `()`.
+    `input1` and `input2` are `(N, D)` or `(D,)`, `target` `(N,)` or `()`.
 
     >>> x = np.array([[1.0, 0.0]])
     >>> float(F.cosine_embedding_loss(x, -x, np.array([1])).round(4))

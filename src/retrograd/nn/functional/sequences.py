@@ -1,26 +1,24 @@
-"""Recurrent layers: one loop over time, forward and backward.
+"""Recurrent layers, and attention.
 
-Each function runs a layer over `x` `(T, N, I)` from the state `(N, H)`, and returns all that the
-steps made, `(T, rows, N)`, the hidden state in the last H rows. The batch is the last axis, so that
-gates are blocks of rows. Backward, one walk through the loop gives the gradients of what goes
-through the activations; the products with the weights follow in one each.
-
+A recurrent function runs a layer over `x` `(T, N, I)` from the state `(N, H)`, and returns all that
+the steps made, `(T, rows, N)`, the hidden state in the last H rows: gates are blocks of rows.
 Sigmoids are `0.5 + 0.5 * tanh(x / 2)`: one call makes all gates.
+
+Attention has its weights transposed to `(..., S, T)`: to reduce the last axis is NumPy's slow case.
 """
 
-from __future__ import annotations
-
+import math
 from typing import Any
 
 import numpy as np
 
 from retrograd.doors import primitive
-from retrograd.nn.functional.dense import ones
-from retrograd.registry import defvjp_shared
+from retrograd.nn.functional.dense import dropout, ones
+from retrograd.random import RngLike
+from retrograd.registry import defvjp, defvjp_shared
 
 
 def _from_input(x: Any, weight: Any, *biases: Any) -> Any:
-    """Return `weight @ x` plus the biases, `(rows, T, N)`."""
     steps, batch, _ = x.shape
     made = np.matmul(weight, np.transpose(x.reshape((steps * batch, -1))))
     given = [b for b in biases if b is not None]
@@ -48,8 +46,8 @@ def _in_time(made: list[Any], steps: int) -> Any:
 def _define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
     """Give a cell its rule.
 
-    `walk` returns the gradients, `(rows, T * N)`, of what the input and the state give with their
-    weights, and those of the first states, transposed.
+    `walk` goes back through the loop and returns the gradients `(rows, T * N)` of what input and
+    state give with their weights, and those of the first states, transposed.
     """
     starts = [lambda g, *_, **__: np.transpose(g[2]), lambda g, *_, **__: np.transpose(g[3])]
     defvjp_shared(
@@ -121,7 +119,7 @@ def _lstm_g(g: Any, out: Any, x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, *_: 
     n = h.shape[1]
     gates, cells = out[:, : 4 * n], out[:, 4 * n : 5 * n]
     forget, squashed = gates[:, n : 2 * n], np.tanh(cells)
-    # what dc and dh are multiplied by on their way to the gates
+    # what dc and dh meet on their way to the gates
     slope = (gates - ones(n, x.dtype, (0, 0, -1, 0))[:, None]) * (1 - gates)
     factor = slope * np.concatenate(
         [gates[:, 2 * n : 3 * n], _before(c, cells), gates[:, :n], squashed], axis=1
@@ -182,3 +180,90 @@ def _gru_g(g: Any, out: Any, x: Any, h: Any, w_ih: Any, w_hh: Any, *_: Any) -> A
 
 
 _define(gru, _gru_g, lambda g, out, x, h, w_ih, w_hh, b_ih, b_hh: _to_input(g, x, w_ih))
+
+
+# Attention
+
+
+def _over_keys(x: Any) -> Any:
+    return np.matmul(ones(x.shape[-2], x.dtype), x)[..., None, :]
+
+
+@primitive
+def weigh(query: Any, key: Any, mask: Any, scale: float) -> Any:
+    """Return `softmax(key @ query.T * scale + mask)` over keys; 0 for a query without any."""
+    scores = np.matmul(key, np.swapaxes(query * scale, -1, -2))
+    scores = scores if mask is None else scores + mask
+    top = np.max(scores, axis=-2, keepdims=True)
+    if mask is not None:
+        top = np.maximum(top, float(np.finfo(scores.dtype).min))
+    powers = np.exp(scores - top)
+    total = _over_keys(powers)  # has a 1 in it, or is 0
+    return powers / (total if mask is None else np.maximum(total, 0.5))
+
+
+@primitive
+def mixture(weights: Any, value: Any) -> Any:
+    """Return the values `(..., S, D)` mixed by the weights."""
+    return np.matmul(np.swapaxes(weights, -1, -2), value)
+
+
+defvjp_shared(
+    weigh,
+    lambda g, out, query, key, mask, scale: out * (g - _over_keys(g * out)),
+    lambda g, out, query, key, mask, scale: np.matmul(np.swapaxes(g, -1, -2), key) * scale,
+    lambda g, out, query, key, mask, scale: np.matmul(g, query) * scale,
+    lambda g, out, query, key, mask, scale: +g,
+)
+defvjp(
+    mixture,
+    lambda g, out, weights, value: np.matmul(value, np.swapaxes(g, -1, -2)),
+    lambda g, out, weights, value: np.matmul(weights, g),
+)
+
+
+def added(mask: Any, dtype: Any, allowed: bool) -> Any:
+    """Return a mask as numbers to add; true means `allowed`."""
+    if mask.dtype.kind == "f":
+        return mask
+    if mask.dtype.kind != "b":  # adding 0 and 1 would mask nothing
+        raise TypeError(
+            f"an attention mask is of booleans or of floats, not {mask.dtype}: use .astype(bool)"
+        )
+    return np.where(mask == allowed, 0.0, -math.inf).astype(dtype)
+
+
+def causal(queries: int, keys: int, dtype: Any) -> Any:
+    """Return the mask that lets a query see keys up to its place."""
+    return added(np.tril(np.ones((queries, keys), bool)), np.dtype(dtype), True)
+
+
+def scaled_dot_product_attention(
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0,
+    is_causal: bool = False, scale: float | None = None, rng: RngLike = None,
+) -> Any:  # fmt: skip
+    """Return `softmax(query @ key.T * scale + attn_mask) @ value` (Vaswani et al. 2017).
+
+    `query` `(..., T, E)`, `key` `(..., S, E)` and `value` `(..., S, D)` give `(..., T, D)`.
+    `attn_mask` broadcasts with `(..., T, S)`: numbers are added, true means may attend; a query
+    without a key gives 0. `scale` is by default `1 / sqrt(E)`. `dropout_p` always acts.
+
+    >>> x = np.array([[1.0], [1.0]])
+    >>> F.scaled_dot_product_attention(x, x, x)
+    array([[1.], [1.]])
+    """
+    if query.shape[-1:] != key.shape[-1:] or key.shape[-2:-1] != value.shape[-2:-1]:
+        raise ValueError(
+            "scaled_dot_product_attention takes query (..., T, E), key (..., S, E) and value "
+            f"(..., S, D), not {query.shape}, {key.shape} and {value.shape}"
+        )
+    if is_causal:
+        if attn_mask is not None:
+            raise ValueError("scaled_dot_product_attention takes attn_mask or is_causal, not both")
+        attn_mask = causal(query.shape[-2], key.shape[-2], query.dtype)
+    mask = None if attn_mask is None else np.swapaxes(added(attn_mask, query.dtype, True), -1, -2)
+    scale = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    weights = weigh(query, key, mask, scale=scale)
+    if dropout_p:
+        weights = dropout(weights, dropout_p, rng=rng)
+    return mixture(weights, value)
