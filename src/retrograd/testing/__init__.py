@@ -15,7 +15,7 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.core import Array, Tensor, as_array, wrap
-from retrograd.func.transforms import pull, ravel_pytree
+from retrograd.func import pull, ravel_pytree
 from retrograd.later import load_later
 from retrograd.mode import enable_grad, no_grad
 from retrograd.random import RngLike, generator
