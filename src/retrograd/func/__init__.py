@@ -1,12 +1,10 @@
-"""Functions of functions: derivatives of a function of trees of arrays, to any order.
+"""Derivatives of functions of trees of arrays, to any order.
 
-They make variables of the arguments, run the function, and go back. A variable is a call of its
-own on the argument: nested derivatives never take one for the other, also where both are made of
-one Tensor ("perturbation confusion").
+A variable is a call of its own on an argument: nested derivatives never take one for another made
+of the same Tensor ("perturbation confusion").
 """
 
-from __future__ import annotations
-
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,8 +29,7 @@ Argnums = int | tuple[int, ...]
 Function = Callable[..., Any]
 Tensors = Sequence[Tensor]
 
-# As many rows are computed at once as keep the largest array within so many elements: in cache.
-CHUNK = 1 << 15
+CHUNK = 1 << 15  # elements of the largest array, for as many rows at once: in cache
 
 
 @primitive
@@ -45,10 +42,7 @@ defvjp(variable, lambda g, out, x: g)
 
 
 def sources(outs: Tensors, since: int, inner: set[Tensor]) -> list[Tensor]:
-    """Return what `outs` were computed from that was there before `since`.
-
-    Calls recorded since are put into `inner`; what is there already ends the walk.
-    """
+    """Return what from before `since` gave `outs`; put calls since into `inner`."""
     found: dict[Tensor, None] = {}
     stack = [t for t in outs if t.requires_grad]
     while stack:
@@ -62,9 +56,9 @@ def sources(outs: Tensors, since: int, inner: set[Tensor]) -> list[Tensor]:
 
 
 class Run:
-    """One run of a function on variables, made of the leaves of the chosen arguments.
+    """A run of a function on variables made of the leaves of the chosen arguments.
 
-    `outer` tells whether `outs` depend on more that requires grad: results must have a graph.
+    With `outer`, `outs` depend on more that requires grad: results have a graph.
     """
 
     def __init__(
@@ -160,11 +154,11 @@ class Run:
         return (result, *self.aux) if self.aux else result
 
     def settled(self, results: Any) -> Any:
-        """Return results without this run's graph, unless somebody needs that."""
+        """Return results without this run's graph, unless that is needed."""
         return results if self.outer else stop_gradient(results)
 
     def gathered(self, values: Sequence[Any]) -> Any:
-        """Return a value for each variable as the tree of the chosen arguments."""
+        """Return values of the variables as the tree of the arguments."""
         trees = self.structure.unflatten(values)
         return trees[0] if self.single else trees
 
@@ -186,7 +180,7 @@ class Run:
 def pull(
     roots: Tensors, targets: Tensors, seeds: Sequence[Any], graph: bool, keep: bool | None = None
 ) -> list[Tensor]:
-    """Return the gradients of `targets`, zeros for what the roots do not depend on."""
+    """Return the gradients of `targets`, zeros where there are none."""
     pairs = [(t, s) for t, s in zip(roots, seeds, strict=True) if t.requires_grad]
     found = autograd.grad(
         [t for t, _ in pairs], targets, [s for _, s in pairs], keep, graph, allow_unused=True
@@ -211,10 +205,9 @@ def _transform(
 def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes the gradient of `f`, which returns one number.
 
-    The gradient has the tree and shapes of argument number `argnums`, or is a tuple of these for
-    a tuple of numbers. With `has_aux`, `f` returns `(number, aux)` and the result is
-    `(gradient, aux)`. Raises ValueError unless `f` returns one number, TypeError for arguments
-    that are not floating.
+    It has the tree and shapes of argument number `argnums`, or is a tuple of these. With
+    `has_aux`, `f` returns `(number, aux)` and the function `(gradient, aux)`. Raises ValueError
+    unless `f` returns one number, TypeError for arguments that are not floating.
 
     >>> rg.func.grad(lambda p: np.sum(p["w"] ** 2) * p["b"])({"w": np.array([1.0, 2.0]), "b": 3.0})
     {'w': Tensor([ 6., 12.]), 'b': Tensor(5.)}
@@ -226,9 +219,9 @@ def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
 
 
 def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """Return the function that computes the value of `f` and its gradient, as `grad` does.
+    """Return the function that computes the value of `f` and its gradient, as `grad`.
 
-    With `has_aux` that is `((number, aux), gradient)`.
+    With `has_aux`: `((number, aux), gradient)`.
 
     >>> rg.func.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (Tensor(6.), (Tensor(3.), Tensor(2.)))
@@ -242,7 +235,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
 def vjp(f: Function, *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
     """Return the value of `f` at `primals` and the function from cotangents to gradients.
 
-    Cotangents have the tree and shapes of the value; gradients are a tuple, a tree for each
+    Cotangents have the tree and shapes of the value; gradients are a tuple of trees, one a
     primal. With `has_aux` the aux of `f` comes third.
 
     >>> value, pullback = rg.func.vjp(np.multiply, np.array([1.0, 2.0]), 3.0)
@@ -263,16 +256,15 @@ def jvp(
 ) -> tuple[Any, ...]:
     """Return the value of `f` at `primals` and its derivative along `tangents`.
 
-    Both are tuples of trees of the same shapes, a tree for each argument; the derivative is like
-    the value. With `has_aux` the aux of `f` comes third.
+    Both are tuples of trees of the same shapes, one an argument; the derivative is like the
+    value. With `has_aux` the aux of `f` comes third.
 
     >>> rg.func.jvp(np.sin, (0.0,), (2.0,))
     (Tensor(0.), Tensor(2.))
     """
     run, along, graph = _run_along("jvp", f, primals, tangents, has_aux)
-    # Gradients are linear in weights of the outputs: asked for is their derivative with respect
-    # to the weights, weighed with the tangents.
-    weights = [_weight(t) for t in run.outs]
+    # gradients are linear in weights of the outputs: their derivative, weighed with the tangents
+    weights = [leaf(np.ones_like(t._data)) for t in run.outs]
     gradients = pull(run.outs, run.variables, weights, graph=True)
     derivatives = pull(gradients, weights, along, graph)
     return run.value(), run.out_structure.unflatten(derivatives), *run.aux
@@ -283,8 +275,7 @@ def hvp(
 ) -> tuple[Any, ...]:
     """Return the product of the Hessian of `f` at `primals` with `tangents`.
 
-    `f` returns one number; primals, tangents and the result are tuples as in `jvp`. With
-    `has_aux` that is `(result, aux)`.
+    `f` returns one number; all three are tuples as in `jvp`. With `has_aux`: `(result, aux)`.
 
     >>> rg.func.hvp(lambda x: np.sum(x ** 3), (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
     (Tensor([6., 0.]),)
@@ -306,17 +297,13 @@ def _run_along(
     return run, *run.fitted(tuple(tangents), "tangents", run.structure, run.variables)
 
 
-def _weight(t: Tensor) -> Tensor:
-    return leaf(np.ones_like(t._data))
-
-
 def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes every derivative of every output of `f`.
 
-    For outputs of shape `s` and an argument of shape `t` it has shape `(*s, *t)`; for trees it is
-    a tree of outputs with trees of arguments in it. Goes backward, a row for each output element,
-    or forward, a column for each argument element, whichever is fewer. With `has_aux` the result
-    is `(jacobian, aux)`.
+    Outputs of shape `s` and an argument of shape `t` give shape `(*s, *t)`; trees give a tree of
+    outputs with trees of arguments in it. Goes backward, a row for each output element, or
+    forward, a column for each argument element, whichever is fewer. With `has_aux`:
+    `(jacobian, aux)`.
 
     >>> rg.func.jacobian(lambda x: x ** 2)(np.array([1.0, 2.0]))
     Tensor([[2., 0.],
@@ -327,7 +314,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
         rows, columns = (sum(t.size for t in ts) for ts in (run.outs, run.variables))
         blocks: Any
         if 0 < 2 * columns < rows:  # forward needs one more pass through the graph than backward
-            weights = [_weight(t) for t in run.outs]
+            weights = [leaf(np.ones_like(t._data)) for t in run.outs]
             gradients = pull(run.outs, run.variables, weights, graph=True)
             found = [_batch(gradient, weights, run.outer) for gradient in gradients]
             blocks = [[np.moveaxis(t, 0, -1) for t in row] for row in zip(*found, strict=True)]
@@ -347,8 +334,8 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
 def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
     """Return the function that computes the second derivatives of `f`, which returns one number.
 
-    For an argument of shape `t` it has shape `(*t, *t)`, for a tree it is a tree of trees. With
-    `has_aux` the result is `(hessian, aux)`.
+    An argument of shape `t` gives shape `(*t, *t)`, a tree gives a tree of trees. With `has_aux`:
+    `(hessian, aux)`.
 
     >>> rg.func.hessian(lambda x: x[0] ** 2 * x[1])(np.array([2.0, 3.0]))
     Tensor([[6., 4.],
@@ -358,8 +345,8 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
 
 
 def _batch(root: Tensor, targets: Tensors, graph: bool) -> list[Tensor]:
-    """Return the gradients of every element of the root, along a leading axis."""
-    w = _weight(root)
+    """Return the gradients of each element of the root, along a leading axis."""
+    w = leaf(np.ones_like(root._data))
     results = pull([root], targets, [w], graph=True)
     plan, size = Plan(results, [w]), w.size
     chunk = max(1, CHUNK // max(plan.largest, size, 1))
@@ -373,7 +360,7 @@ def _batch(root: Tensor, targets: Tensors, graph: bool) -> list[Tensor]:
 
 
 def stop_gradient(values: Any) -> Any:
-    """Return a tree with every Tensor in it detached: a constant for all derivatives.
+    """Return a tree with its Tensors detached: a constant for all derivatives.
 
     >>> rg.func.grad(lambda x: x * rg.func.stop_gradient(x))(3.0)
     Tensor(3.)
@@ -384,8 +371,8 @@ def stop_gradient(values: Any) -> Any:
 def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
     """Return `module(*args)` as if `params` were its parameters and buffers.
 
-    `params` has arrays or Tensors under the names of `state_dict`; what is missing stays as it is.
-    Raises KeyError for unknown names and ValueError for other shapes.
+    `params` has arrays or Tensors under names of `state_dict`. Raises KeyError for unknown names,
+    ValueError for other shapes.
 
     >>> net = rg.nn.Linear(2, 1)
     >>> params = {"weight": np.array([[1.0, 2.0]]), "bias": np.zeros(1)}
@@ -408,27 +395,19 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
         if t.shape != old.shape:
             raise ValueError(f"{name} has shape {old.shape}, functional_call got {t.shape}")
         new[id(old)] = t if isinstance(old, Tensor) else t._data
-    swaps = [
-        (vars(owner), key, old)
-        for owner in module.modules()
-        for key, old in vars(owner).items()
-        if id(old) in new
-    ]
-    try:
-        for attributes, key, old in swaps:
-            attributes[key] = new[id(old)]
+    with contextlib.ExitStack() as afterwards:
+        for attributes in map(vars, module.modules()):
+            for key in [key for key, old in attributes.items() if id(old) in new]:
+                afterwards.callback(attributes.__setitem__, key, attributes[key])
+                attributes[key] = new[id(attributes[key])]
         return module(*args, **kwargs)
-    finally:
-        for attributes, key, old in swaps:
-            attributes[key] = old
 
 
 def ravel_pytree(values: Any) -> tuple[Any, Function]:
     """Return the leaves of a tree as one vector, and the function from vectors to trees.
 
-    The vector is a Tensor if a leaf is; leaves come back with the shapes and dtypes they had.
-    Raises TypeError for leaves that are not floating; the function raises ValueError for vectors
-    of another length.
+    The vector is a Tensor if a leaf is; leaves come back with their shapes and dtypes. Raises
+    TypeError for leaves that are not floating; the function, ValueError for another length.
 
     >>> vector, unravel = rg.func.ravel_pytree({"w": np.ones((2, 2)), "b": 3.0})
     >>> vector
@@ -459,8 +438,8 @@ def ravel_pytree(values: Any) -> tuple[Any, Function]:
 def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
     """Return `f(*args)` without keeping what it computes on the way, which backward recomputes.
 
-    Gradients flow to the Tensors in `args` (trees) and to all others that `f` uses. Draws of the
-    default generator are the same again; all else in `f` must be so.
+    Gradients flow to the Tensors in `args` (trees) and all others that `f` uses. Draws of the
+    default generator repeat; all else must.
 
     >>> x = rg.Tensor([0.0, 1.0], requires_grad=True)
     >>> np.sum(rg.func.checkpoint(lambda x: np.exp(np.sin(x)), x)).backward()
@@ -491,7 +470,7 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
             bits.state = now
         walk = ReversePass(True, lift, {*inner, *ends}, set(ends))
         pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
-        # views: neither walk must write into what the other holds
+        # views: no walk must write into what another holds
         walk.run([t for t, _ in pairs], [part if lift else part.view() for _, part in pairs])
         found = [walk.found.get(t, np.zeros_like(t._data)) for t in used]
         return [part if isinstance(part, Tensor) else part.view() for part in found]
@@ -499,7 +478,7 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
     outs, structure, inner, used = run()
     if not used:
         return structure.unflatten(outs)
-    # a value of another's making would be written together with that
+    # what shares memory could be written with that
     first = [t._data if t in inner and t._data.base is None else t._data.copy() for t in outs]
     results = core.run(_AGAIN, tuple(used), {"first": first, "gradients": gradients})
     first.clear()
