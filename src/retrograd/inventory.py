@@ -1,6 +1,4 @@
-"""What happens to each function of NumPy that is handed a Tensor: refusals, `rg.coverage()`."""
-
-from __future__ import annotations
+"""What happens to functions of NumPy handed a Tensor: refusals, `rg.coverage()`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -43,7 +41,7 @@ refuse("sort with np.sort: a Tensor is real", np.sort_complex)
 refuse("find real roots with np.linalg.eigvals of the companion matrix", np.roots)
 refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
 
-# Homes of further functions that a Tensor cannot be handed.
+# homes of further functions that are refused
 _HOMES = {
     "numpy.lib.recfunctions": "a Tensor has no fields; take them apart as arrays",
     "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
@@ -51,15 +49,15 @@ _HOMES = {
     "numpy.char": "a Tensor holds numbers, not text",
     "numpy.polynomial": "write it as np.polyval in one variable after the other",
 }
-# Methods without a gradient.
+# methods without a gradient
 _PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
 
 
 class Coverage(NamedTuple):
     """The names of NumPy's functions by what happens to them.
 
-    `refused` has for each name what to write instead. `methods` are those of ufuncs and of ndarray
-    that differentiate. `unknown` is empty, unless NumPy is newer than this library.
+    `refused` tells what to write instead, `methods` what differentiates of ufuncs and of ndarray.
+    `unknown` is empty, unless NumPy is newer than this library.
     """
 
     differentiable: tuple[str, ...]
@@ -80,9 +78,7 @@ class Coverage(NamedTuple):
 
 
 def coverage() -> Coverage:
-    """Sort every function of the installed NumPy that can be handed a Tensor.
-
-    A function counts once, whatever other names it has.
+    """Sort the functions of the installed NumPy that can be handed a Tensor, each once.
 
     >>> "np.cumsum" in rg.coverage().differentiable
     True
@@ -97,9 +93,8 @@ def coverage() -> Coverage:
 
     load_rest()
     found: dict[str, tuple[str, str]] = {}
-    functions: list[Any] = [*overrides.get_overridable_numpy_ufuncs()]
-    functions += overrides.get_overridable_numpy_array_functions()
-    for fn in functions:
+    ufuncs: Any = overrides.get_overridable_numpy_ufuncs()
+    for fn in (*ufuncs, *overrides.get_overridable_numpy_array_functions()):
         kind = _kind_of(fn)
         # an inner function has the name of the one that calls it
         if kind[0] != "unknown" or _name_of(fn) not in found:

@@ -3,8 +3,6 @@
 They have the names and arguments of `scipy.special`, whose own functions take Tensors too.
 """
 
-from __future__ import annotations
-
 import math
 import sys
 from typing import Any, cast
@@ -27,7 +25,7 @@ Axis = int | tuple[int, ...] | None
 SQRT_PI, SQRT_2 = math.sqrt(math.pi), math.sqrt(2.0)
 
 # Polynomials, the highest power first.
-# (1 + 2 x) exp(x^2) erfc(x) in t = (x - 3.75) / (x + 3.75), a Chebyshev series; errors below 1e-17
+# (1 + 2 x) erfcx(x) in (x - 3.75) / (x + 3.75), a Chebyshev series; errors below 1e-17
 ERFCX = (
     -7.339505e-11, -3.7531583e-11, 9.0221497e-10, 5.4571573e-10, -6.545560212e-09, -4.38928416e-09,
     4.0971223153e-08, 2.4289762925e-08, -2.61147023599e-07, -5.8262810788e-08, 1.753443425111e-06,
@@ -36,7 +34,7 @@ ERFCX = (
     0.0283622774215156, -0.05869339859054762, 0.09230432116019834, -0.10880393014170746,
     0.08227673849015102, 0.00358541548546369, -0.14024059858554702, 1.2375126308378275,
 )  # fmt: skip
-# erf(x) / x in x^2, Taylor's series; for x up to 0.7
+# Taylor's series: erf(x) / x in x^2, for x up to 0.7
 ERF = tuple((-1) ** k * 2 / SQRT_PI / math.factorial(k) / (2 * k + 1) for k in range(13, -1, -1))
 
 
@@ -89,9 +87,9 @@ def erfcx(x: Any) -> Any:
 
 
 def _solve(y: Any, q: Any) -> Any:
-    """Return the x from 0 with `erf(x) = y` and `erfc(x) = q`, of which one may be inexact.
+    """Return the x from 0 with `erf(x) = y` and `erfc(x) = q`; one may be inexact.
 
-    By three steps of Halley's method from Winitzki's approximation (2008).
+    Three steps of Halley's method from Winitzki's approximation (2008).
     """
     low = np.log(np.where(q > 0.0, q, 0.5) * (1.0 + y))
     a = 0.147
@@ -174,7 +172,7 @@ BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 
 
 
 def _zeta(s: int, x: Any) -> Any:
-    """Return the sum of `(x + k)^-s` over k from 0 (Hurwitz), for x above 0: Euler-Maclaurin."""
+    """Return the sum of `(x + k)^-s`, k from 0, for x above 0: Euler-Maclaurin."""
     w = x + 12
     total = sum((x + k) ** (-s) for k in range(12))
     total = total + w ** (1 - s) / (s - 1) + 0.5 * w ** (-s)
@@ -185,10 +183,10 @@ def _zeta(s: int, x: Any) -> Any:
 
 
 ROOT = (1.4616321449683622, 9.549995429965697e-17)  # of digamma, in two parts
-# Taylor's series: gammaln(2 + t) / t for t up to 1/2, digamma(ROOT + t) / t for t up to 0.54
+# Taylor: gammaln(2 + t) / t for t up to 1/2, digamma(ROOT + t) / t for t up to 0.54
 GAMMALN = (*((-1) ** k * _zeta(k, 2.0) / k for k in range(28, 1, -1)), 1.0 - 0.5772156649015329)
 DIGAMMA = tuple((-1) ** k * _zeta(k, ROOT[0]) for k in range(36, 1, -1))
-# Stirling's series for gammaln and digamma in 1 / x^2, from 10: smaller x are moved up by 8
+# Stirling: gammaln and digamma in 1 / x^2, from 8
 STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1))[::-1]
 HARMONIC = tuple(b / (2 * k) for k, b in enumerate(BERNOULLI, 1))[::-1]
 
@@ -200,11 +198,6 @@ def _turned(x: Any) -> Any:
     return turns == 0.0, math.pi * np.where(turns == 0.0, 0.25, turns)
 
 
-def _pairs(x: Any) -> list[Any]:
-    """Return `(x + k) (x + 7 - k)` for k from 0 to 3."""
-    return [x * (x + 7.0) + more for more in (0.0, 6.0, 10.0, 12.0)]
-
-
 @primitive
 def gammaln(x: Any) -> Any:
     """Return the logarithm of the size of the gamma function; inf at 0, -1, ...
@@ -213,12 +206,12 @@ def gammaln(x: Any) -> Any:
     array([0.6931, 3.1781])
     """
     y = np.where(x < 0.5, 1.0 - x, x)
-    # up to 2.5; gammaln(y) = gammaln(y + 1) - log(y)
+    # to 2.5; gammaln(y) = gammaln(y + 1) - log(y)
     low = np.minimum(y, 2.5)
     over = np.where(low < 1.5, low - 1.0, low - 2.0)
     near = over * horner(GAMMALN, over) - np.log1p(np.where(low < 1.5, over, 0.0))
-    # above, after 8 steps of the same
-    steps = math.prod(_pairs(np.minimum(y, 10.0)))
+    # above, after 8 such steps
+    steps = math.prod(np.minimum(y, 10.0) + k for k in range(8))
     w = np.where(y < 10.0, y + 8.0, y)
     series = horner(STIRLING, 1.0 / np.square(w)) / w
     far = (w - 0.5) * (np.log(w) - 1.0) - 0.5 + 0.5 * math.log(2 * math.pi) + series
@@ -237,18 +230,16 @@ def digamma(x: Any) -> Any:
     array([-0.5772,  2.2518])
     """
     y = np.where(x < 0.5, 1.0 - x, x)
-    # up to 2; digamma(y) = digamma(y + 1) - 1 / y
+    # to 2; digamma(y) = digamma(y + 1) - 1 / y
     low = np.minimum(y, 2.0)
     z = np.where(low < 1.0, low + 1.0, low)
     over = z - ROOT[0] - ROOT[1]
     near = over * horner(DIGAMMA, over) - np.where(low < 1.0, 1.0 / low, 0.0)
-    # above, after 8 steps of the same
-    w = np.where(y < 10.0, y + 8.0, y)
+    # above, after 8 such steps
+    w = y + 8.0
     square = 1.0 / np.square(w)
     far = np.log(w) - 0.5 / w - square * horner(HARMONIC, square)
-    small = np.minimum(y, 10.0)
-    steps = (2.0 * small + 7.0) * sum(1.0 / pair for pair in _pairs(small))
-    far = far - np.where(y < 10.0, steps, 0.0)
+    far = far - sum(1.0 / (y + k) for k in range(8))
     out = np.where(y < 2.0, near, far)
     whole, angle = _turned(x)
     below = out - math.pi / np.tan(angle)
@@ -256,9 +247,9 @@ def digamma(x: Any) -> Any:
 
 
 def polygamma(n: int, x: Any) -> Any:
-    """Return the derivative number `n` of `digamma`, for `x` above 0; up to `n = 2` also below.
+    """Return the derivative number `n` of `digamma`; above `n = 2` nan for `x` below 0.
 
-    Elsewhere it is nan. Raises TypeError unless `n` is an int, ValueError below 0.
+    Raises TypeError unless `n` is an int, ValueError below 0.
 
     >>> rg.special.polygamma(1, np.array([1.0, 2.0])).round(4)
     array([1.6449, 0.6449])
@@ -316,7 +307,7 @@ def betaln(a: Any, b: Any) -> Any:
 
 
 def _inside(x: Any, y: Any, low: float = 0.0) -> Any:
-    """Return `y`, but `low + 1` where it is too low and `x = 0` makes that harmless."""
+    """Return `y`, but `low + 1` where it is too low and `x` is 0."""
     return np.where((x == 0) & (y <= low), low + 1.0, y)
 
 
@@ -453,7 +444,7 @@ defvjp(logsumexp,   lambda g, out, a, axis=None, keepdims=False:
 
 
 def adopt() -> None:
-    """Answer the ufuncs of `scipy.special`, which the user has imported."""
+    """Answer the ufuncs of `scipy.special`, which is imported."""
     for name in (*__all__, "psi"):
         ufunc = getattr(sys.modules["scipy.special"], name, None)
         if isinstance(ufunc, np.ufunc):

@@ -208,7 +208,7 @@ def fit(
         return optimizer.step(closure)
 
     if compile:
-        from retrograd.compiler.step import CompiledStep
+        from retrograd.compiler import CompiledStep
 
         update = CompiledStep(update, replay_first=True)
     with _bar(progress, epochs, data, run.update) as bar:

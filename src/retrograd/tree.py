@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Structure:
-    """A tree with its leaves taken out: what `flatten` returns beside them.
+    """A tree without its leaves: what `flatten` returns beside them.
 
     >>> leaves, structure = rg.tree.flatten({"w": 1.0, "layers": [2.0, (3.0,)]})
     >>> leaves
@@ -21,12 +21,11 @@ class Structure:
     {'w': 10, 'layers': [20, (30,)]}
     """
 
-    __slots__ = ("kind", "names", "parts", "size")
+    __slots__ = ("kind", "parts", "size")
 
-    def __init__(self, kind: Any, names: Sequence[Any], parts: Sequence[Structure]) -> None:
-        self.kind = kind  # the type of the node; None for a leaf
-        self.names, self.parts = tuple(names), tuple(parts)
-        self.size: int = 1 if kind is None else sum(part.size for part in parts)
+    def __init__(self, kind: Any, parts: dict[Any, Structure]) -> None:
+        self.kind, self.parts = kind, parts  # the type of the node; None for a leaf
+        self.size: int = 1 if kind is None else sum(part.size for part in parts.values())
 
     def unflatten(self, leaves: Sequence[Any]) -> Any:
         """Return the tree with these leaves; ValueError unless there are `size` of them."""
@@ -37,32 +36,30 @@ class Structure:
     def _build(self, leaves: Iterator[Any]) -> Any:
         if self.kind is None:
             return next(leaves)
-        return self._node([part._build(leaves) for part in self.parts])
+        return self._node([part._build(leaves) for part in self.parts.values()])
 
     def _node(self, values: Sequence[Any]) -> Any:
         if self.kind is type(None):
             return None
         if issubclass(self.kind, dict):
-            return self.kind(zip(self.names, values, strict=True))
+            return self.kind(zip(self.parts, values, strict=True))
         return self.kind(*values) if hasattr(self.kind, "_fields") else self.kind(values)
 
     def match(self, tree: Any, name: str = "the tree") -> list[Any]:
-        """Return what `tree` has where this structure has leaves; ValueError if it differs."""
+        """Return what `tree` has in place of the leaves; ValueError if it differs."""
         if self.kind is None:
             return [tree]
-        names, values = _open(tree) if type(tree) is self.kind else ((), None)
-        if values is None or set(names) != set(self.names):
+        inside = _open(tree) if type(tree) is self.kind else None
+        if inside is None or inside.keys() != self.parts.keys():
             raise ValueError(f"{name} does not have the structure {self!r}: {tree!r}")
-        by_name = dict(zip(names, values, strict=True))
-        pairs = zip(self.names, self.parts, strict=True)
-        return [leaf for key, part in pairs for leaf in part.match(by_name[key], name)]
+        pairs = self.parts.items()
+        return [leaf for key, part in pairs for leaf in part.match(inside[key], name)]
 
     def paths(self) -> list[tuple[Any, ...]]:
-        """Return for each leaf the keys and positions that lead to it."""
+        """Return the keys and positions that lead to each leaf."""
         if self.kind is None:
             return [()]
-        pairs = zip(self.names, self.parts, strict=True)
-        return [(key, *rest) for key, part in pairs for rest in part.paths()]
+        return [(key, *rest) for key, part in self.parts.items() for rest in part.paths()]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Structure) and self._key() == other._key()
@@ -71,28 +68,28 @@ class Structure:
         return hash(self._key())
 
     def _key(self) -> tuple[Any, ...]:
-        return self.kind, self.names, self.parts
+        return self.kind, *self.parts.items()
 
     def __repr__(self) -> str:
         if self.kind is None:
             return "*"
         if issubclass(self.kind, dict):
-            return repr(dict(zip(self.names, self.parts, strict=True)))
-        return repr(self._node(self.parts))
+            return repr(self.parts)
+        return repr(self._node([*self.parts.values()]))
 
 
-LEAF = Structure(None, (), ())
+LEAF = Structure(None, {})
 
 
-def _open(tree: Any) -> tuple[Sequence[Any], Sequence[Any] | None]:
-    """Return the names and values of a node; None for the values of a leaf."""
+def _open(tree: Any) -> dict[Any, Any] | None:
+    """Return what is in a node, by key, name or position; None for a leaf."""
     if isinstance(tree, dict):
-        return tuple(tree), tuple(tree.values())
+        return tree
     if type(tree) is tuple or type(tree) is list:
-        return range(len(tree)), tree
+        return dict(enumerate(tree))
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return tree._fields, tree
-    return (), () if tree is None else None
+        return dict(zip(tree._fields, tree, strict=True))
+    return {} if tree is None else None
 
 
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
@@ -106,11 +103,11 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
 
 
 def _flatten(node: Any, found: list[Any]) -> Structure:
-    names, values = _open(node)
-    if values is None:
+    inside = _open(node)
+    if inside is None:
         found.append(node)
         return LEAF
-    return Structure(type(node), names, [_flatten(value, found) for value in values])
+    return Structure(type(node), {key: _flatten(part, found) for key, part in inside.items()})
 
 
 def leaves(tree: Any) -> list[Any]:

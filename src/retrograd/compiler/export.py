@@ -1,7 +1,5 @@
 """A program as a script: its source, its arrays and a `main()`."""
 
-from __future__ import annotations
-
 import ast
 import builtins
 import inspect
@@ -12,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.program import Program
-from retrograd.compiler.spelling import literal, not_finite, surroundings
+from retrograd.compiler.program import Program, surroundings
 from retrograd.compiler.tape import root
+from retrograd.compiler.writer import literal, not_finite
 from retrograd.core import Array
 from retrograd.io import _replace
 

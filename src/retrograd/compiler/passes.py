@@ -1,7 +1,5 @@
 """Passes over calls: each returns fewer that compute the same."""
 
-from __future__ import annotations
-
 import operator
 from collections import Counter
 from collections.abc import Iterable
@@ -57,9 +55,9 @@ def prune(nodes: list[Node], results: Iterable[Var]) -> list[Node]:
 
 
 def shorten(nodes: list[Node]) -> tuple[list[Node], dict[Var, Var]]:
-    """Compute constants, leave out what gives back an argument, merge equal calls.
+    """Compute constants, merge equal calls, leave out what gives back an argument.
 
-    Memory that is written stays apart. Also return what is replaced by what.
+    Memory that is written stays apart. Also return what became of what.
     """
     written = writes(nodes)
     versions: Counter[int] = Counter()
@@ -131,7 +129,7 @@ def _is_one(value: Any) -> bool:
 
 
 # A net unrolled over time has sums of products (the gradient of a recurrent weight), which are one
-# product of the stacked factors, and products of all slices of an array with one matrix.
+# of the stacked factors, and products of all slices of an array with one matrix.
 
 
 class _Made:
@@ -181,7 +179,7 @@ class _Sums:
         return [n for node in self.nodes for n in instead.get(node) or [node]]
 
     def together(self, node: Node) -> list[Node]:
-        """Return calls that compute a sum at once, if that is a gain."""
+        """Return calls that compute a sum at once, if any."""
         leaves: list[Any] = []
         stack = [node]
         while stack:
@@ -236,7 +234,7 @@ class _Sums:
         return made.call(np.matmul, made.call(np.transpose, first), *other)
 
     def stack(self, parts: list[Var], made: _Made) -> Var:
-        """Put arrays below each other, without a copy if they are slices of one."""
+        """Put arrays below each other; slices of one are not copied."""
         slices = [_slice_of(part) for part in parts]
         base = slices[0] and slices[0][0]
         if base and slices == [(base, i) for i in range(len(base.array))]:
@@ -277,7 +275,7 @@ def _is_transpose(node: Node) -> bool:
 
 
 def _slices_at_once(nodes: list[Node]) -> list[Node]:
-    """Make products of all slices of an array with one matrix one product."""
+    """Make products of all slices of an array with one matrix one."""
     looked_at = {n.args[n.view_of] for n in nodes if n.view_of is not None}
     groups: dict[tuple[Var, Var], dict[int, Node]] = {}
     for node in nodes:

@@ -1,7 +1,6 @@
 """A recorded run as NumPy source, kept ready."""
 
-from __future__ import annotations
-
+import contextlib
 import functools
 import itertools
 import linecache
@@ -15,17 +14,16 @@ import numpy as np
 
 from retrograd import core, tree
 from retrograd.compiler.passes import optimise
-from retrograd.compiler.spelling import name_assigned, name_outside, sized_by_values
 from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, root, viewed
-from retrograd.compiler.writer import Statement, Writer
+from retrograd.compiler.writer import Statement, Writer, sized_by_values
 from retrograd.core import Array, Tensor, touch, wrap
-from retrograd.nn.module import changes
+from retrograd.nn.module import Module, changes
 
 CHECKS = 2  # replays to compare with the function
 _numbered = itertools.count(1)
 _UFUNCS = "|".join(name for name, fn in vars(np).items() if isinstance(fn, np.ufunc))
 _ATOMIC = re.compile(rf"np\.({_UFUNCS}|copyto)\(|\w+\.dot\(|\w+\[\.\.\.\] = (?!np\.linalg)")
-# NumPy 2.4 deprecates the output by position for maximum and minimum
+# deprecated for maximum and minimum
 _OUT_LAST = re.compile(
     rf"^((?:np\.(?!maximum|minimum)(?:{_UFUNCS})|\w+\.dot)\([^()]*), out=(\w+)\)$"
 )
@@ -34,8 +32,8 @@ _OUT_LAST = re.compile(
 class Program:
     """A recorded run as a function; it hands out copies of its buffers.
 
-    One that fails leaves everything outside as before or after it: once something is written
-    there, the rest is run, or, unless that is single NumPy calls, what was there is put back.
+    One that fails leaves all outside as before or after: once it has written there, the rest is
+    run, or, unless that is single NumPy calls, what was there is put back.
     """
 
     def __init__(self, fn: Any, tape: Tape, result: Any, grad: bool, simple: bool) -> None:
@@ -258,7 +256,7 @@ class Program:
         return name
 
     def _add(self, lines: list[str], statements: Iterable[Statement]) -> None:
-        # names for functions and the output by position save 0.1 us
+        # names, and the output by position, save 0.1 us
         def local(match: re.Match[str]) -> str:
             dotted = match.group(1)
             name = "_np_" + dotted.replace(".", "_")
@@ -312,3 +310,55 @@ def _attributes(module: Any) -> dict[str, Any]:
 
 def _copying(buffer: Any) -> Callable[[Tensor], Array]:
     return lambda leaf: np.array(buffer)
+
+
+def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Return the variables outside that a function names."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return {}
+    found = {n: fn.__globals__[n] for n in code.co_names if n in fn.__globals__}
+    for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # it has no value yet
+            found[name] = cell.cell_contents
+    return found
+
+
+def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
+    """Name what a function finds outside."""
+    scope = {"": fn} if isinstance(fn, Module) else surroundings(fn)
+    if hasattr(fn, "__self__"):
+        scope["self"] = fn.__self__
+    inner = {id(c) for m in tape.ran.values() for c in m.children()}
+    tops = [m for i, m in tape.ran.items() if i not in inner]
+    tops += [m for m in scope.values() if isinstance(m, Module) and id(m) not in tape.ran]
+
+    def name(value: Any, wish: str) -> None:
+        var = tape.find(value._data if isinstance(value, Tensor) else value)
+        if var:
+            var.wish = var.wish or wish
+
+    for top in tops:
+        for path, module in top.named_modules():
+            short = _short(path, module)
+            for attribute, value in vars(module).items():
+                name(value, f"{short}_{attribute}" if short else attribute)
+            if out := tape.outputs.get(id(module)):
+                out.wish = out.wish or short
+    for variable, value in scope.items():
+        name(value, variable)
+
+
+def name_assigned(nodes: list[Node]) -> None:
+    """Name what lines of the forward pass assign."""
+    for line, (*_, node) in itertools.groupby(nodes, lambda node: node.line):
+        found = re.search(r":\d+: (?:\w+\.)*(\w+) ?=[^=].*[^(\[{,]$", line)
+        if found and node.section == "forward" and node.kind == "call" and len(node.outs) == 1:
+            node.outs[0].wish = node.outs[0].wish or found[1]
+
+
+def _short(path: str, module: Any) -> str:
+    parts = path.split(".")
+    if parts[-1].isdigit():
+        parts[-1] = type(module).__name__.lower() + parts[-1]
+    return "_".join(p for p in parts if not p.isdigit())

@@ -1,4 +1,4 @@
-"""The tape: every NumPy call of one run of a function. Arrays are known by identity."""
+"""The tape: every NumPy call of a run. Arrays are known by identity."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Var:
     __slots__ = ("array", "grad_of", "kind", "node", "ref", "tensor", "wish")
 
     def __init__(self, array: Any, kind: str, node: Node | None = None, keep: bool = False) -> None:
-        # of what a run makes only the layout is held: its memory can go
+        # of what a run makes only the layout is held
         held = keep or kind not in ("made", "arg")
         self.ref = None if held else weakref.ref(array)
         self.array = array if held else blank(array)
@@ -77,7 +77,7 @@ class Live:
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A call of Vars; a "write", which changes the first; or a "draw" from the generator `fn`."""
+    """A "call"; a "write", which changes the first; or a "draw" from the generator `fn`."""
 
     kind: str
     fn: Any
@@ -87,8 +87,8 @@ class Node:
     line: str = ""  # of the user
     rule: Rule | None = None
     outs: list[Var] = field(default_factory=list)
-    view_of: int | None = None  # the argument whose memory the output looks at
-    origin: Node | None = None  # the call on the tape that this is a copy of
+    view_of: int | None = None  # the argument that the output looks at
+    origin: Node | None = None  # the call on the tape that this copies
 
     def vars(self, kind: Any = Var) -> list[Var]:
         found: list[Var] = []
@@ -114,7 +114,7 @@ def root(array: Any) -> Any:
 
 
 def blank(a: Array) -> Array:
-    """Return the layout of an array, without memory to read."""
+    """Return the layout of an array, without its memory."""
     return np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
 
 
@@ -132,13 +132,13 @@ def maker(value: Any) -> Node | None:
 
 
 def memory(var: Var) -> int:
-    """Return what is the same for all views of one memory."""
+    """Return what is the same for all views."""
     var = viewed(var)
     return id(var) if var.kind == "made" else id(root(var.array))
 
 
 def writes(nodes: list[Node]) -> dict[int, Node]:
-    """Return the memory that is written in place, with the last call."""
+    """Return the memory that is written, with the last call."""
     return {memory(node.outs[0]): node for node in nodes if node.kind == "write"}
 
 
@@ -178,7 +178,7 @@ class Tape:
         self.started: dict[int, bool] = {}  # with a gradient, if that mattered
         self.lives: dict[str, tuple[str, Any, str]] = {}  # name, owner, as read from it
         self.updates: list[tuple[dict[str, Any], Any]] = []  # group, bucket
-        self.undo: dict[int, Callable[[], Any]] = {}  # what puts back each thing that changed
+        self.undo: dict[int, Callable[[], Any]] = {}  # what puts things back
 
     def call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         for a, array in zip(args, arrays, strict=True):
@@ -294,9 +294,13 @@ class Tape:
         return Live(current(owner, read), text)
 
     def note(self, owner: Any, name: str) -> None:
-        """Remember an attribute that the run is about to change."""
+        """Remember an attribute that is about to change."""
         put_back = functools.partial(setattr, owner, name, getattr(owner, name))
         self.undo.setdefault(id(owner), put_back)
+
+    def put_back(self) -> None:
+        for put_back in reversed(self.undo.values()):  # an array may be a part of one before
+            put_back()
 
     def find(self, array: Array) -> Var | None:
         var = self.known.get(id(array))
@@ -341,7 +345,7 @@ def _value(value: Any) -> Any:
 
 
 def user_line() -> str:
-    """Return the line being run outside this library, as the end of a message."""
+    """Return the line being run outside this library, to end a message."""
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
         frame = frame.f_back

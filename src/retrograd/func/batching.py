@@ -1,11 +1,9 @@
 """Recorded calls run for many values at once, along a leading axis.
 
-A part of the graph that is linear in some variables (gradients, in the weights of the outputs) is
-run again with a batch of values for them. Most functions need only their axes shifted; any other
-is run once for each entry.
+A part of the graph that is linear in some variables (gradients, in weights of the outputs) is run
+again with a batch of values. Most functions need only their axes shifted; any other is run once
+for each entry.
 """
-
-from __future__ import annotations
 
 import itertools
 import math
@@ -25,14 +23,14 @@ from retrograd.rules.products import contract
 
 
 def leaf(array: Any) -> Tensor:
-    """Return a Tensor of the array itself, to differentiate with respect to."""
+    """Return a leaf of the array itself."""
     t = wrap(array)
     t.requires_grad = True
     return t
 
 
 class Plan:
-    """The calls that lead from `variables` to `outputs`, to be run on batches of values."""
+    """The calls from `variables` to `outputs`, to be run on batches."""
 
     def __init__(self, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
         self.outputs, self.variables = outputs, variables
@@ -42,10 +40,10 @@ class Plan:
         self.largest = max(sizes, default=0)  # elements, without a batch
 
     def run(self, values: Sequence[Any]) -> list[Any]:
-        """Return the outputs with `values` for the variables, each with a leading axis.
+        """Return the outputs for `values` of the variables, with a leading axis.
 
-        What was recorded without a gradient (masks, orders) stays as it was: outputs linear in
-        the variables allow that. Arrays give arrays, Tensors what can be differentiated.
+        What has no gradient (masks, orders) stays as recorded, as the outputs are linear in the
+        variables. Arrays give arrays, Tensors what can be differentiated.
         """
         graph = any(isinstance(v, Tensor) for v in values)
         known = dict(zip(self.variables, values, strict=True))
@@ -59,7 +57,7 @@ class Plan:
 
 
 class Call:
-    """The call behind `t` at other values; those with a true flag have the leading axis."""
+    """The call behind `t` at other values; flags tell which have the leading axis."""
 
     def __init__(self, t: Tensor, known: dict[Tensor, Any], graph: bool, size: int) -> None:
         assert t.rule is not None
@@ -73,7 +71,7 @@ class Call:
         self.shape = size, *getattr(t._data, "shape", ())
 
     def changed(self, change: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
-        """Return `values` with those that have the leading axis changed."""
+        """Change values that have the leading axis."""
         return [change(v) if flag else v for v, flag in zip(values, self.flags, strict=True)]
 
     def run(self, values: list[Any], /, **changes: Any) -> Any:
@@ -99,7 +97,7 @@ def _one_by_one(c: Call) -> Any:
 
 
 def _look_through(c: Call) -> Any:
-    """Record the NumPy calls inside a function and run these."""
+    """Run the NumPy calls inside a function."""
     args = [
         leaf(plain) if flag else wrap(v) if isinstance(v, np.ndarray) else v
         for v, plain, flag in zip(c.values, c.t.args, c.flags, strict=True)
@@ -116,7 +114,7 @@ def _elementwise(c: Call) -> Any:
 
 
 def _widened(x: Any, ndim: int) -> Any:
-    """Put axes of length 1 behind the leading one, to have `ndim` in all."""
+    """Put axes of length 1 behind the leading one, for `ndim` in all."""
     gap = (1,) * (ndim - x.ndim)
     return x.reshape((*x.shape[:1], *gap, *x.shape[1:])) if gap else x
 
@@ -127,7 +125,7 @@ def _along_axes(c: Call) -> Any:
 
 
 def _shifted(axis: Any, ndim: int) -> Any:
-    """Return `axis` as it is called where there is a leading axis."""
+    """Return `axis` as called with a leading axis."""
     if axis is None:
         return tuple(range(1, ndim + 1))
     return tuple(a % ndim + 1 for a in axis) if np.ndim(axis) else axis % ndim + 1
@@ -187,7 +185,7 @@ def _keeps_lead(parts: tuple[Any, ...]) -> bool:
     return len(arrays) == 1 and not any(isinstance(p, (int, np.integer)) for p in parts)
 
 
-# Functions whose axes are shifted, with the keywords that name these.
+# keywords for axes to shift
 AXES: dict[Callable[..., Any], tuple[str, ...]] = {
     **dict.fromkeys((np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std), ("axis",)),
     **dict.fromkeys((np.copy, astype), ()),

@@ -1,6 +1,6 @@
 """Gradient rules of NumPy's own functions, one module a family.
 
-What a small net needs is loaded at once, the others when a function without a rule turns up.
+What a small net needs is loaded at once, the rest when a function has no rule.
 """
 
 from retrograd.registry import REST

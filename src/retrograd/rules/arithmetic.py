@@ -1,10 +1,9 @@
-"""Functions that act on each element by itself, and those that reduce axes.
+"""Functions of each element by itself, and those that reduce axes.
 
-Constants are Python floats, which leave float32 as it is. The README has the values at kinks.
+Constants are Python floats, which leave float32 alone. The README has the values at kinks.
 """
 
-from __future__ import annotations
-
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -18,7 +17,7 @@ from retrograd.registry import RULES, UFUNC_METHODS, composed, defvjp, kernel, n
 LN2, LN10, DEGREE = math.log(2), math.log(10), math.pi / 180
 
 
-# 0 at exponent 0, also for base 0
+# 0 at exponent 0
 def _power_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     if isinstance(y, (int, float)):
         return g * y * x ** (y - 1) if y else g * 0.0
@@ -34,18 +33,17 @@ def _power_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
 
 @primitive
 def sinc_slope(x: Any, order: int) -> Any:
-    """Return a derivative of `sin(pi x) / (pi x)`.
+    """Return a derivative of `np.sinc`.
 
     `u f_n = sin(u + n pi / 2) - n f_(n-1)` for `u = pi x`; near 0 that loses digits.
     """
     u = x * math.pi
     near = np.abs(u) < order + 2
     small, large = np.where(near, u, 0.0), np.where(near, order + 2.0, u)
-    series = small * 0.0
-    for k in range((order + 1) // 2, 15 + 2 * order):
-        power = 2 * k - order
-        factor = (-1) ** k / ((2 * k + 1) * math.factorial(power))
-        series = series + (small**power if power else 1.0) * factor
+    series = sum(
+        small ** (2 * k - order) * ((-1) ** k / (2 * k + 1) / math.factorial(2 * k - order))
+        for k in range((order + 1) // 2, 15 + 2 * order)
+    )
     far = np.sin(large) / large
     for n in range(1, order + 1):
         far = (np.sin(large + n * math.pi / 2) - n * far) / large
@@ -53,15 +51,14 @@ def sinc_slope(x: Any, order: int) -> Any:
 
 
 def i1(x: Any) -> Any:
-    """Return the derivative of `np.i0`: the mean of `exp(x cos t) cos t` over half a circle."""
+    """Return the derivative of `np.i0`: the mean of `exp(x cos t) cos t`."""
     # the midpoint rule with 128 points is exact
     cosines = np.cos((np.arange(128) + 0.5) * (math.pi / 128)).astype(x.dtype)
     return np.mean(np.exp(x[..., None] * cosines) * cosines, axis=-1)
 
 
-def tied(g: Any, wins: Any, ties: Any) -> Any:
-    """Return `g` where an argument wins, half where it ties."""
-    return np.where(ties, 0.5 * g, np.where(wins, g, 0.0))
+def _chosen_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
+    return np.where(x == out, np.where(y == out, 0.5 * g, g), 0.0)
 
 
 # fmt: off
@@ -83,14 +80,6 @@ defvjp(np.logaddexp,  lambda g, out, x, y: g * np.exp(x - out),
                       lambda g, out, x, y: g * np.exp(y - out))
 defvjp(np.logaddexp2, lambda g, out, x, y: g * np.exp2(x - out),
                       lambda g, out, x, y: g * np.exp2(y - out))
-defvjp(np.maximum,    lambda g, out, x, y: tied(g, x > y, x == y),
-                      lambda g, out, x, y: tied(g, y > x, x == y))
-defvjp(np.minimum,    lambda g, out, x, y: tied(g, x < y, x == y),
-                      lambda g, out, x, y: tied(g, y < x, x == y))
-defvjp(np.fmax,       lambda g, out, x, y: tied(g, (x > y) | np.isnan(y), x == y),
-                      lambda g, out, x, y: tied(g, (y > x) | np.isnan(x), x == y))
-defvjp(np.fmin,       lambda g, out, x, y: tied(g, (x < y) | np.isnan(y), x == y),
-                      lambda g, out, x, y: tied(g, (y < x) | np.isnan(x), x == y))
 defvjp(np.remainder,  lambda g, out, x, y: g,
                       lambda g, out, x, y: -g * np.floor_divide(x, y))
 defvjp(np.fmod,       lambda g, out, x, y: g,
@@ -149,6 +138,8 @@ composed(np.where)(lambda condition, x=None, y=None:
     np.nonzero(condition) if x is None and y is None else record(np.where, condition, x, y))
 # fmt: on
 
+for _extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
+    defvjp(_extremum, _chosen_dx, lambda g, out, x, y: _chosen_dx(g, out, y, x))
 for _several in (np.divmod, np.modf, np.frexp):
     RULES[_several].multi = True
 
@@ -168,16 +159,14 @@ def _clip_dx(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> 
     return g if a_max is None else np.where(a <= a_max, g, 0.0)
 
 
-def _clip_dlow(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    g = np.where(a < a_min, g, 0.0)  # where the bounds cross, the upper is the result
-    return g if a_max is None else np.where(a_min <= a_max, g, 0.0)
-
-
-def _clip_dhigh(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -> Any:
-    return np.where((a if a_min is None else np.maximum(a, a_min)) > a_max, g, 0.0)
-
-
-defvjp(np.clip, _clip_dx, _clip_dlow, _clip_dhigh)
+# fmt: off
+# where the bounds cross, the upper is the result
+defvjp(np.clip, _clip_dx,
+       lambda g, out, a, a_min=None, a_max=None:
+       _clip_dx(np.where(a < a_min, g, 0.0), out, a_min, a_max=a_max),
+       lambda g, out, a, a_min=None, a_max=None:
+       np.where((a if a_min is None else np.maximum(a, a_min)) > a_max, g, 0.0))
+# fmt: on
 
 
 @composed(np.clip)
@@ -215,7 +204,7 @@ def along(x: Any, axis: int, part: Any) -> Any:
 
 
 def resized(x: Any, axes: Iterable[int], length: int = 1) -> tuple[int, ...]:
-    """Return the shape of `x` with another length on some axes."""
+    """Return the shape with another length on some axes."""
     return tuple(length if i in axes else n for i, n in enumerate(x.shape))
 
 
@@ -242,7 +231,7 @@ def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
 
 
 def count(x: Any, axis: Any) -> int:
-    """Return how many elements are reduced to one."""
+    """Return how many elements become one."""
     return math.prod(x.shape[a] for a in axes_of(x, axis))
 
 
@@ -252,14 +241,18 @@ def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 
 def lined(x: Any, axes: tuple[int, ...]) -> Any:
-    """Return `x` with these axes made one, the last."""
-    stay = [i for i in range(x.ndim) if i not in axes]
-    lengths = *(x.shape[i] for i in stay), math.prod(x.shape[i] for i in axes)
-    return x.transpose((*stay, *axes)).reshape(lengths)
+    """Return `x` with axes made one, the last."""
+    order = _last(x, axes)
+    stay = [x.shape[i] for i in order[: x.ndim - len(axes)]]
+    return x.transpose(order).reshape((*stay, math.prod(x.shape[i] for i in axes)))
+
+
+def _last(x: Any, axes: tuple[int, ...]) -> list[int]:
+    return sorted(range(x.ndim), key=axes.__contains__)
 
 
 def shared(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Share `g` equally between all elements that are the largest or smallest."""
+    """Share `g` equally between the largest or smallest elements."""
     ties = x == spread(out, x, axis, keepdims)
     number = np.sum(ties, axis=axis, keepdims=True).astype(g.dtype)
     return np.where(ties, spread(g, x, axis, keepdims) / number, 0.0)
@@ -270,11 +263,11 @@ def inverse(axes: Sequence[int] | None) -> Any:
     if axes is None:
         return None
     order = [a % len(axes) for a in axes]
-    return tuple(order.index(i) for i in range(len(order)))
+    return tuple(map(order.index, range(len(order))))
 
 
 def _prod_dx(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    # all elements before times all after: no division, so zeros are exact
+    # all before times all after: zeros are exact
     axes = axes_of(x, axis)
     line = lined(x, axes)
     if x.size:
@@ -282,7 +275,7 @@ def _prod_dx(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False)
         before = np.cumprod(np.concatenate([one, line[..., :-1]], axis=-1), axis=-1)
         after = np.cumprod(np.concatenate([one, line[..., :0:-1]], axis=-1), axis=-1)
         line = before * after[..., ::-1]
-    order = [*(i for i in range(x.ndim) if i not in axes), *axes]
+    order = _last(x, axes)
     others = line.reshape(tuple(x.shape[i] for i in order)).transpose(inverse(order))
     return spread(g, x, axis, keepdims) * others
 
@@ -311,7 +304,7 @@ defvjp(np.std,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
                 spread(g / np.where(out == 0, 1.0, out), x, axis, keepdims)
                 * _deviation(x, axis) / (count(x, axis) - ddof))
 
-# The same numbers without the Python layers of np.sum and np.max.
+# without NumPy's Python layers
 kernel(np.sum)(lambda x, axis=None, keepdims=False: np.add.reduce(x, axis, keepdims=keepdims))
 kernel(np.max)(lambda x, axis=None, keepdims=False: np.maximum.reduce(x, axis, keepdims=keepdims))
 kernel(np.min)(lambda x, axis=None, keepdims=False: np.minimum.reduce(x, axis, keepdims=keepdims))
@@ -328,67 +321,56 @@ def held(a: Any, dtype: Any, where: Any, fill: Any) -> Any:
 
 
 def number_of(a: Any, axis: Any, keepdims: bool, where: Any, ddof: Any = 0) -> Any:
-    """Return how many elements count for each result, less `ddof`, at least 0."""
-    if where is True:
-        return max(count(a, axis) - ddof, 0)
+    """Return how many elements count, less `ddof`, at least 0."""
     number = np.sum(np.broadcast_to(where, a.shape), axis=axis, keepdims=keepdims)
     return np.maximum(number.astype(np.result_type(a.dtype, 0.0)) - ddof, 0.0)
 
 
-def _total(fn: Any, unit: int, pair: np.ufunc) -> Any:
-    def total(
-        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False,
-        initial: Any = None, where: Any = True,
-    ) -> Any:  # fmt: skip
-        found = record(fn, held(a, dtype, where, unit), axis=axis, keepdims=keepdims)
-        return found if initial is None else pair(found, initial)
-
-    return total
+def _total(
+    fn: Any, unit: int, pair: np.ufunc, a: Any, axis: Any = None, dtype: Any = None,
+    out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True,
+) -> Any:  # fmt: skip
+    found = record(fn, held(a, dtype, where, unit), axis=axis, keepdims=keepdims)
+    return found if initial is None else pair(found, initial)
 
 
-def _extreme(fn: Any, pair: np.ufunc) -> Any:
-    def extreme(
-        a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None,
-        where: Any = True,
-    ) -> Any:  # fmt: skip
-        if initial is None:
-            if where is not True:
-                raise ValueError(f"{spelled(fn)} with where= needs initial=")
-            return record(fn, a, axis=axis, keepdims=keepdims)
-        a = held(a, None, where, initial)
-        if not count(a, axis):
-            return record(np.sum, a, axis=axis, keepdims=keepdims) + initial
-        return pair(record(fn, a, axis=axis, keepdims=keepdims), initial)
-
-    return extreme
+def _extreme(
+    fn: Any, pair: np.ufunc, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False,
+    initial: Any = None, where: Any = True,
+) -> Any:  # fmt: skip
+    if initial is None:
+        if where is not True:
+            raise ValueError(f"{spelled(fn)} with where= needs initial=")
+        return record(fn, a, axis=axis, keepdims=keepdims)
+    a = held(a, None, where, initial)
+    if not count(a, axis):
+        return record(np.sum, a, axis=axis, keepdims=keepdims) + initial
+    return pair(record(fn, a, axis=axis, keepdims=keepdims), initial)
 
 
-def _variance(fn: Any) -> Any:
-    def variance(
-        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0,
-        keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
-    ) -> Any:  # fmt: skip
-        ddof = ddof if correction is None else correction
-        # 0 from the start: a square could be infinite
-        a = held(a, dtype, where, 0)
-        if where is True and mean is None:
-            return record(fn, a, axis=axis, ddof=ddof, keepdims=keepdims)
-        if mean is None:
-            mean = np.mean(a, axis=axis, keepdims=True, where=where)
-        squares = held(np.square(a - mean), None, where, 0)
-        found = np.sum(squares, axis=axis, keepdims=keepdims)
-        found = found / number_of(a, axis, keepdims, where, ddof)
-        return found if fn is np.var else root(found)
-
-    return variance
+def _variance(
+    fn: Any, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0,
+    keepdims: bool = False, *, where: Any = True, mean: Any = None, correction: Any = None,
+) -> Any:  # fmt: skip
+    ddof = ddof if correction is None else correction
+    # 0 from the start: a square could be infinite
+    a = held(a, dtype, where, 0)
+    if where is True and mean is None:
+        return record(fn, a, axis=axis, ddof=ddof, keepdims=keepdims)
+    if mean is None:
+        mean = np.mean(a, axis=axis, keepdims=True, where=where)
+    squares = held(np.square(a - mean), None, where, 0)
+    found = np.sum(squares, axis=axis, keepdims=keepdims)
+    found = found / number_of(a, axis, keepdims, where, ddof)
+    return found if fn is np.var else root(found)
 
 
-composed(np.sum)(_total(np.sum, 0, np.add))
-composed(np.prod)(_total(np.prod, 1, np.multiply))
-composed(np.max, np.amax)(_extreme(np.max, np.maximum))
-composed(np.min, np.amin)(_extreme(np.min, np.minimum))
-composed(np.var)(_variance(np.var))
-composed(np.std)(_variance(np.std))
+composed(np.sum)(functools.partial(_total, np.sum, 0, np.add))
+composed(np.prod)(functools.partial(_total, np.prod, 1, np.multiply))
+composed(np.max, np.amax)(functools.partial(_extreme, np.max, np.maximum))
+composed(np.min, np.amin)(functools.partial(_extreme, np.min, np.minimum))
+composed(np.var)(functools.partial(_variance, np.var))
+composed(np.std)(functools.partial(_variance, np.std))
 
 
 @composed(np.mean)
@@ -403,7 +385,7 @@ def _mean(
 
 
 def weighing(weights: Any, a: Any, axis: Any) -> Any:
-    """Return weights of the elements, or along `axis`, so that they broadcast with `a`."""
+    """Return weights, perhaps along `axis`, that broadcast with `a`."""
     weights, axes = given(weights), axes_of(a, axis)
     if weights.shape == a.shape:
         return weights
@@ -430,7 +412,7 @@ def _average(
 
 
 def _named(fn: Any) -> Any:
-    """Answer `np.add.reduce` by `np.sum`: the default axis is another."""
+    """Answer `np.add.reduce` by `np.sum`, with another default axis."""
     return lambda a, axis=0, dtype=None, **options: call_numpy(
         fn, (a,), {"axis": axis, **options, **({} if dtype is None else {"dtype": dtype})}
     )

@@ -1,11 +1,8 @@
 """Picking and rearranging the elements of an array, and putting them back."""
 
-from __future__ import annotations
-
 import functools
 import math
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,7 +28,7 @@ def put(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
 def _added(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     out = np.zeros(shape, g.dtype)
     if isinstance(index, np.ndarray) and len(shape) > 1:
-        # np.add.at is twice as fast on numbers of single elements
+        # np.add.at is twice as fast on single elements
         width = math.prod(shape[1:])
         rows = np.arange(shape[0])[index].reshape((-1, 1))
         np.add.at(out.reshape(-1), (rows * width + np.arange(width)).reshape(-1), g.reshape(-1))
@@ -80,13 +77,10 @@ defvjp(np.expand_dims,  lambda g, out, a, axis: g.reshape(a.shape))
 defvjp(np.broadcast_to, lambda g, out, array, shape: g)
 defvjp(np.copy,         lambda g, out, a: g)
 defvjp(np.flip,         lambda g, out, m, axis=None: np.flip(g, axis))
-defvjp(np.fliplr,       lambda g, out, m: np.fliplr(g))
-defvjp(np.flipud,       lambda g, out, m: np.flipud(g))
 defvjp(np.roll,         lambda g, out, a, shift, axis=None:
                         np.roll(g, tuple(-s for s in shift) if np.ndim(shift) else -shift, axis))
-defvjp(np.rot90,        lambda g, out, m, k=1, axes=(0, 1): np.rot90(g, -k, axes))
 
-# The same views without the Python layers of NumPy's functions.
+# without NumPy's Python layers
 kernel(np.reshape)(lambda a, shape: a.reshape(shape))
 kernel(np.transpose)(lambda a, axes=None: a.transpose(axes))
 kernel(np.swapaxes)(lambda a, axis1, axis2: a.swapaxes(axis1, axis2))
@@ -96,7 +90,7 @@ kernel(np.swapaxes)(lambda a, axis1, axis2: a.swapaxes(axis1, axis2))
 def _rearranged(fn: Any) -> None:
     """Give its rule to a function that only moves and repeats elements, or adds zeros.
 
-    Run on numbers from 1 it tells where each element comes from.
+    Run on 1, 2, ... it tells where each comes from.
     """
 
     def vjp(g: Any, out: Any, x: Any, **options: Any) -> Any:
@@ -108,8 +102,10 @@ def _rearranged(fn: Any) -> None:
     RULES[fn].names, RULES[fn].options = names, frozenset(names[1:])
 
 
-for _fn in (np.tile, np.repeat, np.resize, np.delete, np.diag, np.diagflat, np.diagonal,
-            np.rollaxis, np.lib.stride_tricks.sliding_window_view):  # fmt: skip
+for _fn in (
+    np.tile, np.repeat, np.resize, np.delete, np.diag, np.diagflat, np.diagonal, np.fliplr,
+    np.flipud, np.rot90, np.rollaxis, np.lib.stride_tricks.sliding_window_view,
+):  # fmt: skip
     _rearranged(_fn)
 
 nograd(
@@ -205,19 +201,15 @@ def _matrix_transpose(x: Any, /) -> Any:
     return x.mT
 
 
-def _at_least(*places: tuple[Any, ...]) -> Callable[..., Any]:
-    """Return a function that takes the index for the number of axes."""
-
-    def at_least(*arys: Any) -> Any:
-        out = [x[places[x.ndim]] if x.ndim < len(places) else x for x in map(given, arys)]
-        return out[0] if len(out) == 1 else tuple(out)
-
-    return at_least
+# with the index for each number of axes that is too low
+def _at_least(places: list[Any], *arys: Any) -> Any:
+    out = [x[places[x.ndim]] if x.ndim < len(places) else x for x in map(given, arys)]
+    return out[0] if len(out) == 1 else tuple(out)
 
 
-composed(np.atleast_1d)(_at_least((None,)))
-composed(np.atleast_2d)(_at_least((None, None), (None, ...)))
-composed(np.atleast_3d)(_at_least((None, None, None), (None, ..., None), (..., None)))
+composed(np.atleast_1d)(functools.partial(_at_least, [None]))
+composed(np.atleast_2d)(functools.partial(_at_least, [(None, None), None]))
+composed(np.atleast_3d)(functools.partial(_at_least, [(None,) * 3, (None, ..., None), (..., None)]))
 
 
 @composed(np.broadcast_arrays)
@@ -239,7 +231,6 @@ def _meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str =
 
 
 def _below(m: Any, k: int) -> Any:
-    """Return the mask of what is on or below a diagonal."""
     rows, columns = (m.shape * 2)[-2:]
     return np.tri(rows, columns, k, dtype=bool)
 

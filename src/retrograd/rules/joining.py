@@ -1,14 +1,13 @@
 """Functions that join arrays, take them apart, or make them longer."""
 
-from __future__ import annotations
-
+import functools
 import itertools
 from typing import Any
 
 import numpy as np
 
 from retrograd.core import record
-from retrograd.registry import composed, defvjp_each, spelled
+from retrograd.registry import composed, defvjp_each
 from retrograd.rules.arithmetic import along, at_least, column, given, in_dtype, resized
 
 
@@ -118,16 +117,14 @@ def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return _array_split(ary, indices_or_sections, axis)
 
 
-def _split_along(fn: Any, axis: int, ndim: int) -> None:
-    @composed(fn)
-    def split(ary: Any, indices_or_sections: Any) -> list[Any]:
-        at_least(ndim, spelled(fn), "ndim", ary.ndim)
-        return _split(ary, indices_or_sections, min(axis, ary.ndim - 1))
+def _split_along(name: str, axis: int, least: int, ary: Any, indices_or_sections: Any) -> list[Any]:
+    at_least(least, name, "ndim", ary.ndim)
+    return _split(ary, indices_or_sections, min(axis, ary.ndim - 1))
 
 
-_split_along(np.hsplit, 1, 1)
-_split_along(np.vsplit, 0, 2)
-_split_along(np.dsplit, 2, 3)
+composed(np.hsplit)(functools.partial(_split_along, "np.hsplit", 1, 1))
+composed(np.vsplit)(functools.partial(_split_along, "np.vsplit", 0, 2))
+composed(np.dsplit)(functools.partial(_split_along, "np.dsplit", 2, 3))
 
 
 def _unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
@@ -177,24 +174,18 @@ def _pad(array: Any, pad_width: Any, mode: Any = "constant", **kwargs: Any) -> A
     if unknown := kwargs.keys() - {option}:
         raise ValueError(f"np.pad in mode {mode!r} does not take {', '.join(sorted(unknown))}")
     widths = _both_sides(pad_width, array.ndim)
-    moves = option in ("", "reflect_type")
-    if not moves:
-        value = kwargs.get(option, None if option == "stat_length" else 0)
-        values = _both_sides(value, array.ndim)
-    for axis, width in enumerate(widths):
+    values = _both_sides(kwargs.get(option, None if option == "stat_length" else 0), array.ndim)
+    for axis, (width, value) in enumerate(zip(widths, values, strict=True)):
+        n = array.shape[axis]
         at_least(0, "np.pad", "pad_width", min(width))
-        if not moves:
-            before, after = (_padding(array, axis, width, values[axis], mode, i) for i in (0, 1))
+        if option not in ("", "reflect_type"):
+            before, after = (_padding(array, axis, width, value, mode, i) for i in (0, 1))
             array = np.concatenate([before, array, after], axis=axis)
-        elif not any(width):
-            continue
         elif kwargs.get(option) == "odd":  # linear in the elements
-            matrix = np.pad(np.eye(array.shape[axis]), (width, (0, 0)), mode, **kwargs)
-            matrix = matrix.astype(array.dtype)
+            matrix = np.pad(np.eye(n, dtype=array.dtype), (width, (0, 0)), mode, **kwargs)
             array = np.moveaxis(np.tensordot(matrix, array, (1, axis)), 0, axis)
-        else:
-            places = np.pad(np.arange(array.shape[axis]), width, mode)
-            array = np.take(array, places, axis=axis)
+        elif any(width):
+            array = np.take(array, np.pad(np.arange(n), width, mode), axis=axis)
     return array
 
 
@@ -210,7 +201,7 @@ def _both_sides(value: Any, n: int) -> list[Any]:
 
 
 def _padding(array: Any, axis: int, width: Any, values: Any, mode: str, side: int) -> Any:
-    """Return what goes before the elements (side 0) or after."""
+    """Return what goes before (side 0) or after."""
     length, value, n = int(width[side]), values[side], array.shape[axis]
     if mode == "constant":
         tensor = hasattr(value, "requires_grad")

@@ -1,10 +1,8 @@
 """`np.linalg`, over stacks of matrices.
 
-Singular matrices raise LinAlgError; what belongs to equal eigenvalues or singular values counts
-as 0. Of a symmetric matrix the triangle that NumPy reads gets the whole gradient.
+Singular matrices raise LinAlgError; parts of equal eigenvalues or singular values count as 0. Of a
+symmetric matrix the triangle that NumPy reads gets all.
 """
-
-from __future__ import annotations
 
 import math
 from typing import Any
@@ -91,11 +89,11 @@ def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
 @primitive(looks_through=False)
 def real_eig(a: Any) -> Any:
     """Return real eigenvalues and vectors; NumPy 2.5 hands them out as complex."""
-    found = np.linalg.eig(a)
+    found: Any = np.linalg.eig(a)
     if found[0].dtype.kind == "c":
         if np.any(found[0].imag):
             raise TypeError("this matrix has complex eigenvalues: a Tensor holds real numbers")
-        return type(found)(found[0].real, found[1].real)
+        return found._make(part.real for part in found)
     return found
 
 
@@ -140,7 +138,7 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = Non
 
 @composed(np.linalg.lstsq)
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
-    """With more rows than columns there are residuals, also where the rank is too low."""
+    """With more rows than columns there are residuals, whatever the rank."""
     a, b = given(a), given(b)
     m, n = a.shape
     if rcond is None or rcond == -1:

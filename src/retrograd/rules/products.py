@@ -1,7 +1,5 @@
 """Products of arrays, made of `matmul` and `einsum`, and polynomials."""
 
-from __future__ import annotations
-
 import functools
 import math
 from typing import Any
@@ -60,13 +58,12 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     summed = [a.shape[i] for i in over_a]
     if summed != [b.shape[i] for i in over_b]:
         raise ValueError(f"np.tensordot: {over_a} of {a.shape} are not {over_b} of {b.shape}")
-    stay_a = [i for i in range(a.ndim) if i not in over_a]
-    stay_b = [i for i in range(b.ndim) if i not in over_b]
-    free_a, free_b = [a.shape[i] for i in stay_a], [b.shape[i] for i in stay_b]
-    n = math.prod(summed)
-    left = np.reshape(np.transpose(a, stay_a + over_a), (math.prod(free_a), n))
-    right = np.reshape(np.transpose(b, over_b + stay_b), (n, math.prod(free_b)))
-    return np.reshape(np.matmul(left, right), free_a + free_b)
+    a = np.transpose(a, [i for i in range(a.ndim) if i not in over_a] + over_a)
+    b = np.transpose(b, over_b + [i for i in range(b.ndim) if i not in over_b])
+    rows, columns, n = a.shape[: -len(summed) or None], b.shape[len(summed) :], math.prod(summed)
+    left = np.reshape(a, (math.prod(rows), n))
+    right = np.reshape(b, (n, math.prod(columns)))
+    return np.reshape(np.matmul(left, right), rows + columns)
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -80,13 +77,13 @@ def contract(*operands: Any, subscripts: str, optimize: Any = False) -> Any:
 def _contract_piece(
     position: int, g: Any, out: Any, *operands: Any, subscripts: str, optimize: Any = False
 ) -> Any:
-    """Contract `g` with the other operands; what appears nowhere else is repeated."""
+    """Contract `g` with the others; what appears nowhere else is repeated."""
     inputs, result = subscripts.split("->")
     names, arrays = inputs.split(","), [*operands]
     here, term = arrays[position], names[position]
     names[position], arrays[position] = result, g
     sizes = dict(zip(term, here.shape, strict=True))
-    # a repeated name is a diagonal: the second gets a name of its own and an identity matrix
+    # a repeated name, a diagonal, gets another and an identity matrix
     spare = (c for c in _LETTERS if c not in subscripts)
     target = ""
     for name in term:
@@ -245,7 +242,7 @@ def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
 
     @functools.cache
     def plan(i: int, j: int) -> tuple[int, int]:
-        """Return the fewest operations for the factors i to j, and after which to cut."""
+        """Return the fewest operations for factors i to j, and where to cut."""
         cuts = (
             (plan(i, k)[0] + plan(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
             for k in range(i, j)
@@ -318,8 +315,7 @@ def _polyfit(
     scale = np.sqrt(np.sum(np.square(left), axis=0))
     if rcond is None:
         rcond = x.shape[0] * float(np.finfo(x.dtype).eps)
-    solution = np.linalg.pinv(left / scale, rcond) @ y
-    return (solution.T / scale).T
+    return ((np.linalg.pinv(left / scale, rcond) @ y).T / scale).T
 
 
 @composed(np.poly)
@@ -327,7 +323,6 @@ def _poly(seq_of_zeros: Any) -> Any:
     roots = given(seq_of_zeros)
     if roots.ndim == 2:
         roots = np.linalg.eigvals(roots)
-    p = np.ones(1, roots.dtype)
-    for root in roots:
-        p = np.convolve(p, np.stack([np.ones((), roots.dtype), -root]))
-    return p
+    one = np.ones(1, roots.dtype)
+    factors = (np.concatenate([one, -roots[i : i + 1]]) for i in range(roots.shape[0]))
+    return functools.reduce(np.convolve, factors, one)

@@ -1,11 +1,8 @@
-"""Running sums, differences, ufunc methods, sorting, sets, quantiles, covariances, histograms."""
-
-from __future__ import annotations
+"""Running sums, differences, ufunc methods, sorting, sets, statistics."""
 
 import functools
 import itertools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,7 +27,7 @@ from retrograd.rules.arithmetic import (
 def accumulate(ufunc: Any, x: Any, axis: int = 0) -> Any:
     """Return the running results of an associative `ufunc`.
 
-    Each round doubles how many elements are in a result; zeros are exact to every order.
+    Each round doubles how many elements are in one; zeros are exact.
     """
     x = np.moveaxis(x, axis, 0)
     step = 1
@@ -51,29 +48,26 @@ def reduce(ufunc: Any, x: Any, axis: Any = 0, keepdims: bool = False) -> Any:
     return line.reshape(resized(x, axes)) if keepdims else line[..., 0]
 
 
-def _running(scan: Callable[..., Any], unit: int, skips: bool = False) -> Any:
-    def running(a: Any, axis: int | None = None, dtype: Any = None, out: Any = None) -> Any:
-        a = in_dtype(np.where(np.isnan(a), unit, a) if skips else a, dtype)
-        return scan(np.ravel(a), axis=0) if axis is None else scan(a, axis=axis)
+def _running(
+    scan: Any, unit: int, skips: bool, a: Any, axis: int | None = None, dtype: Any = None,
+    out: Any = None,
+) -> Any:  # fmt: skip
+    a = in_dtype(np.where(np.isnan(a), unit, a) if skips else a, dtype)
+    return scan(np.ravel(a), axis=0) if axis is None else scan(a, axis=axis)
 
-    return running
 
-
-def _cumulative(fn: Any, unit: int) -> Any:
-    def cumulative(
-        x: Any, /, *, axis: int | None = None, dtype: Any = None, out: Any = None,
-        include_initial: bool = False,
-    ) -> Any:  # fmt: skip
-        if axis is None and x.ndim > 1:
-            raise ValueError(f"a cumulative {fn.__name__} of shape {x.shape} needs axis=")
-        result = fn(x, axis, dtype)
-        if include_initial:
-            axis = (axis or 0) % result.ndim
-            first = np.full(resized(result, (axis,)), unit, result.dtype)
-            result = np.concatenate([first, result], axis=axis)
-        return result
-
-    return cumulative
+def _cumulative(
+    fn: Any, unit: int, x: Any, /, *, axis: int | None = None, dtype: Any = None, out: Any = None,
+    include_initial: bool = False,
+) -> Any:  # fmt: skip
+    if axis is None and x.ndim > 1:
+        raise ValueError(f"a cumulative {fn.__name__} of shape {x.shape} needs axis=")
+    result = fn(x, axis, dtype)
+    if include_initial:
+        axis = (axis or 0) % result.ndim
+        first = np.full(resized(result, (axis,)), unit, result.dtype)
+        result = np.concatenate([first, result], axis=axis)
+    return result
 
 
 # fmt: off
@@ -82,13 +76,13 @@ defvjp(np.cumsum, lambda g, out, a, axis:
 # fmt: on
 _cumsum = functools.partial(record, np.cumsum)
 _cumprod = functools.partial(accumulate, np.multiply)
-composed(np.cumsum)(_running(_cumsum, 0))
-composed(np.cumprod)(_running(_cumprod, 1))
-composed(np.nancumsum)(_running(_cumsum, 0, skips=True))
-composed(np.nancumprod)(_running(_cumprod, 1, skips=True))
+composed(np.cumsum)(functools.partial(_running, _cumsum, 0, False))
+composed(np.cumprod)(functools.partial(_running, _cumprod, 1, False))
+composed(np.nancumsum)(functools.partial(_running, _cumsum, 0, True))
+composed(np.nancumprod)(functools.partial(_running, _cumprod, 1, True))
 if hasattr(np, "cumulative_sum"):  # NumPy 2.1
-    composed(np.cumulative_sum)(_cumulative(np.cumsum, 0))
-    composed(np.cumulative_prod)(_cumulative(np.cumprod, 1))
+    composed(np.cumulative_sum)(functools.partial(_cumulative, np.cumsum, 0))
+    composed(np.cumulative_prod)(functools.partial(_cumulative, np.cumprod, 1))
 
 
 def _pairs(x: Any, axis: int) -> tuple[Any, Any]:
@@ -147,7 +141,7 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
 
 
 def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
-    """Return the derivative along one axis, from two neighbours."""
+    """Return the derivative along one axis."""
     n = f.shape[axis]
     at_least(edge_order + 1, "np.gradient", "elements", n)
     f = np.moveaxis(f, axis, 0)
@@ -158,42 +152,32 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
     inner = (slopes[1:] * one + slopes[:-1] * two) / (one + two)
     first, last = slopes[:1], slopes[-1:]
     if edge_order == 2:
-        # the slope between two points, corrected by the curvature
+        # corrected by the curvature
         first = first - (slopes[1:2] - first) * h[:1] / (h[:1] + h[1:2])
         last = last + (last - slopes[-2:-1]) * h[-1:] / (h[-1:] + h[-2:-1])
     return np.moveaxis(np.concatenate([first, inner, last]), 0, axis)
 
 
-def _outer(ufunc: Any) -> Any:
-    def outer(a: Any, b: Any) -> Any:
-        a, b = given(a), given(b)
-        return ufunc(a.reshape(a.shape + (1,) * b.ndim), b)
-
-    return outer
+def _outer(ufunc: Any, a: Any, b: Any) -> Any:
+    a, b = given(a), given(b)
+    return ufunc(a.reshape(a.shape + (1,) * b.ndim), b)
 
 
-def _reduceat(ufunc: Any) -> Any:
-    def reduceat(array: Any, indices: Any, axis: int = 0) -> Any:
-        edges = [*(int(i) for i in np.asarray(indices)), array.shape[axis]]
-        ends = ((a, b if a < b else a + 1) for a, b in itertools.pairwise(edges))
-        pieces = [ufunc.reduce(along(array, axis, slice(a, b)), axis=axis) for a, b in ends]
-        return np.stack(pieces, axis=axis)
-
-    return reduceat
-
-
-def _associative(ufunc: Any) -> None:
-    UFUNC_METHODS.setdefault((ufunc, "reduce"), functools.partial(reduce, ufunc))
-    UFUNC_METHODS[ufunc, "accumulate"] = functools.partial(accumulate, ufunc)
-    UFUNC_METHODS[ufunc, "reduceat"] = _reduceat(ufunc)
+def _reduceat(ufunc: Any, array: Any, indices: Any, axis: int = 0) -> Any:
+    edges = [*(int(i) for i in np.asarray(indices)), array.shape[axis]]
+    ends = ((a, b if a < b else a + 1) for a, b in itertools.pairwise(edges))
+    pieces = [ufunc.reduce(along(array, axis, slice(a, b)), axis=axis) for a, b in ends]
+    return np.stack(pieces, axis=axis)
 
 
 for _ufunc in [f for f in RULES if isinstance(f, np.ufunc) and (f.nin, f.nout) == (2, 1)]:
     if not _ufunc.signature:
-        UFUNC_METHODS[_ufunc, "outer"] = _outer(_ufunc)
+        UFUNC_METHODS[_ufunc, "outer"] = functools.partial(_outer, _ufunc)
 for _ufunc in (np.add, np.multiply, np.maximum, np.minimum, np.fmax, np.fmin, np.logaddexp,
                np.logaddexp2):  # fmt: skip
-    _associative(_ufunc)
+    UFUNC_METHODS.setdefault((_ufunc, "reduce"), functools.partial(reduce, _ufunc))
+    UFUNC_METHODS[_ufunc, "accumulate"] = functools.partial(accumulate, _ufunc)
+    UFUNC_METHODS[_ufunc, "reduceat"] = functools.partial(_reduceat, _ufunc)
 UFUNC_METHODS[np.add, "accumulate"] = lambda x, axis=0: np.cumsum(x, axis)
 
 
@@ -225,15 +209,11 @@ def common_parts(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
 
 @primitive(looks_through=False)
 def places(x: Any, q: Any, weights: Any = None, method: str = "linear", skip: bool = False) -> Any:
-    """Return where in the sorted last axis the quantiles are.
-
-    A quantile is linear between neighbours, so that of the ranks 0, 1, 2, ... is a place.
-    """
+    """Return where in the sorted last axis the quantiles are: those of the ranks."""
     ranks = np.argsort(np.argsort(x, axis=-1), axis=-1).astype(float)
     ranks[np.isnan(x)] = np.nan
-    options: dict[str, Any] = {} if weights is None else {"weights": weights}
     quantile: Any = np.nanquantile if skip else np.quantile
-    return quantile(ranks, q, axis=-1, method=method, **options)
+    return quantile(ranks, q, axis=-1, method=method, weights=weights)
 
 
 nograd(np.argsort, np.argpartition, np.lexsort, np.isin, np.digitize, unique_parts, common_parts,
@@ -255,20 +235,15 @@ def _unique(
     return (values, *extra) if extra else values
 
 
-def _unique_by_name(fn: Any) -> Any:
-    kind = type(fn(np.zeros(0)))
-
-    def named(x: Any, /) -> Any:
-        found = _unique(x, True, True, True, equal_nan=False)
-        by_name = dict(zip(("values", "indices", "inverse_indices", "counts"), found, strict=True))
-        return kind(*(by_name[name] for name in kind._fields))
-
-    return named
+def _unique_by_name(kind: Any, x: Any, /) -> Any:
+    found = _unique(x, True, True, True, equal_nan=False)
+    by_name = dict(zip(("values", "indices", "inverse_indices", "counts"), found, strict=True))
+    return kind(*(by_name[name] for name in kind._fields))
 
 
 composed(np.unique_values)(lambda x, /: _unique(x, equal_nan=False))
 for _fn in (np.unique_all, np.unique_counts, np.unique_inverse):
-    composed(_fn)(_unique_by_name(_fn))
+    composed(_fn)(functools.partial(_unique_by_name, type(_fn(np.zeros(0)))))
 composed(np.union1d)(lambda ar1, ar2: np.unique(np.concatenate([np.ravel(ar1), np.ravel(ar2)])))
 
 
@@ -310,61 +285,53 @@ def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     return filt[start:stop]
 
 
-def _without_nan(fn: Any) -> Any:
-    def answer(a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
-        a = given(a)
-        counts = np.logical_not(np.isnan(a))
-        return fn(a, *args, where=counts if where is True else counts & where, **kwargs)
-
-    return answer
+def _without_nan(fn: Any, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
+    a = given(a)
+    counts = np.logical_not(np.isnan(a))
+    return fn(a, *args, where=counts if where is True else counts & where, **kwargs)
 
 
-def _extreme_without_nan(fn: Any, worst: float) -> Any:
-    def answer(
-        a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None,
-        where: Any = True,
-    ) -> Any:  # fmt: skip
-        missing = np.isnan(a)
-        filled = np.where(missing, worst, a)
-        found = fn(filled, axis=axis, keepdims=keepdims, initial=initial, where=where)
-        if initial is not None:
-            return found
-        return np.where(np.all(missing, axis=axis, keepdims=keepdims), math.nan, found)
-
-    return answer
+def _extreme_without_nan(
+    fn: Any, worst: float, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False,
+    initial: Any = None, where: Any = True,
+) -> Any:  # fmt: skip
+    missing = np.isnan(a)
+    filled = np.where(missing, worst, a)
+    found = fn(filled, axis=axis, keepdims=keepdims, initial=initial, where=where)
+    if initial is not None:
+        return found
+    return np.where(np.all(missing, axis=axis, keepdims=keepdims), math.nan, found)
 
 
 for _nan, _plain in ((np.nansum, np.sum), (np.nanprod, np.prod), (np.nanmean, np.mean),
                     (np.nanvar, np.var), (np.nanstd, np.std)):  # fmt: skip
-    composed(_nan)(_without_nan(COMPOSED[_plain]))
-composed(np.nanmax)(_extreme_without_nan(COMPOSED[np.max], -math.inf))
-composed(np.nanmin)(_extreme_without_nan(COMPOSED[np.min], math.inf))
+    composed(_nan)(functools.partial(_without_nan, COMPOSED[_plain]))
+composed(np.nanmax)(functools.partial(_extreme_without_nan, COMPOSED[np.max], -math.inf))
+composed(np.nanmin)(functools.partial(_extreme_without_nan, COMPOSED[np.min], math.inf))
 
 
-def _quantile(skip: bool, percent: bool = False) -> Any:
-    def quantile(
-        a: Any, q: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
-        method: str = "linear", keepdims: bool = False, *, weights: Any = None,
-    ) -> Any:  # fmt: skip
-        if getattr(q, "requires_grad", False):
-            raise TypeError("a quantile has no gradient to q: pass q.detach()")
-        a = floating(given(a))
-        fn: Any = np.percentile if percent else np.quantile
-        kind = fn(np.ones(1, a.dtype), getattr(q, "_data", q), method=method).dtype
-        q = given(q) / 100 if percent else given(q)
-        axes = axes_of(a, axis)
-        if weights is not None:
-            weights = lined(np.broadcast_to(weighing(weights, a, axis), a.shape), axes)
-        flat = lined(a, axes)
-        place = record(places, flat, q, weights, method=method, skip=skip)
-        found = _at(np.sort(flat, axis=-1).astype(kind), place, q.shape)
-        return found.reshape((*q.shape, *resized(a, axes))) if keepdims else found
-
-    return quantile
+def _quantile(
+    skip: bool, percent: bool, a: Any, q: Any, axis: Any = None, out: Any = None,
+    overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
+    weights: Any = None,
+) -> Any:  # fmt: skip
+    if getattr(q, "requires_grad", False):
+        raise TypeError("a quantile has no gradient to q: pass q.detach()")
+    a = floating(given(a))
+    fn: Any = np.percentile if percent else np.quantile
+    kind = fn(np.ones(1, a.dtype), getattr(q, "_data", q), method=method).dtype
+    q = given(q) / 100 if percent else given(q)
+    axes = axes_of(a, axis)
+    if weights is not None:
+        weights = lined(np.broadcast_to(weighing(weights, a, axis), a.shape), axes)
+    flat = lined(a, axes)
+    place = record(places, flat, q, weights, method=method, skip=skip)
+    found = _at(np.sort(flat, axis=-1).astype(kind), place, q.shape)
+    return found.reshape((*q.shape, *resized(a, axes))) if keepdims else found
 
 
 def _at(x: Any, place: Any, shape: tuple[int, ...]) -> Any:
-    """Return the values of the last axis at places of the shape `(*shape, ...)`."""
+    """Return the values of the last axis at places `(*shape, ...)`."""
     rest = x.shape[:-1]
     place = np.moveaxis(place.reshape((math.prod(shape), *rest)), 0, -1)
     below = np.floor(np.where(np.isnan(place), 0.0, place))
@@ -374,18 +341,19 @@ def _at(x: Any, place: Any, shape: tuple[int, ...]) -> Any:
     return np.moveaxis(found, -1, 0).reshape((*shape, *rest))
 
 
-def _median(quantile: Any) -> Any:
-    return lambda a, axis=None, out=None, overwrite_input=False, keepdims=False: quantile(
-        a, 0.5, axis=axis, keepdims=keepdims
-    )
+def _median(
+    skip: bool, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
+    keepdims: bool = False,
+) -> Any:  # fmt: skip
+    return _quantile(skip, False, a, 0.5, axis, keepdims=keepdims)
 
 
-composed(np.quantile)(_quantile(skip=False))
-composed(np.percentile)(_quantile(skip=False, percent=True))
-composed(np.nanquantile)(_quantile(skip=True))
-composed(np.nanpercentile)(_quantile(skip=True, percent=True))
-composed(np.median)(_median(np.quantile))
-composed(np.nanmedian)(_median(np.nanquantile))
+composed(np.quantile)(functools.partial(_quantile, False, False))
+composed(np.percentile)(functools.partial(_quantile, False, True))
+composed(np.nanquantile)(functools.partial(_quantile, True, False))
+composed(np.nanpercentile)(functools.partial(_quantile, True, True))
+composed(np.median)(functools.partial(_median, False))
+composed(np.nanmedian)(functools.partial(_median, True))
 
 
 @composed(np.cov)
@@ -409,7 +377,7 @@ def _cov(
 
 @composed(np.corrcoef)
 def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
-    # not clipped, as NumPy's is: that would cut the second derivative at 1
+    # clipped as NumPy's it would lose the second derivative at 1
     c = np.cov(x, y, rowvar, dtype=dtype)
     if not c.ndim:
         return c / c
@@ -437,7 +405,7 @@ def _edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> An
 def _histogram(
     a: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
 ) -> Any:
-    """The counts have gradients to `weights` and, as densities, to the edges."""
+    """Counts have gradients to `weights`, densities also to the edges."""
     a = np.ravel(given(a))
     edges = _edges(a, bins, range)
     n = edges.shape[0] - 1

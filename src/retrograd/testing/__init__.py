@@ -1,10 +1,7 @@
-"""Checks of gradients against difference quotients.
+"""Checks of gradients by difference quotients.
 
-`gradcheck` and `gradgradcheck` need NumPy alone; `strategies` and `gradient_property` load
-Hypothesis when they are first used.
+`strategies` and `gradient_property` load Hypothesis on first use.
 """
-
-from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +12,7 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.core import Array, Tensor, as_array, wrap
-from retrograd.func.transforms import pull, ravel_pytree
+from retrograd.func import pull, ravel_pytree
 from retrograd.later import load_later
 from retrograd.mode import enable_grad, no_grad
 from retrograd.random import RngLike, generator
@@ -27,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KinkError", "gradcheck", "gradgradcheck", "gradient_property", "strategies"]
 
-STEP = 1e-3  # errors near 1e-12 where values are near 1
+STEP = 1e-3  # errors near 1e-12 of values near 1
 SHOWN = 8
 
 
@@ -47,17 +44,16 @@ def gradcheck(
 ) -> bool:
     """Compare the gradient of `fn` at `inputs` with difference quotients; return True.
 
-    Varied are the floating arrays and the Tensors that require grad in the trees `inputs`, in
-    float64, along random directions or with `full` one by one. Raises AssertionError with a table
-    of the entries that differ by more than `atol + rtol * |numeric|`; KinkError if only for a
-    kink; TypeError if nothing varies; ValueError if `fn` gives other values each time or has none
-    nearby.
+    The floating arrays and the Tensors that require grad in the trees `inputs` vary, in float64,
+    along random directions or with `full` one by one. Raises AssertionError with a table of the
+    entries that differ by more than `atol + rtol * |numeric|`; KinkError if only for a kink;
+    TypeError if nothing varies; ValueError if `fn` is random or not finite nearby.
 
     >>> rg.testing.gradcheck(np.logaddexp, np.array([0.5, 1.5]), np.array(2.0))
     True
     """
-    draws = generator(rng)
-    return Problem(fn, inputs, "gradcheck").check(step, rtol, atol, directions, full, draws)
+    problem = Problem(fn, inputs, "gradcheck")
+    return problem.check(step, rtol, atol, directions, full, generator(rng))
 
 
 def gradgradcheck(
@@ -83,7 +79,7 @@ def gradgradcheck(
 
     def gradient(*values: Tensor) -> list[Tensor]:
         graph = values[0].requires_grad
-        # for difference quotients they are constants: leaves take the gradient then
+        # constants for difference quotients: leaves take the gradient then
         xs = [v if graph else Tensor(v, requires_grad=True) for v in values[:number]]
         with enable_grad():
             outs = problem.call(xs)
@@ -95,12 +91,12 @@ def gradgradcheck(
     return second.check(step, rtol, atol, directions, full, draws)
 
 
-# What is wrong, its derivative by the rules and by differences, and the slopes beside a kink.
+# where, the derivative by rules and by differences, slopes beside a kink
 Entry = tuple[str, float, float, tuple[float, float] | None]
 
 
 class Problem:
-    """`fn` at `inputs`, of which `start` has those that are varied, `point` their elements."""
+    """`fn` at `inputs`; `start` are those that vary, `point` their elements."""
 
     def __init__(self, fn: Callable[..., Any], inputs: Sequence[Any], what: str) -> None:
         if not callable(fn):
@@ -123,7 +119,7 @@ class Problem:
         ]
 
     def call(self, values: Sequence[Tensor]) -> list[Tensor]:
-        """Return the floating outputs for `values` of what varies."""
+        """Return the floating outputs."""
         leaves = list(self.leaves)
         for i, value in zip(self.varied, values, strict=True):
             leaves[i] = value
@@ -145,7 +141,7 @@ class Problem:
 
     def outputs(self, point: Array) -> list[Tensor]:
         with no_grad(), np.errstate(all="ignore"):
-            # arrays of its own: a function may keep them
+            # a function may keep its arrays
             return self.call([wrap(x) for x in self.unravel(point)])
 
     def values(self, point: Array) -> Array:
@@ -153,7 +149,7 @@ class Problem:
         return vector
 
     def slopes(self, along: Array) -> Array:
-        """Return central differences of the values along a direction, of fourth order."""
+        """Return central differences along a direction, of fourth order."""
         h = self.step / 2
         a, b, c, d = (self.values(self.point + k * h * along) for k in (1, -1, 2, -2))
         with np.errstate(all="ignore"):
@@ -263,7 +259,7 @@ def positional(fn: Callable[..., Any]) -> list[inspect.Parameter]:
 def _units(
     names: Sequence[str], arrays: Sequence[Any], limit: int | None
 ) -> Iterator[tuple[str, Array]]:
-    """Yield names and unit vectors for the first `limit` elements of each array."""
+    """Yield names and unit vectors for `limit` elements of each array."""
     start, size = 0, sum(x.size for x in arrays)
     for name, x in zip(names, arrays, strict=True):
         for i, index in enumerate(islice(np.ndindex(x.shape), limit), start):
@@ -277,8 +273,8 @@ def find_kink(
 ) -> tuple[float, float] | None:
     """Return the slopes to both sides of 0 if a kink explains why two derivatives differ.
 
-    As the step shrinks, slopes of a smooth function come together. At a kink they stay apart, and
-    any derivative between them is fair; near a kink they come to the analytic one.
+    As the step shrinks, the slopes stay apart at a kink, and any derivative between them is fair;
+    near one they come to the analytic one.
     """
     here, small = value(0.0), step / 1024
 
@@ -287,14 +283,13 @@ def find_kink(
 
     wide, (left, right) = slopes(step), slopes(small)
     rounding = 64 * np.finfo(float).eps * max(1.0, abs(here)) / small
-    error = abs(analytic - numeric)
-    if abs(analytic - (left + right) / 2) < 0.1 * error and error > rounding:
+    error, off = abs(analytic - numeric), abs(analytic - (left + right) / 2)
+    if off < 0.1 * error and error > rounding:
         return wide
     gap = abs(right - left)
     if gap < 0.25 * abs(wide[1] - wide[0]) or gap < 1e-4 * (abs(left) + abs(right)) + rounding:
         return None
-    beyond = abs(analytic - (left + right) / 2) - gap / 2
-    return (left, right) if beyond <= 1e-3 * gap else None
+    return (left, right) if off <= 0.501 * gap else None
 
 
 def _advice(wrong: list[Entry]) -> str:

@@ -1,6 +1,4 @@
-"""Hypothesis strategies for what gradients can be checked at, and tests made of them."""
-
-from __future__ import annotations
+"""Hypothesis strategies to check gradients with, and tests made of them."""
 
 import functools
 import itertools
@@ -21,15 +19,14 @@ Shape = tuple[int, ...]
 Domains = Sequence[tuple[float, float]]
 Test = Callable[..., None]
 
-# Values are (k + offset) / 4 for whole k: off the kinks at whole numbers and halves, and arrays
-# with different offsets never tie.
+# Values are (k + offset) / 4 for whole k: off kinks at whole numbers and halves; arrays never tie.
 OFFSETS = (0.37, 0.61, 0.12, 0.83)
 
 
 def shapes(
     min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 3
 ) -> st.SearchStrategy[Shape]:
-    """Draw shapes, those without axes and without elements included."""
+    """Draw shapes, also without axes or elements."""
     return array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side)
 
 
@@ -61,7 +58,7 @@ def arrays(
     elements: st.SearchStrategy[float] | None = None,
     distinct: bool = False,
 ) -> Array:
-    """Draw floating arrays; of `distinct` ones no two elements are equal."""
+    """Draw floating arrays; elements of `distinct` ones differ."""
     chosen = shapes() if shape is None else shape
     sides: Shape = draw(chosen) if isinstance(chosen, st.SearchStrategy) else chosen
     size, values = math.prod(sides), values_off_kinks() if elements is None else elements
@@ -81,7 +78,7 @@ def tensors(
     return drawn.map(lambda array: Tensor(array, requires_grad=requires_grad))
 
 
-# Where functions have values and derivatives: (low, high) for each argument.
+# where functions have derivatives: (low, high) for each argument
 WIDE, ABOVE_0 = (-3.0, 3.0), (0.1, 3.0)
 DOMAINS: dict[Any, Domains] = {
     **dict.fromkeys((np.sqrt, np.cbrt, np.log, np.log2, np.log10), (ABOVE_0,)),
@@ -94,10 +91,10 @@ DOMAINS: dict[Any, Domains] = {
 
 
 def for_function(fn: Callable[..., Any]) -> st.SearchStrategy[tuple[Array, ...]]:
-    """Draw arguments for `fn`: arrays that broadcast together, inside its domain, off its kinks.
+    """Draw arguments for `fn`: arrays that broadcast, in its domain, off its kinks.
 
-    It takes as many as its rule has vjps, or else as it has parameters without a default;
-    TypeError where that cannot be told.
+    As many as its rule has vjps, or else as it has parameters without a default; TypeError where
+    that cannot be told.
     """
     number = fn.nin if isinstance(fn, np.ufunc) else RULES[fn].arrays if fn in RULES else 0
     number = number or sum(p.default is p.empty for p in positional(fn))
@@ -118,7 +115,7 @@ def for_function(fn: Callable[..., Any]) -> st.SearchStrategy[tuple[Array, ...]]
 
 
 def broadcasting(domains: Domains) -> st.SearchStrategy[tuple[Array, ...]]:
-    """Draw arrays that broadcast together, one for each range of values."""
+    """Draw arrays that broadcast together, one a range of values."""
     if not domains:
         return st.just(())
     return broadcastable(len(domains)).flatmap(lambda drawn: _off_ties(drawn, domains))
@@ -140,10 +137,10 @@ def gradient_property(
 def gradient_property(function: Any = None, /, *, order: int = 2, **strategies: Any) -> Any:
     """Make a Hypothesis test of the gradients of a function.
 
-    At each drawn point off the kinks the derivatives up to `order` (1 or 2) agree with difference
-    quotients, float32 stays float32, nothing writes into the inputs, and no two gradients share
-    memory. Parameters that `strategies` does not draw are arrays that broadcast together. A
-    function with a rule may be given itself: `test_tanh = gradient_property(np.tanh)`.
+    At each point off the kinks the derivatives up to `order` (1 or 2) agree with difference
+    quotients, float32 stays, inputs are not written into, and no gradients share memory.
+    Parameters that `strategies` does not draw are arrays that broadcast together. A function with
+    a rule may be given itself: `test_tanh = gradient_property(np.tanh)`.
 
     >>> @rg.testing.gradient_property
     ... def test_softplus(x):
