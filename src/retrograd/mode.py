@@ -78,6 +78,14 @@ MODE: ContextVar[Mode] = ContextVar(
 # What is being recorded in any thread: in between, nobody need ask each thread for its tape.
 TAPES: list[Tape] = []
 
+
+def unrecorded(what: str) -> None:
+    """Raise TraceError if what calls this is being compiled: its writes are not recorded."""
+    tape = MODE.get().tape
+    if tape is not None:
+        tape.forbid(what, "a program would not do it again: call it before or after the step.")
+
+
 # what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)
 _RUNS_LATER = 0x20 | 0x80 | 0x200
 

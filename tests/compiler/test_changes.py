@@ -155,3 +155,133 @@ def test_a_momentum_of_zero_rests_as_it_does_where_nothing_is_compiled():
         return step, before, [w]
 
     alike(make, [(m,) for m in (0.9,) * 4 + (0.0,) * 4 + (0.9,) * 4])
+
+
+# What a step does besides its calls --------------------------------------------------------------
+
+
+def test_hooks_that_come_and_go_are_seen():
+    net = rg.nn.Linear(1, 1, rng=0)
+    f, x = rg.compile(lambda x: net(x)), np.ones((1, 1))
+    first = net.register_forward_hook(lambda m, args, out: out * 10)
+    for _ in range(4):
+        np.testing.assert_array_equal(f(x).data, net(x).data)
+    second = net.register_forward_hook(lambda m, args, out: out + 1)
+    for _ in range(4):
+        np.testing.assert_array_equal(f(x).data, net(x).data)
+    for handle in (first, second):
+        handle.remove()
+        for _ in range(4):
+            np.testing.assert_array_equal(f(x).data, net(x).data)
+
+
+class Meter:
+    def __init__(self):
+        self.count, self.seen = 0, []
+
+    def counted(self, x):
+        self.count += 1
+        return np.sum(x)
+
+
+class Noting(rg.nn.Module):
+    def __init__(self):
+        self.all = []
+
+    def forward(self, x):
+        self.all.append(1)
+        return x * 2
+
+
+def changing():
+    meter, net, counts = Meter(), Noting(), {"n": 0}
+    w = rg.Parameter([1.0])
+    optimizer = rg.optim.SGD([w], lr=0.1)
+    schedule = rg.optim.lr_scheduler.StepLR(optimizer, 1)
+
+    def count(x):
+        meter.count += 1
+        return np.sum(x)
+
+    def append(x):
+        meter.seen.append(1)
+        return np.sum(x)
+
+    def item(x):
+        counts["n"] += 1
+        return np.sum(x)
+
+    def step(x, then):
+        optimizer.zero_grad()
+        loss = np.sum(w * w * x)
+        loss.backward()
+        optimizer.step()
+        then()
+        return loss
+
+    def halve():
+        optimizer.param_groups[0]["lr"] *= 0.5
+
+    other = rg.nn.Linear(1, 1)
+    return {
+        "attribute": count,
+        "list": append,
+        "dict": item,
+        "method": meter.counted,
+        "module": lambda x: net(x),
+        "lr": lambda x: step(x, halve),
+        "schedule": lambda x: step(x, schedule.step),
+        "init": lambda x: step(x, lambda: rg.nn.init.zeros_(w)),
+        "load": lambda x: step(x, lambda: other.load_state_dict(other.state_dict())),
+        "vector": lambda x: step(x, lambda: rg.nn.utils.vector_to_parameters(np.ones(1), [w])),
+    }
+
+
+@pytest.mark.parametrize("what", [*changing()])
+def test_a_change_outside_is_refused_by_the_second_call(what):
+    step = rg.compile(changing()[what])
+
+    def twice():
+        step(np.ones(1))
+        step(np.ones(1))
+
+    with pytest.raises(rg.TraceError):
+        twice()
+
+
+def test_what_an_object_computes_once_is_no_change():
+    class Cached:
+        def table(self):
+            if not hasattr(self, "_table"):
+                self._table = np.arange(3.0)
+            return self._table
+
+    cached = Cached()
+    step = rg.compile(lambda x: np.sum(x * cached.table()))
+    assert [step(np.ones(3)).item() for _ in range(5)] == [3.0] * 5
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "nll_loss"])
+@pytest.mark.parametrize("wrong", [3, -1, -100])
+def test_class_numbers_are_checked_in_every_run(loss, wrong):
+    F = rg.nn.functional
+    x = rg.Tensor(np.zeros((2, 3)), requires_grad=True)
+
+    def step(y, ignored):
+        x.grad = None
+        out = getattr(F, loss)(x, y, ignore_index=ignored)
+        out.backward()
+        return out
+
+    compiled = rg.compile(step)
+    for _ in range(4):
+        compiled(np.array([0, 2]), -100)
+        compiled(np.array([0, 2]), 1)
+    y = np.array([0, wrong])
+    for run in (step, compiled):
+        with pytest.raises(IndexError, match=f"of 3 classes got class number {wrong}"):
+            run(y, 1)
+        if wrong != -100:
+            with pytest.raises(IndexError, match=f"of 3 classes got class number {wrong}"):
+                run(y, -100)
+        assert np.isfinite(run(y, wrong).item())

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.program import Program, surroundings
+from retrograd.compiler.spelling import literal, not_finite
 from retrograd.compiler.tape import root
-from retrograd.compiler.writer import literal, not_finite
 from retrograd.core import Array
 from retrograd.io import _replace
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from retrograd import core, tree
 from retrograd.compiler.passes import optimise
+from retrograd.compiler.spelling import sized_by_values
 from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, root, viewed
-from retrograd.compiler.writer import Statement, Writer, sized_by_values
+from retrograd.compiler.writer import Statement, Writer
 from retrograd.core import Array, Tensor, touch, wrap
 from retrograd.nn.module import Module, changes
 

@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import Tensor, touch
+from retrograd.mode import unrecorded
 from retrograd.random import RngLike, generator
 
 
 def _fill(tensor: Tensor, values: Any) -> Tensor:
     if not isinstance(tensor, Tensor):
         raise TypeError(f"nn.init fills a Tensor, not {type(tensor).__name__}")
+    unrecorded("nn.init")
     tensor._data[...] = values
     touch(tensor)
     return tensor

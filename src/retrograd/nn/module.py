@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Self
 
@@ -19,7 +20,7 @@ from retrograd.core import (
     touch,
     wrap,
 )  # fmt: skip
-from retrograd.mode import MODE, TAPES, no_grad
+from retrograd.mode import MODE, TAPES, no_grad, unrecorded
 
 Hook = Callable[..., Any]
 
@@ -51,7 +52,7 @@ class Module:
 
     _training = True
     _buffers: Mapping[str, bool] = {}  # whether it is persistent
-    _hooks: dict[str, dict[Handle, Hook]] | None = None  # by moment
+    _hooks: dict[str, dict[int, Hook]] | None = None  # by moment
     _direct = True  # no hooks, no __call__ of its own: forward will do
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -244,11 +245,10 @@ class Module:
     def _hook(self, moment: str, hook: Hook) -> Handle:
         if not callable(hook):
             raise TypeError(f"a hook is a function, not {hook!r}")
-        if self._hooks is None:
-            self._hooks, self._direct = {"before": {}, "after": {}, "backward": {}}, False
-        handle = Handle(self._hooks[moment])
-        self._hooks[moment][handle] = hook
-        return handle
+        key, hooks = next(_keys), self._hooks or {"before": {}, "after": {}, "backward": {}}
+        # another dict: compiled programs look whether it is the one they know
+        self._hooks, self._direct = {**hooks, moment: {**hooks[moment], key: hook}}, False
+        return Handle(self, key)
 
     def train(self, mode: bool = True) -> Self:
         """Set every Module inside to `mode`; returns this one."""
@@ -289,6 +289,7 @@ class Module:
             raise TypeError(
                 f"load_state_dict takes a dict of arrays, not {type(state_dict).__name__}"
             )
+        unrecorded("load_state_dict")
         own = self._state()
         missing = [name for name in own if name not in state_dict]
         unexpected = [name for name in state_dict if name not in own]
@@ -364,15 +365,22 @@ def new_parameter(shape: tuple[int, ...], dtype: Any = None, value: float = 0.0)
 # Hooks
 
 
+_keys = itertools.count()
+
+
 class Handle:
     """What registering a hook returns."""
 
-    def __init__(self, hooks: dict[Handle, Hook]) -> None:
-        self._hooks = hooks
+    def __init__(self, module: Module, key: int) -> None:
+        self._module, self._key = module, key
 
     def remove(self) -> None:
         """Take the hook off."""
-        self._hooks.pop(self, None)
+        hooks: Any = self._module._hooks
+        self._module._hooks = {
+            moment: {key: hook for key, hook in each.items() if key != self._key}
+            for moment, each in hooks.items()
+        }
 
 
 def _hooked(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

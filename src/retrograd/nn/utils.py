@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from retrograd.core import Array, Parameter, Tensor, as_array, touch, wrap
-from retrograd.mode import MODE, no_grad
+from retrograd.mode import no_grad, unrecorded
 from retrograd.nn.module import Module, once
 
 
@@ -79,6 +79,7 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
     *starts, total = np.cumsum([0, *(p.size for p in given)])
     if array.shape != (total,):
         raise ValueError(f"the parameters take a vector ({total},), not {array.shape}")
+    unrecorded("vector_to_parameters")
     for p, start in zip(given, starts, strict=True):
         p._data[...] = array[start : start + p.size].reshape(p.shape)
         touch(p)
@@ -110,11 +111,12 @@ class AveragedModel(Module):
 
     def update_parameters(self, model: Module) -> None:
         """Average the weights of `model` too."""
-        if tape := MODE.get().tape:
-            tape.forbid("AveragedModel.update_parameters, whose first call differs,")
+        unrecorded("AveragedModel.update_parameters")
         own, other = self.module._state(), model._state()
         if names := ", ".join(sorted(own.keys() ^ other.keys())):
             raise ValueError(f"another model, the names differ: {names}")
+        if names := ", ".join(n for n in own if np.shape(own[n]) != np.shape(other[n])):
+            raise ValueError(f"another model, the shapes differ: {names}")
         count = int(self.n_averaged)
         keep = count / (count + 1) if self.decay is None or not count else self.decay
         for name, average in once(own.items()):

@@ -1,6 +1,5 @@
 """Optimizers and schedules, in PyTorch's words."""
 
-# ruff: noqa: I001
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
@@ -9,9 +8,8 @@ from retrograd.optim.optimizer import SGD, Optimizer
 
 if TYPE_CHECKING:
     from retrograd.optim import lr_scheduler
-    from retrograd.optim.adaptive import (
-        LBFGS, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop,
-    )  # fmt: skip
+    from retrograd.optim.adaptive import Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop
+    from retrograd.optim.lbfgs import LBFGS
 
 __all__ = [
     "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "AveragedModel", "NAdam",
@@ -19,5 +17,6 @@ __all__ = [
 ]  # fmt: skip
 
 __getattr__ = load_later(__name__, {
-    "adaptive": " ".join({*__all__} - {*globals()}), "lr_scheduler": "lr_scheduler",
+    "adaptive": "Adadelta Adagrad Adam AdamW Adamax NAdam RMSprop", "lbfgs": "LBFGS",
+    "lr_scheduler": "lr_scheduler",
 })  # fmt: skip

@@ -77,8 +77,11 @@ defvjp(np.expand_dims,  lambda g, out, a, axis: g.reshape(a.shape))
 defvjp(np.broadcast_to, lambda g, out, array, shape: g)
 defvjp(np.copy,         lambda g, out, a: g)
 defvjp(np.flip,         lambda g, out, m, axis=None: np.flip(g, axis))
+defvjp(np.fliplr,       lambda g, out, m: np.fliplr(g))
+defvjp(np.flipud,       lambda g, out, m: np.flipud(g))
 defvjp(np.roll,         lambda g, out, a, shift, axis=None:
                         np.roll(g, tuple(-s for s in shift) if np.ndim(shift) else -shift, axis))
+defvjp(np.rot90,        lambda g, out, m, k=1, axes=(0, 1): np.rot90(g, -k, axes))
 
 # without NumPy's Python layers
 kernel(np.reshape)(lambda a, shape: a.reshape(shape))
@@ -103,8 +106,8 @@ def _rearranged(fn: Any) -> None:
 
 
 for _fn in (
-    np.tile, np.repeat, np.resize, np.delete, np.diag, np.diagflat, np.diagonal, np.fliplr,
-    np.flipud, np.rot90, np.rollaxis, np.lib.stride_tricks.sliding_window_view,
+    np.tile, np.repeat, np.resize, np.delete, np.diag, np.diagflat, np.diagonal,
+    np.rollaxis, np.lib.stride_tricks.sliding_window_view,
 ):  # fmt: skip
     _rearranged(_fn)
 

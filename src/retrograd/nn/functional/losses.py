@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Constants, Tensor
+from retrograd.core import Constants
 from retrograd.doors import primitive
-from retrograd.mode import MODE
 from retrograd.nn.functional.dense import log_softmax, logsigmoid, relu, sigmoid
-from retrograd.registry import defvjp, defvjp_through
+from retrograd.registry import defvjp, defvjp_through, nograd
 
 TINY = Constants(math.exp(-100), 1.0)  # keeps log above -100, torch's bound
 EPSILON = 9.999999960041972e-13  # 1e-12 in float32, torch's
@@ -148,12 +147,25 @@ def _by_class(x: Any, weight: Any) -> Any:
     return x if weight is None else x * weight.reshape((-1,) + (1,) * (x.ndim - 2))
 
 
+@primitive(looks_through=False)
+def class_hits(target: Any, classes: int, ndim: int, ignore_index: int) -> Any:
+    """Return where an element of scores with `ndim` axes is of the target class."""
+    numbers = np.arange(classes).reshape((-1,) + (1,) * (ndim - 2))
+    hit = (target[:, None] if target.ndim else target) == numbers
+    if 0 <= ignore_index < classes:
+        hit &= numbers != ignore_index
+    if np.count_nonzero(hit) < target.size:
+        wrong = target[((target < 0) | (target >= classes)) & (target != ignore_index)]
+        if wrong.size:
+            raise IndexError(f"a loss of {classes} classes got class number {wrong[0]}")
+    return hit
+
+
+nograd(class_hits)
+
+
 def _hits(input: Any, target: Any, ignore_index: int) -> Any:
-    """Return where in `input` the target is."""
-    classes = np.arange(input.shape[:2][-1])
-    classes = classes.reshape((-1,) + (1,) * (input.ndim - 2))
-    hit = (target[:, None] if target.ndim else target) == classes
-    return hit & (classes != ignore_index) if 0 <= ignore_index < classes.size else hit
+    return class_hits(target, input.shape[:2][-1], input.ndim, ignore_index)
 
 
 def _check_classes(name: str, input: Any, target: Any, weight: Any, ignore_index: int) -> None:
@@ -168,11 +180,6 @@ def _check_classes(name: str, input: Any, target: Any, weight: Any, ignore_index
     number = input.shape[axis]
     if weight is not None and weight.shape != (number,):
         raise ValueError(f"{name} takes a weight a class, ({number},), not {weight.shape}")
-    if MODE.get().tape is None and target.size:
-        array = target._data if isinstance(target, Tensor) else target
-        wrong = (array < 0) | (array >= number)
-        if np.count_nonzero(wrong) and (bad := array[wrong & (array != ignore_index)]).size:
-            raise IndexError(f"{name} of {number} classes got class number {bad[0]}")
 
 
 def nll_loss(
