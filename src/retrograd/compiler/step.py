@@ -206,8 +206,8 @@ def _around(fn: Any) -> dict[str, Any]:
 def _contents(value: Any) -> list[tuple[Any, Any]]:
     """Return what tells whether something outside was changed: its parts, by their keys."""
     if isinstance(value, Module):  # attributes that are set let it be recorded anew
-        held = [v for m in value.modules() for v in vars(m).values()]
-        return [(id(v), len(v)) for v in held if isinstance(v, (dict, list, set))]
+        inside = [v for m in value.modules() for v in vars(m).values()]
+        return [(id(v), len(v)) for v in inside if isinstance(v, (dict, list, set))]
     if isinstance(value, dict):
         return [(len, len(value)), *((k, id(v)) for k, v in value.items())]
     if isinstance(value, (list, set)):
