@@ -170,3 +170,10 @@ def test_a_split_that_does_not_add_up_is_refused(lengths):
 def test_bad_arguments_get_a_clear_error(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("indices", [np.array([True, False]), [0.5]])
+def test_indices_are_whole_numbers(indices):
+    with pytest.raises(TypeError, match="whole numbers"):
+        rg.data.Subset(rg.data.TensorDataset(np.arange(3)), indices)
+    assert len(rg.data.Subset(rg.data.TensorDataset(np.arange(3)), [])) == 0

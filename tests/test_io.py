@@ -380,6 +380,44 @@ HOSTILE = {
 }  # fmt: skip
 
 
+def generated(kind, **values):
+    """A file with a generator in a state that it cannot be in."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        state = getattr(np.random, kind)(0).state
+        inner = []
+        for name, value in state["state"].items():
+            if isinstance(value, np.ndarray):
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy"), saved(np.save, value))
+                value = {"array": name}
+            inner.append([name, values.get(name, value)])
+        if "buffer" in state:
+            archive.writestr(zipfile.ZipInfo("buffer.npy"), saved(np.save, state["buffer"]))
+        outer = {**state, "state": {"dict": inner}, "buffer": {"array": "buffer"}, **values}
+        known = [[k, outer[k]] for k in state]
+        tree = {"generator": {"dict": known}}
+        archive.writestr(
+            zipfile.ZipInfo("retrograd.json"), json.dumps({"version": 1, "state": tree})
+        )
+    return file.getvalue()
+
+
+for _kind, _values in (
+    ("MT19937", {"pos": 10**8}), ("MT19937", {"pos": -1}), ("MT19937", {"pos": 10**30}),
+    ("Philox", {"buffer_pos": -(10**9)}), ("Philox", {"buffer_pos": 5}),
+):  # fmt: skip
+    HOSTILE[f"{_kind} with {_values}"] = generated(_kind, **_values)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"), [("MT19937", {"pos": 7}), ("Philox", {"buffer_pos": 2})]
+)
+def test_a_generator_in_the_middle_of_its_numbers_is_none_of_these(kind, values, tmp_path):
+    path = tmp_path / "state.npz"
+    path.write_bytes(generated(kind, **values))
+    assert 0 <= rg.load(path).random() < 1
+
+
 @pytest.mark.parametrize("what", HOSTILE)
 def test_a_hostile_npz_is_one_clear_error(what, tmp_path, capsys):
     path = tmp_path / "state.npz"

@@ -406,6 +406,10 @@ class Quiet:
         return iter(self.batches)
 
 
+def other_schedule():
+    return rg.optim.lr_scheduler.StepLR(rg.optim.SGD([rg.Parameter([1.0])]), 1)
+
+
 # --- arguments -----------------------------------------------------------------------------------
 
 
@@ -427,6 +431,16 @@ class Quiet:
         ({"resume": True}, ValueError, "checkpoint="),
         ({"save_every": 2, "checkpoint": "x.npz", "data": []}, ValueError, "DataLoader"),
         ({"step_scheduler": "batch"}, ValueError, "step_scheduler is"),
+        ({"checkpoint": "run.pt"}, ValueError, "must end in"),
+        ({"checkpoint": "no/such/folder/run.npz"}, FileNotFoundError, "no/such/folder"),
+        ({"scheduler": rg.optim.lr_scheduler.StepLR}, TypeError, "takes a schedule, not type"),
+        ({"scheduler": other_schedule()}, ValueError, "schedule of another optimizer"),
+        ({"metrics": [absolute]}, TypeError, "metrics is a dict"),
+        ({"callbacks": print}, TypeError, "callbacks is a list"),
+        ({"callbacks": [1]}, TypeError, "callbacks is a list"),
+        ({"patience": 0}, ValueError, "patience must be"),
+        ({"patience": "a"}, ValueError, "patience must be"),
+        ({"clip_norm": -1.0}, ValueError, "clip_norm must be"),
         ({"data": []}, ValueError, "no batches"),
         ({"validation": []}, ValueError, "no batches"),
         ({"data": [np.zeros((3, 2))]}, TypeError, "a batch is a tuple"),
@@ -436,5 +450,33 @@ class Quiet:
 def test_arguments_that_do_not_fit_are_refused(change, error, message):
     model, data, loss, optimizer = parts()
     arguments = {"model": model, "data": data, "loss": loss, "optimizer": optimizer, "epochs": 1}
+    before = model.state_dict()
     with pytest.raises(error, match=message):
         rg.fit(**arguments | change)
+    if change.get("validation") != []:
+        np.testing.assert_array_equal(arguments["model"].weight.data, before["weight"])
+
+
+def test_a_plateau_is_refused_where_nothing_is_measured():
+    model, data, loss, optimizer = parts()
+    plateau = rg.optim.lr_scheduler.ReduceLROnPlateau(optimizer)
+    with pytest.raises(ValueError, match="ReduceLROnPlateau steps after an epoch"):
+        rg.fit(model, data, loss, optimizer, epochs=1, scheduler=plateau, step_scheduler="update")
+
+
+def test_a_resume_that_fails_changes_nothing(tmp_path):
+    path = tmp_path / "run.npz"
+    rg.fit(*parts(), epochs=1, checkpoint=path)
+    model, data, loss, _ = parts()
+    optimizer = rg.optim.Adam(model.parameters())
+    before = (model.state_dict(), optimizer.state_dict(), data.state_dict())
+    with pytest.raises(ValueError, match="the checkpoint is of another run: Adam"):
+        rg.fit(model, data, loss, optimizer, epochs=2, checkpoint=path, resume=True)
+    after = (model.state_dict(), optimizer.state_dict(), data.state_dict())
+    assert repr(before) == repr(after)
+    wide = rg.nn.Sequential(rg.nn.Linear(1, 1), rg.nn.Linear(1, 1))
+    with pytest.raises(ValueError, match="the checkpoint is of another run"):
+        rg.fit(
+            wide, data, loss, rg.optim.SGD(wide.parameters()), epochs=2, checkpoint=path,
+            resume=True,
+        )  # fmt: skip

@@ -40,7 +40,10 @@ class Subset:
     """
 
     def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
-        self.dataset, self.indices = dataset, np.asarray(indices, dtype=np.intp)
+        given = np.asarray(indices)
+        if given.size and given.dtype.kind not in "iu":
+            raise TypeError(f"indices are whole numbers, not {given.dtype}: np.flatnonzero(mask)")
+        self.dataset, self.indices = dataset, given.astype(np.intp)
         if self.indices.ndim != 1:
             raise ValueError(f"indices must have one axis, not {self.indices.shape}")
         count = len(dataset)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from retrograd.core import Array, Tensor
+from retrograd.random import restore
 
 DESCRIPTION = "retrograd.json"  # where a file has the JSON
 GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
@@ -38,7 +39,7 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     >>> rg.load(path)["epoch"]
     3
     """
-    path, package = _checked(path)
+    path, package = checked(path)
     arrays: dict[str, Array] = {}
     tree = _encode(state, "state", (), arrays)
     description = ""
@@ -67,7 +68,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     >>> rg.load(path)
     [0.5, array([0., 1.])]
     """
-    path, package = _checked(path)
+    path, package = checked(path)
     try:
         with open(path, "rb") as file:
             found = _read_npz(file) if package is None else _read_safetensors(file.read(), package)
@@ -84,7 +85,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{path} cannot be read as {path.suffix} of arrays: {error}") from error
 
 
-def _checked(path: str | os.PathLike[str]) -> tuple[Path, Any]:
+def checked(path: str | os.PathLike[str]) -> tuple[Path, Any]:
+    """Return where a file is and the package that writes it, None for NumPy."""
     # where a link leads: the link stays
     path = Path(os.path.realpath(path))
     if path.suffix == ".npz":
@@ -147,9 +149,9 @@ def _decode(entry: dict[str, Any], arrays: Mapping[str, Array]) -> Any:
         return tuple(content)
     if kind != "generator" or content["bit_generator"] not in GENERATORS:
         raise ValueError(f"its description has an entry {entry}")
-    bits = getattr(np.random, content["bit_generator"])(0)
-    bits.state = content
-    return np.random.Generator(bits)
+    rng = np.random.Generator(getattr(np.random, content["bit_generator"])(0))
+    restore(rng, content)
+    return rng
 
 
 def _write_npz(file: IO[bytes], arrays: Mapping[str, Array], description: str) -> None:

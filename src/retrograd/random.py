@@ -47,6 +47,15 @@ def generator(rng: RngLike = None) -> np.random.Generator:
     raise TypeError(f"rng must be a Generator, a seed or None, not {type(rng).__name__}")
 
 
+def restore(rng: np.random.Generator, state: Any) -> None:
+    """Give a generator a state; ValueError where NumPy would read beyond its memory."""
+    inner = state["state"]
+    pos = inner.get("pos", 0) if isinstance(inner, dict) else 0
+    if not (0 <= pos <= 624 and 0 <= state.get("buffer_pos", 0) <= 4):  # MT19937 and Philox
+        raise ValueError(f"no state of a {state['bit_generator']}: it stands outside its buffer")
+    rng.bit_generator.state = state
+
+
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Any:
     """Draw from [0, 1): an array, or for a tape a Tensor that each replay draws again."""
     kind = np.dtype(dtype)

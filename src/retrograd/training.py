@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from retrograd.core import Array, Tensor
-from retrograd.io import load, save
+from retrograd.io import checked, load, save
 from retrograd.nn.module import Module, evaluating, once
 from retrograd.nn.utils import clip_grad_norm_
 from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, either
-from retrograd.optim.optimizer import Optimizer, positive
-from retrograd.random import generator
+from retrograd.optim.optimizer import Optimizer, ensure, positive
+from retrograd.random import generator, restore
 
 Loss = Callable[[Any, Any], Tensor]
 Metric = Callable[[Any, Any], Any]
@@ -116,13 +116,20 @@ class Training:
         for name in _PARTS:
             if (there[name] is None) != (here[name] is None):
                 raise ValueError(f"only one of checkpoint and run has the state of {name}")
-        for name in _PARTS:
-            if there[name] is not None:
-                getattr(self, name).load_state_dict(there[name])
-        for name, rng in self._rngs.items():
-            rng.bit_generator.state = there["rngs"][name]
+        try:
+            self._take(there)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            self._take(here)
+            raise ValueError(f"the checkpoint is of another run: {error}") from error
         vars(self).update({name: there[name] for name in _PLAIN})
         self.history = History(there["history"])
+
+    def _take(self, state: Mapping[str, Any]) -> None:
+        for name in _PARTS:
+            if state[name] is not None:
+                getattr(self, name).load_state_dict(state[name])
+        for name, rng in self._rngs.items():
+            restore(rng, state["rngs"][name])
 
     def _end_epoch(
         self, measured: dict[str, float], step: bool, patience: int | None, keep_best: bool
@@ -185,7 +192,21 @@ def fit(
     if hint or not callable(loss):
         raise TypeError(f"loss is a function of output and target, not {loss!r}{hint}")
     either("step_scheduler", step_scheduler, "epoch", "update")
-    positive(epochs=epochs)
+    if scheduler is not None:
+        if not isinstance(scheduler, LRScheduler):
+            raise TypeError(f"fit takes a schedule, not {type(scheduler).__name__}")
+        if scheduler.optimizer is not optimizer:
+            raise ValueError("the scheduler is a schedule of another optimizer")
+        if isinstance(scheduler, ReduceLROnPlateau) and step_scheduler == "update":
+            raise ValueError("ReduceLROnPlateau steps after an epoch, which is measured")
+    if not isinstance(metrics, Mapping | None):
+        raise TypeError(f"metrics is a dict of names and functions, not {type(metrics).__name__}")
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise TypeError(f"callbacks is a list of functions, not {callbacks!r}")
+    ensure(clip_norm is None or clip_norm > 0, "clip_norm", "above 0", clip_norm)
+    positive(epochs=epochs, **({} if patience is None else {"patience": patience}))
+    if checkpoint:
+        os.stat(checked(checkpoint)[0].parent)  # a missing folder is an error now
     if save_every is not None:
         positive(save_every=save_every)
         if not hasattr(data, "state_dict"):

@@ -185,3 +185,23 @@ def test_copies_of_an_encoder_layer_draw_their_own_dropout():
     np.testing.assert_array_equal(encoder(x).data, first)
     assert not np.allclose(encoder(x).data, first)
     assert copy.deepcopy(encoder).layers[0].dropout.rng is None
+
+
+def test_a_slice_of_a_sequential_keeps_the_names():
+    model = rg.nn.Sequential(rg.nn.Linear(1, 2), rg.nn.ReLU(), rg.nn.Linear(2, 1))
+    assert list(model[1:].state_dict()) == ["2.weight", "2.bias"]
+    assert model[1:][1] is model[2]
+    assert list(rg.nn.ModuleList(model)[1:].state_dict()) == ["1.weight", "1.bias"]
+
+
+def test_layers_of_an_encoder_draw_from_one_generator():
+    layer = rg.nn.TransformerEncoderLayer(4, 2, 8, dropout=0.5, rng=0)
+    encoder = rg.nn.TransformerEncoder(layer, 2)
+    first, second = (each.dropout1.rng for each in encoder.layers)
+    assert first is second is layer.dropout1.rng
+
+
+def test_sizes_may_be_numpys_integers():
+    n = np.array([1, 3]).max()
+    assert rg.nn.Linear(2, n)(np.ones((5, 2))).shape == (5, 3)
+    assert rg.nn.Conv2d(1, n, n)(np.ones((1, 1, 4, 4))).shape == (1, 3, 2, 2)

@@ -185,3 +185,26 @@ def test_a_state_of_another_schedule_is_refused():
         schedules.StepLR(SGD, 3).load_state_dict(schedules.LambdaLR(SGD, float).state_dict())
     with pytest.raises(ValueError, match="not NoneType"):
         schedules.StepLR(SGD, 3).load_state_dict(None)
+
+
+@pytest.mark.parametrize("kind", ["StepLR", "CosineAnnealingLR", "ReduceLROnPlateau"])
+def test_a_group_that_is_added_later_follows_the_schedule(kind):
+    optimizer = rg.optim.SGD([rg.Parameter([1.0])], lr=1.0)
+    options = {"patience": 0} if kind == "ReduceLROnPlateau" else {}
+    arguments = () if options else (1,) if kind == "StepLR" else (2,)
+    schedule = getattr(rg.optim.lr_scheduler, kind)(optimizer, *arguments, **options)
+    optimizer.add_param_group({"params": [rg.Parameter([1.0])], "lr": 10.0})
+    for _ in range(2):
+        schedule.step(*([1.0] if options else []))
+    first, second = (group["lr"] for group in optimizer.param_groups)
+    assert first < 1.0
+    assert second == pytest.approx(10 * first)
+
+
+def test_a_group_without_a_function_of_its_own_is_an_error_that_changes_nothing():
+    optimizer = rg.optim.SGD([rg.Parameter([1.0])], lr=1.0)
+    schedule = rg.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.5**step)
+    optimizer.add_param_group({"params": [rg.Parameter([1.0])]})
+    with pytest.raises(ValueError):
+        schedule.step()
+    assert optimizer.param_groups[0]["lr"] == 1.0

@@ -20,7 +20,7 @@ Sizes = int | tuple[int, ...]
 def at_least_1(module: Module, **sizes: Any) -> None:
     """Raise ValueError for sizes that are no whole numbers from 1."""
     for what, value in sizes.items():
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, (int, np.integer)) or value < 1:
             raise ValueError(f"{type(module).__name__} takes {what} of at least 1, not {value!r}")
 
 
@@ -436,7 +436,10 @@ class _Numbered(_Container):
         found = self._order[index]
         if isinstance(found, Module):
             return found
-        return Sequential(*found) if isinstance(self, Sequential) else ModuleList(found)
+        if isinstance(self, Sequential):  # which keeps the names
+            names: Any = [name for name, _ in self.named_children()]
+            return Sequential(dict(zip(names[index], found, strict=True)))
+        return ModuleList(found)
 
     def __setitem__(self, index: int, module: Module) -> None:
         self._put([name for name, _ in self.named_children()][index], module)

@@ -425,7 +425,11 @@ class TransformerEncoder(Module):
         enable_nested_tensor: bool = False,
     ) -> None:  # fmt: skip
         at_least_1(self, num_layers=num_layers)
-        self.layers = ModuleList(copy.deepcopy(encoder_layer) for _ in range(num_layers))
+        held = [v for m in encoder_layer.modules() for v in vars(m).values()]
+        shared = {id(v): v for v in held if isinstance(v, np.random.Generator)}
+        # a copied generator would drop the same elements again
+        copies = (copy.deepcopy(encoder_layer, {**shared}) for _ in range(num_layers))
+        self.layers = ModuleList(copies)
         self.num_layers, self.norm = num_layers, norm
 
     def forward(

@@ -40,11 +40,17 @@ class LRScheduler:
 
     def step(self) -> None:
         """Count a step and set the rates."""
+        for group in self.optimizer.param_groups[len(self.base_lrs) :]:  # added since
+            self.base_lrs.append(group.setdefault("initial_lr", group["lr"]))
         self.last_epoch += 1
         self._set(self.get_lr())
 
-    def _set(self, rates: Iterable[float]) -> None:
-        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
+    def _set(self, rates: list[float]) -> None:
+        groups = self.optimizer.param_groups
+        if len(rates) != len(groups):
+            kind = type(self).__name__
+            raise ValueError(f"{kind} was made for {len(rates)} param groups, not {len(groups)}")
+        for group, lr in zip(groups, rates, strict=True):
             group["lr"] = lr
         self._note()
 
@@ -349,6 +355,8 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = 0 if better or self.cooldown_counter else self.num_bad_epochs + 1
         self.cooldown_counter = max(self.cooldown_counter - 1, 0)
         if self.num_bad_epochs > self.patience:
+            added = len(self.optimizer.param_groups) - len(self.min_lrs)
+            self.min_lrs += self.min_lrs[-1:] * added
             for group, least in zip(self.optimizer.param_groups, self.min_lrs, strict=True):
                 lr = max(group["lr"] * self.factor, least)
                 if group["lr"] - lr > self.eps:

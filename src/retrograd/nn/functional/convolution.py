@@ -27,8 +27,9 @@ np.empty(31 << 20, np.uint8)
 
 def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]:
     """Return a number for each axis, from one for all or a sequence."""
-    values = (value,) * axes if isinstance(value, int) else tuple(value)
-    if len(values) != axes or any(not isinstance(v, int) or v < at_least for v in values):
+    whole = (int, np.integer)
+    values: tuple[Any, ...] = (value,) * axes if isinstance(value, whole) else tuple(value)
+    if len(values) != axes or any(not isinstance(v, whole) or v < at_least for v in values):
         raise ValueError(
             f"{name} takes {axes} whole numbers from {at_least}, or one for all, not {value!r}"
         )
