@@ -372,6 +372,8 @@ def test_a_condition_that_is_a_tensor_is_no_endless_recursion(method):
     "call",
     [
         lambda m, t: t * m,
+        lambda m, t: m * t,
+        lambda m, t: np.ma.exp(t),
         lambda m, t: rg.Tensor(m),
     ],
 )

@@ -117,7 +117,7 @@ def test_arrays_of_every_layout_come_back_with_their_values(path):
     loaded = rg.load(path)
     assert set(loaded) == set(state)
     for name, value in state.items():
-        np.testing.assert_array_equal(loaded[name], np.asarray(getattr(value, "_data", value)))
+        np.testing.assert_array_equal(loaded[name], np.asarray(getattr(value, "_array", value)))
         loaded[name][...] = 0  # what comes back can be written
         assert loaded[name].dtype.isnative
 

@@ -59,7 +59,7 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
             "backward through a Tensor that does not require grad: was it computed from a leaf "
             "with requires_grad=True, outside of no_grad, without detach() or .data?"
         )
-    like = root._data
+    like = root._array
     if gradient is None:
         if like.size != 1:
             raise RuntimeError(
@@ -132,7 +132,7 @@ class ReversePass:
                     found[t] = g
                 if t in self.ends:
                     continue
-            through, out = rule.through, t._data
+            through, out = rule.through, t._array
             if rule.multi:
                 g = g.full(out)
             if lift:
@@ -148,7 +148,7 @@ class ReversePass:
                         vjp, a = _through(through, vjp, a)
                         through = None  # the same Tensor may be a later argument too
                     ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
-                    like = a._data
+                    like = a._array
                     if (
                         ga.__class__ is not _ndarray
                         or ga.shape != like.shape
@@ -229,9 +229,9 @@ def _lifted(t: Tensor) -> tuple[Any, Any]:
     out: Any = t
     if not MODE.get().grad:
         inputs = [wrap(a) if isinstance(a, _ndarray) else a for a in args]
-        out = wrap(t._data)
+        out = wrap(t._array)
     if rule.multi:
-        return inputs, tuple(core.record(pick, out, i) for i in range(len(t._data)))
+        return inputs, tuple(core.record(pick, out, i) for i in range(len(t._array)))
     return inputs, out
 
 
@@ -274,9 +274,9 @@ def land(leaf: Tensor, g: Any) -> None:
     old = leaf.grad
     if old is not None:
         whole = total(old, g)  # out of place: the user may hold the old one
-        leaf._grad = whole._data if isinstance(whole, Tensor) else whole
+        leaf._grad = whole._array if isinstance(whole, Tensor) else whole
     elif isinstance(g, Tensor):
-        leaf._grad = g._data  # what a tape knows is copied at its end
+        leaf._grad = g._array  # what a tape knows is copied at its end
     else:
         leaf._grad = g if g.base is None else g.copy()
 

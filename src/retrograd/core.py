@@ -68,11 +68,11 @@ class Tensor:
     # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
     # no reference cycles.
     __slots__ = (
-        "__weakref__", "_data", "_grad", "_parameter", "_retains", "_stamp", "call", "order",
+        "__weakref__", "_array", "_grad", "_parameter", "_retains", "_stamp", "call", "order",
         "requires_grad",
     )  # fmt: skip
 
-    _data: Array
+    _array: Array  # not _data, which np.ma would take for the values of a masked array
     _grad: Any
     _stamp: list[int] | None  # when the memory was last written in place; shared by views
     requires_grad: bool
@@ -88,7 +88,7 @@ class Tensor:
         if requires_grad:
             check_floating(array)
             array = array.copy()
-        self._data = array
+        self._array = array
         self._grad = self._stamp = self.call = None
         self.requires_grad = bool(requires_grad)
         if isinstance(data, Tensor) and not requires_grad:
@@ -100,21 +100,21 @@ class Tensor:
     def data(self) -> Array:
         """The values, as the array itself: writing into it is not seen by `backward`."""
         self._leave("t.data")
-        return self._data
+        return self._array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
         array = as_array(value)
         if self.call is not None:
             raise RuntimeError("t.data can be replaced on a leaf only: make a new Tensor")
-        if array.shape != self._data.shape:
+        if array.shape != self._array.shape:
             raise ValueError(
-                f"t.data of shape {self._data.shape} cannot become an array of shape "
+                f"t.data of shape {self._array.shape} cannot become an array of shape "
                 f"{array.shape}: make a new Tensor"
             )
         if self.requires_grad:
             check_floating(array)
-        self._data = array
+        self._array = array
         touch(self)
 
     @property
@@ -143,11 +143,11 @@ class Tensor:
             tape.cleared(self)
         self._grad = value
 
-    shape = property(lambda self: self._data.shape, doc="Lengths of the axes.")
-    ndim = property(lambda self: self._data.ndim, doc="Number of axes.")
-    size = property(lambda self: self._data.size, doc="Number of elements.")
-    dtype = property(lambda self: self._data.dtype, doc="Type of the elements.")
-    nbytes = property(lambda self: self._data.nbytes, doc="Bytes of the elements.")
+    shape = property(lambda self: self._array.shape, doc="Lengths of the axes.")
+    ndim = property(lambda self: self._array.ndim, doc="Number of axes.")
+    size = property(lambda self: self._array.size, doc="Number of elements.")
+    dtype = property(lambda self: self._array.dtype, doc="Type of the elements.")
+    nbytes = property(lambda self: self._array.nbytes, doc="Bytes of the elements.")
     is_leaf = property(lambda self: self.call is None, doc="Whether no recorded call made it.")
     rule = property(lambda self: self.call and self.call[0], doc="The rule of that call.")
     inputs = property(lambda self: self.call and self.call[1], doc="Its arguments as given.")
@@ -155,7 +155,7 @@ class Tensor:
     kwargs = property(lambda self: self.call and self.call[3], doc="Its keywords.")
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:
@@ -165,7 +165,7 @@ class Tensor:
     def __repr__(self) -> str:
         name = "Parameter" if isinstance(self, Parameter) else "Tensor"
         text = (
-            repr(self._data).replace("array", name, 1).replace("\n", "\n" + " " * (len(name) - 5))
+            repr(self._array).replace("array", name, 1).replace("\n", "\n" + " " * (len(name) - 5))
         )
         return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
 
@@ -181,19 +181,19 @@ class Tensor:
     def numpy(self) -> Array:
         """Return the values as an array that shares the memory; it has no gradient."""
         self._leave("t.numpy()")
-        return self._data
+        return self._array
 
     def item(self) -> Any:
         """Return the one value as a Python number; ValueError if there are more."""
         self._leave("t.item()")
         if self.size != 1:
             raise ValueError(f"t.item() needs one element, shape {self.shape} has {self.size}")
-        return self._data.item()
+        return self._array.item()
 
     def tolist(self) -> Any:
         """Return the values as nested Python lists."""
         self._leave("t.tolist()")
-        return self._data.tolist()
+        return self._array.tolist()
 
     def __float__(self) -> float:
         self._leave("float(t)")
@@ -205,11 +205,11 @@ class Tensor:
 
     def __index__(self) -> int:
         self._leave("a Tensor as an index of a Python sequence")
-        return operator.index(self._data)
+        return operator.index(self._array)
 
     def __bool__(self) -> bool:
         self._leave("the truth of a Tensor (`if t`, `while t`, `and`, `not`)")
-        return bool(self._data)
+        return bool(self._array)
 
     def __format__(self, spec: str) -> str:
         if not spec:
@@ -225,7 +225,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """Return a Tensor of the same memory that gradients do not flow through."""
-        out = wrap(self._data)
+        out = wrap(self._array)
         _share_stamp(out, self)
         return out
 
@@ -254,7 +254,7 @@ class Tensor:
         if self.call is not None:
             raise RuntimeError("requires_grad_ is for leaves; use detach() to leave the graph")
         if requires_grad:
-            check_floating(self._data)
+            check_floating(self._array)
         self.requires_grad = bool(requires_grad)
         return self
 
@@ -268,7 +268,7 @@ class Tensor:
         if type(self) is not Tensor:
             raise TypeError(f"how to copy or pickle a {type(self).__name__}, its class must say")
         kind = Parameter if isinstance(self, Parameter) else Tensor
-        return _restore, (kind, self._data, self.requires_grad, self.grad)
+        return _restore, (kind, self._array, self.requires_grad, self.grad)
 
     def __copy__(self) -> Tensor:
         return self.__deepcopy__({})
@@ -314,7 +314,7 @@ class Tensor:
         tape = MODE.get().tape
         if tape is not None:
             tape.forbid("t[...] = value")
-        self._data[plain(index)] = plain(value)
+        self._array[plain(index)] = plain(value)
         touch(self)
 
     def _writable(self) -> bool:
@@ -336,7 +336,7 @@ class Tensor:
         if mode.tape is not None:
             mode.tape.write(ufunc, self, other)
         else:
-            ufunc(self._data, plain(other), out=self._data)
+            ufunc(self._array, plain(other), out=self._array)
         touch(self)
         return self
 
@@ -586,7 +586,7 @@ def get_default_dtype() -> np.dtype[Any]:
 def as_array(data: Any) -> Array:
     """Return `data` as a real, numeric array; a Tensor or an array gives its own memory."""
     if isinstance(data, Tensor):
-        return data._data
+        return data._array
     given = isinstance(data, (np.ndarray, np.generic))
     array = unmasked(data)
     kind = array.dtype.kind
@@ -643,7 +643,7 @@ def check_floating(array: Array) -> None:
 def wrap(array: Array) -> Tensor:
     """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
     t = _new(Tensor)
-    t._data = array
+    t._array = array
     t._grad = t._stamp = t.call = None
     t.requires_grad = False
     return t
@@ -686,7 +686,7 @@ def _share_stamp(view: Tensor, of: Tensor) -> None:
 def plain(value: Any) -> Any:
     """Return `value` with its Tensors, also those in lists and tuples, as arrays."""
     if isinstance(value, Tensor):
-        return value._data
+        return value._array
     if isinstance(value, (list, tuple)):
         return type(value)(plain(v) for v in value)
     return value
@@ -716,7 +716,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         if isinstance(a, Tensor):
             if a.requires_grad:
                 needs = True
-            a = a._data
+            a = a._array
         elif (a.__class__ is list or a.__class__ is tuple) and _is_operand(rule, len(arrays)):
             i = len(arrays)
             return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
@@ -739,7 +739,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         if rule.multi:
             return cast(Tensor, _several(t, rule, args, arrays, kwargs, out, needs and mode.grad))
         out = unmasked(out)
-    t._data = out
+    t._array = out
     if out.base is not None or out is arrays[0]:
         share_memory(t, out, args)
     dtype = out.dtype
@@ -773,7 +773,7 @@ def _several(
     whole: Tensor, rule: Rule, args: Any, arrays: Any, kwargs: Any, outs: Any, needs: bool
 ) -> Any:
     """Return the outputs of a call that has several, each picked from the one that has them all."""
-    whole._data = outs
+    whole._array = outs
     whole.requires_grad = needs and rule.differentiable
     whole.call = None
     if whole.requires_grad:
@@ -788,7 +788,7 @@ def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
     """Let a Tensor and the argument whose memory its array `out` looks at share a stamp."""
     base = out if out.base is None else out.base
     for a in args:
-        if isinstance(a, Tensor) and (a._data is base or getattr(a._data, "base", None) is base):
+        if isinstance(a, Tensor) and (a._array is base or getattr(a._array, "base", None) is base):
             _share_stamp(view, a)
             return
 

@@ -89,7 +89,7 @@ def _constant(rule: Rule, name: str, value: Any) -> Any:
             )
         if mode.tape is not None:
             mode.tape.forbid(f"a Tensor as {name}= of {rule.name}")
-        return value._data
+        return value._array
     return value
 
 
@@ -161,7 +161,7 @@ READ = """
         _traced = True
         if {0}.requires_grad:
             _needs = True
-        _array_{0} = {0}._data
+        _array_{0} = {0}._array
     else:
         _array_{0} = {0}"""
 
@@ -183,7 +183,7 @@ def door({signature}):
         _out = _unmasked(_out)
     _t = _new(_Tensor)
     _t._grad = _t._stamp = None
-    _t._data = _out
+    _t._array = _out
     if _out.base is not None{same}:
         _share_memory(_t, _out, ({given}))
     _dtype = _out.dtype

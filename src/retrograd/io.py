@@ -115,7 +115,7 @@ def _encode(value: Any, place: str, path: tuple[str, ...], arrays: dict[str, Arr
         name = ".".join(path) if path else "state"
         while name in arrays:
             name += "_"
-        array = value._data if isinstance(value, Tensor) else np.asarray(value)
+        array = value._array if isinstance(value, Tensor) else np.asarray(value)
         arrays[name] = _plain(array, place)
         return {"scalar" if isinstance(value, np.generic) else "array": name}
     if isinstance(value, (Mapping, list, tuple)):

@@ -164,7 +164,7 @@ def test_a_checkpoint_keeps_only_what_goes_in_and_out():
     y = checkpoint(lambda x: np.exp(np.sin(np.cos(x))), x)
     (whole, _) = y.inputs
     assert whole.inputs == (x,)
-    assert all(a is x._data for a in whole.args)
+    assert all(a is x._array for a in whole.args)
 
 
 def test_a_checkpoint_leaves_nothing_for_the_garbage_collector():

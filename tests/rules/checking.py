@@ -123,9 +123,9 @@ class Visits(dict[Any, Any]):
 
     def pop(self, t: Any) -> Any:  # type: ignore[override]
         g = super().pop(t)
-        for part in (g.parts if isinstance(g, Parts) else g, t._data, t.args):
+        for part in (g.parts if isinstance(g, Parts) else g, t._array, t.args):
             mapped(_lock, part, np.ndarray)
-        WatchedPass.widest = max(o.dtype.itemsize for o in (*floats(t._data), np.float16()))
+        WatchedPass.widest = max(o.dtype.itemsize for o in (*floats(t._array), np.float16()))
         return g
 
 
@@ -158,7 +158,7 @@ def watched() -> Iterator[None]:
 def tensors(arrays: list[Any]) -> list[rg.Tensor]:
     leaves = [rg.Tensor(a, requires_grad=True) for a in arrays]
     for leaf in leaves:
-        leaf._data.flags.writeable = False
+        leaf._array.flags.writeable = False
     return leaves
 
 
@@ -248,7 +248,7 @@ def check_one_at_a_time(run: Any, xs: list[Any], asked: int) -> None:
         found = floats(run([*(a.copy() for a in xs[:i]), leaf, *(a.copy() for a in xs[i + 1 :])]))
         for f, e in zip(found, expected, strict=True):
             assert f.dtype == e.dtype, (i, f.dtype, e.dtype)
-            np.testing.assert_allclose(getattr(f, "_data", f), e.data, rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(getattr(f, "_array", f), e.data, rtol=1e-9, atol=1e-9)
         (g,) = gradients(found, [leaf], weights, False)
         np.testing.assert_allclose(g.data, gs[i].data, rtol=1e-9, atol=1e-12)
 

@@ -11,7 +11,7 @@ SEEN = []
 
 def remembered(x):
     """Return the mask of the first array that was ever seen."""
-    SEEN.append(getattr(x, "_data", x) > 0)
+    SEEN.append(getattr(x, "_array", x) > 0)
     return SEEN[0]
 
 
@@ -31,7 +31,7 @@ BROKEN = {
     "wrong formula": (lambda x: x * x, lambda g, out, x: g * 3 * x),
     "wrong in second order only": (
         lambda x: x * x * x,
-        lambda g, out, x: g * 3 * np.abs(x) * np.abs(getattr(x, "_data", x)),
+        lambda g, out, x: g * 3 * np.abs(x) * np.abs(getattr(x, "_array", x)),
     ),
     "writes into g": (lambda x: x * x * 0.5, lambda g, out, x: scaled_in_place(g, x)),
     "writes into its argument": (
@@ -81,7 +81,7 @@ def test_a_broken_rule_is_caught(name):
 def test_a_frozen_mask_is_caught_by_the_replay_alone():
     fn = primitive_of(
         lambda x: np.maximum(x, 0.0),
-        lambda g, out, x: np.where(getattr(x, "_data", x) > 0, g, 0.0),
+        lambda g, out, x: np.where(getattr(x, "_array", x) > 0, g, 0.0),
     )
     with pytest.raises(RuntimeError, match="compile"):
         check(fn, [Array((4,))], seed=1)

@@ -91,7 +91,7 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
     title = "A training step." if program.written else "A function of arrays."
     state = ", and updates the arrays above it" if program.written else ""
     head = HEAD.format(title=title, name=name, arguments=given, state=state, file=file)
-    data = _data(program, saved)
+    data = _array(program, saved)
     counts = program.advances()
     lines = [head.rstrip(), *(f"import {m}" for m in sorted(imports))]
     if saved:
@@ -114,7 +114,7 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
     return "\n".join([*lines, MAIN.format(name=name)])
 
 
-def _data(program: Program, saved: dict[str, Array]) -> list[str]:
+def _array(program: Program, saved: dict[str, Array]) -> list[str]:
     """Return source for the arrays; many elements go to `saved`."""
     w = program.writer
     owners = {id(var.array): name for var, name in w.names.items()

@@ -50,7 +50,7 @@ class Program:
                 "a compiled function returns Tensors or plain values: an array made without "
                 "recorded calls would never change"
             )
-        self.outs = [tape.see(v._data) if isinstance(v, Tensor) else v for v in values]
+        self.outs = [tape.see(v._array) if isinstance(v, Tensor) else v for v in values]
         self.grads = [(leaf, grad) for leaf, grad in tape.grads if leaf.is_leaf]
         name_outside(fn, tape)
         self.lives, self.buckets = tape.lives, tape.updates
@@ -119,7 +119,7 @@ class Program:
 
     def arrays(self, given: Sequence[Any]) -> list[Any]:
         starts = [self.leaf(v.tensor, given).grad for v in self.starts]
-        return [a._data if isinstance(a, Tensor) else a for a in given] + starts
+        return [a._array if isinstance(a, Tensor) else a for a in given] + starts
 
     def numbers(self) -> list[Any]:
         return [current(owner, read) for _, owner, read in self.lives.values()]
@@ -221,7 +221,7 @@ class Program:
             if name is not None:
                 buffer = self.namespace.get(name)
                 if buffer is None:  # a variable of this run alone: an argument, a view of one
-                    buffer = np.empty_like(leaf._data)
+                    buffer = np.empty_like(leaf._array)
                     lines.append(f"    {copy}({bind('handed', buffer)}, {name})")
                 grad = _copying(buffer)
             self.handed.append((leaf, grad))
@@ -275,7 +275,7 @@ class Program:
         holds = []
         for holder, array in self.holders:
             name = bind("holder", holder)
-            holds.append(f"{name}._data is {bind('array', array)}")
+            holds.append(f"{name}._array is {bind('array', array)}")
             holds.append(f"{name}.requires_grad is {holder.requires_grad}")
         holds += [f"{bind('module', m)}._training is {m._training}" for m in tape.modules.values()]
         for group, bucket in self.buckets:
@@ -335,7 +335,7 @@ def name_outside(fn: Callable[..., Any], tape: Tape) -> None:
     tops += [m for m in scope.values() if isinstance(m, Module) and id(m) not in tape.ran]
 
     def name(value: Any, wish: str) -> None:
-        var = tape.find(value._data if isinstance(value, Tensor) else value)
+        var = tape.find(value._array if isinstance(value, Tensor) else value)
         if var:
             var.wish = var.wish or wish
 

@@ -48,7 +48,7 @@ class CompiledStep:
             last = self._last
             if last and last.settled and not kwargs and last.grad is mode.grad:
                 arrays = [
-                    a._data if a.__class__ is Tensor and not a.requires_grad else a for a in args
+                    a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
                 ]
                 if last.ready(arrays):
                     return last.replay(arrays)
@@ -97,7 +97,7 @@ class CompiledStep:
                     program.settle()
                 return result
         # with another array in a Tensor a program never holds again
-        same[:] = [p for p in same if all(t._data is array for t, array in p.holders)]
+        same[:] = [p for p in same if all(t._array is array for t, array in p.holders)]
         tape, result = self._record(leaves, structure)
         plain = all(type(a) in (np.ndarray, Tensor) for a in args)
         simple = plain and not kwargs and not tape.positions
@@ -118,7 +118,7 @@ class CompiledStep:
             tape.put_back()
             result = self._checked(self._last, leaves, structure, arrays)
         tape.undo.clear()
-        return tree.map(lambda v: wrap(v._data.copy()) if isinstance(v, Tensor) else v, result)
+        return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
 
     def _names(self, structure: tree.Structure) -> list[str]:
         try:
@@ -142,16 +142,16 @@ class CompiledStep:
             leaf = leaves[i]
             if not isinstance(leaf, _ARRAYS):
                 continue
-            array = leaf._data if isinstance(leaf, Tensor) else np.asarray(leaf)
+            array = leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
             t = given[i] = wrap(array.view())  # apart from the same found outside
             if isinstance(leaf, Tensor) and leaf.requires_grad:
                 t.requires_grad, t._grad = True, leaf.grad
                 tape.positions[id(t)] = len(tape.args)
                 standing.append((t, leaf))
                 tape.note(leaf, "_grad")
-            tape.args.append(Var(t._data, "arg", None, keep))
+            tape.args.append(Var(t._array, "arg", None, keep))
             tape.args[-1].wish = name
-            tape.known[id(t._data)] = tape.args[-1]
+            tape.known[id(t._array)] = tape.args[-1]
         args, kwargs = structure.unflatten(given)
         outside = {name: (v, _contents(v)) for name, v in _around(self.fn).items()}
         try:
@@ -267,7 +267,7 @@ class _Watch:
         return ""
 
     def results(self, result: Any) -> list[tuple[str, Any]]:
-        found = [("a result", v._data) for v in tree.leaves(result) if isinstance(v, Tensor)]
+        found = [("a result", v._array) for v in tree.leaves(result) if isinstance(v, Tensor)]
         found += [("an array it writes", a) for a in self.written]
         return copy.deepcopy(found + [("a gradient", leaf.grad) for leaf in self.leaves])
 

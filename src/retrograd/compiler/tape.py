@@ -202,7 +202,7 @@ class Tape:
         return out
 
     def write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
-        array = target._data
+        array = target._array
         if viewed(self.see(array, target)).kind == "arg":
             self.forbid(
                 "a write into an argument",
@@ -210,7 +210,7 @@ class Tape:
             )
         if id(array) not in self.undo and viewed(self.see(array)).kind != "made":
             self.undo[id(array)] = functools.partial(np.copyto, array, array.copy())
-        given = other._data if isinstance(other, Tensor) else other
+        given = other._array if isinstance(other, Tensor) else other
         self._append("write", ufunc, (array, given), {}).outs = [self.see(array)]
         ufunc(array, _value(given), out=array)
 
@@ -237,7 +237,7 @@ class Tape:
 
     def done(self, module: Any, output: Any) -> None:
         self.ran[id(module)] = module
-        if isinstance(output, Tensor) and (var := self.find(output._data)):
+        if isinstance(output, Tensor) and (var := self.find(output._array)):
             self.outputs.setdefault(id(module), var)
 
     def cleared(self, leaf: Tensor) -> None:
@@ -256,7 +256,7 @@ class Tape:
         return grad
 
     def gradient(self, of: Tensor, g: Tensor) -> None:
-        var, here = self.find(g._data), self.find(of._data)
+        var, here = self.find(g._array), self.find(of._array)
         if var and here and not var.grad_of:
             var.grad_of = here
 
@@ -279,7 +279,7 @@ class Tape:
             named = {"params": p, "d_params": g, **state} if many else state
             for name, tensor in named.items():
                 if isinstance(tensor, Tensor):
-                    self.see(tensor._data).wish = name
+                    self.see(tensor._array).wish = name
             optimizer.update(p, g, state, options, lr, t)
         self.note(bucket, "count")
         bucket.count += 1
@@ -337,7 +337,7 @@ class Tape:
 
 
 def _array(value: Any) -> Any:
-    return value._data if isinstance(value, Tensor) else np.asarray(value)
+    return value._array if isinstance(value, Tensor) else np.asarray(value)
 
 
 def _value(value: Any) -> Any:

@@ -145,7 +145,7 @@ class Run:
                 f"{self.name}, which returned {[t.shape for t in self.outs]}, not one number: use "
                 "jacobian or vjp"
             )
-        return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._data)], graph)
+        return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._array)], graph)
 
     def value(self) -> Any:
         return self.settled(self.out_structure.unflatten(self.outs))
@@ -186,7 +186,7 @@ def pull(
         [t for t, _ in pairs], targets, [s for _, s in pairs], keep, graph, allow_unused=True
     )
     return [
-        wrap(np.zeros_like(t._data)) if g is None else g
+        wrap(np.zeros_like(t._array)) if g is None else g
         for t, g in zip(targets, found, strict=True)
     ]
 
@@ -264,7 +264,7 @@ def jvp(
     """
     run, along, graph = _run_along("jvp", f, primals, tangents, has_aux)
     # gradients are linear in weights of the outputs: their derivative, weighed with the tangents
-    weights = [leaf(np.ones_like(t._data)) for t in run.outs]
+    weights = [leaf(np.ones_like(t._array)) for t in run.outs]
     gradients = pull(run.outs, run.variables, weights, graph=True)
     derivatives = pull(gradients, weights, along, graph)
     return run.value(), run.out_structure.unflatten(derivatives), *run.aux
@@ -314,7 +314,7 @@ def jacobian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functi
         rows, columns = (sum(t.size for t in ts) for ts in (run.outs, run.variables))
         blocks: Any
         if 0 < 2 * columns < rows:  # forward needs one more pass through the graph than backward
-            weights = [leaf(np.ones_like(t._data)) for t in run.outs]
+            weights = [leaf(np.ones_like(t._array)) for t in run.outs]
             gradients = pull(run.outs, run.variables, weights, graph=True)
             found = [_batch(gradient, weights, run.outer) for gradient in gradients]
             blocks = [[np.moveaxis(t, 0, -1) for t in row] for row in zip(*found, strict=True)]
@@ -346,7 +346,7 @@ def hessian(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
 
 def _batch(root: Tensor, targets: Tensors, graph: bool) -> list[Tensor]:
     """Return the gradients of each element of the root, along a leading axis."""
-    w = leaf(np.ones_like(root._data))
+    w = leaf(np.ones_like(root._array))
     results = pull([root], targets, [w], graph=True)
     plan, size = Plan(results, [w]), w.size
     chunk = max(1, CHUNK // max(plan.largest, size, 1))
@@ -394,7 +394,7 @@ def functional_call(module: Module, params: Mapping[str, Any], *args: Any, **kwa
         t, old = value if isinstance(value, Tensor) else wrap(as_array(value)), named[name]
         if t.shape != old.shape:
             raise ValueError(f"{name} has shape {old.shape}, functional_call got {t.shape}")
-        new[id(old)] = t if isinstance(old, Tensor) else t._data
+        new[id(old)] = t if isinstance(old, Tensor) else t._array
     with contextlib.ExitStack() as afterwards:
         for attributes in map(vars, module.modules()):
             for key in [key for key, old in attributes.items() if id(old) in new]:
@@ -472,14 +472,14 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
         pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
         # views: no walk must write into what another holds
         walk.run([t for t, _ in pairs], [part if lift else part.view() for _, part in pairs])
-        found = [walk.found.get(t, np.zeros_like(t._data)) for t in used]
+        found = [walk.found.get(t, np.zeros_like(t._array)) for t in used]
         return [part if isinstance(part, Tensor) else part.view() for part in found]
 
     outs, structure, inner, used = run()
     if not used:
         return structure.unflatten(outs)
     # what shares memory could be written with that
-    first = [t._data if t in inner and t._data.base is None else t._data.copy() for t in outs]
+    first = [t._array if t in inner and t._array.base is None else t._array.copy() for t in outs]
     results = core.run(_AGAIN, tuple(used), {"first": first, "gradients": gradients})
     first.clear()
     return structure.unflatten(

@@ -36,7 +36,7 @@ class Plan:
         self.outputs, self.variables = outputs, variables
         found = autograd.between(outputs, variables).difference(variables)
         self.calls = sorted(found, key=lambda t: t.order)
-        sizes = [t.size for t in (*outputs, *self.calls) if not isinstance(t._data, tuple)]
+        sizes = [t.size for t in (*outputs, *self.calls) if not isinstance(t._array, tuple)]
         self.largest = max(sizes, default=0)  # elements, without a batch
 
     def run(self, values: Sequence[Any]) -> list[Any]:
@@ -52,7 +52,7 @@ class Plan:
             known[t] = Call(t, known, graph, size).result()
         for t in self.outputs:
             if t not in known:
-                known[t] = np.broadcast_to(t if graph else t._data, (size, *t.shape))
+                known[t] = np.broadcast_to(t if graph else t._array, (size, *t.shape))
         return [known[t] for t in self.outputs]
 
 
@@ -68,7 +68,7 @@ class Call:
             for a, plain, flag in zip(t.inputs, t.args, self.flags, strict=True)
         ]
         self.x, self.ndim = self.values[0], [getattr(a, "ndim", 0) for a in t.args]
-        self.shape = size, *getattr(t._data, "shape", ())
+        self.shape = size, *getattr(t._array, "shape", ())
 
     def changed(self, change: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
         """Change values that have the leading axis."""

@@ -14,7 +14,7 @@ def _fill(tensor: Tensor, values: Any) -> Tensor:
     if not isinstance(tensor, Tensor):
         raise TypeError(f"nn.init fills a Tensor, not {type(tensor).__name__}")
     unrecorded("nn.init")
-    tensor._data[...] = values
+    tensor._array[...] = values
     touch(tensor)
     return tensor
 

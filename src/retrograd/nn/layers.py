@@ -106,7 +106,7 @@ class Embedding(Shown):
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(f"padding_idx {padding_idx} is not one of {num_embeddings} rows")
             self.padding_idx = padding_idx % num_embeddings
-            self.weight._data[padding_idx] = 0
+            self.weight._array[padding_idx] = 0
 
     def forward(self, input: Any) -> Any:
         return F.embedding(input, self.weight, self.padding_idx)

@@ -81,7 +81,7 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
         raise ValueError(f"the parameters take a vector ({total},), not {array.shape}")
     unrecorded("vector_to_parameters")
     for p, start in zip(given, starts, strict=True):
-        p._data[...] = array[start : start + p.size].reshape(p.shape)
+        p._array[...] = array[start : start + p.size].reshape(p.shape)
         touch(p)
 
 

@@ -82,7 +82,7 @@ class LBFGS(Optimizer):
             point = point._replace(t=0.0, slope=float(point.grad @ d))
             if point.slope > -group["tolerance_change"]:
                 break
-            before = parameters_to_vector(self._all())._data
+            before = parameters_to_vector(self._all())._array
             if group["line_search_fn"]:
                 left = most - state["func_evals"]
                 point = self._search(closure, before, d, point, left)
@@ -183,7 +183,7 @@ class LBFGS(Optimizer):
         with enable_grad():
             loss = closure()
         self._state["func_evals"] = self._state.get("func_evals", 0) + 1
-        grads = [np.zeros_like(p._data) if p.grad is None else p.grad for p in self._all()]
+        grads = [np.zeros_like(p._array) if p.grad is None else p.grad for p in self._all()]
         return loss, Point(float(loss), np.concatenate(grads, axis=None))
 
     def state_dict(self) -> dict[str, Any]:

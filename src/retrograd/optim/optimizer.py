@@ -58,12 +58,12 @@ class Bucket:
 
     def gather(self) -> None:
         """Make `data` of the parameters' arrays."""
-        self.data = self.params[0]._data
+        self.data = self.params[0]._array
         if len(self.params) > 1:
-            self.data = np.concatenate([p._data for p in self.params], axis=None)
+            self.data = np.concatenate([p._array for p in self.params], axis=None)
         self.views = cut(self.data, self.params)
         for p, view in zip(self.params, self.views, strict=True):
-            p._data = view
+            p._array = view
         self.stamps = stamps(self.params)
 
     def gradient(self) -> Any:
@@ -71,7 +71,7 @@ class Bucket:
         grads = []
         for p, view in zip(self.params, self.views):  # noqa: B905, as many by construction
             g = p._grad
-            if g.__class__ is not _ndarray or p._data is not view:
+            if g.__class__ is not _ndarray or p._array is not view:
                 return None
             grads.append(g)
         return np.concatenate(grads, axis=None) if len(grads) > 1 else grads[0]
@@ -183,7 +183,7 @@ class Optimizer:
             return
         for p in self._all():
             if set_to_none or p._grad is not None:
-                p.grad = None if set_to_none else np.zeros_like(p._data)
+                p.grad = None if set_to_none else np.zeros_like(p._array)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient; return what `closure` returns."""
@@ -227,7 +227,7 @@ class Optimizer:
             if grads[0] is None:
                 continue
             if any(
-                p._data is not view for p, view in zip(bucket.params, bucket.views, strict=True)
+                p._array is not view for p, view in zip(bucket.params, bucket.views, strict=True)
             ):
                 bucket.gather()
             ready.append((bucket, grads[0] if len(grads) == 1 else concat(*grads, axis=None)))

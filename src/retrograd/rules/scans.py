@@ -319,7 +319,7 @@ def _quantile(
         raise TypeError("a quantile has no gradient to q: pass q.detach()")
     a = floating(given(a))
     fn: Any = np.percentile if percent else np.quantile
-    kind = fn(np.ones(1, a.dtype), getattr(q, "_data", q), method=method).dtype
+    kind = fn(np.ones(1, a.dtype), getattr(q, "_array", q), method=method).dtype
     q = given(q) / 100 if percent else given(q)
     axes = axes_of(a, axis)
     if weights is not None:

@@ -145,7 +145,7 @@ class Problem:
             return self.call([wrap(x) for x in self.unravel(point)])
 
     def values(self, point: Array) -> Array:
-        vector: Array = ravel_pytree(self.outputs(point))[0]._data
+        vector: Array = ravel_pytree(self.outputs(point))[0]._array
         return vector
 
     def slopes(self, along: Array) -> Array:
@@ -164,7 +164,7 @@ class Problem:
     def gradient(self, weights: Array) -> Array:
         xs = [Tensor(x, requires_grad=True) for x in self.start]
         values = ravel_pytree(self.call(xs))[0]
-        vector: Array = ravel_pytree(pull([values], xs, [weights], graph=False))[0]._data
+        vector: Array = ravel_pytree(pull([values], xs, [weights], graph=False))[0]._array
         return vector
 
     def check(

@@ -182,7 +182,7 @@ def check_float32(problem: Problem) -> None:
         g = np.ones(out.shape, np.float32)
         for a, vjp in zip(out.inputs, out.rule.vjps, strict=False):
             if vjp is not None and isinstance(a, Tensor) and a.requires_grad:
-                found = np.asarray(vjp(g, out._data, *out.args, **out.kwargs))
+                found = np.asarray(vjp(g, out._array, *out.args, **out.kwargs))
                 made.append((f"the gradient rule of {out.rule.name}", found.dtype))
     for what, dtype in made:
         if dtype != np.float32:
@@ -196,11 +196,11 @@ def check_memory(problem: Problem) -> None:
     xs = [Tensor(x, requires_grad=True) for x in problem.start]
     held: list[Array] = []
     for x in xs:
-        x._data.flags.writeable = False
+        x._array.flags.writeable = False
     try:
         for out in problem.call(xs):
             if out.requires_grad:
-                held.append(np.ones_like(out._data))
+                held.append(np.ones_like(out._array))
                 held[-1].flags.writeable = False
                 out.backward(held[-1], retain_graph=True)
     except ValueError as error:
