@@ -285,3 +285,18 @@ def test_class_numbers_are_checked_in_every_run(loss, wrong):
             with pytest.raises(IndexError, match=f"of 3 classes got class number {wrong}"):
                 run(y, -100)
         assert np.isfinite(run(y, wrong).item())
+
+
+def test_a_step_that_was_refused_is_recorded_anew():
+    flag = {"first": True}
+    w = rg.Parameter([2.0])
+
+    def step(x):
+        return np.sum(w * x) if flag["first"] else np.sum(w * x * x)
+
+    compiled = rg.compile(step)
+    compiled(np.array([3.0]))
+    flag["first"] = False
+    with pytest.raises(rg.TraceError, match="A branch"):
+        compiled(np.array([3.0]))
+    assert [compiled(np.array([3.0])).item() for _ in range(4)] == [18.0] * 4

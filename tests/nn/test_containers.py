@@ -205,3 +205,13 @@ def test_sizes_may_be_numpys_integers():
     n = np.array([1, 3]).max()
     assert rg.nn.Linear(2, n)(np.ones((5, 2))).shape == (5, 3)
     assert rg.nn.Conv2d(1, n, n)(np.ones((1, 1, 4, 4))).shape == (1, 3, 2, 2)
+
+
+def test_a_name_in_a_dict_has_no_dot():
+    with pytest.raises(KeyError, match=r"a\.b"):
+        rg.nn.ModuleDict({"a.b": rg.nn.ReLU()})
+
+
+def test_clipping_a_module_says_what_to_pass():
+    with pytest.raises(TypeError, match=r"\.parameters\(\) of the Linear"):
+        rg.nn.utils.clip_grad_norm_(rg.nn.Linear(1, 1), 1.0)

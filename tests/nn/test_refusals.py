@@ -19,6 +19,8 @@ def x(*shape):
         (lambda: F.linear(x(2, 3), x(3)), r"\(out, in\), not \(2, 3\) and \(3,\)"),
         (lambda: F.linear(x(2, 3), x(3, 2)), r"not \(2, 3\) and \(3, 2\)"),
         (lambda: F.linear(x(1, 2, 3), x(3, 2)), r"not \(1, 2, 3\) and \(3, 2\)"),
+        (lambda: rg.optim.Adam([x(1)], betas=(0.9,)), "betas must be two numbers"),
+        (lambda: rg.optim.Adam([x(1)], betas=0.9), "betas must be two numbers"),
         (lambda: F.prelu(x(2, 3), x(2)), r"\(2,\) for input \(2, 3\)"),
         (lambda: F.glu(x(2, 3)), r"even, shape is \(2, 3\)"),
         (lambda: F.gelu(x(2), "fast"), "fast"),

@@ -91,7 +91,11 @@ class CompiledStep:
                 self._last = program
                 if not program.checks_left:
                     return program(arrays)
-                result = self._checked(program, leaves, structure, arrays)
+                try:
+                    result = self._checked(program, leaves, structure, arrays)
+                except (RuntimeError, ValueError):
+                    same.remove(program)  # what failed once may be recorded anew
+                    raise
                 program.checks_left -= 1
                 if not program.checks_left:
                     program.settle()

@@ -391,8 +391,8 @@ class _Container(Module):
         kind = type(self)
         if not isinstance(module, Module):
             raise TypeError(f"{kind.__name__} takes Modules, {name!r} is {module!r}")
-        if hasattr(kind, name):
-            raise KeyError(f"{name!r} is a method of {kind.__name__}: take another name")
+        if hasattr(kind, name) or "." in name:
+            raise KeyError(f"{name!r} is a method of {kind.__name__}, or has a dot: rename it")
         setattr(self, name, module)
 
 

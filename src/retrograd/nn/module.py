@@ -470,7 +470,7 @@ def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
     def note(inner: Module, args: Any, out: Any) -> None:
         while isinstance(out, (tuple, list)):
             out = out[0]
-        shapes[id(inner)] = str(out.shape)
+        shapes[id(inner)] = str(getattr(out, "shape", ""))
 
     handles = [inner.register_forward_hook(note) for inner in module.modules()]
     try:

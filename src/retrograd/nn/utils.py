@@ -13,6 +13,8 @@ from retrograd.nn.module import Module, once
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """Return the gradients as Tensors."""
+    if isinstance(parameters, Module):
+        raise TypeError(f"pass the .parameters() of the {type(parameters).__name__}")
     given = [parameters] if isinstance(parameters, Tensor) else parameters
     grads = [p.grad for p in given]
     return [g if isinstance(g, Tensor) else wrap(g) for g in grads if g is not None]

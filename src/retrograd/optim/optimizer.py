@@ -161,8 +161,10 @@ class Optimizer:
         for name, top in LIMITS.items():
             value = options.get(name, 0)
             ensure(0 <= value <= top, name, f"from 0 to {top}", value)
-        betas = options.get("betas", ())
-        ensure(all(0 <= beta < 1 for beta in betas), "betas", "from 0 to below 1", betas)
+        betas = options.get("betas", (0, 0))
+        good = isinstance(betas, (tuple, list)) and len(betas) == 2
+        good = good and all(0 <= beta < 1 for beta in betas)
+        ensure(good, "betas", "two numbers from 0 to below 1", betas)
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
         """Change `p` and `state` in place by the gradient `g`; `t` counts updates from 1."""
