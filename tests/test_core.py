@@ -25,13 +25,13 @@ def scratch():
     return scale
 
 
-def test_importing_loads_numpy_and_next_to_nothing_else():
+def test_importing_wakes_no_lazy_module_of_numpy_and_no_other_package():
     code = (
         "import numpy, sys; before = set(sys.modules); import retrograd; "
         "print(*(m for m in sys.modules if m not in before and not m.startswith('retrograd')))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {*done.stdout.split()} <= {"__future__", "_heapq", "copy", "heapq"}
+    assert {name.partition(".")[0] for name in done.stdout.split()} <= sys.stdlib_module_names
 
 
 # What is refused when it is recorded -------------------------------------------------------------
@@ -357,8 +357,9 @@ def test_a_list_is_an_operand_as_its_array_is(call, other):
 def test_a_power_has_numpys_dtype(y, dtype):
     x = np.array([1, 4], dtype)
     got = rg.Tensor(x) ** y
-    assert got.dtype == (x**y).dtype
-    np.testing.assert_array_equal(got.data, x**y)
+    right = np.power(x, y)  # before NumPy 2.1 `x**y` itself has float32 for float64
+    assert got.dtype == right.dtype
+    np.testing.assert_array_equal(got.data, right)
 
 
 @pytest.mark.parametrize("method", [np.sum, np.prod, np.mean, np.max])
