@@ -435,6 +435,8 @@ def other_schedule():
         ({"checkpoint": "no/such/folder/run.npz"}, FileNotFoundError, "no/such/folder"),
         ({"scheduler": rg.optim.lr_scheduler.StepLR}, TypeError, "takes a schedule, not type"),
         ({"scheduler": other_schedule()}, ValueError, "schedule of another optimizer"),
+        ({"rngs": {"a": 5}}, TypeError, "a is int"),
+        ({"rngs": [np.random.default_rng()]}, TypeError, "rngs is list"),
         ({"metrics": [absolute]}, TypeError, "metrics is a dict"),
         ({"callbacks": print}, TypeError, "callbacks is a list"),
         ({"callbacks": [1]}, TypeError, "callbacks is a list"),

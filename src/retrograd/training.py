@@ -63,6 +63,9 @@ class Training:
             raise TypeError(f"fit trains a Module, not {type(model).__name__}")
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"fit takes an Optimizer, not {type(optimizer).__name__}")
+        for name, rng in (rngs if isinstance(rngs, Mapping) else {"rngs": rngs}).items():
+            if not isinstance(rng, np.random.Generator):
+                raise TypeError(f"rngs is a dict of Generators, {name} is {type(rng).__name__}")
         trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
         if trained.isdisjoint(map(id, model.parameters())):
             raise ValueError("the optimizer has no parameter of the model: pass model.parameters()")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 
@@ -137,24 +139,28 @@ def test_parameters_are_thawed_one_by_one():
     alike(make, [(np.ones(1),)] * 14)
 
 
-def test_a_momentum_of_zero_rests_as_it_does_where_nothing_is_compiled():
+@pytest.mark.parametrize("kind", ["SGD", "RMSprop"])
+@pytest.mark.parametrize("first", [1, 4])
+def test_a_momentum_of_zero_rests_as_it_does_where_nothing_is_compiled(kind, first):
     def make():
         w = rg.Parameter([1.0])
-        optimizer = rg.optim.SGD([w], lr=0.1, momentum=0.9)
+        optimizer = getattr(rg.optim, kind)([w], lr=0.1, momentum=0.9)
 
-        def step(_):
+        def step(x):
             optimizer.zero_grad()
-            loss = np.sum(w * w)
+            loss = np.sum(w * w * x)
             loss.backward()
             optimizer.step()
             return loss
 
-        def before(momentum):
-            optimizer.param_groups[0]["momentum"] = momentum
+        momenta = iter((0.9,) * first + (0.0,) * 4 + (0.9,) * 4)
+
+        def before(_):
+            optimizer.param_groups[0]["momentum"] = next(momenta)
 
         return step, before, [w]
 
-    alike(make, [(m,) for m in (0.9,) * 4 + (0.0,) * 4 + (0.9,) * 4])
+    alike(make, [(np.ones(1),)] * (first + 8))
 
 
 # What a step does besides its calls --------------------------------------------------------------
@@ -249,16 +255,119 @@ def test_a_change_outside_is_refused_by_the_second_call(what):
         twice()
 
 
-def test_what_an_object_computes_once_is_no_change():
-    class Cached:
-        def table(self):
-            if not hasattr(self, "_table"):
-                self._table = np.arange(3.0)
-            return self._table
+class Cached(rg.nn.Module):
+    """Fills a cache, and resets a list, in forward."""
 
-    cached = Cached()
-    step = rg.compile(lambda x: np.sum(x * cached.table()))
+    def __init__(self):
+        self.cache, self.losses = {}, []
+
+    def forward(self, x):
+        self.losses = []
+        if x.shape not in self.cache:
+            self.cache[x.shape] = np.arange(float(x.size))
+        self.losses.append(1)
+        return np.sum(x * self.cache[x.shape])
+
+
+class Lazy:
+    """Computes a table when it is first asked, and keeps tensors by what they belong to."""
+
+    table = None
+
+    def __init__(self):
+        self.state, self.size = {}, 0
+
+    def step(self, x):
+        self.size = len(x)
+        if self.table is None:
+            self.table = np.arange(3.0)
+        if "x" not in self.state:
+            self.state["x"] = np.ones(3)
+        LOG.debug("step of %d", self.size)
+        return np.sum(x * self.table * self.state["x"])
+
+
+LOG = logging.getLogger(__name__)
+
+
+@pytest.mark.parametrize("make", [Cached, lambda: Lazy().step])
+def test_what_is_filled_once_is_no_change(make):
+    step = rg.compile(make())
     assert [step(np.ones(3)).item() for _ in range(5)] == [3.0] * 5
+
+
+def test_a_step_that_is_recorded_twice_is_done_once():
+    cache = {}
+    w = rg.Parameter([1.0])
+    optimizer = rg.optim.Adam([w], lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = np.sum(w * w * cache.setdefault(x.shape, np.ones(1)) * rg.nn.functional.dropout(x))
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled = rg.compile(step)
+    rg.manual_seed(0)
+    losses = [compiled(np.ones(1)).item() for _ in range(4)]
+    assert optimizer.state_dict()["state"][0]["step"] == 4
+    after, w.data = w.data, np.ones(1)
+    optimizer = rg.optim.Adam([w], lr=0.1)
+    rg.manual_seed(0)
+    assert losses == pytest.approx([step(np.ones(1)).item() for _ in range(4)])
+    np.testing.assert_allclose(w.data, after)
+
+
+def test_a_refused_first_call_leaves_all_as_it_was():
+    w, seen = rg.Parameter([1.0]), []
+    optimizer = rg.optim.SGD([w], lr=0.1, momentum=0.9)
+
+    def step(x):
+        loss = np.sum(w * x)
+        loss.backward()
+        optimizer.step()
+        seen.append(1)
+        return loss
+
+    with pytest.raises(rg.TraceError, match="changes 'seen' outside"):
+        rg.compile(step)(np.ones(1))
+    assert w.data[0] == 1.0
+    assert w.grad is None
+
+
+# Tensors that come in two ways -------------------------------------------------------------------
+
+
+def test_a_leaf_that_comes_twice_is_refused():
+    w = rg.Parameter([1.0, 2.0])
+    step = rg.compile(lambda p, q: np.sum(p * q))
+    with pytest.raises(ValueError, match="the same Tensor, which requires grad, twice"):
+        step(w, w)
+    with pytest.raises(ValueError, match="twice"):
+        rg.compile(lambda tied: np.sum(tied["in"] * tied["out"]))({"in": w, "out": w})
+
+
+def test_a_leaf_that_is_an_argument_and_found_outside_too_is_refused():
+    net = rg.nn.Linear(1, 1)
+    w = net.weight
+    optimizer = rg.optim.SGD(net.parameters(), lr=0.1)
+
+    def train(w, x):
+        optimizer.zero_grad()
+        loss = np.sum(w * x)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    steps = (
+        (train, (w, np.ones(1))),
+        (lambda p: np.sum(p * w), (w,)),
+        (lambda params, x: np.sum(net(x)), (list(net.parameters()), np.ones((1, 1)))),
+    )
+    for step, args in steps:
+        with pytest.raises(rg.TraceError, match="an argument and found outside"):
+            rg.compile(step)(*args)
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "nll_loss"])

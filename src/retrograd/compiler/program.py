@@ -281,7 +281,10 @@ class Program:
         for group, bucket in self.buckets:
             options, name = bind("group", group), bind("bucket", bucket)
             holds.append(f"{name}.data is {bind('data', bucket.data)}")
-            live = ("lr", "params", "betas", "momentum" if group.get("momentum") else "")
+            live = ["lr", "params", "betas"]
+            if group.get("momentum"):
+                live.append("momentum")
+                holds.append(f'{options}["momentum"] != 0')
             if fixed := [option for option in group if option not in live]:
                 read = operator.itemgetter(*fixed)
                 holds.append(f"{bind('read', read)}({options}) == {bind('options', read(group))}")

@@ -20,6 +20,7 @@ from retrograd.nn.module import Module
 from retrograd.registry import spelled
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
+_CONTAINERS = (dict, list, set)
 PROGRAMS = 32  # that a step keeps
 _WATCHED = 1_000_000  # larger arrays outside are not watched
 
@@ -85,6 +86,12 @@ class CompiledStep:
         leaves, structure = tree.flatten((args, kwargs))
         key = structure, tuple(map(_kind, leaves)), grad
         arrays = [a for a in leaves if isinstance(a, _ARRAYS)]
+        own = [id(a) for a in arrays if isinstance(a, Tensor) and a.requires_grad]
+        if len({*own}) < len(own):
+            raise ValueError(
+                f"{self.__name__} got the same Tensor, which requires grad, twice: pass it once, "
+                "or let the function find it outside"
+            )
         same = self._programs[key] = self._programs.pop(key, [])
         for program in same:
             if program.holds():
@@ -138,7 +145,9 @@ class CompiledStep:
             names.append("_".join(map(str, (first, *rest))))
         return names
 
-    def _record(self, leaves: Any, structure: Any, keep: bool = False) -> tuple[Tape, Any]:
+    def _record(
+        self, leaves: Any, structure: Any, keep: bool = False, again: bool = True
+    ) -> tuple[Tape, Any]:
         tape = Tape(keep)
         given = list(leaves)
         standing: list[tuple[Tensor, Tensor]] = []
@@ -153,6 +162,7 @@ class CompiledStep:
                 tape.positions[id(t)] = len(tape.args)
                 standing.append((t, leaf))
                 tape.note(leaf, "_grad")
+                tape.apart |= {id(leaf), id(array)}
             tape.args.append(Var(t._array, "arg", None, keep))
             tape.args[-1].wish = name
             tape.known[id(t._array)] = tape.args[-1]
@@ -161,13 +171,13 @@ class CompiledStep:
         try:
             with recording(tape, MODE.get().grad):
                 result = self.fn(*args, **kwargs)
-            for name, value in _around(self.fn).items():
-                old, held = outside.get(name, (value, _contents(value)))
-                now = dict(_contents(value))
-                if old is not value or any(now.get(key) != then for key, then in held):
+            changed = _changed(outside, _around(self.fn))
+            if changed:
+                tape.put_back()
+                if not again:
                     raise TraceError(
-                        f"{self.__name__} changes {name!r} outside: a compiled function runs its "
-                        "Python once only. Return the value and change things after the step"
+                        f"{self.__name__} changes {changed!r} outside: a compiled function runs "
+                        "its Python once only. Return the value and change things after the step"
                     )
             for leaf in tape.leaves.values():
                 var = None
@@ -178,7 +188,8 @@ class CompiledStep:
         finally:
             for t, leaf in standing:
                 leaf._grad = t._grad
-        return tape, result
+        # what is filled once, such as a cache, is there in another run
+        return self._record(leaves, structure, keep, again=False) if changed else (tape, result)
 
     def _checked(self, program: Program, leaves: Any, structure: Any, arrays: Any) -> Any:
         watch = _Watch(program, arrays)
@@ -207,20 +218,39 @@ def _around(fn: Any) -> dict[str, Any]:
     return found if owner is None else {**found, "self": owner}
 
 
-def _contents(value: Any) -> list[tuple[Any, Any]]:
-    """Return what tells whether something outside was changed: its parts, by their keys."""
+def _contents(value: Any) -> dict[Any, tuple[Any, Any]]:
+    """Return each part that a function may change of something outside, with a mark to compare."""
     if isinstance(value, Module):  # attributes that are set let it be recorded anew
         inside = [v for m in value.modules() for v in vars(m).values()]
-        return [(id(v), len(v)) for v in inside if isinstance(v, (dict, list, set))]
+        return {id(v): (len(v), v) for v in inside if isinstance(v, _CONTAINERS)}
     if isinstance(value, dict):
-        return [(len, len(value)), *((k, id(v)) for k, v in value.items())]
+        return {len: (len(value), None), **{k: (_mark(v), v) for k, v in value.items()}}
     if isinstance(value, (list, set)):
-        return [(len, len(value)), *((i, id(v)) for i, v in enumerate(value))]
+        return {len: (len(value), None), **{i: (_mark(v), v) for i, v in enumerate(value)}}
     package = type(value).__module__.split(".")[0]
     if callable(value) or package in ("builtins", "numpy", "retrograd"):
-        return []
-    held = getattr(value, "__dict__", {}).items()
-    return [(k, len(v) if isinstance(v, (dict, list, set)) else id(v)) for k, v in held]
+        return {}
+    return {f".{k}": (_mark(v), v) for k, v in getattr(value, "__dict__", {}).items()}
+
+
+def _mark(value: Any) -> Any:
+    if isinstance(value, _CONTAINERS):
+        return len(value)
+    if isinstance(value, (int, float, str)):
+        return value if value == value else None
+    return id(value)
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Return what is no more what it was."""
+    for name, (value, parts) in before.items():
+        if after.get(name, value) is not value:
+            return name
+        now = _contents(value)
+        for key, (mark, _) in parts.items():
+            if key in now and now[key][0] != mark:
+                return f"{name}{key}" if isinstance(key, str) and key[:1] == "." else name
+    return ""
 
 
 def _kind(leaf: Any) -> Any:

@@ -175,6 +175,7 @@ class Tape:
         self.leaves: dict[int, Tensor] = {}  # whose .grad was used
         self.grads: list[tuple[Tensor, Var | None]] = []  # at the end
         self.positions: dict[int, int] = {}  # of leaves that are arguments
+        self.apart: set[int] = set()  # what stands behind them
         self.started: dict[int, bool] = {}  # with a gradient, if that mattered
         self.lives: dict[str, tuple[str, Any, str]] = {}  # name, owner, as read from it
         self.updates: list[tuple[dict[str, Any], Any]] = []  # group, bucket
@@ -240,11 +241,17 @@ class Tape:
         if isinstance(output, Tensor) and (var := self.find(output._array)):
             self.outputs.setdefault(id(module), var)
 
+    def _check(self, of: Any) -> None:
+        if id(of) in self.apart:
+            self.forbid("a Tensor that is an argument and found outside", "pass it in one way.")
+
     def cleared(self, leaf: Tensor) -> None:
+        self._check(leaf)
         self.leaves.setdefault(id(leaf), leaf)
         self.note(leaf, "_grad")
 
     def grad_of(self, leaf: Tensor) -> Array | None:
+        self._check(leaf)
         grad: Array | None = leaf._grad
         self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:
@@ -309,6 +316,7 @@ class Tape:
     def see(self, array: Array, holder: Tensor | None = None) -> Var:
         var = self.find(array)
         if var is None:
+            self._check(array)
             fixed = not array.flags.writeable and array.base is None
             var = self.known[id(array)] = Var(array, "const" if fixed else "captured")
             if holder is not None and holder.is_leaf:

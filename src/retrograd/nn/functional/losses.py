@@ -251,7 +251,7 @@ def cross_entropy(
         shares = shares * (1 - label_smoothing) + label_smoothing / input.shape[axis]
     values = -np.sum(_by_class(scores * shares, weight), axis=axis)
     if not soft:
-        values = values * (target != ignore_index)
+        values = np.where(target != ignore_index, values, 0.0)
         if reduction == "mean":
             return np.sum(values) / _total_weight(input, target, weight, ignore_index)
     return _reduced(values, reduction)
