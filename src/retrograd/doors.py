@@ -1,7 +1,5 @@
 """How calls come in: through NumPy's two protocols, and through functions of one's own."""
 
-from __future__ import annotations
-
 import functools
 import sys
 from collections.abc import Callable

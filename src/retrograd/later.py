@@ -1,7 +1,5 @@
 """Names of a package that are loaded on first use (SPEC 1 of scientific Python)."""
 
-from __future__ import annotations
-
 import importlib
 import sys
 from collections.abc import Callable, Mapping

@@ -1,7 +1,5 @@
 """Random draws: what `rng` may be, and the default generator."""
 
-from __future__ import annotations
-
 import functools
 from typing import Any, TypeAlias
 

@@ -1,7 +1,5 @@
 """The rule registry: for each NumPy function, how it is run and how it is differentiated."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import sys

@@ -26,8 +26,6 @@ As a script it takes the arguments by their names from a file and prints each re
     python {file} ARRAYS.npz [STEPS]
 """
 
-from __future__ import annotations
-
 import sys
 '''
 
