@@ -382,7 +382,7 @@ class Tensor:
     def __ne__(self, y: object) -> Tensor: return run(RULES[np.not_equal], (self, y), {})  # type: ignore[override]
     __hash__ = object.__hash__
 
-    # Methods, as ndarray has them
+    # Methods, as ndarray has them: see below for their docstrings
 
     @property
     def T(self) -> Tensor:
@@ -395,55 +395,42 @@ class Tensor:
         return record(np.swapaxes, self, axis1=-1, axis2=-2)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the sum over `axis`, or of all elements."""
         return record(np.sum, self, axis=axis, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the mean over `axis`, or of all elements."""
         return record(np.mean, self, axis=axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the largest element over `axis`, or of all; ties share the gradient equally."""
         return record(np.max, self, axis=axis, keepdims=keepdims)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the smallest element over `axis`, or of all; ties share the gradient equally."""
         return record(np.min, self, axis=axis, keepdims=keepdims)
 
     def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Return the product over `axis`, or of all elements."""
         return record(np.prod, self, axis=axis, keepdims=keepdims)
 
     def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        """Return the variance over `axis`; the divisor is the count less `ddof`."""
         return record(np.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
     def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
-        """Return the standard deviation over `axis`; the divisor is the count less `ddof`."""
         return record(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """Return the index of the largest element; it has no gradient."""
         return record(np.argmax, self, axis=axis, keepdims=keepdims)
 
     def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """Return the index of the smallest element; it has no gradient."""
         return record(np.argmin, self, axis=axis, keepdims=keepdims)
 
     def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Tell whether any element over `axis` is true; it has no gradient."""
         return record(np.any, self, axis=axis, keepdims=keepdims)
 
     def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
-        """Tell whether all elements over `axis` are true; it has no gradient."""
         return record(np.all, self, axis=axis, keepdims=keepdims)
 
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
-        """Return the values held between `min` and `max`."""
         return record(np.clip, self, min, max)
 
     def dot(self, other: Any) -> Tensor:
-        """Return `np.dot(self, other)`."""
         return _answer(np.dot, (self, other), {})
 
     def reshape(self, *shape: Any) -> Tensor:
@@ -451,7 +438,6 @@ class Tensor:
         return record(np.reshape, self, shape[0] if len(shape) == 1 else shape)
 
     def ravel(self) -> Tensor:
-        """Return the elements along one axis."""
         return record(np.reshape, self, -1)
 
     flatten = ravel
@@ -462,47 +448,36 @@ class Tensor:
         return record(np.transpose, self, axes=order)
 
     def swapaxes(self, axis1: int, axis2: int) -> Tensor:
-        """Return the Tensor with two axes exchanged."""
         return record(np.swapaxes, self, axis1=axis1, axis2=axis2)
 
     def squeeze(self, axis: Any = None) -> Tensor:
-        """Return the Tensor without axes of length 1."""
         return record(np.squeeze, self, axis=axis)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-        """Return `np.diagonal(self, offset, axis1, axis2)`."""
         return _answer(np.diagonal, (self, offset, axis1, axis2), {})
 
     def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
-        """Return `np.trace(self, offset, axis1, axis2)`."""
         return _answer(np.trace, (self, offset, axis1, axis2), {})
 
     def cumsum(self, axis: int | None = None) -> Tensor:
-        """Return the running sum along an axis, or of all elements."""
         return _answer(np.cumsum, (self, axis), {})
 
     def cumprod(self, axis: int | None = None) -> Tensor:
-        """Return the running product along an axis, or of all elements."""
         return _answer(np.cumprod, (self, axis), {})
 
     def take(self, indices: Any, axis: int | None = None, mode: Any = "raise") -> Tensor:
-        """Return the elements at `indices` along an axis, or of all."""
         return _answer(np.take, (self, indices, axis), {"mode": mode})
 
     def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
-        """Return each element so many times, along an axis or of all."""
         return _answer(np.repeat, (self, repeats, axis), {})
 
     def compress(self, condition: Any, axis: int | None = None) -> Tensor:
-        """Return the slices along an axis, or the elements, where `condition` holds."""
         return _answer(np.compress, (condition, self, axis), {})
 
     def argsort(self, axis: int | None = -1, *, stable: bool | None = None) -> Tensor:
-        """Return the indices that sort along an axis; they have no gradient."""
         return _answer(np.argsort, (self, axis), {"stable": stable})
 
     def round(self, decimals: int = 0) -> Tensor:
-        """Return the values rounded; they have no gradient."""
         return _answer(np.round, (self, decimals), {})
 
     def astype(self, dtype: DTypeLike) -> Tensor:
@@ -515,6 +490,10 @@ class Tensor:
 
     # fmt: on
 
+
+for _name, _method in vars(Tensor).items():
+    if _name.isalpha() and callable(_method) and not _method.__doc__:
+        _method.__doc__ = f"Return what `numpy.{_name}` gives for this Tensor."
 
 OTHER_WORDS = {  # what PyTorch, or NumPy as a function, calls what a Tensor has by another name
     **{f: f"np.{f}(t)" for f in np.__all__ if isinstance(vars(np).get(f), np.ufunc)},

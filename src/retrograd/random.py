@@ -1,5 +1,7 @@
 """Random draws: what `rng` may be, and the default generator."""
 
+from __future__ import annotations  # numpy.random is slow to import
+
 import functools
 from typing import Any, TypeAlias
 
