@@ -113,6 +113,13 @@ def test_numbers_of_rows_and_classes_are_integers(call, says):
         call()
 
 
+@pytest.mark.parametrize("logit", [3.0, -2.0])
+def test_a_loss_of_probabilities_says_what_to_do_with_logits(logit):
+    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match="with_logits"):
+        nn.BCELoss()(x(2, 1) * logit, np.ones((2, 1)))
+    assert np.isnan(nn.BCELoss()(x(2, 1) * np.nan, np.ones((2, 1))).item())
+
+
 @pytest.mark.parametrize("number", [-1, 3])
 def test_an_embedding_has_no_row_for_other_numbers(number):
     with pytest.raises(IndexError, match=str(number)):

@@ -362,3 +362,10 @@ def test_the_state_of_an_optimizer_of_another_kind_is_refused():
 def test_a_module_in_place_of_its_parameters_is_refused():
     with pytest.raises(TypeError, match=r"not a Linear: pass its \.parameters\(\)"):
         rg.optim.SGD(rg.nn.Linear(2, 2), lr=0.1)
+
+
+def test_two_parameters_of_one_array_are_refused_as_an_update_would_part_them():
+    a, b = rg.Parameter([1.0]), rg.Parameter([2.0])
+    b.data = a.data
+    with pytest.raises(ValueError, match="the array of another: give both modules one Parameter"):
+        rg.optim.SGD([a, b])

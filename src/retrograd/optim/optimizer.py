@@ -134,18 +134,20 @@ class Optimizer:
         params = [params] if isinstance(params, Tensor) else list(params)
         if unknown := [key for key in group if key not in ("params", *self.defaults)]:
             raise ValueError(f"{type(self).__name__} has no option {', '.join(unknown)}")
-        seen = set(map(id, self._all()))
+        seen = {id(x) for p in self._all() for x in (p, p._array)}
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(f"an optimizer trains Tensors, not {type(p).__name__}")
             fault = "is given twice" if id(p) in seen else ""
+            if not fault and id(p._array) in seen:
+                fault = "has the array of another: give both modules one Parameter"
             if not p.requires_grad or not p.is_leaf:
                 fault = "has requires_grad=False" if p.is_leaf else "was computed"
             if fault:
                 raise ValueError(
                     f"an optimizer trains leaves that require grad: a Tensor {p.shape} {fault}"
                 )
-            seen.add(id(p))
+            seen |= {id(p), id(p._array)}
         made = {**self.defaults, **group, "params": params}
         self.check(made)
         self.param_groups.append(made)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Constants
+from retrograd.core import Constants, Tensor
 from retrograd.doors import primitive
 from retrograd.nn.functional.dense import log_softmax, logsigmoid, relu, sigmoid
 from retrograd.registry import defvjp, defvjp_through, nograd
@@ -77,6 +77,11 @@ def binary_cross_entropy(
     yes, no = np.log(input + tiny), np.log((one - input) + tiny)
     if weight is None and reduction != "none":
         total = -(np.vdot(target, yes) + np.vdot(one - target, no))
+        if total.__class__ is not Tensor and total != total and np.any(np.abs(input - 0.5) > 0.5):
+            raise ValueError(
+                "binary_cross_entropy takes probabilities from 0 to 1: put a sigmoid before it, or "
+                "use binary_cross_entropy_with_logits"
+            )
         return total / input.size if reduction == "mean" else total
     return -_reduced(target * yes + (1 - target) * no, reduction, weight)
 
