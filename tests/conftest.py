@@ -1,5 +1,7 @@
+import gc
 import os
 
+import pytest
 from hypothesis import settings
 
 # set before any test imports matplotlib: no test may need a display
@@ -13,3 +15,20 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 # they need PyTorch, which no test does; the numbers that they wrote lie beside them
 collect_ignore = ["golden/make_golden.py", "golden/make_weights.py"]
+
+
+@pytest.fixture
+def garbage():
+    """How many objects a function leaves for the garbage collector, once all is loaded."""
+
+    def count(use):
+        use()
+        gc.collect()
+        gc.disable()
+        try:
+            use()
+            return gc.collect()
+        finally:
+            gc.enable()
+
+    return count

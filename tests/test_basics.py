@@ -1,7 +1,6 @@
 """The basics that no peer gets right all at once: the README's table, one test or more a row."""
 
 import asyncio
-import gc
 import threading
 
 import numpy as np
@@ -537,7 +536,7 @@ def test_grad_mode_is_each_tasks_own():
 # No reference cycles -----------------------------------------------------------------------------
 
 
-def test_training_leaves_nothing_for_the_garbage_collector():
+def test_training_leaves_nothing_for_the_garbage_collector(garbage):
     net = rg.nn.Sequential(rg.nn.Linear(3, 4, rng=0), rg.nn.ReLU(), rg.nn.Linear(4, 2, rng=1))
     optimizer = rg.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
     x, target = np.ones((5, 3)), np.zeros(5, int)
@@ -549,17 +548,10 @@ def test_training_leaves_nothing_for_the_garbage_collector():
             loss.backward()
             optimizer.step()
 
-    train()
-    gc.collect()
-    gc.disable()
-    try:
-        train()
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
+    assert garbage(train) == 0
 
 
-def test_graphs_that_are_kept_retained_or_dropped_leave_nothing_either():
+def test_graphs_that_are_kept_retained_or_dropped_leave_nothing_either(garbage):
     x = rg.Tensor(np.ones((3, 2)), requires_grad=True)
 
     def use():
@@ -571,11 +563,4 @@ def test_graphs_that_are_kept_retained_or_dropped_leave_nothing_either():
         x.grad = None
         np.mean(x.T)  # never differentiated
 
-    use()
-    gc.collect()
-    gc.disable()
-    try:
-        use()
-        assert gc.collect() == 0
-    finally:
-        gc.enable()
+    assert garbage(use) == 0
