@@ -437,12 +437,14 @@ class _Numbered(_Container):
         if isinstance(found, Module):
             return found
         if isinstance(self, Sequential):  # which keeps the names
-            names: Any = [name for name, _ in self.named_children()]
-            return Sequential(dict(zip(names[index], found, strict=True)))
+            return Sequential(dict(zip(self._names(index), found, strict=True)))
         return ModuleList(found)
 
     def __setitem__(self, index: int, module: Module) -> None:
-        self._put([name for name, _ in self.named_children()][index], module)
+        self._put(self._names(index), module)
+
+    def _names(self, index: int | slice) -> Any:
+        return [name for name, _ in self.named_children()][index]
 
 
 class Sequential(_Numbered):
