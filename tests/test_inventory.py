@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from retrograd.registry import COMPOSED, REFUSED, spelled
+from retrograd.engine import spelled
+from retrograd.engine.rule import COMPOSED, REFUSED
 from rules import cases  # noqa: F401, fills CASES
 from rules.drawing import CASES, newer
 from rules.test_elementwise import UFUNCS

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from retrograd.registry import RULES, defvjp_shared
+from retrograd.engine import RULES, defvjp_joint, shared
 from retrograd.testing import gradgradcheck
 
 
@@ -17,17 +17,17 @@ def product():
     def product(x, y, z):
         return x * y * z
 
-    def shared(g, out, x, y, z):
+    def work(g, out, x, y, z):
         runs.append(1)
         return g * z
 
-    defvjp_shared(
-        product,
-        shared,
+    joint = shared(
+        work,
         lambda gz, out, x, y, z: gz * y,
         lambda gz, out, x, y, z: gz * x,
         None,
     )
+    defvjp_joint(product, joint, arrays=3)
     yield product, runs
     del RULES[product]
 
@@ -50,10 +50,9 @@ def test_derivatives_go_through_the_shared_part(product):
     assert gradgradcheck(lambda x, y: product(x, y, z), np.array([2.0, 1.0]), np.array([3.0, 4.0]))
 
 
-def test_one_vjp_alone_runs_the_shared_part_itself(product):
+def test_the_rule_gives_the_gradients_that_are_asked_for(product):
     product, runs = product
-    vjps = RULES[product].vjps
-    assert len(vjps) == 3
-    assert vjps[2] is None
-    assert vjps[0](1.0, 30.0, 2.0, 3.0, 5.0) == 15.0
+    rule = RULES[product]
+    assert rule.arrays == 3
+    assert rule.gradients([0, 2], 1.0, 30.0, (2.0, 3.0, 5.0), {}) == [15.0, None]
     assert len(runs) == 1

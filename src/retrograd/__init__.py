@@ -11,12 +11,21 @@ array([ 6., 15.])
 from typing import TYPE_CHECKING
 
 from retrograd import autograd, nn, optim, rules
-from retrograd.core import Parameter, Tensor, get_default_dtype, set_default_dtype
-from retrograd.doors import primitive
+from retrograd.engine import (
+    Tensor,
+    defvjp,
+    enable_grad,
+    get_default_dtype,
+    is_grad_enabled,
+    no_grad,
+    primitive,
+    rules_later,
+    set_default_dtype,
+    set_grad_enabled,
+)
 from retrograd.later import load_later
-from retrograd.mode import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
+from retrograd.nn.parameter import Parameter
 from retrograd.random import manual_seed
-from retrograd.registry import defvjp
 
 if TYPE_CHECKING:
     # so that type checkers know them; at run time they are loaded on first use
@@ -37,6 +46,7 @@ _LATER = {
     "tree": "tree",
 }  # fmt: skip
 __getattr__ = load_later(__name__, _LATER)
+rules_later("retrograd.special.scipy_ufuncs", once="scipy.special")
 
 __all__ = [
     "Parameter", "Tensor", "autograd", "defvjp", "enable_grad", "get_default_dtype",

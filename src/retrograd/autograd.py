@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence, ValuesView
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 import numpy as np
 
-from retrograd import core
-from retrograd.backward import ReversePass, seed_of
-from retrograd.core import Tensor, as_array, wrap
-from retrograd.mode import MODE, Mode
-from retrograd.registry import Rule, Sharing, defvjp_each, shared
+from retrograd.engine import (
+    MODE,
+    Mode,
+    ReversePass,
+    Rule,
+    Tensor,
+    as_array,
+    borrowed,
+    defvjp_joint,
+    is_recording,
+    mode_set,
+    record,
+    run,
+    seed_of,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -57,15 +67,12 @@ def grad(
         if not t.requires_grad:
             raise RuntimeError(f"an input of shape {t.shape} does not require grad")
     keep = create_graph if retain_graph is None else retain_graph
-    tape = MODE.get().tape
-    lift = create_graph or tape is not None
+    mode = MODE.get()
+    lift = create_graph or mode.tell is not None
     seeds = [seed_of(root, w, lift) for root, w in zip(roots, weights, strict=True)]
     walk = ReversePass(keep, lift, between(roots, targets))
-    token = MODE.set(Mode(create_graph, tape))
-    try:
+    with mode_set(Mode(create_graph, mode.tell, mode.on_escape)):
         walk.run(roots, seeds)
-    finally:
-        MODE.reset(token)
     found: list[Any] = []
     for t in targets:
         g = walk.found.get(t)
@@ -247,44 +254,49 @@ def _rules(cls: type[Function]) -> tuple[Rule, Rule]:
 
     forward.__name__ = cls.__name__
     backward.__name__ = f"{cls.__name__}_backward"
-    rules = Rule(forward, shared(functools.partial(_gradients, cls))), Rule(backward, [None])
-    for rule in rules:
-        rule.multi = True
-    return rules
+    joint = functools.partial(_gradients, cls)
+    return Rule(forward, joint=joint, multi=True), Rule(backward, [None], multi=True)
 
 
 def _plainly(fn: Callable[..., Any], *args: Any) -> Any:
     """Run a function without recording anything."""
-    token = MODE.set(Mode(False))
-    try:
+    with mode_set(Mode(False)):
         return fn(*args)
-    finally:
-        MODE.reset(token)
 
 
 def _run(rule: Rule, args: Sequence[Any], ctx: Context) -> Any:
     """Run a rule with its context, which in a program is part of the function itself."""
-    if MODE.get().tape is None:
-        return core.run(rule, tuple(args), {"ctx": ctx})
-    run = functools.partial(rule.run, ctx=ctx)
+    if not is_recording():
+        return run(rule, tuple(args), {"ctx": ctx})
+    bound = functools.partial(rule.run, ctx=ctx)
 
     def fn(*arrays: Any) -> Any:
-        outs = run(*arrays)
+        outs = bound(*arrays)
         return outs if len(outs) > 1 else outs[0]  # a program assigns the output itself
 
     fn.__name__ = rule.name
     fn._bound = rule.fn  # type: ignore[attr-defined]
-    bound = copy.copy(rule)
-    bound.fn, bound.run = fn, run
-    if isinstance(rule.vjps, Sharing):
-        bound.vjps = shared(functools.partial(rule.vjps.shared, ctx=ctx))
-    return core.run(bound, tuple(args), {})
+    joint = rule.joint and functools.partial(rule.joint, ctx=ctx)
+    again = Rule(fn, rule.vjps, joint=joint, run=bound, multi=True)
+    return run(again, tuple(args), {})
 
 
 def _gradients(
-    cls: type[Function], g: Sequence[Any], outs: Sequence[Any], *args: Any, ctx: Context
+    cls: type[Function],
+    needed: Sequence[int],
+    g: Sequence[Any],
+    outs: Sequence[Any],
+    *args: Any,
+    ctx: Context,
 ) -> Sequence[Any]:
-    """Return a gradient for each argument, as Tensors where the outputs are."""
+    """Return the needed gradients of the arguments, as Tensors where the outputs are."""
+    found = _all_gradients(cls, g, outs, args, ctx)
+    return [found[i] for i in needed]
+
+
+def _all_gradients(
+    cls: type[Function], g: Sequence[Any], outs: Sequence[Any], args: Sequence[Any], ctx: Context
+) -> Sequence[Any]:
     if not isinstance(outs[0], Tensor):
         return _backward(cls, ctx, g, outs, args)
     g = [part if isinstance(part, Tensor) else wrap(part) for part in g]
@@ -297,7 +309,7 @@ def _gradients(
     # One opaque call, as forward is: it reads what forward left in ctx, whatever that is.
     found = iter(_run(cls._rules[1], (*g, *outs, *args), ctx))
     if graph:
-        found = (core.record(no_second, t, *g, *args, name=cls.__name__) for t in found)
+        found = (record(no_second, t, *g, *args, name=cls.__name__) for t in found)
     return [next(found) if needed else None for needed in ctx.needs_input_grad]
 
 
@@ -318,7 +330,7 @@ def _backward(cls: type[Function], ctx: Context, g: Any, outs: Any, args: Any) -
         if part is None and isinstance(a, (np.ndarray, Tensor)):
             found[i] = np.zeros(a.shape, a.dtype)
         elif isinstance(part, np.ndarray):
-            found[i] = part.view()  # it may be g, or something saved: the engine must not write it
+            found[i] = borrowed(part)  # it may be g, or something saved
     return found
 
 
@@ -330,20 +342,19 @@ def no_second(value: Any, *sources: Any, name: str) -> Any:
     return value.copy()
 
 
-def _no_second_vjp(position: int, g: Any, out: Any, *arrays: Any, name: str) -> Any:
+def _no_second_joint(needed: Any, g: Any, out: Any, *arrays: Any, name: str) -> NoReturn:
     raise RuntimeError(
         f"{name}.backward is once_differentiable, it has no second derivative: write it in NumPy "
         "calls on what it is given and leave the decorator out"
     )
 
 
-defvjp_each(no_second, _no_second_vjp)
+defvjp_joint(no_second, _no_second_joint)
 
 
 def _refuse_constant(what: str, value: Any) -> None:
     """Raise if a second derivative or a replay would take an array for a constant."""
-    replayed = MODE.get().tape is not None
-    if isinstance(value, np.ndarray) and (replayed or value.dtype.kind == "f"):
+    if isinstance(value, np.ndarray) and (is_recording() or value.dtype.kind == "f"):
         raise RuntimeError(
             f"{what} that is no argument or output of forward: a second derivative would take it "
             "for a constant. Compute it in backward, return it as an output, or decorate backward "

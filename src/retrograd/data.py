@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Array, Tensor
+from retrograd.engine import Array, Tensor
 from retrograd.optim.optimizer import positive
 from retrograd.random import RngLike, generator
 

@@ -5,18 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd.core import Tensor
-from retrograd.registry import (
-    COMPOSED,
-    METADATA,
-    REFUSED,
-    RULES,
-    UFUNC_METHODS,
-    VALUES,
-    load_rest,
-    refuse,
-    spelled,
-)  # fmt: skip
+from retrograd.engine import RULES, Tensor, refuse, spelled
+from retrograd.engine.rule import COMPOSED, METADATA, REFUSED, UFUNC_METHODS, VALUES, load_rules
 
 refuse(
     "like= hands the call to the Tensor; leave it out, and wrap the array in rg.Tensor",
@@ -91,7 +81,7 @@ def coverage() -> Coverage:
     import numpy.polynomial  # noqa: F401
     from numpy.testing import overrides
 
-    load_rest()
+    load_rules()
     found: dict[str, tuple[str, str]] = {}
     ufuncs: Any = overrides.get_overridable_numpy_ufuncs()
     for fn in (*ufuncs, *overrides.get_overridable_numpy_array_functions()):

@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 
-from retrograd.core import Array, Tensor
+from retrograd.engine import Array, Tensor
 from retrograd.random import restore
 
 DESCRIPTION = "retrograd.json"  # where a file has the JSON

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from retrograd.mode import MODE
+from retrograd.engine import escape, is_recording, tell
 
 # as text, since importing numpy.random takes long
 RngLike: TypeAlias = "np.random.Generator | int | None"
@@ -40,9 +40,8 @@ def generator(rng: RngLike = None) -> np.random.Generator:
     if isinstance(rng, np.random.Generator):
         return rng
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        tape = MODE.get().tape
-        if tape is not None:
-            tape.forbid("rng=seed", "every run would draw the same. Make a Generator outside.")
+        if is_recording():
+            escape("rng=seed", None, "every run would draw the same. Make a Generator outside.")
         return np.random.default_rng(int(rng))
     raise TypeError(f"rng must be a Generator, a seed or None, not {type(rng).__name__}")
 
@@ -57,11 +56,11 @@ def restore(rng: np.random.Generator, state: Any) -> None:
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Draw from [0, 1): an array, or for a tape a Tensor that each replay draws again."""
+    """Draw from [0, 1): an array, or in a recording a Tensor that each replay draws again."""
     kind = np.dtype(dtype)
-    tape = MODE.get().tape
-    if tape is not None:
-        return tape.draw(rng, shape, kind)
+    drawn = tell("draw", rng, shape, kind)
+    if drawn is not None:
+        return drawn
     if kind in (np.float64, np.float32):
         return rng.random(shape, dtype=kind.type)
     return rng.random(shape).astype(kind)

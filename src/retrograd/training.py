@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Array, Tensor
+from retrograd.engine import Array, Tensor
 from retrograd.io import checked, load, save
 from retrograd.nn.module import Module, evaluating, once
 from retrograd.nn.utils import clip_grad_norm_

@@ -11,13 +11,13 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
 import retrograd as rg
-from retrograd.backward import ReversePass, fitted
-from retrograd.core import Parts
+from retrograd.engine import RULES, Rule
+from retrograd.engine.rule import load_rules
+from retrograd.engine.tensor import Parts
 
 STEP = 2e-4
 # of their arguments NumPy asks only the first ones whether they are Tensors
@@ -105,51 +105,68 @@ def replaced(tree: Any, arrays: list[Any]) -> Any:
     return mapped(lambda a: next(rest) if a.dtype.kind == "f" else a, tree, np.ndarray)
 
 
-# --- a watched reverse pass ------------------------------------------------------------------
+# --- watched rules ---------------------------------------------------------------------------
 
 
-class WatchedPass(ReversePass):
-    """A reverse pass whose rules find everything read-only and may not widen a dtype."""
-
-    widest = 8  # bytes of a float in the output of the call that is visited
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.found = Visits()
+def watch(rule: Rule) -> None:
+    """Let a rule find all it is given read-only, and check the dtypes of what it gives."""
+    rule.vjps = tuple(vjp and watched_vjp(vjp, i) for i, vjp in enumerate(rule.vjps))
+    rule.joint = rule.joint and watched_joint(rule.joint)
 
 
-class Visits(dict[Any, Any]):
-    """The gradients of a watched pass; the Tensor of the one that is taken out is visited next."""
+def watched_vjp(vjp: Callable[..., Any], position: int) -> Callable[..., Any]:
+    def watched(g: Any, out: Any, *args: Any, **options: Any) -> Any:
+        lock(g, out, args)
+        found = vjp(g, out, *args, **options)
+        check_dtype(found, args[position], out)
+        return found
 
-    def pop(self, t: Any) -> Any:  # type: ignore[override]
-        g = super().pop(t)
-        for part in (g.parts if isinstance(g, Parts) else g, t._array, t.args):
-            mapped(_lock, part, np.ndarray)
-        WatchedPass.widest = max(o.dtype.itemsize for o in (*floats(t._array), np.float16()))
-        return g
-
-
-def fitted_watched(g: Any, like: Any) -> Any:
-    """Look at what a rule gave where it is not of the shape and dtype that it must get."""
-    if not isinstance(g, Parts):
-        assert g.dtype.kind == "f", f"a rule gave a gradient of {g.dtype}"
-        widest = max(like.dtype.itemsize, WatchedPass.widest)
-        assert g.dtype.itemsize <= widest, f"a rule turned {like.dtype} into {g.dtype}"
-    return fitted(g, like)
+    return watched
 
 
-def _lock(array: Any) -> None:
-    array.flags.writeable = False
+def watched_joint(joint: Callable[..., Any]) -> Callable[..., Any]:
+    def watched(needed: Any, g: Any, out: Any, *args: Any, **options: Any) -> Any:
+        lock(g, out, args)
+        found = joint(needed, g, out, *args, **options)
+        for position, part in zip(needed, found, strict=True):
+            check_dtype(part, args[position], out)
+        return found
+
+    return watched
+
+
+def lock(*values: Any) -> None:
+    def lock_array(value: Any) -> None:
+        if isinstance(value, rg.Tensor):
+            lock(value._array)  # several, where a call has several outputs
+        else:
+            value.flags.writeable = False
+
+    mapped(lock_array, values, (np.ndarray, rg.Tensor))
+
+
+def check_dtype(found: Any, like: Any, out: Any) -> None:
+    if isinstance(found, Parts) or found is None:
+        return
+    found = found if isinstance(found, rg.Tensor) else np.asarray(found)
+    assert found.dtype.kind == "f", f"a rule gave a gradient of {found.dtype}"
+    whole = (*floats(out), *floats(like), np.float16())
+    widest = max(part.dtype.itemsize for part in whole)
+    assert found.dtype.itemsize <= widest, f"a rule turned {like.dtype} into {found.dtype}"
 
 
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
-    with (
-        mock.patch("retrograd.backward.ReversePass", WatchedPass),
-        mock.patch("retrograd.autograd.ReversePass", WatchedPass),
-        mock.patch("retrograd.backward.fitted", fitted_watched),
-    ):
+    """Watch all rules for a while."""
+    load_rules()
+    kept = [(rule, rule.vjps, rule.joint) for rule in RULES.values()]
+    for rule, *_ in kept:
+        watch(rule)
+    try:
         yield
+    finally:
+        for rule, vjps, joint in kept:
+            rule.vjps, rule.joint = vjps, joint
 
 
 # --- the properties ------------------------------------------------------------------------------
@@ -214,14 +231,15 @@ def check(
         return list(out) if isinstance(out, (tuple, list)) else [out]
 
     xs, others = floats(tree), floats(fresh)
-    check_values(run, xs)
-    check_one_at_a_time(run, xs, ASKED.get(fn, len(xs)))
-    check_float32(run, xs)
-    check_memory(run, xs)
-    if replay:
-        check_replay(run, xs, others)
-    # after the rules have run at `xs`: a mask that was kept from there is wrong here
-    check_derivatives(run, others, rng)
+    with watched():
+        check_values(run, xs)
+        check_one_at_a_time(run, xs, ASKED.get(fn, len(xs)))
+        check_float32(run, xs)
+        check_memory(run, xs)
+        if replay:
+            check_replay(run, xs, others)
+        # after the rules have run at `xs`: a mask that was kept from there is wrong here
+        check_derivatives(run, others, rng)
 
 
 def check_values(run: Any, xs: list[Any]) -> None:
@@ -266,19 +284,18 @@ def check_derivatives(run: Any, xs: list[Any], rng: np.random.Generator) -> None
         leaves = tensors(at)
         return [g.data for g in gradients(floats(run(leaves)), leaves, us, False)]
 
-    with watched():
-        gs = first(xs)
-        scale = float(along([np.abs(g) for g in gs], [1.0] * len(gs)))
-        close(along(gs, vs), slope(lambda at: along(floats(run(at)), us), xs, vs), scale, "slope")
+    gs = first(xs)
+    scale = float(along([np.abs(g) for g in gs], [1.0] * len(gs)))
+    close(along(gs, vs), slope(lambda at: along(floats(run(at)), us), xs, vs), scale, "slope")
 
-        leaves = tensors(xs)
-        lifted = gradients(floats(run(leaves)), leaves, us, True)
-        for g, expected in zip(lifted, gs, strict=True):
-            np.testing.assert_allclose(g.data, expected, rtol=1e-9, atol=1e-12)
-        curvature = gradients([along(lifted, ws)], leaves, [np.array(1.0)], False)
-        hs = [h.data for h in curvature]
-        scale += float(along([np.abs(h) for h in hs], [1.0] * len(hs)))
-        close(along(hs, vs), slope(lambda at: along(first(at), ws), xs, vs), scale, "curvature")
+    leaves = tensors(xs)
+    lifted = gradients(floats(run(leaves)), leaves, us, True)
+    for g, expected in zip(lifted, gs, strict=True):
+        np.testing.assert_allclose(g.data, expected, rtol=1e-9, atol=1e-12)
+    curvature = gradients([along(lifted, ws)], leaves, [np.array(1.0)], False)
+    hs = [h.data for h in curvature]
+    scale += float(along([np.abs(h) for h in hs], [1.0] * len(hs)))
+    close(along(hs, vs), slope(lambda at: along(first(at), ws), xs, vs), scale, "curvature")
 
 
 def check_third_order(fn: Callable[..., Any], args: Any, kwargs: Any, seed: int = 0) -> None:
@@ -313,8 +330,7 @@ def check_float32(run: Any, xs: list[Any]) -> None:
     found = run(leaves)
     assert [f.dtype for f in found] == [e.dtype for e in expected]
     outs = floats(found)
-    with watched():
-        gradients(outs, leaves, [np.ones(o.shape, o.dtype) for o in outs], False)
+    gradients(outs, leaves, [np.ones(o.shape, o.dtype) for o in outs], False)
 
 
 def check_memory(run: Any, xs: list[Any]) -> None:
@@ -322,10 +338,9 @@ def check_memory(run: Any, xs: list[Any]) -> None:
     leaves = tensors(xs)
     outs = floats(run(leaves))
     seeds = [np.ones(o.shape, o.dtype) for o in outs]
-    with watched():
-        for o, seed in zip(outs, seeds, strict=True):
-            if o.requires_grad:
-                o.backward(seed, retain_graph=True)
+    for o, seed in zip(outs, seeds, strict=True):
+        if o.requires_grad:
+            o.backward(seed, retain_graph=True)
     grads = [leaf.grad for leaf in leaves if leaf.grad is not None]
     others = [o.data for o in outs] + [leaf.data for leaf in leaves] + seeds
     for i, g in enumerate(grads):

@@ -13,10 +13,10 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
-from retrograd.registry import load_rest
+from retrograd.engine.rule import load_rules
 from rules.checking import Array, anywhere, distinct
 
-load_rest()  # so that the tables below see every rule
+load_rules()  # so that the tables below see every rule
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 CASES: dict[Callable[..., Any], list[Callable[[Draw], Call]]] = {}

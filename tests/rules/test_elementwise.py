@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 
-from retrograd.registry import RULES
+from retrograd.engine import RULES
 from rules.checking import (
     Array,
     above_one,

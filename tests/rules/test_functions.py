@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrograd.registry import COMPOSED, RULES, spelled
+from retrograd.engine import RULES, spelled
+from retrograd.engine.rule import COMPOSED
 from rules import cases  # noqa: F401, fills CASES
 from rules.checking import check, check_third_order
 from rules.drawing import CASES, STAND_INS, Draw, newer

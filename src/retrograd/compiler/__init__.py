@@ -7,17 +7,15 @@ import itertools
 import threading
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.program import Program, surroundings
 from retrograd.compiler.tape import Live, Node, Tape, TraceError, Var, memory, recording, writes
-from retrograd.core import Array, Tensor, wrap
-from retrograd.mode import MODE
+from retrograd.engine import MODE, Array, Tensor, spelled, wrap
 from retrograd.nn.module import Module
-from retrograd.registry import spelled
 
 __all__ = ["CompiledStep", "TraceError", "compile"]
 
@@ -45,7 +43,7 @@ class CompiledStep:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = MODE.get()
-        if mode.tape is not None:
+        if mode.tell is not None:
             return self.fn(*args, **kwargs)  # compiled as a part of what calls it
         with self._lock:
             last = self._last
@@ -183,9 +181,10 @@ class CompiledStep:
                     )
             for leaf in tape.leaves.values():
                 var = None
-                if leaf._grad is not None:
-                    var = tape.see(leaf._grad)
-                    leaf._grad = leaf._grad.copy()  # two leaves may share one array
+                grad = cast("Array | None", leaf._grad)
+                if grad is not None:
+                    var = tape.see(grad)
+                    leaf._grad = grad.copy()  # two leaves may share one array
                 tape.grads.append((leaf, var))
         finally:
             for t, leaf in standing:

@@ -13,7 +13,7 @@ import numpy as np
 from retrograd.compiler.program import Program, surroundings
 from retrograd.compiler.spelling import literal, not_finite
 from retrograd.compiler.tape import root
-from retrograd.core import Array
+from retrograd.engine import Array
 from retrograd.io import _replace
 
 INLINE = 1000  # up to so many elements stand in the script itself

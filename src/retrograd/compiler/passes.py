@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.tape import Live, Node, Var, maker, memory, writes
-from retrograd.core import astype
+from retrograd.engine import astype
 from retrograd.rules.joining import concat
 
 MANY = 4  # fewer products stay as they are

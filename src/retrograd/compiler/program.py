@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from retrograd import core, tree
+from retrograd import tree
 from retrograd.compiler.passes import optimise
 from retrograd.compiler.spelling import sized_by_values
 from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, root, viewed
 from retrograd.compiler.writer import Statement, Writer
-from retrograd.core import Array, Tensor, touch, wrap
+from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 from retrograd.nn.module import Module, changes
 
 CHECKS = 2  # replays to compare with the function
@@ -155,7 +155,7 @@ class Program:
         for leaf, grad in self.handed if self.tape.positions else ():
             if id(leaf) in self.tape.positions:
                 # the next run may be for another
-                self.leaf(leaf, given)._grad = grad and grad(leaf)
+                self.leaf(leaf, given)._grad = grad and grad.copied()
         return results
 
     def replay(self, arrays: Sequence[Any]) -> Any:
@@ -223,16 +223,14 @@ class Program:
                 if buffer is None:  # a variable of this run alone: an argument, a view of one
                     buffer = np.empty_like(leaf._array)
                     lines.append(f"    {copy}({bind('handed', buffer)}, {name})")
-                grad = _copying(buffer)
+                grad = Pending(buffer)
             self.handed.append((leaf, grad))
         for leaf, grad in self.handed:
             if id(leaf) not in self.tape.positions:
                 lines.append(f"    {bind('leaf', leaf)}._grad = {bind('grad', grad)}")
         if self.trained:
-            touch(*self.trained)  # which gives them stamps
-            stamps = "".join(f"{bind('stamp', t._stamp)}[0] = " for t in self.trained)
-            module, clock = bind("core", core), bind("clock", core.clock)
-            lines.append(f"    {module}.last_write = {stamps}{clock}()")
+            written = bind("stamps", stamps(self.trained))
+            lines.append(f"    {bind('stamp_written', CLOCK.write)}({written})")
         self.end = len(lines)
         copied = bind("copied", np.array)
         results = ", ".join("None" if r is None else f"{copied}({r})" for r in self.results)
@@ -312,8 +310,14 @@ def _attributes(module: Any) -> dict[str, Any]:
     return {**vars(module), "training": None, "_training": None}
 
 
-def _copying(buffer: Any) -> Callable[[Tensor], Array]:
-    return lambda leaf: np.array(buffer)
+class Pending:
+    """A gradient in a buffer of a program: see `engine.tensor.PendingGradient`."""
+
+    def __init__(self, buffer: Array) -> None:
+        self.buffer = buffer
+
+    def copied(self) -> Array:
+        return np.array(self.buffer)
 
 
 def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:

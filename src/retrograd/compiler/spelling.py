@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd.compiler.tape import Live, Node, Var
-from retrograd.core import astype
-from retrograd.registry import spelled
+from retrograd.engine import astype, spelled
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
 

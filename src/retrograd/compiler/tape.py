@@ -11,13 +11,11 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
-from retrograd.core import NUMBERS, Array, Tensor, pick, touch, wrap
-from retrograd.mode import MODE, TAPES, Mode
-from retrograd.registry import Rule
+from retrograd.engine import Array, Constants, Mode, Rule, Tensor, mode_set, pick, touch, wrap
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 READS = (
@@ -150,17 +148,12 @@ def current(owner: Any, read: str) -> Any:
 @contextlib.contextmanager
 def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
     """Record what is called inside."""
-    token = MODE.set(Mode(grad, tape))
-    TAPES.append(tape)
-    try:
+    with mode_set(Mode(grad, tape.hear, tape.refuse)):
         yield
-    finally:
-        TAPES.remove(tape)
-        MODE.reset(token)
 
 
 class Tape:
-    """What `rg.compile` records; see `retrograd.mode.Tape`."""
+    """What `rg.compile` records; see `retrograd.engine.mode`."""
 
     def __init__(self, keep: bool = False) -> None:
         self.keep = keep  # values too
@@ -181,7 +174,17 @@ class Tape:
         self.updates: list[tuple[dict[str, Any], Any]] = []  # group, bucket
         self.undo: dict[int, Callable[[], Any]] = {}  # what puts things back
 
-    def call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    def hear(self, kind: str, *what: Any) -> Any:
+        """Hear of what a run does."""
+        return getattr(self, "hear_" + kind.replace(" ", "_"))(*what)
+
+    def refuse(self, what: str, of: Any, why: str) -> NoReturn:
+        """Refuse a way by which a value leaves the graph."""
+        self.forbid(what, why or READS)
+
+    def hear_call(
+        self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
         for a, array in zip(args, arrays, strict=True):
             if isinstance(array, np.ndarray):
                 self.see(array, a if isinstance(a, Tensor) else None)
@@ -202,7 +205,7 @@ class Tape:
         self._append("call", rule.fn, tuple(arrays), kwargs, out, rule)
         return out
 
-    def write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
+    def hear_write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
         array = target._array
         if viewed(self.see(array, target)).kind == "arg":
             self.forbid(
@@ -215,7 +218,7 @@ class Tape:
         self._append("write", ufunc, (array, given), {}).outs = [self.see(array)]
         ufunc(array, _value(given), out=array)
 
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
+    def hear_draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
         self.note(rng.bit_generator, "state")
         out = rng.random(shape, dtype=kind.type)
@@ -225,18 +228,14 @@ class Tape:
     def forbid(self, what: str, why: str = READS) -> NoReturn:
         raise TraceError(f"{what} cannot be compiled: {why}{user_line()}")
 
-    @contextlib.contextmanager
-    def within(self, section: str) -> Iterator[None]:
+    def hear_section(self, section: str) -> str:
         before, self.section = self.section, section
-        try:
-            yield
-        finally:
-            self.section = before
+        return before
 
-    def guard(self, module: Any) -> None:
+    def hear_training_read(self, module: Any) -> None:
         self.modules[id(module)] = module
 
-    def done(self, module: Any, output: Any) -> None:
+    def hear_module_ran(self, module: Any, output: Any) -> None:
         self.ran[id(module)] = module
         if isinstance(output, Tensor) and (var := self.find(output._array)):
             self.outputs.setdefault(id(module), var)
@@ -245,14 +244,14 @@ class Tape:
         if id(of) in self.apart:
             self.forbid("a Tensor that is an argument and found outside", "pass it in one way.")
 
-    def cleared(self, leaf: Tensor) -> None:
+    def hear_grad_replaced(self, leaf: Tensor) -> None:
         self._check(leaf)
         self.leaves.setdefault(id(leaf), leaf)
         self.note(leaf, "_grad")
 
-    def grad_of(self, leaf: Tensor) -> Array | None:
+    def hear_grad(self, leaf: Tensor) -> Array | None:
         self._check(leaf)
-        grad: Array | None = leaf._grad
+        grad = cast("Array | None", leaf._grad)
         self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:
             self.leaves[id(leaf)] = leaf
@@ -262,12 +261,14 @@ class Tape:
                 var.tensor = leaf
         return grad
 
-    def gradient(self, of: Tensor, g: Tensor) -> None:
+    def hear_gradient(self, of: Tensor, g: Tensor) -> None:
+        if not isinstance(g, Tensor):
+            return
         var, here = self.find(g._array), self.find(of._array)
         if var and here and not var.grad_of:
             var.grad_of = here
 
-    def update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
+    def hear_update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
         before = sum(b is bucket for _, b in self.updates)
         self.updates.append((group, bucket))
         lr = self._live("lr", group, '["lr"]')
@@ -326,7 +327,8 @@ class Tape:
     def _known(self, value: Any) -> Any:
         if not isinstance(value, np.ndarray):
             return value
-        return value.item() if id(value) in NUMBERS else self.see(value)
+        number = Constants.number(value)
+        return self.see(value) if number is None else number
 
     def _append(
         self, kind: str, fn: Any, args: Any, kwargs: Any, out: Any = (), rule: Rule | None = None

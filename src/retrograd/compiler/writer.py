@@ -13,8 +13,7 @@ import numpy as np
 
 from retrograd.compiler.spelling import fill, literal, numbers, spell, view_text, wish
 from retrograd.compiler.tape import Live, Node, Var, maker, memory, viewed, writes
-from retrograd.core import Array
-from retrograd.registry import spelled
+from retrograd.engine import Array, spelled
 from retrograd.rules.joining import concat
 
 # with what scripts use themselves

@@ -11,14 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from retrograd import autograd, core, random, tree
-from retrograd.backward import ReversePass
-from retrograd.core import Tensor, as_array, record, wrap
-from retrograd.doors import primitive
+from retrograd import autograd, random, tree
+from retrograd.engine import (
+    CLOCK,
+    MODE,
+    Mode,
+    ReversePass,
+    Rule,
+    Tensor,
+    as_array,
+    borrowed,
+    defvjp,
+    enable_grad,
+    mode_set,
+    primitive,
+    record,
+    run,
+    spelled,
+    wrap,
+)
 from retrograd.func.batching import Plan, leaf
-from retrograd.mode import MODE, Mode, enable_grad
 from retrograd.nn.module import Module
-from retrograd.registry import Rule, defvjp, shared, spelled
 
 __all__ = [
     "checkpoint", "functional_call", "grad", "hessian", "hvp", "jacobian", "jvp", "ravel_pytree",
@@ -70,10 +83,16 @@ class Run:
         self.single = isinstance(argnums, int)
         numbers = self._numbers(argnums, len(args))
         leaves, self.structure = tree.flatten(tuple(args[i] for i in numbers))
-        mode, start = MODE.get(), core.clock()
+        mode, start = MODE.get(), CLOCK.tick()
         left: list[str] = []
-        token = MODE.set(Mode(True, mode.tape, left))
-        try:
+
+        def note_escape(what: str, of: Any, why: str) -> None:
+            if of is not None and of.requires_grad and MODE.get().grad:
+                left.append(what)
+            if mode.on_escape is not None:
+                mode.on_escape(what, of, why)
+
+        with mode_set(Mode(True, mode.tell, note_escape)):
             self.variables = [
                 record(variable, self._source(value, i)) for i, value in enumerate(leaves)
             ]
@@ -81,8 +100,6 @@ class Run:
             for i, value in zip(numbers, self.structure.unflatten(self.variables), strict=True):
                 given[i] = value
             returned = f(*given, **kwargs)
-        finally:
-            MODE.reset(token)
         aux: list[Any] = []
         if has_aux:
             if not (isinstance(returned, tuple) and len(returned) == 2):
@@ -449,13 +466,13 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
     if not callable(f):
         raise TypeError(f"checkpoint takes a function first, not {f!r}")
     mode = MODE.get()
-    if mode.tape is not None or not mode.grad:
+    if mode.tell is not None or not mode.grad:
         return f(*args, **kwargs)  # nothing is kept anyway
     bits = random._default().bit_generator
     draws = bits.state
 
-    def run() -> tuple[list[Tensor], tree.Structure, set[Tensor], list[Tensor]]:
-        start, inner = core.clock(), set[Tensor]()
+    def run_once() -> tuple[list[Tensor], tree.Structure, set[Tensor], list[Tensor]]:
+        start, inner = CLOCK.tick(), set[Tensor]()
         values, structure = tree.flatten(f(*args, **kwargs))
         outs = [t if isinstance(t, Tensor) else Tensor(t) for t in values]
         return outs, structure, inner, sources(outs, start, inner)
@@ -465,22 +482,22 @@ def checkpoint(f: Function, *args: Any, **kwargs: Any) -> Any:
         now, bits.state = bits.state, draws
         try:
             with enable_grad():
-                outs, _, inner, ends = run()
+                outs, _, inner, ends = run_once()
         finally:
             bits.state = now
         walk = ReversePass(True, lift, {*inner, *ends}, set(ends))
         pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
         # views: no walk must write into what another holds
-        walk.run([t for t, _ in pairs], [part if lift else part.view() for _, part in pairs])
+        walk.run([t for t, _ in pairs], [part if lift else borrowed(part) for _, part in pairs])
         found = [walk.found.get(t, np.zeros_like(t._array)) for t in used]
-        return [part if isinstance(part, Tensor) else part.view() for part in found]
+        return [part if isinstance(part, Tensor) else borrowed(part) for part in found]
 
-    outs, structure, inner, used = run()
+    outs, structure, inner, used = run_once()
     if not used:
         return structure.unflatten(outs)
     # what shares memory could be written with that
     first = [t._array if t in inner and t._array.base is None else t._array.copy() for t in outs]
-    results = core.run(_AGAIN, tuple(used), {"first": first, "gradients": gradients})
+    results = run(_AGAIN, tuple(used), {"first": first, "gradients": gradients})
     first.clear()
     return structure.unflatten(
         [t if o.requires_grad else t.detach() for t, o in zip(results, outs, strict=True)]
@@ -491,5 +508,11 @@ def _recomputed(*used: Any, first: list[Any], gradients: Function) -> tuple[Any,
     return tuple(first)
 
 
-_AGAIN = Rule(_recomputed, shared(lambda g, out, *used, first, gradients: gradients(g, out)))
-_AGAIN.multi = True
+def _again_joint(
+    needed: Any, g: Any, out: Any, *used: Any, first: Any, gradients: Function
+) -> list[Any]:
+    found = gradients(g, out)
+    return [found[i] for i in needed]
+
+
+_AGAIN = Rule(_recomputed, joint=_again_joint, multi=True)

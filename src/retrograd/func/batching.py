@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd import autograd, core
-from retrograd.core import Tensor, astype, pick, wrap
-from retrograd.mode import enable_grad
+from retrograd import autograd
+from retrograd.engine import Tensor, astype, enable_grad, pick, run, wrap
 from retrograd.rules.indexing import put
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
@@ -77,7 +76,7 @@ class Call:
     def run(self, values: list[Any], /, **changes: Any) -> Any:
         kwargs = {**self.t.kwargs, **changes}
         if any(isinstance(v, Tensor) for v in values):
-            return core.run(self.rule, tuple(values), kwargs)
+            return run(self.rule, tuple(values), kwargs)
         return self.rule.run(*values, **kwargs)
 
     def result(self) -> Any:

@@ -3,7 +3,7 @@
 # ruff: noqa: I001, RUF022
 from typing import TYPE_CHECKING
 
-from retrograd.core import Parameter
+from retrograd.nn.parameter import Parameter
 from retrograd.later import load_later
 from retrograd.nn import functional, init, utils
 from retrograd.nn.applied import (

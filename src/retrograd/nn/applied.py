@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from retrograd.engine import arguments
 from retrograd.nn import functional as F
 from retrograd.nn.layers import Shown, Sizes
 from retrograd.nn.module import Module, new_parameter
-from retrograd.registry import arguments
 
 
 class Applied(Shown):

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Tensor, touch
-from retrograd.mode import unrecorded
+from retrograd.engine import Tensor, touch, unrecorded
 from retrograd.random import RngLike, generator
 
 

@@ -6,13 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from retrograd.core import Tensor, get_default_dtype, wrap
-from retrograd.mode import TAPES, no_grad
+from retrograd.engine import Tensor, arguments, get_default_dtype, no_grad, wrap
 from retrograd.nn import functional as F
 from retrograd.nn.init import fans, normal_, uniform_
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
-from retrograd.registry import arguments
 
 Sizes = int | tuple[int, ...]
 
@@ -466,8 +464,7 @@ class Sequential(_Numbered):
 
     def forward(self, input: Any) -> Any:
         for module in self._order:
-            # a call would do no more
-            input = module.forward(input) if module._direct and not TAPES else module(input)
+            input = module(input)
         return input
 
 

@@ -10,17 +10,21 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from retrograd.autograd import Function
-from retrograd.core import (
+from retrograd.engine import (
+    MODE,
     Array,
-    Parameter,
     Tensor,
     as_array,
     check_floating,
+    escape,
     get_default_dtype,
+    no_grad,
+    tell,
     touch,
+    unrecorded,
     wrap,
-)  # fmt: skip
-from retrograd.mode import MODE, TAPES, no_grad, unrecorded
+)
+from retrograd.nn.parameter import Parameter
 
 Hook = Callable[..., Any]
 
@@ -53,38 +57,28 @@ class Module:
     _training = True
     _buffers: Mapping[str, bool] = {}  # whether it is persistent
     _hooks: dict[str, dict[int, Hook]] | None = None  # by moment
-    _direct = True  # no hooks, no __call__ of its own: forward will do
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._direct and not kwargs and not TAPES:
-            return self.forward(*args)
+        if self._hooks is None and MODE.get().tell is None:
+            return self.forward(*args, **kwargs)
         return self._call(args, kwargs)
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "__call__" in vars(cls):
-            cls._direct = False
 
     def _call(self, args: Any, kwargs: Any) -> Any:
         if self._hooks is None:
             out = self.forward(*args, **kwargs)
         else:
             out = _hooked(self, args, kwargs)
-        tape = MODE.get().tape
-        if tape is not None:
-            tape.done(self, out)
+        tell("module ran", self, out)
         return out
 
     @property
     def training(self) -> bool:
         """Whether this is training."""
-        tape = MODE.get().tape
-        if tape is not None:
-            tape.guard(self)
+        tell("training read", self)
         return self._training
 
     @training.setter
@@ -247,7 +241,7 @@ class Module:
             raise TypeError(f"a hook is a function, not {hook!r}")
         key, hooks = next(_keys), self._hooks or {"before": {}, "after": {}, "backward": {}}
         # another dict: compiled programs look whether it is the one they know
-        self._hooks, self._direct = {**hooks, moment: {**hooks[moment], key: hook}}, False
+        self._hooks = {**hooks, moment: {**hooks[moment], key: hook}}
         return Handle(self, key)
 
     def train(self, mode: bool = True) -> Self:
@@ -376,11 +370,11 @@ class Handle:
 
     def remove(self) -> None:
         """Take the hook off."""
-        hooks: Any = self._module._hooks
-        self._module._hooks = {
+        left = {
             moment: {key: hook for key, hook in each.items() if key != self._key}
-            for moment, each in hooks.items()
+            for moment, each in (self._module._hooks or {}).items()
         }
+        self._module._hooks = left if any(left.values()) else None
 
 
 def _hooked(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -435,8 +429,8 @@ class _Tap(Function):
 def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
     """Return the values, whose gradients `seen` gets and may replace."""
     mode = MODE.get()
-    if mode.tape is not None:
-        mode.tape.forbid("a backward hook")
+    if mode.tell is not None:
+        escape("a backward hook")
     places = {i: t for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad}
     if not places or not mode.grad:
         return values

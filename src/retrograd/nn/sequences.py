@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.doors import primitive
+from retrograd.engine import defvjp, primitive
 from retrograd.nn import functional as F
 from retrograd.nn.functional.sequences import added, causal, gru, lstm, mixture, rnn, weigh
 from retrograd.nn.init import uniform_, xavier_uniform_
@@ -23,7 +23,6 @@ from retrograd.nn.layers import (
 )
 from retrograd.nn.module import Module, new_parameter
 from retrograd.random import RngLike, generator
-from retrograd.registry import RULES, defvjp
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
@@ -239,8 +238,7 @@ def unstack3(x: Any) -> Any:
     return x[0], x[1], x[2]
 
 
-defvjp(unstack3, lambda g, out, x: np.stack(g))
-RULES[unstack3].multi = True
+defvjp(unstack3, lambda g, out, x: np.stack(g), multi=True)
 
 
 class MultiheadAttention(Module):

@@ -6,9 +6,9 @@ from typing import Any, cast
 
 import numpy as np
 
-from retrograd.core import Array, Parameter, Tensor, as_array, touch, wrap
-from retrograd.mode import no_grad, unrecorded
+from retrograd.engine import Array, Tensor, as_array, no_grad, touch, unrecorded, wrap
 from retrograd.nn.module import Module, once
+from retrograd.nn.parameter import Parameter
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:

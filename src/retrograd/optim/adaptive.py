@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Tensor
+from retrograd.engine import Tensor
 from retrograd.optim.optimizer import Optimizer, Options, State, gradient
 
 

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd.core import Array
-from retrograd.mode import enable_grad, unrecorded
+from retrograd.engine import Array, enable_grad, unrecorded
 from retrograd.nn.utils import parameters_to_vector, vector_to_parameters
 from retrograd.optim.optimizer import Optimizer, ensure, positive
 

@@ -9,8 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Array, Tensor, as_array, renew, stamps
-from retrograd.mode import MODE
+from retrograd.engine import (
+    CLOCK,
+    Array,
+    Tensor,
+    as_array,
+    is_recording,
+    section,
+    stamps,
+    tell,
+)
 from retrograd.rules.joining import concat
 
 State = dict[str, Any]
@@ -180,7 +188,7 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop all gradients, or with `set_to_none=False` fill them with 0."""
-        if set_to_none and MODE.get().tape is None:
+        if set_to_none and not is_recording():
             for group in self.param_groups:
                 for p in group["params"]:
                     p._grad = None
@@ -192,18 +200,17 @@ class Optimizer:
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update all parameters that have a gradient; return what `closure` returns."""
         loss = closure() if closure is not None else None
-        tape = MODE.get().tape
-        if tape is not None:
-            with tape.within("update"):
+        if is_recording():
+            with section("update"):
                 for at, group in enumerate(self.param_groups):
                     for bucket, g in self._arranged(at, group):
-                        tape.update(self, group, bucket, g)
+                        tell("update", self, group, bucket, g)
             return loss
         for at, group in enumerate(self.param_groups):
             for bucket, g in self._ready(at, group):
                 self.update(bucket.data, g, bucket.state, group, group["lr"], bucket.count + 1)
                 bucket.count += 1
-                renew(bucket.stamps)
+                CLOCK.write(bucket.stamps)
         return loss
 
     def _ready(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
@@ -218,7 +225,7 @@ class Optimizer:
         return ready or self._arranged(at, group)
 
     def _arranged(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
-        """Do so where buckets must change first or a tape see the gradients."""
+        """Do so where buckets must change first or a recording see the gradients."""
         for bucket in [*self._buckets[at]]:
             have = {p.grad is not None for p in bucket.params}
             dtypes = {p.dtype for p in bucket.params}

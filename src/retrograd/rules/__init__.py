@@ -3,9 +3,9 @@
 What a small net needs is loaded at once, the rest when a function has no rule.
 """
 
-from retrograd.registry import REST
+from retrograd.engine import rules_later
 from retrograd.rules import arithmetic, indexing, joining, products
 
-REST += ["retrograd.inventory", "retrograd.rules.linalg", "retrograd.rules.scans"]
+rules_later("retrograd.inventory", "retrograd.rules.linalg", "retrograd.rules.scans")
 
 __all__ = ["arithmetic", "indexing", "joining", "products"]

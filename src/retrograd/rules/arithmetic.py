@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import record
-from retrograd.doors import call_numpy, primitive
-from retrograd.registry import RULES, UFUNC_METHODS, composed, defvjp, kernel, nograd, spelled
+from retrograd.engine import RULES, call_numpy, composed, defvjp, nograd, primitive, record, spelled
+from retrograd.engine.rule import UFUNC_METHODS
 
 LN2, LN10, DEGREE = math.log(2), math.log(10), math.pi / 180
 
@@ -84,8 +83,8 @@ defvjp(np.remainder,  lambda g, out, x, y: g,
                       lambda g, out, x, y: -g * np.floor_divide(x, y))
 defvjp(np.fmod,       lambda g, out, x, y: g,
                       lambda g, out, x, y: -g * np.rint((x - out) / y))
-defvjp(np.divmod,     lambda g, out, x, y: +g[1],
-                      lambda g, out, x, y: -g[1] * out[0])
+defvjp(np.divmod,     lambda g, out, x, y: g[1],
+                      lambda g, out, x, y: -g[1] * out[0], multi=True)
 defvjp(np.copysign,   lambda g, out, x, y: g * np.sign(x) * np.copysign(1.0, y), None)
 defvjp(np.heaviside,  None, lambda g, out, x, y: np.where(x == 0, g, 0.0))
 defvjp(np.ldexp,      lambda g, out, x, y: np.ldexp(g, y), None)
@@ -123,8 +122,8 @@ defvjp(np.deg2rad,    lambda g, out, x: g * DEGREE)
 defvjp(np.radians,    lambda g, out, x: g * DEGREE)
 defvjp(np.rad2deg,    lambda g, out, x: g / DEGREE)
 defvjp(np.degrees,    lambda g, out, x: g / DEGREE)
-defvjp(np.modf,       lambda g, out, x: +g[0])
-defvjp(np.frexp,      lambda g, out, x: np.ldexp(g[0], -out[1]))
+defvjp(np.modf,       lambda g, out, x: g[0], multi=True)
+defvjp(np.frexp,      lambda g, out, x: np.ldexp(g[0], -out[1]), multi=True)
 
 defvjp(np.i0,         lambda g, out, x: g * i1(x))
 defvjp(np.sinc,       lambda g, out, x: g * sinc_slope(x, 1))
@@ -140,8 +139,6 @@ composed(np.where)(lambda condition, x=None, y=None:
 
 for _extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
     defvjp(_extremum, _chosen_dx, lambda g, out, x, y: _chosen_dx(g, out, y, x))
-for _several in (np.divmod, np.modf, np.frexp):
-    RULES[_several].multi = True
 
 nograd(
     np.sign, np.floor, np.ceil, np.trunc, np.fix, np.rint, np.round, np.around, np.floor_divide,
@@ -292,11 +289,15 @@ def _deviation(x: Any, axis: Any) -> Any:
 
 
 # fmt: off
-defvjp(np.sum,  lambda g, out, x, axis=None, keepdims=False: spread(g, x, axis, keepdims))
+# `run` is the same without NumPy's Python layers
+defvjp(np.sum,  lambda g, out, x, axis=None, keepdims=False: spread(g, x, axis, keepdims),
+       run=lambda x, axis=None, keepdims=False: np.add.reduce(x, axis, keepdims=keepdims))
 defvjp(np.mean, lambda g, out, x, axis=None, keepdims=False:
                 spread(g, x, axis, keepdims) / max(count(x, axis), 1))
-defvjp(np.max,  shared)
-defvjp(np.min,  shared)
+defvjp(np.max,  shared,
+       run=lambda x, axis=None, keepdims=False: np.maximum.reduce(x, axis, keepdims=keepdims))
+defvjp(np.min,  shared,
+       run=lambda x, axis=None, keepdims=False: np.minimum.reduce(x, axis, keepdims=keepdims))
 defvjp(np.prod, _prod_dx)
 defvjp(np.var,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
                 spread(g, x, axis, keepdims) * 2 * _deviation(x, axis) / (count(x, axis) - ddof))
@@ -304,10 +305,6 @@ defvjp(np.std,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
                 spread(g / np.where(out == 0, 1.0, out), x, axis, keepdims)
                 * _deviation(x, axis) / (count(x, axis) - ddof))
 
-# without NumPy's Python layers
-kernel(np.sum)(lambda x, axis=None, keepdims=False: np.add.reduce(x, axis, keepdims=keepdims))
-kernel(np.max)(lambda x, axis=None, keepdims=False: np.maximum.reduce(x, axis, keepdims=keepdims))
-kernel(np.min)(lambda x, axis=None, keepdims=False: np.minimum.reduce(x, axis, keepdims=keepdims))
 composed(np.ptp)(lambda a, axis=None, out=None, keepdims=False:
                  np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims))
 # fmt: on

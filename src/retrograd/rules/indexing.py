@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import astype as change_dtype
-from retrograd.core import record
-from retrograd.doors import primitive
-from retrograd.registry import RULES, composed, defaults, defvjp, defvjp_each, kernel, nograd
+from retrograd.engine import astype as change_dtype
+from retrograd.engine import composed, defvjp, defvjp_joint, nograd, primitive, record
+from retrograd.engine.rule import defaults
 from retrograd.rules.arithmetic import at_least, column, given, in_dtype, inverse
 
 
@@ -66,10 +65,13 @@ defvjp(np.take, lambda g, out, a, indices, axis=None, mode="raise":
                 put_taken(g, indices, axis, a.shape, mode=mode), None)
 defvjp(np.take_along_axis, lambda g, out, arr, indices, axis=LAST:
                            put_taken(g, indices, axis, arr.shape), None)
-defvjp(np.reshape,      lambda g, out, a, shape: g.reshape(a.shape))
+defvjp(np.reshape,      lambda g, out, a, shape: g.reshape(a.shape),
+                        run=lambda a, shape: a.reshape(shape))
 defvjp(np.ravel,        lambda g, out, a: g.reshape(a.shape))
-defvjp(np.transpose,    lambda g, out, a, axes=None: g.transpose(inverse(axes)))
-defvjp(np.swapaxes,     lambda g, out, a, axis1, axis2: g.swapaxes(axis1, axis2))
+defvjp(np.transpose,    lambda g, out, a, axes=None: g.transpose(inverse(axes)),
+                        run=lambda a, axes=None: a.transpose(axes))
+defvjp(np.swapaxes,     lambda g, out, a, axis1, axis2: g.swapaxes(axis1, axis2),
+                        run=lambda a, axis1, axis2: a.swapaxes(axis1, axis2))
 defvjp(np.moveaxis,     lambda g, out, a, source, destination:
                         np.moveaxis(g, destination, source))
 defvjp(np.squeeze,      lambda g, out, a, axis=None: g.reshape(a.shape))
@@ -84,9 +86,6 @@ defvjp(np.roll,         lambda g, out, a, shift, axis=None:
 defvjp(np.rot90,        lambda g, out, m, k=1, axes=(0, 1): np.rot90(g, -k, axes))
 
 # without NumPy's Python layers
-kernel(np.reshape)(lambda a, shape: a.reshape(shape))
-kernel(np.transpose)(lambda a, axes=None: a.transpose(axes))
-kernel(np.swapaxes)(lambda a, axis1, axis2: a.swapaxes(axis1, axis2))
 # fmt: on
 
 
@@ -100,9 +99,7 @@ def _rearranged(fn: Any) -> None:
         places = fn(1 + _numbers(x.shape), **options).ravel()
         return put(g.reshape(-1), places, (1 + x.size,))[1:].reshape(x.shape)
 
-    defvjp(fn, vjp)
-    names = tuple(name for name in defaults(fn) if name != "out")
-    RULES[fn].names, RULES[fn].options = names, frozenset(names[1:])
+    defvjp(fn, vjp, names=[name for name in defaults(fn) if name != "out"])
 
 
 for _fn in (
@@ -111,11 +108,11 @@ for _fn in (
 ):  # fmt: skip
     _rearranged(_fn)
 
+nograd(np.nonzero, np.unravel_index, np.ix_, multi=True)
 nograd(
-    np.nonzero, np.unravel_index, np.ix_, np.flatnonzero, np.argwhere, np.searchsorted,
+    np.flatnonzero, np.argwhere, np.searchsorted,
     np.ravel_multi_index, np.zeros_like, np.ones_like, np.empty_like,
 )  # fmt: skip
-RULES[np.nonzero].multi = RULES[np.unravel_index].multi = RULES[np.ix_].multi = True
 
 
 # np.take does not ask the index whether it is a Tensor
@@ -137,16 +134,14 @@ def chosen(a: Any, *choices: Any, mode: Any = "raise") -> Any:
     return np.choose(a, choices, mode=mode)
 
 
-def _chosen_piece(
-    position: int, g: Any, out: Any, a: Any, *choices: Any, mode: Any = "raise"
-) -> Any:
-    n = len(choices)
+def _chosen_joint(needed: Any, g: Any, out: Any, *arrays: Any, mode: Any = "raise") -> Any:
+    a, n = arrays[0], len(arrays) - 1
     if mode != "raise":
         a = a % n if mode == "wrap" else np.clip(a, 0, n - 1)
-    return np.where(a == position - 1, g, 0.0)
+    return [np.where(a == i - 1, g, 0.0) for i in needed]
 
 
-defvjp_each(chosen, _chosen_piece)
+defvjp_joint(chosen, _chosen_joint)
 
 
 @composed(np.piecewise)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import record
-from retrograd.registry import composed, defvjp_each
+from retrograd.engine import composed, defvjp_joint, record
 from retrograd.rules.arithmetic import along, at_least, column, given, in_dtype, resized
 
 
@@ -16,14 +15,14 @@ def concat(*arrays: Any, axis: int | None = 0) -> Any:
     return np.concatenate(arrays, axis=axis)
 
 
-def _concat_piece(position: int, g: Any, out: Any, *arrays: Any, axis: int | None = 0) -> Any:
+def _concat_joint(needed: Any, g: Any, out: Any, *arrays: Any, axis: int | None = 0) -> Any:
     lengths = [a.size if axis is None else a.shape[axis] for a in arrays]
-    start = sum(lengths[:position])
-    piece = along(g, axis or 0, slice(start, start + lengths[position]))
-    return piece.reshape(arrays[position].shape)
+    ends = list(itertools.accumulate(lengths))
+    pieces = {i: along(g, axis or 0, slice(ends[i] - lengths[i], ends[i])) for i in needed}
+    return [piece.reshape(arrays[i].shape) for i, piece in pieces.items()]
 
 
-defvjp_each(concat, _concat_piece)
+defvjp_joint(concat, _concat_joint)
 
 
 @composed(np.concatenate)

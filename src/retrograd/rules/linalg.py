@@ -9,9 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import record
-from retrograd.doors import primitive
-from retrograd.registry import RULES, composed, defvjp, nograd
+from retrograd.engine import composed, defvjp, nograd, primitive, record
 from retrograd.rules.arithmetic import at_least, axes_of, floating, given, root
 
 
@@ -100,19 +98,17 @@ def real_eig(a: Any) -> Any:
 # fmt: off
 defvjp(np.linalg.inv,     lambda g, out, a: -out.mT @ g @ out.mT)
 defvjp(np.linalg.det,     lambda g, out, a: (g * out)[..., None, None] * np.linalg.inv(a).mT)
-defvjp(np.linalg.slogdet, lambda g, out, a: g[1][..., None, None] * np.linalg.inv(a).mT)
+defvjp(np.linalg.slogdet, lambda g, out, a: g[1][..., None, None] * np.linalg.inv(a).mT, multi=True)
 defvjp(np.linalg.solve,   lambda g, out, a, b: -np.linalg.solve(a.mT, g) @ out.mT,
                           lambda g, out, a, b: np.linalg.solve(a.mT, g))
 # fmt: on
 defvjp(np.linalg.pinv, _pinv_dx)
 defvjp(np.linalg.cholesky, _cholesky_dx)
-defvjp(np.linalg.qr, _qr_dx)
-defvjp(np.linalg.eigh, _eigh_dx)
-defvjp(real_eig, _eig_dx)
-defvjp(np.linalg.svd, _svd_dx)
+defvjp(np.linalg.qr, _qr_dx, multi=True)
+defvjp(np.linalg.eigh, _eigh_dx, multi=True)
+defvjp(real_eig, _eig_dx, multi=True)
+defvjp(np.linalg.svd, _svd_dx, multi=True)
 nograd(np.linalg.matrix_rank)
-for _fn in (np.linalg.slogdet, np.linalg.qr, np.linalg.eigh, real_eig, np.linalg.svd):
-    RULES[_fn].multi = True
 _QR: Any = type(np.linalg.qr(np.zeros((0, 0))))
 
 composed(np.linalg.eig)(real_eig)

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import record
-from retrograd.registry import composed, defvjp, defvjp_each
+from retrograd.engine import composed, defvjp, defvjp_joint, record
 from retrograd.rules.arithmetic import at_least, given
 
 
@@ -74,9 +73,13 @@ def contract(*operands: Any, subscripts: str, optimize: Any = False) -> Any:
     return np.einsum(subscripts, *operands, optimize=optimize)
 
 
-def _contract_piece(
-    position: int, g: Any, out: Any, *operands: Any, subscripts: str, optimize: Any = False
+def _contract_joint(
+    needed: Any, g: Any, out: Any, *operands: Any, subscripts: str, optimize: Any = False
 ) -> Any:
+    return [_contract_piece(i, g, operands, subscripts, optimize) for i in needed]
+
+
+def _contract_piece(position: int, g: Any, operands: Any, subscripts: str, optimize: Any) -> Any:
     """Contract `g` with the others; what appears nowhere else is repeated."""
     inputs, result = subscripts.split("->")
     names, arrays = inputs.split(","), [*operands]
@@ -100,7 +103,7 @@ def _contract_piece(
     return np.einsum(f"{','.join(names)}->{target}", *arrays, optimize=optimize)
 
 
-defvjp_each(contract, _contract_piece)
+defvjp_joint(contract, _contract_joint)
 
 
 @composed(np.einsum)

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import record
-from retrograd.doors import primitive
-from retrograd.registry import COMPOSED, RULES, UFUNC_METHODS, composed, defvjp, nograd
+from retrograd.engine import RULES, composed, defvjp, nograd, primitive, record
+from retrograd.engine.rule import COMPOSED, UFUNC_METHODS
 from retrograd.rules.arithmetic import (
     along,
     at_least,
@@ -216,9 +215,9 @@ def places(x: Any, q: Any, weights: Any = None, method: str = "linear", skip: bo
     return quantile(ranks, q, axis=-1, method=method, weights=weights)
 
 
-nograd(np.argsort, np.argpartition, np.lexsort, np.isin, np.digitize, unique_parts, common_parts,
-       places, *(fn for fn in [getattr(np, "in1d", None)] if fn))  # fmt: skip # gone in NumPy 2.4
-RULES[unique_parts].multi = RULES[common_parts].multi = True
+nograd(unique_parts, common_parts, multi=True)
+nograd(np.argsort, np.argpartition, np.lexsort, np.isin, np.digitize, places,
+       *(fn for fn in [getattr(np, "in1d", None)] if fn))  # fmt: skip # gone in NumPy 2.4
 
 
 @composed(np.unique)

@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd import tree
-from retrograd.core import Array, Tensor, as_array, wrap
+from retrograd.engine import Array, Tensor, as_array, enable_grad, no_grad, spelled, wrap
 from retrograd.func import pull, ravel_pytree
 from retrograd.later import load_later
-from retrograd.mode import enable_grad, no_grad
 from retrograd.random import RngLike, generator
-from retrograd.registry import spelled
 
 if TYPE_CHECKING:
     from retrograd.testing import strategies

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from retrograd.registry import RULES, UFUNC_METHODS
+from retrograd.engine import RULES
+from retrograd.engine.rule import UFUNC_METHODS
 from rules.checking import Array, above_one, distinct, positive, scattered
 from rules.drawing import call, case, method_of
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.doors import primitive
+from retrograd.engine import defvjp, defvjp_joint, primitive, shared
 from retrograd.nn.functional.dense import batch_first, batch_last
-from retrograd.registry import defvjp, defvjp_shared
 
 Sizes = int | tuple[int, ...]
 # the length, stride, dilation, number and padding (before, after) of windows along each axis
@@ -107,8 +106,7 @@ def mix(cols: Any, weight: Any, bias: Any, groups: int, size: tuple[int, ...]) -
     return batch_first(mixed)
 
 
-defvjp_shared(
-    mix,
+defvjp_joint(mix, arrays=3, joint=shared(
     lambda g, out, cols, weight, bias, groups, size:
         _grouped(batch_last(g), groups),
     lambda g, out, cols, weight, bias, groups, size:
@@ -116,7 +114,7 @@ defvjp_shared(
     lambda g, out, cols, weight, bias, groups, size:
         np.matmul(g, np.swapaxes(_grouped(cols, groups), 1, 2)).reshape(weight.shape),
     lambda g, out, cols, weight, bias, groups, size: np.sum(g, axis=2).reshape(bias.shape),
-)  # fmt: skip
+))  # fmt: skip
 
 
 def conv1d(

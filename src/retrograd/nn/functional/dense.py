@@ -6,11 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Constants, Tensor, wrap
-from retrograd.doors import primitive
-from retrograd.mode import MODE, no_grad
+from retrograd.engine import (
+    Constants,
+    Tensor,
+    defvjp,
+    defvjp_joint,
+    is_recording,
+    no_grad,
+    primitive,
+    shared,
+    wrap,
+)
 from retrograd.random import RngLike, generator, uniform
-from retrograd.registry import defvjp, defvjp_shared
 from retrograd.rules.indexing import put_taken
 
 ZERO, LIMIT = Constants(0.0), Constants(709.0, 1.0)  # exp overflows above the limit
@@ -146,7 +153,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
         if not tensor.size:
             raise ValueError("one_hot of nothing: num_classes must be given")
         num_classes = int(tensor.max()) + 1
-    known = MODE.get().tape is None and tensor.size
+    known = not is_recording() and tensor.size
     if known and not 0 <= int(tensor.min()) <= int(tensor.max()) < num_classes:
         raise ValueError(f"one_hot takes class numbers from 0 to {num_classes - 1}")
     return (tensor[..., None] == np.arange(num_classes)).astype(np.int64)
@@ -446,12 +453,15 @@ def _column_sum(g: Any) -> Any:
     return np.matmul(ones(len(g), g.dtype), g)
 
 
-defvjp_shared(
+defvjp_joint(
     standardize,
-    _standardize_g,
-    lambda parts, out, x, weight, bias, eps, centered=True: parts[0],
-    lambda parts, *_, **options: _column_sum(parts[1]),
-    lambda parts, *_, **options: _column_sum(parts[2]),
+    shared(
+        _standardize_g,
+        lambda parts, *_, **options: parts[0],
+        lambda parts, *_, **options: _column_sum(parts[1]),
+        lambda parts, *_, **options: _column_sum(parts[2]),
+    ),
+    arrays=3,
 )
 
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.core import Constants, Tensor
-from retrograd.doors import primitive
+from retrograd.engine import Constants, Tensor, defvjp, nograd, primitive
 from retrograd.nn.functional.dense import log_softmax, logsigmoid, relu, sigmoid
-from retrograd.registry import defvjp, defvjp_through, nograd
 
 TINY = Constants(math.exp(-100), 1.0)  # keeps log above -100, torch's bound
 EPSILON = 9.999999960041972e-13  # 1e-12 in float32, torch's
@@ -108,9 +106,8 @@ defvjp(binary_cross_entropy, lambda g, out, input, target, weight=None, reductio
        _share(g, input, reduction, weight),
        lambda g, out, input, target, weight=None, reduction="mean":
        (np.log(1 - input + math.exp(-100)) - np.log(input + math.exp(-100))) *
-       _share(g, input, reduction, weight), None)
+       _share(g, input, reduction, weight), None, through={sigmoid: _bce_through_sigmoid})
 # fmt: on
-defvjp_through(binary_cross_entropy, sigmoid, _bce_through_sigmoid)
 
 
 @primitive

@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.doors import primitive
+from retrograd.engine import defvjp, defvjp_joint, primitive, shared
 from retrograd.nn.functional.dense import dropout, ones
 from retrograd.random import RngLike
-from retrograd.registry import defvjp, defvjp_shared
 
 
 def _from_input(x: Any, weight: Any, *biases: Any) -> Any:
@@ -50,14 +49,15 @@ def _define(cell: Any, walk: Any, dx: Any, states: int = 1) -> None:
     state give with their weights, and those of the first states, transposed.
     """
     starts = [lambda g, *_, **__: np.transpose(g[2]), lambda g, *_, **__: np.transpose(g[3])]
-    defvjp_shared(
-        cell, walk, dx, *starts[:states],
+    joint = shared(
+        walk, dx, *starts[:states],
         lambda g, out, x, *_, **__: np.matmul(g[0], x.reshape((-1, x.shape[2]))),
         lambda g, out, x, h, *_, **__:
             np.matmul(g[1], np.transpose(_as_matrix(_before(h, out[:, -h.shape[1]:])))),
         lambda g, *_, **__: np.matmul(g[0], ones(g[0].shape[1], g[0].dtype)),
         lambda g, *_, **__: np.matmul(g[1], ones(g[1].shape[1], g[1].dtype)),
     )  # fmt: skip
+    defvjp_joint(cell, joint, arrays=6 + states - 1)
 
 
 def _to_input(g: Any, x: Any, w_ih: Any) -> Any:
@@ -208,12 +208,15 @@ def mixture(weights: Any, value: Any) -> Any:
     return np.matmul(np.swapaxes(weights, -1, -2), value)
 
 
-defvjp_shared(
+defvjp_joint(
     weigh,
-    lambda g, out, query, key, mask, scale: out * (g - _over_keys(g * out)),
-    lambda g, out, query, key, mask, scale: np.matmul(np.swapaxes(g, -1, -2), key) * scale,
-    lambda g, out, query, key, mask, scale: np.matmul(g, query) * scale,
-    lambda g, out, query, key, mask, scale: +g,
+    shared(
+        lambda g, out, query, key, mask, scale: out * (g - _over_keys(g * out)),
+        lambda g, out, query, key, mask, scale: np.matmul(np.swapaxes(g, -1, -2), key) * scale,
+        lambda g, out, query, key, mask, scale: np.matmul(g, query) * scale,
+        lambda g, out, query, key, mask, scale: g,
+    ),
+    arrays=3,
 )
 defvjp(
     mixture,

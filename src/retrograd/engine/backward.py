@@ -12,9 +12,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd import core
-from retrograd.core import Parts, Tensor, as_array, check_floating, describe, pick, total, wrap
-from retrograd.mode import MODE, Mode
+from retrograd.engine.arrays import check_floating
+from retrograd.engine.mode import MODE, Mode, mode_set, section, tell
+from retrograd.engine.rule import Rule
+from retrograd.engine.tensor import (
+    CLOCK,
+    TENSORS,
+    Parts,
+    Tensor,
+    as_array,
+    borrowed,
+    connect,
+    describe,
+    pick,
+    record,
+    total,
+    wrap,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -26,20 +40,17 @@ def backward(
     root: Tensor, gradient: ArrayLike | Tensor | None = None, retain_graph: bool = False
 ) -> None:
     """Add the gradient of `root` to `.grad` of its leaves: see `Tensor.backward`."""
-    tape = MODE.get().tape
-    seed = seed_of(root, gradient, tape is not None)
-    walk = ReversePass(retain_graph, tape is not None)
-    if tape is None:
+    mode = MODE.get()
+    lift = mode.tell is not None  # a program is made of what the rules record
+    seed = seed_of(root, gradient, lift)
+    walk = ReversePass(retain_graph, lift)
+    if not lift:
         walk.run((root,), (seed,))
         walk.land()
         return
-    token = MODE.set(Mode(False, tape))
-    try:
-        with tape.within("backward"):
-            walk.run((root,), (seed,))
-            walk.land()
-    finally:
-        MODE.reset(token)
+    with mode_set(Mode(False, mode.tell, mode.on_escape)), section("backward"):
+        walk.run((root,), (seed,))
+        walk.land()
 
 
 @functools.lru_cache(maxsize=64)
@@ -67,7 +78,7 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
                 "it (t.sum(), t.mean()), or pass gradient= of that shape"
             )
         one = _one(like.shape, like.dtype)
-        return wrap(one) if lift else one.view()
+        return wrap(one) if lift else borrowed(one)
     array = as_array(gradient)
     if array.shape != like.shape:
         raise ValueError(f"gradient= has shape {array.shape}, the Tensor has {like.shape}")
@@ -107,11 +118,11 @@ class ReversePass:
     def run(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
         """Start from `roots` with the gradients `seeds` and visit all that is behind them."""
         found, keep, lift, wanted = self.found, self.keep, self.lift, self.wanted
-        last_write = core.last_write
+        last_write = CLOCK.last_write
         queue: list[tuple[int, Tensor]] = []  # a heap: the last recorded comes first
         for root, seed in zip(roots, seeds, strict=True):
             if root in found:
-                found[root] = added(found[root], seed)
+                found[root] = _sum(found[root], seed)
             else:
                 found[root] = seed
                 if root.call is not None:
@@ -139,8 +150,12 @@ class ReversePass:
                 args, out = _lifted(t)
             given = (g, out, *args)
             try:
-                for a, vjp in zip(inputs, rule.vjps):  # noqa: B905, options follow the arrays
-                    if vjp is None or not isinstance(a, Tensor) or not a.requires_grad:
+                vjps = rule.vjps
+                if rule.joint is not None:
+                    vjps = self._joint(rule, inputs, given, kwargs)
+                for a, vjp in zip(inputs, vjps):  # noqa: B905, options follow the arrays
+                    cls = a.__class__
+                    if vjp is None or cls not in TENSORS or not a.requires_grad:
                         continue
                     if wanted is not None and a not in wanted:
                         continue
@@ -155,21 +170,40 @@ class ReversePass:
                         or ga.dtype is not like.dtype
                     ):
                         ga = fitted(ga, like)
-                    if (ga is g or rule.foreign) and not lift:
-                        ga = ga.view()  # it goes to several places
+                    if (ga is g or not rule.trusted) and not lift:
+                        ga = borrowed(ga)
                     if a in found:
-                        ga = found[a] = added(found[a], ga)
+                        ga = found[a] = _sum(found[a], ga)
                     else:
                         found[a] = ga
                         if a.call is not None:
                             heappush(queue, (-a.order, a))
                     if lift:
-                        _name(a, ga)
+                        tell("gradient", a, ga)
             except Exception as error:
                 error.add_note(f"in the gradient of {describe(t.rule, t.args, t.kwargs)}")
                 raise
             if not keep:
                 t.call = rule.freed
+
+    def _joint(
+        self, rule: Rule, inputs: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[Any]:
+        """Return vjps that hand out what a rule's one function gives for all arrays."""
+        wanted = self.wanted
+        needed = [
+            i
+            for i, a in enumerate(inputs)
+            if isinstance(a, Tensor) and a.requires_grad and (wanted is None or a in wanted)
+        ]
+        vjps: list[Any] = [None] * len(inputs)
+        if needed:
+            assert rule.joint is not None
+            gradients = rule.joint(needed, *given, **kwargs)
+            for i, ga in zip(needed, gradients, strict=True):
+                if ga is not None:
+                    vjps[i] = lambda *_, _gradient=ga, **__: _gradient
+        return vjps
 
     def land(self) -> None:
         """Add what was found to each `.grad`, now that nothing can fail."""
@@ -181,19 +215,12 @@ class ReversePass:
                 land(leaf, g)
 
 
-def added(x: Any, y: Any) -> Any:
+def _sum(x: Any, y: Any) -> Any:
     """Return the sum of two gradients, in the memory of `x` where nothing else refers to it."""
     if x.__class__ is _ndarray and x.base is None:
         x += y
         return x
     return total(x, y)
-
-
-def _name(a: Tensor, g: Any) -> None:
-    """Tell a tape, if there is one, whose gradient this is."""
-    tape = MODE.get().tape
-    if tape is not None and isinstance(g, Tensor):
-        tape.gradient(a, g)
 
 
 def _through(
@@ -206,7 +233,7 @@ def _through(
     rule, inputs, *_ = a.call or (None, None)
     if inputs is None or rule not in formulas or a._retains:
         return vjp, a
-    if core.last_write > a.order:
+    if CLOCK.last_write > a.order:
         check_unwritten(a)
     return formulas[rule], inputs[0]
 
@@ -215,7 +242,6 @@ def check_unwritten(t: Tensor) -> None:
     """Raise RuntimeError if an argument of the call behind `t` was written since."""
     for a in t.inputs:
         if isinstance(a, Tensor) and a._stamp is not None and a._stamp[0] > t.order:
-            assert t.rule is not None
             raise RuntimeError(
                 f"an argument of {t.rule.name}, shape {a.shape}, was written in place after it "
                 "was recorded: its gradient would be wrong. Call backward before the write "
@@ -231,7 +257,7 @@ def _lifted(t: Tensor) -> tuple[Any, Any]:
         inputs = [wrap(a) if isinstance(a, _ndarray) else a for a in args]
         out = wrap(t._array)
     if rule.multi:
-        return inputs, tuple(core.record(pick, out, i) for i in range(len(t._array)))
+        return inputs, tuple(record(pick, out, i) for i in range(len(t._array)))
     return inputs, out
 
 
@@ -281,4 +307,4 @@ def land(leaf: Tensor, g: Any) -> None:
         leaf._grad = g if g.base is None else g.copy()
 
 
-core._backward = backward
+connect(backward=backward)

@@ -4,14 +4,12 @@ They have the names and arguments of `scipy.special`, whose own functions take T
 """
 
 import math
-import sys
 from typing import Any, cast
 
 import numpy as np
 
-from retrograd.doors import primitive
+from retrograd.engine import defvjp, primitive
 from retrograd.nn import functional
-from retrograd.registry import COMPOSED, defvjp
 from retrograd.rules.arithmetic import spread
 
 __all__ = [
@@ -441,11 +439,3 @@ defvjp(logsumexp,   lambda g, out, a, axis=None, keepdims=False:
                     spread(g, a, axis, keepdims) * np.exp(
                         a - spread(np.where(np.isfinite(out), out, 0.0), a, axis, keepdims)))
 # fmt: on
-
-
-def adopt() -> None:
-    """Answer the ufuncs of `scipy.special`, which is imported."""
-    for name in (*__all__, "psi"):
-        ufunc = getattr(sys.modules["scipy.special"], name, None)
-        if isinstance(ufunc, np.ufunc):
-            COMPOSED[ufunc] = globals()["digamma" if name == "psi" else name]

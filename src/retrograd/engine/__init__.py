@@ -1,0 +1,71 @@
+"""The engine: a Tensor records NumPy calls, and the reverse pass sends gradients back.
+
+It stands alone on NumPy. Read it in this order:
+
+1. `rule`: what a gradient rule is, and where the rules stand;
+2. `mode`: whether calls are recorded, and who hears of it;
+3. `tensor`: the Tensor, and how a call is recorded (`arrays` says what becomes an array);
+4. `dispatch`, `primitive`: how calls come in, through NumPy and through functions of one's own;
+5. `backward`: the reverse pass.
+"""
+
+from retrograd.engine.arrays import (
+    Array,
+    Constants,
+    check_floating,
+    get_default_dtype,
+    set_default_dtype,
+)
+from retrograd.engine.backward import ReversePass, seed_of
+from retrograd.engine.dispatch import call_numpy
+from retrograd.engine.mode import (
+    MODE,
+    Mode,
+    enable_grad,
+    escape,
+    is_grad_enabled,
+    is_recording,
+    mode_set,
+    no_grad,
+    section,
+    set_grad_enabled,
+    tell,
+    unrecorded,
+)
+from retrograd.engine.primitive import primitive
+from retrograd.engine.rule import (
+    RULES,
+    Rule,
+    adapted,
+    arguments,
+    composed,
+    defvjp,
+    defvjp_joint,
+    nograd,
+    refuse,
+    rules_later,
+    shared,
+    spelled,
+)
+from retrograd.engine.tensor import (
+    CLOCK,
+    Tensor,
+    as_array,
+    astype,
+    borrowed,
+    pick,
+    record,
+    run,
+    stamps,
+    touch,
+    wrap,
+)
+
+__all__ = [
+    "CLOCK", "MODE", "RULES", "Array", "Constants", "Mode", "ReversePass", "Rule", "Tensor",
+    "adapted", "arguments", "as_array", "astype", "borrowed", "call_numpy", "check_floating",
+    "composed", "defvjp", "defvjp_joint", "enable_grad", "escape", "get_default_dtype",
+    "is_grad_enabled", "is_recording", "mode_set", "no_grad", "nograd", "pick", "primitive",
+    "record", "refuse", "rules_later", "run", "section", "seed_of", "set_default_dtype",
+    "set_grad_enabled", "shared", "spelled", "stamps", "tell", "touch", "unrecorded", "wrap",
+]  # fmt: skip

@@ -1,0 +1,109 @@
+"""What becomes an array: numbers, lists and arrays as real, numeric arrays of a dtype."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+    Array = NDArray[Any]
+else:
+    Array = Any
+
+_default_dtype: np.dtype[Any] = np.dtype(np.float64)
+
+
+def set_default_dtype(dtype: DTypeLike) -> None:
+    """Set the dtype that lists of floats, Python floats and new parameters take.
+
+    Args:
+        dtype: a floating dtype; float64 at first.
+
+    Raises:
+        TypeError: if `dtype` is not floating.
+
+    >>> rg.set_default_dtype(np.float32)
+    >>> rg.Tensor([0.5]).dtype
+    dtype('float32')
+    >>> rg.set_default_dtype(np.float64)
+    """
+    global _default_dtype
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"the default dtype must be floating, not {np.dtype(dtype)}")
+    _default_dtype = np.dtype(dtype)
+
+
+def get_default_dtype() -> np.dtype[Any]:
+    """Return the dtype that lists of floats, Python floats and new parameters take.
+
+    Returns:
+        A floating dtype.
+
+    >>> rg.get_default_dtype()
+    dtype('float64')
+    """
+    return _default_dtype
+
+
+def real_array(data: Any) -> Array:
+    """Return numbers as an array: an array itself, of its own dtype; TypeError for anything else.
+
+    Floats that come in no array take the default dtype.
+    """
+    given = isinstance(data, (np.ndarray, np.generic))
+    array = unmasked(data)
+    kind = array.dtype.kind
+    if kind == "c":
+        raise TypeError("complex numbers are not supported: use the real and imaginary parts")
+    if kind not in "fiub":
+        raise TypeError(f"a Tensor holds numbers, not {array.dtype} (from {type(data).__name__})")
+    if kind == "f" and not given and array.dtype != _default_dtype:
+        array = array.astype(_default_dtype)
+    return array
+
+
+def unmasked(value: Any) -> Array:
+    """Return a value as an array of NumPy's own class; TypeError for a masked one."""
+    if isinstance(value, np.ndarray) and hasattr(value, "mask"):
+        raise TypeError("masked arrays are not supported: write np.where(mask, value, array)")
+    return np.asarray(value)
+
+
+def check_floating(array: Array) -> None:
+    """Raise TypeError unless the array's dtype can have a gradient."""
+    if array.dtype.kind != "f":
+        raise TypeError(
+            f"only floating dtypes can require grad, this is {array.dtype}: use .astype(float)"
+        )
+
+
+class Constants(dict[Any, Any]):
+    """Numbers as 0-d arrays, by dtype: a Python number NumPy takes apart anew in every call.
+
+    >>> zero, one = Constants(0.0, 1.0)[np.dtype(np.float32)]
+    >>> one.dtype, one.ndim
+    (dtype('float32'), 0)
+    """
+
+    _made: ClassVar[dict[int, Array]] = {}  # those of all Constants, by id
+
+    def __init__(self, *numbers: float) -> None:
+        super().__init__()
+        self.numbers = numbers
+
+    def __missing__(self, dtype: Any) -> Any:
+        kept = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        arrays = tuple(np.array(number, kept) for number in self.numbers)
+        for array in arrays:
+            array.flags.writeable = False
+            self._made[id(array)] = array
+        self[dtype] = arrays
+        return arrays
+
+    @classmethod
+    def number(cls, array: Array) -> float | None:
+        """Return the number that an array of some Constants stands for, None for other arrays."""
+        return array.item() if id(array) in cls._made else None

@@ -1,0 +1,77 @@
+"""NumPy's two protocols: what happens when a user calls `np.f(t)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from retrograd.engine.mode import MODE, escape, is_recording
+from retrograd.engine.rule import (
+    ADAPTED,
+    COMPOSED,
+    METADATA,
+    REFUSED,
+    RULES,
+    VALUES,
+    Rule,
+    bind,
+    load_rules,
+    no_out,
+    spelled,
+    writes_out,
+)
+from retrograd.engine.tensor import Tensor, connect, plain, record
+
+
+def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    """Answer `fn(*args, **kwargs)` as a user wrote it, some argument being a Tensor."""
+    answer = ADAPTED.get(fn) or COMPOSED.get(fn)
+    if answer is not None:
+        if writes_out(fn, args, kwargs):
+            raise TypeError(no_out(spelled(fn)))
+        kwargs.pop("out", None)
+        return answer(*args, **kwargs)
+    if fn in METADATA or fn in VALUES:
+        if fn in VALUES and is_recording():
+            escape(spelled(fn))
+        return fn(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
+    rule = RULES.get(fn)
+    if rule is not None:
+        args, kwargs = bind(rule, args, kwargs)
+        if not rule.differentiable:
+            args = [plain(a) if isinstance(a, (list, tuple)) else a for a in args]
+            kwargs = {k: plain(v) for k, v in kwargs.items()}
+        elif kwargs:
+            kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
+        return record(fn, *args, **kwargs)
+    if load_rules():
+        return call_numpy(fn, args, kwargs)
+    name = spelled(fn)
+    if fn in REFUSED:
+        raise TypeError(f"{name} of a Tensor is not possible: {REFUSED[fn]}")
+    raise TypeError(
+        f"{name} has no gradient rule. For the values alone write {name}(t.data). "
+        "To give it a rule:\n"
+        "    @rg.primitive\n"
+        "    def f(x):\n"
+        f"        return {name}(x)\n"
+        "    rg.defvjp(f, lambda g, out, x: g * ...)  # ... in NumPy calls\n"
+        "    f(t)"
+    )
+
+
+def _constant(rule: Rule, name: str, value: Any) -> Any:
+    """Return a keyword's value; a Tensor there may not want a gradient, nor be on a tape."""
+    if isinstance(value, Tensor):
+        mode = MODE.get()
+        if value.requires_grad and mode.grad:
+            raise TypeError(
+                f"{name}= of {rule.name} has no gradient: pass {name}=t.detach() to go without"
+            )
+        if mode.tell is not None:
+            escape(f"a Tensor as {name}= of {rule.name}", value)
+        return value._array
+    return value
+
+
+connect(answer=call_numpy)

@@ -1,0 +1,212 @@
+"""Whether calls are recorded, and who is told of them: one `Mode` for each thread and task."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Listener(Protocol):
+    """What `rg.compile` puts into a Mode to hear of a run."""
+
+    def __call__(self, kind: str, *what: Any) -> Any:
+        """Take note of one thing that happened; what comes back depends on its kind.
+
+        The kinds are listed where they are heard, in `retrograd.compiler.tape`.
+        """
+
+
+class EscapeObserver(Protocol):
+    """Who is asked when a value leaves the graph, as by `t.item()`."""
+
+    def __call__(self, what: str, of: Any, why: str) -> None:
+        """Allow it by returning, or raise.
+
+        Args:
+            what: how the value leaves, as the user wrote it.
+            of: the Tensor whose value it is, or None where there is none.
+            why: what to write instead, or "".
+        """
+
+
+class Mode:
+    """What recording a call does besides computing it. Nobody changes a Mode: another one is set.
+
+    Args:
+        grad: whether calls are kept for gradients.
+        tell: hears of all that is done, so that a program can do it again; None outside of a
+            recording.
+        on_escape: is asked when a value leaves the graph; None where nobody minds.
+    """
+
+    __slots__ = ("grad", "on_escape", "tell")
+
+    def __init__(
+        self, grad: bool, tell: Listener | None = None, on_escape: EscapeObserver | None = None
+    ) -> None:
+        self.grad = grad
+        self.tell = tell
+        self.on_escape = on_escape
+
+
+# A ContextVar: threads and asyncio tasks do not see each other's mode.
+MODE: ContextVar[Mode] = ContextVar("retrograd_mode", default=Mode(True))  # noqa: B039
+
+
+def tell(kind: str, *what: Any) -> Any:
+    """Tell the recording that this run is a part of, if there is one, and return its answer."""
+    listener = MODE.get().tell
+    return None if listener is None else listener(kind, *what)
+
+
+def is_recording() -> bool:
+    """Tell whether this run is being recorded for a program."""
+    return MODE.get().tell is not None
+
+
+@contextlib.contextmanager
+def section(name: str) -> Iterator[None]:
+    """Tell a recording that what happens inside belongs to a section of the program."""
+    before = tell("section", name)
+    try:
+        yield
+    finally:
+        tell("section", before)
+
+
+def escape(what: str, of: Any = None, why: str = "") -> None:
+    """Say that a value leaves the graph: see `EscapeObserver`."""
+    observer = MODE.get().on_escape
+    if observer is not None:
+        observer(what, of, why)
+
+
+def unrecorded(what: str) -> None:
+    """Say that something is done which no program would do again: refused in a recording."""
+    if is_recording():
+        escape(what, None, "a program would not do it again: call it before or after the step.")
+
+
+@contextlib.contextmanager
+def mode_set(mode: Mode) -> Iterator[None]:
+    """Set a Mode for a while."""
+    token = MODE.set(mode)
+    try:
+        yield
+    finally:
+        MODE.reset(token)
+
+
+# what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)
+_RUNS_LATER = 0x20 | 0x80 | 0x200
+
+
+class _GradMode(contextlib.ContextDecorator):
+    _grad: bool
+
+    def __init__(self, *function: Any) -> None:
+        if function:
+            name = type(self).__name__
+            raise TypeError(f"{name} takes no arguments: decorate with @rg.{name}()")
+        self._tokens: list[Token[Mode]] = []
+
+    def __call__(self, func: F) -> F:
+        if getattr(getattr(func, "__code__", None), "co_flags", 0) & _RUNS_LATER:
+            raise TypeError(
+                f"{type(self).__name__}() cannot decorate a generator or an async function, whose "
+                f"body runs later: write `with rg.{type(self).__name__}():` inside"
+            )
+        return super().__call__(func)
+
+    def __enter__(self) -> None:
+        before = MODE.get()
+        self._tokens.append(MODE.set(Mode(self._grad, before.tell, before.on_escape)))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        MODE.reset(self._tokens.pop())
+
+    def _recreate_cm(self) -> _GradMode:
+        return type(self)()
+
+
+class no_grad(_GradMode):
+    """Do not record calls for gradients: a context (`with rg.no_grad():`) or a decorator.
+
+    Raises:
+        TypeError: if it decorates without parentheses, or a generator or an async function, whose
+            body would run after the context has ended.
+
+    >>> x = rg.Tensor(2.0, requires_grad=True)
+    >>> with rg.no_grad():
+    ...     print((x * x).requires_grad)
+    False
+    """
+
+    _grad = False
+
+
+class enable_grad(_GradMode):
+    """Record calls for gradients again, inside a `no_grad`: a context or a decorator.
+
+    Raises:
+        TypeError: as `no_grad` does.
+
+    >>> x = rg.Tensor(2.0, requires_grad=True)
+    >>> with rg.no_grad(), rg.enable_grad():
+    ...     print((x * x).requires_grad)
+    True
+    """
+
+    _grad = True
+
+
+class set_grad_enabled(_GradMode):
+    """Record calls for gradients or not, from now on; as a context, until its end.
+
+    Args:
+        mode: whether calls are recorded.
+
+    Raises:
+        TypeError: if `mode` is no bool, or if it is used as a decorator.
+
+    >>> with rg.set_grad_enabled(False):
+    ...     rg.is_grad_enabled()
+    False
+    """
+
+    def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, (bool, np.bool_)):
+            raise TypeError(f"set_grad_enabled takes True or False, not {mode!r}")
+        super().__init__()
+        self._grad = bool(mode)
+        super().__enter__()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __call__(self, func: F) -> F:
+        raise TypeError("set_grad_enabled acts at once; decorate with no_grad() or enable_grad()")
+
+
+def is_grad_enabled() -> bool:
+    """Tell whether calls are recorded for gradients in this thread or task.
+
+    Returns:
+        True, unless inside `no_grad` or after `set_grad_enabled(False)`.
+
+    >>> rg.is_grad_enabled()
+    True
+    """
+    return MODE.get().grad

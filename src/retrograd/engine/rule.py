@@ -1,0 +1,383 @@
+"""What a gradient rule is, where the rules stand, and how a user's arguments fit one."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+F = TypeVar("F", bound=Callable[..., Any])
+Vjp = Callable[..., Any]
+
+
+class Rule:
+    """How one function is run and differentiated.
+
+    A function has a vjp for each of the arrays it takes first (`vjps`), or one function for all of
+    them (`joint`), which computes what they have in common once:
+
+        vjp(g, out, *arguments)            the gradient of one array
+        joint(needed, g, out, *arguments)  those of the arrays at the positions in `needed`
+
+    `g` is the gradient of the output `out`. Both are NumPy code: handed arrays they compute,
+    handed Tensors they record. The further parameters name the keywords that the rule understands:
+    any other is refused when a call is recorded, unless the function has no gradient at all.
+
+    Args:
+        fn: the function, as users call it.
+        vjps: a vjp for each array, None where there is no gradient.
+        joint: one function for all arrays, in place of `vjps`.
+        arrays: how many arrays come first; None with a `joint` that takes `*arrays`.
+        names: the arguments that the rule understands, where a vjp's `**options` do not tell.
+        run: computes the function; `fn` itself unless something faster does the same.
+        multi: whether the function returns several arrays.
+        looks_through: whether the compiler records the NumPy calls inside `run` instead.
+        through: a vjp by an inner function: see `defvjp`.
+    """
+
+    __slots__ = (
+        "arrays", "differentiable", "fn", "freed", "joint", "looks_through", "multi", "name",
+        "names", "options", "run", "through", "trusted", "vjps",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        vjps: Sequence[Vjp | None] = (),
+        *,
+        joint: Vjp | None = None,
+        arrays: int | None = None,
+        names: Sequence[str] | None = None,
+        run: Callable[..., Any] | None = None,
+        multi: bool = False,
+        looks_through: bool = False,
+        through: Mapping[Callable[..., Any], Vjp] | None = None,
+    ) -> None:
+        self.fn = fn
+        self.name = spelled(fn)
+        self.vjps = tuple(vjps)
+        self.joint = joint
+        self.arrays = len(self.vjps) if joint is None else arrays or 0
+        self.run = run or fn
+        self.multi = multi
+        self.looks_through = looks_through
+        # by rule, since the reverse pass meets calls, which hold their rules
+        self.through: dict[Rule, Vjp] | None = None
+        if through is not None:
+            self.through = {RULES[inner]: vjp for inner, vjp in through.items()}
+        given = [vjp for vjp in (*self.vjps, joint) if vjp is not None]
+        self.differentiable = bool(given)
+        # The package's own rules return `g`, or an array that nothing else refers to. A user's
+        # may return what must not be written into, such as an argument.
+        self.trusted = all(_is_ours(vjp) for vjp in given)
+        self.names = None if names is None else tuple(names)
+        if given and names is None:
+            # a joint rule understands all that its function does
+            own = getattr(fn, "__wrapped__", fn)
+            self.names = arguments(given[0])[2:] if joint is None else arguments(own)
+        self.options = frozenset(self.names[self.arrays :] if self.names else ())
+        self.freed = (self, None, None, None)  # what a Tensor keeps of a call that backward freed
+
+    def gradients(
+        self, needed: Sequence[int], g: Any, out: Any, args: Any, kwargs: dict[str, Any]
+    ) -> Sequence[Any]:
+        """Return the gradients of the arrays at the positions in `needed`, as the rule has them."""
+        if self.joint is not None:
+            found: Sequence[Any] = self.joint(needed, g, out, *args, **kwargs)
+            return found
+        vjps = [self.vjps[i] for i in needed]
+        return [None if vjp is None else vjp(g, out, *args, **kwargs) for vjp in vjps]
+
+    def takes_array(self, position: int) -> bool:
+        """Tell whether the argument at a position is one of the arrays that have a gradient."""
+        return position < self.arrays and (
+            self.joint is not None or self.vjps[position] is not None
+        )
+
+
+def _is_ours(vjp: Vjp) -> bool:
+    module = getattr(getattr(vjp, "func", vjp), "__module__", None)
+    return str(module).startswith("retrograd.")
+
+
+def arguments(fn: Callable[..., Any]) -> tuple[str, ...]:
+    """Return the names of the arguments of a function, in order, without `*args`."""
+    if isinstance(fn, functools.partial):
+        return arguments(fn.func)[len(fn.args) :]
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        import inspect  # takes as long to import as the rules, and is hardly ever needed
+
+        return tuple(inspect.signature(fn).parameters)
+    names: tuple[str, ...] = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return names
+
+
+RULES: dict[Callable[..., Any], Rule] = {}
+# Functions that rearrange their arguments and hand them to one function that has a rule.
+ADAPTED: dict[Callable[..., Any], Callable[..., Any]] = {}
+# Functions that are other functions put together: they run on Tensors and need no rule.
+COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
+# Functions that tell of an array, not of its values: answered as on the array itself.
+METADATA: frozenset[Callable[..., Any]] = frozenset({
+    np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.min_scalar_type,
+    np.may_share_memory, np.shares_memory, np.iscomplexobj, np.isrealobj, np.einsum_path,
+    np.diag_indices_from, np.tril_indices_from, np.triu_indices_from,
+})  # fmt: skip
+# Functions that turn values into something other than an array: not possible in a replay.
+VALUES: frozenset[Callable[..., Any]] = frozenset({
+    np.array_equal, np.array_equiv, np.allclose, np.array_repr, np.array_str, np.array2string,
+})  # fmt: skip
+# Functions that cannot run on Tensors, with what to write instead.
+REFUSED: dict[Callable[..., Any], str] = {}
+# (np.add, "reduce") and the like, answered by the function they mean.
+UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
+
+# Modules with further rules, and the module whose functions they are for, or "".
+_later: list[tuple[str, str]] = []
+
+
+def rules_later(*modules: str, once: str = "") -> None:
+    """Name modules with further rules, to be loaded when a function without a rule turns up.
+
+    Args:
+        *modules: their full names.
+        once: only after the user has imported this module, such as "scipy.special".
+    """
+    _later.extend((module, once) for module in modules)
+
+
+def load_rules() -> bool:
+    """Load the rules that are not loaded yet; tell whether there were any."""
+    ready = [entry for entry in _later if not entry[1] or entry[1] in sys.modules]
+    for entry in ready:
+        _later.remove(entry)
+        importlib.import_module(entry[0])
+    return bool(ready)
+
+
+def defvjp(
+    fn: Callable[..., Any],
+    *vjps: Vjp | None,
+    names: Sequence[str] | None = None,
+    run: Callable[..., Any] | None = None,
+    multi: bool = False,
+    through: Mapping[Callable[..., Any], Vjp] | None = None,
+) -> None:
+    """Give `fn` its gradient rule: one vjp for each array argument, `None` for no gradient.
+
+    A vjp takes `(g, out, *arguments)`: the gradient of the output, the output, and the arguments
+    of `fn`; its further parameters name the keywords of `fn` that it understands. It is written
+    in NumPy calls and operators, writes nothing, does not branch on values, and may return any
+    shape that broadcasts with its argument's.
+
+    Args:
+        fn: a function of NumPy, or one decorated with `rg.primitive`.
+        *vjps: a function for each array that `fn` takes first, None for one without a gradient.
+        names: the arguments of `fn` that the vjps understand (default: those they name).
+        run: computes what `fn` does in less time (default: `fn` itself).
+        multi: whether `fn` returns a tuple of arrays; `g` and `out` are tuples then.
+        through: by an inner function, the gradient of `fn(inner(x), ...)` with respect to `x` in
+            one formula, which takes what the vjps take. The reverse pass uses it where the output
+            of `inner` is the first argument of `fn` and nobody asks for the gradient in between.
+
+    Raises:
+        TypeError: if `fn` or a vjp is no function, or there is no vjp.
+
+    >>> @rg.primitive
+    ... def cube(x):
+    ...     return x * x * x
+    >>> rg.defvjp(cube, lambda g, out, x: g * 3 * x * x)
+    >>> x = rg.Tensor(2.0, requires_grad=True)
+    >>> cube(x).backward()
+    >>> float(x.grad)
+    12.0
+    """
+    if not callable(fn):
+        raise TypeError(f"defvjp takes a function first, not {fn!r}")
+    if not vjps or not all(v is None or callable(v) for v in vjps):
+        raise TypeError("defvjp takes one vjp for each array argument: a function, or None")
+    _register(fn, vjps=vjps, names=names, run=run, multi=multi, through=through)
+
+
+def defvjp_joint(
+    fn: Callable[..., Any],
+    joint: Vjp,
+    arrays: int | None = None,
+    *,
+    run: Callable[..., Any] | None = None,
+    multi: bool = False,
+) -> None:
+    """Give `fn` one function for the gradients of all its arrays, which share work.
+
+    `joint(needed, g, out, *arguments)` returns a gradient for each position in `needed`.
+
+    Args:
+        fn: a function of NumPy, or one decorated with `rg.primitive`.
+        joint: the function of all gradients.
+        arrays: how many arrays `fn` takes first; None where it takes any number (`*arrays`).
+        run: computes what `fn` does in less time (default: `fn` itself).
+        multi: whether `fn` returns a tuple of arrays.
+    """
+    _register(fn, joint=joint, arrays=arrays, run=run, multi=multi)
+
+
+def shared(work: Vjp, *vjps: Vjp | None) -> Vjp:
+    """Return a joint rule of vjps that get what `work(g, out, *arguments)` returns for `g`.
+
+    Args:
+        work: is run once for all arrays.
+        *vjps: a function for each array, None where there is no gradient.
+    """
+
+    def joint(needed: Sequence[int], g: Any, out: Any, *args: Any, **options: Any) -> list[Any]:
+        done = work(g, out, *args, **options)
+        chosen = [vjps[i] for i in needed]
+        return [None if vjp is None else vjp(done, out, *args, **options) for vjp in chosen]
+
+    joint.__module__ = work.__module__
+    return joint
+
+
+def _register(fn: Callable[..., Any], **parts: Any) -> None:
+    primitive = getattr(fn, "_primitive", None)
+    if primitive is None:
+        RULES[fn] = Rule(fn, **parts)
+    else:  # it holds its rule, to look it up at no call
+        RULES[fn] = primitive.adopt(fn, parts)
+
+
+def nograd(*fns: Callable[..., Any], multi: bool = False) -> None:
+    """Record `fns` without a gradient: a replay computes their value again.
+
+    Args:
+        *fns: the functions.
+        multi: whether they return tuples of arrays.
+    """
+    for fn in fns:
+        defvjp(fn, None, multi=multi)
+
+
+def refuse(remedy: str, *fns: Callable[..., Any]) -> None:
+    """Answer `fns` by an error that says what to write instead."""
+    for fn in fns:
+        REFUSED[fn] = remedy
+
+
+def adapted(*fns: Callable[..., Any]) -> Callable[[F], F]:
+    """Answer `fns` by the decorated function, which hands other arguments to one with a rule."""
+
+    def register(body: F) -> F:
+        ADAPTED.update(dict.fromkeys(fns, body))
+        return body
+
+    return register
+
+
+def composed(*fns: Callable[..., Any]) -> Callable[[F], F]:
+    """Answer `fns` by the decorated function, which is written in functions that have rules."""
+
+    def register(body: F) -> F:
+        COMPOSED.update(dict.fromkeys(fns, body))
+        return body
+
+    return register
+
+
+def spelled(fn: Callable[..., Any]) -> str:
+    """Return the name a user writes, such as `np.linalg.inv` or `relu`."""
+    name = getattr(fn, "__name__", repr(fn))
+    if isinstance(fn, np.ufunc):
+        homes = {"np": np, "scipy.special": sys.modules.get("scipy.special")}
+        home = next((h for h, m in homes.items() if getattr(m, name, None) is fn), None)
+        return f"{home}.{name}" if home else name
+    module = getattr(fn, "__module__", None) or ""
+    if module.startswith("numpy"):
+        return f"{module.replace('numpy', 'np', 1)}.{name}"
+    return name
+
+
+_UFUNC_DEFAULTS = {"out": None, "where": True, "casting": "same_kind", "order": "K",
+                   "dtype": None, "subok": True}  # fmt: skip
+
+
+@functools.cache
+def defaults(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Return the parameters of `fn` in order with their defaults; empty where unknown."""
+    if isinstance(fn, np.ufunc):
+        return _UFUNC_DEFAULTS
+    try:
+        import inspect
+
+        return {p.name: p.default for p in inspect.signature(fn).parameters.values()}
+    except (TypeError, ValueError):
+        return {}
+
+
+def no_out(name: str) -> str:
+    """Return what to say when a call is to write its result somewhere."""
+    return (
+        f"{name} of a Tensor cannot write to `out=`, the gradient would be lost: "
+        f"write y = {name}(...)"
+    )
+
+
+def writes_out(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
+    """Tell whether a call of `fn` is given an array to write its result to."""
+    if kwargs.get("out") is not None:
+        return True
+    place = _out_place(fn)
+    return place is not None and len(args) > place and args[place] is not None
+
+
+@functools.cache
+def _out_place(fn: Callable[..., Any]) -> int | None:
+    """Return the position of `out`, where it may be given by position."""
+    if isinstance(fn, np.ufunc) or "out" not in defaults(fn):
+        return None
+    import inspect
+
+    own = inspect.signature(fn).parameters
+    return list(own).index("out") if own["out"].kind is own["out"].POSITIONAL_OR_KEYWORD else None
+
+
+def bind(
+    rule: Rule, args: Sequence[Any], kwargs: dict[str, Any]
+) -> tuple[Sequence[Any], dict[str, Any]]:
+    """Put a user's arguments in the rule's order: arrays by position, all others by keyword.
+
+    Raises TypeError for an argument that the rule does not know and that has not its default.
+    """
+    own = defaults(rule.fn)
+    known, arrays = rule.names, rule.arrays
+    order = known if isinstance(rule.fn, np.ufunc) or not own or not known else tuple(own)
+    rest = {}
+    if order is not None and len(args) > arrays:
+        if len(args) > len(order):
+            raise TypeError(f"{rule.name} got {len(args)} arguments, at most {len(order)} fit")
+        extra = dict(zip(order[arrays:], args[arrays:], strict=False))
+        if twice := extra.keys() & kwargs.keys():
+            raise TypeError(f"{rule.name} got {', '.join(sorted(twice))} twice")
+        args, kwargs = args[:arrays], {**extra, **kwargs}
+    for name, value in kwargs.items():
+        if not (name in own and own[name] is value):
+            rest[name] = value  # noqa: PERF403, the dict has what was given by position
+    if order is not None:
+        args = list(args)
+        while len(args) < arrays and order[len(args)] in rest:
+            args.append(rest.pop(order[len(args)]))
+    if rest.get("out") is not None:
+        raise TypeError(no_out(rule.name))
+    if known is not None:
+        unknown = [f"{name}=" for name in rest if name not in known]
+        if unknown:
+            knows = ", ".join(known[arrays:]) or "none"
+            raise TypeError(
+                f"{rule.name} of a Tensor got {', '.join(unknown)}, which its gradient rule does "
+                f"not know (it knows: {knows}); leave it out, or do it in a call of its own"
+            )
+    return args, rest

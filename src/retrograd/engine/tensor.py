@@ -1,0 +1,1217 @@
+"""A `Tensor` is an array plus the NumPy call that made it.
+
+`record` runs a NumPy function and, where a gradient may be wanted, keeps the call. A gradient
+rule is NumPy code: handed arrays it computes, handed Tensors it records, so one line a function
+gives derivatives of every order.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, cast
+
+import numpy as np
+
+from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
+from retrograd.engine.elsewhere import KnowsElsewhere
+from retrograd.engine.mode import MODE, Mode, escape, tell
+from retrograd.engine.rule import RULES, UFUNC_METHODS, Rule, defvjp, load_rules
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+
+class Clock:
+    """Numbers recorded calls and writes, so that each can be told to be before or after another.
+
+    Recorded order is a topological order of the graph.
+    """
+
+    __slots__ = ("last_write", "tick")
+
+    def __init__(self) -> None:
+        self.tick = itertools.count(1).__next__
+        self.last_write = 0
+
+    def write(self, stamps: Iterable[list[int]]) -> None:
+        """Stamp memory as written now."""
+        now = self.last_write = self.tick()
+        for stamp in stamps:
+            stamp[0] = now
+
+
+CLOCK = Clock()
+
+
+def _not_connected(*args: Any, **kwargs: Any) -> NoReturn:
+    raise RuntimeError("this part of retrograd was imported by itself: import retrograd")
+
+
+class _Above:
+    """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`."""
+
+    backward: Callable[[Tensor, ArrayLike | Tensor | None, bool], None] = _not_connected
+    answer: Callable[[Callable[..., Any], Any, dict[str, Any]], Tensor] = _not_connected
+
+
+def connect(**rooms: Callable[..., Any]) -> None:
+    """Set what a Tensor asks of another room: `backward` or `answer`."""
+    for name, function in rooms.items():
+        setattr(_Above, name, staticmethod(function))
+
+
+class PendingGradient(Protocol):
+    """A gradient that a compiled step still has in a buffer of its own, and copies when asked."""
+
+    def copied(self) -> Array:
+        """Return the gradient as an array that nothing else refers to."""
+
+
+class Tensor(metaclass=KnowsElsewhere):
+    """An array that records the NumPy calls made on it, so that gradients can be computed.
+
+    Args:
+        data: anything NumPy makes an array of numbers of. An array keeps its dtype; lists of
+            floats and Python floats take the default dtype (`rg.set_default_dtype`).
+        requires_grad: makes the Tensor a leaf: it owns a copy of its data, and `backward` puts
+            its gradient into `.grad`. Without, it shares the memory of an array.
+
+    Raises:
+        TypeError: if `data` holds no real numbers, or `requires_grad` and its dtype is not
+            floating.
+
+    >>> x = rg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> y = np.sum(x ** 2)
+    >>> y.backward()
+    >>> x.grad
+    array([2., 4., 6.])
+    """
+
+    # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
+    # no reference cycles.
+    __slots__ = (
+        "__weakref__", "_array", "_grad", "_retains", "_stamp", "call", "order", "requires_grad",
+    )  # fmt: skip
+
+    _array: Array  # not _data, which np.ma would take for the values of a masked array
+    _grad: Array | PendingGradient | None
+    _stamp: list[int] | None  # when the memory was last written in place; shared by views
+    requires_grad: bool
+    # The call that made it: its rule, the arguments as given and as arrays, the keywords. None for
+    # a leaf; once backward has freed it, all but the rule are None.
+    call: tuple[Rule, Any, Any, Any] | None
+    order: int
+    _retains: bool
+
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
+        array = as_array(data)
+        if requires_grad:
+            check_floating(array)
+            array = array.copy()
+        self._array = array
+        self._grad = self._stamp = self.call = None
+        self.requires_grad = bool(requires_grad)
+        if isinstance(data, Tensor) and not requires_grad:
+            _share_stamp(self, data)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        TENSORS.add(cls)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*dir(type(self)), *getattr(self, "__dict__", ())})
+
+    # What an array tells of itself
+
+    @property
+    def data(self) -> Array:
+        """The values, as the array itself: writing into it is not seen by `backward`.
+
+        A leaf's may be replaced by another array of its shape: RuntimeError for a Tensor that is
+        no leaf, ValueError for another shape, TypeError for integers where it requires grad.
+        """
+        escape("t.data", self)
+        return self._array
+
+    @data.setter
+    def data(self, value: ArrayLike) -> None:
+        array = as_array(value)
+        if self.call is not None:
+            raise RuntimeError("t.data can be replaced on a leaf only: make a new Tensor")
+        if array.shape != self._array.shape:
+            raise ValueError(
+                f"t.data of shape {self._array.shape} cannot become an array of shape "
+                f"{array.shape}: make a new Tensor"
+            )
+        if self.requires_grad:
+            check_floating(array)
+        self._array = array
+        touch(self)
+
+    @property
+    def grad(self) -> Any:
+        """The gradient `backward` has added up here, an array of the leaf's shape and dtype.
+
+        None where there is none. It may be set to None, or to an array of that shape and dtype
+        (ValueError for others).
+        """
+        grad = self._grad
+        if grad is not None and not isinstance(grad, np.ndarray):
+            grad = self._grad = grad.copied()
+        if MODE.get().tell is not None:
+            grad = tell("grad", self)
+            return None if grad is None else wrap(grad)
+        return grad
+
+    @grad.setter
+    def grad(self, value: Array | Tensor | None) -> None:
+        if value is not None:
+            value = as_array(value)
+            if value.shape != self.shape or value.dtype != self.dtype:
+                raise ValueError(
+                    f".grad must have the shape {self.shape} and dtype {self.dtype} of its "
+                    f"Tensor, not {value.shape} and {value.dtype}"
+                )
+        tell("grad replaced", self)
+        self._grad = value
+
+    shape = property(lambda self: self._array.shape, doc="Lengths of the axes, a tuple of ints.")
+    ndim = property(lambda self: self._array.ndim, doc="Number of axes.")
+    size = property(lambda self: self._array.size, doc="Number of elements.")
+    dtype = property(lambda self: self._array.dtype, doc="Type of the elements.")
+    nbytes = property(lambda self: self._array.nbytes, doc="Bytes of the elements.")
+    is_leaf = property(lambda self: self.call is None, doc="Whether no recorded call made it.")
+    rule = property(
+        lambda self: self.call and self.call[0], doc="The rule of the call that made it, or None."
+    )
+    inputs = property(
+        lambda self: self.call and self.call[1], doc="The call's arguments as given, or None."
+    )
+    args = property(
+        lambda self: self.call and self.call[2], doc="The call's arguments as arrays, or None."
+    )
+    kwargs = property(lambda self: self.call and self.call[3], doc="The call's keywords, or None.")
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a 0-d Tensor: it has one value, t.item()")
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        text = (
+            repr(self._array).replace("array", name, 1).replace("\n", "\n" + " " * (len(name) - 5))
+        )
+        return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
+
+    # Ways out: values leave the graph
+
+    def numpy(self) -> Array:
+        """Return the values as an array, which has no gradient.
+
+        Returns:
+            The array itself: it shares the memory.
+
+        >>> rg.Tensor([1.0, 2.0]).numpy()
+        array([1., 2.])
+        """
+        escape("t.numpy()", self)
+        return self._array
+
+    def item(self) -> Any:
+        """Return the one value as a Python number.
+
+        Returns:
+            A float, int or bool.
+
+        Raises:
+            ValueError: if there is not exactly one element.
+
+        >>> rg.Tensor([[2.5]]).item()
+        2.5
+        """
+        escape("t.item()", self)
+        if self.size != 1:
+            raise ValueError(f"t.item() needs one element, shape {self.shape} has {self.size}")
+        return self._array.item()
+
+    def tolist(self) -> Any:
+        """Return the values as nested Python lists.
+
+        Returns:
+            Lists as deep as there are axes, a number for a 0-d Tensor.
+
+        >>> rg.Tensor([[1.0, 2.0]]).tolist()
+        [[1.0, 2.0]]
+        """
+        escape("t.tolist()", self)
+        return self._array.tolist()
+
+    def __float__(self) -> float:
+        escape("float(t)", self)
+        return float(self.item())
+
+    def __int__(self) -> int:
+        escape("int(t)", self)
+        return int(self.item())
+
+    def __index__(self) -> int:
+        escape("a Tensor as an index of a Python sequence", self)
+        return operator.index(self._array)
+
+    def __bool__(self) -> bool:
+        escape("the truth of a Tensor (`if t`, `while t`, `and`, `not`)", self)
+        return bool(self._array)
+
+    def __format__(self, spec: str) -> str:
+        if not spec:
+            return repr(self)
+        escape("a formatted Tensor", self)
+        return format(self.item(), spec)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        raise TypeError(
+            "a Tensor does not become an array by itself, its gradient would be lost: use "
+            "np.stack for a list of Tensors, t.data for the values alone"
+        )
+
+    def detach(self) -> Tensor:
+        """Return a Tensor of the same values that gradients do not flow through.
+
+        Returns:
+            A Tensor that shares the memory and does not require grad.
+
+        >>> x = rg.Tensor([1.0], requires_grad=True)
+        >>> (x * x.detach()).requires_grad, x.detach().requires_grad
+        (True, False)
+        """
+        out = wrap(self._array)
+        _share_stamp(out, self)
+        return out
+
+    # Gradients
+
+    def backward(
+        self, gradient: ArrayLike | Tensor | None = None, retain_graph: bool = False
+    ) -> None:
+        """Add the gradient of this Tensor to `.grad` of every leaf it was computed from.
+
+        Args:
+            gradient: weighs the elements, in the Tensor's shape; a Tensor of one element needs
+                none.
+            retain_graph: keeps the graph for another `backward`; else it is freed on the way.
+
+        Raises:
+            RuntimeError: if nothing here requires grad, if there is more than one element and no
+                `gradient`, if the graph is freed, or if a value it needs was written since.
+            ValueError: if `gradient` has another shape.
+
+        >>> x = rg.Tensor([1.0, 2.0], requires_grad=True)
+        >>> (x * x).backward(np.array([1.0, 10.0]))
+        >>> x.grad
+        array([ 2., 40.])
+        """
+        _Above.backward(self, gradient, retain_graph)
+
+    def retain_grad(self) -> Self:
+        """Make `backward` fill `.grad` here too, though this is no leaf.
+
+        Returns:
+            The Tensor itself.
+
+        Raises:
+            RuntimeError: if it does not require grad.
+
+        >>> x = rg.Tensor(3.0, requires_grad=True)
+        >>> y = (x * 2).retain_grad()
+        >>> (y * y).backward()
+        >>> float(y.grad), float(x.grad)
+        (12.0, 24.0)
+        """
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad of a Tensor that does not require grad")
+        self._retains = True
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Make this leaf require a gradient, or not.
+
+        Args:
+            requires_grad: whether it does from now on.
+
+        Returns:
+            The Tensor itself.
+
+        Raises:
+            RuntimeError: if it is no leaf.
+            TypeError: if its dtype is not floating.
+
+        >>> rg.Tensor([1.0]).requires_grad_()
+        Tensor([1.], requires_grad=True)
+        """
+        if self.call is not None:
+            raise RuntimeError("requires_grad_ is for leaves; use detach() to leave the graph")
+        if requires_grad:
+            check_floating(self._array)
+        self.requires_grad = bool(requires_grad)
+        return self
+
+    # Copies
+
+    def __reduce__(self) -> Any:
+        if self.call is not None:
+            raise RuntimeError(
+                "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
+            )
+        own = dict(getattr(self, "__dict__", {}))  # what a derived class has put in
+        for cls in type(self).__mro__[: -len(Tensor.__mro__)]:
+            names = getattr(cls, "__slots__", ())
+            own |= {name: getattr(self, name) for name in names if hasattr(self, name)}
+        made = type(self), self._array, self.requires_grad, self.grad
+        return _restored, made, (None, own)
+
+    def __copy__(self) -> Self:
+        return self._copied(lambda value: value)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        out = memo[id(self)] = self._copied(lambda value: copy.deepcopy(value, memo))
+        return out
+
+    def _copied(self, part: Callable[[Any], Any]) -> Self:
+        restored, (kind, data, requires_grad, grad), (_, own) = self.__reduce__()
+        out = restored(kind, data.copy(), requires_grad, None if grad is None else grad.copy())
+        for name, value in own.items():
+            setattr(out, name, part(value))
+        return cast("Self", out)
+
+    # NumPy's two doors
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
+        if method != "__call__":
+            named = UFUNC_METHODS.get((ufunc, method))
+            if named is None and load_rules():
+                named = UFUNC_METHODS.get((ufunc, method))
+            if named is None:
+                raise TypeError(f"np.{ufunc.__name__}.{method} of a Tensor has no gradient rule")
+            return named(*args, **kwargs)
+        rule = RULES.get(ufunc)
+        if rule is None or kwargs or len(args) != rule.arrays or not rule.differentiable:
+            return _Above.answer(ufunc, args, kwargs)
+        return run(rule, args, {})
+
+    def __array_function__(
+        self, fn: Callable[..., Any], types: Any, args: Any, kwargs: dict[str, Any]
+    ) -> Any:
+        return _Above.answer(fn, args, kwargs)
+
+    # Indexing
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return record(operator.getitem, self, plain(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if not self._writable():
+            raise TypeError(
+                "t[...] = value would change a recorded value: write np.where(mask, value, t), or "
+                "do it under rg.no_grad() on a leaf"
+            )
+        self._check_own()
+        if MODE.get().tell is not None:
+            escape("t[...] = value", self)
+        self._array[plain(index)] = plain(value)
+        touch(self)
+
+    def _writable(self) -> bool:
+        return self.call is None and not MODE.get().grad
+
+    def _check_own(self) -> None:
+        if self._stamp is not None and len(self._stamp) > 1:
+            raise TypeError(
+                "this Tensor shares the memory of a recorded value, whose gradient would be "
+                "wrong after a write: take a copy first, t.detach().copy()"
+            )
+
+    def _update(self, ufunc: np.ufunc, other: Any) -> Tensor:
+        """Answer `x += y`: a new Tensor, or under no_grad a write into the memory of a leaf."""
+        mode = MODE.get()
+        if mode.grad or self.call is not None:
+            return record(ufunc, self, other)
+        self._check_own()
+        if mode.tell is not None:
+            mode.tell("write", ufunc, self, other)
+        else:
+            ufunc(self._array, plain(other), out=self._array)
+        touch(self)
+        return self
+
+    # Operators
+    # fmt: off
+
+    def __add__(self, y: Any) -> Tensor: return run(RULES[np.add], (self, y), {})
+    def __radd__(self, x: Any) -> Tensor: return run(RULES[np.add], (x, self), {})
+    def __iadd__(self, y: Any) -> Tensor: return self._update(np.add, y)
+    def __sub__(self, y: Any) -> Tensor: return run(RULES[np.subtract], (self, y), {})
+    def __rsub__(self, x: Any) -> Tensor: return run(RULES[np.subtract], (x, self), {})
+    def __isub__(self, y: Any) -> Tensor: return self._update(np.subtract, y)
+    def __mul__(self, y: Any) -> Tensor: return run(RULES[np.multiply], (self, y), {})
+    def __rmul__(self, x: Any) -> Tensor: return run(RULES[np.multiply], (x, self), {})
+    def __imul__(self, y: Any) -> Tensor: return self._update(np.multiply, y)
+    def __truediv__(self, y: Any) -> Tensor: return run(RULES[np.divide], (self, y), {})
+    def __rtruediv__(self, x: Any) -> Tensor: return run(RULES[np.divide], (x, self), {})
+    def __itruediv__(self, y: Any) -> Tensor: return self._update(np.divide, y)
+    def __matmul__(self, y: Any) -> Tensor: return run(RULES[np.matmul], (self, y), {})
+    def __rmatmul__(self, x: Any) -> Tensor: return run(RULES[np.matmul], (x, self), {})
+    def __pow__(self, y: Any) -> Tensor: return _power(self, y)
+    def __rpow__(self, x: Any) -> Tensor: return run(RULES[np.power], (x, self), {})
+    def __ipow__(self, y: Any) -> Tensor: return self._update(np.power, y)
+    def __mod__(self, y: Any) -> Tensor: return run(RULES[np.remainder], (self, y), {})
+    def __rmod__(self, x: Any) -> Tensor: return run(RULES[np.remainder], (x, self), {})
+    def __floordiv__(self, y: Any) -> Tensor: return run(RULES[np.floor_divide], (self, y), {})
+    def __rfloordiv__(self, x: Any) -> Tensor: return run(RULES[np.floor_divide], (x, self), {})
+    def __neg__(self) -> Tensor: return run(RULES[np.negative], (self,), {})
+    def __pos__(self) -> Tensor: return self
+    def __abs__(self) -> Tensor: return run(RULES[np.abs], (self,), {})
+    def __invert__(self) -> Tensor: return run(RULES[np.invert], (self,), {})
+    def __and__(self, y: Any) -> Tensor: return run(RULES[np.bitwise_and], (self, y), {})
+    def __or__(self, y: Any) -> Tensor: return run(RULES[np.bitwise_or], (self, y), {})
+    def __xor__(self, y: Any) -> Tensor: return run(RULES[np.bitwise_xor], (self, y), {})
+    def __rand__(self, x: Any) -> Tensor: return run(RULES[np.bitwise_and], (x, self), {})
+    def __ror__(self, x: Any) -> Tensor: return run(RULES[np.bitwise_or], (x, self), {})
+    def __rxor__(self, x: Any) -> Tensor: return run(RULES[np.bitwise_xor], (x, self), {})
+    def __lt__(self, y: Any) -> Tensor: return run(RULES[np.less], (self, y), {})
+    def __le__(self, y: Any) -> Tensor: return run(RULES[np.less_equal], (self, y), {})
+    def __gt__(self, y: Any) -> Tensor: return run(RULES[np.greater], (self, y), {})
+    def __ge__(self, y: Any) -> Tensor: return run(RULES[np.greater_equal], (self, y), {})
+    def __eq__(self, y: object) -> Tensor: return run(RULES[np.equal], (self, y), {})  # type: ignore[override]
+    def __ne__(self, y: object) -> Tensor: return run(RULES[np.not_equal], (self, y), {})  # type: ignore[override]
+    __hash__ = object.__hash__
+
+    # Methods, as ndarray has them
+    # fmt: on
+
+    @property
+    def T(self) -> Tensor:
+        """The Tensor with its axes reversed."""
+        return record(np.transpose, self)
+
+    @property
+    def mT(self) -> Tensor:
+        """The Tensor with its last two axes exchanged."""
+        return record(np.swapaxes, self, axis1=-1, axis2=-2)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the sum of the elements, as `np.sum`.
+
+        Args:
+            axis: the axis, or axes in a tuple, to go over; None means all.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            A Tensor without those axes, or with `keepdims` of length 1 there.
+
+        >>> rg.Tensor([[1.0, 2.0]]).sum(axis=1)
+        Tensor([3.])
+        """
+        return record(np.sum, self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the mean of the elements, as `np.mean`.
+
+        Args:
+            axis: the axis, or axes in a tuple, to go over; None means all.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            A Tensor without those axes, or with `keepdims` of length 1 there.
+
+        >>> rg.Tensor([[1.0, 2.0]]).mean()
+        Tensor(1.5)
+        """
+        return record(np.mean, self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the largest element, as `np.max`; equal ones share the gradient.
+
+        Args:
+            axis: the axis, or axes in a tuple, to go over; None means all.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            A Tensor without those axes, or with `keepdims` of length 1 there.
+
+        Raises:
+            ValueError: if there are no elements.
+
+        >>> rg.Tensor([[1.0, 2.0]]).max()
+        Tensor(2.)
+        """
+        return record(np.max, self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the smallest element, as `np.min`; equal ones share the gradient.
+
+        Args:
+            axis: the axis, or axes in a tuple, to go over; None means all.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            A Tensor without those axes, or with `keepdims` of length 1 there.
+
+        Raises:
+            ValueError: if there are no elements.
+
+        >>> rg.Tensor([[1.0, 2.0]]).min()
+        Tensor(1.)
+        """
+        return record(np.min, self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Return the product of the elements, as `np.prod`.
+
+        Args:
+            axis: the axis, or axes in a tuple, to go over; None means all.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            A Tensor without those axes, or with `keepdims` of length 1 there.
+
+        >>> rg.Tensor([[2.0, 3.0]]).prod()
+        Tensor(6.)
+        """
+        return record(np.prod, self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Return the variance of the elements, as `np.var`.
+
+        Args:
+            axis: the axis, or axes in a tuple, to go over; None means all.
+            ddof: is taken from the number of elements that the squares are divided by.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            A Tensor without those axes, or with `keepdims` of length 1 there.
+
+        >>> rg.Tensor([1.0, 3.0]).var(ddof=1)
+        Tensor(2.)
+        """
+        return record(np.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+        """Return the standard deviation of the elements, as `np.std`.
+
+        Args:
+            axis: the axis, or axes in a tuple, to go over; None means all.
+            ddof: is taken from the number of elements that the squares are divided by.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            A Tensor without those axes, or with `keepdims` of length 1 there.
+
+        >>> rg.Tensor([1.0, 3.0]).std()
+        Tensor(1.)
+        """
+        return record(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """Return where the largest element is, as `np.argmax`; it has no gradient.
+
+        Args:
+            axis: the axis to go along; None means the elements in their order in memory.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            An integer Tensor without that axis.
+
+        Raises:
+            ValueError: if there are no elements.
+
+        >>> rg.Tensor([1.0, 5.0, 2.0]).argmax()
+        Tensor(1)
+        """
+        return record(np.argmax, self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """Return where the smallest element is, as `np.argmin`; it has no gradient.
+
+        Args:
+            axis: the axis to go along; None means the elements in their order in memory.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            An integer Tensor without that axis.
+
+        Raises:
+            ValueError: if there are no elements.
+
+        >>> rg.Tensor([3.0, 1.0, 2.0]).argmin()
+        Tensor(1)
+        """
+        return record(np.argmin, self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Tell whether any element is not zero, as `np.any`; it has no gradient.
+
+        Args:
+            axis: the axis, or axes in a tuple, to go over; None means all.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            A boolean Tensor without those axes.
+
+        >>> rg.Tensor([0.0, 2.0]).any()
+        Tensor(True)
+        """
+        return record(np.any, self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Tell whether all elements are not zero, as `np.all`; it has no gradient.
+
+        Args:
+            axis: the axis, or axes in a tuple, to go over; None means all.
+            keepdims: whether the axes stay, with length 1.
+
+        Returns:
+            A boolean Tensor without those axes.
+
+        >>> rg.Tensor([0.0, 2.0]).all()
+        Tensor(False)
+        """
+        return record(np.all, self, axis=axis, keepdims=keepdims)
+
+    def clip(self, min: Any = None, max: Any = None) -> Tensor:
+        """Return the elements moved into bounds, as `np.clip`.
+
+        Args:
+            min: the lower bound, a number or an array that broadcasts; None for none.
+            max: the upper bound, likewise.
+
+        Returns:
+            A Tensor of the shape that all broadcast to.
+
+        >>> rg.Tensor([-1.0, 5.0]).clip(0, 2)
+        Tensor([0., 2.])
+        """
+        return record(np.clip, self, min, max)
+
+    def dot(self, other: Any) -> Tensor:
+        """Return the dot product with another array, as `np.dot`.
+
+        Args:
+            other: an array or Tensor, whose last axis but one (or only axis) is as long as the last
+                here.
+
+        Returns:
+            A Tensor; for two vectors 0-d, for two matrices their product.
+
+        Raises:
+            ValueError: if the lengths differ.
+
+        >>> rg.Tensor([1.0, 2.0]).dot(np.array([3.0, 4.0]))
+        Tensor(11.)
+        """
+        return _Above.answer(np.dot, (self, other), {})
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Return the elements in another shape, as `ndarray.reshape`.
+
+        Args:
+            *shape: lengths of the axes, also in a tuple; one may be -1, which is worked out.
+
+        Returns:
+            A Tensor of that shape; it shares the memory where that is possible.
+
+        Raises:
+            ValueError: if the elements do not fit.
+
+        >>> rg.Tensor([1.0, 2.0]).reshape(2, 1).shape
+        (2, 1)
+        """
+        return record(np.reshape, self, shape[0] if len(shape) == 1 else shape)
+
+    def ravel(self) -> Tensor:
+        """Return the elements in one axis, as `ndarray.ravel`.
+
+        Returns:
+            A Tensor of one axis; it shares the memory where that is possible.
+
+        >>> rg.Tensor([[1.0], [2.0]]).ravel()
+        Tensor([1., 2.])
+        """
+        return record(np.reshape, self, -1)
+
+    def flatten(self) -> Tensor:
+        """Return the elements in one axis: `ravel` by another name.
+
+        Returns:
+            A Tensor of one axis.
+
+        >>> rg.Tensor([[1.0], [2.0]]).flatten()
+        Tensor([1., 2.])
+        """
+        return record(np.reshape, self, -1)
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Return the Tensor with its axes in another order, as `ndarray.transpose`.
+
+        Args:
+            *axes: the order, also in a tuple; none means reversed.
+
+        Returns:
+            A Tensor that shares the memory.
+
+        Raises:
+            ValueError: if the axes do not fit.
+
+        >>> rg.Tensor(np.ones((2, 3, 4))).transpose(0, 2, 1).shape
+        (2, 4, 3)
+        """
+        order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        return record(np.transpose, self, axes=order)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Tensor:
+        """Return the Tensor with two axes exchanged, as `np.swapaxes`.
+
+        Args:
+            axis1: one of them.
+            axis2: the other one.
+
+        Returns:
+            A Tensor that shares the memory.
+
+        >>> rg.Tensor(np.ones((2, 3))).swapaxes(0, 1).shape
+        (3, 2)
+        """
+        return record(np.swapaxes, self, axis1=axis1, axis2=axis2)
+
+    def squeeze(self, axis: Any = None) -> Tensor:
+        """Return the Tensor without axes of length 1, as `np.squeeze`.
+
+        Args:
+            axis: the axis, or axes in a tuple, to leave out; None means all of length 1.
+
+        Returns:
+            A Tensor that shares the memory.
+
+        Raises:
+            ValueError: if an axis is longer than 1.
+
+        >>> rg.Tensor([[1.0, 2.0]]).squeeze()
+        Tensor([1., 2.])
+        """
+        return record(np.squeeze, self, axis=axis)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """Return the diagonal of matrices, as `np.diagonal`.
+
+        Args:
+            offset: how far above the main diagonal.
+            axis1: the axis of the rows.
+            axis2: the axis of the columns.
+
+        Returns:
+            A Tensor without the two axes, with the diagonal as its last.
+
+        >>> rg.Tensor([[1.0, 2.0], [3.0, 4.0]]).diagonal()
+        Tensor([1., 4.])
+        """
+        return _Above.answer(np.diagonal, (self, offset, axis1, axis2), {})
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
+        """Return the sum of the diagonal of matrices, as `np.trace`.
+
+        Args:
+            offset: how far above the main diagonal.
+            axis1: the axis of the rows.
+            axis2: the axis of the columns.
+
+        Returns:
+            A Tensor without the two axes.
+
+        >>> rg.Tensor([[1.0, 2.0], [3.0, 4.0]]).trace()
+        Tensor(5.)
+        """
+        return _Above.answer(np.trace, (self, offset, axis1, axis2), {})
+
+    def cumsum(self, axis: int | None = None) -> Tensor:
+        """Return the sums so far, as `np.cumsum`.
+
+        Args:
+            axis: the axis to go along; None means the elements in their order in memory.
+
+        Returns:
+            A Tensor of the same shape; of one axis if `axis` is None.
+
+        >>> rg.Tensor([1.0, 2.0, 3.0]).cumsum()
+        Tensor([1., 3., 6.])
+        """
+        return _Above.answer(np.cumsum, (self, axis), {})
+
+    def cumprod(self, axis: int | None = None) -> Tensor:
+        """Return the products so far, as `np.cumprod`.
+
+        Args:
+            axis: the axis to go along; None means the elements in their order in memory.
+
+        Returns:
+            A Tensor of the same shape; of one axis if `axis` is None.
+
+        >>> rg.Tensor([1.0, 2.0, 3.0]).cumprod()
+        Tensor([1., 2., 6.])
+        """
+        return _Above.answer(np.cumprod, (self, axis), {})
+
+    def take(self, indices: Any, axis: int | None = None, mode: Any = "raise") -> Tensor:
+        """Return the elements at indices, as `np.take`.
+
+        Args:
+            indices: whole numbers, of any shape.
+            axis: the axis to go along; None means the elements in their order in memory.
+            mode: what to do with an index out of bounds: "raise", "wrap" or "clip".
+
+        Returns:
+            A Tensor in which `axis` is replaced by the axes of `indices`.
+
+        Raises:
+            IndexError: if an index is out of bounds and `mode` is "raise".
+
+        >>> rg.Tensor([1.0, 2.0, 3.0]).take([2, 0])
+        Tensor([3., 1.])
+        """
+        return _Above.answer(np.take, (self, indices, axis), {"mode": mode})
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+        """Return the elements each repeated, as `np.repeat`.
+
+        Args:
+            repeats: how often, a number or one for each along `axis`.
+            axis: the axis to go along; None means the elements in their order in memory.
+
+        Returns:
+            A Tensor longer along `axis`.
+
+        >>> rg.Tensor([1.0, 2.0]).repeat(2)
+        Tensor([1., 1., 2., 2.])
+        """
+        return _Above.answer(np.repeat, (self, repeats, axis), {})
+
+    def compress(self, condition: Any, axis: int | None = None) -> Tensor:
+        """Return the slices where a condition is true, as `np.compress`.
+
+        Args:
+            condition: booleans, one for each slice along `axis`.
+            axis: the axis to go along; None means the elements in their order in memory.
+
+        Returns:
+            A Tensor shorter along `axis`.
+
+        >>> rg.Tensor([1.0, 2.0, 3.0]).compress([True, False, True])
+        Tensor([1., 3.])
+        """
+        return _Above.answer(np.compress, (condition, self, axis), {})
+
+    def argsort(self, axis: int | None = -1, *, stable: bool | None = None) -> Tensor:
+        """Return the indices that sort the elements, as `np.argsort`; they have no gradient.
+
+        Args:
+            axis: the axis to go along; None means the elements in their order in memory.
+            stable: whether equal elements keep their order.
+
+        Returns:
+            An integer Tensor of the same shape.
+
+        >>> rg.Tensor([3.0, 1.0, 2.0]).argsort()
+        Tensor([1, 2, 0])
+        """
+        return _Above.answer(np.argsort, (self, axis), {"stable": stable})
+
+    def round(self, decimals: int = 0) -> Tensor:
+        """Return the elements rounded, as `np.round`; they have no gradient.
+
+        Args:
+            decimals: digits behind the point.
+
+        Returns:
+            A Tensor of the same shape.
+
+        >>> rg.Tensor([1.26]).round(1)
+        Tensor([1.3])
+        """
+        return _Above.answer(np.round, (self, decimals), {})
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """Return the values in another dtype.
+
+        Args:
+            dtype: the dtype; gradients flow between floating ones.
+
+        Returns:
+            A Tensor of the same shape.
+
+        >>> rg.Tensor([1.0]).astype(np.float32).dtype
+        dtype('float32')
+        """
+        return record(astype, self, np.dtype(dtype))
+
+    def copy(self) -> Tensor:
+        """Return the values in memory of their own; the gradient flows through.
+
+        Returns:
+            A Tensor of the same shape.
+
+        >>> rg.Tensor([1.0]).copy()
+        Tensor([1.])
+        """
+        return record(np.copy, self)
+
+
+# Tensor and the classes derived from it. A class is looked up here where it counts: `isinstance`
+# takes three times as long for an array, since the class of Tensor is not `type`.
+TENSORS: set[type] = {Tensor}
+
+
+# Making Tensors
+
+
+def as_array(data: Any) -> Array:
+    """Return `data` as a real, numeric array; a Tensor or an array gives its own memory."""
+    return data._array if isinstance(data, Tensor) else real_array(data)
+
+
+def wrap(array: Array) -> Tensor:
+    """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
+    t = _new(Tensor)
+    t._array = array
+    t._grad = t._stamp = t.call = None
+    t.requires_grad = False
+    return t
+
+
+def _restored(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array | None) -> Tensor:
+    """Return a leaf that was copied or pickled."""
+    t = _new(kind)
+    t._array, t._grad, t.requires_grad = data, grad, requires_grad
+    t._stamp = t.call = None
+    return t
+
+
+def plain(value: Any) -> Any:
+    """Return `value` with its Tensors, also those in lists and tuples, as arrays."""
+    if isinstance(value, Tensor):
+        return value._array
+    if isinstance(value, (list, tuple)):
+        return type(value)(plain(v) for v in value)
+    return value
+
+
+# Stamps: when the memory of a Tensor was last written in place
+
+
+def touch(*written: Tensor) -> None:
+    """Stamp Tensors whose memory is written, so that `backward` refuses older calls on them."""
+    CLOCK.write(stamps(written))
+
+
+def stamps(tensors: Iterable[Tensor]) -> list[list[int]]:
+    """Return the stamps of Tensors, which stay theirs."""
+    for t in tensors:
+        if t._stamp is None:
+            t._stamp = [0]
+    return [cast("list[int]", t._stamp) for t in tensors]
+
+
+def _share_stamp(view: Tensor, of: Tensor) -> None:
+    if of._stamp is None:
+        # a second entry marks the memory of a recorded output, which rules read: no writes
+        of._stamp = [0] if of.call is None else [0, 1]
+    view._stamp = of._stamp
+
+
+def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
+    """Let a Tensor and the argument whose memory its array `out` looks at share a stamp."""
+    base = out if out.base is None else out.base
+    for a in args:
+        if isinstance(a, Tensor) and (a._array is base or getattr(a._array, "base", None) is base):
+            _share_stamp(view, a)
+            return
+
+
+# Recording
+
+_new = object.__new__
+_ndarray = np.ndarray
+_float64, _float32 = np.dtype(np.float64), np.dtype(np.float32)
+
+
+def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
+    """Run `fn`, arrays by position and all else as its rule has it, and keep the call.
+
+    The call is kept if an argument requires grad, `fn` has a gradient and the mode says so.
+    Errors of `fn` itself get a note of what was called with which shapes.
+    """
+    return run(RULES[fn], args, kwargs)
+
+
+def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """Do what `record` does for the function of a rule; several Tensors if it returns several."""
+    arrays: Any = []
+    needs = False
+    for a in args:
+        cls = a.__class__
+        if cls in TENSORS:
+            if a.requires_grad:
+                needs = True
+            a = a._array
+        elif (cls is list or cls is tuple) and rule.takes_array(len(arrays)):
+            i = len(arrays)
+            return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
+        arrays.append(a)
+    arrays = tuple(arrays)
+    mode = MODE.get()
+    try:
+        if mode.tell is not None:
+            out = mode.tell("call", rule, args, arrays, kwargs)
+        elif kwargs:
+            out = rule.run(*arrays, **kwargs)
+        else:
+            out = rule.run(*arrays)
+    except Exception as error:
+        error.add_note(f"in {describe(rule, arrays, kwargs)}")
+        raise
+    return keep(rule, args, arrays, kwargs, out, needs, mode)
+
+
+def keep(
+    rule: Rule,
+    args: tuple[Any, ...],
+    arrays: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    out: Any,
+    needs: bool,
+    mode: Mode,
+) -> Tensor:
+    """Return the output of a call as a Tensor, which keeps the call if a gradient may be wanted.
+
+    Args:
+        rule: the rule of the function that was called.
+        args: its arguments as given.
+        arrays: its arguments as arrays.
+        kwargs: its keywords.
+        out: what it returned.
+        needs: whether an argument requires grad.
+        mode: the mode it ran in.
+    """
+    t = _new(Tensor)
+    t._grad = t._stamp = None
+    if out.__class__ is not _ndarray:
+        if rule.multi:
+            return cast("Tensor", _several(t, rule, args, arrays, kwargs, out, needs and mode.grad))
+        out = unmasked(out)
+    t._array = out
+    if out.base is not None or out is arrays[0] or not rule.trusted:
+        share_memory(t, out, args)
+    dtype = out.dtype
+    if dtype is not _float64 and dtype is not _float32 and not _is_floating(rule, dtype):
+        needs = False
+    if needs and mode.grad and rule.differentiable:
+        t.requires_grad = True
+        t.call = rule, args, arrays, kwargs
+        t.order = CLOCK.tick()
+        t._retains = False
+    else:
+        t.requires_grad = False
+        t.call = None
+    return t
+
+
+def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
+    """Tell whether a result can have a gradient; TypeError where it is no Tensor at all."""
+    if dtype.kind == "c":
+        raise TypeError(f"the result of {rule.name} is complex: not supported")
+    if dtype.kind not in "fiub":
+        raise TypeError(f"the result of {rule.name} is no array of numbers")
+    return dtype.kind == "f"
+
+
+def _several(
+    whole: Tensor, rule: Rule, args: Any, arrays: Any, kwargs: Any, outs: Any, needs: bool
+) -> Any:
+    """Return the outputs of a call that has several, each picked from the one that has them all."""
+    whole._array = outs
+    whole.requires_grad = needs and rule.differentiable
+    whole.call = None
+    if whole.requires_grad:
+        whole.call = rule, args, arrays, kwargs
+        whole.order = CLOCK.tick()
+        whole._retains = False
+    picked = [record(pick, whole, i) for i in range(len(outs))]
+    return outs._make(picked) if hasattr(outs, "_make") else tuple(picked)
+
+
+def describe(rule: Rule, args: Any, kwargs: dict[str, Any]) -> str:
+    """Return a call as text, with dtypes and shapes for arrays."""
+    shown = [f"{a.dtype}{list(a.shape)}" if isinstance(a, _ndarray) else repr(a) for a in args]
+    shown += [f"{k}={v!r}" for k, v in kwargs.items()]
+    return f"{rule.name}({', '.join(shown)})"
+
+
+# Functions that stand for what Tensors do by a method or an operator
+
+
+def astype(x: Any, dtype: np.dtype[Any]) -> Any:
+    """Return the array or Tensor in another dtype."""
+    return x.astype(dtype)
+
+
+def _power(x: Tensor, y: Any) -> Tensor:
+    # NumPy's own shortcuts for these exponents, which np.power itself does not take
+    if type(y) is float or type(y) is int:
+        if y == 2 and (type(y) is int or x.dtype.kind == "f"):
+            return record(np.square, x)
+        if y == 0.5:
+            return record(np.sqrt, x)
+    return record(np.power, x, y)
+
+
+def pick(outs: Any, i: int) -> Any:
+    """Return one output of a function that has several."""
+    return outs[i]
+
+
+class Parts:
+    """The gradient of a call that has several outputs: a part for each, or None."""
+
+    base = None
+
+    def __init__(self, parts: list[Any]) -> None:
+        self.parts = parts
+
+    def __add__(self, other: Parts) -> Parts:
+        pairs = zip(self.parts, other.parts, strict=True)
+        return Parts([x if y is None else y if x is None else total(x, y) for x, y in pairs])
+
+    def full(self, outs: Any) -> tuple[Any, ...]:
+        """Return the parts, zeros where there is none; arrays that are not to be written into."""
+        pairs = zip(outs, self.parts, strict=True)
+        whole = (np.zeros_like(o) if part is None else part for o, part in pairs)
+        return tuple(borrowed(g) if isinstance(g, _ndarray) else g for g in whole)
+
+
+def borrowed(g: Array) -> Array:
+    """Return a gradient that others refer to, for a walk that never writes into a view."""
+    return g.view()
+
+
+def total(x: Any, y: Any) -> Any:
+    """Return the sum of two gradients; NumPy gives a scalar for 0-d arrays."""
+    out = x + y
+    return np.asarray(out) if isinstance(out, np.generic) else out
+
+
+defvjp(astype, lambda g, out, x, dtype: g.astype(x.dtype))
+defvjp(pick, lambda g, out, outs, i: Parts([g if k == i else None for k in range(len(outs))]))

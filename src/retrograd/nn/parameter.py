@@ -1,0 +1,34 @@
+"""`Parameter`: a Tensor that a Module trains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from retrograd.engine import Tensor
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+
+class Parameter(Tensor):
+    """A leaf that a `Module` trains: assign it to an attribute of one.
+
+    Args:
+        data: anything NumPy makes an array of numbers of; the Parameter owns a copy.
+        requires_grad: whether it is trained (default True).
+
+    Raises:
+        TypeError: if `data` holds no real numbers, or `requires_grad` and its dtype is not
+            floating.
+
+    >>> rg.nn.Parameter([1.0, 2.0])
+    Parameter([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
+        super().__init__(data, requires_grad)
+        if not requires_grad:  # a Tensor with it has copied already
+            self._array = self._array.copy()
+            self._stamp = None
