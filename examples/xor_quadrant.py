@@ -276,27 +276,31 @@ def draw(figure, given: Recipe, seed: int, runs: dict[Recipe, Run]) -> None:
         panels[key].set(title=title, xlabel="Epoch", ylabel=title.split()[1].capitalize())
         panels[key].grid(alpha=0.3)
         panels[key].legend()
-
-    side = np.linspace(-1.1, 1.1, GRID) * np.abs(x).max()
-    u, v = np.meshgrid(side, side)
-    points = rg.Tensor(np.stack([u.ravel(), v.ravel()], axis=1))  # (GRID * GRID, 2)
     for key, label, recipe, _ in shown:
-        with rg.no_grad():
-            p = runs[recipe].model(points).data.reshape(GRID, GRID)
-        panel, accuracy = panels[key], runs[recipe].accuracies[-1]
-        regions = panel.contourf(u, v, p, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.6)
-        if p.min() < 0.5 < p.max():
-            panel.contour(u, v, p, levels=[0.5], colors="black", linewidths=1.2)
-        for value, color in ((0, "darkred"), (1, "navy")):
-            chosen = x[y[:, 0] == value].T  # (2, n)
-            panel.scatter(*chosen, s=18, c=color, edgecolors="white", label=f"class {value}")
-        panel.set(title=f"{label}: accuracy {accuracy:.4f}", xlabel="x1", ylabel="x2")
-        panel.legend(loc="upper right")
+        regions = draw_regions(panels[key], label, runs[recipe], x, y)
     figure.colorbar(
         regions, ax=[panels["g"], panels["b"]], location="bottom", aspect=60, shrink=0.6,
         label="Probability of class 1",
     )  # fmt: skip
     figure.suptitle("Class 1 where x1 * x2 > 0: what the nets learned")
+
+
+def draw_regions(panel, label: str, run: Run, x: np.ndarray, y: np.ndarray):
+    """Color the plane by what a net says of it, under the points that it was shown."""
+    side = np.linspace(-1.1, 1.1, GRID) * np.abs(x).max()
+    u, v = np.meshgrid(side, side)
+    points = rg.Tensor(np.stack([u.ravel(), v.ravel()], axis=1))  # (GRID * GRID, 2)
+    with rg.no_grad():
+        p = run.model(points).data.reshape(GRID, GRID)
+    regions = panel.contourf(u, v, p, levels=np.linspace(0, 1, 11), cmap="RdBu", alpha=0.6)
+    if p.min() < 0.5 < p.max():
+        panel.contour(u, v, p, levels=[0.5], colors="black", linewidths=1.2)
+    for value, color in ((0, "darkred"), (1, "navy")):
+        chosen = x[y[:, 0] == value].T  # (2, n)
+        panel.scatter(*chosen, s=18, c=color, edgecolors="white", label=f"class {value}")
+    panel.set(title=f"{label}: accuracy {run.accuracies[-1]:.4f}", xlabel="x1", ylabel="x2")
+    panel.legend(loc="upper right")
+    return regions
 
 
 def save(figure, path: Path) -> None:
