@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from retrograd.training import evaluate as evaluate, fit as fit
 
 __version__ = "0.1.0"
+__docformat__ = "google"
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs.
 _LATER = {
