@@ -1,0 +1,130 @@
+"""Compare two checkouts of the library in one run: `python -m benchmarks.versions OTHER`.
+
+OTHER is the root of another checkout, such as one of the commit before. Both are loaded into this
+process, train from the same weights and are timed in interleaved rounds, with one BLAS thread.
+"""
+
+# ruff: noqa: E402, BLAS reads its number of threads when NumPy is imported
+from __future__ import annotations
+
+import os
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.clock import CHECKED_STEPS, check_losses, interleave, summarize
+from benchmarks.rows import Row
+from benchmarks.works import WORKS
+
+HERE = Path(__file__).resolve().parent.parent
+OURS = ("retrograd", "benchmarks.peers.ours", "benchmarks.nets")
+
+
+def load(root: Path) -> dict[str, Any]:
+    """Import the library of a checkout whole, and what is measured with it, apart from others."""
+    for name in [name for name in sys.modules if name.startswith(OURS)]:
+        del sys.modules[name]
+    source = str(root / "src")
+    sys.path.insert(0, source)
+    try:
+        library = importlib.import_module("retrograd")
+        assert str(library.__file__).startswith(source), library.__file__
+        for module in pkgutil.walk_packages(library.__path__, "retrograd."):
+            if "scipy" not in module.name:
+                importlib.import_module(module.name)
+        for name in OURS:
+            importlib.import_module(name)
+        return {name: module for name, module in sys.modules.items() if name.startswith(OURS)}
+    finally:
+        sys.path.remove(source)
+
+
+def warm(step: Callable[[], Any], modules: dict[str, Any]) -> Callable[[], Any]:
+    """Run the first steps, which may import more, while imports find the version they are of."""
+    for _ in range(CHECKED_STEPS):
+        sys.modules.update(modules)
+        step()
+    return step
+
+
+def net_step(nets: Any, library: Any, name: str, compiled: bool) -> Any:
+    """Return a training step of one of the nets that `benchmarks.nets` compares with PyTorch."""
+    make, optimizer, rate, x, y = nets.works()[name]
+    library.set_default_dtype(np.float32)
+    library.manual_seed(0)
+    model = make(library)
+    library.set_default_dtype(np.float64)
+    update = getattr(library.optim, optimizer)(model.parameters(), lr=rate)
+    loss_fn = library.nn.MSELoss() if y.ndim == 2 else library.nn.CrossEntropyLoss()
+
+    def step(x: Any, y: Any) -> Any:
+        update.zero_grad()
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        update.step()
+        return loss
+
+    run = library.compile(step) if compiled else step
+    return lambda: run(x, y)
+
+
+def rows(name: str, versions: dict[str, dict[str, Any]]) -> list[Row]:
+    """Return the rows of one work, those of a version together."""
+    found = []
+    for version, modules in versions.items():
+        sys.modules.update(modules)
+        library, ours, nets = (modules[name] for name in OURS)
+        if name in WORKS:
+            made = ours.rows(WORKS[name](), {})
+        else:
+            made = [
+                Row(f"retrograd {kind}", net_step(nets, library, name, kind == "compiled"), _number)
+                for kind in ("eager", "compiled")
+            ]
+        for row in made:
+            found.append(Row(f"{version} {row.name.split()[1]}", warm(row.step, modules), row.read))
+    return found
+
+
+def _number(loss: Any) -> float:
+    return float(loss.item())
+
+
+def main() -> None:
+    """Print a table: microseconds a step, and this checkout's over the other's."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.versions", description=__doc__)
+    parser.add_argument("other", type=Path, help="the root of the other checkout")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=12.0, help="for each work")
+    parser.add_argument("--work", nargs="+", help="works and nets (default: all)")
+    options = parser.parse_args()
+    versions = {"other": load(options.other.resolve()), "this": load(HERE)}
+    works = options.work or [*WORKS, *versions["this"]["benchmarks.nets"].works()]
+    print("| work | | other, us | this, us | this / other |\n| --- | --- | ---: | ---: | ---: |")
+    for name in works:
+        agreeing, refused = check_losses(rows(name, versions), 1e-4)
+        if refused:
+            sys.exit(f"{name}: {refused}")
+        times = interleave(agreeing, options.rounds, options.seconds)
+        for kind in ("eager", "compiled"):
+            other, this = f"other {kind}", f"this {kind}"
+            table = summarize({k: times[k] for k in (other, this)}, other)
+            print(
+                f"| {name} | {kind} | {table[other]['median']:,.1f} | {table[this]['median']:,.1f} "
+                f"| {table[this]['ratio']:.3f} |",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
