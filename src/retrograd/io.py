@@ -4,15 +4,12 @@ A dict of arrays becomes a file of just these, for any program to open. Anything
 beside its arrays that tells how to put them together.
 """
 
-import contextlib
 import json
 import os
-import secrets
-import shutil
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +17,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from retrograd.engine import Array, Tensor
+from retrograd.files import write_whole
 from retrograd.random import restore
 
 DESCRIPTION = "retrograd.json"  # where a file has the JSON
@@ -46,14 +44,14 @@ def save(state: Any, path: str | os.PathLike[str]) -> None:
     if tree != {"dict": [(name, {"array": name}) for name in arrays]}:
         description = json.dumps({"version": 1, "state": tree})
     if package is None:
-        _replace(path, lambda file: _write_npz(file, arrays, description))
+        write_whole(path, lambda file: _write_npz(file, arrays, description))
         return
     if "__metadata__" in arrays:
         raise ValueError("an array in a .safetensors file cannot have the name '__metadata__'")
     # one entry: the package writes several in any order
     note = {DESCRIPTION: _checksum(arrays, description) + description}
     content = package.numpy.save(arrays, note)
-    _replace(path, lambda file: file.write(content))
+    write_whole(path, lambda file: file.write(content))
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -233,24 +231,3 @@ def _checksum(arrays: Mapping[str, Array], description: str) -> str:
         crc = zlib.crc32(f"{name}{array.dtype}{array.shape}".encode(), crc)
         crc = zlib.crc32(array.tobytes(), crc)
     return f"{crc:08x}"
-
-
-def _replace(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
-    """Write a file as a whole or not at all."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
-            with contextlib.suppress(FileNotFoundError):
-                shutil.copymode(path, part)
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    if os.name == "posix":  # elsewhere a folder cannot be opened
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -14,7 +14,7 @@ from retrograd.compiler.program import Program, surroundings
 from retrograd.compiler.spelling import literal, not_finite
 from retrograd.compiler.tape import root
 from retrograd.engine import Array
-from retrograd.io import _replace
+from retrograd.files import write_whole
 
 INLINE = 1000  # up to so many elements stand in the script itself
 
@@ -65,8 +65,8 @@ def export(program: Program, name: str, path: Any, overwrite: bool) -> None:
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent}")
     if saved:
-        _replace(data_file, lambda file: np.savez(file, **saved))  # type: ignore[arg-type]
-    _replace(target, lambda file: file.write(text.encode()))
+        write_whole(data_file, lambda file: np.savez(file, **saved))  # type: ignore[arg-type]
+    write_whole(target, lambda file: file.write(text.encode()))
 
 
 def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> str:
