@@ -49,12 +49,11 @@ def load(root: Path) -> dict[str, Any]:
         sys.path.remove(source)
 
 
-def warm(step: Callable[[], Any], modules: dict[str, Any]) -> Callable[[], Any]:
+def warm(step: Callable[[], Any], modules: dict[str, Any]) -> None:
     """Run the first steps, which may import more, while imports find the version they are of."""
     for _ in range(CHECKED_STEPS):
         sys.modules.update(modules)
         step()
-    return step
 
 
 def net_step(nets: Any, library: Any, name: str, compiled: bool) -> Any:
@@ -92,7 +91,8 @@ def rows(name: str, versions: dict[str, dict[str, Any]]) -> list[Row]:
                 for kind in ("eager", "compiled")
             ]
         for row in made:
-            found.append(Row(f"{version} {row.name.split()[1]}", warm(row.step, modules), row.read))
+            warm(row.step, modules)
+        found += [Row(f"{version} {row.name.split()[1]}", row.step, row.read) for row in made]
     return found
 
 

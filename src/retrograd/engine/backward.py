@@ -17,7 +17,6 @@ from retrograd.engine.mode import MODE, Mode, mode_set, section, tell
 from retrograd.engine.rule import Rule
 from retrograd.engine.tensor import (
     CLOCK,
-    TENSORS,
     Parts,
     Tensor,
     as_array,
@@ -146,24 +145,24 @@ class ReversePass:
             through, out = rule.through, t._array
             if rule.multi:
                 g = g.full(out)
+            arrays = args
             if lift:
                 args, out = _lifted(t)
             given = (g, out, *args)
             try:
                 vjps = rule.vjps
                 if rule.joint is not None:
-                    vjps = self._joint(rule, inputs, given, kwargs)
-                for a, vjp in zip(inputs, vjps):  # noqa: B905, options follow the arrays
-                    cls = a.__class__
-                    if vjp is None or cls not in TENSORS or not a.requires_grad:
+                    vjps = self._joint(rule, inputs, arrays, given, kwargs)
+                for a, like, vjp in zip(inputs, arrays, vjps):  # noqa: B905, options follow
+                    # what was no Tensor stands among the arrays as it came
+                    if vjp is None or a is like or not a.requires_grad:
                         continue
                     if wanted is not None and a not in wanted:
                         continue
                     if through is not None and a is inputs[0] and wanted is None:
-                        vjp, a = _through(through, vjp, a)
+                        vjp, a, like = _through(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
                     ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
-                    like = a._array
                     if (
                         ga.__class__ is not _ndarray
                         or ga.shape != like.shape
@@ -187,14 +186,14 @@ class ReversePass:
                 t.call = rule.freed
 
     def _joint(
-        self, rule: Rule, inputs: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
+        self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Any]:
         """Return vjps that hand out what a rule's one function gives for all arrays."""
         wanted = self.wanted
         needed = [
             i
-            for i, a in enumerate(inputs)
-            if isinstance(a, Tensor) and a.requires_grad and (wanted is None or a in wanted)
+            for i, (a, like) in enumerate(zip(inputs, arrays, strict=True))
+            if a is not like and a.requires_grad and (wanted is None or a in wanted)
         ]
         vjps: list[Any] = [None] * len(inputs)
         if needed:
@@ -224,18 +223,20 @@ def _sum(x: Any, y: Any) -> Any:
 
 
 def _through(
-    formulas: dict[Any, Callable[..., Any]], vjp: Callable[..., Any], a: Tensor
-) -> tuple[Callable[..., Any], Tensor]:
-    """Return the formula for two calls at once and where its result goes.
+    formulas: dict[Rule, Callable[..., Any]], vjp: Callable[..., Any], a: Tensor, like: Any
+) -> tuple[Callable[..., Any], Tensor, Any]:
+    """Return the formula for two calls at once, where its result goes, and the array there.
 
-    If the call behind `a` has none, or somebody wants the gradient in between: `vjp` and `a`.
+    If the call behind `a` has none, or somebody wants the gradient in between: what was given.
     """
-    rule, inputs, *_ = a.call or (None, None)
+    if a.call is None:
+        return vjp, a, like
+    rule, inputs, arrays, _ = a.call
     if inputs is None or rule not in formulas or a._retains:
-        return vjp, a
+        return vjp, a, like
     if CLOCK.last_write > a.order:
         check_unwritten(a)
-    return formulas[rule], inputs[0]
+    return formulas[rule], inputs[0], arrays[0]
 
 
 def check_unwritten(t: Tensor) -> None:
