@@ -325,7 +325,7 @@ def test_tangents_and_cotangents_fit():
 
 def test_a_gradient_lost_on_the_way_out_is_refused():
     for f, way in (
-        (lambda x: float(x[0]) ** 2, r"float\(t\), t\.item\(\)"),
+        (lambda x: float(x[0]) ** 2, r"float\(t\)"),
         (lambda x: np.sum(x.data), r"t\.data"),
         (lambda x: np.exp(x[0]).item(), r"t\.item\(\)"),
     ):
@@ -333,7 +333,7 @@ def test_a_gradient_lost_on_the_way_out_is_refused():
             with pytest.raises(TypeError, match=f"({way}) took a value out of the graph"):
                 transform(f)(X)
     # looking at a value on the way to a Tensor is fine
-    close(grad(lambda x: np.sum(x) * (2.0 if float(x[0]) > -9 else 3.0))(X), np.full(3, 2.0))
+    close(grad(lambda x: np.sum(x) * (2.0 if x[0].item() > -9 else 3.0))(X), np.full(3, 2.0))
 
 
 def test_an_argument_that_is_not_used_has_gradient_zero():

@@ -178,7 +178,7 @@ class Tape:
         """Hear of what a run does."""
         return getattr(self, "hear_" + kind.replace(" ", "_"))(*what)
 
-    def refuse(self, what: str, of: Any, why: str) -> NoReturn:
+    def refuse(self, what: str, of: Any, why: str, asked: bool) -> NoReturn:
         """Refuse a way by which a value leaves the graph."""
         self.forbid(what, why or READS)
 

@@ -26,13 +26,15 @@ class Listener(Protocol):
 class EscapeObserver(Protocol):
     """Who is asked when a value leaves the graph, as by `t.item()`."""
 
-    def __call__(self, what: str, of: Any, why: str) -> None:
+    def __call__(self, what: str, of: Any, why: str, asked: bool) -> None:
         """Allow it by returning, or raise.
 
         Args:
             what: how the value leaves, as the user wrote it.
             of: the Tensor whose value it is, or None where there is none.
             why: what to write instead, or "".
+            asked: whether that is what the user asked for, as by `t.item()`; not so where a
+                function that knows no Tensors makes a number of one, as `math.sin(t)` does.
         """
 
 
@@ -81,11 +83,11 @@ def section(name: str) -> Iterator[None]:
         tell("section", before)
 
 
-def escape(what: str, of: Any = None, why: str = "") -> None:
+def escape(what: str, of: Any = None, why: str = "", asked: bool = True) -> None:
     """Say that a value leaves the graph: see `EscapeObserver`."""
     observer = MODE.get().on_escape
     if observer is not None:
-        observer(what, of, why)
+        observer(what, of, why, asked)
 
 
 def unrecorded(what: str) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import copy
 import itertools
 import operator
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, cast
 
@@ -254,12 +256,26 @@ class Tensor(metaclass=KnowsElsewhere):
         return self._array.tolist()
 
     def __float__(self) -> float:
-        escape("float(t)", self)
+        self._warn_of_loss("float(t)")
         return float(self.item())
 
     def __int__(self) -> int:
-        escape("int(t)", self)
+        self._warn_of_loss("int(t)")
         return int(self.item())
+
+    def _warn_of_loss(self, what: str) -> None:
+        """Warn, once a line, where a number is taken that had a gradient, and nobody asked for it.
+
+        `math.sin(t)` and `array[i] = t` do that: they know no Tensors, only numbers.
+        """
+        escape(what, self, "", asked=False)
+        if self.requires_grad and MODE.get().grad:
+            warnings.warn(
+                f"{what} made a number of a Tensor that requires grad, and its gradient is lost. "
+                f"{INSTEAD_OF_A_NUMBER}",
+                UserWarning,
+                stacklevel=_frames_of_libraries(),
+            )
 
     def __index__(self) -> int:
         escape("a Tensor as an index of a Python sequence", self)
@@ -275,11 +291,15 @@ class Tensor(metaclass=KnowsElsewhere):
         escape("a formatted Tensor", self)
         return format(self.item(), spec)
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
-        raise TypeError(
-            "a Tensor does not become an array by itself, its gradient would be lost: use "
-            "np.stack for a list of Tensors, t.data for the values alone"
-        )
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        escape("np.asarray(t)", self, "", asked=False)
+        if self.requires_grad:
+            raise TypeError(
+                "a Tensor that requires grad does not become an array by itself, its gradient "
+                "would be lost: use rg.array([...]) or np.stack for a list of Tensors, t.detach() "
+                "for the values alone"
+            )
+        return np.array(self._array, dtype, copy=copy)
 
     def detach(self) -> Tensor:
         """Return a Tensor of the same values that gradients do not flow through.
@@ -441,6 +461,12 @@ class Tensor(metaclass=KnowsElsewhere):
         """Answer `x += y`: a new Tensor, or under no_grad a write into the memory of a leaf."""
         mode = MODE.get()
         if mode.grad or self.call is not None:
+            if self.call is None and self.requires_grad:
+                raise TypeError(
+                    "an update in place of a leaf that requires grad would make a new Tensor and "
+                    "leave the leaf as it is: write `with rg.no_grad():` around it, or x = x + y "
+                    "where a new Tensor is meant"
+                )
             return record(ufunc, self, other)
         self._check_own()
         if mode.tell is not None:
@@ -1007,6 +1033,23 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(plain(v) for v in value)
     return value
+
+
+INSTEAD_OF_A_NUMBER = (
+    "Write t.item() for the number alone; np.sin and the like for math.sin; np.stack, or a write "
+    "into a Tensor, to build an array of several"
+)
+
+
+def _frames_of_libraries() -> int:
+    """Return how many frames up the user's line is, for `warnings.warn` in the caller."""
+    frame, count = sys._getframe(2), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_LIBRARIES):
+        frame, count = frame.f_back, count + 1
+    return count
+
+
+_LIBRARIES = ("retrograd.", "numpy.")
 
 
 # Stamps: when the memory of a Tensor was last written in place

@@ -31,6 +31,7 @@ from retrograd.engine import (
     wrap,
 )
 from retrograd.func.batching import Plan, leaf
+from retrograd.engine.tensor import INSTEAD_OF_A_NUMBER
 from retrograd.nn.module import Module
 
 __all__ = [
@@ -86,11 +87,16 @@ class Run:
         mode, start = MODE.get(), CLOCK.tick()
         left: list[str] = []
 
-        def note_escape(what: str, of: Any, why: str) -> None:
+        def note_escape(what: str, of: Any, why: str, asked: bool) -> None:
             if of is not None and of.requires_grad and MODE.get().grad:
+                if not asked:
+                    raise TypeError(
+                        f"{self.name}: {what} took a value out of the graph, which loses its "
+                        f"gradient. {INSTEAD_OF_A_NUMBER}"
+                    )
                 left.append(what)
             if mode.on_escape is not None:
-                mode.on_escape(what, of, why)
+                mode.on_escape(what, of, why, asked)
 
         with mode_set(Mode(True, mode.tell, note_escape)):
             self.variables = [
