@@ -292,13 +292,12 @@ class Tensor(metaclass=KnowsElsewhere):
         return format(self.item(), spec)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        escape("np.asarray(t)", self, "", asked=False)
-        if self.requires_grad:
+        if self.requires_grad and MODE.get().tell is None:
             raise TypeError(
                 "a Tensor that requires grad does not become an array by itself, its gradient "
-                "would be lost: use rg.array([...]) or np.stack for a list of Tensors, t.detach() "
-                "for the values alone"
+                "would be lost: use np.stack for a list of Tensors, t.detach() for the values alone"
             )
+        escape("np.asarray(t)", self, "", asked=False)
         return np.array(self._array, dtype, copy=copy)
 
     def detach(self) -> Tensor:
