@@ -19,9 +19,7 @@ def linear(input: TensorLike, weight: Tensor, bias: TensorLike | None = None) ->
 @overload
 def linear(input: TensorT, weight: Array, bias: Array | None = None) -> TensorT: ...
 @primitive
-def linear(
-    input: TensorLike, weight: TensorLike, bias: TensorLike | None = None
-) -> TensorLike:
+def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> TensorLike:
     """Return the affine map `input @ weight.T + bias` of the last axis.
 
     Args:
