@@ -34,5 +34,19 @@ def one_of(name: str, value: Any, *choices: Any, where: str = "") -> None:
         ensure(False, name, " or ".join(map(repr, choices)), value, where)
 
 
+def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]:
+    """Return a whole number for each axis, from one for all axes or a sequence of them.
+
+    Raises ValueError unless there are `axes` numbers, each of at least `at_least`.
+    """
+    kinds = (int, np.integer)
+    values: tuple[Any, ...] = (value,) * axes if isinstance(value, kinds) else tuple(value)
+    if len(values) != axes or any(not isinstance(v, kinds) or v < at_least for v in values):
+        raise ValueError(
+            f"{name} takes {axes} whole numbers from {at_least}, or one for all, not {value!r}"
+        )
+    return values
+
+
 def _of(where: str) -> str:
     return f"{where}: " if where else ""

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from retrograd.checks import per_axis
 from retrograd.engine import Tensor, arguments, get_default_dtype, no_grad, wrap
 from retrograd.nn import functional as F
 from retrograd.nn.init import fans, normal_, uniform_
@@ -184,7 +185,7 @@ class _Conv(Module):
         _init_affine(self.weight, self.bias, rng)
 
     def _per_axis(self, what: str, sizes: Sizes, at_least: int = 1) -> tuple[int, ...]:
-        return F.convolution.per_axis(what, sizes, self._axes, at_least)
+        return per_axis(what, sizes, self._axes, at_least)
 
     def _channels(self) -> tuple[int, int]:
         return self.out_channels, self.in_channels // self.groups

@@ -9,7 +9,8 @@ import numpy as np
 
 from retrograd.engine import defvjp, primitive
 from retrograd.nn import functional as F
-from retrograd.nn.functional.sequences import added, causal, gru, lstm, mixture, rnn, weigh
+from retrograd.nn.functional.attention import additive_mask, causal, mixture, weigh
+from retrograd.nn.functional.recurrent import gru, lstm, rnn
 from retrograd.nn.init import uniform_, xavier_uniform_
 from retrograd.nn.layers import (
     Dropout,
@@ -348,7 +349,7 @@ class MultiheadAttention(Module):
             one, many = (queries, keys), (batch * heads, queries, keys)
             if mask.shape not in (one, many):
                 raise ValueError(f"attn_mask must be {one} or {many}, not {mask.shape}")
-            mask = added(mask, q.dtype, False)
+            mask = additive_mask(mask, q.dtype, False)
             if mask.ndim == 3:
                 mask = mask.reshape((batch, heads, queries, keys))
         elif is_causal:
@@ -356,7 +357,7 @@ class MultiheadAttention(Module):
         if padding is not None:
             if padding.shape != (batch, keys):
                 raise ValueError(f"key_padding_mask must be {(batch, keys)}, not {padding.shape}")
-            padding = added(padding, q.dtype, False)[:, None, None]
+            padding = additive_mask(padding, q.dtype, False)[:, None, None]
             mask = padding if mask is None else mask + padding
         return None if mask is None else np.swapaxes(mask, -1, -2)
 

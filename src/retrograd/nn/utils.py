@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 
 from retrograd.engine import Array, Tensor, as_array, no_grad, touch, unrecorded, wrap
+from retrograd.nn.memory import retain_memory as retain_memory
 from retrograd.nn.module import Module, once
 from retrograd.nn.parameter import Parameter
 
