@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd.checks import sizes
-from retrograd.engine import Array, Tensor, TensorLike, get_default_dtype, no_grad, wrap
+from retrograd.engine import Array, TensorLike, get_default_dtype, no_grad, wrap
 from retrograd.nn import functional as F
 from retrograd.nn.module import Module
 from retrograd.nn.parameter import new_parameter
@@ -46,14 +46,15 @@ class _BatchNorm(ShowsArguments):
         for name, start in starts.items():
             self.register_buffer(name, start if track_running_stats else None)
 
-    def forward(self, input: TensorLike) -> Tensor:
+    def forward(self, input: TensorLike) -> TensorLike:
         n = self.num_features
         if input.ndim not in self._axes or input.shape[1] != n:
             raise ValueError(
                 f"{type(self).__name__} takes an input (N, {n}, ...) of "
                 f"{' or '.join(map(str, self._axes))} axes, not {input.shape}"
             )
-        training, momentum = self.training, self.momentum
+        momentum: Any = self.momentum
+        training = self.training
         if self.running_mean is None:
             training = True
         elif training:
@@ -208,7 +209,7 @@ class LayerNorm(ShowsArguments):
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
         self.bias = new_parameter(shape, dtype) if elementwise_affine and bias else None
 
-    def forward(self, input: TensorLike) -> Tensor:
+    def forward(self, input: TensorLike) -> TensorLike:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
 
@@ -249,7 +250,7 @@ class RMSNorm(ShowsArguments):
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
 
-    def forward(self, input: TensorLike) -> Tensor:
+    def forward(self, input: TensorLike) -> TensorLike:
         return F.rms_norm(input, self.normalized_shape, self.weight, self.eps)
 
 
@@ -304,7 +305,7 @@ class GroupNorm(ShowsArguments):
         self.weight = new_parameter((num_channels,), dtype, 1.0) if affine else None
         self.bias = new_parameter((num_channels,), dtype) if affine else None
 
-    def forward(self, input: TensorLike) -> Tensor:
+    def forward(self, input: TensorLike) -> TensorLike:
         if input.ndim < 2 or input.shape[1] != self.num_channels:
             raise ValueError(f"GroupNorm of {self.num_channels} channels got {input.shape}")
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)
