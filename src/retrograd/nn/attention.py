@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import sizes
+from retrograd.checks import check_sizes
 from retrograd.engine import Tensor, TensorLike, defvjp, primitive
 from retrograd.nn import functional as F
 from retrograd.nn.containers import ModuleList
@@ -92,7 +92,7 @@ class MultiheadAttention(Module):
         kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
         dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
-        sizes(type(self).__name__, embed_dim=embed_dim, num_heads=num_heads)
+        check_sizes(type(self).__name__, embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {num_heads} heads of {embed_dim} features")
         self.embed_dim, self.num_heads, self.batch_first = embed_dim, num_heads, batch_first
@@ -372,7 +372,7 @@ class TransformerEncoder(Module):
         self, encoder_layer: Module, num_layers: int, norm: Module | None = None,
         enable_nested_tensor: bool = False,
     ) -> None:  # fmt: skip
-        sizes(type(self).__name__, num_layers=num_layers)
+        check_sizes(type(self).__name__, num_layers=num_layers)
         values = [v for m in encoder_layer.modules() for v in vars(m).values()]
         # Generators are not copied: copies of one would drop the same elements in each layer.
         generators = {id(v): v for v in values if isinstance(v, np.random.Generator)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from retrograd.checks import sizes
+from retrograd.checks import check_sizes
 from retrograd.engine import TensorLike
 from retrograd.nn.recurrent import GruSteps, LstmSteps, Recurrent, RnnSteps
 from retrograd.random import RngLike, generator
@@ -22,7 +22,7 @@ class _Cell(Recurrent):
         self, input_size: int, hidden_size: int, bias: bool = True,
         dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
-        sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
+        check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         self._make_weights(input_size, bias, dtype, generator(rng))
 

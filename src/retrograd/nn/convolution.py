@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from retrograd.checks import per_axis, sizes
+from retrograd.checks import check_sizes, per_axis
 from retrograd.engine import Tensor, TensorLike
 from retrograd.nn import functional as F
 from retrograd.nn.functional.convolution import padding_pairs
@@ -34,7 +34,7 @@ class _Conv(Module):
         padding_mode: str = "zeros", dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
-        sizes(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        check_sizes(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
                 f"{name}: {groups=} must divide {in_channels} and {out_channels} channels"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from retrograd.checks import probability, sizes
+from retrograd.checks import check_probability, check_sizes
 from retrograd.engine import Tensor, TensorLike, TensorT
 from retrograd.nn import functional as F
 from retrograd.nn.init import fans, normal_, uniform_
@@ -69,7 +69,7 @@ class Linear(Module):
         self, in_features: int, out_features: int, bias: bool = True,
         dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
-        sizes(type(self).__name__, in_features=in_features, out_features=out_features)
+        check_sizes(type(self).__name__, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = new_parameter((out_features, in_features), dtype)
         self.bias = new_parameter((out_features,), dtype) if bias else None
@@ -120,7 +120,7 @@ class Embedding(ShowsArguments):
         dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
-        sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        check_sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = padding_idx
         self.weight = new_parameter((num_embeddings, embedding_dim), dtype)
@@ -236,7 +236,7 @@ class Dropout(ShowsArguments):
     """
 
     def __init__(self, p: float = 0.5, rng: RngLike = None) -> None:
-        probability(type(self).__name__, p)
+        check_probability(type(self).__name__, p)
         self.p, self.rng = p, generator_to_keep(rng)
 
     def forward(self, input: TensorT) -> TensorT:

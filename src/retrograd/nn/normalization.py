@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import sizes
+from retrograd.checks import check_sizes
 from retrograd.engine import Array, TensorLike, get_default_dtype, no_grad, wrap
 from retrograd.nn import functional as F
 from retrograd.nn.module import Module
@@ -33,7 +33,7 @@ class _BatchNorm(ShowsArguments):
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
         affine: bool = True, track_running_stats: bool = True, dtype: DTypeLike | None = None,
     ) -> None:  # fmt: skip
-        sizes(type(self).__name__, num_features=num_features)
+        check_sizes(type(self).__name__, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         shape, dtype = (num_features,), dtype or get_default_dtype()
@@ -258,7 +258,7 @@ def _shape_of(module: Module, lengths: int | tuple[int, ...] | list[int]) -> tup
     """Return one length or several as a tuple; ValueError for what is no length."""
     shape = (lengths,) if isinstance(lengths, int) else tuple(lengths)
     for length in shape:
-        sizes(type(module).__name__, normalized_shape=length)
+        check_sizes(type(module).__name__, normalized_shape=length)
     return shape
 
 
@@ -297,7 +297,7 @@ class GroupNorm(ShowsArguments):
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
         dtype: DTypeLike | None = None,
     ) -> None:  # fmt: skip
-        sizes(type(self).__name__, num_groups=num_groups, num_channels=num_channels)
+        check_sizes(type(self).__name__, num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: {num_groups} groups of {num_channels} channels")
         self.num_groups, self.num_channels = num_groups, num_channels

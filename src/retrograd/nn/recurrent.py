@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import one_of, probability, sizes
+from retrograd.checks import check_probability, check_sizes, one_of
 from retrograd.engine import Tensor, TensorLike
 from retrograd.nn import functional as F
 from retrograd.nn.functional.recurrent import gru, lstm, rnn
@@ -133,8 +133,8 @@ class _Layers(Recurrent):
         dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
-        sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
-        probability(name, dropout)
+        check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_probability(name, dropout)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
         self.dropout, self.rng = dropout, generator_to_keep(rng)
@@ -189,7 +189,7 @@ class _Layers(Recurrent):
                 ends.append(self._last_state(made))
             x = outs[0] if len(outs) == 1 else np.concatenate(outs, axis=2)
         last = tuple(np.stack(states) for states in zip(*ends, strict=True))
-        return self._as_given(x, alone), self._state_for_user(last, alone)
+        return self._like_input(x, alone), self._state_for_user(last, alone)
 
     def _steps_first(self, x: Any, alone: bool) -> Any:
         """Return a sequence as `(T, N, features)`."""
@@ -197,7 +197,7 @@ class _Layers(Recurrent):
             return np.expand_dims(x, 1)
         return np.swapaxes(x, 0, 1) if self.batch_first else x
 
-    def _as_given(self, x: Any, alone: bool) -> Any:
+    def _like_input(self, x: Any, alone: bool) -> Any:
         """Return a sequence `(T, N, features)` with its axes as those of the input are."""
         if alone:
             return np.squeeze(x, 1)
