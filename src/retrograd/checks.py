@@ -48,5 +48,18 @@ def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]
     return values
 
 
+def check_sizes(where: str, **values: Any) -> None:
+    """Raise ValueError for a length or a count that is not a whole number of at least 1."""
+    for name, value in values.items():
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{where} takes {name} of at least 1, not {value!r}")
+
+
+def check_probability(where: str, p: float) -> None:
+    """Raise ValueError for a number that is not from 0 to 1."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{where} takes a probability from 0 to 1, not {p}")
+
+
 def _of(where: str) -> str:
     return f"{where}: " if where else ""

@@ -159,7 +159,7 @@ def _convolve(axes: int, input: Any, weight: Any, bias: Any, *options: Any) -> A
     _output_channels(name, axes, input, weight, bias, groups)
     stride = per_axis("stride", stride, axes, 1)
     dilation = per_axis("dilation", dilation, axes, 1)
-    pads = _pads(name, padding, kernel, stride, dilation)
+    pads = padding_pairs(name, padding, kernel, stride, dilation)
     windows = fit_windows(name, input.shape[2:], kernel, stride, dilation, pads)
     return mix(columns(input, windows=windows), weight, bias, groups=groups, size=windows[3])
 
@@ -184,7 +184,7 @@ def _output_channels(
     return int(outs)
 
 
-def _pads(name: str, padding: Any, kernel: Any, stride: Any, dilation: Any) -> Any:
+def padding_pairs(name: str, padding: Any, kernel: Any, stride: Any, dilation: Any) -> Any:
     """Return for each axis how many zeros come before and after."""
     if padding == "same":
         if max(stride) > 1:
