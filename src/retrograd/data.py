@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.checks import whole
 from retrograd.engine import Array, Tensor
-from retrograd.optim.optimizer import positive
 from retrograd.random import RngLike, generator
 
 
@@ -99,7 +99,7 @@ class DataLoader:
                 f"a data set has a length and items, not {type(dataset).__name__}: "
                 "wrap arrays in TensorDataset(x, y)"
             )
-        positive(batch_size=batch_size)
+        whole(batch_size=batch_size)
         self.dataset, self.batch_size = dataset, int(batch_size)
         self.shuffle, self.drop_last, self.collate = bool(shuffle), bool(drop_last), collate
         self.rng = generator(rng)

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.checks import ensure, one_of, whole
 from retrograd.engine import Array, Tensor
 from retrograd.io import checked, load, save
 from retrograd.nn.module import Module, evaluating, once
 from retrograd.nn.utils import clip_grad_norm_
-from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau, either
-from retrograd.optim.optimizer import Optimizer, ensure, positive
+from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from retrograd.optim.optimizer import Optimizer
 from retrograd.random import generator, restore
 
 Loss = Callable[[Any, Any], Tensor]
@@ -194,7 +195,7 @@ def fit(
     hint = f": pass {loss.__name__}()" if isinstance(loss, type) else ""
     if hint or not callable(loss):
         raise TypeError(f"loss is a function of output and target, not {loss!r}{hint}")
-    either("step_scheduler", step_scheduler, "epoch", "update")
+    one_of("step_scheduler", step_scheduler, "epoch", "update", verb="is")
     if scheduler is not None:
         if not isinstance(scheduler, LRScheduler):
             raise TypeError(f"fit takes a schedule, not {type(scheduler).__name__}")
@@ -207,11 +208,11 @@ def fit(
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise TypeError(f"callbacks is a list of functions, not {callbacks!r}")
     ensure(clip_norm is None or clip_norm > 0, "clip_norm", "above 0", clip_norm)
-    positive(epochs=epochs, **({} if patience is None else {"patience": patience}))
+    whole(epochs=epochs, **({} if patience is None else {"patience": patience}))
     if checkpoint:
         os.stat(checked(checkpoint)[0].parent)  # a missing folder is an error now
     if save_every is not None:
-        positive(save_every=save_every)
+        whole(save_every=save_every)
         if not hasattr(data, "state_dict"):
             raise ValueError("save_every saves within an epoch: data must be a DataLoader")
     if (save_every or resume) and not checkpoint:
