@@ -9,7 +9,7 @@ import numpy as np
 
 from retrograd.checks import ensure, one_of, whole
 from retrograd.engine import Array, Tensor
-from retrograd.io import checked, load, save
+from retrograd.io.saving import load, resolve, save
 from retrograd.nn.module import Module, evaluating, once
 from retrograd.nn.utils import clip_grad_norm_
 from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
@@ -210,7 +210,7 @@ def fit(
     ensure(clip_norm is None or clip_norm > 0, "clip_norm", "above 0", clip_norm)
     whole(epochs=epochs, **({} if patience is None else {"patience": patience}))
     if checkpoint:
-        os.stat(checked(checkpoint)[0].parent)  # a missing folder is an error now
+        os.stat(resolve(checkpoint)[0].parent)  # a missing folder is an error now
     if save_every is not None:
         whole(save_every=save_every)
         if not hasattr(data, "state_dict"):
