@@ -28,10 +28,19 @@ def whole(where: str = "", at_least: int = 1, **values: Any) -> None:
         ensure(good, name, f"a whole number of at least {at_least}", value, where)
 
 
-def one_of(name: str, value: Any, *choices: Any, where: str = "") -> None:
-    """Raise ValueError for a value that is none of the choices."""
+def one_of(name: str, value: Any, *choices: Any, where: str = "", verb: str = "must be") -> None:
+    """Raise ValueError for a value that is none of the choices.
+
+    Args:
+        name: the argument's name.
+        value: what it is.
+        *choices: what it may be.
+        where: the function or class that was called, or "".
+        verb: what stands between the name and the choices in the message.
+    """
     if not any(value is choice or value == choice for choice in choices):
-        ensure(False, name, " or ".join(map(repr, choices)), value, where)
+        wanted = " or ".join(map(repr, choices))
+        raise ValueError(f"{_of(where)}{name} {verb} {wanted}, not {value!r}")
 
 
 def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]:

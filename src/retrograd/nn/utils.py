@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from retrograd.engine import Array, Tensor, as_array, no_grad, touch, unrecorded, wrap
+from retrograd.engine import Tensor, as_array, no_grad, touch, unrecorded, wrap
+from retrograd.later import load_later
 from retrograd.nn.memory import retain_memory
-from retrograd.nn.module import Module, once
-from retrograd.nn.parameter import Parameter
+from retrograd.nn.module import Module
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -20,10 +19,6 @@ __all__ = [
     "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "retain_memory",
     "vector_to_parameters",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return __all__
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -149,49 +144,5 @@ def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) 
         touch(p)
 
 
-class AveragedModel(Module):
-    """A copy of a model, called like it, whose weights are a running average of the model's.
-
-    Call `update_parameters(model)` after each `optimizer.step()`. The average is exponential,
-    `decay * average + (1 - decay) * weight`, or with `decay=None` the mean of all (Izmailov et al.
-    2018). The first update copies, as all do with buffers.
-
-    >>> model = rg.nn.Linear(1, 1)
-    >>> average = rg.optim.AveragedModel(model, decay=0.75)
-    >>> for value in (0.0, 1.0):
-    ...     model.weight.data[...] = value
-    ...     average.update_parameters(model)
-    >>> average.module.weight
-    Parameter([[0.25]], requires_grad=True)
-    """
-
-    n_averaged: Array
-
-    def __init__(self, model: Module, decay: float | None = 0.999) -> None:
-        if decay is not None and not 0 <= decay < 1:
-            raise ValueError(f"decay must be None, or from 0 to below 1, not {decay!r}")
-        self.module, self.decay = copy.deepcopy(model), decay
-        self.register_buffer("n_averaged", np.array(0))
-
-    def update_parameters(self, model: Module) -> None:
-        """Average the weights of `model` too."""
-        unrecorded("AveragedModel.update_parameters")
-        own, other = self.module._state(), model._state()
-        if names := ", ".join(sorted(own.keys() ^ other.keys())):
-            raise ValueError(f"another model, the names differ: {names}")
-        if names := ", ".join(n for n in own if np.shape(own[n]) != np.shape(other[n])):
-            raise ValueError(f"another model, the shapes differ: {names}")
-        count = int(self.n_averaged)
-        keep = count / (count + 1) if self.decay is None or not count else self.decay
-        for name, average in once(own.items()):
-            array, new = as_array(average), as_array(other[name])
-            if isinstance(average, Parameter):
-                array *= keep
-                array += (1 - keep) * new
-                touch(average)
-            else:
-                array[...] = new
-        self.n_averaged += 1
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.module(*args, **kwargs)
+# It averages what an optimizer trains, and so stands in `optim`; it is found here as before.
+__getattr__ = load_later(__name__, {"retrograd.optim.averaging": "AveragedModel"})

@@ -1,25 +1,14 @@
+"""What holds for each of the schedules, and for one's own."""
+
 import json
 
 import numpy as np
 import pytest
 
 import retrograd as rg
+from optim.problems import optimizer_of, rates
 from retrograd.optim import lr_scheduler as schedules
 from retrograd.optim.lr_scheduler import LRScheduler
-
-
-def optimizer_of(*rates, **options):
-    return rg.optim.SGD([{"params": [rg.nn.Parameter([0.0])], "lr": lr} for lr in rates], **options)
-
-
-def rates(schedule, steps, *metrics):
-    found = [schedule.get_last_lr()]
-    for step in range(steps):
-        schedule.optimizer.step()
-        schedule.step(*(m[step] for m in metrics))
-        found.append(schedule.get_last_lr())
-    return found
-
 
 EVERY = {
     "StepLR": lambda o: schedules.StepLR(o, 3, 0.5),
@@ -71,49 +60,6 @@ def test_last_epoch_continues_a_run_whose_optimizer_was_loaded(name):
         kind(optimizer_of(0.5), *arguments, last_epoch=3)
 
 
-def test_a_plateau_continues_from_a_saved_state():
-    metrics = [3.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0]
-    whole = rates(schedules.ReduceLROnPlateau(optimizer_of(0.5), patience=1), 10, metrics)
-    optimizer = optimizer_of(0.5)
-    schedule = schedules.ReduceLROnPlateau(optimizer, patience=1)
-    rates(schedule, 3, metrics)
-    other = optimizer_of(0.5)
-    again = schedules.ReduceLROnPlateau(other, patience=1)
-    other.load_state_dict(optimizer.state_dict())
-    again.load_state_dict(schedule.state_dict())
-    assert rates(again, 7, metrics[3:])[1:] == whole[4:]
-
-
-def test_a_plateau_takes_a_loss_as_it_is_and_nan_as_no_improvement():
-    schedule = schedules.ReduceLROnPlateau(optimizer_of(0.5), patience=0, factor=0.5)
-    for loss in (rg.Tensor(1.0), np.float32(0.5), float("nan")):
-        schedule.step(loss)
-    assert schedule.get_last_lr() == [0.25]
-
-
-def test_schedules_that_multiply_combine_with_each_other_and_with_changes_by_hand():
-    optimizer = optimizer_of(1.0)
-    both = [schedules.ExponentialLR(optimizer, 0.5), schedules.MultiStepLR(optimizer, [2], 0.1)]
-    for _ in range(2):
-        for schedule in both:
-            schedule.step()
-    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.025)
-    optimizer.param_groups[0]["lr"] = 8.0
-    for schedule in both:
-        schedule.step()
-    assert optimizer.param_groups[0]["lr"] == 4.0
-
-
-def test_a_linear_schedule_may_end_at_zero():
-    schedule = schedules.LinearLR(optimizer_of(1.0), 1.0, 0.0, 2)
-    assert rates(schedule, 4) == [[1.0], [0.5], [0.0], [0.0], [0.0]]
-
-
-def test_an_exponential_schedule_does_not_break_where_powers_vanish():
-    schedule = schedules.ExponentialLR(optimizer_of(1.0), 1e-200)
-    assert rates(schedule, 3)[-1] == [0.0]
-
-
 def test_a_schedule_of_ones_own_defines_get_lr():
     class Halves(LRScheduler):
         def get_lr(self):
@@ -126,51 +72,6 @@ def test_a_schedule_of_ones_own_defines_get_lr():
         LRScheduler(optimizer_of(1.0))
 
 
-def test_schedules_in_a_row_may_be_rows_themselves():
-    optimizer = optimizer_of(1.0)
-    halves, thirds = (schedules.ExponentialLR(optimizer, gamma) for gamma in (0.5, 0.25))
-    inner = schedules.SequentialLR(optimizer, [halves, thirds], [2])
-    outer = schedules.SequentialLR(optimizer, [schedules.StepLR(optimizer, 9), inner], [2])
-    assert rates(outer, 6) == [[1.0], [1.0], [1.0], [0.5], [1.0], [0.25], [0.0625]]
-
-
-def test_one_cycle_refuses_steps_beyond_its_end():
-    schedule = schedules.OneCycleLR(optimizer_of(0.1, momentum=0.9), 1.0, 3)
-    rates(schedule, 3)
-    with pytest.raises(ValueError, match="made for 3 steps, this is step 4"):
-        schedule.step()
-
-
-SGD = optimizer_of(0.1)
-TWO = [schedules.StepLR(optimizer_of(0.1), 3), schedules.ReduceLROnPlateau(SGD)]
-BAD = {
-    "whole number": lambda: schedules.StepLR(SGD, 0),
-    "T_max must be": lambda: schedules.CosineAnnealingLR(SGD, 2.5),
-    "T_mult must be": lambda: schedules.CosineAnnealingWarmRestarts(SGD, 3, 0),
-    "start_factor 0": lambda: schedules.LinearLR(SGD, 0),
-    "2 functions for 1": lambda: schedules.LambdaLR(SGD, [abs, abs]),
-    "total_steps, or": lambda: schedules.OneCycleLR(SGD, 1.0),
-    "pct_start": lambda: schedules.OneCycleLR(SGD, 1.0, 9, pct_start=2),
-    "anneal_strategy": lambda: schedules.OneCycleLR(SGD, 1.0, 9, anneal_strategy="sin"),
-    "max_lr has 2": lambda: schedules.OneCycleLR(SGD, [1.0, 2.0], 9),
-    "neither momentum": lambda: schedules.OneCycleLR(
-        rg.optim.Adagrad([rg.nn.Parameter([1.0])]), 1.0, 9
-    ),
-    "mode is": lambda: schedules.ReduceLROnPlateau(SGD, "low"),
-    "threshold_mode is": lambda: schedules.ReduceLROnPlateau(SGD, threshold_mode="x"),
-    "factor must": lambda: schedules.ReduceLROnPlateau(SGD, factor=1.0),
-    "one milestone less": lambda: schedules.SequentialLR(SGD, TWO, []),
-    "needs a metric": lambda: schedules.SequentialLR(SGD, TWO[1:], []),
-    "another optimizer": lambda: schedules.SequentialLR(SGD, TWO[:1], []),
-}
-
-
-@pytest.mark.parametrize("message", BAD)
-def test_arguments_that_cannot_work_are_refused(message):
-    with pytest.raises(ValueError, match=message):
-        BAD[message]()
-
-
 @pytest.mark.parametrize(
     "kind", [schedules.StepLR, schedules.OneCycleLR, schedules.ReduceLROnPlateau]
 )
@@ -181,10 +82,13 @@ def test_a_schedule_of_something_else_is_refused(kind):
 
 
 def test_a_state_of_another_schedule_is_refused():
+    optimizer = optimizer_of(0.1)
     with pytest.raises(ValueError, match="no state_dict of StepLR: gamma, step_size"):
-        schedules.StepLR(SGD, 3).load_state_dict(schedules.LambdaLR(SGD, float).state_dict())
+        schedules.StepLR(optimizer, 3).load_state_dict(
+            schedules.LambdaLR(optimizer, float).state_dict()
+        )
     with pytest.raises(ValueError, match="not NoneType"):
-        schedules.StepLR(SGD, 3).load_state_dict(None)
+        schedules.StepLR(optimizer, 3).load_state_dict(None)
 
 
 @pytest.mark.parametrize("kind", ["StepLR", "CosineAnnealingLR", "ReduceLROnPlateau"])
