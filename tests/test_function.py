@@ -207,6 +207,26 @@ def test_an_output_shares_no_memory_with_an_argument():
     gradgradcheck(Same.apply, X)
 
 
+def test_an_output_that_is_a_numpy_scalar_is_known_again():
+    class Norm(Function):
+        @staticmethod
+        def forward(ctx, x):
+            norm = np.sqrt(np.sum(x * x))  # no array: NumPy gives a scalar
+            twice = 2 * norm
+            ctx.save_for_backward(x, norm)
+            ctx.mark_non_differentiable(twice)
+            return norm, twice
+
+        @staticmethod
+        def backward(ctx, g, g_twice):
+            x, norm = ctx.saved_tensors
+            return g * x / norm
+
+    norm, twice = Norm.apply(leaf())
+    assert (norm.requires_grad, twice.requires_grad) == (True, False)
+    gradgradcheck(lambda x: Norm.apply(x)[0], X, full=True)
+
+
 def test_an_argument_without_a_gradient_gets_zeros():
     class Half(Function):
         @staticmethod

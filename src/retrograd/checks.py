@@ -34,5 +34,11 @@ def one_of(name: str, value: Any, *choices: Any, where: str = "") -> None:
         ensure(False, name, " or ".join(map(repr, choices)), value, where)
 
 
+def takes_function(where: str, fn: Any) -> None:
+    """Raise TypeError unless what was given first, to the function `where`, can be called."""
+    if not callable(fn):
+        raise TypeError(f"{where} takes a function first, not {fn!r}")
+
+
 def _of(where: str) -> str:
     return f"{where}: " if where else ""
