@@ -5,6 +5,7 @@ import pytest
 
 import retrograd as rg
 from helpers import leaf
+from retrograd.engine import Constants
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,15 @@ def test_masked_arrays_are_refused(call):
     masked = np.ma.masked_array([1.0, 2.0], [True, False])
     with pytest.raises(TypeError, match="array"):
         call(masked, leaf(1.0, 2.0))
+
+
+def test_constants_are_made_once_for_a_dtype_and_cannot_be_written():
+    constants = Constants(0.5, 2.0)
+    half, two = constants[np.dtype(np.float32)]
+    assert (half.dtype, half.shape, float(two)) == (np.float32, (), 2.0)
+    assert constants[np.dtype(np.float32)][0] is half
+    assert constants[np.dtype(np.int64)][0].dtype == np.float64
+    with pytest.raises(ValueError, match="read-only"):
+        half[...] = 1.0
+    assert Constants.number(half) == 0.5
+    assert Constants.number(np.array(0.5, np.float32)) is None

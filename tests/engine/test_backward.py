@@ -5,6 +5,8 @@ import pytest
 
 import retrograd as rg
 from helpers import leaf
+from retrograd.engine import ReversePass
+from retrograd.engine.backward import unbroadcast
 
 # Where it starts and lands
 
@@ -223,3 +225,35 @@ def test_a_backward_cannot_write_into_the_gradient_that_a_user_gave():
     with pytest.raises(ValueError, match="read-only"):
         Twice.apply(rg.Tensor([1.0, 2.0], requires_grad=True)).backward(seed)
     np.testing.assert_array_equal(seed, [1.0, 1.0])
+
+
+# How far it goes
+
+
+def test_a_pass_is_limited_to_what_is_wanted_and_ends_where_it_is_told():
+    x, y = leaf(2.0), leaf(3.0)
+    middle = x * y
+    out = middle * middle
+    walk = ReversePass(True, wanted={out, middle, x}, ends={middle})
+    walk.run([out], [np.ones(1)])
+    assert {t: g.tolist() for t, g in walk.found.items()} == {out: [1.0], middle: [12.0]}
+    walk = ReversePass(True, wanted={out, middle, x})
+    walk.run([out], [np.ones(1)])
+    assert walk.found[x].tolist() == [36.0]
+    assert y not in walk.found
+    assert x.grad is None
+
+
+@pytest.mark.parametrize(
+    ("given", "shape"),
+    [((2, 3), (3,)), ((2, 3), (2, 1)), ((4, 2, 3), (1, 3)), ((), (2, 3)), ((1, 3), (2, 3)),
+     ((2, 1), ()), ((0, 3), (3,)), ((0, 3), (1, 3))],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", [np.asarray, rg.Tensor])
+def test_a_gradient_gets_the_shape_of_what_it_belongs_to(given, shape, kind):
+    rng = np.random.default_rng(0)
+    g, v = rng.normal(size=given), rng.normal(size=shape)
+    fitting = unbroadcast(kind(g), shape)
+    assert fitting.shape == shape
+    # it undoes broadcasting: the product with v is that of g with v, both broadcast
+    np.testing.assert_allclose(np.sum(fitting * v).item(), np.sum(g * v), atol=1e-14)
