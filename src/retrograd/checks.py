@@ -70,5 +70,11 @@ def check_probability(where: str, p: float) -> None:
         raise ValueError(f"{where} takes a probability from 0 to 1, not {p}")
 
 
+def takes_function(where: str, fn: Any) -> None:
+    """Raise TypeError unless what was given first, to the function `where`, can be called."""
+    if not callable(fn):
+        raise TypeError(f"{where} takes a function first, not {fn!r}")
+
+
 def _of(where: str) -> str:
     return f"{where}: " if where else ""

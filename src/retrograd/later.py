@@ -16,7 +16,7 @@ def public_names(module: str) -> Callable[[], list[str]]:
     return lambda: sorted(names["__all__"])
 
 
-def load_later(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+def load_later(package: str, modules: Mapping[str, str], needs: str = "") -> Callable[[str], Any]:
     """Return a package's `__getattr__`, for names that are loaded on first use.
 
     It gives the package a `__dir__` too, which shows what is in its `__all__`: the names that are
@@ -26,6 +26,7 @@ def load_later(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
         package: the package's `__name__`.
         modules: for each module the names that it has, parted by spaces. A module is named by its
             place in the package, or, if it is elsewhere, in full. Its own name stands for itself.
+        needs: what else must be installed for them, and how, for the error where it is missing.
     """
     names = vars(sys.modules[package])
     home = {name: module for module, found in modules.items() for name in found.split()}
@@ -34,7 +35,12 @@ def load_later(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
         if name not in home:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         place = home[name] if "." in home[name] else f"{package}.{home[name]}"
-        module = importlib.import_module(place)
+        try:
+            module = importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            if needs:
+                error.add_note(f"{package}.{name} needs {needs}")
+            raise
         names[name] = module if name == home[name] else getattr(module, name)
         return names[name]
 

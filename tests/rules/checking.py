@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import retrograd as rg
+from comparing import assert_compiled_agrees
 from retrograd.engine import RULES, Rule
 from retrograd.engine.rule import load_rules
 from retrograd.engine.tensor import Parts
@@ -357,8 +358,5 @@ def check_replay(run: Any, xs: list[Any], fresh: list[Any]) -> None:
         us = [np.cos(np.arange(o.size, dtype=o.dtype)).reshape(o.shape) for o in outs]
         return outs, gradients(outs, leaves, us, False)
 
-    compiled = rg.compile(step)
-    compiled(*tensors(xs))
-    found, expected = compiled(*tensors(fresh)), step(*tensors(fresh))
-    for f, e in zip(floats(found), floats(expected), strict=True):
-        np.testing.assert_allclose(f.data, e.data, rtol=1e-9, atol=1e-12)
+    calls = [tensors(xs), tensors(fresh)]
+    assert_compiled_agrees(lambda: (step,), calls, rtol=1e-9, atol=1e-12)

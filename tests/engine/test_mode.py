@@ -1,9 +1,10 @@
-"""Grad mode as a context, a decorator and a switch."""
+"""Grad mode as a context, a decorator and a switch, and who hears of a run."""
 
 import numpy as np
 import pytest
 
 import retrograd as rg
+from retrograd.engine import MODE, Mode, escape, is_recording, mode_set, section, tell, unrecorded
 
 
 def test_no_grad_and_enable_grad_nest_and_come_back_after_an_error():
@@ -94,3 +95,55 @@ def test_what_runs_later_cannot_be_decorated(context):
         @context()
         async def task():
             pass
+
+
+# Who hears of a run
+
+
+def test_nobody_is_told_outside_of_a_recording():
+    assert not is_recording()
+    assert tell("anything", 1, 2) is None
+    unrecorded("a seed")
+    escape("t.item()")
+
+
+def test_a_listener_hears_what_is_told_and_answers():
+    heard = []
+
+    def listener(kind, *what):
+        heard.append((kind, *what))
+        return f"answer to {kind}"
+
+    with mode_set(Mode(False, listener)):
+        assert is_recording()
+        assert tell("grad", 1) == "answer to grad"
+        with section("backward"):
+            tell("call", 2)
+    assert heard == [
+        ("grad", 1),
+        ("section", "backward"),
+        ("call", 2),
+        ("section", "answer to section"),
+    ]
+
+
+def test_an_observer_is_asked_before_a_value_leaves_and_may_refuse():
+    def refuse(what, of, why):
+        raise PermissionError(what)
+
+    t = rg.Tensor(1.0)
+    with mode_set(Mode(True, None, refuse)):
+        for out in (float, rg.Tensor.item, rg.Tensor.numpy, lambda t: t.data, bool):
+            with pytest.raises(PermissionError):
+                out(t)
+        with rg.no_grad(), pytest.raises(PermissionError, match=r"t\.tolist\(\)"):
+            t.tolist()
+        unrecorded("a seed")  # which concerns a recording alone
+    assert t.item() == 1.0
+
+
+def test_a_mode_is_put_back_after_an_error():
+    before = MODE.get()
+    with pytest.raises(ZeroDivisionError), mode_set(Mode(False)):
+        raise ZeroDivisionError
+    assert MODE.get() is before
