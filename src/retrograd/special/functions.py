@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from retrograd.engine import defvjp, primitive
-from retrograd.nn import functional
 from retrograd.rules.arithmetic import spread
+from retrograd.special import logistic
 
 __all__ = [
     "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit", "gamma",
@@ -326,7 +326,7 @@ def log_expit(x: Any) -> Any:
     >>> rg.special.log_expit(np.array([0.0, 1000.0])).round(4)
     array([-0.6931,  0.    ])
     """
-    return functional.logsigmoid(x)
+    return logistic.logsigmoid(x)
 
 
 @primitive
@@ -414,7 +414,7 @@ def softmax(x: Any, axis: Axis = None) -> Any:
     >>> rg.special.softmax(np.array([1000.0, 1000.0]))
     array([0.5, 0.5])
     """
-    return functional.softmax(x, cast(Any, axis))
+    return logistic.softmax(x, cast(Any, axis))
 
 
 def log_softmax(x: Any, axis: Axis = None) -> Any:
@@ -423,7 +423,7 @@ def log_softmax(x: Any, axis: Axis = None) -> Any:
     >>> rg.special.log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
-    return functional.log_softmax(x, cast(Any, axis))
+    return logistic.log_softmax(x, cast(Any, axis))
 
 
 # fmt: off

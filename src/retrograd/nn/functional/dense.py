@@ -19,10 +19,16 @@ from retrograd.engine import (
 )
 from retrograd.random import RngLike, generator, uniform
 from retrograd.rules.indexing import put_taken
+from retrograd.special.logistic import log_softmax, logsigmoid, sigmoid, softmax
 
-ZERO, LIMIT = Constants(0.0), Constants(709.0, 1.0)  # exp overflows above the limit
-LIMIT[np.dtype(np.float32)] = Constants(88.0, 1.0)[np.dtype(np.float32)]
-LIMIT[np.dtype(np.float16)] = Constants(11.0, 1.0)[np.dtype(np.float16)]
+__all__ = [
+    "batch_norm", "dropout", "elu", "embedding", "flatten", "gelu", "glu", "group_norm",
+    "hardtanh", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "mish",
+    "one_hot", "prelu", "relu", "rms_norm", "selu", "sigmoid", "silu", "softmax", "softplus",
+    "softsign", "tanh", "unflatten",
+]  # fmt: skip
+
+ZERO = Constants(0.0)
 
 
 @primitive
@@ -174,45 +180,9 @@ def relu(input: Any) -> Any:
 defvjp(relu, lambda g, out, input: g * (np.sign(out) if out.size < 4096 else out > 0))
 
 
-@primitive
-def sigmoid(input: Any) -> Any:
-    """Return `1 / (1 + exp(-input))`, without overflow.
-
-    >>> F.sigmoid(np.array([0.0, 1000.0]))
-    array([0.5, 1. ])
-    """
-    limit, one = LIMIT[input.dtype]
-    return one / (one + np.exp(np.minimum(-input, limit)))
-
-
-defvjp(sigmoid, lambda g, out, input: g * (out * (1 - out)))
-
-
 def tanh(input: Any) -> Any:
     """Return `np.tanh(input)`."""
     return np.tanh(input)
-
-
-@primitive
-def softmax(input: Any, axis: int = -1) -> Any:
-    """Return `exp(input)` divided by its sum over `axis`.
-
-    >>> F.softmax(np.array([1000.0, 1000.0]))
-    array([0.5, 0.5])
-    """
-    powers = np.exp(input - np.max(input, axis=axis, keepdims=True))
-    return powers / np.sum(powers, axis=axis, keepdims=True)
-
-
-@primitive
-def log_softmax(input: Any, axis: int = -1) -> Any:
-    """Return the logarithm of `softmax`, accurate where that is tiny.
-
-    >>> F.log_softmax(np.array([0.0, 1000.0]))
-    array([-1000.,     0.])
-    """
-    shifted = input - np.max(input, axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 
 
 @primitive
@@ -337,16 +307,6 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
     return np.minimum(np.maximum(input, min_val), max_val)
 
 
-@primitive
-def logsigmoid(input: Any) -> Any:
-    """Return the logarithm of `sigmoid`, accurate where that is tiny.
-
-    >>> F.logsigmoid(np.array([-1000.0, 1000.0]))
-    array([-1000.,     0.])
-    """
-    return np.minimum(input, 0.0) - np.log1p(np.exp(-np.abs(input)))
-
-
 def glu(input: Any, axis: int = -1) -> Any:
     """Return the first half along `axis` times the sigmoid of the second (Dauphin et al. 2017).
 
@@ -390,10 +350,6 @@ def _positive(x: Any) -> Any:
 
 
 # fmt: off
-defvjp(softmax,     lambda g, out, input, axis=-1:
-                    out * (g - np.sum(g * out, axis=axis, keepdims=True)))
-defvjp(log_softmax, lambda g, out, input, axis=-1:
-                    g - np.exp(out) * np.sum(g, axis=axis, keepdims=True))
 defvjp(leaky_relu,  lambda g, out, input, negative_slope=0.01:
                     g * (_positive(input) * (1 - negative_slope) + negative_slope))
 defvjp(_nearly_ndtr, lambda g, out, x:
@@ -404,7 +360,6 @@ defvjp(softplus,    lambda g, out, input, beta=1.0, threshold=20.0:
                     np.where(beta * input > threshold, g, g * sigmoid(beta * input)))
 defvjp(hardtanh,    lambda g, out, input, min_val=-1.0, max_val=1.0:
                     g * ((input > min_val) & (input < max_val)))
-defvjp(logsigmoid,  lambda g, out, input: g * sigmoid(-input))
 # fmt: on
 
 
