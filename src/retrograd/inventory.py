@@ -1,44 +1,22 @@
-"""What happens to functions of NumPy handed a Tensor: refusals, `rg.coverage()`."""
+"""What happens to each function of NumPy that is handed a Tensor: `rg.coverage()`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd.engine import RULES, Tensor, refuse, spelled
-from retrograd.engine.rule import COMPOSED, METADATA, REFUSED, UFUNC_METHODS, VALUES, load_rules
+from retrograd.engine import RULES, Tensor, spelled
+from retrograd.engine.rule import (
+    ADAPTED,
+    COMPOSED,
+    METADATA,
+    REFUSED,
+    UFUNC_METHODS,
+    VALUES,
+    load_rules,
+)
+from retrograd.rules.refusals import REFUSED_MODULES
 
-refuse(
-    "like= hands the call to the Tensor; leave it out, and wrap the array in rg.Tensor",
-    np.arange, np.array, np.asanyarray, np.asarray, np.ascontiguousarray, np.asfortranarray,
-    np.empty, np.eye, np.frombuffer, np.fromfile, np.fromfunction, np.fromiter, np.fromstring,
-    np.full, np.genfromtxt, np.identity, np.loadtxt, np.ones, np.require, np.tri, np.zeros,
-)  # fmt: skip
-refuse(
-    "it writes in place; write np.where(mask, value, t), or build the parts and join them",
-    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal,
-)  # fmt: skip
-refuse(
-    "write t.data, or save a state with rg.save",
-    np.save, np.savez, np.savez_compressed, np.savetxt,
-)  # fmt: skip
-refuse(
-    "a Tensor holds numbers, not dates",
-    np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string, np.isnat,
-)  # fmt: skip
-refuse("count in one dimension with np.histogram", np.histogram2d, np.histogramdd)
-refuse("sort with np.sort: a Tensor is real", np.sort_complex)
-refuse("find real roots with np.linalg.eigvals of the companion matrix", np.roots)
-refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
-
-# homes of further functions that are refused
-_HOMES = {
-    "numpy.lib.recfunctions": "a Tensor has no fields; take them apart as arrays",
-    "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
-    "numpy.strings": "a Tensor holds numbers, not text",
-    "numpy.char": "a Tensor holds numbers, not text",
-    "numpy.polynomial": "write it as np.polyval in one variable after the other",
-}
 # methods without a gradient
 _PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
 
@@ -116,11 +94,11 @@ def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
     fn = fn if public is None else public
     if fn in METADATA or fn in VALUES:
         return "metadata", ""
-    if fn in COMPOSED or (fn in RULES and RULES[fn].differentiable):
+    if fn in ADAPTED or fn in COMPOSED or (fn in RULES and RULES[fn].differentiable):
         return "differentiable", ""
     if fn in RULES:
         return "without_gradient", ""
-    homes = (remedy for home, remedy in _HOMES.items() if _home_of(fn).startswith(home))
+    homes = (remedy for home, remedy in REFUSED_MODULES.items() if _home_of(fn).startswith(home))
     remedy = REFUSED.get(fn) or next(homes, "")
     return ("refused" if remedy else "unknown"), remedy
 

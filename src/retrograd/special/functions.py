@@ -9,7 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from retrograd.engine import defvjp, primitive
-from retrograd.rules.arithmetic import spread
+from retrograd.rules.axes import spread
 from retrograd.special import logistic
 
 __all__ = [

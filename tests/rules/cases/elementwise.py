@@ -5,7 +5,7 @@ import inspect
 import numpy as np
 
 from retrograd.engine import astype
-from retrograd.rules.arithmetic import sinc_slope
+from retrograd.rules.elementwise import sinc_slope
 from rules.checking import Array, above_one, positive, within_one
 from rules.drawing import call, case
 

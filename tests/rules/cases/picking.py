@@ -5,7 +5,8 @@ import operator
 import numpy as np
 from hypothesis.extra.numpy import basic_indices, integer_array_indices
 
-from retrograd.rules.indexing import chosen, put, put_taken
+from retrograd.rules.indexing import put, put_taken
+from retrograd.rules.piecewise import choose as choose_among
 from rules.checking import Array, distinct
 from rules.drawing import call, case
 
@@ -91,7 +92,7 @@ def choose(d):
     return call(a % 2 if mode == "raise" else a, [Array((3,)), Array((2, 1))], mode=mode)
 
 
-case(chosen)(lambda d: call(np.array([0, 1, 1]), Array((3,)), Array((2, 1))))
+case(choose_among)(lambda d: call(np.array([0, 1, 1]), Array((3,)), Array((2, 1))))
 
 
 @case(np.piecewise)
