@@ -15,6 +15,9 @@ from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
 from retrograd.rules.reductions import root
 
 
+# Parts of rules
+
+
 def _eye(like: Any) -> Any:
     """Return the identity matrix as wide as `like`, in its dtype."""
     return np.eye(like.shape[-1], dtype=like.dtype)
@@ -38,7 +41,7 @@ def gather_triangle(g: Any, upper: bool) -> Any:
 
 
 def _pinv_dx(g: Any, out: Any, a: Any, rcond: Any = None) -> Any:
-    """Golub and Pereyra 1973, where the rank is the same nearby."""
+    """Golub and Pereyra 1973, "The differentiation of pseudo-inverses": the rank is constant."""
     p, left, right = out, a @ out, out @ a
     grown = (_eye(left) - left) @ g.mT @ (p @ p.mT) + (p.mT @ p) @ g.mT @ (_eye(right) - right)
     return grown - p.mT @ g @ p.mT
@@ -101,6 +104,8 @@ def real_eig(a: Any) -> Any:
     return found
 
 
+# The rules
+
 # fmt: off
 defvjp(np.linalg.inv,     lambda g, out, a: -out.mT @ g @ out.mT)
 defvjp(np.linalg.det,     lambda g, out, a: (g * out)[..., None, None] * np.linalg.inv(a).mT)
@@ -115,7 +120,9 @@ defvjp(np.linalg.eigh, _eigh_dx, multi=True)
 defvjp(real_eig, _eig_dx, multi=True)
 defvjp(np.linalg.svd, _svd_dx, multi=True)
 nograd(np.linalg.matrix_rank)
-_QR: Any = type(np.linalg.qr(np.zeros((0, 0))))
+
+
+# Decompositions and systems of equations
 
 adapted(np.linalg.eig)(real_eig)
 composed(np.linalg.eigvals)(lambda a: np.linalg.eig(a)[0])
@@ -185,6 +192,9 @@ def _tensorinv(a: Any, ind: int = 2) -> Any:
     return np.linalg.inv(np.reshape(a, (n, -1))).reshape(a.shape[ind:] + a.shape[:ind])
 
 
+_QR: Any = type(np.linalg.qr(np.zeros((0, 0))))  # the named tuple of both factors
+
+
 @composed(np.linalg.qr)
 def _qr(a: Any, mode: str = "reduced") -> Any:
     """Of a wide matrix the first, square part is decomposed; of the rest, `r` has `q.T @ rest`."""
@@ -218,6 +228,9 @@ def _svd(
 
 if hasattr(np.linalg, "svdvals"):
     adapted(np.linalg.svdvals)(lambda x, /: _svd(x, compute_uv=False))
+
+
+# Norms
 
 
 def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:

@@ -15,13 +15,14 @@ def _polyval(p: Any, x: Any) -> Any:
     return functools.reduce(lambda y, c: y * x + c, p, x * 0.0)
 
 
-def _longer(p: Any, other: Any) -> Any:
+def _lengthen(p: Any, other: Any) -> Any:
+    """Return `p` with zeros before it, where `other` has more coefficients."""
     p = np.atleast_1d(p)
     return np.concatenate([np.zeros(max(np.size(other) - p.shape[0], 0), p.dtype), p])
 
 
-composed(np.polyadd)(lambda a1, a2: _longer(a1, a2) + _longer(a2, a1))
-composed(np.polysub)(lambda a1, a2: _longer(a1, a2) - _longer(a2, a1))
+composed(np.polyadd)(lambda a1, a2: _lengthen(a1, a2) + _lengthen(a2, a1))
+composed(np.polysub)(lambda a1, a2: _lengthen(a1, a2) - _lengthen(a2, a1))
 composed(np.polymul)(lambda a1, a2: np.convolve(a1, a2))
 
 
@@ -57,6 +58,7 @@ def _polyfit(
 ) -> Any:  # fmt: skip
     if full or cov:
         raise TypeError("np.polyfit of a Tensor gives coefficients: leave full= and cov= out")
+    # least squares, with columns scaled to length 1 as NumPy does
     x, y = to_array(x) + 0.0, to_array(y) + 0.0
     left = _vander(x, deg + 1)
     if w is not None:

@@ -65,6 +65,8 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.reshape(np.matmul(left, right), rows + columns)
 
 
+# Einstein sums
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -129,6 +131,7 @@ def _from_lists(operands: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _explicit(subscripts: str, arrays: tuple[Any, ...]) -> str:
     """Return subscripts with a result, and with letters in place of ellipses."""
+    # letters of an ellipsis are counted from the last, since shorter ones broadcast with longer
     inputs, arrow, result = subscripts.partition("->")
     terms = inputs.split(",")
     if len(terms) != len(arrays):
@@ -148,6 +151,9 @@ def _explicit(subscripts: str, arrays: tuple[Any, ...]) -> str:
         once = sorted(c for c in set(named) if named.count(c) == 1 and c not in ellipsis)
         result = ellipsis + "".join(once)
     return f"{','.join(terms)}->{result}"
+
+
+# Of vectors
 
 
 @composed(np.vecdot, np.linalg.vecdot)
@@ -206,6 +212,9 @@ def _cross(
     return np.moveaxis(np.roll(later, -1, axis=-1), -1, axisc)
 
 
+# Convolutions
+
+
 def _convolve_piece(g: Any, other: Any, n: int) -> Any:
     """Return the gradient of the factor of length `n`: `g` correlated with the other one."""
     m = other.shape[0]
@@ -241,6 +250,9 @@ def _cut(a: Any, v: Any, mode: str, start: int) -> Any:
     if mode not in ("same", "valid"):
         raise ValueError(f'a convolution takes mode "full", "same" or "valid", not {mode!r}')
     return full[short - 1 : long] if mode == "valid" else full[start : start + long]
+
+
+# Of several matrices
 
 
 @composed(np.linalg.multi_dot)

@@ -83,13 +83,17 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
     composed(np.cumulative_prod)(functools.partial(_cumulative, np.cumprod, 1))
 
 
+# Methods of ufuncs
+
+
 def _outer(ufunc: Any, a: Any, b: Any) -> Any:
+    """Return `ufunc` of each element of `a` with each of `b`."""
     a, b = to_array(a), to_array(b)
     return ufunc(a.reshape(a.shape + (1,) * b.ndim), b)
 
 
 def _reduceat(ufunc: Any, array: Any, indices: Any, axis: int = 0) -> Any:
-    # where the next index is no higher, the piece is one element
+    """Reduce the pieces from each index to the next; where that is no higher, one element."""
     edges = [*(int(i) for i in np.asarray(indices)), array.shape[axis]]
     ends = ((a, b if a < b else a + 1) for a, b in itertools.pairwise(edges))
     pieces = [ufunc.reduce(along(array, axis, slice(a, b)), axis=axis) for a, b in ends]

@@ -77,11 +77,11 @@ def _quantile(
         weights = merge_last(np.broadcast_to(broadcast_weights(weights, a, axis), a.shape), axes)
     flat = merge_last(a, axes)
     place = record(places, flat, q, weights, method=method, skip=skip)
-    found = _at(np.sort(flat, axis=-1).astype(kind), place, q.shape)
+    found = _values_at(np.sort(flat, axis=-1).astype(kind), place, q.shape)
     return found.reshape((*q.shape, *shape_with(a, axes))) if keepdims else found
 
 
-def _at(x: Any, place: Any, shape: tuple[int, ...]) -> Any:
+def _values_at(x: Any, place: Any, shape: tuple[int, ...]) -> Any:
     """Return the values of the last axis at places `(*shape, ...)`, linear between elements."""
     rest = x.shape[:-1]
     place = np.moveaxis(place.reshape((math.prod(shape), *rest)), 0, -1)
@@ -115,14 +115,16 @@ def _cov(
     m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None,
     fweights: Any = None, aweights: Any = None, *, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    every = [to_array(v) for v in (m, y) if v is not None]
-    x = np.concatenate([np.atleast_2d(v) if rowvar or v.ndim < 2 else v.T for v in every])
+    # variables are rows
+    arrays = [to_array(v) for v in (m, y) if v is not None]
+    x = np.concatenate([np.atleast_2d(v) if rowvar or v.ndim < 2 else v.T for v in arrays])
     if x.ndim > 2:
         raise ValueError(f"np.cov takes a matrix, not shape {x.shape}")
     x = x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype)
     ddof = int(not bias) if ddof is None else ddof
-    every = [to_array(w) for w in (fweights, aweights) if w is not None]
-    weights = math.prod(every) if every else np.ones(x.shape[1], x.dtype)
+    # fweights count how often each column was seen, aweights how much it matters
+    factors = [to_array(w) for w in (fweights, aweights) if w is not None]
+    weights = math.prod(factors) if factors else np.ones(x.shape[1], x.dtype)
     total = np.sum(weights)
     lost = 1 if aweights is None else np.sum(weights * to_array(aweights)) / total
     x = x - np.sum(x * weights, axis=1, keepdims=True) / total
@@ -162,7 +164,7 @@ def _edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> An
 def _histogram(
     a: Any, bins: Any = 10, range: Any = None, density: bool | None = None, weights: Any = None
 ) -> Any:
-    """Counts have gradients to `weights`, densities also to the edges."""
+    """Counts have gradients to `weights`, densities also to the edges; none has to `a`."""
     a = np.ravel(to_array(a))
     edges = _edges(a, bins, range)
     n = edges.shape[0] - 1
