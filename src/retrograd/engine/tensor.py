@@ -11,7 +11,7 @@ import copy
 import itertools
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -973,6 +973,13 @@ class Tensor(metaclass=KnowsElsewhere):
 # Tensor and the classes derived from it. A class is looked up here where it counts: `isinstance`
 # takes three times as long for an array, since the class of Tensor is not `type`.
 TENSORS: set[type] = {Tensor}
+
+# Types of arguments and results, for signatures. `TensorLike` is an array or a Tensor: it has a
+# shape and a dtype. (Where numbers and lists do as well, write `ArrayLike | Tensor`.) `TensorT` is
+# for functions that give an array for an array and a Tensor for a Tensor, as most do: used for the
+# argument and for the result, it tells a type checker which of the two comes out.
+TensorLike: TypeAlias = Tensor | Array
+TensorT = TypeVar("TensorT", Tensor, Array, TensorLike)
 
 
 # Making Tensors
