@@ -14,7 +14,6 @@ from retrograd.engine import adapted, composed, defvjp, nograd, primitive, recor
 from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
 from retrograd.rules.reductions import root
 
-
 # Parts of rules
 
 
