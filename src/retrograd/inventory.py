@@ -1,5 +1,7 @@
 """What happens to each function of NumPy that is handed a Tensor: `rg.coverage()`."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,15 +19,40 @@ from retrograd.engine.rule import (
 )
 from retrograd.rules.refusals import REFUSED_MODULES
 
-# methods without a gradient
-_PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
+__all__ = ["Coverage", "coverage"]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+# Methods that a Tensor has from ndarray, and that have no gradient.
+_WITHOUT_GRADIENT = {
+    "argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist",
+}  # fmt: skip
 
 
 class Coverage(NamedTuple):
-    """The names of NumPy's functions by what happens to them.
+    """The names of NumPy's functions by what happens to them, as a user writes them.
 
-    `refused` tells what to write instead, `methods` what differentiates of ufuncs and of ndarray.
-    `unknown` is empty, unless NumPy is newer than this library.
+    `print` of it counts each kind.
+
+    Attributes:
+        differentiable: functions that have gradients, such as "np.cumsum".
+        without_gradient: functions that give a Tensor without a gradient, such as "np.argmax".
+        metadata: functions that tell of an array or compare it, and give no Tensor: "np.shape".
+        refused: functions that raise TypeError, each with what to write instead.
+        methods: methods of ufuncs and of ndarray that have gradients: "np.add.reduce",
+            "ndarray.sum".
+        unknown: the others. There are none, unless NumPy is newer than this library.
+
+    >>> found = rg.coverage()
+    >>> found._fields[:3]
+    ('differentiable', 'without_gradient', 'metadata')
+    >>> "np.argmax" in found.without_gradient, "ndarray.sum" in found.methods
+    (True, True)
+    >>> found.unknown
+    ()
     """
 
     differentiable: tuple[str, ...]
@@ -48,12 +75,15 @@ class Coverage(NamedTuple):
 def coverage() -> Coverage:
     """Sort the functions of the installed NumPy that can be handed a Tensor, each once.
 
+    Returns:
+        A named tuple of their names: see `retrograd.inventory.Coverage`. `print` of it counts them.
+
     >>> "np.cumsum" in rg.coverage().differentiable
     True
     >>> rg.coverage().refused["np.copyto"]
     'it writes in place; write np.where(mask, value, t), or build the parts and join them'
     """
-    # for the count
+    # NumPy lists only functions of modules that are loaded
     import numpy.char
     import numpy.fft
     import numpy.polynomial  # noqa: F401
@@ -64,7 +94,7 @@ def coverage() -> Coverage:
     ufuncs: Any = overrides.get_overridable_numpy_ufuncs()
     for fn in (*ufuncs, *overrides.get_overridable_numpy_array_functions()):
         kind = _kind_of(fn)
-        # an inner function has the name of the one that calls it
+        # NumPy lists inner functions too, under the name of the one that calls them
         if kind[0] != "unknown" or _name_of(fn) not in found:
             found[_name_of(fn)] = kind
     names: Any = {kind: tuple(sorted(name for name in found if found[name][0] == kind))
@@ -74,13 +104,15 @@ def coverage() -> Coverage:
 
 
 def _home_of(fn: Callable[..., Any]) -> str:
-    if isinstance(fn, np.ufunc):
+    """Return the module that a function is for."""
+    if isinstance(fn, np.ufunc):  # which does not tell its module
         takes_numbers = any("d" in loop for loop in fn.types) or hasattr(np, fn.__name__)
         return "numpy" if takes_numbers else "numpy.strings"
     return getattr(fn, "__module__", None) or "numpy"
 
 
 def _name_of(fn: Callable[..., Any]) -> str:
+    """Return the name of a function with that of its module, also where that is no public one."""
     name = spelled(fn)
     if isinstance(fn, np.ufunc) and not name.startswith("np."):
         name = f"{_home_of(fn)}.{name.lstrip('_')}".replace("numpy", "np", 1)
@@ -88,6 +120,7 @@ def _name_of(fn: Callable[..., Any]) -> str:
 
 
 def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
+    """Return the kind of a function, a field of Coverage, and the remedy where it is refused."""
     public: Any = np
     for part in spelled(fn).removeprefix("np.").split("."):
         public = getattr(public, part, None)
@@ -104,8 +137,9 @@ def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
 
 
 def _methods() -> list[str]:
-    shared = {name for name in dir(np.ndarray) if not name.startswith("_")} & set(dir(Tensor))
+    """Return the methods of ufuncs and of ndarray that have gradients."""
+    common = {name for name in dir(np.ndarray) if not name.startswith("_")} & set(dir(Tensor))
     return [
         *(f"np.{f.__name__}.{method}" for f, method in UFUNC_METHODS if RULES[f].differentiable),
-        *(f"ndarray.{name}" for name in shared - _PLAIN if callable(getattr(Tensor, name))),
+        *(f"ndarray.{n}" for n in common - _WITHOUT_GRADIENT if callable(getattr(Tensor, n))),
     ]

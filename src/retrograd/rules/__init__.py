@@ -1,14 +1,19 @@
 """Gradient rules of NumPy's own functions, a family a module.
 
-A rule is a line of NumPy code: `defvjp(np.multiply, lambda g, out, x, y: g * y, lambda ...)`. What
-is no rule is an answer: NumPy's function in the words of others that have rules. `rg.coverage()`
-lists all functions, with what becomes of each. `rg.defvjp` gives a rule to a function of your own.
+A rule makes the gradients of a function's arguments from `g`, that of its output `out`, in NumPy
+calls:
+
+    defvjp(np.multiply, lambda g, out, x, y: g * y,
+                        lambda g, out, x, y: g * x)
+
+Most functions need none, since they are written in those that have rules: `np.stack` adds an axis to
+each array and joins them. `rg.coverage()` lists NumPy's functions by what happens to each;
+`rg.defvjp` gives a rule to a function of your own.
 
 `elementwise`, `reductions`, `shaping`, `indexing`, `joining` and `products` are what a small net
-needs, and are loaded with the package; the others are when a function turns up that has no rule.
+needs, and come with the package. The others are loaded when a function turns up that has no rule.
 
-**Where a function has no derivative** its rule still gives a number, or says that it cannot. First
-what, then its gradient:
+**Where a function has no derivative**, its gradient is as follows (first what, then the gradient):
 
 - `maximum`, `minimum`, `fmax`, `fmin` of equal arguments: half to each.
 - `max`, `min`, `ptp`, `nanmax`, `nanmin`, norms of order inf, ties: shared equally by all elements
