@@ -26,7 +26,7 @@ ASKED = {np.pad: 1, np.full_like: 1, np.interp: 3}
 STENCIL = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
 
 
-# --- values --------------------------------------------------------------------------------------
+# values
 
 
 def anywhere(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
@@ -55,6 +55,13 @@ def distinct(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0
 def scattered(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
     """Values of which no sums are equal."""
     return rng.choice([-1, 1], shape) * rng.uniform(0.2, 2.0, shape)
+
+
+def with_gaps(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
+    """Values that all differ, of which each third is nan."""
+    values = distinct(rng, shape, offset)
+    values.flat[::3] = np.nan
+    return values
 
 
 def whole(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.0) -> Any:
@@ -105,7 +112,7 @@ def replaced(tree: Any, arrays: list[Any]) -> Any:
     return mapped(lambda a: next(rest) if a.dtype.kind == "f" else a, tree, np.ndarray)
 
 
-# --- watched rules ---------------------------------------------------------------------------
+# watched rules
 
 
 def watch(rule: Rule) -> None:
@@ -169,7 +176,7 @@ def watched() -> Iterator[None]:
             rule.vjps, rule.joint = vjps, joint
 
 
-# --- the properties ------------------------------------------------------------------------------
+# the properties
 
 
 def tensors(arrays: list[Any]) -> list[rg.Tensor]:

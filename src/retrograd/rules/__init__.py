@@ -6,8 +6,8 @@ calls:
     defvjp(np.multiply, lambda g, out, x, y: g * y,
                         lambda g, out, x, y: g * x)
 
-Most functions need none, since they are written in those that have rules: `np.stack` adds an axis to
-each array and joins them. `rg.coverage()` lists NumPy's functions by what happens to each;
+Most functions need none, since they are written in those that have rules: `np.stack` adds an axis
+to each array and joins them. `rg.coverage()` lists NumPy's functions by what happens to each;
 `rg.defvjp` gives a rule to a function of your own.
 
 `elementwise`, `reductions`, `shaping`, `indexing`, `joining` and `products` are what a small net

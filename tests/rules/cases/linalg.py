@@ -131,7 +131,7 @@ def tensor(rng, shape, offset=0.37):
     return regular(rng, (n, n)).reshape(shape)
 
 
-# --- norms ---------------------------------------------------------------------------------------
+# norms
 
 VECTOR_ORDERS = (None, 2, 1, 3, 2.5, np.inf, -np.inf, 0, -1, 0.5)
 MATRIX_ORDERS = (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)
