@@ -4,7 +4,6 @@ import importlib
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 import retrograd as rg
