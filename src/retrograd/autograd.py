@@ -107,13 +107,13 @@ def between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[Tensor]:
     """
     wanted = set(targets)
     # what was recorded before the first target depends on none of them
-    first = min((0 if t.rule is None else t.order for t in targets), default=0)
+    first = min((0 if t.rule is None else t._order for t in targets), default=0)
     behind = {}  # the recorded Tensors that the roots were computed from, by order
     stack = [t for t in roots if t.rule is not None]
     while stack:
         t = stack.pop()
-        if t.order not in behind and t.order >= first:
-            behind[t.order] = t
+        if t._order not in behind and t._order >= first:
+            behind[t._order] = t
             stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.rule is not None]
     for order in sorted(behind):
         if any(isinstance(a, Tensor) and a in wanted for a in behind[order].inputs or ()):

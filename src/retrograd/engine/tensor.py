@@ -93,7 +93,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
     # no reference cycles.
     __slots__ = (
-        "__weakref__", "_array", "_grad", "_retains", "_stamp", "call", "order", "requires_grad",
+        "__weakref__", "_array", "_grad", "_order", "_retains", "_stamp", "call", "requires_grad",
     )  # fmt: skip
 
     _array: Array  # not _data, which np.ma would take for the values of a masked array
@@ -103,7 +103,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # The call that made it: its rule, the arguments as given and as arrays, the keywords. None for
     # a leaf; once backward has freed it, all but the rule are None.
     call: tuple[Rule, Any, Any, Any] | None
-    order: int
+    _order: int  # of its call among all recorded calls
     _retains: bool
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
@@ -1128,7 +1128,7 @@ def keep(
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
         t.call = rule, args, arrays, kwargs
-        t.order = CLOCK.tick()
+        t._order = CLOCK.tick()
         t._retains = False
     else:
         t.requires_grad = False
@@ -1154,7 +1154,7 @@ def _several(
     whole.call = None
     if whole.requires_grad:
         whole.call = rule, args, arrays, kwargs
-        whole.order = CLOCK.tick()
+        whole._order = CLOCK.tick()
         whole._retains = False
     picked = [record(pick, whole, i) for i in range(len(outs))]
     return outs._make(picked) if hasattr(outs, "_make") else tuple(picked)

@@ -40,7 +40,7 @@ class Plan:
     def __init__(self, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
         self.outputs, self.variables = outputs, variables
         found = between(outputs, variables).difference(variables)
-        self.calls = sorted(found, key=lambda t: t.order)
+        self.calls = sorted(found, key=lambda t: t._order)
         sizes = [t.size for t in (*outputs, *self.calls) if not isinstance(t._array, tuple)]
         self.largest = max(sizes, default=0)
 

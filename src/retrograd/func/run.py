@@ -240,7 +240,7 @@ def trace_back(
     stack = [t for t in outs if t.requires_grad]
     while stack:
         t = stack.pop()
-        if t.rule is None or t.order < since:
+        if t.rule is None or t._order < since:
             sources[t] = None
         elif t not in inner:
             inner.add(t)
