@@ -23,6 +23,6 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
 
 
 def test_every_name_of_the_package_is_there():
-    for name in (*rg.__all__, *" ".join(rg._LATER.values()).split()):
+    for name in rg.__all__:
         assert name in dir(rg)
         assert getattr(rg, name) is not None
