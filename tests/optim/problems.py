@@ -65,10 +65,6 @@ def assert_equal(one, other):
         np.testing.assert_array_equal(a, b)
 
 
-def leaf(*values):
-    return rg.Tensor(np.array(values, float), requires_grad=True)
-
-
 def descend_all(optimizer, params, steps=1):
     for _ in range(steps):
         optimizer.zero_grad()

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import retrograd as rg
+from helpers import leaf
 from optim.problems import (
     SLOTS,
     assert_equal,
     descend_all,
-    leaf,
     make,
     problem,
     run,

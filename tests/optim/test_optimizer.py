@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from optim.problems import descend_all, leaf, make, problem, run
+from helpers import leaf
+from optim.problems import descend_all, make, problem, run
 from retrograd.optim import SGD
 
 

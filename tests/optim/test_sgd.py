@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from optim.problems import leaf
+from helpers import leaf
 from retrograd.optim import SGD
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.checks import ensure
 from retrograd.engine import Array, as_array, touch, unrecorded
 from retrograd.nn.module import Module, once
 from retrograd.nn.parameter import Parameter
@@ -49,8 +50,8 @@ class AveragedModel(Module):
     n_averaged: Array
 
     def __init__(self, model: Module, decay: float | None = 0.999) -> None:
-        if decay is not None and not 0 <= decay < 1:
-            raise ValueError(f"decay must be None, or from 0 to below 1, not {decay!r}")
+        good = decay is None or 0 <= decay < 1
+        ensure(good, "decay", "None, or from 0 to below 1", decay)
         self.module, self.decay = copy.deepcopy(model), decay
         self.register_buffer("n_averaged", np.array(0))
 
