@@ -104,7 +104,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._hooks is None and MODE.get().tell is None:
-            return self.forward(*args, **kwargs)
+            return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
