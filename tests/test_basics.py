@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-
-
-def leaf(*values):
-    return rg.Tensor(np.array(values, float), requires_grad=True)
-
+from helpers import leaf
 
 # A sum with itself is linear ---------------------------------------------------------------------
 

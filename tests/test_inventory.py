@@ -5,7 +5,7 @@ import pytest
 
 import retrograd as rg
 from retrograd.engine import spelled
-from retrograd.engine.rule import COMPOSED, REFUSED
+from retrograd.engine.rule import ADAPTED, COMPOSED, REFUSED
 from rules import cases  # noqa: F401, fills CASES
 from rules.drawing import CASES, newer
 from rules.test_elementwise import UFUNCS
@@ -91,20 +91,23 @@ def test_fourier_transforms_are_refused():
         np.fft.fft(rg.Tensor([1.0, 2.0]))
 
 
+ANSWERS = {**ADAPTED, **COMPOSED}
+
+
 def has_named_arguments(fn):
     """Tell whether NumPy and we name all arguments: not of a ufunc, not for `*args`."""
     try:
-        both = inspect.signature(fn), inspect.signature(COMPOSED[fn])
+        both = inspect.signature(fn), inspect.signature(ANSWERS[fn])
     except ValueError:  # made in C: NumPy before 2.4 does not tell
         return False
     kinds = {p.kind for signature in both for p in signature.parameters.values()}
     return not isinstance(fn, np.ufunc) and inspect.Parameter.VAR_POSITIONAL not in kinds
 
 
-@pytest.mark.parametrize("fn", [*filter(has_named_arguments, COMPOSED)], ids=spelled)
+@pytest.mark.parametrize("fn", [*filter(has_named_arguments, ANSWERS)], ids=spelled)
 def test_an_answer_takes_numpys_arguments_in_numpys_order(fn):
     theirs = inspect.signature(fn).parameters
-    ours = inspect.signature(COMPOSED[fn]).parameters
+    ours = inspect.signature(ANSWERS[fn]).parameters
     by_position = [p.name for p in ours.values() if p.kind is not p.KEYWORD_ONLY]
     by_position = [name for name in by_position if ours[name].kind is not ours[name].VAR_KEYWORD]
     expected = [p.name for p in theirs.values() if p.kind is not p.KEYWORD_ONLY]

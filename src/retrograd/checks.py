@@ -28,10 +28,52 @@ def whole(where: str = "", at_least: int = 1, **values: Any) -> None:
         ensure(good, name, f"a whole number of at least {at_least}", value, where)
 
 
-def one_of(name: str, value: Any, *choices: Any, where: str = "") -> None:
-    """Raise ValueError for a value that is none of the choices."""
+def one_of(name: str, value: Any, *choices: Any, where: str = "", verb: str = "must be") -> None:
+    """Raise ValueError for a value that is none of the choices.
+
+    Args:
+        name: the argument's name.
+        value: what it is.
+        *choices: what it may be.
+        where: the function or class that was called, or "".
+        verb: what stands between the name and the choices in the message.
+    """
     if not any(value is choice or value == choice for choice in choices):
-        ensure(False, name, " or ".join(map(repr, choices)), value, where)
+        wanted = " or ".join(map(repr, choices))
+        raise ValueError(f"{_of(where)}{name} {verb} {wanted}, not {value!r}")
+
+
+def per_axis(name: str, value: Any, axes: int, at_least: int) -> tuple[int, ...]:
+    """Return a whole number for each axis, from one for all axes or a sequence of them.
+
+    Raises ValueError unless there are `axes` numbers, each of at least `at_least`.
+    """
+    kinds = (int, np.integer)
+    values: tuple[Any, ...] = (value,) * axes if isinstance(value, kinds) else tuple(value)
+    if len(values) != axes or any(not isinstance(v, kinds) or v < at_least for v in values):
+        raise ValueError(
+            f"{name} takes {axes} whole numbers from {at_least}, or one for all, not {value!r}"
+        )
+    return values
+
+
+def check_sizes(where: str, **values: Any) -> None:
+    """Raise ValueError for a length or a count that is not a whole number of at least 1."""
+    for name, value in values.items():
+        if not isinstance(value, (int, np.integer)) or value < 1:
+            raise ValueError(f"{where} takes {name} of at least 1, not {value!r}")
+
+
+def check_probability(where: str, p: float) -> None:
+    """Raise ValueError for a number that is not from 0 to 1."""
+    if not 0 <= p <= 1:
+        raise ValueError(f"{where} takes a probability from 0 to 1, not {p}")
+
+
+def takes_function(where: str, fn: Any) -> None:
+    """Raise TypeError unless what was given first, to the function `where`, can be called."""
+    if not callable(fn):
+        raise TypeError(f"{where} takes a function first, not {fn!r}")
 
 
 def _of(where: str) -> str:

@@ -1,24 +1,58 @@
-"""Batches over arrays."""
+"""Batches over arrays: data sets, loaders that shuffle, random splits.
+
+A data set is anything with a length and items: a list of samples, `TensorDataset`, or a class of
+one's own with `__len__` and `__getitem__`.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from retrograd.checks import whole
 from retrograd.engine import Array, Tensor
-from retrograd.optim.optimizer import positive
+from retrograd.later import public_names
 from retrograd.random import RngLike, generator
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["DataLoader", "Subset", "TensorDataset", "collate", "random_split"]
+
+__dir__ = public_names(__name__)
+
+
+class Dataset(Protocol):
+    """What has a length and items."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: Any, /) -> Any: ...
 
 
 class TensorDataset:
-    """Arrays with first axes of one length; item `i` is a tuple of theirs.
+    """Arrays whose first axes count the same samples; item `i` is the tuple of their items `i`.
+
+    An item may be a slice or an array of indices too: a batch at once.
+
+    Args:
+        *arrays: arrays or Tensors with first axes of one length, such as inputs `(N, ...)` and
+            targets `(N,)`. Arrays give arrays, Tensors give Tensors, which require no grad.
+
+    Attributes:
+        arrays: the arrays as a tuple.
+
+    Raises:
+        ValueError: if there are none, or their lengths differ.
 
     >>> data = rg.data.TensorDataset(np.arange(6).reshape(3, 2), np.array([0, 1, 0]))
     >>> data[1]
     (array([2, 3]), np.int64(1))
     """
 
-    def __init__(self, *arrays: Any) -> None:
+    def __init__(self, *arrays: ArrayLike | Tensor) -> None:
         self.arrays = tuple(a.detach() if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
         shapes = [a.shape for a in self.arrays]
         if () in shapes or len({shape[0] for shape in shapes}) != 1:
@@ -33,13 +67,26 @@ class TensorDataset:
 
 
 class Subset:
-    """The samples of a data set at `indices`.
+    """The samples of a data set at some indices, in their order.
+
+    Args:
+        dataset: the data set.
+        indices: whole numbers, one axis of them; negative ones count from the end.
+
+    Attributes:
+        dataset: the data set.
+        indices: the indices as an array.
+
+    Raises:
+        TypeError: if `indices` are no whole numbers, such as a mask.
+        ValueError: if they have another number of axes than one.
+        IndexError: if the data set has no such sample.
 
     >>> rg.data.Subset(rg.data.TensorDataset(np.array([10, 11, 12])), [2, 0])[0]
     (np.int64(12),)
     """
 
-    def __init__(self, dataset: Any, indices: Sequence[int] | Array) -> None:
+    def __init__(self, dataset: Dataset, indices: Sequence[int] | Array) -> None:
         given = np.asarray(indices)
         if given.size and given.dtype.kind not in "iu":
             raise TypeError(f"indices are whole numbers, not {given.dtype}: np.flatnonzero(mask)")
@@ -58,11 +105,20 @@ class Subset:
         return self.dataset[self.indices[index]]
 
 
-def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) -> list[Subset]:
-    """Return subsets that share no sample and together have all.
+def random_split(dataset: Dataset, lengths: Sequence[float], rng: RngLike = None) -> list[Subset]:
+    """Return random subsets that share no sample and together have all.
 
-    `lengths` are numbers of samples, or fractions, rounded. Raises ValueError if they do not add
-    up.
+    Args:
+        dataset: the data set.
+        lengths: the number of samples of each subset; or fractions that add up to 1, which are
+            rounded: samples that are left over go to the first ones.
+        rng: a generator or a seed (default: the generator of `rg.manual_seed`).
+
+    Returns:
+        A `Subset` for each of the lengths.
+
+    Raises:
+        ValueError: if the lengths do not add up.
 
     >>> train, test = rg.data.random_split(rg.data.TensorDataset(np.arange(10)), [0.8, 0.2], rng=0)
     >>> len(train), len(test)
@@ -79,10 +135,28 @@ def random_split(dataset: Any, lengths: Sequence[float], rng: RngLike = None) ->
 
 
 class DataLoader:
-    """Batches of a data set, in order or, with `shuffle`, in one `rng` draws every epoch.
+    """Batches of a data set; each iteration is an epoch.
 
-    `drop_last` leaves out a last one smaller than `batch_size`. `collate` makes a batch of a list
-    of samples.
+    In the middle of an epoch `state_dict()` tells how far it is: the first iteration of a loader
+    that has loaded it goes on from there.
+
+    Args:
+        dataset: the data set.
+        batch_size: how many samples a batch has (default 1); the last one may be smaller.
+        shuffle: whether each epoch has an order of its own (default False).
+        rng: a generator or a seed that draws the orders (default: the generator of
+            `rg.manual_seed`).
+        drop_last: whether a last batch that is smaller is left out (default False).
+        collate: makes a batch of a list of samples (default: `rg.data.collate`).
+
+    Attributes:
+        dataset: the data set.
+        batch_size: how many samples a batch has.
+        rng: the generator.
+
+    Raises:
+        TypeError: if `dataset` is an array, or has no length or items.
+        ValueError: if `batch_size` is no whole number above 0.
 
     >>> data = rg.data.TensorDataset(np.arange(5) * 10)
     >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
@@ -90,7 +164,7 @@ class DataLoader:
     """
 
     def __init__(
-        self, dataset: Any, batch_size: int = 1, shuffle: bool = False, *, rng: RngLike = None,
+        self, dataset: Dataset, batch_size: int = 1, shuffle: bool = False, *, rng: RngLike = None,
         drop_last: bool = False, collate: Callable[[list[Any]], Any] | None = None,
     ) -> None:  # fmt: skip
         sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
@@ -99,7 +173,7 @@ class DataLoader:
                 f"a data set has a length and items, not {type(dataset).__name__}: "
                 "wrap arrays in TensorDataset(x, y)"
             )
-        positive(batch_size=batch_size)
+        whole(batch_size=batch_size)
         self.dataset, self.batch_size = dataset, int(batch_size)
         self.shuffle, self.drop_last, self.collate = bool(shuffle), bool(drop_last), collate
         self.rng = generator(rng)
@@ -130,12 +204,36 @@ class DataLoader:
         return (self.collate or collate)([self.dataset[int(i)] for i in indices])
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the order of this epoch and how far it is, not the generator."""
+        """Return the order of this epoch and how far it is.
+
+        The generator is not a part of it: what else draws from it decides its state.
+
+        Returns:
+            `{"order": indices or None, "position": number of batches handed out}`.
+
+        >>> loader = rg.data.DataLoader(rg.data.TensorDataset(np.arange(6)), batch_size=2)
+        >>> _ = next(iter(loader))
+        >>> loader.state_dict()
+        {'order': None, 'position': 1}
+        """
         order = None if self._order is None else self._order.copy()
         return {"order": order, "position": self._position}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken; ValueError if it does not fit."""
+        """Let the next iteration go on where a state was taken.
+
+        Args:
+            state_dict: what `state_dict` returned.
+
+        Raises:
+            ValueError: if it is of a data set of another size, of another `shuffle`, or no state
+                of a loader.
+
+        >>> loader = rg.data.DataLoader(rg.data.TensorDataset(np.arange(6)), batch_size=2)
+        >>> loader.load_state_dict({"order": None, "position": 1})
+        >>> [x.tolist() for x, in loader]
+        [[2, 3], [4, 5]]
+        """
         try:
             order, position = state_dict["order"], int(state_dict["position"])
         except (KeyError, TypeError, ValueError) as error:
@@ -154,7 +252,14 @@ class DataLoader:
 
 
 def collate(samples: list[Any]) -> Any:
-    """Stack samples along a new first axis: arrays, numbers, tuples or dicts of them.
+    """Return a batch: samples stacked along a new first axis.
+
+    Args:
+        samples: a list of arrays, Tensors or numbers of one shape; or of tuples, lists or dicts
+            of them.
+
+    Returns:
+        An array or a Tensor with one axis more; or a tuple or dict of them.
 
     >>> rg.data.collate([(1.0, 2), (3.0, 4)])
     (array([1., 3.]), array([2, 4]))

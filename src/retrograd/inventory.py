@@ -1,53 +1,58 @@
-"""What happens to functions of NumPy handed a Tensor: refusals, `rg.coverage()`."""
+"""What happens to each function of NumPy that is handed a Tensor: `rg.coverage()`."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd.engine import RULES, Tensor, refuse, spelled
-from retrograd.engine.rule import COMPOSED, METADATA, REFUSED, UFUNC_METHODS, VALUES, load_rules
+from retrograd.engine import RULES, Tensor, spelled
+from retrograd.engine.rule import (
+    ADAPTED,
+    COMPOSED,
+    METADATA,
+    REFUSED,
+    UFUNC_METHODS,
+    VALUES,
+    load_rules,
+)
+from retrograd.rules.refusals import REFUSED_MODULES
 
-refuse(
-    "like= hands the call to the Tensor; leave it out, and wrap the array in rg.Tensor",
-    np.arange, np.array, np.asanyarray, np.asarray, np.ascontiguousarray, np.asfortranarray,
-    np.empty, np.eye, np.frombuffer, np.fromfile, np.fromfunction, np.fromiter, np.fromstring,
-    np.full, np.genfromtxt, np.identity, np.loadtxt, np.ones, np.require, np.tri, np.zeros,
-)  # fmt: skip
-refuse(
-    "it writes in place; write np.where(mask, value, t), or build the parts and join them",
-    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal,
-)  # fmt: skip
-refuse(
-    "write t.data, or save a state with rg.save",
-    np.save, np.savez, np.savez_compressed, np.savetxt,
-)  # fmt: skip
-refuse(
-    "a Tensor holds numbers, not dates",
-    np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string, np.isnat,
-)  # fmt: skip
-refuse("count in one dimension with np.histogram", np.histogram2d, np.histogramdd)
-refuse("sort with np.sort: a Tensor is real", np.sort_complex)
-refuse("find real roots with np.linalg.eigvals of the companion matrix", np.roots)
-refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
+__all__ = ["Coverage", "coverage"]
 
-# homes of further functions that are refused
-_HOMES = {
-    "numpy.lib.recfunctions": "a Tensor has no fields; take them apart as arrays",
-    "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
-    "numpy.strings": "a Tensor holds numbers, not text",
-    "numpy.char": "a Tensor holds numbers, not text",
-    "numpy.polynomial": "write it as np.polyval in one variable after the other",
-}
-# methods without a gradient
-_PLAIN = {"argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist"}
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+# Methods that a Tensor has from ndarray, and that have no gradient.
+_WITHOUT_GRADIENT = {
+    "argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist",
+}  # fmt: skip
 
 
 class Coverage(NamedTuple):
-    """The names of NumPy's functions by what happens to them.
+    """The names of NumPy's functions by what happens to them, as a user writes them.
 
-    `refused` tells what to write instead, `methods` what differentiates of ufuncs and of ndarray.
-    `unknown` is empty, unless NumPy is newer than this library.
+    `print` of it counts each kind.
+
+    Attributes:
+        differentiable: functions that have gradients, such as "np.cumsum".
+        without_gradient: functions that give a Tensor without a gradient, such as "np.argmax".
+        metadata: functions that tell of an array or compare it, and give no Tensor: "np.shape".
+        refused: functions that raise TypeError, each with what to write instead.
+        methods: methods of ufuncs and of ndarray that have gradients: "np.add.reduce",
+            "ndarray.sum".
+        unknown: the others. There are none, unless NumPy is newer than this library.
+
+    >>> found = rg.coverage()
+    >>> found._fields[:3]
+    ('differentiable', 'without_gradient', 'metadata')
+    >>> "np.argmax" in found.without_gradient, "ndarray.sum" in found.methods
+    (True, True)
+    >>> found.unknown
+    ()
     """
 
     differentiable: tuple[str, ...]
@@ -70,12 +75,15 @@ class Coverage(NamedTuple):
 def coverage() -> Coverage:
     """Sort the functions of the installed NumPy that can be handed a Tensor, each once.
 
+    Returns:
+        A named tuple of their names: see `retrograd.inventory.Coverage`. `print` of it counts them.
+
     >>> "np.cumsum" in rg.coverage().differentiable
     True
     >>> rg.coverage().refused["np.copyto"]
     'it writes in place; write np.where(mask, value, t), or build the parts and join them'
     """
-    # for the count
+    # NumPy lists only functions of modules that are loaded
     import numpy.char
     import numpy.fft
     import numpy.polynomial  # noqa: F401
@@ -86,7 +94,7 @@ def coverage() -> Coverage:
     ufuncs: Any = overrides.get_overridable_numpy_ufuncs()
     for fn in (*ufuncs, *overrides.get_overridable_numpy_array_functions()):
         kind = _kind_of(fn)
-        # an inner function has the name of the one that calls it
+        # NumPy lists inner functions too, under the name of the one that calls them
         if kind[0] != "unknown" or _name_of(fn) not in found:
             found[_name_of(fn)] = kind
     names: Any = {kind: tuple(sorted(name for name in found if found[name][0] == kind))
@@ -96,13 +104,15 @@ def coverage() -> Coverage:
 
 
 def _home_of(fn: Callable[..., Any]) -> str:
-    if isinstance(fn, np.ufunc):
+    """Return the module that a function is for."""
+    if isinstance(fn, np.ufunc):  # which does not tell its module
         takes_numbers = any("d" in loop for loop in fn.types) or hasattr(np, fn.__name__)
         return "numpy" if takes_numbers else "numpy.strings"
     return getattr(fn, "__module__", None) or "numpy"
 
 
 def _name_of(fn: Callable[..., Any]) -> str:
+    """Return the name of a function with that of its module, also where that is no public one."""
     name = spelled(fn)
     if isinstance(fn, np.ufunc) and not name.startswith("np."):
         name = f"{_home_of(fn)}.{name.lstrip('_')}".replace("numpy", "np", 1)
@@ -110,24 +120,26 @@ def _name_of(fn: Callable[..., Any]) -> str:
 
 
 def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
+    """Return the kind of a function, a field of Coverage, and the remedy where it is refused."""
     public: Any = np
     for part in spelled(fn).removeprefix("np.").split("."):
         public = getattr(public, part, None)
     fn = fn if public is None else public
     if fn in METADATA or fn in VALUES:
         return "metadata", ""
-    if fn in COMPOSED or (fn in RULES and RULES[fn].differentiable):
+    if fn in ADAPTED or fn in COMPOSED or (fn in RULES and RULES[fn].differentiable):
         return "differentiable", ""
     if fn in RULES:
         return "without_gradient", ""
-    homes = (remedy for home, remedy in _HOMES.items() if _home_of(fn).startswith(home))
+    homes = (remedy for home, remedy in REFUSED_MODULES.items() if _home_of(fn).startswith(home))
     remedy = REFUSED.get(fn) or next(homes, "")
     return ("refused" if remedy else "unknown"), remedy
 
 
 def _methods() -> list[str]:
-    shared = {name for name in dir(np.ndarray) if not name.startswith("_")} & set(dir(Tensor))
+    """Return the methods of ufuncs and of ndarray that have gradients."""
+    common = {name for name in dir(np.ndarray) if not name.startswith("_")} & set(dir(Tensor))
     return [
         *(f"np.{f.__name__}.{method}" for f, method in UFUNC_METHODS if RULES[f].differentiable),
-        *(f"ndarray.{name}" for name in shared - _PLAIN if callable(getattr(Tensor, name))),
+        *(f"ndarray.{n}" for n in common - _WITHOUT_GRADIENT if callable(getattr(Tensor, n))),
     ]

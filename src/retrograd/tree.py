@@ -1,6 +1,7 @@
 """Trees of values: nested dicts, lists, tuples and namedtuples with leaves in them.
 
-None is a tree without leaves. A dict keeps its order of keys; trees are matched by key.
+Everything else is a leaf, but None, which is a tree without leaves. Leaves have the order of the
+keys of a dict; two trees are matched by key, whatever their order.
 """
 
 from __future__ import annotations
@@ -8,9 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from retrograd.later import public_names
+
+__all__ = ["Structure", "flatten", "leaves", "map"]
+
+__dir__ = public_names(__name__)
+
 
 class Structure:
     """A tree without its leaves: what `flatten` returns beside them.
+
+    Structures are equal if their trees are of the same kinds, with the same keys in one order.
+
+    Args:
+        kind: the type of the node, such as `dict`; None for a leaf.
+        parts: the structures of what is in the node, by key, name or position.
+
+    Attributes:
+        size: the number of leaves.
 
     >>> leaves, structure = rg.tree.flatten({"w": 1.0, "layers": [2.0, (3.0,)]})
     >>> leaves
@@ -24,11 +40,21 @@ class Structure:
     __slots__ = ("kind", "parts", "size")
 
     def __init__(self, kind: Any, parts: dict[Any, Structure]) -> None:
-        self.kind, self.parts = kind, parts  # the type of the node; None for a leaf
+        self.kind, self.parts = kind, parts
         self.size: int = 1 if kind is None else sum(part.size for part in parts.values())
 
     def unflatten(self, leaves: Sequence[Any]) -> Any:
-        """Return the tree with these leaves; ValueError unless there are `size` of them."""
+        """Return the tree with these leaves.
+
+        Args:
+            leaves: `size` values, in the order of `flatten`.
+
+        Returns:
+            A tree of new dicts, lists and tuples.
+
+        Raises:
+            ValueError: if there are more leaves or fewer.
+        """
         if len(leaves) != self.size:
             raise ValueError(f"a tree with {self.size} leaves cannot be made of {len(leaves)}")
         return self._build(iter(leaves))
@@ -46,7 +72,22 @@ class Structure:
         return self.kind(*values) if hasattr(self.kind, "_fields") else self.kind(values)
 
     def match(self, tree: Any, name: str = "the tree") -> list[Any]:
-        """Return what `tree` has in place of the leaves; ValueError if it differs."""
+        """Return what a tree has in the places of the leaves.
+
+        Args:
+            tree: a tree of this structure; it may have subtrees where this one has leaves.
+            name: what it is called in the message.
+
+        Returns:
+            A list of `size` values, in the order of `flatten`.
+
+        Raises:
+            ValueError: if it has another structure.
+
+        >>> _, structure = rg.tree.flatten({"a": 0, "b": 0})
+        >>> structure.match({"b": [2, 3], "a": 1})
+        [1, [2, 3]]
+        """
         if self.kind is None:
             return [tree]
         inside = _open(tree) if type(tree) is self.kind else None
@@ -56,7 +97,14 @@ class Structure:
         return [leaf for key, part in pairs for leaf in part.match(inside[key], name)]
 
     def paths(self) -> list[tuple[Any, ...]]:
-        """Return the keys and positions that lead to each leaf."""
+        """Return the keys, names and positions that lead to each leaf.
+
+        Returns:
+            A list of `size` tuples, in the order of `flatten`.
+
+        >>> rg.tree.flatten({"w": 1.0, "layers": [2.0, 3.0]})[1].paths()
+        [('w',), ('layers', 0), ('layers', 1)]
+        """
         if self.kind is None:
             return [()]
         return [(key, *rest) for key, part in self.parts.items() for rest in part.paths()]
@@ -95,6 +143,12 @@ def _open(tree: Any) -> dict[Any, Any] | None:
 def flatten(tree: Any) -> tuple[list[Any], Structure]:
     """Return the leaves of a tree in order, and its structure.
 
+    Args:
+        tree: any value.
+
+    Returns:
+        A list of the leaves, and the `Structure` that makes the tree of them again.
+
     >>> rg.tree.flatten([1, {"a": 2}, None])
     ([1, 2], [*, {'a': *}, None])
     """
@@ -113,6 +167,12 @@ def _flatten(node: Any, found: list[Any]) -> Structure:
 def leaves(tree: Any) -> list[Any]:
     """Return the leaves of a tree in order.
 
+    Args:
+        tree: any value.
+
+    Returns:
+        A list of the leaves.
+
     >>> rg.tree.leaves({"b": (1, 2), "a": 3})
     [1, 2, 3]
     """
@@ -120,7 +180,18 @@ def leaves(tree: Any) -> list[Any]:
 
 
 def map(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
-    """Return the tree of `fn(leaf, *leaves of the others)`, which have the same structure.
+    """Return the tree of what a function makes of each leaf.
+
+    Args:
+        fn: a function of a leaf of `tree`, and of what each of the others has in its place.
+        tree: any value.
+        *others: trees of the same structure; they may have subtrees where `tree` has leaves.
+
+    Returns:
+        A tree of the structure of `tree`.
+
+    Raises:
+        ValueError: if one of the others has another structure.
 
     >>> rg.tree.map(lambda p, g: p - 0.5 * g, {"w": 1.0, "b": [2.0]}, {"w": 2.0, "b": [4.0]})
     {'w': 0.0, 'b': [0.0]}

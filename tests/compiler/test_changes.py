@@ -8,30 +8,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-
-
-def alike(make, schedule, tol=1e-12):
-    """Compare a step compiled with itself run as it is; `schedule` has the changes and arguments.
-
-    `make` returns the step, what to do before a call, and the Tensors to compare.
-    """
-    (eager, before, own), (fn, before_compiled, compiled) = make(), make()
-    step = rg.compile(fn)
-    for args in schedule:
-        before(*args)
-        before_compiled(*args)
-        left, right = eager(*args), step(*args)
-        np.testing.assert_allclose(right.data, left.data, rtol=tol, atol=tol)
-        for a, b in zip(own, compiled, strict=True):
-            np.testing.assert_allclose(b.data, a.data, rtol=tol, atol=tol)
-            assert (a.grad is None) is (b.grad is None)
-            if a.grad is not None:
-                np.testing.assert_allclose(b.grad, a.grad, rtol=tol, atol=tol)
-
-
-def nothing(*_):
-    pass
-
+from comparing import assert_compiled_agrees
 
 # Gradients that no buffer holds ------------------------------------------------------------------
 
@@ -55,10 +32,10 @@ def test_a_gradient_may_be_an_argument_or_a_part_of_one(loss):
             out.backward()
             return out
 
-        return step, nothing, [w]
+        return step, w
 
     rng = np.random.default_rng(0)
-    alike(make, [(rng.normal(size=(2, 2)),) for _ in range(6)])
+    assert_compiled_agrees(make, [(rng.normal(size=(2, 2)),) for _ in range(6)])
 
 
 def test_the_gradient_of_an_argument_may_be_another_argument():
@@ -86,9 +63,9 @@ def test_gradients_from_before_stay_where_a_step_does_not_reach(clip, both):
             optimizer.step()
             return loss
 
-        return step, nothing, [w, v]
+        return step, w, v
 
-    alike(make, [(np.array([2.0]), i % 2 if both else 0) for i in range(10)])
+    assert_compiled_agrees(make, [(np.array([2.0]), i % 2 if both else 0) for i in range(10)])
 
 
 # Optimizers --------------------------------------------------------------------------------------
@@ -108,9 +85,9 @@ def test_a_parameter_that_pauses_goes_on_with_its_own_state(kind):
             optimizer.step()
             return loss
 
-        return step, nothing, [a, b]
+        return step, a, b
 
-    alike(make, [(both,) for both in (True,) * 4 + (False,) * 4 + (True,) * 4])
+    assert_compiled_agrees(make, [(both,) for both in (True,) * 4 + (False,) * 4 + (True,) * 4])
 
 
 def test_parameters_are_thawed_one_by_one():
@@ -127,16 +104,13 @@ def test_parameters_are_thawed_one_by_one():
             optimizer.step()
             return loss
 
-        calls = iter(range(14))
+        return step, *params
 
-        def before(_):
-            thawed = {5: 2, 9: 3}.get(next(calls))
-            if thawed:
-                params[thawed].requires_grad_(True)
+    def before(number, *params):
+        if number in (5, 9):
+            params[2 if number == 5 else 3].requires_grad_(True)
 
-        return step, before, params
-
-    alike(make, [(np.ones(1),)] * 14)
+    assert_compiled_agrees(make, [(np.ones(1),)] * 14, before=before)
 
 
 @pytest.mark.parametrize("kind", ["SGD", "RMSprop"])
@@ -153,14 +127,14 @@ def test_a_momentum_of_zero_rests_as_it_does_where_nothing_is_compiled(kind, fir
             optimizer.step()
             return loss
 
-        momenta = iter((0.9,) * first + (0.0,) * 4 + (0.9,) * 4)
+        return step, w, optimizer
 
-        def before(_):
-            optimizer.param_groups[0]["momentum"] = next(momenta)
+    momenta = (0.9,) * first + (0.0,) * 4 + (0.9,) * 4
 
-        return step, before, [w]
+    def before(number, w, optimizer):
+        optimizer.param_groups[0]["momentum"] = momenta[number]
 
-    alike(make, [(np.ones(1),)] * (first + 8))
+    assert_compiled_agrees(make, [(np.ones(1),)] * (first + 8), before=before)
 
 
 # What a step does besides its calls --------------------------------------------------------------

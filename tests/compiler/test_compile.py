@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
+from comparing import assert_compiled_agrees
 
 RNG = np.random.default_rng(7)
 X, Y = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 2))
@@ -17,19 +18,15 @@ def net(seed=0):
     return rg.nn.Sequential(rg.nn.Linear(3, 5, rng=seed), rg.nn.Tanh(), rg.nn.Linear(5, 2, rng=1))
 
 
-def pair(make):
-    """Return an eager and a compiled step, each over a net of its own from the same start."""
-    steps = []
-    for wrap in (lambda f: f, rg.compile):
+def over_a_net(make):
+    """Return what builds a net and what `make` builds over it, the same each time."""
+
+    def build():
         model = net()
         step, *more = make(model)
-        steps.append((wrap(step), model, *more))
-    return steps
+        return step, model, *more
 
-
-def same_parameters(one, other):
-    for a, b in zip(one.parameters(), other.parameters(), strict=True):
-        np.testing.assert_allclose(a.data, b.data, rtol=1e-12, atol=1e-14)
+    return build
 
 
 OPTIMIZERS = {
@@ -63,27 +60,20 @@ def test_a_compiled_training_step_trains_as_the_eager_one(name):
 
         return step, optimizer
 
-    (eager, a, opt_a), (compiled, b, opt_b) = pair(make)
-    for i in range(12):
-        if i == 6:  # a schedule
-            for opt in (opt_a, opt_b):
-                opt.param_groups[0]["lr"] *= 0.1
-        left, right = eager(X + i, Y), compiled(X + i, Y)
-        assert left.item() == pytest.approx(right.item(), rel=1e-12)
-        same_parameters(a, b)
-        for p, q in zip(a.parameters(), b.parameters(), strict=True):
-            np.testing.assert_allclose(p.grad, q.grad, rtol=1e-10, atol=1e-14)
-    for (key, left), (_, right) in zip(
-        opt_a.state_dict()["state"].items(), opt_b.state_dict()["state"].items(), strict=True
-    ):
-        for slot in left:
-            np.testing.assert_allclose(left[slot], right[slot], rtol=1e-9, err_msg=f"{key} {slot}")
+    def schedule(number, model, optimizer):
+        if number == 6:
+            optimizer.param_groups[0]["lr"] *= 0.1
+
+    calls = [(X + i, Y) for i in range(12)]
+    compiled = assert_compiled_agrees(over_a_net(make), calls, before=schedule)
     assert len(compiled.programs) <= 2
 
 
 def sgd_step(model):
-    optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
+    return training_step(model, rg.optim.SGD(model.parameters(), lr=0.1))
 
+
+def training_step(model, optimizer):
     def step(x, y):
         loss = rg.nn.functional.mse_loss(model(x), y)
         optimizer.zero_grad()
@@ -95,21 +85,20 @@ def sgd_step(model):
 
 
 def test_parameters_changed_between_calls_are_seen():
-    (eager, a, _), (compiled, b, _) = pair(sgd_step)
     state = net(5).state_dict()
-    for i in range(12):
-        for model in (a, b):
-            if i == 4:
-                model.load_state_dict(state)
-            if i == 6:
-                with rg.no_grad():
-                    for p in model.parameters():
-                        p *= 0.5
-            if i == 8:
+
+    def change(number, model, _):
+        if number == 4:
+            model.load_state_dict(state)
+        if number == 6:
+            with rg.no_grad():
                 for p in model.parameters():
-                    p.data = p.data * 2.0
-        assert eager(X, Y).item() == pytest.approx(compiled(X, Y).item(), rel=1e-12)
-        same_parameters(a, b)
+                    p *= 0.5
+        if number == 8:
+            for p in model.parameters():
+                p.data = p.data * 2.0
+
+    assert_compiled_agrees(over_a_net(sgd_step), [(X, Y)] * 12, before=change)
 
 
 def test_an_optimizer_state_loaded_between_calls_is_seen():
@@ -125,15 +114,15 @@ def test_an_optimizer_state_loaded_between_calls_is_seen():
 
         return step, optimizer
 
-    (eager, a, opt_a), (compiled, b, opt_b) = pair(make)
-    for i in range(12):
-        if i == 3:
-            saved = copy.deepcopy(opt_a.state_dict())
-        if i == 7:
-            opt_a.load_state_dict(copy.deepcopy(saved))
-            opt_b.load_state_dict(copy.deepcopy(saved))
-        assert eager(X, Y).item() == pytest.approx(compiled(X, Y).item(), rel=1e-12)
-        same_parameters(a, b)
+    saved = []
+
+    def load(number, model, optimizer):
+        if number == 3:
+            saved.append(copy.deepcopy(optimizer.state_dict()))
+        if number == 7:
+            optimizer.load_state_dict(copy.deepcopy(saved[0]))
+
+    assert_compiled_agrees(over_a_net(make), [(X, Y)] * 12, before=load)
 
 
 def test_other_shapes_dtypes_static_values_and_modes_are_programs_of_their_own():
@@ -161,12 +150,12 @@ def test_other_shapes_dtypes_static_values_and_modes_are_programs_of_their_own()
 
 def test_random_draws_replay_from_the_same_generator():
     for p in (0.3, 0.5):
-        outs = []
-        for wrap in (lambda f: f, rg.compile):
+
+        def make(p=p):
             layer = rg.nn.Dropout(p, rng=np.random.default_rng(3))
-            step = wrap(lambda x, layer=layer: layer(x))
-            outs.append([np.asarray(step(rg.Tensor(np.ones((6, 4)))).data) for _ in range(6)])
-        np.testing.assert_array_equal(outs[0], outs[1])
+            return (lambda x: layer(x),)
+
+        assert_compiled_agrees(make, [(np.ones((6, 4)),)] * 6, rtol=0, atol=0)
     rg.manual_seed(3)
     first = rg.compile(lambda x: rg.nn.functional.dropout(x, 0.5))
     for _ in range(5):
@@ -203,28 +192,26 @@ def test_what_is_returned_is_a_copy():
 
 
 def test_comparisons_argmax_sorting_and_indexing_by_arrays_replay():
-    w = rg.Tensor(RNG.normal(size=(6, 4)), requires_grad=True)
+    start = RNG.normal(size=(6, 4))
 
-    def f(x, index, k):
-        picked = w[index]
-        best = np.argmax(x, axis=1)
-        order = np.sort(x, axis=0)
-        total = np.sum(np.where(x > 0, picked, order) * (best == k)[:, None])
-        w.grad = None
-        total.backward()
-        return total, best, order
+    def make():
+        w = rg.Tensor(start, requires_grad=True)
 
-    compiled = rg.compile(f)
-    for i in range(6):
-        x = RNG.normal(size=(3, 4))
-        index = RNG.integers(0, 6, size=3)
-        k = np.array(i % 4)
-        want = f(rg.Tensor(x), rg.Tensor(index), rg.Tensor(k))
-        grad = w.grad
-        got = compiled(x, index, k)
-        for a, b in zip(want, got, strict=True):
-            np.testing.assert_allclose(a.data, b.data)
-        np.testing.assert_allclose(w.grad, grad)
+        def f(x, index, k):
+            picked = w[index]
+            best = np.argmax(x, axis=1)
+            order = np.sort(x, axis=0)
+            total = np.sum(np.where(x > 0, picked, order) * (best == k)[:, None])
+            w.grad = None
+            total.backward()
+            return total, best, order
+
+        return f, w
+
+    calls = [
+        (RNG.normal(size=(3, 4)), RNG.integers(0, 6, size=3), np.array(i % 4)) for i in range(6)
+    ]
+    assert_compiled_agrees(make, calls)
 
 
 def test_gradients_accumulate_over_calls_that_do_not_clear_them():
@@ -234,15 +221,11 @@ def test_gradients_accumulate_over_calls_that_do_not_clear_them():
 
         return (step,)
 
-    (eager, a), (compiled, b) = pair(make)
-    for i in range(9):
-        if i % 4 == 0:
-            a.zero_grad()
-            b.zero_grad()
-        eager(X, Y)
-        compiled(X, Y)
-        for p, q in zip(a.parameters(), b.parameters(), strict=True):
-            np.testing.assert_allclose(p.grad, q.grad, rtol=1e-12)
+    def clear(number, model):
+        if number % 4 == 0:
+            model.zero_grad()
+
+    assert_compiled_agrees(over_a_net(make), [(X, Y)] * 9, before=clear)
 
 
 def test_several_losses_clipping_and_updates_by_hand_compile():
@@ -264,11 +247,7 @@ def test_several_losses_clipping_and_updates_by_hand_compile():
 
         return (step,)
 
-    (eager, a), (compiled, b) = pair(make)
-    for i in range(6):
-        for left, right in zip(eager(X + i, Y), compiled(X + i, Y), strict=True):
-            assert float(left) == pytest.approx(float(right), rel=1e-12)
-        same_parameters(a, b)
+    assert_compiled_agrees(over_a_net(make), [(X + i, Y) for i in range(6)])
 
 
 def test_the_gradient_of_an_argument_lands_in_that_argument():
@@ -313,10 +292,7 @@ def test_two_steps_in_one_call_count_twice():
 
         return (step,)
 
-    (eager, a), (compiled, b) = pair(make)
-    for _ in range(6):
-        assert eager(X, Y).item() == pytest.approx(compiled(X, Y).item(), rel=1e-12)
-        same_parameters(a, b)
+    assert_compiled_agrees(over_a_net(make), [(X, Y)] * 6)
 
 
 def test_a_module_compiles_for_inference():
@@ -328,28 +304,12 @@ def test_a_module_compiles_for_inference():
 
 
 def test_batch_norm_statistics_are_updated_by_replays():
-    outs = []
-    for wrap in (lambda f: f, rg.compile):
+    def make():
         model = rg.nn.Sequential(rg.nn.Linear(3, 4, rng=0), rg.nn.BatchNorm1d(4))
-        optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
+        step, optimizer = sgd_step(model)
+        return step, model, optimizer
 
-        @wrap
-        def step(x, y, model=None, optimizer=None):
-            raise AssertionError
-
-        def run(x, y, model=model, optimizer=optimizer):
-            loss = rg.nn.functional.mse_loss(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        fn = wrap(lambda x, y, run=run: run(x, y))
-        losses = [fn(X + i, np.tile(Y, 2)).item() for i in range(6)]
-        outs.append((losses, model.state_dict()))
-    assert outs[0][0] == pytest.approx(outs[1][0], rel=1e-12)
-    for key in outs[0][1]:
-        np.testing.assert_allclose(outs[0][1][key], outs[1][1][key], err_msg=key)
+    assert_compiled_agrees(make, [(X + i, np.tile(Y, 2)) for i in range(6)])
 
 
 def test_a_schedule_of_rate_and_momentum_needs_one_program():
@@ -357,36 +317,28 @@ def test_a_schedule_of_rate_and_momentum_needs_one_program():
         lambda p: rg.optim.SGD(p, lr=0.1, momentum=0.9),
         lambda p: rg.optim.Adam(p, lr=0.01),
     ):
-        outs = []
-        for wrap in (lambda f: f, rg.compile):
-            model = net()
-            optimizer = make(model.parameters())
-            schedule = rg.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=12)
+        schedules = {}
 
-            def step(x, y, model=model, optimizer=optimizer):
-                loss = rg.nn.functional.mse_loss(model(x), y)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                return loss
+        def build(model, make=make, schedules=schedules):
+            step, optimizer = training_step(model, make(model.parameters()))
+            schedules[id(optimizer)] = rg.optim.lr_scheduler.OneCycleLR(
+                optimizer, max_lr=0.1, total_steps=12
+            )
+            return step, optimizer
 
-            fn = wrap(lambda x, y, step=step: step(x, y))
-            losses = []
-            for _ in range(11):
-                losses.append(fn(X, Y).item())
-                schedule.step()
-            outs.append(losses)
-        assert outs[0] == pytest.approx(outs[1], rel=1e-10)
-        assert len(fn.programs) == 1
+        def move(number, model, optimizer, schedules=schedules):
+            if number > 0:
+                schedules[id(optimizer)].step()
+
+        calls = [(X, Y)] * 11
+        compiled = assert_compiled_agrees(over_a_net(build), calls, before=move)
+        assert len(compiled.programs) == 1
 
 
 def test_a_parameter_that_is_frozen_between_calls_stays_as_it_is():
-    (eager, a, _), (compiled, b, _) = pair(sgd_step)
-    for i in range(9):
-        if i == 4:
-            a[0].weight.requires_grad_(False)
-            b[0].weight.requires_grad_(False)
-            a.zero_grad()
-            b.zero_grad()
-        assert eager(X, Y).item() == pytest.approx(compiled(X, Y).item(), rel=1e-12)
-        same_parameters(a, b)
+    def freeze(number, model, _):
+        if number == 4:
+            model[0].weight.requires_grad_(False)
+            model.zero_grad()
+
+    assert_compiled_agrees(over_a_net(sgd_step), [(X, Y)] * 9, before=freeze)

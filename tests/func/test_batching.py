@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from retrograd.func import batching, jacobian
+from retrograd.func import batching, jacobian, jacobians
 from retrograd.func.batching import Plan
 from retrograd.nn import functional as F
 
@@ -113,7 +113,7 @@ def test_what_has_no_batcher_goes_one_by_one(monkeypatch):
 
 @pytest.mark.parametrize("elements", [1, 7, 1 << 20])
 def test_the_size_of_chunks_changes_nothing(elements, monkeypatch):
-    monkeypatch.setattr(rg.func, "CHUNK", elements)
+    monkeypatch.setattr(jacobians, "CHUNK", elements)
     w = RNG.normal(size=(5, 4))
 
     def f(x):

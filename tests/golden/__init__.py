@@ -94,3 +94,30 @@ def assert_all_same(actual, expected, what):
     assert list(actual) == list(expected), what
     for key, value in expected.items():
         assert_same(actual[key], value, f"{what} {key}")
+
+
+def prepare_inputs(case):
+    """Return inputs as they are passed and as a flat list; Tensors where a gradient is stored."""
+    # a missing gradient list is a function of integers
+    wanted = iter(case.get("input_grads") or [])
+
+    def prepare(value):
+        if isinstance(value, tuple | list):
+            return type(value)(prepare(item) for item in value)
+        return value if next(wanted, None) is None else rg.Tensor(value, requires_grad=True)
+
+    inputs = prepare(decode(case["inputs"]))
+    return inputs, flat(inputs)
+
+
+def check_outputs_and_input_gradients(case, leaves, result):
+    outputs = flat(result)
+    for i, (output, expected) in enumerate(zip(outputs, case["outputs"], strict=True)):
+        assert_same(output, expected, f"output {i}")
+    if "upstream" not in case:
+        return
+    upstream = decode(case["upstream"])
+    sum((o * u).sum() for o, u in zip(outputs, upstream, strict=True)).backward()
+    for i, (leaf, expected) in enumerate(zip(leaves, case["input_grads"], strict=True)):
+        if expected is not None:
+            assert_same(leaf.grad, expected, f"gradient of input {i}")

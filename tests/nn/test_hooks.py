@@ -1,10 +1,39 @@
-"""Hooks of Modules, and the summary that uses them."""
+"""Hooks of Modules: what they see and may change, and that they leave nothing behind."""
+
+import copy
+import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import retrograd as rg
 from retrograd import nn
+
+KINDS = ("register_forward_pre_hook", "register_forward_hook", "register_full_backward_hook")
+
+
+def nothing(*given):
+    """Be a hook that changes nothing."""
+
+
+def nested():
+    return nn.Sequential(nn.Linear(2, 3, rng=0), nn.Sequential(nn.Tanh(), nn.Linear(3, 1, rng=0)))
+
+
+def runs_directly(net):
+    """Whether calls of a net and of all inside it go straight to `forward`."""
+    roundabout = []
+
+    def call(self, args, kwargs):
+        roundabout.append(self)
+        return self.forward(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.Module, "_call", call)
+        net(np.ones((1, 2)))
+    return not roundabout and not any("_hooks" in vars(module) for module in net.modules())
 
 
 def test_a_forward_hook_sees_and_may_change_the_output():
@@ -102,20 +131,172 @@ def test_a_backward_hook_does_not_compile():
         step()
 
 
-def test_a_summary_counts_and_leaves_the_net_as_it_was():
-    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
-    net[3].bias.requires_grad_(False)
-    before = net.state_dict()
-    text = net.summary(np.ones((2, 1, 8, 8)))
-    lines = text.splitlines()
-    assert lines[0].split() == ["module", "output", "parameters"]
-    assert lines[2].split() == ["0:", "Conv2d", "(2,", "4,", "6,", "6)", "40"]
-    assert lines[-1] == "338 parameters, 336 trained, 2704 bytes"
+# What hooks leave behind
+
+
+def test_a_net_without_hooks_runs_directly_and_one_with_hooks_does_not():
+    net = nested()
+    assert runs_directly(net)
+    for kind in KINDS:
+        handle = getattr(net[1], kind)(nothing)
+        assert not runs_directly(net)
+        handle.remove()
+
+
+def test_a_net_runs_directly_again_after_summaries():
+    net = nested()
+    for _ in range(2):
+        net.summary(np.ones((4, 2)))
+        assert runs_directly(net)
+    net.summary()
+    assert runs_directly(net)
+
+
+def test_a_net_runs_directly_again_after_a_summary_that_failed():
+    net = nested()
+    with pytest.raises(ValueError, match="linear"):
+        net.summary(np.ones((4, 3)))
+    assert runs_directly(net)
     assert all(module.training for module in net.modules())
-    for key, value in net.state_dict().items():
-        np.testing.assert_array_equal(value, before[key])
-    assert "output" not in net.summary()
 
 
-def test_a_summary_finds_the_shape_of_the_first_of_several_outputs():
-    assert "(5, 2, 4)" in nn.LSTM(3, 4).summary(np.ones((5, 2, 3)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_net_runs_directly_again_after_each_kind_of_hook_in_any_order(order):
+    net = nested()
+    for module in net.modules():
+        handles = [getattr(module, kind)(nothing) for kind in KINDS]
+        net.summary(np.ones((4, 2)))
+        for i in order:
+            assert not runs_directly(net)
+            handles[i].remove()
+            handles[i].remove()
+        assert runs_directly(net)
+        for handle in handles:
+            handle.remove()
+        assert runs_directly(net)
+
+
+def test_a_second_removal_leaves_the_hooks_of_others():
+    layer, seen = nn.Identity(), []
+    first = layer.register_forward_hook(lambda *given: seen.append("first"))
+    second = layer.register_forward_hook(lambda *given: seen.append("second"))
+    first.remove()
+    hooks = layer._hooks
+    first.remove()
+    assert layer._hooks is hooks
+    layer(1)
+    assert seen == ["second"]
+    second.remove()
+    third = layer.register_forward_hook(lambda *given: seen.append("third"))
+    first.remove(), second.remove()
+    layer(1)
+    assert seen == ["second", "third"]
+    third.remove()
+    assert "_hooks" not in vars(layer)
+
+
+ACTIONS = st.one_of(
+    st.tuples(st.just("add"), st.integers(0, 3), st.sampled_from(KINDS)),
+    st.tuples(st.just("remove"), st.integers(0, 9), st.none()),
+    st.tuples(st.just("summary"), st.integers(0, 3), st.none()),
+)
+
+
+@given(actions=st.lists(ACTIONS, max_size=12), rng=st.randoms(use_true_random=False))
+def test_the_hooks_that_are_on_are_called_and_a_net_runs_directly_once_all_are_off(actions, rng):
+    net, seen, handles, on = nested(), [], {}, []
+    modules = list(net.modules())
+    inputs = {0: (4, 2), 1: (4, 2), 2: (4, 3), 3: (4, 3)}
+
+    def called():
+        seen.clear()
+        net(rg.Tensor(np.ones((1, 2)), requires_grad=True)).sum().backward()
+        return sorted(seen)
+
+    for action, number, kind in actions:
+        if action == "add":
+            name = len(handles)
+            hook = lambda *given, name=name: seen.append(name)  # noqa: E731
+            handles[name] = getattr(modules[number], kind)(hook)
+            on.append(name)
+        elif action == "remove" and number in handles:
+            handles[number].remove()
+            on = [name for name in on if name != number]
+        elif action == "summary":
+            modules[number].summary(np.ones(inputs[number]))
+        assert called() == sorted(on)
+    names = list(handles)
+    rng.shuffle(names)
+    for name in [*names, *names]:
+        handles[name].remove()
+    assert called() == []
+    assert runs_directly(net)
+
+
+def test_a_hook_may_take_itself_off_while_it_runs():
+    net, seen = nested(), []
+
+    def hook(module, args, out):
+        seen.append(module)
+        handle.remove()
+
+    handle = net[1].register_forward_hook(hook)
+    net(np.ones((1, 2)))
+    net(np.ones((1, 2)))
+    assert seen == [net[1]]
+    assert runs_directly(net)
+
+
+def test_a_summary_from_inside_a_hook_leaves_that_hook_and_no_other():
+    net, texts = nested(), []
+
+    def hook(module, args, out):
+        if not texts:
+            texts.append("")
+            texts.append(module.summary(args[0]))
+
+    handle = net.register_forward_hook(hook)
+    net(np.ones((4, 2)))
+    assert "(4, 1)" in texts[1]
+    assert [module for module in net.modules() if "_hooks" in vars(module)] == [net]
+    handle.remove()
+    assert runs_directly(net)
+
+
+def test_a_copy_has_hooks_of_its_own():
+    layer, seen = nn.Identity(), []
+    handle = layer.register_forward_hook(lambda *given: seen.append("seen"))
+    other = copy.deepcopy(layer)
+    handle.remove()
+    layer(1)
+    assert not seen
+    other(1)
+    assert seen == ["seen"]
+
+
+def test_hooks_that_came_and_went_leave_a_compiled_step_as_it_is():
+    class Counted(nn.Module):
+        calls = 0
+
+        def forward(self, x):
+            Counted.calls += 1
+            return 2 * x
+
+    net, x = nn.Sequential(Counted()), rg.nn.Parameter([1.0])
+
+    @rg.compile
+    def step():
+        return net(x).sum()
+
+    for _ in range(4):
+        step()
+    calls = Counted.calls
+    net.summary(x)
+    for kind in KINDS:
+        getattr(net[0], kind)(nothing).remove()
+    assert step().item() == 2
+    assert Counted.calls == calls + 1  # that of the summary
+    handle = net[0].register_forward_hook(lambda module, args, out: 3 * out)
+    assert step().item() == 6
+    handle.remove()
+    assert step().item() == 2

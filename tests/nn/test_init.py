@@ -64,21 +64,34 @@ def test_a_shape_or_bound_that_does_not_fit_is_refused(call):
         call()
 
 
-def test_a_vector_goes_into_the_parameters_and_back():
-    layer = rg.nn.Linear(3, 2, rng=0)
-    vector = rg.nn.utils.parameters_to_vector(layer.parameters())
-    rg.nn.utils.vector_to_parameters(vector.data * 2, layer.parameters())
-    again = rg.nn.utils.parameters_to_vector(layer.parameters())
-    np.testing.assert_array_equal(again.data, 2 * vector.data)
-    again.sum().backward()
-    np.testing.assert_array_equal(layer.weight.grad, np.ones((2, 3)))
-    with pytest.raises(ValueError, match=r"\(8,\)"):
-        rg.nn.utils.vector_to_parameters(np.ones(7), layer.parameters())
+ARGUMENTS = {"constant_": (2.0,), "sparse_": (0.5,)}
+FILLERS = [name for name in init.__all__ if name.endswith("_")]
 
 
-def test_clipping_refuses_a_norm_that_is_not_finite_if_asked():
-    p = blank(2)
-    p.grad = np.array([np.inf, 1.0])
-    with pytest.raises(RuntimeError, match="inf"):
-        rg.nn.utils.clip_grad_norm_(p, 1.0, error_if_nonfinite=True)
-    assert rg.nn.utils.clip_grad_norm_([blank(2)], 1.0).item() == 0
+def shape_for(name):
+    return (4, 2, 3) if name == "dirac_" else (4, 2)
+
+
+@pytest.mark.parametrize("name", FILLERS)
+def test_each_function_fills_a_tensor_in_place_and_returns_it(name):
+    w = rg.nn.Parameter(np.full(shape_for(name), np.nan))
+    memory = w.data
+    assert getattr(init, name)(w, *ARGUMENTS.get(name, ())) is w
+    assert np.shares_memory(w.data, memory)
+    assert np.isfinite(w.data).all()
+
+
+@pytest.mark.parametrize("name", FILLERS)
+def test_only_a_tensor_is_filled(name):
+    with pytest.raises(TypeError, match="fills a Tensor, not ndarray"):
+        getattr(init, name)(np.ones(shape_for(name)), *ARGUMENTS.get(name, ()))
+
+
+def test_a_mode_is_one_of_two():
+    with pytest.raises(ValueError, match=r"fan_in.*fan_out.*'fan'"):
+        init.kaiming_normal_(blank(2, 3), mode="fan")
+    wide, narrow = (
+        init.kaiming_uniform_(blank(10, 1000), mode=mode, rng=0).data.std()
+        for mode in ("fan_out", "fan_in")
+    )
+    np.testing.assert_allclose(wide / narrow, 10)

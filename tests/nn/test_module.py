@@ -8,6 +8,7 @@ import pytest
 
 import retrograd as rg
 from retrograd import nn
+from retrograd.nn.module import ATTRIBUTES
 
 
 class Net(nn.Module):
@@ -158,57 +159,6 @@ def test_a_net_is_pickled_and_copied():
         assert not np.shares_memory(other.scale.data, net.scale.data)
 
 
-# Layers ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "sizes", [(0, 2), (2, 0), (-1, 2), (2.0, 2), ("3", 2)], ids=[str(i) for i in range(5)]
-)
-def test_linear_takes_positive_numbers_of_features(sizes):
-    with pytest.raises(ValueError, match="features"):
-        nn.Linear(*sizes)
-
-
-def test_linear_names_both_shapes_where_they_do_not_fit():
-    with pytest.raises(ValueError, match=r"\(5, 4\).*\(2, 3\)"):
-        nn.Linear(3, 2)(np.ones((5, 4)))
-    with pytest.raises(ValueError, match=r"\(\)"):
-        nn.Linear(3, 2)(rg.Tensor(1.0))
-
-
-@pytest.mark.parametrize("p", [-0.1, 1.1, float("nan")])
-def test_dropout_takes_a_probability(p):
-    with pytest.raises(ValueError, match="probability"):
-        rg.nn.functional.dropout(rg.Tensor([1.0]), p)
-
-
-@pytest.mark.parametrize("loss", [nn.MSELoss, nn.BCELoss, nn.BCEWithLogitsLoss])
-def test_a_loss_of_two_shapes_names_both(loss):
-    with pytest.raises(ValueError, match=r"\(3, 1\).*\(3,\)"):
-        loss()(rg.Tensor(np.full((3, 1), 0.5)), np.zeros(3))
-
-
-@pytest.mark.parametrize(
-    "loss", [nn.MSELoss, nn.BCELoss, nn.BCEWithLogitsLoss, nn.CrossEntropyLoss, nn.NLLLoss]
-)
-def test_a_reduction_is_one_of_three(loss):
-    x = rg.Tensor(np.full((2, 3), 0.5))
-    target = np.zeros(2, int) if loss in (nn.CrossEntropyLoss, nn.NLLLoss) else np.zeros((2, 3))
-    with pytest.raises(ValueError, match="reduction"):
-        loss(reduction="avg")(x, target)
-
-
-@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.NLLLoss()])
-def test_a_class_is_a_whole_number_within_the_classes(loss):
-    x = rg.Tensor(np.zeros((2, 3)), requires_grad=True)
-    with pytest.raises(TypeError, match="float64"):
-        loss(x, np.zeros(2))
-    with pytest.raises(ValueError, match=r"\(3,\)"):
-        loss(x, np.zeros(3, int))
-    with pytest.raises(IndexError):
-        loss(x, np.array([0, 3]))
-
-
 @pytest.mark.parametrize("value", [np.zeros((2, 2)), rg.Tensor(np.zeros((2, 2))), 1.0])
 def test_what_is_no_parameter_cannot_take_the_place_of_one(value):
     net = nn.Linear(2, 2)
@@ -225,3 +175,81 @@ def test_a_parameter_can_be_replaced_by_another_left_out_or_deleted():
     del net.weight
     net.weight = np.ones((2, 2))
     assert not list(net.parameters())
+
+
+def test_apply_reaches_the_innermost_first():
+    net, order = nn.Sequential(nn.Sequential(nn.ReLU()), nn.Tanh()), []
+    assert net.apply(lambda module: order.append(type(module).__name__)) is net
+    assert order == ["ReLU", "Sequential", "Tanh", "Sequential"]
+
+
+def test_to_changes_parameters_gradients_and_buffers_in_place():
+    net = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    weight = net[0].weight
+    net(np.random.default_rng(0).normal(size=(4, 2))).sum().backward()
+    assert net.to(np.float32) is net
+    assert net[0].weight is weight
+    assert weight.dtype == weight.grad.dtype == net[1].running_mean.dtype == np.float32
+    assert net[1].num_batches_tracked.dtype == np.int64
+    assert net(np.ones((4, 2), np.float32)).dtype == np.float32
+    assert net.double().state_dict()["0.weight"].dtype == np.float64
+    with pytest.raises(TypeError, match="int64"):
+        net.to(np.int64)
+
+
+def test_requires_grad_freezes_a_part():
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    net[0].requires_grad_(False)
+    net(np.ones((4, 2))).sum().backward()
+    assert net[0].weight.grad is None
+    assert net[1].weight.grad is not None
+
+
+def test_a_buffer_may_be_left_out_of_the_state():
+    module = nn.Module()
+    module.register_buffer("kept", [1.0])
+    module.register_buffer("scratch", [2.0], persistent=False)
+    module.register_buffer("missing", None)
+    assert list(module.state_dict()) == ["kept"]
+    assert [name for name, _ in module.named_buffers()] == ["kept", "scratch"]
+
+
+def test_a_submodule_is_found_by_its_dotted_name():
+    net = nn.Sequential(nn.Sequential(nn.ReLU()))
+    assert isinstance(net.get_submodule("0.0"), nn.ReLU)
+    assert net.get_submodule("") is net
+    with pytest.raises(AttributeError, match=r"0\.1"):
+        net.get_submodule("0.1")
+
+
+def test_modules_and_parameters_are_registered_by_name():
+    module = nn.Module()
+    module.register_parameter("weight", nn.Parameter([1.0]))
+    module.register_parameter("bias", None)
+    module.add_module("0", nn.Linear(1, 1))
+    assert list(module.state_dict()) == ["weight", "0.weight", "0.bias"]
+    assert len(list(module.buffers())) == 0
+    assert module.float().weight.dtype == np.float32
+
+
+def test_what_is_set_or_deleted_is_counted_but_for_training():
+    net = Net()
+    before = ATTRIBUTES.count
+    net.train().eval()
+    net(np.ones((2, 3)))
+    assert ATTRIBUTES.count == before
+    net.note = 1
+    assert ATTRIBUTES.count == before + 1
+    del net.note
+    assert ATTRIBUTES.count == before + 2
+
+
+def test_a_prefix_comes_before_all_names():
+    net = Net()
+    assert [name for name, _ in net.named_parameters("net")] == [f"net.{n}" for n in order(net)]
+    assert [name for name, _ in net.named_modules("net")][:2] == ["net", "net.body"]
+    assert [name for name, _ in net.named_buffers("net")] == ["net.mean"]
+
+
+def order(net):
+    return [name for name, _ in net.named_parameters()]

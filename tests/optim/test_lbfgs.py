@@ -3,6 +3,7 @@ import pytest
 
 import retrograd as rg
 from golden import cases, decode
+from optim.problems import descend, parabola, rosenbrock
 
 VALLEYS = {
     "rosenbrock": lambda w: (1 - w[0]) ** 2 + 100 * (w[1] - w[0] ** 2) ** 2,
@@ -85,3 +86,36 @@ def test_it_says_that_it_cannot_be_compiled():
     optimizer = rg.optim.LBFGS([w])
     with pytest.raises(rg.TraceError, match=r"LBFGS\.step"):
         rg.compile(lambda: optimizer.step(lambda: w.sum()))()
+
+
+def test_it_continues_from_a_saved_state_bit_for_bit():
+    options = {"line_search_fn": "strong_wolfe", "max_iter": 3, "history_size": 2}
+    w = rg.Tensor([-1.2, 1.0], requires_grad=True)
+    optimizer = rg.optim.LBFGS([w], **options)
+    descend(optimizer, rosenbrock, w, 3)
+    v = rg.Tensor(w.data, requires_grad=True)
+    other = rg.optim.LBFGS([v], **options)
+    other.load_state_dict(optimizer.state_dict())
+    descend(optimizer, rosenbrock, w, 3)
+    descend(other, rosenbrock, v, 3)
+    np.testing.assert_array_equal(v.data, w.data)
+
+
+def test_it_says_what_it_needs():
+    w = rg.Tensor([1.0], requires_grad=True)
+    v = rg.Tensor([1.0], requires_grad=True)
+    with pytest.raises(TypeError, match="closure"):
+        rg.optim.LBFGS([w]).step()
+    with pytest.raises(ValueError, match="one param group"):
+        rg.optim.LBFGS([{"params": [w]}, {"params": [v]}])
+    with pytest.raises(ValueError, match="strong_wolfe"):
+        rg.optim.LBFGS([w], line_search_fn="wolfe")
+    with pytest.raises(ValueError, match="max_iter"):
+        rg.optim.LBFGS([w], max_iter=0)
+    optimizer = rg.optim.LBFGS([w])
+    descend(optimizer, parabola, w, 1)
+    descend(optimizer, parabola, w, 1)
+    with pytest.raises(ValueError, match="1 numbers, the parameters have 2"):
+        rg.optim.LBFGS([rg.Tensor([1.0, 2.0], requires_grad=True)]).load_state_dict(
+            optimizer.state_dict() | {"state": {0: {"d": np.zeros(1)}}}
+        )

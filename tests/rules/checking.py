@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import retrograd as rg
+from comparing import assert_compiled_agrees
 from retrograd.engine import RULES, Rule
 from retrograd.engine.rule import load_rules
 from retrograd.engine.tensor import Parts
@@ -26,7 +27,7 @@ ASKED = {np.pad: 1, np.full_like: 1, np.interp: 3}
 STENCIL = ((1, 8 / 12), (-1, -8 / 12), (2, -1 / 12), (-2, 1 / 12))
 
 
-# --- values --------------------------------------------------------------------------------------
+# values
 
 
 def anywhere(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
@@ -57,6 +58,13 @@ def scattered(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 
     return rng.choice([-1, 1], shape) * rng.uniform(0.2, 2.0, shape)
 
 
+def with_gaps(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.37) -> Any:
+    """Values that all differ, of which each third is nan."""
+    values = distinct(rng, shape, offset)
+    values.flat[::3] = np.nan
+    return values
+
+
 def whole(rng: np.random.Generator, shape: tuple[int, ...], offset: float = 0.0) -> Any:
     """Integers: these get no gradient."""
     return rng.integers(-3, 4, shape)
@@ -71,19 +79,19 @@ class Array:
     offset: float = 0.37
 
 
-def made(tree: Any, rng: np.random.Generator) -> Any:
+def make(tree: Any, rng: np.random.Generator) -> Any:
     """Return the tree with arrays in place of the placeholders."""
-    return mapped(lambda a: np.asarray(a.values(rng, a.shape, a.offset)), tree, Array)
+    return map_tree(lambda a: np.asarray(a.values(rng, a.shape, a.offset)), tree, Array)
 
 
-def mapped(change: Callable[[Any], Any], tree: Any, kind: type) -> Any:
+def map_tree(change: Callable[[Any], Any], tree: Any, kind: type) -> Any:
     if isinstance(tree, kind):
         return change(tree)
     if isinstance(tree, (list, tuple)):
-        parts = [mapped(change, part, kind) for part in tree]
+        parts = [map_tree(change, part, kind) for part in tree]
         return tuple(parts) if isinstance(tree, tuple) else parts
     if isinstance(tree, dict):
-        return {key: mapped(change, part, kind) for key, part in tree.items()}
+        return {key: map_tree(change, part, kind) for key, part in tree.items()}
     return tree
 
 
@@ -95,26 +103,26 @@ def floats(tree: Any) -> list[Any]:
         if a.dtype.kind == "f":
             found.append(a)
 
-    mapped(visit, tree, (np.ndarray, np.floating, rg.Tensor))  # type: ignore[arg-type]
+    map_tree(visit, tree, (np.ndarray, np.floating, rg.Tensor))  # type: ignore[arg-type]
     return found
 
 
-def replaced(tree: Any, arrays: list[Any]) -> Any:
+def replace_floats(tree: Any, arrays: list[Any]) -> Any:
     """Return the tree with its float arrays replaced, in order."""
     rest = iter(arrays)
-    return mapped(lambda a: next(rest) if a.dtype.kind == "f" else a, tree, np.ndarray)
+    return map_tree(lambda a: next(rest) if a.dtype.kind == "f" else a, tree, np.ndarray)
 
 
-# --- watched rules ---------------------------------------------------------------------------
+# watched rules
 
 
 def watch(rule: Rule) -> None:
     """Let a rule find all it is given read-only, and check the dtypes of what it gives."""
-    rule.vjps = tuple(vjp and watched_vjp(vjp, i) for i, vjp in enumerate(rule.vjps))
-    rule.joint = rule.joint and watched_joint(rule.joint)
+    rule.vjps = tuple(vjp and watch_vjp(vjp, i) for i, vjp in enumerate(rule.vjps))
+    rule.joint = rule.joint and watch_joint(rule.joint)
 
 
-def watched_vjp(vjp: Callable[..., Any], position: int) -> Callable[..., Any]:
+def watch_vjp(vjp: Callable[..., Any], position: int) -> Callable[..., Any]:
     def watched(g: Any, out: Any, *args: Any, **options: Any) -> Any:
         lock(g, out, args)
         found = vjp(g, out, *args, **options)
@@ -124,7 +132,7 @@ def watched_vjp(vjp: Callable[..., Any], position: int) -> Callable[..., Any]:
     return watched
 
 
-def watched_joint(joint: Callable[..., Any]) -> Callable[..., Any]:
+def watch_joint(joint: Callable[..., Any]) -> Callable[..., Any]:
     def watched(needed: Any, g: Any, out: Any, *args: Any, **options: Any) -> Any:
         lock(g, out, args)
         found = joint(needed, g, out, *args, **options)
@@ -142,7 +150,7 @@ def lock(*values: Any) -> None:
         else:
             value.flags.writeable = False
 
-    mapped(lock_array, values, (np.ndarray, rg.Tensor))
+    map_tree(lock_array, values, (np.ndarray, rg.Tensor))
 
 
 def check_dtype(found: Any, like: Any, out: Any) -> None:
@@ -156,7 +164,7 @@ def check_dtype(found: Any, like: Any, out: Any) -> None:
 
 
 @contextlib.contextmanager
-def watched() -> Iterator[None]:
+def watching() -> Iterator[None]:
     """Watch all rules for a while."""
     load_rules()
     kept = [(rule, rule.vjps, rule.joint) for rule in RULES.values()]
@@ -169,7 +177,7 @@ def watched() -> Iterator[None]:
             rule.vjps, rule.joint = vjps, joint
 
 
-# --- the properties ------------------------------------------------------------------------------
+# the properties
 
 
 def tensors(arrays: list[Any]) -> list[rg.Tensor]:
@@ -222,16 +230,16 @@ def check(
     Without `replay` for a function whose result has another shape at other values.
     """
     rng = np.random.default_rng(seed)
-    tree = made((tuple(args), kwargs or {}), rng)
-    fresh = made((tuple(args), kwargs or {}), rng)
+    tree = make((tuple(args), kwargs or {}), rng)
+    fresh = make((tuple(args), kwargs or {}), rng)
 
     def run(leaves: list[Any]) -> list[Any]:
-        given, named = replaced(tree, leaves)
+        given, named = replace_floats(tree, leaves)
         out = fn(*given, **named)
         return list(out) if isinstance(out, (tuple, list)) else [out]
 
     xs, others = floats(tree), floats(fresh)
-    with watched():
+    with watching():
         check_values(run, xs)
         check_one_at_a_time(run, xs, ASKED.get(fn, len(xs)))
         check_float32(run, xs)
@@ -301,13 +309,13 @@ def check_derivatives(run: Any, xs: list[Any], rng: np.random.Generator) -> None
 def check_third_order(fn: Callable[..., Any], args: Any, kwargs: Any, seed: int = 0) -> None:
     """The third derivative agrees with the central difference of the second."""
     rng = np.random.default_rng(seed)
-    tree = made((tuple(args), kwargs or {}), rng)
+    tree = make((tuple(args), kwargs or {}), rng)
     xs = floats(tree)
     vs, ws = directions(xs, rng), directions(xs, rng)
 
     def second(at: list[Any], create_graph: bool) -> tuple[list[Any], list[Any]]:
         leaves = tensors(at)
-        given, named = replaced(tree, leaves)
+        given, named = replace_floats(tree, leaves)
         out = fn(*given, **named)
         outs = floats(list(out) if isinstance(out, (tuple, list)) else [out])
         us = [np.cos(np.arange(o.size)).reshape(o.shape) for o in outs]
@@ -357,8 +365,5 @@ def check_replay(run: Any, xs: list[Any], fresh: list[Any]) -> None:
         us = [np.cos(np.arange(o.size, dtype=o.dtype)).reshape(o.shape) for o in outs]
         return outs, gradients(outs, leaves, us, False)
 
-    compiled = rg.compile(step)
-    compiled(*tensors(xs))
-    found, expected = compiled(*tensors(fresh)), step(*tensors(fresh))
-    for f, e in zip(floats(found), floats(expected), strict=True):
-        np.testing.assert_allclose(f.data, e.data, rtol=1e-9, atol=1e-12)
+    calls = [tensors(xs), tensors(fresh)]
+    assert_compiled_agrees(lambda: (step,), calls, rtol=1e-9, atol=1e-12)

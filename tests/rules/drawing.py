@@ -66,7 +66,7 @@ class Method:
 METHODS: dict[tuple[np.ufunc, str], Method] = {}
 
 
-def checked_as(fn: Any, stand_in: Any) -> None:
+def check_as(fn: Any, stand_in: Any) -> None:
     """Check a function by another one that has the same derivatives."""
     STAND_INS[fn] = stand_in
 

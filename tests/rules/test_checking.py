@@ -9,13 +9,13 @@ from rules.checking import Array, check, positive
 SEEN = []
 
 
-def remembered(x):
+def first_mask(x):
     """Return the mask of the first array that was ever seen."""
     SEEN.append(getattr(x, "_array", x) > 0)
     return SEEN[0]
 
 
-def scaled_in_place(g, x):
+def scale_in_place(g, x):
     g *= x
     return g
 
@@ -33,7 +33,7 @@ BROKEN = {
         lambda x: x * x * x,
         lambda g, out, x: g * 3 * np.abs(x) * np.abs(getattr(x, "_array", x)),
     ),
-    "writes into g": (lambda x: x * x * 0.5, lambda g, out, x: scaled_in_place(g, x)),
+    "writes into g": (lambda x: x * x * 0.5, lambda g, out, x: scale_in_place(g, x)),
     "writes into its argument": (
         lambda x: x * x,
         lambda g, out, x: np.multiply(x, 2 * g, out=x if isinstance(x, np.ndarray) else None),
@@ -52,7 +52,7 @@ BROKEN = {
     ),
     "frozen mask": (
         lambda x: np.maximum(x, 0.0),
-        lambda g, out, x: np.where(remembered(x), g, 0.0),
+        lambda g, out, x: np.where(first_mask(x), g, 0.0),
     ),
     "lost gradient": (lambda x: x * x, lambda g, out, x: 0.0 * g),
 }

@@ -1,4 +1,4 @@
-"""What a gradient is where there is no derivative: the conventions of the table in the README."""
+"""What a gradient is where there is no derivative, as `help(rg.rules)` tells."""
 
 import numpy as np
 import pytest
@@ -27,6 +27,22 @@ def test_ties_along_an_axis_share_equally(fn):
     assert gradients(fn, [1.0, 1.0, 1.0, 1.0]) == [[0.25] * 4]
 
 
+@pytest.mark.parametrize("fn", [np.nanmax, np.nanmin, np.linalg.norm])
+def test_ties_are_shared_without_nan_and_in_norms(fn):
+    options = {"ord": np.inf} if fn is np.linalg.norm else {}
+    assert gradients(lambda x: fn(x, **options), [1.0, 1.0]) == [[0.5, 0.5]]
+
+
+@pytest.mark.parametrize("fn", [np.maximum, np.minimum, np.fmax, np.fmin])
+def test_ties_of_a_running_extreme_are_shared_by_those_that_attain_it(fn):
+    for i in range(1, 5):
+        ((*shares, rest),) = gradients(lambda x, n=i: fn.accumulate(x)[n - 1], np.ones(5))
+        assert sum(shares) == 1.0
+        assert all(share > 0 for share in shares[:i])
+        assert shares[i:] == [0.0] * (4 - i)
+        assert rest == 0.0
+
+
 def test_a_range_of_equal_values_has_no_gradient():
     assert gradients(np.ptp, [1.0, 1.0]) == [[0.0, 0.0]]
 
@@ -37,6 +53,22 @@ def test_the_slope_at_0_is_0(fn):
     out = np.sum(fn(x)) + np.sum(0 * x)
     out.backward()
     assert x.grad.tolist() == [0.0, 0.0]
+
+
+def test_the_slope_of_a_sign_that_is_copied_onto_0_is_0():
+    assert gradients(lambda x: np.copysign(x, -1.0), 0.0) == [0.0]
+    assert gradients(rg.nn.functional.relu, 0.0) == [0.0]
+
+
+def test_the_angle_of_the_origin_has_no_gradient_but_nan():
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(gradients(np.arctan2, 0.0, 0.0)).all()
+
+
+def test_norms_of_zeros_by_singular_values_have_the_gradient_of_these():
+    for order in ("nuc", 2, -2):
+        (found,) = gradients(lambda x, n=order: np.linalg.norm(x, n), np.zeros((2, 2)))
+        np.testing.assert_allclose(found, np.eye(2) if order == "nuc" else np.eye(2) / 2)
 
 
 def test_hypot_at_the_origin_has_slope_0():
@@ -75,6 +107,35 @@ def test_the_mixed_second_derivative_of_a_power_at_exponent_0():
     assert dxdy.item() == pytest.approx(0.5)
 
 
+def test_a_power_of_0_has_no_gradient_to_the_exponent():
+    assert gradients(np.power, [0.0, 0.0], [2.0, 0.0])[1] == [0.0, 0.0]
+    assert gradients(lambda y: 0.0**y, [2.0, 0.0]) == [[0.0, 0.0]]
+
+
+@pytest.mark.parametrize("fn", [
+    np.sign, np.floor, np.round, np.argmax, np.argsort, lambda x: x > 0,
+    lambda x: np.heaviside(x.detach(), 0.5),
+])  # fmt: skip
+def test_steps_have_no_gradient(fn):
+    assert not fn(rg.Tensor([0.0, 0.0], requires_grad=True)).requires_grad
+
+
+def test_a_step_has_no_gradient_to_its_place_but_to_its_height():
+    assert gradients(np.heaviside, 0.0, 0.5) == [None, 1.0]
+
+
+def test_at_a_jump_the_slope_is_that_of_the_pieces_beside_it():
+    for fn in (np.remainder, np.fmod):
+        assert gradients(fn, 2.0, 1.0) == [1.0, -2.0]
+    assert gradients(lambda x: np.modf(x)[0], 2.0) == [1.0]
+    assert gradients(np.unwrap, [0.0, np.pi]) == [[1.0, 1.0]]
+
+
+@pytest.mark.parametrize(("x", "slope"), [(0.0, 1.0), (1.0, 4.0), (2.0, 4.0)])
+def test_at_a_point_of_a_broken_line_the_slope_is_that_to_its_right(x, slope):
+    assert gradients(lambda x: np.interp(x, [0.0, 1.0, 2.0], [0.0, 1.0, 5.0]), x) == [slope]
+
+
 def test_within_bounds_includes_the_bounds():
     assert gradients(lambda x: np.clip(x, 0.0, 1.0), [-1.0, 0.0, 0.5, 1.0, 2.0]) == [
         [0.0, 1.0, 1.0, 1.0, 0.0]
@@ -101,6 +162,11 @@ def test_of_equal_values_the_first_is_unique():
     assert gradients(np.unique, [2.0, 1.0, 2.0]) == [[1.0, 1.0, 0.0]]
 
 
+def test_of_equal_values_in_sets_the_first_has_the_gradient():
+    assert gradients(lambda x: np.union1d(x, [2.0]), [2.0, 2.0]) == [[1.0, 0.0]]
+    assert gradients(lambda x: np.intersect1d(x, [2.0]), [2.0, 2.0]) == [[1.0, 0.0]]
+
+
 def test_a_product_has_exact_derivatives_at_zeros():
     assert gradients(np.prod, [0.0, 2.0, 3.0]) == [[6.0, 0.0, 0.0]]
     assert gradients(np.cumprod, [2.0, 0.0, 3.0]) == [[1.0, 8.0, 0.0]]
@@ -120,6 +186,21 @@ def test_at_equal_eigenvalues_the_eigenvalues_still_have_gradients():
     np.testing.assert_allclose(found, [np.eye(2)])
 
 
+@pytest.mark.parametrize("vectors", [
+    lambda a: np.linalg.eigh(a)[1], lambda a: np.linalg.eig(a)[1], lambda a: np.linalg.svd(a)[0],
+])  # fmt: skip
+def test_vectors_of_equal_values_have_no_gradient(vectors):
+    weights = np.arange(4.0).reshape((2, 2))
+    assert gradients(lambda a: np.sum(vectors(a) * weights), np.eye(2)) == [[[0.0, 0.0]] * 2]
+
+
+def test_a_singular_matrix_has_the_pseudo_inverse_of_constant_rank():
+    for fn in (np.linalg.pinv, lambda a: np.linalg.lstsq(a, np.ones(2))[0]):
+        (found,) = gradients(lambda a, f=fn: np.sum(f(a)), np.ones((2, 2)))
+        # of a * ones the pseudo-inverse is ones / (4 a)
+        np.testing.assert_allclose(np.sum(found), -1.0)
+
+
 def test_a_symmetric_matrix_has_its_gradient_in_the_triangle_that_numpy_reads():
     a = np.array([[2.0, 0.5], [0.5, 1.0]])
     lower = gradients(lambda a: np.sum(np.linalg.cholesky(a)), a)[0]
@@ -128,9 +209,18 @@ def test_a_symmetric_matrix_has_its_gradient_in_the_triangle_that_numpy_reads():
     assert upper[1][0] == 0.0
 
 
-def test_a_singular_matrix_raises():
+@pytest.mark.parametrize("fn", [
+    np.linalg.det, lambda a: np.linalg.slogdet(a)[1], np.linalg.inv,
+    lambda a: np.linalg.solve(a, np.ones(2)),
+])  # fmt: skip
+def test_a_singular_matrix_raises(fn):
     with pytest.raises(np.linalg.LinAlgError):
-        gradients(np.linalg.det, np.zeros((2, 2)))
+        gradients(fn, np.zeros((2, 2)))
+
+
+def test_a_correlation_is_not_clipped():
+    (found,) = gradients(lambda x: np.corrcoef(x)[0, 1], [[1.0, 2.0, 4.0], [2.0, 4.0, 8.0]])
+    np.testing.assert_allclose(found, np.zeros((2, 3)), atol=1e-15)
 
 
 def test_complex_eigenvalues_raise():

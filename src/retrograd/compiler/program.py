@@ -18,7 +18,7 @@ from retrograd.compiler.spelling import sized_by_values
 from retrograd.compiler.tape import Node, Tape, TraceError, Var, current, root, viewed
 from retrograd.compiler.writer import Statement, Writer
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
-from retrograd.nn.module import Module, changes
+from retrograd.nn.module import ATTRIBUTES, Module
 
 CHECKS = 2  # replays to compare with the function
 _numbered = itertools.count(1)
@@ -104,7 +104,7 @@ class Program:
         self.writer.nodes.clear()
 
     def attributes_hold(self) -> bool:
-        now = changes[0]
+        now = ATTRIBUTES.count
         for module, then in self.attributes:
             has = _attributes(module)
             if has.keys() != then.keys() or any(has[n] is not value for n, value in then.items()):
@@ -291,10 +291,10 @@ class Program:
             for key, array in bucket.state.items():
                 holds.append(f"{name}.state.get({key!r}) is {bind('state', array)}")
         if self.attributes:
-            self.seen = [changes[0]]
-            seen, now = bind("seen", self.seen), bind("changes", changes)
+            self.seen = [ATTRIBUTES.count]
+            seen, now = bind("seen", self.seen), bind("attributes", ATTRIBUTES)
             hold = bind("attributes_hold", self.attributes_hold)
-            holds.append(f"({seen}[0] == {now}[0] or {hold}())")
+            holds.append(f"({seen}[0] == {now}.count or {hold}())")
         for key, leaf in tape.leaves.items():
             if key in tape.started and key not in tape.positions:
                 holds.append(f"({bind('started', leaf)}._grad is not None) is {tape.started[key]}")

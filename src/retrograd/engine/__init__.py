@@ -50,6 +50,8 @@ from retrograd.engine.rule import (
 from retrograd.engine.tensor import (
     CLOCK,
     Tensor,
+    TensorLike,
+    TensorT,
     as_array,
     astype,
     borrowed,
@@ -63,8 +65,9 @@ from retrograd.engine.tensor import (
 
 __all__ = [
     "CLOCK", "MODE", "RULES", "Array", "Constants", "Mode", "ReversePass", "Rule", "Tensor",
-    "adapted", "arguments", "as_array", "astype", "borrowed", "call_numpy", "check_floating",
-    "composed", "defvjp", "defvjp_joint", "enable_grad", "escape", "get_default_dtype",
+    "TensorLike", "TensorT", "adapted", "arguments", "as_array", "astype", "borrowed",
+    "call_numpy", "check_floating", "composed", "defvjp", "defvjp_joint", "enable_grad", "escape",
+    "get_default_dtype",
     "is_grad_enabled", "is_recording", "mode_set", "no_grad", "nograd", "pick", "primitive",
     "record", "refuse", "rules_later", "run", "section", "seed_of", "set_default_dtype",
     "set_grad_enabled", "shared", "spelled", "stamps", "tell", "touch", "unrecorded", "wrap",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import DTypeLike
 
-    Array = NDArray[Any]
-else:
-    Array = Any
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 
 _default_dtype: np.dtype[Any] = np.dtype(np.float64)
 

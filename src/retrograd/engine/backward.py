@@ -125,7 +125,7 @@ class ReversePass:
             else:
                 found[root] = seed
                 if root.call is not None:
-                    heappush(queue, (-root.order, root))
+                    heappush(queue, (-root._order, root))
         while queue:
             t = heappop(queue)[1]
             g = found.pop(t)
@@ -135,7 +135,7 @@ class ReversePass:
                     "backward through a graph that was freed by an earlier backward: write "
                     "backward(retain_graph=True) the first time"
                 )
-            if last_write > t.order:
+            if last_write > t._order:
                 check_unwritten(t)
             if t._retains or wanted is not None:
                 if t._retains or t in wanted:  # type: ignore[operator]
@@ -176,7 +176,7 @@ class ReversePass:
                     else:
                         found[a] = ga
                         if a.call is not None:
-                            heappush(queue, (-a.order, a))
+                            heappush(queue, (-a._order, a))
                     if lift:
                         tell("gradient", a, ga)
             except Exception as error:
@@ -234,7 +234,7 @@ def _through(
     rule, inputs, arrays, _ = a.call
     if inputs is None or rule not in formulas or a._retains:
         return vjp, a, like
-    if CLOCK.last_write > a.order:
+    if CLOCK.last_write > a._order:
         check_unwritten(a)
     return formulas[rule], inputs[0], arrays[0]
 
@@ -242,7 +242,7 @@ def _through(
 def check_unwritten(t: Tensor) -> None:
     """Raise RuntimeError if an argument of the call behind `t` was written since."""
     for a in t.inputs:
-        if isinstance(a, Tensor) and a._stamp is not None and a._stamp[0] > t.order:
+        if isinstance(a, Tensor) and a._stamp is not None and a._stamp[0] > t._order:
             raise RuntimeError(
                 f"an argument of {t.rule.name}, shape {a.shape}, was written in place after it "
                 "was recorded: its gradient would be wrong. Call backward before the write "

@@ -146,6 +146,9 @@ class _GradMode(contextlib.ContextDecorator):
 class no_grad(_GradMode):
     """Do not record calls for gradients: a context (`with rg.no_grad():`) or a decorator.
 
+    Args:
+        *function: Nothing. A decorator is written with parentheses: `@rg.no_grad()`.
+
     Raises:
         TypeError: if it decorates without parentheses, or a generator or an async function, whose
             body would run after the context has ended.
@@ -161,6 +164,9 @@ class no_grad(_GradMode):
 
 class enable_grad(_GradMode):
     """Record calls for gradients again, inside a `no_grad`: a context or a decorator.
+
+    Args:
+        *function: Nothing. A decorator is written with parentheses: `@rg.enable_grad()`.
 
     Raises:
         TypeError: as `no_grad` does.

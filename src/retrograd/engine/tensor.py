@@ -13,7 +13,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -95,7 +95,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
     # no reference cycles.
     __slots__ = (
-        "__weakref__", "_array", "_grad", "_retains", "_stamp", "call", "order", "requires_grad",
+        "__weakref__", "_array", "_grad", "_order", "_retains", "_stamp", "call", "requires_grad",
     )  # fmt: skip
 
     _array: Array  # not _data, which np.ma would take for the values of a masked array
@@ -105,7 +105,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # The call that made it: its rule, the arguments as given and as arrays, the keywords. None for
     # a leaf; once backward has freed it, all but the rule are None.
     call: tuple[Rule, Any, Any, Any] | None
-    order: int
+    _order: int  # of its call among all recorded calls
     _retains: bool
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
@@ -999,6 +999,13 @@ class Tensor(metaclass=KnowsElsewhere):
 # takes three times as long for an array, since the class of Tensor is not `type`.
 TENSORS: set[type] = {Tensor}
 
+# Types of arguments and results, for signatures. `TensorLike` is an array or a Tensor: it has a
+# shape and a dtype. (Where numbers and lists do as well, write `ArrayLike | Tensor`.) `TensorT` is
+# for functions that give an array for an array and a Tensor for a Tensor, as most do: used for the
+# argument and for the result, it tells a type checker which of the two comes out.
+TensorLike: TypeAlias = Tensor | Array
+TensorT = TypeVar("TensorT", Tensor, Array, TensorLike)
+
 
 # Making Tensors
 
@@ -1163,7 +1170,7 @@ def keep(
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
         t.call = rule, args, arrays, kwargs
-        t.order = CLOCK.tick()
+        t._order = CLOCK.tick()
         t._retains = False
     else:
         t.requires_grad = False
@@ -1189,7 +1196,7 @@ def _several(
     whole.call = None
     if whole.requires_grad:
         whole.call = rule, args, arrays, kwargs
-        whole.order = CLOCK.tick()
+        whole._order = CLOCK.tick()
         whole._retains = False
     picked = [record(pick, whole, i) for i in range(len(outs))]
     return outs._make(picked) if hasattr(outs, "_make") else tuple(picked)

@@ -1,9 +1,12 @@
 """Recorded calls run for many values at once, along a leading axis.
 
 A part of the graph that is linear in some variables (gradients, in weights of the outputs) is run
-again with a batch of values. Most functions need only their axes shifted; any other is run once
-for each entry.
+again with a batch of values for these: arrays that have an axis more, the leading one. Most
+functions need only be told of it, by shifting the axes that they go over (`BATCHERS`). A function
+written in NumPy calls is taken apart into these. Any other is run once for each entry of the batch.
 """
+
+from __future__ import annotations
 
 import itertools
 import math
@@ -14,35 +17,45 @@ from typing import Any
 
 import numpy as np
 
-from retrograd import autograd
+from retrograd.autograd import between
 from retrograd.engine import Tensor, astype, enable_grad, pick, run, wrap
+from retrograd.func.run import leaf
 from retrograd.rules.indexing import put
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
 
 
-def leaf(array: Any) -> Tensor:
-    """Return a leaf of the array itself."""
-    t = wrap(array)
-    t.requires_grad = True
-    return t
-
-
 class Plan:
-    """The calls from `variables` to `outputs`, to be run on batches."""
+    """The calls on the ways from some variables to some outputs, to be run on batches.
+
+    Args:
+        outputs: Tensors that are linear in the variables, or do not depend on them.
+        variables: The Tensors to be replaced.
+
+    Attributes:
+        calls: The Tensors in between, each for the call that made it, in recorded order.
+        largest: How many elements the largest array has, without a batch.
+    """
 
     def __init__(self, outputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
         self.outputs, self.variables = outputs, variables
-        found = autograd.between(outputs, variables).difference(variables)
-        self.calls = sorted(found, key=lambda t: t.order)
+        found = between(outputs, variables).difference(variables)
+        self.calls = sorted(found, key=lambda t: t._order)
         sizes = [t.size for t in (*outputs, *self.calls) if not isinstance(t._array, tuple)]
-        self.largest = max(sizes, default=0)  # elements, without a batch
+        self.largest = max(sizes, default=0)
 
     def run(self, values: Sequence[Any]) -> list[Any]:
-        """Return the outputs for `values` of the variables, with a leading axis.
+        """Return the outputs for a batch of values of the variables.
 
-        What has no gradient (masks, orders) stays as recorded, as the outputs are linear in the
-        variables. Arrays give arrays, Tensors what can be differentiated.
+        What was recorded without a gradient (masks, orders) stays as it was: where the outputs are
+        linear in the variables it does not depend on them.
+
+        Args:
+            values: A value for each variable, with a leading axis of one length: arrays, or Tensors
+                whose results can be differentiated.
+
+        Returns:
+            A value for each output, with the leading axis.
         """
         graph = any(isinstance(v, Tensor) for v in values)
         known = dict(zip(self.variables, values, strict=True))
@@ -56,7 +69,21 @@ class Plan:
 
 
 class Call:
-    """The call behind `t` at other values; flags tell which have the leading axis."""
+    """One call of a plan, on other values.
+
+    Args:
+        t: The Tensor that it made when it was recorded.
+        known: The values of the variables, and of the calls before this one.
+        graph: Whether the result can be differentiated.
+        size: The length of the leading axis.
+
+    Attributes:
+        values: The arguments; those that have the leading axis are flagged.
+        flags: A bool for each argument.
+        x: The first argument.
+        ndim: How many axes each argument has without the leading one.
+        shape: That of the result, with the leading axis.
+    """
 
     def __init__(self, t: Tensor, known: dict[Tensor, Any], graph: bool, size: int) -> None:
         assert t.rule is not None
@@ -69,17 +96,19 @@ class Call:
         self.x, self.ndim = self.values[0], [getattr(a, "ndim", 0) for a in t.args]
         self.shape = size, *getattr(t._array, "shape", ())
 
-    def changed(self, change: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
-        """Change values that have the leading axis."""
+    def map_flagged(self, change: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+        """Return the values with those changed that have the leading axis."""
         return [change(v) if flag else v for v, flag in zip(values, self.flags, strict=True)]
 
     def run(self, values: list[Any], /, **changes: Any) -> Any:
+        """Run the function on these values, with other keywords where some are given."""
         kwargs = {**self.t.kwargs, **changes}
         if any(isinstance(v, Tensor) for v in values):
             return run(self.rule, tuple(values), kwargs)
         return self.rule.run(*values, **kwargs)
 
     def result(self) -> Any:
+        """Return what the call gives, by the fastest way there is for its function."""
         fn = self.rule.fn
         if isinstance(fn, np.ufunc) and fn.signature is None:
             return _elementwise(self)
@@ -89,14 +118,15 @@ class Call:
 
 
 def _one_by_one(c: Call) -> Any:
-    rows = [c.run(c.changed(operator.itemgetter(i), c.values)) for i in range(c.size)]
+    """Run a function once for each entry of the batch."""
+    rows = [c.run(c.map_flagged(operator.itemgetter(i), c.values)) for i in range(c.size)]
     if c.rule.multi:
         return tuple(np.stack(part) for part in zip(*rows, strict=True))
     return np.stack(rows)
 
 
 def _look_through(c: Call) -> Any:
-    """Run the NumPy calls inside a function."""
+    """Record the NumPy calls inside a function, and run these on the batch."""
     args = [
         leaf(plain) if flag else wrap(v) if isinstance(v, np.ndarray) else v
         for v, plain, flag in zip(c.values, c.t.args, c.flags, strict=True)
@@ -109,22 +139,23 @@ def _look_through(c: Call) -> Any:
 
 
 def _elementwise(c: Call) -> Any:
-    return c.run(c.changed(lambda v: _widened(v, 1 + max(c.ndim)), c.values))
+    return c.run(c.map_flagged(lambda v: _widen(v, 1 + max(c.ndim)), c.values))
 
 
-def _widened(x: Any, ndim: int) -> Any:
-    """Put axes of length 1 behind the leading one, for `ndim` in all."""
+def _widen(x: Any, ndim: int) -> Any:
+    """Put axes of length 1 behind the leading one, for `ndim` axes in all."""
     gap = (1,) * (ndim - x.ndim)
     return x.reshape((*x.shape[:1], *gap, *x.shape[1:])) if gap else x
 
 
 def _along_axes(c: Call) -> Any:
-    shifted = {k: _shifted(c.t.kwargs.get(k), c.ndim[0]) for k in AXES[c.rule.fn]}
+    """Run a function that goes over axes of its one array."""
+    shifted = {k: _shift(c.t.kwargs.get(k), c.ndim[0]) for k in AXES[c.rule.fn]}
     return c.run(c.values, **shifted)
 
 
-def _shifted(axis: Any, ndim: int) -> Any:
-    """Return `axis` as called with a leading axis."""
+def _shift(axis: Any, ndim: int) -> Any:
+    """Return what `axis` of an array with `ndim` axes is called where there is a leading one."""
     if axis is None:
         return tuple(range(1, ndim + 1))
     return tuple(a % ndim + 1 for a in axis) if np.ndim(axis) else axis % ndim + 1
@@ -133,7 +164,7 @@ def _shifted(axis: Any, ndim: int) -> Any:
 def _transpose(c: Call) -> Any:
     axes = c.t.kwargs.get("axes")
     order = range(c.t.ndim)[::-1] if axes is None else axes
-    return np.transpose(c.x, (0, *_shifted(order, c.t.ndim)))
+    return np.transpose(c.x, (0, *_shift(order, c.t.ndim)))
 
 
 def _matmul(c: Call) -> Any:
@@ -145,7 +176,7 @@ def _matmul(c: Call) -> Any:
         out = np.matmul(y, x.T)
     else:
         x, y = x[..., None, :] if nx == 1 else x, y[..., None] if ny == 1 else y
-        out = np.matmul(*c.changed(lambda v: _widened(v, max(nx, ny, 2) + 1), [x, y]))
+        out = np.matmul(*c.map_flagged(lambda v: _widen(v, max(nx, ny, 2) + 1), [x, y]))
     return out.reshape(c.shape)
 
 
@@ -164,7 +195,7 @@ def _concat(c: Call) -> Any:
         v if flag else np.broadcast_to(v, (c.size, *v.shape))
         for v, flag in zip(c.values, c.flags, strict=True)
     ]
-    return np.concatenate(parts, axis=_shifted(axis, c.t.ndim))
+    return np.concatenate(parts, axis=_shift(axis, c.t.ndim))
 
 
 def _indexing(c: Call) -> Any:
@@ -184,19 +215,20 @@ def _keeps_lead(parts: tuple[Any, ...]) -> bool:
     return len(arrays) == 1 and not any(isinstance(p, (int, np.integer)) for p in parts)
 
 
-# keywords for axes to shift
+# The keywords of functions of one array that name axes, which are to be shifted.
 AXES: dict[Callable[..., Any], tuple[str, ...]] = {
     **dict.fromkeys((np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std), ("axis",)),
     **dict.fromkeys((np.copy, astype), ()),
     np.swapaxes: ("axis1", "axis2"),
     np.moveaxis: ("source", "destination"),
 }
+# How functions run on a batch, where it is not one by one. Ufuncs are known to be elementwise.
 BATCHERS: dict[Callable[..., Any], Callable[[Call], Any]] = {
     **dict.fromkeys(AXES, _along_axes),
     **dict.fromkeys((np.reshape, np.ravel, np.squeeze, np.expand_dims),
                     lambda c: c.x.reshape(c.shape)),
     np.where: _elementwise, np.clip: _elementwise, np.transpose: _transpose, np.matmul: _matmul,
-    np.broadcast_to: lambda c: np.broadcast_to(_widened(c.x, c.t.ndim + 1), c.shape),
+    np.broadcast_to: lambda c: np.broadcast_to(_widen(c.x, c.t.ndim + 1), c.shape),
     operator.getitem: _indexing, put: _indexing, concat: _concat, contract: _contract,
     pick: lambda c: c.x[c.values[1]],
 }  # fmt: skip

@@ -3,45 +3,74 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from retrograd.autograd import Function
 from retrograd.engine import (
     MODE,
     Array,
     Tensor,
     as_array,
     check_floating,
-    escape,
-    get_default_dtype,
     no_grad,
     tell,
     touch,
     unrecorded,
-    wrap,
 )
+from retrograd.nn.hooks import Handle, Hook, Hooks, add_hook, call_with_hooks
 from retrograd.nn.parameter import Parameter
+from retrograd.nn.summary import output_shapes, table
 
-Hook = Callable[..., Any]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+
+class AttributeCount:
+    """Counts how often an attribute of any Module was set or deleted, but for `training`.
+
+    Who has read attributes and remembers the `count` of that moment need not look at them again
+    while it is the same.
+    """
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+ATTRIBUTES = AttributeCount()
 
 
 class LoadedKeys(NamedTuple):
-    """What only one side of `load_state_dict` has."""
+    """What `load_state_dict` returns: the names that only one side has.
+
+    Attributes:
+        missing_keys: Names of the Module that the `state_dict` lacks.
+        unexpected_keys: Names of the `state_dict` that the Module lacks.
+    """
 
     missing_keys: list[str]
     unexpected_keys: list[str]
 
 
-# how often attributes were set, for compiled programs
-changes = [0]
-
-
 class Module:
     """A part of a net: assign `Parameter`s and `Module`s to attributes, define `forward`.
+
+    Call a Module as a function: it calls `forward`, and its hooks where it has any. It takes any
+    number of arguments; what they must be its `forward` says. What is assigned to attributes is
+    found by itself, however deep, under names such as "body.0.weight"; a list or a dict of Modules
+    is found in a `ModuleList` or `ModuleDict` only. `__init__` need not call that of `Module`.
+
+    Attributes:
+        training: Whether this is training, which Dropout and BatchNorm act by; True at first. Set
+            it for a whole net with `train()` and `eval()`.
+
+    Raises:
+        NotImplementedError: if a Module that defines no `forward` is called.
+        TypeError: if something that is no Parameter is assigned in the place of a Parameter, since
+            it would not be trained.
 
     >>> class Scale(rg.nn.Module):
     ...     def __init__(self):
@@ -55,29 +84,41 @@ class Module:
     """
 
     _training = True
-    _buffers: Mapping[str, bool] = {}  # whether it is persistent
-    _hooks: dict[str, dict[int, Hook]] | None = None  # by moment
+    _buffers: Mapping[str, bool] = {}  # whether each registered name is in the state_dict
+    _hooks: Hooks | None = None  # None in the class shows through where an instance has no hook
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output."""
+        """Compute the output: every Module defines its own.
+
+        Args:
+            *args: What the Module is called with.
+            **kwargs: What it is called with by name.
+
+        Returns:
+            Whatever the Module is there to compute.
+
+        Raises:
+            NotImplementedError: if it is not defined.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._hooks is None and MODE.get().tell is None:
-            return self.forward(*args, **kwargs)
+            return self.forward(*args, **kwargs) if kwargs else self.forward(*args)
         return self._call(args, kwargs)
 
-    def _call(self, args: Any, kwargs: Any) -> Any:
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call `forward` with hooks around it, in a recording that hears of it, or both."""
         if self._hooks is None:
             out = self.forward(*args, **kwargs)
         else:
-            out = _hooked(self, args, kwargs)
+            out = call_with_hooks(self, self._hooks, args, kwargs)
         tell("module ran", self, out)
         return out
 
     @property
     def training(self) -> bool:
-        """Whether this is training."""
+        """Whether this is training, which Dropout and BatchNorm act by."""
         tell("training read", self)
         return self._training
 
@@ -86,102 +127,258 @@ class Module:
         self._training = bool(mode)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        held = vars(self).get(name)
-        if isinstance(held, Parameter) and not isinstance(value, Parameter | None):
+        before = vars(self).get(name)
+        if isinstance(before, Parameter) and not isinstance(value, Parameter | None):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a Parameter, a {type(value).__name__} is not "
                 f"trained: write .{name}.data = ..., assign an nn.Parameter or delete it"
             )
         if name not in ("training", "_training"):
-            changes[0] += 1
+            ATTRIBUTES.count += 1
         super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> None:
-        changes[0] += 1
+        ATTRIBUTES.count += 1
         super().__delattr__(name)
 
+    # What is inside
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the names and Modules among the attributes."""
+        """Yield the Modules among the attributes of this one, with their names.
+
+        Yields:
+            Pairs of name and Module, in order of assignment; not what is inside those Modules.
+
+        >>> net = rg.nn.Sequential({"first": rg.nn.Linear(2, 1), "act": rg.nn.ReLU()})
+        >>> [name for name, child in net.named_children()]
+        ['first', 'act']
+        """
         for name, value in vars(self).items():
             if isinstance(value, Module):
                 yield name, value
 
     def children(self) -> Iterator[Module]:
-        """Yield the Modules among the attributes."""
+        """Yield the Modules among the attributes of this one.
+
+        Yields:
+            Modules, in order of assignment; not what is inside them.
+
+        >>> list(rg.nn.Sequential(rg.nn.ReLU(), rg.nn.Tanh()).children())
+        [ReLU(), Tanh()]
+        """
         return (child for _, child in self.named_children())
 
     def _paths(self, prefix: str = "", above: tuple[int, ...] = ()) -> Iterator[tuple[str, Module]]:
+        """Yield this Module and all inside it under every name that leads to it.
+
+        `above` are the ids of the Modules on the way here: one that holds itself does not recurse.
+        """
         yield prefix, self
         above = (*above, id(self))
         for name, child in self.named_children():
             if id(child) not in above:
-                yield from child._paths(_dotted(prefix, name), above)
+                yield from child._paths(_join(prefix, name), above)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Yield dotted names and Modules: this one and all inside it, each once."""
+        """Yield this Module and all inside it, each once, with dotted names.
+
+        Args:
+            prefix: What the names begin with (default "": this Module's own name is "").
+
+        Yields:
+            Pairs of dotted name and Module, outer ones before what is inside them.
+
+        >>> net = rg.nn.Sequential(rg.nn.Sequential(rg.nn.ReLU()))
+        >>> [name for name, module in net.named_modules()]
+        ['', '0', '0.0']
+        """
         return once(self._paths(prefix))
 
     def modules(self) -> Iterator[Module]:
-        """Yield this Module and all inside, each once."""
+        """Yield this Module and all inside it, each once.
+
+        Yields:
+            Modules, outer ones before what is inside them.
+
+        >>> [type(module).__name__ for module in rg.nn.Sequential(rg.nn.ReLU()).modules()]
+        ['Sequential', 'ReLU']
+        """
         return (module for _, module in self.named_modules())
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
-        """Yield dotted names and Parameters, each once."""
+        """Yield every Parameter of this Module and of all inside it, each once.
+
+        Args:
+            prefix: What the names begin with (default "").
+
+        Yields:
+            Pairs of dotted name and Parameter. One that is shared comes under its first name.
+
+        >>> [(name, p.shape) for name, p in rg.nn.Linear(3, 2).named_parameters()]
+        [('weight', (2, 3)), ('bias', (2,))]
+        """
         return once(
-            (_dotted(at, name), value)
+            (_join(at, name), value)
             for at, module in self.named_modules(prefix)
             for name, value in vars(module).items()
             if isinstance(value, Parameter)
         )
 
     def parameters(self) -> Iterator[Parameter]:
-        """Yield every Parameter inside, each once."""
+        """Yield every Parameter of this Module and of all inside it, each once: for optimizers.
+
+        Yields:
+            Parameters.
+
+        >>> sum(p.size for p in rg.nn.Linear(3, 2).parameters())
+        8
+        """
         return (parameter for _, parameter in self.named_parameters())
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
-        """Set an attribute to a Parameter or None."""
+        """Set an attribute to a Parameter, or to None where this Module goes without.
+
+        Args:
+            name: The attribute.
+            parameter: A Parameter, or None.
+
+        Raises:
+            TypeError: if the attribute is a Parameter and the new value is neither.
+
+        >>> module = rg.nn.Module()
+        >>> module.register_parameter("weight", rg.nn.Parameter([1.0]))
+        >>> module.weight
+        Parameter([1.], requires_grad=True)
+        """
         setattr(self, name, parameter)
 
     def add_module(self, name: str, module: Module) -> None:
-        """Set an attribute to a Module."""
+        """Set an attribute to a Module; the name need not be one that Python can spell.
+
+        Args:
+            name: The attribute.
+            module: The Module.
+
+        >>> module = rg.nn.Module()
+        >>> module.add_module("0", rg.nn.ReLU())
+        >>> module
+        Module(
+          (0): ReLU()
+        )
+        """
         setattr(self, name, module)
 
-    def register_buffer(self, name: str, array: Any, persistent: bool = True) -> None:
-        """Keep a copy of an array; `state_dict` has it if `persistent`."""
+    def register_buffer(
+        self, name: str, array: ArrayLike | Tensor | None, persistent: bool = True
+    ) -> None:
+        """Set an attribute to a copy of an array that is not trained, such as a running mean.
+
+        Args:
+            name: The attribute.
+            array: The array, or None for a buffer that is not there.
+            persistent: Whether `state_dict` has it (default True).
+
+        Raises:
+            TypeError: if `array` holds no real numbers.
+
+        >>> module = rg.nn.Module()
+        >>> module.register_buffer("mean", [0.0, 1.0])
+        >>> module.mean
+        array([0., 1.])
+        >>> list(module.state_dict())
+        ['mean']
+        """
         setattr(self, name, None if array is None else as_array(array).copy())
         self._buffers = {**self._buffers, name: persistent}
 
     def _own_buffers(self) -> Iterator[tuple[str, Array]]:
+        """Yield the buffers of this Module that are there, with their names."""
         for name in self._buffers:
             if (array := getattr(self, name)) is not None:
                 yield name, array
 
     def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
-        """Yield dotted names and registered buffers."""
+        """Yield the registered buffers of this Module and of all inside it.
+
+        Args:
+            prefix: What the names begin with (default "").
+
+        Yields:
+            Pairs of dotted name and array: the buffer itself, not a copy.
+
+        >>> [name for name, array in rg.nn.BatchNorm1d(2).named_buffers()]
+        ['running_mean', 'running_var', 'num_batches_tracked']
+        """
         for at, module in self.named_modules(prefix):
             for name, array in module._own_buffers():
-                yield _dotted(at, name), array
+                yield _join(at, name), array
 
     def buffers(self) -> Iterator[Array]:
-        """Yield every registered buffer inside."""
+        """Yield the registered buffers of this Module and of all inside it.
+
+        Yields:
+            Arrays: the buffers themselves, not copies.
+
+        >>> [array.shape for array in rg.nn.BatchNorm1d(2).buffers()]
+        [(2,), (2,), ()]
+        """
         return (array for _, array in self.named_buffers())
 
     def get_submodule(self, target: str) -> Module:
-        """Return the Module of a dotted name; AttributeError if there is none."""
-        found = dict(self._paths())
-        if target not in found:
+        """Return the Module of a dotted name.
+
+        Args:
+            target: The name, as in `named_modules`; "" is this Module.
+
+        Returns:
+            The Module.
+
+        Raises:
+            AttributeError: if there is none of that name.
+
+        >>> rg.nn.Sequential(rg.nn.Linear(2, 1), rg.nn.ReLU()).get_submodule("1")
+        ReLU()
+        """
+        modules = dict(self._paths())
+        if target not in modules:
             raise AttributeError(f"{type(self).__name__} has no Module {target!r}")
-        return found[target]
+        return modules[target]
+
+    # Changing all of it
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call `fn` on every Module, innermost first; returns this one."""
+        """Call a function on every Module inside, innermost first, and on this one at last.
+
+        Args:
+            fn: Takes a Module; what it returns is not used.
+
+        Returns:
+            This Module.
+
+        >>> def start_at_zero(module):
+        ...     if isinstance(module, rg.nn.Linear):
+        ...         rg.nn.init.zeros_(module.weight)
+        >>> rg.nn.Sequential(rg.nn.Linear(2, 1)).apply(start_at_zero)[0].weight
+        Parameter([[0., 0.]], requires_grad=True)
+        """
         for child in self.children():
             child.apply(fn)
         fn(self)
         return self
 
-    def to(self, dtype: Any) -> Self:
-        """Change Parameters (the same objects), gradients and floating buffers to a dtype.
+    def to(self, dtype: DTypeLike) -> Self:
+        """Change parameters, their gradients and floating buffers to another floating dtype.
+
+        The Parameters stay the same objects, so that an optimizer keeps them.
+
+        Args:
+            dtype: A floating dtype.
+
+        Returns:
+            This Module.
+
+        Raises:
+            TypeError: if `dtype` is not floating.
 
         >>> rg.nn.Linear(2, 1).to(np.float32).weight.dtype
         dtype('float32')
@@ -198,86 +395,213 @@ class Module:
         return self
 
     def float(self) -> Self:
-        """Return `to(np.float32)`."""
+        """Change parameters, their gradients and floating buffers to float32.
+
+        Returns:
+            This Module.
+
+        >>> rg.nn.Linear(2, 1).float().weight.dtype
+        dtype('float32')
+        """
         return self.to(np.float32)
 
     def double(self) -> Self:
-        """Return `to(np.float64)`."""
+        """Change parameters, their gradients and floating buffers to float64.
+
+        Returns:
+            This Module.
+
+        >>> rg.nn.Linear(2, 1, dtype=np.float32).double().weight.dtype
+        dtype('float64')
+        """
         return self.to(np.float64)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Make every Parameter require a gradient or not; returns this one."""
+        """Make every Parameter require a gradient, or none: `False` freezes this Module.
+
+        Args:
+            requires_grad: Whether they are trained (default True).
+
+        Returns:
+            This Module.
+
+        >>> rg.nn.Linear(2, 1).requires_grad_(False).bias.requires_grad
+        False
+        """
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
-    def register_forward_pre_hook(self, hook: Hook) -> Handle:
-        """Call `hook(module, args)` before `forward`; it may return other args.
-
-        Returns a handle: `remove()` takes the hook off.
-        """
-        return self._hook("before", hook)
-
-    def register_forward_hook(self, hook: Hook) -> Handle:
-        """Call `hook(module, args, output)` after `forward`; it may return another output.
-
-        >>> layer = rg.nn.Linear(3, 2)
-        >>> handle = layer.register_forward_hook(lambda module, args, out: print(out.shape))
-        >>> _ = layer(np.ones((5, 3)))
-        (5, 2)
-        """
-        return self._hook("after", hook)
-
-    def register_full_backward_hook(self, hook: Hook) -> Handle:
-        """Call `hook(module, grad_input, grad_output)` once the gradients of the inputs are known.
-
-        Both are tuples, None for what has no gradient. It may return another `grad_input`. Where
-        no input requires grad, the gradients of the outputs suffice.
-        """
-        return self._hook("backward", hook)
-
-    def _hook(self, moment: str, hook: Hook) -> Handle:
-        if not callable(hook):
-            raise TypeError(f"a hook is a function, not {hook!r}")
-        key, hooks = next(_keys), self._hooks or {"before": {}, "after": {}, "backward": {}}
-        # another dict: compiled programs look whether it is the one they know
-        self._hooks = {**hooks, moment: {**hooks[moment], key: hook}}
-        return Handle(self, key)
-
     def train(self, mode: bool = True) -> Self:
-        """Set every Module inside to `mode`; returns this one."""
+        """Set this Module and all inside it to training, or to evaluation.
+
+        Args:
+            mode: Whether they are training (default True).
+
+        Returns:
+            This Module.
+
+        >>> rg.nn.Sequential(rg.nn.Dropout()).train(False)[0].training
+        False
+        """
         for module in self.modules():
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Set every Module inside to evaluation; returns this one."""
+        """Set this Module and all inside it to evaluation: `train(False)`.
+
+        Gradients are recorded as before: see `rg.no_grad`.
+
+        Returns:
+            This Module.
+
+        >>> rg.nn.Dropout(0.5).eval()(rg.Tensor([1.0, 1.0]))
+        Tensor([1., 1.])
+        """
         return self.train(False)
 
     def zero_grad(self) -> None:
-        """Drop all gradients."""
+        """Drop the gradients of all Parameters: each `.grad` is None then.
+
+        >>> layer = rg.nn.Linear(2, 1)
+        >>> layer(np.ones(2)).sum().backward()
+        >>> layer.zero_grad()
+        >>> print(layer.weight.grad)
+        None
+        """
         for parameter in self.parameters():
             parameter.grad = None
 
+    # Hooks
+
+    def register_forward_pre_hook(self, hook: Hook) -> Handle:
+        """Call a function before `forward`, whenever this Module is called.
+
+        Args:
+            hook: Called as `hook(module, args)` with the tuple of arguments by position. What it
+                returns, unless None, takes their place: a tuple, or a value for a single one.
+
+        Returns:
+            A handle: its `remove()` takes the hook off.
+
+        Raises:
+            TypeError: if `hook` cannot be called.
+
+        >>> layer = rg.nn.Identity()
+        >>> handle = layer.register_forward_pre_hook(lambda module, args: args[0] + 1)
+        >>> layer(1)
+        2
+        """
+        return add_hook(self, "before", hook)
+
+    def register_forward_hook(self, hook: Hook) -> Handle:
+        """Call a function after `forward`, whenever this Module is called.
+
+        Args:
+            hook: Called as `hook(module, args, output)` with the tuple of arguments by position.
+                What it returns, unless None, takes the place of the output.
+
+        Returns:
+            A handle: its `remove()` takes the hook off.
+
+        Raises:
+            TypeError: if `hook` cannot be called.
+
+        >>> layer = rg.nn.Linear(3, 2)
+        >>> handle = layer.register_forward_hook(lambda module, args, out: print(out.shape))
+        >>> _ = layer(np.ones((5, 3)))
+        (5, 2)
+        >>> handle.remove()
+        """
+        return add_hook(self, "after", hook)
+
+    def register_full_backward_hook(self, hook: Hook) -> Handle:
+        """Call a function in the reverse pass, once the gradients of the inputs are known.
+
+        Where no input requires a gradient, it is called once those of the outputs are known. A
+        Module with such a hook cannot be compiled.
+
+        Args:
+            hook: Called as `hook(module, grad_input, grad_output)` with tuples of Tensors, one for
+                each argument by position and one for each output; None for what has no gradient.
+                What it returns, unless None, takes the place of `grad_input`: a tuple, or a value
+                for a single one.
+
+        Returns:
+            A handle: its `remove()` takes the hook off.
+
+        Raises:
+            TypeError: if `hook` cannot be called.
+
+        >>> layer = rg.nn.Tanh()
+        >>> handle = layer.register_full_backward_hook(
+        ...     lambda module, grad_input, grad_output: print(grad_input, grad_output)
+        ... )
+        >>> layer(rg.Tensor(0.0, requires_grad=True)).backward()
+        (Tensor(1.),) (Tensor(1.),)
+        """
+        return add_hook(self, "backward", hook)
+
+    # State
+
     def _state(self) -> dict[str, Any]:
+        """Return the Parameters and persistent buffers themselves, shared ones under each name."""
         state: dict[str, Any] = {}
         for at, module in self._paths():
             for name, value in vars(module).items():
                 if isinstance(value, Parameter):
-                    state[_dotted(at, name)] = value
+                    state[_join(at, name)] = value
             for name, array in module._own_buffers():
                 if module._buffers[name]:
-                    state[_dotted(at, name)] = array
+                    state[_join(at, name)] = array
         return state
 
     def state_dict(self) -> dict[str, Array]:
-        """Return dotted names and copies of parameters and buffers; shared ones have several."""
+        """Return copies of all Parameters and persistent buffers, under their dotted names.
+
+        What is done to the arrays does not reach the Module, nor does training go on in them; see
+        `load_state_dict` for the way back, `rg.save` for files.
+
+        Returns:
+            A dict of names to arrays. What is shared comes under each of its names.
+
+        >>> layer = rg.nn.Linear(2, 1)
+        >>> state = layer.state_dict()
+        >>> list(state)
+        ['weight', 'bias']
+        >>> state["bias"][...] = 5.0
+        >>> layer.bias.item() == 5.0
+        False
+        """
         return {name: as_array(value).copy() for name, value in self._state().items()}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
-        """Write the arrays into the parameters and buffers of the same names.
+    def load_state_dict(
+        self, state_dict: Mapping[str, ArrayLike | Tensor], strict: bool = True
+    ) -> LoadedKeys:
+        """Write arrays into the Parameters and persistent buffers of the same names.
 
-        Raises RuntimeError, writing nothing, if shapes or (`strict`) names differ.
+        They are copied into the memory that is there, of the dtype that is there.
+
+        Args:
+            state_dict: Arrays by dotted name, as `state_dict()` returns them.
+            strict: Whether all names must be on both sides (default True). The shapes of those
+                that are on both must be the same in any case.
+
+        Returns:
+            A pair of lists, `missing_keys` and `unexpected_keys`: names that only this Module has,
+            and that only `state_dict` has.
+
+        Raises:
+            RuntimeError: if names (where `strict`) or shapes differ, with all that do; nothing is
+                written then.
+            TypeError: if `state_dict` is no mapping, or a value in it is no array of numbers.
+
+        >>> layer = rg.nn.Linear(2, 1)
+        >>> layer.load_state_dict({"bias": [3.0]}, strict=False)
+        LoadedKeys(missing_keys=['weight'], unexpected_keys=[])
+        >>> layer.bias
+        Parameter([3.], requires_grad=True)
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(
@@ -305,8 +629,20 @@ class Module:
                 touch(own[name])
         return LoadedKeys(missing, unexpected)
 
+    # Reading
+
     def summary(self, *inputs: Any) -> str:
-        """Return a table of Modules, parameters and output shapes for `inputs`.
+        """Return a table of this Module and all inside it, with their numbers of parameters.
+
+        Given inputs, it also has the shape of each output: the Module is run with them once, as
+        for evaluation and without gradients, and is as before then.
+
+        Args:
+            *inputs: What to call the Module with, arrays or Tensors; nothing: it is not run.
+
+        Returns:
+            The table as text. Its last line has all parameters, how many of them are trained, and
+            how many bytes they take.
 
         >>> print(rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU()).summary(np.ones((8, 2))))
         module           output    parameters
@@ -315,21 +651,18 @@ class Module:
           1: ReLU        (8, 4)             0
         12 parameters, 12 trained, 96 bytes
         """
-        shapes = _shapes(self, inputs) if inputs else {}
-        rows = [("module", "output" if inputs else "", "parameters")]
-        for name, inner in self.named_modules():
-            *above, label = name.split(".")
-            title = f"{'  ' * (len(above) + 1)}{label}: " if name else ""
-            size = sum(p.size for p in inner.parameters())
-            rows.append((title + type(inner).__name__, shapes.get(id(inner), ""), str(size)))
-        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [f"{m:{wide[0]}}  {s:{wide[1]}}  {p:>{wide[2]}}" for m, s, p in rows]
-        trained = sum(p.size for p in self.parameters() if p.requires_grad)
-        size = sum(p.nbytes for p in self.parameters())
-        return "\n".join([*lines, f"{rows[1][2]} parameters, {trained} trained, {size} bytes"])
+        if not inputs:
+            return table(self, None)
+        with evaluating(self), output_shapes(self) as shapes:
+            self(*inputs)
+        return table(self, shapes)
 
     def extra_repr(self) -> str:
-        """Return what `repr` shows in brackets."""
+        """Return what `repr` shows in the brackets of a Module without Modules inside.
+
+        Returns:
+            Text such as "3, 2, bias=True"; "" unless a Module defines its own.
+        """
         return ""
 
     def __repr__(self) -> str:
@@ -338,7 +671,8 @@ class Module:
         return f"{type(self).__name__}({inside})"
 
 
-def _dotted(prefix: str, name: str) -> str:
+def _join(prefix: str, name: str) -> str:
+    """Return a dotted name."""
     return f"{prefix}.{name}" if prefix else name
 
 
@@ -351,102 +685,9 @@ def once(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def new_parameter(shape: tuple[int, ...], dtype: Any = None, value: float = 0.0) -> Parameter:
-    """Return a Parameter of one value."""
-    return Parameter(np.full(shape, value, dtype or get_default_dtype()))
-
-
-# Hooks
-
-
-_keys = itertools.count()
-
-
-class Handle:
-    """What registering a hook returns."""
-
-    def __init__(self, module: Module, key: int) -> None:
-        self._module, self._key = module, key
-
-    def remove(self) -> None:
-        """Take the hook off."""
-        left = {
-            moment: {key: hook for key, hook in each.items() if key != self._key}
-            for moment, each in (self._module._hooks or {}).items()
-        }
-        self._module._hooks = left if any(left.values()) else None
-
-
-def _hooked(module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    hooks: Any = module._hooks
-    before, after, backward = (tuple(each.values()) for each in hooks.values())
-    for hook in before:
-        args = _changed(args, hook(module, args))
-    given: tuple[Any, ...] = ()  # the gradients of the outputs
-
-    def on_input(grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        for hook in backward:
-            grads = _changed(grads, hook(module, grads, given))
-        return grads
-
-    def on_output(grads: tuple[Any, ...]) -> tuple[Any, ...]:
-        nonlocal given
-        given = grads
-        if watched is args:
-            on_input((None,) * len(args))
-        return grads
-
-    watched = _watched(args, on_input) if backward else args
-    out = module.forward(*watched, **kwargs)
-    for hook in after:
-        changed = hook(module, args, out)
-        out = out if changed is None else changed
-    if not backward:
-        return out
-    outs = _watched(out if isinstance(out, tuple) else (out,), on_output)
-    return outs if isinstance(out, tuple) else outs[0]
-
-
-def _changed(values: tuple[Any, ...], answer: Any) -> tuple[Any, ...]:
-    if answer is None:  # by a hook
-        return values
-    return answer if isinstance(answer, tuple) else (answer,)
-
-
-class _Tap(Function):
-    @staticmethod
-    def forward(ctx: Any, seen: Hook, *arrays: Any) -> Any:
-        ctx.seen = seen
-        return arrays
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        lifted = isinstance(grads[0], Tensor)
-        found = ctx.seen(grads if lifted else [wrap(g) for g in grads])
-        return (None, *(found if lifted else map(as_array, found)))
-
-
-def _watched(values: tuple[Any, ...], seen: Hook) -> tuple[Any, ...]:
-    """Return the values, whose gradients `seen` gets and may replace."""
-    mode = MODE.get()
-    if mode.tell is not None:
-        escape("a backward hook")
-    places = {i: t for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad}
-    if not places or not mode.grad:
-        return values
-
-    def pass_on(grads: Any) -> Any:
-        known = dict(zip(places, grads, strict=True))
-        found = seen(tuple(known.get(i) for i in range(len(values))))
-        return [found[i] for i in places]
-
-    tapped = dict(zip(places, _Tap.apply(pass_on, *places.values()), strict=True))
-    return tuple(tapped.get(i, value) for i, value in enumerate(values))
-
-
 @contextlib.contextmanager
 def evaluating(module: Module) -> Iterator[None]:
-    """Set a Module to evaluation, without gradients, for a while."""
+    """Set a Module and all inside it to evaluation, without gradients, for a while."""
     before = [(inner, inner.training) for inner in module.modules()]
     try:
         with no_grad():
@@ -455,22 +696,3 @@ def evaluating(module: Module) -> Iterator[None]:
     finally:
         for inner, training in before:
             inner.training = training
-
-
-def _shapes(module: Module, inputs: tuple[Any, ...]) -> dict[int, str]:
-    """Return the shape of each output by the id of its Module."""
-    shapes: dict[int, str] = {}
-
-    def note(inner: Module, args: Any, out: Any) -> None:
-        while isinstance(out, (tuple, list)):
-            out = out[0]
-        shapes[id(inner)] = str(getattr(out, "shape", ""))
-
-    handles = [inner.register_forward_hook(note) for inner in module.modules()]
-    try:
-        with evaluating(module):
-            module(*inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return shapes

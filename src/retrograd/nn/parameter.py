@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrograd.engine import Tensor
+import numpy as np
+
+from retrograd.engine import Tensor, get_default_dtype
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, DTypeLike
 
 
 class Parameter(Tensor):
@@ -32,3 +34,10 @@ class Parameter(Tensor):
         if not requires_grad:  # a Tensor with it has copied already
             self._array = self._array.copy()
             self._stamp = None
+
+
+def new_parameter(
+    shape: tuple[int, ...], dtype: DTypeLike | None = None, value: float = 0.0
+) -> Parameter:
+    """Return a Parameter of one value everywhere, of the default dtype unless another is given."""
+    return Parameter(np.full(shape, value, dtype or get_default_dtype()))

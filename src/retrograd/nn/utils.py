@@ -1,22 +1,32 @@
-"""What is done with all parameters at once."""
+"""What is done with all parameters of a net at once: clipping gradients, and one vector of all."""
 
-import copy
+from __future__ import annotations
+
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from retrograd.engine import Array, Tensor, as_array, no_grad, touch, unrecorded, wrap
-from retrograd.nn.module import Module, once
-from retrograd.nn.parameter import Parameter
+from retrograd.engine import Tensor, as_array, no_grad, touch, unrecorded, wrap
+from retrograd.later import load_later
+from retrograd.nn.memory import retain_memory
+from retrograd.nn.module import Module
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = [
+    "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "retain_memory",
+    "vector_to_parameters",
+]  # fmt: skip
 
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
-    """Return the gradients as Tensors."""
+    """Return the gradients that there are, as Tensors of the same memory."""
     if isinstance(parameters, Module):
         raise TypeError(f"pass the .parameters() of the {type(parameters).__name__}")
-    given = [parameters] if isinstance(parameters, Tensor) else parameters
-    grads = [p.grad for p in given]
+    tensors = [parameters] if isinstance(parameters, Tensor) else parameters
+    grads = [p.grad for p in tensors]
     return [g if isinstance(g, Tensor) else wrap(g) for g in grads if g is not None]
 
 
@@ -24,9 +34,27 @@ def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Scale the gradients in place to a norm, as of one vector, of at most `max_norm`.
+    """Scale gradients down in place, all by one factor, so that their norm is not above a bound.
 
-    Returns the norm before. `norm_type` may be `inf`. `error_if_nonfinite` raises RuntimeError.
+    The norm is that of all gradients as one vector. Call it between `backward()` and the
+    optimizer's `step()`.
+
+    Args:
+        parameters: Parameters, such as `net.parameters()`, or a single one; those without a
+            gradient do not count.
+        max_norm: The bound.
+        norm_type: The order of the norm (default 2.0); `float("inf")` is the largest absolute
+            value.
+        error_if_nonfinite: Whether a norm that is not finite is an error (default False).
+
+    Returns:
+        The norm before, a Tensor `()`.
+
+    Raises:
+        RuntimeError: if the norm is not finite and `error_if_nonfinite`; nothing is scaled then.
+        TypeError: for a Module, whose `.parameters()` are to be passed.
+
+    Pascanu et al. 2013, "On the difficulty of training recurrent neural networks".
 
     >>> p = rg.nn.Parameter([0.0, 0.0])
     >>> p.grad = np.array([3.0, 4.0])
@@ -50,7 +78,22 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
-    """Hold every element of the gradients within `clip_value` of 0, in place."""
+    """Bring every element of the gradients within a bound of 0, in place.
+
+    Args:
+        parameters: Parameters, such as `net.parameters()`, or a single one; those without a
+            gradient do not count.
+        clip_value: The bound.
+
+    Raises:
+        TypeError: for a Module, whose `.parameters()` are to be passed.
+
+    >>> p = rg.nn.Parameter([0.0, 0.0])
+    >>> p.grad = np.array([3.0, -0.5])
+    >>> rg.nn.utils.clip_grad_value_([p], 1.0)
+    >>> p.grad
+    array([ 1. , -0.5])
+    """
     with no_grad():
         for g in _gradients(parameters):
             g._update(np.minimum, float(clip_value))
@@ -58,7 +101,16 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Return the parameters as one vector; gradients flow.
+    """Return all elements of parameters as one vector, through which gradients flow.
+
+    Args:
+        parameters: Parameters, such as `net.parameters()`.
+
+    Returns:
+        A Tensor `(n,)`, the elements of each parameter in row-major order.
+
+    Raises:
+        ValueError: if there are none.
 
     >>> rg.nn.utils.parameters_to_vector(rg.nn.Linear(2, 3).parameters()).shape
     (9,)
@@ -67,69 +119,30 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
     return cast(Tensor, np.concatenate(flat))
 
 
-def vector_to_parameters(vec: Any, parameters: Iterable[Tensor]) -> None:
-    """Write a vector's elements into the parameters, in order.
+def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) -> None:
+    """Write the elements of one vector into parameters, in order.
 
-    Raises ValueError, writing nothing, for another length.
+    Args:
+        vec: A vector `(n,)`, as `parameters_to_vector` returns it.
+        parameters: Parameters, such as `net.parameters()`, which have n elements together.
+
+    Raises:
+        ValueError: if the vector has another shape; nothing is written then.
 
     >>> layer = rg.nn.Linear(2, 1)
     >>> rg.nn.utils.vector_to_parameters([1.0, 2.0, 3.0], layer.parameters())
     >>> layer.bias
     Parameter([3.], requires_grad=True)
     """
-    array, given = as_array(vec), list(parameters)
-    *starts, total = np.cumsum([0, *(p.size for p in given)])
+    array, tensors = as_array(vec), list(parameters)
+    *starts, total = np.cumsum([0, *(p.size for p in tensors)])
     if array.shape != (total,):
         raise ValueError(f"the parameters take a vector ({total},), not {array.shape}")
     unrecorded("vector_to_parameters")
-    for p, start in zip(given, starts, strict=True):
+    for p, start in zip(tensors, starts, strict=True):
         p._array[...] = array[start : start + p.size].reshape(p.shape)
         touch(p)
 
 
-class AveragedModel(Module):
-    """A copy of a model, called like it, whose weights are a running average of the model's.
-
-    Call `update_parameters(model)` after each `optimizer.step()`. The average is exponential,
-    `decay * average + (1 - decay) * weight`, or with `decay=None` the mean of all (Izmailov et al.
-    2018). The first update copies, as all do with buffers.
-
-    >>> model = rg.nn.Linear(1, 1)
-    >>> average = rg.optim.AveragedModel(model, decay=0.75)
-    >>> for value in (0.0, 1.0):
-    ...     model.weight.data[...] = value
-    ...     average.update_parameters(model)
-    >>> average.module.weight
-    Parameter([[0.25]], requires_grad=True)
-    """
-
-    n_averaged: Array
-
-    def __init__(self, model: Module, decay: float | None = 0.999) -> None:
-        if decay is not None and not 0 <= decay < 1:
-            raise ValueError(f"decay must be None, or from 0 to below 1, not {decay!r}")
-        self.module, self.decay = copy.deepcopy(model), decay
-        self.register_buffer("n_averaged", np.array(0))
-
-    def update_parameters(self, model: Module) -> None:
-        """Average the weights of `model` too."""
-        unrecorded("AveragedModel.update_parameters")
-        own, other = self.module._state(), model._state()
-        if names := ", ".join(sorted(own.keys() ^ other.keys())):
-            raise ValueError(f"another model, the names differ: {names}")
-        if names := ", ".join(n for n in own if np.shape(own[n]) != np.shape(other[n])):
-            raise ValueError(f"another model, the shapes differ: {names}")
-        count = int(self.n_averaged)
-        keep = count / (count + 1) if self.decay is None or not count else self.decay
-        for name, average in once(own.items()):
-            array, new = as_array(average), as_array(other[name])
-            if isinstance(average, Parameter):
-                array *= keep
-                array += (1 - keep) * new
-                touch(average)
-            else:
-                array[...] = new
-        self.n_averaged += 1
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self.module(*args, **kwargs)
+# It averages what an optimizer trains, and so stands in `optim`; it is found here as before.
+__getattr__ = load_later(__name__, {"retrograd.optim.averaging": "AveragedModel"})

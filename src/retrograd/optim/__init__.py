@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
-from retrograd.nn.utils import AveragedModel
-from retrograd.optim.optimizer import SGD, Optimizer
+from retrograd.optim.optimizer import Optimizer
+from retrograd.optim.sgd import SGD
 
 if TYPE_CHECKING:
     from retrograd.optim import lr_scheduler
-    from retrograd.optim.adaptive import Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RMSprop
+    from retrograd.optim.adam import Adam, Adamax, AdamW, NAdam
+    from retrograd.optim.adaptive import Adadelta, Adagrad, RMSprop
+    from retrograd.optim.averaging import AveragedModel
     from retrograd.optim.lbfgs import LBFGS
 
 __all__ = [
@@ -17,6 +19,6 @@ __all__ = [
 ]  # fmt: skip
 
 __getattr__ = load_later(__name__, {
-    "adaptive": "Adadelta Adagrad Adam AdamW Adamax NAdam RMSprop", "lbfgs": "LBFGS",
-    "lr_scheduler": "lr_scheduler",
+    "adam": "Adam AdamW Adamax NAdam", "adaptive": "Adadelta Adagrad RMSprop",
+    "averaging": "AveragedModel", "lbfgs": "LBFGS", "lr_scheduler": "lr_scheduler",
 })  # fmt: skip

@@ -1,154 +1,38 @@
-"""Optimizers that adapt to the gradients so far: Adam and its relatives."""
+"""Optimizers that divide each gradient by the size of those before: what Adam grew from."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 
-from retrograd.engine import Tensor
-from retrograd.optim.optimizer import Optimizer, Options, State, gradient
-
-
-def average(mean: Any, x: Any, beta: float) -> None:
-    """Move a running mean towards `x` in place."""
-    mean *= beta
-    mean += (1 - beta) * x
-
-
-def at_least(x: Any, bound: Any) -> None:
-    """Raise `x` in place to `bound`."""
-    if isinstance(x, Tensor):
-        x._update(np.maximum, bound)
-    else:
-        np.maximum(x, bound, out=x)
-
-
-class Adam(Optimizer):
-    """Steps of about `lr`, whatever the size of the gradients (Kingma & Ba 2015).
-
-    With the running means `m` of `g` and `v` of `g * g` the step is
-    `lr * m / (1 - beta1 ** t) / (sqrt(v / (1 - beta2 ** t)) + eps)`. `amsgrad` divides by the
-    largest `v` so far (Reddi et al. 2018). `weight_decay` adds that much of the parameter to the
-    gradient, or if `decoupled_weight_decay` acts as in AdamW.
-
-    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
-    >>> optimizer = rg.optim.Adam([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
-    [  0.9 -19.9]
-    """
-
-    def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8, weight_decay: float = 0.0, amsgrad: bool = False, *,
-        maximize: bool = False, decoupled_weight_decay: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(params, locals())
-
-    def used_slots(self, options: Options) -> dict[str, float]:
-        slots = {"exp_avg": 0.0, "exp_avg_sq": 0.0}
-        return {**slots, "max_exp_avg_sq": 0.0} if options["amsgrad"] else slots
-
-    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
-        beta1, beta2 = options["betas"]
-        m, v = state["exp_avg"], state["exp_avg_sq"]
-        g = gradient(p, g, options, lr)
-        average(m, g, beta1)
-        average(v, g * g, beta2)
-        if options["amsgrad"]:
-            at_least(state["max_exp_avg_sq"], v)
-            v = state["max_exp_avg_sq"]
-        # numbers correct m and v, without passes over them
-        root = (1 - beta2**t) ** 0.5
-        p -= lr * root / (1 - beta1**t) * m / (np.sqrt(v) + options["eps"] * root)
-
-
-class AdamW(Adam):
-    """Adam that first takes `lr * weight_decay` of the parameter off (Loshchilov & Hutter 2019).
-
-    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
-    >>> optimizer = rg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
-    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
-    [  0.85 -18.9 ]
-    """
-
-    def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8, weight_decay: float = 1e-2, amsgrad: bool = False, *,
-        maximize: bool = False,
-    ) -> None:  # fmt: skip
-        options = (lr, betas, eps, weight_decay, amsgrad)
-        super().__init__(params, *options, maximize=maximize, decoupled_weight_decay=True)
-
-
-class Adamax(Optimizer):
-    """Adam dividing by `u = max(beta2 * u, abs(g) + eps)` (Kingma & Ba 2015, algorithm 2).
-
-    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
-    >>> optimizer = rg.optim.Adamax([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
-    [  0.9 -19.9]
-    """
-
-    def __init__(
-        self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8, weight_decay: float = 0.0, *, maximize: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(params, locals())
-
-    def used_slots(self, options: Options) -> dict[str, float]:
-        return {"exp_avg": 0.0, "exp_inf": 0.0}
-
-    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
-        beta1, beta2 = options["betas"]
-        m, u = state["exp_avg"], state["exp_inf"]
-        g = gradient(p, g, options, lr)
-        average(m, g, beta1)
-        u *= beta2
-        at_least(u, np.abs(g) + options["eps"])
-        p -= lr / (1 - beta1**t) * m / u
-
-
-class NAdam(Optimizer):
-    """Adam with Nesterov's look ahead (Dozat 2016).
-
-    The momentum of step `t` is `mu[t] = beta1 * (1 - 0.96 ** (t * momentum_decay) / 2)`; `m` is
-    that of the next step, both corrected by the product of the `mu`.
-
-    >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
-    >>> optimizer = rg.optim.NAdam([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); print(w.data.round(4))
-    [  0.8944 -19.8944]
-    """
-
-    scalars = ("mu_product",)
-
-    def __init__(
-        self, params: Iterable[Any], lr: float = 2e-3, betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8, weight_decay: float = 0.0, momentum_decay: float = 4e-3,
-        decoupled_weight_decay: bool = False, *, maximize: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(params, locals())
-
-    def used_slots(self, options: Options) -> dict[str, float]:
-        return {"mu_product": 1.0, "exp_avg": 0.0, "exp_avg_sq": 0.0}
-
-    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
-        beta1, beta2 = options["betas"]
-        m, v, product = state["exp_avg"], state["exp_avg_sq"], state["mu_product"]
-        g = gradient(p, g, options, lr)
-        decay = options["momentum_decay"]
-        mu, following = (beta1 * (1 - 0.5 * 0.96 ** (at * decay)) for at in (t, t + 1))
-        product *= mu
-        average(m, g, beta1)
-        average(v, g * g, beta2)
-        ahead = lr * (1 - mu) / (1 - product) * g + lr * following / (1 - product * following) * m
-        p -= ahead / (np.sqrt(v / (1 - beta2**t)) + options["eps"])
+from retrograd.optim.buckets import State
+from retrograd.optim.optimizer import Optimizer, Options, Params, average, gradient
 
 
 class RMSprop(Optimizer):
-    """Divide each gradient by the root of the running mean of its squares (Hinton 2012).
+    """Divide each gradient by the root of the running mean of its squares.
 
-    If `centered`, by its deviation (Graves 2013); `momentum` acts on the quotient.
+    With the running mean `v` of `g * g` the step is `lr * q`, where `q = g / (sqrt(v) + eps)`;
+    with momentum `lr * b`, where `b = momentum * b + q`.
+
+    Args:
+        params: leaves that require grad, or param groups with options of their own.
+        lr: the learning rate (default 0.01).
+        alpha: how much of the running mean stays at a step (default 0.99).
+        eps: is added to the root (default 1e-8).
+        weight_decay: adds that much of the parameter to the gradient (default 0).
+        momentum: how much of the buffer `b` stays at a step (default 0: there is none).
+        centered: divides by the standard deviation instead, so that a steady gradient does not
+            slow itself down (default False).
+        maximize: climbs instead (default False).
+
+    Raises:
+        TypeError: if `params` are no leaves.
+        ValueError: if an option is below 0, or `alpha` above 1.
+
+    Hinton 2012, "Neural networks for machine learning", lecture 6; `centered` is Graves's, 2013,
+    "Generating sequences with recurrent neural networks".
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.RMSprop([w], lr=0.1)
@@ -157,11 +41,15 @@ class RMSprop(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
+        self, params: Params, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
         weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False, *,
         maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, locals())
+        defaults = {
+            "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
+            "momentum": momentum, "centered": centered, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
 
     def used_slots(self, options: Options) -> dict[str, float]:
         slots = {"square_avg": 0.0}
@@ -189,9 +77,26 @@ class RMSprop(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """Divide each gradient by the root of the sum of all its squares (Duchi et al. 2011).
+    """Divide each gradient by the root of the sum of all its squares.
 
-    The sum starts at `initial_accumulator_value`, `lr` falls as `1 / (1 + (t - 1) * lr_decay)`.
+    With the sum `s` of `g * g` so far the step is
+    `lr / (1 + (t - 1) * lr_decay) * g / (sqrt(s) + eps)`.
+
+    Args:
+        params: leaves that require grad, or param groups with options of their own.
+        lr: the learning rate (default 0.01).
+        lr_decay: how fast the rate falls (default 0).
+        weight_decay: adds that much of the parameter to the gradient (default 0).
+        initial_accumulator_value: what the sum starts at (default 0).
+        eps: is added to the root (default 1e-10).
+        maximize: climbs instead (default False).
+
+    Raises:
+        TypeError: if `params` are no leaves.
+        ValueError: if an option is below 0.
+
+    Duchi et al. 2011, "Adaptive subgradient methods for online learning and stochastic
+    optimization".
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adagrad([w], lr=0.1)
@@ -200,11 +105,15 @@ class Adagrad(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-2, lr_decay: float = 0.0,
-        weight_decay: float = 0.0, initial_accumulator_value: float = 0.0, eps: float = 1e-10, *,
-        maximize: bool = False,
+        self, params: Params, lr: float = 1e-2, lr_decay: float = 0.0, weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0, eps: float = 1e-10, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, locals())
+        defaults = {
+            "lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value, "eps": eps,
+            "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"sum": options["initial_accumulator_value"]}
@@ -217,9 +126,24 @@ class Adagrad(Optimizer):
 
 
 class Adadelta(Optimizer):
-    """Step by the gradient times the root mean square of steps over its own (Zeiler 2012).
+    """Step by the gradient, times the root mean square of steps over that of gradients.
 
-    `eps` is inside the roots.
+    With the running means `v` of `g * g` and `d` of the squares of `delta` the step is
+    `lr * delta`, where `delta = sqrt((d + eps) / (v + eps)) * g`.
+
+    Args:
+        params: leaves that require grad, or param groups with options of their own.
+        lr: what the step is multiplied by (default 1).
+        rho: how much of the running means stays at a step (default 0.9).
+        eps: is added inside the roots (default 1e-6); it is what the first steps grow from.
+        weight_decay: adds that much of the parameter to the gradient (default 0).
+        maximize: climbs instead (default False).
+
+    Raises:
+        TypeError: if `params` are no leaves.
+        ValueError: if an option is below 0, or `rho` above 1.
+
+    Zeiler 2012, "ADADELTA: an adaptive learning rate method".
 
     >>> w = rg.Tensor([1.0, -20.0], requires_grad=True)
     >>> optimizer = rg.optim.Adadelta([w], lr=100.0)
@@ -228,10 +152,13 @@ class Adadelta(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
+        self, params: Params, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
         weight_decay: float = 0.0, *, maximize: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(params, locals())
+        defaults = {
+            "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
+        }  # fmt: skip
+        super().__init__(params, defaults)
 
     def used_slots(self, options: Options) -> dict[str, float]:
         return {"square_avg": 0.0, "acc_delta": 0.0}

@@ -1,19 +1,22 @@
-"""L-BFGS: steps along a direction that the last gradients tell of the curvature."""
+"""L-BFGS: steps along a direction that takes the curvature from the last gradients."""
+
+from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd.engine import Array, enable_grad, unrecorded
+from retrograd.checks import one_of, whole
+from retrograd.engine import Array, Tensor, enable_grad, unrecorded
 from retrograd.nn.utils import parameters_to_vector, vector_to_parameters
-from retrograd.optim.optimizer import Optimizer, ensure, positive
+from retrograd.optim.optimizer import Optimizer, Params
 
 
 class Point(NamedTuple):
-    """A loss and its gradient, with step length and slope on a line."""
+    """A loss and its gradient, with the step length and the slope on a line."""
 
     loss: float
     grad: Array
@@ -22,13 +25,32 @@ class Point(NamedTuple):
 
 
 class LBFGS(Optimizer):
-    """Limited-memory BFGS (Liu & Nocedal 1989), for few parameters and a loss without noise.
+    """Limited-memory BFGS, for few parameters and a loss without noise.
 
-    `step(closure)` makes up to `max_iter` iterations with up to `max_eval` losses (by default
-    `max_iter * 5 // 4`); `closure` clears gradients, calls `backward` and returns the loss. An
-    iteration steps by `lr`, or as far as `line_search_fn="strong_wolfe"` finds (Nocedal & Wright,
-    Numerical Optimization, algorithms 3.5 and 3.6). A step ends early if the gradient is at most
-    `tolerance_grad` everywhere, or loss or parameters change by less than `tolerance_change`.
+    A step makes several iterations, each along minus the gradient times an approximate inverse
+    Hessian, which is made of the changes of parameters and gradients in the last iterations.
+
+    A step ends early where the gradient is at most `tolerance_grad` everywhere, or where the loss
+    or all parameters change by less than `tolerance_change`.
+
+    Args:
+        params: leaves that require grad, or one param group.
+        lr: how much of the direction an iteration goes (default 1), and where a line search
+            begins.
+        max_iter: the most iterations in a step (default 20).
+        max_eval: the most losses in a step (default `max_iter * 5 // 4`).
+        tolerance_grad: a gradient that is small enough (default 1e-7).
+        tolerance_change: a change that is too small to go on (default 1e-9).
+        history_size: how many iterations the Hessian is made of (default 100).
+        line_search_fn: "strong_wolfe" to look for the length of each iteration, or None (default).
+
+    Raises:
+        TypeError: if `params` are no leaves.
+        ValueError: if there are several param groups, a count is no whole number above 0, or
+            `line_search_fn` is something else.
+
+    Liu & Nocedal 1989, "On the limited memory BFGS method for large scale optimization"; the line
+    search is algorithms 3.5 and 3.6 of Nocedal & Wright, "Numerical optimization".
 
     >>> w = rg.Tensor([3.0, -4.0], requires_grad=True)
     >>> optimizer = rg.optim.LBFGS([w], line_search_fn="strong_wolfe")
@@ -43,13 +65,18 @@ class LBFGS(Optimizer):
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1.0, max_iter: int = 20,
-        max_eval: int | None = None, tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9,
-        history_size: int = 100, line_search_fn: str | None = None,
+        self, params: Params, lr: float = 1.0, max_iter: int = 20, max_eval: int | None = None,
+        tolerance_grad: float = 1e-7, tolerance_change: float = 1e-9, history_size: int = 100,
+        line_search_fn: str | None = None,
     ) -> None:  # fmt: skip
         self._state: dict[str, Any] = {}
-        max_eval = max_iter * 5 // 4 if max_eval is None else max_eval
-        super().__init__(params, locals())
+        defaults = {
+            "lr": lr, "max_iter": max_iter,
+            "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
+            "tolerance_grad": tolerance_grad, "tolerance_change": tolerance_change,
+            "history_size": history_size, "line_search_fn": line_search_fn,
+        }  # fmt: skip
+        super().__init__(params, defaults)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
         if self.param_groups:
@@ -58,12 +85,22 @@ class LBFGS(Optimizer):
 
     def check(self, options: dict[str, Any]) -> None:
         super().check(options)
-        positive(**{name: options[name] for name in ("max_iter", "max_eval", "history_size")})
-        search = options["line_search_fn"]
-        ensure(search in (None, "strong_wolfe"), "line_search_fn", "'strong_wolfe' or None", search)
+        whole(**{name: options[name] for name in ("max_iter", "max_eval", "history_size")})
+        one_of("line_search_fn", options["line_search_fn"], "strong_wolfe", None)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Iterate, calling `closure`; return its first loss."""
+        """Iterate until the loss no longer falls, or as often as the options say.
+
+        Args:
+            closure: clears the gradients, computes the loss, calls `backward` on it and returns
+                it. It is called several times.
+
+        Returns:
+            The first loss that `closure` returned.
+
+        Raises:
+            TypeError: if there is no `closure`.
+        """
         unrecorded("LBFGS.step, which decides by losses,")
         if closure is None:
             raise TypeError("LBFGS.step takes a closure that returns the loss after backward()")
@@ -183,15 +220,37 @@ class LBFGS(Optimizer):
             loss = closure()
         self._state["func_evals"] = self._state.get("func_evals", 0) + 1
         grads = [np.zeros_like(p._array) if p.grad is None else p.grad for p in self._all()]
-        return loss, Point(float(loss), np.concatenate(grads, axis=None))
+        value = loss.item() if isinstance(loss, Tensor) else float(loss)
+        return loss, Point(value, np.concatenate(grads, axis=None))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return options, and the history as the first parameter's state."""
+        """Return what a run needs to go on: options, and the history of iterations.
+
+        Returns:
+            `{"state": ..., "param_groups": ...}`, with the whole history as the state of the
+            first parameter. Arrays are copies.
+
+        >>> rg.optim.LBFGS([rg.nn.Parameter([1.0])]).state_dict()["state"]
+        {}
+        """
         state = {0: deepcopy(self._state)} if self._state else {}
         return {**super().state_dict(), "state": state}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take the state of another LBFGS."""
+        """Take the options and the history of another LBFGS over the same parameters.
+
+        Args:
+            state_dict: what `state_dict` returned, here or in PyTorch (with arrays).
+
+        Raises:
+            ValueError: if it is of another optimizer, or of parameters of other sizes.
+
+        >>> w = rg.nn.Parameter([1.0])
+        >>> optimizer, other = rg.optim.LBFGS([w], lr=0.5), rg.optim.LBFGS([w])
+        >>> other.load_state_dict(optimizer.state_dict())
+        >>> other.param_groups[0]["lr"]
+        0.5
+        """
         size = sum(p.size for p in self._all())
         state = {k: v for k, v in state_dict["state"].get(0, {}).items() if v is not None}
         for key in {"d", "prev_flat_grad", "old_dirs", "old_stps"} & state.keys():

@@ -1,104 +1,37 @@
-"""SGD, and what optimizers share.
+"""What optimizers share: param groups, a step, state that can be saved.
 
 An update is NumPy code: an optimizer runs it on arrays, the compiler on Tensors that record it.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from retrograd.engine import (
-    CLOCK,
-    Array,
-    Tensor,
-    as_array,
-    is_recording,
-    section,
-    stamps,
-    tell,
-)
-from retrograd.rules.joining import concat
+from retrograd.checks import ensure
+from retrograd.engine import CLOCK, Tensor, as_array, is_recording, section, tell
+from retrograd.optim.buckets import Buckets, State
 
-State = dict[str, Any]
-Options = Mapping[str, Any]
+# What an optimizer trains: Tensors, or param groups, {"params": Tensors, options of the group}.
+Params: TypeAlias = Iterable[Tensor] | Iterable[Mapping[str, Any]]
+# The options of a param group, by name.
+Options: TypeAlias = Mapping[str, Any]
 
-# Parameters up to this size share a flat array: an update of many costs as many NumPy calls as one.
-# Gathering the gradients of larger ones would cost more.
-SMALL = 16384
-LIMITS = dict.fromkeys(
-    ("momentum", "weight_decay", "eps", "lr_decay", "momentum_decay", "initial_accumulator_value"),
-    math.inf,
-) | {"alpha": 1, "rho": 1}
-_ndarray = np.ndarray
-
-
-def ensure(good: bool, name: str, wanted: str, got: Any) -> None:
-    """Raise ValueError for an argument that cannot work."""
-    if not good:
-        raise ValueError(f"{name} must be {wanted}, not {got!r}")
-
-
-def positive(**values: Any) -> None:
-    """Raise ValueError for a value that is not a whole number of at least 1."""
-    for name, value in values.items():
-        good = isinstance(value, (int, np.integer)) and int(value) >= 1
-        ensure(good, name, "a whole number of at least 1", value)
-
-
-def cut(flat: Array, params: Sequence[Tensor]) -> list[Array]:
-    """Return each parameter's part of a flat array; all of a number, or for one."""
-    if len(params) == 1 or not flat.ndim:
-        return [flat] * len(params)
-    parts = np.split(flat, np.cumsum([p.size for p in params[:-1]]))
-    return [part.reshape(p.shape) for part, p in zip(parts, params, strict=True)]
-
-
-class Bucket:
-    """Parameters updated as one array `data`, of which theirs are views, `count` times so far."""
-
-    def __init__(self, params: list[Tensor]) -> None:
-        self.params = params
-        self.count = 0
-        self.state: dict[str, Array] = {}
-        self.gather()
-
-    def gather(self) -> None:
-        """Make `data` of the parameters' arrays."""
-        self.data = self.params[0]._array
-        if len(self.params) > 1:
-            self.data = np.concatenate([p._array for p in self.params], axis=None)
-        self.views = cut(self.data, self.params)
-        for p, view in zip(self.params, self.views, strict=True):
-            p._array = view
-        self.stamps = stamps(self.params)
-
-    def gradient(self) -> Any:
-        """Return the gradients as one array, or None if that takes more than joining."""
-        grads = []
-        for p, view in zip(self.params, self.views):  # noqa: B905, as many by construction
-            g = p._grad
-            if g.__class__ is not _ndarray or p._array is not view:
-                return None
-            grads.append(g)
-        return np.concatenate(grads, axis=None) if len(grads) > 1 else grads[0]
-
-    def retire(self) -> None:
-        """Let programs that are compiled over it hold no longer."""
-        self.data = self.data[:0]
-
-    def entries(self) -> dict[int, State]:
-        """Return the count and a copy of the state by a parameter's id."""
-        parts = {slot: cut(flat, self.params) for slot, flat in self.state.items()}
-        return {
-            id(p): {"step": self.count, **{slot: each[i].copy() for slot, each in parts.items()}}
-            for i, p in enumerate(self.params)
-        }
+# Options that must be numbers from 0 to a bound.
+BOUNDS = {
+    "momentum": math.inf, "weight_decay": math.inf, "eps": math.inf, "lr_decay": math.inf,
+    "momentum_decay": math.inf, "initial_accumulator_value": math.inf, "alpha": 1, "rho": 1,
+}  # fmt: skip
 
 
 def gradient(p: Any, g: Any, options: Options, lr: Any) -> Any:
-    """Return the gradient after `maximize` and `weight_decay`; if decoupled, decay `p`."""
+    """Return the gradient to descend along, after `maximize` and `weight_decay`; for an `update`.
+
+    A `decoupled_weight_decay` is taken off `p` here instead, in place.
+    """
     if options["maximize"]:
         g = -g
     if options["weight_decay"]:
@@ -109,33 +42,84 @@ def gradient(p: Any, g: Any, options: Options, lr: Any) -> Any:
     return g
 
 
+def average(mean: Any, x: Any, beta: float) -> None:
+    """Move a running mean towards `x` in place; for an `update`."""
+    mean *= beta
+    mean += (1 - beta) * x
+
+
 class Optimizer:
     """Base of the optimizers: define `update` and, where it keeps state, `used_slots`.
 
-    `params` are Tensors that require grad, or dicts {"params": ..., options} with options of their
-    own. TypeError for anything else, ValueError for none or one twice.
+    A step changes parameters in place. Small ones share an array, so that an update of many costs
+    as many NumPy calls as one: `update` gets that array, and so must act element by element.
+
+    Args:
+        params: leaves that require grad, as `model.parameters()`; or param groups, dicts
+            `{"params": leaves}` with options of their own.
+        defaults: the options by name, such as `{"lr": 0.1}`, for groups that do not say
+            otherwise. There must be an `lr`.
+
+    Attributes:
+        param_groups: a list of dicts, each with "params" and its options. An option may be
+            changed between two steps: `optimizer.param_groups[0]["lr"] = 0.01`.
+        defaults: the options as given.
+        scalars: of a class, the names of the state that is one number for a parameter.
+
+    Raises:
+        TypeError: if `params` is a Tensor or a Module, or holds something other than Tensors.
+        ValueError: if there are no parameters, if one is given twice, shares its array with
+            another, was computed or does not require grad, or if an option cannot work.
+
+    >>> class SignSGD(rg.optim.Optimizer):
+    ...     def __init__(self, params, lr=0.1):
+    ...         super().__init__(params, {"lr": lr})
+    ...     def update(self, p, g, state, options, lr, t):
+    ...         p -= lr * np.sign(g)
+    >>> w = rg.nn.Parameter([1.0, -3.0])
+    >>> optimizer = SignSGD([w])
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> w
+    Parameter([ 0.8, -2.8], requires_grad=True)
     """
 
-    scalars: tuple[str, ...] = ()  # the state that is one number
+    scalars: tuple[str, ...] = ()
 
-    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor) or hasattr(params, "parameters"):
             kind = type(params).__name__
             raise TypeError(
                 f"an optimizer takes an iterable, not a {kind}: pass its .parameters() or [tensor]"
             )
-        others = ("self", "params", "__class__")  # in a constructor's locals()
-        self.defaults = {k: v for k, v in defaults.items() if k not in others}
+        self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
-        self._buckets: list[list[Bucket]] = []
-        given = list(params)
+        self._buckets: list[Buckets] = []  # of each group
+        given: list[Any] = list(params)
         if not given:
             raise ValueError("an optimizer got no parameters")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
 
     def add_param_group(self, group: Mapping[str, Any]) -> None:
-        """Train further parameters, with the options in `group`, else the defaults."""
+        """Train further parameters.
+
+        Args:
+            group: a dict with "params", a leaf or an iterable of them, and the options that are
+                not to be the defaults.
+
+        Raises:
+            TypeError: if `group` is no such dict, or holds something other than Tensors.
+            ValueError: as the class does.
+
+        >>> model = rg.nn.Sequential(rg.nn.Linear(2, 3), rg.nn.Linear(3, 1))
+        >>> optimizer = rg.optim.SGD(model[1].parameters(), lr=0.1)
+        >>> optimizer.add_param_group({"params": model[0].parameters(), "lr": 0.01})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.1, 0.01]
+        """
         if not isinstance(group, Mapping) or "params" not in group:
             raise TypeError('a param group is a dict with the key "params"')
         params = group["params"]
@@ -159,16 +143,29 @@ class Optimizer:
         made = {**self.defaults, **group, "params": params}
         self.check(made)
         self.param_groups.append(made)
-        self._buckets.append([])
-        # not at the first step: arrays taken from now on stay the parameters'
-        self._arrange(-1, {})
+        self._buckets.append(Buckets(self.scalars))
+        # now and not at the first step: arrays taken of the parameters from here on stay theirs
+        self._buckets[-1].arrange(params, self.used_slots(made), {})
 
     def check(self, options: dict[str, Any]) -> None:
-        """Raise ValueError for options that cannot work."""
+        """Raise ValueError for options that cannot work; define it to check further ones.
+
+        Args:
+            options: all options of a param group.
+
+        Raises:
+            ValueError: if `lr` is not finite, or an option outside the bounds that its formula
+                asks for.
+
+        >>> rg.optim.SGD([rg.nn.Parameter([1.0])]).check({"lr": -1.0})
+        Traceback (most recent call last):
+            ...
+        ValueError: lr must be a finite number of at least 0, not -1.0
+        """
         lr = options["lr"]
         finite = isinstance(lr, (int, float, np.number)) and math.isfinite(lr)
         ensure(finite and lr >= 0, "lr", "a finite number of at least 0", lr)
-        for name, top in LIMITS.items():
+        for name, top in BOUNDS.items():
             value = options.get(name, 0)
             ensure(0 <= value <= top, name, f"from 0 to {top}", value)
         betas = options.get("betas", (0, 0))
@@ -177,17 +174,53 @@ class Optimizer:
         ensure(good, "betas", "two numbers from 0 to below 1", betas)
 
     def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
-        """Change `p` and `state` in place by the gradient `g`; `t` counts updates from 1."""
+        """Change parameters and their state in place; called by `step`.
+
+        It is written in NumPy calls that act element by element, without a branch on values: the
+        compiler runs it on Tensors, to record it.
+
+        Args:
+            p: the values of parameters, as one array; one of several is flat.
+            g: their gradients, in the shape of `p`. Not to be written into.
+            state: by slot an array of the shape of `p`, or one number (shape `()`).
+            options: the options of the param group.
+            lr: the learning rate.
+            t: how many updates there are with this one: 1 at first.
+
+        Raises:
+            NotImplementedError: if the class does not define it.
+
+        >>> w = np.array([1.0, 2.0])
+        >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.1)
+        >>> optimizer.update(w, np.ones(2), {}, optimizer.param_groups[0], 0.1, 1)
+        >>> w
+        array([0.9, 1.9])
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
     def used_slots(self, options: Options) -> dict[str, float]:
-        """Return the state that these options need, with first values."""
+        """Return the state that these options need; define it where there is some.
+
+        Args:
+            options: the options of a param group.
+
+        Returns:
+            The names of the state, each with its first value.
+
+        >>> rg.optim.SGD([rg.nn.Parameter([0.0])]).used_slots({"momentum": 0.9})
+        {'momentum_buffer': 0.0}
+        """
         return {}
 
     # A step
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Drop all gradients, or with `set_to_none=False` fill them with 0."""
+        """Drop the gradients of all parameters: `backward` adds to those that are there.
+
+        Args:
+            set_to_none: whether `.grad` becomes None (default); else those that are there become
+                zeros, and a step still moves by momentum and weight decay.
+        """
         if set_to_none and not is_recording():
             for group in self.param_groups:
                 for p in group["params"]:
@@ -198,110 +231,55 @@ class Optimizer:
                 p.grad = None if set_to_none else np.zeros_like(p._array)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update all parameters that have a gradient; return what `closure` returns."""
+        """Update all parameters that have a gradient.
+
+        Args:
+            closure: computes the loss anew and calls `backward` on it, before the update. LBFGS
+                needs one, others take one so that a loop fits them all.
+
+        Returns:
+            What `closure` returns; None without one.
+        """
         loss = closure() if closure is not None else None
         if is_recording():
-            with section("update"):
-                for at, group in enumerate(self.param_groups):
-                    for bucket, g in self._arranged(at, group):
-                        tell("update", self, group, bucket, g)
+            self._tell_updates()
             return loss
-        for at, group in enumerate(self.param_groups):
-            for bucket, g in self._ready(at, group):
+        for group, buckets in zip(self.param_groups, self._buckets, strict=True):
+            for bucket, g in buckets.gradients(self.used_slots(group)):
                 self.update(bucket.data, g, bucket.state, group, group["lr"], bucket.count + 1)
                 bucket.count += 1
                 CLOCK.write(bucket.stamps)
         return loss
 
-    def _ready(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
-        """Return the buckets that have gradients, and these."""
-        ready = []
-        slots = self.used_slots(group)
-        for bucket in self._buckets[at]:
-            g = bucket.gradient()
-            if g is None or (slots and not slots.keys() <= bucket.state.keys()):
-                return self._arranged(at, group)
-            ready.append((bucket, g))
-        return ready or self._arranged(at, group)
-
-    def _arranged(self, at: int, group: dict[str, Any]) -> list[tuple[Bucket, Any]]:
-        """Do so where buckets must change first or a recording see the gradients."""
-        for bucket in [*self._buckets[at]]:
-            have = {p.grad is not None for p in bucket.params}
-            dtypes = {p.dtype for p in bucket.params}
-            if len(have) > 1 or (True in have and dtypes != {bucket.data.dtype}):
-                self._part(at, group, bucket)
-        ready: list[tuple[Bucket, Any]] = []
-        for bucket in self._buckets[at]:
-            self._add_slots(bucket, group)  # those of an option that was changed since
-            grads = [p.grad for p in bucket.params]
-            if grads[0] is None:
-                continue
-            if any(
-                p._array is not view for p, view in zip(bucket.params, bucket.views, strict=True)
-            ):
-                bucket.gather()
-            ready.append((bucket, grads[0] if len(grads) == 1 else concat(*grads, axis=None)))
-        return ready
-
-    def _arrange(self, at: int, entries: Mapping[int, State]) -> None:
-        """Put a group into buckets, with the state by the ids of parameters.
-
-        Buckets of the right parameters stay: programs are compiled over their arrays.
-        """
-        together: dict[Any, list[Tensor]] = {}
-        group = self.param_groups[at]
-        for p in group["params"]:
-            entry = entries.get(id(p), {})
-            numbers = [float(entry.get(slot, 0)) for slot in ("step", *self.scalars)]
-            key = (p.dtype, *numbers) if p.size <= SMALL else id(p)
-            together.setdefault(key, []).append(p)
-        old = {tuple(map(id, bucket.params)): bucket for bucket in self._buckets[at]}
-        made = []
-        for params in together.values():
-            ids = tuple(map(id, params))
-            bucket = old.pop(ids) if ids in old else Bucket(params)
-            made.append(self._filled(bucket, group, entries))
-        self._buckets[at][:] = made
-        for bucket in old.values():
-            bucket.retire()
-
-    def _part(self, at: int, group: Options, bucket: Bucket) -> None:
-        """Part a bucket by dtype and by who has a gradient."""
-        parts: dict[Any, list[Tensor]] = {}
-        for p in bucket.params:
-            parts.setdefault((p.dtype, p._grad is None), []).append(p)
-        entries, i = bucket.entries(), self._buckets[at].index(bucket)
-        made = [self._filled(Bucket(params), group, entries) for params in parts.values()]
-        self._buckets[at][i : i + 1] = made
-        bucket.retire()
-
-    def _filled(self, bucket: Bucket, group: Options, entries: Mapping[int, State]) -> Bucket:
-        found = [entries.get(id(p), {}) for p in bucket.params]
-        bucket.count = found[0].get("step", 0)
-        self._add_slots(bucket, group)
-        for slot, first in self.used_slots(group).items():
-            for piece, entry in zip(cut(bucket.state[slot], bucket.params), found, strict=True):
-                piece[...] = entry.get(slot, first)
-        return bucket
-
-    def _add_slots(self, bucket: Bucket, group: Options) -> None:
-        for slot, first in self.used_slots(group).items():
-            if slot not in bucket.state:
-                shape = () if slot in self.scalars else None
-                bucket.state[slot] = np.full_like(bucket.data, first, shape=shape)
+    def _tell_updates(self) -> None:
+        """Let a recording do the updates, which it counts itself."""
+        with section("update"):
+            for group, buckets in zip(self.param_groups, self._buckets, strict=True):
+                for bucket, g in buckets.rearrange(self.used_slots(group)):
+                    tell("update", self, group, bucket, g)
 
     # State
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the options of groups and a copy of the state by a parameter's position."""
+        """Return what a run needs to go on: options and state, in PyTorch's form.
+
+        Returns:
+            `{"state": ..., "param_groups": ...}`: the state of each parameter that was updated,
+            by its position in all groups, with the number of updates as "step"; and the options of
+            the groups, with the positions of their parameters as "params". Arrays are copies.
+
+        >>> w = rg.nn.Parameter([1.0])
+        >>> optimizer = rg.optim.SGD([w], lr=0.1, momentum=0.9)
+        >>> w.grad = np.array([2.0])
+        >>> optimizer.step()
+        >>> optimizer.state_dict()["state"]
+        {0: {'step': 1, 'momentum_buffer': array([2.])}}
+        """
         order = {id(p): i for i, p in enumerate(self._all())}
         state = {
             order[key]: entry
             for buckets in self._buckets
-            for bucket in buckets
-            if bucket.count
-            for key, entry in bucket.entries().items()
+            for key, entry in buckets.entries().items()
         }
         groups = [
             {**group, "params": [order[id(p)] for p in group["params"]]}
@@ -310,9 +288,20 @@ class Optimizer:
         return {"state": dict(sorted(state.items())), "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take the options and state of another optimizer over the same parameters.
+        """Take the options and the state of another optimizer over the same parameters.
 
-        ValueError, and no change, if it does not fit.
+        Args:
+            state_dict: what `state_dict` returned, here or in PyTorch (with arrays).
+
+        Raises:
+            ValueError: if it is of another kind of optimizer, other groups or parameters of other
+                shapes. Nothing is changed then.
+
+        >>> model = rg.nn.Linear(2, 1)
+        >>> optimizer, other = (rg.optim.Adam(model.parameters(), lr=lr) for lr in (0.1, 0.2))
+        >>> other.load_state_dict(optimizer.state_dict())
+        >>> other.param_groups[0]["lr"]
+        0.1
         """
         try:
             groups = state_dict["param_groups"]
@@ -323,36 +312,49 @@ class Optimizer:
         own = [len(g["params"]) for g in self.param_groups]
         if lengths != own:
             raise ValueError(f"the param groups have {lengths} parameters, here they have {own}")
-        name = type(self).__name__
-        # not flags, of which other versions may have fewer
-        needed = [k for k, v in self.defaults.items() if type(v) in (int, float, tuple)]
         options, entries = [], {}
         for old, new in zip(self.param_groups, groups, strict=True):
-            if missing := [k for k in needed if k not in new]:
-                raise ValueError(f"{name} finds no {', '.join(missing)}: a state of another kind")
-            group = {**old, **new, "params": old["params"]}
-            self.check(group)
+            group = self._options_from(old, new)
+            slots = self.used_slots(group)
             options.append(group)
             # by the positions in the groups, as in torch
             for i, p in zip(new["params"], old["params"], strict=True):
-                if (entry := state.pop(int(i), None)) is None:
-                    continue
-                # torch's SGD counts no steps: where state is, there was one
-                entries[id(p)] = found = State(step=int(entry.get("step", 1)))
-                for slot in self.used_slots(group):
-                    if entry.get(slot) is None:
-                        raise ValueError(f"{name} needs {slot} of parameter {i}, it has {[*entry]}")
-                    found[slot] = array = as_array(entry[slot])
-                    shape = () if slot in self.scalars else p.shape
-                    if array.shape != shape:
-                        raise ValueError(
-                            f"{slot} of parameter {i} has shape {array.shape}, here it is {shape}"
-                        )
+                if (entry := state.pop(int(i), None)) is not None:
+                    entries[id(p)] = self._entry_from(entry, i, p, slots)
         if state:
             raise ValueError(f"no group has parameter {', '.join(map(str, state))} of the state")
-        for at, group in enumerate(options):
-            self.param_groups[at].update(group)
-            self._arrange(at, entries)
+        for own_group, group, buckets in zip(
+            self.param_groups, options, self._buckets, strict=True
+        ):
+            own_group.update(group)
+            buckets.arrange(own_group["params"], self.used_slots(own_group), entries)
+
+    def _options_from(self, old: Options, new: Options) -> dict[str, Any]:
+        """Return a group with its own parameters and the options of a loaded one, checked."""
+        # not flags, of which other versions may have fewer
+        needed = [k for k, v in self.defaults.items() if type(v) in (int, float, tuple)]
+        if missing := [k for k in needed if k not in new]:
+            name = type(self).__name__
+            raise ValueError(f"{name} finds no {', '.join(missing)}: a state of another kind")
+        group = {**old, **new, "params": old["params"]}
+        self.check(group)
+        return group
+
+    def _entry_from(self, entry: State, i: Any, p: Tensor, slots: Mapping[str, float]) -> State:
+        """Return the loaded state of parameter `i`, checked."""
+        # torch's SGD counts no steps: where state is, there was one
+        found = State(step=int(entry.get("step", 1)))
+        for slot in slots:
+            if entry.get(slot) is None:
+                name = type(self).__name__
+                raise ValueError(f"{name} needs {slot} of parameter {i}, it has {[*entry]}")
+            found[slot] = array = as_array(entry[slot])
+            shape = () if slot in self.scalars else p.shape
+            if array.shape != shape:
+                raise ValueError(
+                    f"{slot} of parameter {i} has shape {array.shape}, here it is {shape}"
+                )
+        return found
 
     def _all(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
@@ -364,44 +366,3 @@ class Optimizer:
             for group in self.param_groups
         ]
         return f"{type(self).__name__}({'; '.join(shown)})"
-
-
-class SGD(Optimizer):
-    """Stochastic gradient descent with momentum.
-
-    The step is `lr * b` with `b = momentum * b + (1 - dampening) * g`, at first `g`; if `nesterov`,
-    `lr * (g + momentum * b)`. `weight_decay` adds that much of the parameter to the gradient;
-    `maximize` climbs.
-
-    >>> w = rg.Tensor([1.0], requires_grad=True)
-    >>> optimizer = rg.optim.SGD([w], lr=0.1)
-    >>> (w * w).sum().backward(); optimizer.step(); w
-    Tensor([0.8], requires_grad=True)
-    """
-
-    def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.0,
-        dampening: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False, *,
-        maximize: bool = False,
-    ) -> None:  # fmt: skip
-        super().__init__(params, locals())
-
-    def check(self, options: dict[str, Any]) -> None:
-        super().check(options)
-        if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"]):
-            raise ValueError("nesterov needs a momentum above 0 and no dampening")
-
-    def used_slots(self, options: Options) -> dict[str, float]:
-        return {"momentum_buffer": 0.0} if options["momentum"] else {}
-
-    def update(self, p: Any, g: Any, state: State, options: Options, lr: Any, t: Any) -> None:
-        if options["weight_decay"] or options["maximize"]:
-            g = gradient(p, g, options, lr)
-        if options["momentum"] != 0:
-            buffer = state["momentum_buffer"]
-            buffer *= options["momentum"]
-            # not dampened at first, where 0 ** 0 is 1
-            damp = options["dampening"]
-            buffer += (1 - damp * (1 - 0 ** (t - 1))) * g if damp else g
-            g = g + options["momentum"] * buffer if options["nesterov"] else buffer
-        p -= lr * g

@@ -1,11 +1,80 @@
-"""Gradient rules of NumPy's own functions, one module a family.
+"""Gradient rules of NumPy's own functions, a family a module.
 
-What a small net needs is loaded at once, the rest when a function has no rule.
+A rule makes the gradients of a function's arguments from `g`, that of its output `out`, in NumPy
+calls:
+
+    defvjp(np.multiply, lambda g, out, x, y: g * y,
+                        lambda g, out, x, y: g * x)
+
+Most functions need none, since they are written in those that have rules: `np.stack` adds an axis
+to each array and joins them. `rg.coverage()` lists NumPy's functions by what happens to each;
+`rg.defvjp` gives a rule to a function of your own.
+
+`elementwise`, `reductions`, `shaping`, `indexing`, `joining` and `products` are what a small net
+needs, and come with the package. The others are loaded when a function turns up that has no rule.
+
+**Where a function has no derivative**, its gradient is as follows (first what, then the gradient):
+
+- `maximum`, `minimum`, `fmax`, `fmin` of equal arguments: half to each.
+- `max`, `min`, `ptp`, `nanmax`, `nanmin`, norms of order inf, ties: shared equally by all elements
+  that attain it.
+- running extremes (`maximum.accumulate`), ties: shared by those that attain it; the shares add up
+  to 1.
+- `abs`, `fabs`, `relu`, `copysign` at 0: 0.
+- `sqrt`, `cbrt` at 0: inf, and `arctan2(0, 0)`: nan, both with NumPy's warning.
+- `hypot(0, 0)`, norms of zeros, `std` of equal values: 0. The matrix norms `"nuc"`, 2 and -2 have
+  that of their singular values.
+- `power(x, 0)`: 0 to `x`, also at `x = 0`; `power(0, y)`: 0 to `y`, unless `y` is negative.
+- `clip` at a bound: 1, since a bound is within; where the bounds cross, the upper one gets it.
+- `sign`, `floor`, `round`, comparisons, `argmax`, `argsort`, `heaviside` (to `x`): none.
+- `remainder`, `fmod`, `modf`, `unwrap` at a jump: that of the pieces beside it.
+- `sort`, `partition`, `median`, `quantile` of equal elements: by position, as `argsort` and
+  `argpartition` place them.
+- `unique` and sets: to the first of equal elements.
+- `nansum`, `nanmean` and their like: 0 to nan; `nan_to_num`: 0 to nan and to inf.
+- `prod`, `cumprod` with zeros: exact, to every order (no division).
+- `interp` at a point: the slope to its right; at the last point, to its left.
+- `det`, `slogdet`, `inv`, `solve` of a singular matrix: `LinAlgError`.
+- `pinv`, `lstsq`: that at constant rank.
+- `eigh`, `eig`, `svd`, vectors of equal values, and for `svd` vectors of the value 0: the
+  undetermined part is 0; the values have gradients.
+- `cholesky`, `eigh`, `eigvalsh`: the triangle that NumPy reads gets the whole, the other one 0.
+- complex eigenvalues, `np.emath` outside the reals, full `svd` of oblong matrices, complete `qr` of
+  those with more rows than columns: `TypeError`.
+- `corrcoef`: as if it were not clipped to [-1, 1].
 """
 
+from typing import TYPE_CHECKING
+
 from retrograd.engine import rules_later
-from retrograd.rules import arithmetic, indexing, joining, products
+from retrograd.later import load_later
+from retrograd.rules import elementwise, indexing, joining, products, reductions, shaping
 
-rules_later("retrograd.inventory", "retrograd.rules.linalg", "retrograd.rules.scans")
+if TYPE_CHECKING:
+    from retrograd.rules import (
+        creation,
+        differences,
+        linalg,
+        padding,
+        piecewise,
+        polynomials,
+        rearranging,
+        refusals,
+        running,
+        sorting,
+        statistics,
+    )  # fmt: skip
 
-__all__ = ["arithmetic", "indexing", "joining", "products"]
+__all__ = [
+    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "padding",
+    "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
+    "shaping", "sorting", "statistics",
+]  # fmt: skip
+
+_LATER = sorted({*__all__} - {*globals()})
+rules_later(*(f"{__name__}.{name}" for name in _LATER))
+__getattr__ = load_later(__name__, {name: name for name in _LATER})
+
+
+def __dir__() -> list[str]:
+    return __all__

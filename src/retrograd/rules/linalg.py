@@ -1,7 +1,8 @@
 """`np.linalg`, over stacks of matrices.
 
-Singular matrices raise LinAlgError; parts of equal eigenvalues or singular values count as 0. Of a
-symmetric matrix the triangle that NumPy reads gets all.
+Where there is no derivative, none is made up: singular matrices raise LinAlgError, as they do
+forwards. What belongs to equal eigenvalues or singular values, whose vectors are not determined,
+counts as 0. Of a symmetric matrix NumPy reads one triangle: that one gets the whole gradient.
 """
 
 import math
@@ -9,16 +10,21 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import composed, defvjp, nograd, primitive, record
-from retrograd.rules.arithmetic import at_least, axes_of, floating, given, root
+from retrograd.engine import adapted, composed, defvjp, nograd, primitive, record
+from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
+from retrograd.rules.reductions import root
+
+# Parts of rules
 
 
 def _eye(like: Any) -> Any:
+    """Return the identity matrix as wide as `like`, in its dtype."""
     return np.eye(like.shape[-1], dtype=like.dtype)
 
 
 def _reciprocal(x: Any) -> Any:
-    zero = x == 0  # there it is 0
+    """Return `1 / x`, and 0 where `x` is 0."""
+    zero = x == 0
     return np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, x))
 
 
@@ -27,29 +33,30 @@ def gaps(values: Any) -> Any:
     return _reciprocal(values[..., None, :] - values[..., None])
 
 
-def read(g: Any, upper: bool) -> Any:
-    """Gather a gradient in the triangle that NumPy reads."""
+def gather_triangle(g: Any, upper: bool) -> Any:
+    """Gather the gradient of a symmetric matrix in the triangle that NumPy reads."""
     whole = (g + g.mT) * (1 - 0.5 * _eye(g))
     return np.triu(whole) if upper else np.tril(whole)
 
 
 def _pinv_dx(g: Any, out: Any, a: Any, rcond: Any = None) -> Any:
+    """Golub and Pereyra 1973, "The differentiation of pseudo-inverses": the rank is constant."""
     p, left, right = out, a @ out, out @ a
     grown = (_eye(left) - left) @ g.mT @ (p @ p.mT) + (p.mT @ p) @ g.mT @ (_eye(right) - right)
     return grown - p.mT @ g @ p.mT
 
 
-# Murray, 2016, arXiv:1602.07527
 def _cholesky_dx(g: Any, out: Any, a: Any, upper: bool = False) -> Any:
+    """Murray 2016, "Differentiation of the Cholesky decomposition", arXiv:1602.07527."""
     if upper:
         g, out = g.mT, out.mT
     inner = np.tril(out.mT @ np.tril(g))
     inner = inner - 0.5 * inner * _eye(inner)
-    return read(np.linalg.solve(out.mT, np.linalg.solve(out.mT, inner.mT).mT), upper)
+    return gather_triangle(np.linalg.solve(out.mT, np.linalg.solve(out.mT, inner.mT).mT), upper)
 
 
-# for a matrix that is no wider than it is high
 def _qr_dx(g: Any, out: Any, a: Any) -> Any:
+    """For a matrix that is no wider than it is high: `_qr` sees to the others."""
     (gq, gr), (q, r) = g, out
     m = r @ gr.mT - gq.mT @ q
     whole = np.tril(m) + np.tril(m, -1).mT
@@ -59,18 +66,19 @@ def _qr_dx(g: Any, out: Any, a: Any) -> Any:
 def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     (gw, gv), (w, v) = g, out
     inner = gaps(w) * (v.mT @ gv) + gw[..., None] * _eye(v)
-    return read(v @ inner @ v.mT, UPLO.upper() == "U")
+    return gather_triangle(v @ inner @ v.mT, UPLO.upper() == "U")
 
 
 def _eig_dx(g: Any, out: Any, a: Any) -> Any:
+    """For real eigenvalues, and vectors of length 1."""
     (gw, gv), (w, v) = g, out
     inner = v.mT @ gv
     inner = inner - (v.mT @ v) * np.sum(inner * _eye(v), axis=-1)[..., None, :]
     return np.linalg.solve(v.mT, (gw[..., None] * _eye(v) + gaps(w) * inner) @ v.mT)
 
 
-# Townsend, 2016: Differentiating the SVD
 def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
+    """Townsend 2016, "Differentiating the singular value decomposition"."""
     (gu, gs, gvh), (u, s, vh) = g, out
     row, column = s[..., None, :], s[..., None]
     f = gaps(s * s)
@@ -95,6 +103,8 @@ def real_eig(a: Any) -> Any:
     return found
 
 
+# The rules
+
 # fmt: off
 defvjp(np.linalg.inv,     lambda g, out, a: -out.mT @ g @ out.mT)
 defvjp(np.linalg.det,     lambda g, out, a: (g * out)[..., None, None] * np.linalg.inv(a).mT)
@@ -109,22 +119,24 @@ defvjp(np.linalg.eigh, _eigh_dx, multi=True)
 defvjp(real_eig, _eig_dx, multi=True)
 defvjp(np.linalg.svd, _svd_dx, multi=True)
 nograd(np.linalg.matrix_rank)
-_QR: Any = type(np.linalg.qr(np.zeros((0, 0))))
 
-composed(np.linalg.eig)(real_eig)
+
+# Decompositions and systems of equations
+
+adapted(np.linalg.eig)(real_eig)
 composed(np.linalg.eigvals)(lambda a: np.linalg.eig(a)[0])
 composed(np.linalg.eigvalsh)(lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0])
 
 
-@composed(np.linalg.solve)
+@adapted(np.linalg.solve)
 def _solve(a: Any, b: Any) -> Any:
-    a, b = given(a), given(b)
+    a, b = to_array(a), to_array(b)
     if b.ndim == 1:
         return record(np.linalg.solve, a, b[:, None])[..., 0]
     return record(np.linalg.solve, a, b)
 
 
-@composed(np.linalg.pinv)
+@adapted(np.linalg.pinv)
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if hermitian:
         raise TypeError("np.linalg.pinv of a Tensor is for any matrix: leave hermitian= out")
@@ -134,8 +146,8 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = Non
 
 @composed(np.linalg.lstsq)
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
-    """With more rows than columns there are residuals, whatever the rank."""
-    a, b = given(a), given(b)
+    """With more rows than columns there are residuals, whatever the rank, unlike NumPy's."""
+    a, b = to_array(a), to_array(b)
     m, n = a.shape
     if rcond is None or rcond == -1:
         rcond = float(np.finfo(a.dtype).eps) * (max(m, n) if rcond is None else 1)
@@ -161,7 +173,7 @@ def _matrix_power(a: Any, n: int) -> Any:
 
 @composed(np.linalg.tensorsolve)
 def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
-    a, b = given(a), given(b)
+    a, b = to_array(a), to_array(b)
     if axes is not None:
         moved = [i % a.ndim for i in axes]
         a = np.transpose(a, [i for i in range(a.ndim) if i not in moved] + moved)
@@ -174,13 +186,17 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
 
 @composed(np.linalg.tensorinv)
 def _tensorinv(a: Any, ind: int = 2) -> Any:
-    at_least(1, "np.linalg.tensorinv", "ind", ind)
+    check_at_least(1, "np.linalg.tensorinv", "ind", ind)
     n = math.prod(a.shape[ind:])
     return np.linalg.inv(np.reshape(a, (n, -1))).reshape(a.shape[ind:] + a.shape[:ind])
 
 
+_QR: Any = type(np.linalg.qr(np.zeros((0, 0))))  # the named tuple of both factors
+
+
 @composed(np.linalg.qr)
 def _qr(a: Any, mode: str = "reduced") -> Any:
+    """Of a wide matrix the first, square part is decomposed; of the rest, `r` has `q.T @ rest`."""
     m, n = a.shape[-2:]
     if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
         raise TypeError(
@@ -194,7 +210,7 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     return factors[1] if mode == "r" else factors
 
 
-@composed(np.linalg.svd)
+@adapted(np.linalg.svd)
 def _svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
@@ -210,10 +226,14 @@ def _svd(
 
 
 if hasattr(np.linalg, "svdvals"):
-    composed(np.linalg.svdvals)(lambda x, /: _svd(x, compute_uv=False))
+    adapted(np.linalg.svdvals)(lambda x, /: _svd(x, compute_uv=False))
+
+
+# Norms
 
 
 def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
+    """Return the norm of vectors along `axis`."""
     if isinstance(order, str):
         raise ValueError(f"{order!r} is no norm of a vector")
     over = {"axis": axis, "keepdims": keepdims}
@@ -228,6 +248,7 @@ def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
 
 
 def _matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = False) -> Any:
+    """Return the norm of matrices on two axes."""
     row, column = (i % x.ndim for i in axes)
     if row == column:
         raise ValueError(f"a norm of matrices takes two axes, not {axes}")
@@ -248,7 +269,7 @@ def _matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = Fa
 
 @composed(np.linalg.norm)
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    x = floating(x)
+    x = to_floats(x)
     if axis is None and ord is None:
         return _vector_length(x, None, None, keepdims)
     axes = axes_of(x, tuple(axis) if isinstance(axis, list) else axis)
@@ -261,7 +282,7 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
 
 # fmt: off
 composed(np.linalg.vector_norm)(lambda x, /, *, axis=None, keepdims=False, ord=2:
-    _vector_length(floating(x), ord, axis, keepdims))
+    _vector_length(to_floats(x), ord, axis, keepdims))
 composed(np.linalg.matrix_norm)(lambda x, /, *, keepdims=False, ord="fro":
     _matrix_length(x, ord, keepdims=keepdims))
 # fmt: on

@@ -1,4 +1,4 @@
-"""Products of arrays, made of `matmul` and `einsum`, and polynomials."""
+"""Products of arrays, most of them made of `np.matmul` and `np.einsum`."""
 
 import functools
 import math
@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import composed, defvjp, defvjp_joint, record
-from retrograd.rules.arithmetic import at_least, given
+from retrograd.engine import adapted, composed, defvjp, defvjp_joint, record
+from retrograd.rules.axes import check_at_least, to_array
 
 
-def turned(x: Any) -> Any:
-    """Return matrices transposed; the method costs a fifth of `np.swapaxes`."""
+def swap_last(x: Any) -> Any:
+    """Return matrices transposed; the methods cost a fifth of `np.swapaxes`."""
     return x.T if x.ndim == 2 else x.swapaxes(-1, -2)
 
 
@@ -19,8 +19,8 @@ def _matmul_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     if y.ndim == 1:
         return g[..., None] * y
     if x.ndim == 1:
-        return np.matmul(g[..., None, :], turned(y))[..., 0, :]
-    return np.matmul(g, turned(y))
+        return np.matmul(g[..., None, :], swap_last(y))[..., 0, :]
+    return np.matmul(g, swap_last(y))
 
 
 def _matmul_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -31,7 +31,7 @@ def _matmul_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
     if y.ndim == 2 and x.ndim > 2:  # one product in place of a stack
         rows = math.prod(x.shape[:-1])
         x, g = x.reshape((rows, x.shape[-1])), g.reshape((rows, g.shape[-1]))
-    return np.matmul(turned(x), g)
+    return np.matmul(swap_last(x), g)
 
 
 defvjp(np.matmul, _matmul_dx, _matmul_dy)
@@ -49,7 +49,7 @@ def _dot(a: Any, b: Any, out: Any = None) -> Any:
 
 @composed(np.tensordot)
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
-    a, b = given(a), given(b)
+    a, b = to_array(a), to_array(b)
     if isinstance(axes, int):
         axes = range(a.ndim - axes, a.ndim), range(axes)
     over_a, over_b = ([ax] if isinstance(ax, int) else list(ax) for ax in axes)
@@ -65,11 +65,13 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     return np.reshape(np.matmul(left, right), rows + columns)
 
 
+# Einstein sums
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def contract(*operands: Any, subscripts: str, optimize: Any = False) -> Any:
-    """Return `np.einsum` with the operands as arguments."""
+    """Return `np.einsum` with the operands as arguments, so that each may be a Tensor."""
     return np.einsum(subscripts, *operands, optimize=optimize)
 
 
@@ -80,13 +82,18 @@ def _contract_joint(
 
 
 def _contract_piece(position: int, g: Any, operands: Any, subscripts: str, optimize: Any) -> Any:
-    """Contract `g` with the others; what appears nowhere else is repeated."""
+    """Return the gradient of one operand: `g` contracted with all others.
+
+    An axis that appears nowhere else was summed: the gradient is repeated along it, which is a
+    product with ones.
+    """
     inputs, result = subscripts.split("->")
     names, arrays = inputs.split(","), [*operands]
     here, term = arrays[position], names[position]
     names[position], arrays[position] = result, g
     sizes = dict(zip(term, here.shape, strict=True))
-    # a repeated name, a diagonal, gets another and an identity matrix
+    # a name that the operand repeats is a diagonal: its second axis gets a name of its own, and
+    # an identity matrix puts the gradient on the diagonal
     spare = (c for c in _LETTERS if c not in subscripts)
     target = ""
     for name in term:
@@ -106,12 +113,12 @@ def _contract_piece(position: int, g: Any, operands: Any, subscripts: str, optim
 defvjp_joint(contract, _contract_joint)
 
 
-@composed(np.einsum)
+@adapted(np.einsum)
 def _einsum(*operands: Any, optimize: Any = False) -> Any:
     if not isinstance(operands[0], str):
         operands = _from_lists(operands)
     subscripts, arrays = operands[0].replace(" ", ""), operands[1:]
-    return record(contract, *arrays, subscripts=_spelled_out(subscripts, arrays), optimize=optimize)
+    return record(contract, *arrays, subscripts=_explicit(subscripts, arrays), optimize=optimize)
 
 
 def _from_lists(operands: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -122,8 +129,9 @@ def _from_lists(operands: tuple[Any, ...]) -> tuple[Any, ...]:
     return "->".join([",".join(text[:n]), *text[n:]]), *operands[: 2 * n : 2]
 
 
-def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
-    """Return the subscripts with a result and without ellipses."""
+def _explicit(subscripts: str, arrays: tuple[Any, ...]) -> str:
+    """Return subscripts with a result, and with letters in place of ellipses."""
+    # letters of an ellipsis are counted from the last, since shorter ones broadcast with longer
     inputs, arrow, result = subscripts.partition("->")
     terms = inputs.split(",")
     if len(terms) != len(arrays):
@@ -145,9 +153,12 @@ def _spelled_out(subscripts: str, arrays: tuple[Any, ...]) -> str:
     return f"{','.join(terms)}->{result}"
 
 
+# Of vectors
+
+
 @composed(np.vecdot, np.linalg.vecdot)
 def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    left, right = (np.moveaxis(given(x), axis, -1) for x in (x1, x2))
+    left, right = (np.moveaxis(to_array(x), axis, -1) for x in (x1, x2))
     if left.shape[-1] != right.shape[-1]:
         raise ValueError(f"np.vecdot of shapes {left.shape} and {right.shape}: last axes differ")
     return np.sum(left * right, axis=-1)
@@ -162,13 +173,13 @@ def _linalg_outer(x1: Any, x2: Any, /) -> Any:
 
 # fmt: off
 if hasattr(np, "matvec"):  # NumPy 2.2
-    composed(np.matvec)(lambda x1, x2, /: np.matmul(x1, given(x2)[..., None])[..., 0])
-    composed(np.vecmat)(lambda x1, x2, /: np.matmul(given(x1)[..., None, :], x2)[..., 0, :])
+    composed(np.matvec)(lambda x1, x2, /: np.matmul(x1, to_array(x2)[..., None])[..., 0])
+    composed(np.vecmat)(lambda x1, x2, /: np.matmul(to_array(x1)[..., None, :], x2)[..., 0, :])
 composed(np.outer)(lambda a, b, out=None: np.ravel(a)[:, None] * np.ravel(b))
 composed(np.vdot)(lambda a, b: np.matmul(np.ravel(a), np.ravel(b)))
 composed(np.inner)(lambda a, b:
-    _tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else given(a) * b)
-composed(np.linalg.matmul)(lambda x1, x2, /: np.matmul(x1, x2))
+    _tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else to_array(a) * b)
+adapted(np.linalg.matmul)(lambda x1, x2, /: np.matmul(x1, x2))
 composed(np.linalg.tensordot)(lambda x1, x2, /, *, axes=2: np.tensordot(x1, x2, axes))
 composed(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=axis))
 # fmt: on
@@ -176,7 +187,7 @@ composed(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=ax
 
 @composed(np.kron)
 def _kron(a: Any, b: Any) -> Any:
-    a, b = given(a), given(b)
+    a, b = to_array(a), to_array(b)
     n = max(a.ndim, b.ndim)
     sa, sb = ((1,) * (n - x.ndim) + x.shape for x in (a, b))
     left = np.reshape(a, [m for i in sa for m in (i, 1)])
@@ -190,18 +201,22 @@ def _cross(
 ) -> Any:
     if axis is not None:
         axisa = axisb = axisc = axis
-    a, b = np.moveaxis(given(a), axisa, -1), np.moveaxis(given(b), axisb, -1)
+    a, b = np.moveaxis(to_array(a), axisa, -1), np.moveaxis(to_array(b), axisb, -1)
     if a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ValueError(
             f"np.cross takes vectors of length 3, not {a.shape[-1]} and {b.shape[-1]}; of two "
             "numbers, write x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]"
         )
-    # (a x b)[i + 2] = a[i] b[i + 1] - a[i + 1] b[i]
-    turned = a * np.roll(b, -1, axis=-1) - np.roll(a, -1, axis=-1) * b
-    return np.moveaxis(np.roll(turned, -1, axis=-1), -1, axisc)
+    # (a x b)[i + 2] = a[i] b[i + 1] - a[i + 1] b[i], counted round
+    later = a * np.roll(b, -1, axis=-1) - np.roll(a, -1, axis=-1) * b
+    return np.moveaxis(np.roll(later, -1, axis=-1), -1, axisc)
+
+
+# Convolutions
 
 
 def _convolve_piece(g: Any, other: Any, n: int) -> Any:
+    """Return the gradient of the factor of length `n`: `g` correlated with the other one."""
     m = other.shape[0]
     return np.convolve(g, other[::-1])[m - 1 : m - 1 + n]
 
@@ -227,6 +242,7 @@ def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 
 
 def _cut(a: Any, v: Any, mode: str, start: int) -> Any:
+    """Return what a mode leaves of the convolution; "same" begins at `start`."""
     full = record(np.convolve, a, v)
     short, long = sorted((a.shape[0], v.shape[0]))
     if mode == "full":
@@ -236,16 +252,19 @@ def _cut(a: Any, v: Any, mode: str, start: int) -> Any:
     return full[short - 1 : long] if mode == "valid" else full[start : start + long]
 
 
+# Of several matrices
+
+
 @composed(np.linalg.multi_dot)
 def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
-    arrays = [given(a) for a in arrays]
-    at_least(2, "np.linalg.multi_dot", "arrays", len(arrays))
+    arrays = [to_array(a) for a in arrays]
+    check_at_least(2, "np.linalg.multi_dot", "arrays", len(arrays))
     first, last = math.prod(arrays[0].shape[:-1]), math.prod(arrays[-1].shape[1:])
     sizes = [first, *(a.shape[-1] for a in arrays[:-1]), last]
 
     @functools.cache
     def plan(i: int, j: int) -> tuple[int, int]:
-        """Return the fewest operations for factors i to j, and where to cut."""
+        """Return the fewest multiplications for factors i to j, and after which to cut."""
         cuts = (
             (plan(i, k)[0] + plan(k + 1, j)[0] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
             for k in range(i, j)
@@ -259,73 +278,3 @@ def _multi_dot(arrays: Any, *, out: Any = None) -> Any:
         return np.matmul(product(i, k), product(k + 1, j))
 
     return product(0, len(arrays) - 1)
-
-
-@composed(np.polyval)
-def _polyval(p: Any, x: Any) -> Any:
-    p, x = given(p), given(x)
-    return functools.reduce(lambda y, c: y * x + c, p, x * 0.0)
-
-
-def _longer(p: Any, other: Any) -> Any:
-    p = np.atleast_1d(p)
-    return np.concatenate([np.zeros(max(np.size(other) - p.shape[0], 0), p.dtype), p])
-
-
-composed(np.polyadd)(lambda a1, a2: _longer(a1, a2) + _longer(a2, a1))
-composed(np.polysub)(lambda a1, a2: _longer(a1, a2) - _longer(a2, a1))
-composed(np.polymul)(lambda a1, a2: np.convolve(a1, a2))
-
-
-@composed(np.polyder)
-def _polyder(p: Any, m: int = 1) -> Any:
-    at_least(0, "np.polyder", "m", m)
-    for _ in range(m):
-        p = p[:-1] * np.arange(p.shape[0] - 1, 0, -1)
-    return p
-
-
-@composed(np.polyint)
-def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
-    at_least(0, "np.polyint", "m", m)
-    p = given(p)
-    constants = np.broadcast_to(np.zeros(1) if k is None else np.atleast_1d(k), (m,))
-    for i in range(m):
-        p = np.concatenate([p / np.arange(p.shape[0], 0, -1), constants[i : i + 1]])
-    return p
-
-
-@composed(np.vander)
-def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
-    x = x.astype(np.promote_types(x.dtype, int))
-    powers = np.arange(x.shape[0] if N is None else N, dtype=x.dtype)
-    return x[:, None] ** (powers if increasing else powers[::-1])
-
-
-@composed(np.polyfit)
-def _polyfit(
-    x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = False, w: Any = None,
-    cov: bool = False,
-) -> Any:  # fmt: skip
-    if full or cov:
-        raise TypeError("np.polyfit of a Tensor gives coefficients: leave full= and cov= out")
-    x, y = given(x) + 0.0, given(y) + 0.0
-    left = _vander(x, deg + 1)
-    if w is not None:
-        w = given(w)
-        left = left * w[:, None]
-        y = (y.T * w).T
-    scale = np.sqrt(np.sum(np.square(left), axis=0))
-    if rcond is None:
-        rcond = x.shape[0] * float(np.finfo(x.dtype).eps)
-    return ((np.linalg.pinv(left / scale, rcond) @ y).T / scale).T
-
-
-@composed(np.poly)
-def _poly(seq_of_zeros: Any) -> Any:
-    roots = given(seq_of_zeros)
-    if roots.ndim == 2:
-        roots = np.linalg.eigvals(roots)
-    one = np.ones(1, roots.dtype)
-    factors = (np.concatenate([one, -roots[i : i + 1]]) for i in range(roots.shape[0]))
-    return functools.reduce(np.convolve, factors, one)

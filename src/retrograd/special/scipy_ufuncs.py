@@ -1,15 +1,36 @@
-"""SciPy's ufuncs are answered by the functions of this package that have their names.
+"""SciPy's ufuncs of a Tensor are answered by the functions of this package that do the same.
 
-Loaded when a Tensor comes to one of them, so that SciPy is never imported for it.
+Loaded when a Tensor comes to one of them, and only after the user has imported `scipy.special`:
+this package never imports SciPy by itself.
 """
 
-import numpy as np
-from scipy import special as scipy_special
+from scipy import special as theirs
 
-from retrograd import special
-from retrograd.engine.rule import ADAPTED
+from retrograd import special as ours
+from retrograd.engine import adapted
 
-for _name in (*special.__all__, "psi"):
-    _ufunc = getattr(scipy_special, _name, None)
-    if isinstance(_ufunc, np.ufunc):
-        ADAPTED[_ufunc] = getattr(special, "digamma" if _name == "psi" else _name)
+# fmt: off
+adapted(theirs.expit)(ours.expit)
+adapted(theirs.log_expit)(ours.log_expit)
+adapted(theirs.logit)(ours.logit)
+
+adapted(theirs.entr)(ours.entr)
+adapted(theirs.rel_entr)(ours.rel_entr)
+adapted(theirs.kl_div)(ours.kl_div)
+adapted(theirs.xlogy)(ours.xlogy)
+adapted(theirs.xlog1py)(ours.xlog1py)
+
+adapted(theirs.erf)(ours.erf)
+adapted(theirs.erfc)(ours.erfc)
+adapted(theirs.erfcx)(ours.erfcx)
+adapted(theirs.erfinv)(ours.erfinv)
+adapted(theirs.erfcinv)(ours.erfcinv)
+adapted(theirs.ndtr)(ours.ndtr)
+adapted(theirs.log_ndtr)(ours.log_ndtr)
+adapted(theirs.ndtri)(ours.ndtri)
+
+adapted(theirs.gamma)(ours.gamma)
+adapted(theirs.gammaln)(ours.gammaln)
+adapted(theirs.digamma, theirs.psi)(ours.digamma)
+adapted(theirs.betaln)(ours.betaln)
+# fmt: on

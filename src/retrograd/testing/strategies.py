@@ -1,38 +1,87 @@
-"""Hypothesis strategies to check gradients with, and tests made of them."""
+"""Hypothesis strategies for arrays, shapes and arguments to check gradients at.
 
-import functools
+Values are drawn off the kinks that functions have at whole numbers and halves, in domains where
+the functions have derivatives; shapes also without axes or elements. It needs Hypothesis.
+"""
+
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from hypothesis import given, reject
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
-from retrograd.engine import RULES, Array, Tensor, pick, spelled
-from retrograd.testing import KinkError, Problem, gradcheck, gradgradcheck, positional
+from retrograd.engine import RULES, Array, Tensor, spelled
+from retrograd.testing.problem import positional_parameters
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 Shape = tuple[int, ...]
 Domains = Sequence[tuple[float, float]]
-Test = Callable[..., None]
 
-# Values are (k + offset) / 4 for whole k: off kinks at whole numbers and halves; arrays never tie.
+__all__ = [
+    "arrays", "broadcastable", "broadcasting", "for_function", "shapes", "tensors",
+    "values_off_kinks",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+# Values are (k + offset) / 4 for whole k: off kinks at whole numbers and halves. Arrays with
+# different offsets have no value in common, so that two of them never tie.
 OFFSETS = (0.37, 0.61, 0.12, 0.83)
 
 
 def shapes(
     min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 3
 ) -> st.SearchStrategy[Shape]:
-    """Draw shapes, also without axes or elements."""
+    """Draw shapes of arrays, also such without axes or elements.
+
+    Args:
+        min_dims: The least number of axes.
+        max_dims: The greatest number of axes.
+        min_side: The least length of an axis.
+        max_side: The greatest length of an axis.
+
+    Returns:
+        A strategy for tuples of ints.
+
+    >>> from hypothesis import given
+    >>> @given(rg.testing.strategies.shapes(max_dims=2))
+    ... def test_it_has_at_most_two_axes(shape):
+    ...     assert np.ones(shape).ndim <= 2
+    >>> test_it_has_at_most_two_axes()
+    """
     return array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side)
 
 
 def broadcastable(
     number: int, max_dims: int = 3, min_side: int = 0, max_side: int = 3
 ) -> st.SearchStrategy[tuple[Shape, ...]]:
-    """Draw tuples of `number` shapes that broadcast together."""
+    """Draw shapes that broadcast together.
+
+    Args:
+        number: How many shapes at a time.
+        max_dims: The greatest number of axes.
+        min_side: The least length of an axis.
+        max_side: The greatest length of an axis.
+
+    Returns:
+        A strategy for tuples of so many shapes.
+
+    >>> from hypothesis import given
+    >>> @given(rg.testing.strategies.broadcastable(2))
+    ... def test_they_add(shapes):
+    ...     np.ones(shapes[0]) + np.ones(shapes[1])
+    >>> test_they_add()
+    """
     drawn = mutually_broadcastable_shapes(
         num_shapes=number, max_dims=max_dims, min_side=min_side, max_side=max_side
     )
@@ -42,22 +91,60 @@ def broadcastable(
 def values_off_kinks(
     low: float = -3.0, high: float = 3.0, offset: float = OFFSETS[0]
 ) -> st.SearchStrategy[float]:
-    """Draw numbers from `low` to `high` that are no multiples of 1/4."""
+    """Draw numbers that are no multiples of 1/4, where many functions have kinks.
+
+    Args:
+        low: The least number.
+        high: The greatest number.
+        offset: A number between 0 and 1: what is drawn is `(k + offset) / 4` for a whole `k`. Two
+            arrays of different offsets have no number in common.
+
+    Returns:
+        A strategy for floats.
+
+    Raises:
+        ValueError: if there is no such number from `low` to `high`.
+
+    >>> from hypothesis import given
+    >>> @given(rg.testing.strategies.values_off_kinks(0.0, 1.0))
+    ... def test_it_is_inside(x):
+    ...     assert 0 < x < 1 and x != 0.5
+    >>> test_it_is_inside()
+    """
     first, last = math.ceil(4 * low - offset), math.floor(4 * high - offset)
     if first > last:
         raise ValueError(f"values_off_kinks: there is none from {low} to {high}")
     return st.integers(first, last).map(lambda k: (k + offset) / 4)
 
 
-@st.composite
 def arrays(
-    draw: Any,
     shape: Shape | st.SearchStrategy[Shape] | None = None,
-    dtype: Any = np.float64,
+    dtype: DTypeLike = np.float64,
     elements: st.SearchStrategy[float] | None = None,
     distinct: bool = False,
-) -> Array:
-    """Draw floating arrays; elements of `distinct` ones differ."""
+) -> st.SearchStrategy[Array]:
+    """Draw floating arrays.
+
+    Args:
+        shape: Their shape, or a strategy for it (default: `shapes()`).
+        dtype: Their dtype (default: float64).
+        elements: A strategy for their elements (default: `values_off_kinks()`).
+        distinct: Whether the elements of an array differ, for functions that compare them.
+
+    Returns:
+        A strategy for arrays.
+
+    >>> from hypothesis import given
+    >>> @given(rg.testing.strategies.arrays((2, 3), np.float32))
+    ... def test_its_shape_and_dtype(x):
+    ...     assert (x.shape, x.dtype) == ((2, 3), np.float32)
+    >>> test_its_shape_and_dtype()
+    """
+    return _arrays(shape, dtype, elements, distinct)
+
+
+@st.composite
+def _arrays(draw: st.DrawFn, shape: Any, dtype: Any, elements: Any, distinct: bool) -> Array:
     chosen = shapes() if shape is None else shape
     sides: Shape = draw(chosen) if isinstance(chosen, st.SearchStrategy) else chosen
     size, values = math.prod(sides), values_off_kinks() if elements is None else elements
@@ -67,17 +154,35 @@ def arrays(
 
 def tensors(
     shape: Shape | st.SearchStrategy[Shape] | None = None,
-    dtype: Any = np.float64,
+    dtype: DTypeLike = np.float64,
     elements: st.SearchStrategy[float] | None = None,
     requires_grad: bool = True,
     distinct: bool = False,
 ) -> st.SearchStrategy[Tensor]:
-    """Draw leaf Tensors, as `arrays` draws arrays."""
-    drawn: st.SearchStrategy[Array] = arrays(shape, dtype, elements, distinct)
+    """Draw leaf Tensors, as `arrays` draws arrays.
+
+    Args:
+        shape: Their shape, or a strategy for it (default: `shapes()`).
+        dtype: Their dtype (default: float64).
+        elements: A strategy for their elements (default: `values_off_kinks()`).
+        requires_grad: Whether they require grad (default: they do).
+        distinct: Whether the elements of a Tensor differ, for functions that compare them.
+
+    Returns:
+        A strategy for Tensors.
+
+    >>> from hypothesis import given
+    >>> @given(rg.testing.strategies.tensors())
+    ... def test_the_gradient_of_a_sum_is_one(x):
+    ...     np.sum(x).backward()
+    ...     assert np.all(x.grad == 1)
+    >>> test_the_gradient_of_a_sum_is_one()
+    """
+    drawn = arrays(shape, dtype, elements, distinct)
     return drawn.map(lambda array: Tensor(array, requires_grad=requires_grad))
 
 
-# where functions have derivatives: (low, high) for each argument
+# Where functions have derivatives: (low, high) for each argument.
 WIDE, ABOVE_0 = (-3.0, 3.0), (0.1, 3.0)
 DOMAINS: dict[Any, Domains] = {
     **dict.fromkeys((np.sqrt, np.cbrt, np.log, np.log2, np.log10), (ABOVE_0,)),
@@ -90,143 +195,65 @@ DOMAINS: dict[Any, Domains] = {
 
 
 def for_function(fn: Callable[..., Any]) -> st.SearchStrategy[tuple[Array, ...]]:
-    """Draw arguments for `fn`: arrays that broadcast, in its domain, off its kinks.
+    """Draw arguments for a function: arrays that broadcast, in its domain, off its kinks.
 
-    As many as its rule has vjps, or else as it has parameters without a default; TypeError where
-    that cannot be told.
+    Args:
+        fn: A ufunc, a function with a gradient rule, or one that takes as many arrays as it has
+            parameters without a default.
+
+    Returns:
+        A strategy for tuples of float64 arrays, one for each argument. For a function of one array
+        that is no ufunc, the elements differ, as it may compare them.
+
+    Raises:
+        TypeError: if it cannot be told how many arrays the function takes.
+
+    >>> from hypothesis import given
+    >>> @given(rg.testing.strategies.for_function(np.log))
+    ... def test_it_is_in_the_domain(args):
+    ...     assert np.all(np.isfinite(np.log(*args)))
+    >>> test_it_is_in_the_domain()
     """
     number = fn.nin if isinstance(fn, np.ufunc) else RULES[fn].arrays if fn in RULES else 0
-    number = number or sum(p.default is p.empty for p in positional(fn))
+    number = number or sum(p.default is p.empty for p in positional_parameters(fn))
     if not number:
         raise TypeError(
             f"for_function cannot tell how many arrays {spelled(fn)} takes: draw them by arrays()"
         )
     if number == 1 and not isinstance(fn, np.ufunc):
-        # it may pick or compare elements
         wide = values_off_kinks(-8.0, 8.0)
         return st.tuples(arrays(shapes(1, min_side=1), elements=wide, distinct=True))
     domains = DOMAINS.get(fn, (WIDE,) * number)
     if fn in (np.matmul, np.dot):
         signature = np.matmul.signature
         drawn = mutually_broadcastable_shapes(signature=signature, max_dims=0, min_side=0)
-        return drawn.flatmap(lambda found: _off_ties(found.input_shapes, domains))
+        return drawn.flatmap(lambda found: _without_ties(found.input_shapes, domains))
     return broadcasting(domains)
 
 
 def broadcasting(domains: Domains) -> st.SearchStrategy[tuple[Array, ...]]:
-    """Draw arrays that broadcast together, one a range of values."""
+    """Draw arrays that broadcast together and have no values in common.
+
+    Args:
+        domains: For each array the range of its values, `(low, high)`.
+
+    Returns:
+        A strategy for tuples of so many float64 arrays.
+
+    >>> from hypothesis import given
+    >>> @given(rg.testing.strategies.broadcasting([(-3.0, 3.0), (0.5, 2.0)]))
+    ... def test_they_divide(args):
+    ...     x, y = args
+    ...     assert np.all(np.isfinite(x / y))
+    >>> test_they_divide()
+    """
     if not domains:
         return st.just(())
-    return broadcastable(len(domains)).flatmap(lambda drawn: _off_ties(drawn, domains))
+    return broadcastable(len(domains)).flatmap(lambda drawn: _without_ties(drawn, domains))
 
 
-def _off_ties(drawn: Sequence[Shape], domains: Domains) -> st.SearchStrategy[tuple[Array, ...]]:
+def _without_ties(drawn: Sequence[Shape], domains: Domains) -> st.SearchStrategy[tuple[Array, ...]]:
     return st.tuples(*(
         arrays(shape, elements=values_off_kinks(*domain, offset))
         for shape, domain, offset in zip(drawn, domains, itertools.cycle(OFFSETS), strict=False)
     ))  # fmt: skip
-
-
-@overload
-def gradient_property(function: Callable[..., Any], /) -> Test: ...
-@overload
-def gradient_property(
-    *, order: int = 2, **strategies: st.SearchStrategy[Any]
-) -> Callable[[Callable[..., Any]], Test]: ...
-def gradient_property(function: Any = None, /, *, order: int = 2, **strategies: Any) -> Any:
-    """Make a Hypothesis test of the gradients of a function.
-
-    At each point off the kinks the derivatives up to `order` (1 or 2) agree with difference
-    quotients, float32 stays, inputs are not written into, and no gradients share memory.
-    Parameters that `strategies` does not draw are arrays that broadcast together. A function with
-    a rule may be given itself: `test_tanh = gradient_property(np.tanh)`.
-
-    >>> @rg.testing.gradient_property
-    ... def test_softplus(x):
-    ...     return np.log1p(np.exp(x))
-    >>> test_softplus()
-    """
-    if function is None:
-        return functools.partial(gradient_property, order=order, **strategies)
-    if not callable(function):
-        raise TypeError(f"gradient_property decorates a function, not {function!r}")
-    if order not in (1, 2):
-        raise ValueError(f"order must be 1 or 2, not {order!r}")
-
-    @given(_points(function, strategies))
-    def test(point: tuple[Any, ...]) -> None:
-        problem = Problem(function, point, "gradient_property")
-        check_memory(problem)  # first, as other checks fail where a rule writes
-        check_float32(problem)
-        try:
-            gradcheck(function, *point)
-            if order == 2:
-                gradgradcheck(function, *point)
-        except KinkError:
-            reject()
-
-    test.__name__ = test.__qualname__ = getattr(function, "__name__", "test")
-    return test
-
-
-def check_float32(problem: Problem) -> None:
-    """Raise AssertionError unless float32 gives float32 values and gradients."""
-    xs = [Tensor(x.astype(np.float32), requires_grad=True) for x in problem.start]
-    made = []
-    for i, out in enumerate(problem.call(xs)):
-        made.append((f"{problem.name} as out {i}", out.dtype))
-        # the engine casts gradients, so the rule is asked
-        if out.rule is None or out.rule.multi or out.rule.fn is pick:
-            continue
-        g = np.ones(out.shape, np.float32)
-        needed = [i for i, a in enumerate(out.inputs) if isinstance(a, Tensor) and a.requires_grad]
-        found = out.rule.gradients(needed, g, out._array, out.args, out.kwargs)
-        what = f"the gradient rule of {out.rule.name}"
-        made += [(what, np.asarray(part).dtype) for part in found if part is not None]
-    for what, dtype in made:
-        if dtype != np.float32:
-            raise AssertionError(
-                f"{what} makes {dtype} of float32: are its constants Python floats?"
-            )
-
-
-def check_memory(problem: Problem) -> None:
-    """Raise AssertionError if inputs are written into, or two gradients share memory."""
-    xs = [Tensor(x, requires_grad=True) for x in problem.start]
-    held: list[Array] = []
-    for x in xs:
-        x._array.flags.writeable = False
-    try:
-        for out in problem.call(xs):
-            if out.requires_grad:
-                held.append(np.ones_like(out._array))
-                held[-1].flags.writeable = False
-                out.backward(held[-1], retain_graph=True)
-    except ValueError as error:
-        if "read-only" in str(error):
-            raise AssertionError(
-                f"{problem.name} or its gradient rule writes into its input: {error}"
-            ) from error
-        raise
-    held += [x.grad for x in xs if x.grad is not None]
-    if any(np.shares_memory(a, b) for a, b in itertools.combinations(held, 2)):
-        raise AssertionError(f"two gradients of {problem.name} share memory")
-
-
-def _points(
-    function: Callable[..., Any], strategies: dict[str, st.SearchStrategy[Any]]
-) -> st.SearchStrategy[tuple[Any, ...]]:
-    if not strategies and (isinstance(function, np.ufunc) or function in RULES):
-        return for_function(function)
-    names = [p.name for p in positional(function) if p.name in strategies or p.default is p.empty]
-    if unknown := strategies.keys() - set(names):
-        raise TypeError(
-            f"gradient_property: {spelled(function)} has no parameter {', '.join(sorted(unknown))}"
-        )
-
-    def point(parts: tuple[tuple[Any, ...], dict[str, Any]]) -> tuple[Any, ...]:
-        arrays, chosen = iter(parts[0]), parts[1]
-        return tuple(chosen[name] if name in chosen else next(arrays) for name in names)
-
-    arrays = broadcasting((WIDE,) * (len(names) - len(strategies)))
-    return st.tuples(arrays, st.fixed_dictionaries(strategies)).map(point)

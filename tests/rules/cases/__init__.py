@@ -1,5 +1,29 @@
-"""Calls of the functions that have rules and are no ufuncs, one entry for each signature."""
+"""Calls of the functions that have rules and are no ufuncs, one entry for each signature.
 
-from rules.cases import elementwise, linalg, picking, products, reductions, shaping
+A module has the functions of the room in `retrograd.rules` that has its name.
+"""
 
-__all__ = ["elementwise", "linalg", "picking", "products", "reductions", "shaping"]
+from rules.cases import (
+    creation,
+    differences,
+    elementwise,
+    indexing,
+    joining,
+    linalg,
+    padding,
+    piecewise,
+    polynomials,
+    products,
+    rearranging,
+    reductions,
+    running,
+    shaping,
+    sorting,
+    statistics,
+)
+
+__all__ = [
+    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "padding",
+    "piecewise", "polynomials", "products", "rearranging", "reductions", "running", "shaping",
+    "sorting", "statistics",
+]  # fmt: skip

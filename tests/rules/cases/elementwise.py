@@ -1,11 +1,10 @@
-"""Calls of functions that act on each element."""
+"""Calls of functions of each element."""
 
 import inspect
 
 import numpy as np
 
-from retrograd.engine import astype
-from retrograd.rules.arithmetic import sinc_slope
+from retrograd.rules.elementwise import sinc_slope
 from rules.checking import Array, above_one, positive, within_one
 from rules.drawing import call, case
 
@@ -23,11 +22,6 @@ def clip(d):
     bounds = [d.one_of(bound, number) for bound, number in zip(bounds, (-1.1, 1.1), strict=True)]
     missing = d.integer(-1, 1)  # at most one bound is
     return call(Array(a), *(None if i == missing else b for i, b in enumerate(bounds)))
-
-
-@case(astype)
-def change_dtype(d):
-    return call(d.array(), np.dtype("f8"))
 
 
 case(np.i0)(lambda d: call(d.array(high=2)))

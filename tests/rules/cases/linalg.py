@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rules.checking import Array, scattered
-from rules.drawing import call, case, checked_as
+from rules.checking import Array, distinct, scattered
+from rules.drawing import call, case, check_as
 
 STACKS = ((), (2,), (0,), (2, 1))
 
@@ -45,10 +45,10 @@ def ordered_svd(a, **options):
     return u * signs, s, vh * np.swapaxes(signs, -1, -2)
 
 
-checked_as(np.linalg.eigh, ordered_eigh)
-checked_as(np.linalg.eig, ordered_eig)
-checked_as(np.linalg.svd, ordered_svd)
-checked_as(np.linalg.eigvals, lambda a: np.sort(real(np.linalg.eigvals(a))))
+check_as(np.linalg.eigh, ordered_eigh)
+check_as(np.linalg.eig, ordered_eig)
+check_as(np.linalg.svd, ordered_svd)
+check_as(np.linalg.eigvals, lambda a: np.sort(real(np.linalg.eigvals(a))))
 
 
 def square(d, least=0):
@@ -131,20 +131,28 @@ def tensor(rng, shape, offset=0.37):
     return regular(rng, (n, n)).reshape(shape)
 
 
-# --- norms ---------------------------------------------------------------------------------------
+# norms: no two sizes are equal, nor sums of them over rows or columns
 
 VECTOR_ORDERS = (None, 2, 1, 3, 2.5, np.inf, -np.inf, 0, -1, 0.5)
 MATRIX_ORDERS = (None, "fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf)
 
 
+def of_both_signs(rng, shape, offset=0.37):
+    """Regular matrices of which rows and columns have changed signs."""
+    rows, columns = (*shape[:-1], 1), (*shape[:-2], 1, *shape[-1:])
+    return regular(rng, shape) * rng.choice([-1, 1], rows) * rng.choice([-1, 1], columns)
+
+
 @case(np.linalg.norm)
-def norm(d):
-    x = Array((3, 2), scattered)
-    return call(x, **d.one_of(
-        {"keepdims": d.flag()},
-        {"ord": d.one_of(*VECTOR_ORDERS), "axis": d.one_of(0, -1), "keepdims": d.flag()},
-        {"ord": d.one_of(*MATRIX_ORDERS), "axis": d.one_of(None, (0, 1), (-1, 0))},
-    ))  # fmt: skip
+def norm_of_vectors(d):
+    options = {"ord": d.one_of(*VECTOR_ORDERS), "axis": d.one_of(0, -1), "keepdims": d.flag()}
+    return call(Array((3, 2), distinct), **options)
+
+
+@case(np.linalg.norm)
+def norm_of_matrices(d):
+    options = {"ord": d.one_of(*MATRIX_ORDERS), "axis": d.one_of(None, (0, 1), (-1, 0))}
+    return call(Array((3, 2), of_both_signs), **options)
 
 
 case(np.linalg.norm)(lambda d: call(Array(d.shape(side=1), scattered), keepdims=d.flag()))
@@ -153,9 +161,10 @@ case(np.linalg.norm)(lambda d: call(Array(d.shape(side=1), scattered), keepdims=
 @case(np.linalg.vector_norm)
 def vector_norm(d):
     order, axis = d.one_of(*VECTOR_ORDERS[1:]), d.one_of(None, 0, (0, 1))
-    return call(Array((3, 2), scattered), ord=order, axis=axis, keepdims=d.flag())
+    return call(Array((3, 2), distinct), ord=order, axis=axis, keepdims=d.flag())
 
 
 @case(np.linalg.matrix_norm)
 def matrix_norm(d):
-    return call(Array((2, 3, 2), scattered), ord=d.one_of(*MATRIX_ORDERS[1:]), keepdims=d.flag())
+    x = Array((2, 3, 2), of_both_signs)
+    return call(x, ord=d.one_of(*MATRIX_ORDERS[1:]), keepdims=d.flag())

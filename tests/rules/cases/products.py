@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rules.checking import Array, distinct, positive
+from rules.checking import Array
 from rules.drawing import call, case
 
 
@@ -63,8 +63,6 @@ def einsum_from_lists(d):
     return call(Array((n, m)), [0, 1], Array((m, k)), [1, 2], *result)
 
 
-# --- put together --------------------------------------------------------------------------------
-
 case(np.linalg.matmul)(lambda d: call(Array((2, 3)), Array((2, 3, 1))))
 case(np.linalg.outer)(lambda d: call(Array((2,)), Array((d.integer(0, 3),))))
 case(np.linalg.tensordot)(lambda d: call(Array((2, 3)), Array((3, 2)), axes=d.one_of(1, (0, 1))))
@@ -122,21 +120,3 @@ def multi_dot(d):
     n, m, k = d.integers(1, 3, 3)
     first, last = d.one_of((n,), (2, n)), d.one_of((k,), (k, 2))
     return call([Array(first), Array((n, m)), Array((m, k)), Array(last)][: d.integer(2, 4)])
-
-
-# --- polynomials ---------------------------------------------------------------------------------
-
-case(np.polyval)(lambda d: call(Array((d.integer(0, 4),)), d.array(high=2)))
-case(np.polyadd, np.polysub, np.polymul)(
-    lambda d: call(Array((d.integer(1, 4),), positive), Array((d.integer(1, 4),), positive, 0.12))
-)
-case(np.polyder)(lambda d: call(Array((4,)), d.integer(0, 2)))
-case(np.polyint)(lambda d: call(Array((3,)), m=2, k=d.one_of(None, 1.5, [1.0, 2.0])))
-case(np.vander)(lambda d: call(Array((3,)), d.one_of(None, 0, 1, 4), increasing=d.flag()))
-case(np.poly)(lambda d: call(Array((d.integer(1, 4),))))
-
-
-@case(np.polyfit)
-def polyfit(d):
-    y = Array(d.one_of((5,), (5, 2)))
-    return call(Array((5,), distinct), y, d.integer(0, 2), w=d.one_of(None, Array((5,), positive)))

@@ -1,30 +1,39 @@
-"""What nets need and NumPy lacks, with torch's arguments; `axis` for `dim`.
+"""What nets need and NumPy lacks, as functions: PyTorch's names and arguments, `axis` for `dim`.
 
-Shapes and options that do not fit raise ValueError.
+Arrays or Tensors go in. A Tensor comes out, through which `backward` goes; on arrays alone a
+function just runs and gives an array. Layers with weights of their own are classes of
+`retrograd.nn`.
 """
 
 # ruff: noqa: I001
 from typing import TYPE_CHECKING
 
 from retrograd.later import load_later
-from retrograd.nn.functional.dense import (
-    batch_norm, dropout, elu, embedding, flatten, gelu, glu, group_norm, hardtanh, layer_norm,
-    leaky_relu, linear, log_softmax, logsigmoid, mish, one_hot, prelu, relu, rms_norm, selu,
-    sigmoid, silu, softmax, softplus, softsign, tanh, unflatten,
+from retrograd.nn.functional.activations import (
+    dropout, elu, gelu, glu, hardtanh, leaky_relu, mish, prelu, relu, selu, silu, softplus,
+    softsign, tanh,
 )  # fmt: skip
-from retrograd.nn.functional.losses import (
-    binary_cross_entropy, binary_cross_entropy_with_logits, cosine_embedding_loss,
-    cosine_similarity, cross_entropy, gaussian_nll_loss, hinge_embedding_loss, huber_loss,
-    kl_div, l1_loss, margin_ranking_loss, mse_loss, nll_loss, normalize, pairwise_distance,
-    poisson_nll_loss, smooth_l1_loss, triplet_margin_loss,
+from retrograd.nn.functional.likelihoods import (
+    binary_cross_entropy, binary_cross_entropy_with_logits, gaussian_nll_loss, kl_div,
+    poisson_nll_loss,
 )  # fmt: skip
+from retrograd.nn.functional.linear import embedding, flatten, linear, unflatten
+from retrograd.nn.functional.losses import huber_loss, l1_loss, mse_loss, smooth_l1_loss
+from retrograd.special.logistic import log_softmax, logsigmoid, sigmoid, softmax
 
 if TYPE_CHECKING:
-    from retrograd.nn.functional.convolution import (
-        adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, conv1d, conv2d,
-        conv_transpose2d, interpolate, max_pool1d, max_pool2d, pad,
+    from retrograd.nn.functional.attention import scaled_dot_product_attention
+    from retrograd.nn.functional.classes import cross_entropy, nll_loss, one_hot
+    from retrograd.nn.functional.convolution import conv1d, conv2d, conv_transpose2d
+    from retrograd.nn.functional.distances import (
+        cosine_embedding_loss, cosine_similarity, hinge_embedding_loss, margin_ranking_loss,
+        normalize, pairwise_distance, triplet_margin_loss,
     )  # fmt: skip
-    from retrograd.nn.functional.sequences import scaled_dot_product_attention
+    from retrograd.nn.functional.normalization import batch_norm, group_norm, layer_norm, rms_norm
+    from retrograd.nn.functional.pooling import (
+        adaptive_avg_pool1d, adaptive_avg_pool2d, avg_pool1d, avg_pool2d, max_pool1d, max_pool2d,
+    )  # fmt: skip
+    from retrograd.nn.functional.resizing import interpolate, pad
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "batch_norm",
@@ -39,7 +48,19 @@ __all__ = [
     "softplus", "softsign", "tanh", "triplet_margin_loss", "unflatten",
 ]  # fmt: skip
 
+# Loaded on first use: what a small dense net does without.
 __getattr__ = load_later(__name__, {
-    "convolution": " ".join({"convolution", *__all__} - {*globals()}),
-    "sequences": "scaled_dot_product_attention",
+    "attention": "scaled_dot_product_attention",
+    "classes": "cross_entropy nll_loss one_hot",
+    "convolution": "convolution conv1d conv2d conv_transpose2d",
+    "distances": "cosine_embedding_loss cosine_similarity hinge_embedding_loss normalize "
+                 "margin_ranking_loss pairwise_distance triplet_margin_loss",
+    "normalization": "batch_norm group_norm layer_norm rms_norm",
+    "pooling": "adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d max_pool1d "
+               "max_pool2d",
+    "resizing": "interpolate pad",
 })  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,177 @@
+"""The affine map, and what goes round it: flattening and tables of rows."""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any, overload
+
+import numpy as np
+
+from retrograd.engine import Array, Tensor, TensorLike, TensorT, defvjp, primitive
+from retrograd.rules.indexing import put_taken
+
+__all__ = ["embedding", "flatten", "linear", "unflatten"]
+
+
+@overload
+def linear(input: TensorLike, weight: Tensor, bias: TensorLike | None = None) -> Tensor: ...
+@overload
+def linear(input: TensorT, weight: Array, bias: Array | None = None) -> TensorT: ...
+@primitive
+def linear(input: TensorLike, weight: TensorLike, bias: TensorLike | None = None) -> TensorLike:
+    """Return the affine map `input @ weight.T + bias` of the last axis.
+
+    Args:
+        input: `(..., in)`, of any number of axes.
+        weight: `(out, in)`: a row for each element that comes out.
+        bias: `(out,)`, or None.
+
+    Returns:
+        A Tensor `(..., out)`; an array if all arguments are arrays.
+
+    Raises:
+        ValueError: if `weight` has not two axes, or its rows not the length of `input`'s last axis.
+
+    >>> F.linear(np.ones((2, 3)), np.ones((1, 3)), np.ones(1))
+    array([[4.],
+           [4.]])
+    """
+    try:
+        _, _ = weight.shape
+        if input.ndim == 2:
+            # the transpose first: faster for large, and for sums over rows of small arrays
+            out = weight.dot(input.T).T
+        else:
+            out = np.matmul(input, weight.T)
+    except ValueError:
+        raise ValueError(
+            f"linear takes input (..., in) and weight (out, in), not {input.shape} and "
+            f"{weight.shape}"
+        ) from None
+    return out if bias is None else out + bias
+
+
+@functools.lru_cache(maxsize=64)
+def ones(n: int, dtype: Any, values: tuple[float, ...] = (1,)) -> Any:
+    """Return a constant vector of n ones, to sum by a product, or n of each of other values."""
+    vector = np.repeat(np.array(values, dtype), n)
+    vector.flags.writeable = False
+    return vector
+
+
+def _linear_dx(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
+    if g.ndim == 2:
+        return weight.T.dot(g.T).T
+    return np.matmul(g, weight)
+
+
+def _linear_dw(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
+    if g.ndim != 2:
+        g, input = g.reshape((-1, g.shape[-1])), input.reshape((-1, input.shape[-1]))
+    return g.T.dot(input)
+
+
+def _linear_db(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> Any:
+    if g.ndim != 2:
+        g = g.reshape((-1, g.shape[-1]))
+    return g.T.dot(ones(len(g), g.dtype))  # faster than a sum
+
+
+defvjp(linear, _linear_dx, _linear_dw, _linear_db)
+
+
+def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1) -> TensorT:
+    """Return `input` with the axes from `start_axis` to `end_axis` made one.
+
+    Args:
+        input: array or Tensor of any shape.
+        start_axis: the first of the axes; negative numbers count from the end.
+        end_axis: the last of them.
+
+    Returns:
+        A Tensor whose elements are those of `input` in their order; an array for an array.
+
+    Raises:
+        ValueError: if `start_axis` comes after `end_axis`.
+
+    >>> F.flatten(np.ones((2, 3, 4)), 1).shape
+    (2, 12)
+    """
+    shape: tuple[int, ...] = input.shape or (1,)
+    axes = len(shape)
+    start, end = start_axis % axes, end_axis % axes
+    if start > end:
+        raise ValueError(f"flatten from axis {start_axis} to {end_axis} of {axes} axes")
+    joined = (math.prod(shape[start : end + 1]),)
+    return input.reshape(shape[:start] + joined + shape[end + 1 :])
+
+
+def unflatten(input: TensorT, axis: int, sizes: tuple[int, ...]) -> TensorT:
+    """Return `input` with one axis made several: the opposite of `flatten`.
+
+    Args:
+        input: array or Tensor of any shape but `()`.
+        axis: which axis to take apart; negative numbers count from the end.
+        sizes: the lengths of the axes in its place. One may be -1, which is what is left for it.
+
+    Returns:
+        A Tensor whose elements are those of `input` in their order; an array for an array.
+
+    Raises:
+        ValueError: if the lengths do not multiply to that of the axis.
+
+    >>> F.unflatten(np.ones((2, 12)), 1, (3, -1)).shape
+    (2, 3, 4)
+    """
+    shape, at = input.shape, axis % input.ndim
+    try:
+        sizes = np.empty(shape[at], bool).reshape(sizes).shape
+    except ValueError:
+        raise ValueError(f"unflatten of axis {axis}, length {shape[at]}, into {sizes}") from None
+    return input.reshape(shape[:at] + sizes + shape[at + 1 :])
+
+
+def embedding(input: TensorLike, weight: TensorT, padding_idx: int | None = None) -> TensorT:
+    """Return the rows of the table `weight` at the numbers in `input`.
+
+    Args:
+        input: numbers of rows, integers `(...)` of any shape.
+        weight: the table `(V, D)`: a vector of length D for each of V words.
+        padding_idx: the number of a row that gets no gradient, or None; negative numbers count from
+            the end.
+
+    Returns:
+        A Tensor `(..., D)`: each number replaced by its row; an array if `weight` is an array.
+
+    Raises:
+        TypeError: if `input` holds no integers.
+        ValueError: if `weight` has not two axes.
+        IndexError: for a number that is negative, or V or more.
+
+    >>> F.embedding(np.array([2, 0]), np.array([[1.0], [2.0], [3.0]]))
+    array([[3.],
+           [1.]])
+    """
+    if input.dtype.kind not in "iu":
+        raise TypeError(f"embedding takes row numbers as integers, not {input.dtype}")
+    if weight.ndim != 2:
+        raise ValueError(f"embedding takes a weight (rows, features), not {weight.shape}")
+    return rows(input, weight, skip=None if padding_idx is None else padding_idx % len(weight))
+
+
+@primitive(looks_through=False)
+def rows(index: Any, table: Any, skip: int | None = None) -> Any:
+    """Return rows of the table; the row `skip` gets no gradient."""
+    if index.size and index.min() < 0:
+        raise IndexError(f"embedding got row number {index.min()}")
+    return np.take(table, index, axis=0)
+
+
+def _rows_dtable(g: Any, out: Any, index: Any, table: Any, skip: int | None = None) -> Any:
+    if skip is not None:
+        g = np.where((index == skip)[..., None], 0.0, g)
+    return put_taken(g, index, 0, table.shape, "raise")
+
+
+defvjp(rows, None, _rows_dtable)

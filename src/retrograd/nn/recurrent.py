@@ -1,0 +1,372 @@
+"""Recurrent layers as Modules: they go over a sequence and carry a state from step to step."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrograd.checks import check_probability, check_sizes, one_of
+from retrograd.engine import Tensor, TensorLike
+from retrograd.nn import functional as F
+from retrograd.nn.functional.recurrent import gru, lstm, rnn
+from retrograd.nn.init import uniform_
+from retrograd.nn.layers import generator_to_keep
+from retrograd.nn.module import Module
+from retrograd.nn.parameter import new_parameter
+from retrograd.nn.reprs import unusual
+from retrograd.random import RngLike
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+    State = TensorLike | tuple[TensorLike, TensorLike]
+    States = tuple[Any, ...]
+
+WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+class Recurrent(Module):
+    """What layers and cells share: the weights of one layer in one direction, and its states.
+
+    The functions that make the steps return all that each step made in rows `(T, rows, N)`, of
+    which the last `hidden_size` are the hidden state; see `functional`.
+    """
+
+    _gates: int  # how many blocks of `hidden_size` rows each weight has
+    _states: int  # how many arrays there are in a state
+
+    input_size: int
+    hidden_size: int
+
+    def _steps(self, x: Any, state: States, weights: States) -> Any:
+        """Return what all steps over `x` `(T, N, features)` made."""
+        raise NotImplementedError
+
+    def _make_weights(
+        self, features: int, bias: bool, dtype: Any, rng: Any, suffix: str = ""
+    ) -> None:
+        """Set the weights of one layer in one direction, drawn uniformly; biases may be None."""
+        h = self.hidden_size
+        rows, bound = self._gates * h, 1 / math.sqrt(h)
+        shapes: Any = ((rows, features), (rows, h), (rows,), (rows,))
+        for name, shape in zip(WEIGHTS, shapes, strict=True):
+            parameter = None
+            if bias or len(shape) == 2:
+                parameter = uniform_(new_parameter(shape, dtype), -bound, bound, rng)
+            setattr(self, name + suffix, parameter)
+
+    def _run(self, x: Any, state: States, suffix: str = "") -> Any:
+        """Return what all steps of one layer in one direction made."""
+        return self._steps(x, state, tuple(getattr(self, name + suffix) for name in WEIGHTS))
+
+    def _first_state(self, hx: Any, alone: bool, shape: tuple[int, ...], dtype: Any) -> States:
+        """Return the arrays of a first state, 0 where none is given; ValueError for other shapes.
+
+        `alone` says that the axis of the batch is left out.
+        """
+        if hx is None:
+            return (np.zeros(shape, dtype),) * self._states
+        states = tuple(hx) if self._states > 1 else (hx,)
+        if alone:
+            states = tuple(np.expand_dims(s, -2) for s in states)
+        got, fits = [getattr(s, "shape", s) for s in states], [shape] * self._states
+        if got != fits:
+            raise ValueError(f"{type(self).__name__} takes a state {fits}, not {got}")
+        return states
+
+    def _last_state(self, made: Any) -> States:
+        """Return the arrays of the state after the last step: a hidden one, then that of a cell."""
+        h = self.hidden_size
+        hidden = np.transpose(made[-1, -h:])
+        return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
+
+    def _state_for_user(self, states: States, alone: bool) -> Any:
+        """Return a state as users have it: one array or a pair, without a batch as it came."""
+        if alone:
+            states = tuple(np.squeeze(s, -2) for s in states)
+        return states if self._states > 1 else states[0]
+
+    def extra_repr(self) -> str:
+        return f"{self.input_size}, {self.hidden_size}"
+
+
+class RnnSteps(Recurrent):
+    """Steps `h = tanh(w_ih @ x + b_ih + w_hh @ h + b_hh)`, or with relu for tanh."""
+
+    _gates, _states = 1, 1
+    nonlinearity: str
+
+    def _set_nonlinearity(self, nonlinearity: str) -> None:
+        one_of("nonlinearity", nonlinearity, "tanh", "relu")
+        self.nonlinearity = nonlinearity
+
+    def _steps(self, x: Any, state: States, weights: States) -> Any:
+        return rnn(x, *state, *weights, nonlinearity=self.nonlinearity)  # type: ignore[misc]
+
+
+class LstmSteps(Recurrent):
+    """Steps of long short-term memory, with a state `(h, c)`."""
+
+    _gates, _states = 4, 2
+
+    def _steps(self, x: Any, state: States, weights: States) -> Any:
+        return lstm(x, *state, *weights)
+
+
+class GruSteps(Recurrent):
+    """Steps of gated recurrent units."""
+
+    _gates, _states = 3, 1
+
+    def _steps(self, x: Any, state: States, weights: States) -> Any:
+        return gru(x, *state, *weights)
+
+
+class _Layers(Recurrent):
+    """Several layers, each in one direction or both, over the outputs of the one before it."""
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
+        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
+        dtype: DTypeLike | None = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        name = type(self).__name__
+        check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_probability(name, dropout)
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.bidirectional = bias, batch_first, bidirectional
+        self.dropout, self.rng = dropout, generator_to_keep(rng)
+        self._directions = ("", "_reverse")[: 1 + bidirectional]
+        for layer in range(num_layers):
+            features = hidden_size * len(self._directions) if layer else input_size
+            for direction in self._directions:
+                self._make_weights(features, bias, dtype, self.rng, f"_l{layer}{direction}")
+
+    def forward(self, input: TensorLike, hx: State | None = None) -> tuple[Tensor, Any]:
+        """Go over a sequence.
+
+        Args:
+            input: The sequence `(T, N, input_size)`, with `batch_first` `(N, T, input_size)`, or
+                without a batch `(T, input_size)`.
+            hx: The first state, as it is returned; by default 0. An LSTM's is a pair.
+
+        Returns:
+            The hidden states of the last layer at all steps, like `input` with
+            `D * hidden_size` features, and the last state of each layer and direction,
+            `(num_layers * D, N, hidden_size)` (without a batch no N), where D is 2 if
+            `bidirectional`, else 1. An LSTM's is a pair of such arrays, `(h, c)`.
+
+        Raises:
+            ValueError: if shapes do not fit, or there are no steps.
+
+        >>> layer = rg.nn.GRU(3, 4)
+        >>> first, h = layer.forward(np.ones((5, 2, 3)))
+        >>> second, h = layer.forward(np.ones((5, 2, 3)), h)
+        >>> second.shape, h.shape
+        ((5, 2, 4), (1, 2, 4))
+        """
+        x, name, n, alone = input, type(self).__name__, self.input_size, input.ndim == 2
+        if x.ndim not in (2, 3) or x.shape[-1] != n:
+            axes = "N, T" if self.batch_first else "T, N"
+            raise ValueError(f"{name} takes an input ({axes}, {n}) or (T, {n}), not {x.shape}")
+        x = self._steps_first(x, alone)
+        if not x.shape[0]:
+            raise ValueError(f"{name} got no steps: {input.shape}")
+        shape = (self.num_layers * len(self._directions), x.shape[1], self.hidden_size)
+        first = self._first_state(hx, alone, shape, x.dtype)
+        ends: list[States] = []
+        for layer in range(self.num_layers):
+            if layer and self.dropout and self.training:
+                x = F.dropout(x, self.dropout, rng=self.rng)
+            outs = []
+            for direction in self._directions:
+                state = tuple(s[len(ends)] for s in first)
+                made = self._run(x[::-1] if direction else x, state, f"_l{layer}{direction}")
+                out = np.transpose(made[:, -self.hidden_size :], (0, 2, 1))
+                outs.append(out[::-1] if direction else out)
+                ends.append(self._last_state(made))
+            x = outs[0] if len(outs) == 1 else np.concatenate(outs, axis=2)
+        last = tuple(np.stack(states) for states in zip(*ends, strict=True))
+        return self._like_input(x, alone), self._state_for_user(last, alone)
+
+    def _steps_first(self, x: Any, alone: bool) -> Any:
+        """Return a sequence as `(T, N, features)`."""
+        if alone:
+            return np.expand_dims(x, 1)
+        return np.swapaxes(x, 0, 1) if self.batch_first else x
+
+    def _like_input(self, x: Any, alone: bool) -> Any:
+        """Return a sequence `(T, N, features)` with its axes as those of the input are."""
+        if alone:
+            return np.squeeze(x, 1)
+        return np.swapaxes(x, 0, 1) if self.batch_first else x
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + unusual(
+            self, num_layers=1, bias=True, batch_first=False, dropout=0.0, bidirectional=False
+        )
+
+
+class RNN(_Layers, RnnSteps):
+    """A recurrent net: each step makes its state of what comes in and of the state before it.
+
+    `h = tanh(weight_ih @ x + bias_ih + weight_hh @ h + bias_hh)` at each step, or with relu in the
+    place of tanh. Further layers go over the states of the one before them. Called with
+    `(input, h_0)`, or `input` alone; returns the outputs and the last states.
+
+    Args:
+        input_size: Number of features that come in at each step.
+        hidden_size: Number of features of the state.
+        num_layers: Number of layers (default 1).
+        nonlinearity: "tanh" (the default) or "relu".
+        bias: Whether there are biases (default True).
+        batch_first: Whether the batch comes before the steps in input and output (default False).
+        dropout: In training, the probability of each element between layers to be set to 0 (default
+            0.0).
+        bidirectional: Whether each layer goes over the sequence backwards too, with weights of its
+            own, and puts out both (default False).
+        dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
+        rng: Generator or seed for the initial values and dropout; by default the generator that
+            `rg.manual_seed` seeds.
+
+    Shape:
+        - input: `(T, N, input_size)` for T steps and a batch of N; `(N, T, input_size)` with
+          `batch_first`; `(T, input_size)` without a batch.
+        - h_0: `(num_layers * D, N, hidden_size)`, without a batch no N; D is 2 if `bidirectional`,
+          else 1. By default 0.
+        - output: a pair: the states of the last layer at all steps, like the input with
+          `D * hidden_size` features; and the last states, like `h_0`.
+
+    Attributes:
+        weight_ih_l0: Parameter `(hidden_size, input_size)`; of the layers `_l1` and on
+            `(hidden_size, D * hidden_size)`. Those that go backwards end in `_reverse`. All
+            parameters are at first uniform within `1 / sqrt(hidden_size)` of 0.
+        weight_hh_l0: Parameter `(hidden_size, hidden_size)`, for each layer.
+        bias_ih_l0: Parameter `(hidden_size,)`, for each layer; None without `bias`.
+        bias_hh_l0: likewise.
+
+    Raises:
+        ValueError: if a size is no whole number of at least 1, `dropout` no probability, or
+            `nonlinearity` not known; when called, if shapes do not fit or there are no steps.
+
+    Elman 1990, "Finding structure in time".
+
+    >>> out, h = rg.nn.RNN(3, 4, num_layers=2)(np.ones((5, 2, 3)))
+    >>> out.shape, h.shape
+    ((5, 2, 4), (2, 2, 4))
+    """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh",
+        bias: bool = True, batch_first: bool = False, dropout: float = 0.0,
+        bidirectional: bool = False, dtype: DTypeLike | None = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        self._set_nonlinearity(nonlinearity)
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype,
+            rng,
+        )  # fmt: skip
+
+
+class LSTM(_Layers, LstmSteps):
+    """Long short-term memory: a recurrent net whose gates say what its cells keep and show.
+
+    At each step gates i, f, o, sigmoids of `w_ih @ x + b_ih + w_hh @ h + b_hh`, and g, a tanh of
+    the like, make the cells `c = f * c + i * g` and the hidden state `h = o * tanh(c)`. Further
+    layers go over the hidden states of the one before them. Called with `(input, (h_0, c_0))`, or
+    `input` alone; returns the outputs and the last `(h, c)`.
+
+    Args:
+        input_size: Number of features that come in at each step.
+        hidden_size: Number of features of the hidden state, and of the cells.
+        num_layers: Number of layers (default 1).
+        bias: Whether there are biases (default True).
+        batch_first: Whether the batch comes before the steps in input and output (default False).
+        dropout: In training, the probability of each element between layers to be set to 0 (default
+            0.0).
+        bidirectional: Whether each layer goes over the sequence backwards too, with weights of its
+            own, and puts out both (default False).
+        dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
+        rng: Generator or seed for the initial values and dropout; by default the generator that
+            `rg.manual_seed` seeds.
+
+    Shape:
+        - input: `(T, N, input_size)` for T steps and a batch of N; `(N, T, input_size)` with
+          `batch_first`; `(T, input_size)` without a batch.
+        - h_0 and c_0: `(num_layers * D, N, hidden_size)` each, without a batch no N; D is 2 if
+          `bidirectional`, else 1. By default 0.
+        - output: a pair: the hidden states of the last layer at all steps, like the input with
+          `D * hidden_size` features; and the pair of the last `(h, c)`, like `(h_0, c_0)`.
+
+    Attributes:
+        weight_ih_l0: Parameter `(4 * hidden_size, input_size)`, rows in the order i, f, g, o; of
+            the layers `_l1` and on `(4 * hidden_size, D * hidden_size)`. Those that go backwards
+            end in `_reverse`. All parameters are at first uniform within `1 / sqrt(hidden_size)` of
+            0.
+        weight_hh_l0: Parameter `(4 * hidden_size, hidden_size)`, for each layer.
+        bias_ih_l0: Parameter `(4 * hidden_size,)`, for each layer; None without `bias`.
+        bias_hh_l0: likewise.
+
+    Raises:
+        ValueError: if a size is no whole number of at least 1, or `dropout` no probability; when
+            called, if shapes do not fit or there are no steps.
+
+    Hochreiter and Schmidhuber 1997, "Long short-term memory".
+
+    >>> out, (h, c) = rg.nn.LSTM(3, 4, bidirectional=True)(np.ones((5, 2, 3)))
+    >>> out.shape, h.shape, c.shape
+    ((5, 2, 8), (2, 2, 4), (2, 2, 4))
+    """
+
+
+class GRU(_Layers, GruSteps):
+    """Gated recurrent units: a recurrent net whose gates say how much of its state it renews.
+
+    At each step gates r and z, sigmoids of `w_ih @ x + b_ih + w_hh @ h + b_hh`, and news
+    `n = tanh(w_in @ x + b_in + r * (w_hn @ h + b_hn))` make the state `h = (1 - z) * n + z * h`.
+    Further layers go over the states of the one before them. Called with `(input, h_0)`, or `input`
+    alone; returns the outputs and the last states.
+
+    Args:
+        input_size: Number of features that come in at each step.
+        hidden_size: Number of features of the state.
+        num_layers: Number of layers (default 1).
+        bias: Whether there are biases (default True).
+        batch_first: Whether the batch comes before the steps in input and output (default False).
+        dropout: In training, the probability of each element between layers to be set to 0 (default
+            0.0).
+        bidirectional: Whether each layer goes over the sequence backwards too, with weights of its
+            own, and puts out both (default False).
+        dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
+        rng: Generator or seed for the initial values and dropout; by default the generator that
+            `rg.manual_seed` seeds.
+
+    Shape:
+        - input: `(T, N, input_size)` for T steps and a batch of N; `(N, T, input_size)` with
+          `batch_first`; `(T, input_size)` without a batch.
+        - h_0: `(num_layers * D, N, hidden_size)`, without a batch no N; D is 2 if `bidirectional`,
+          else 1. By default 0.
+        - output: a pair: the states of the last layer at all steps, like the input with
+          `D * hidden_size` features; and the last states, like `h_0`.
+
+    Attributes:
+        weight_ih_l0: Parameter `(3 * hidden_size, input_size)`, rows in the order r, z, n; of the
+            layers `_l1` and on `(3 * hidden_size, D * hidden_size)`. Those that go backwards end in
+            `_reverse`. All parameters are at first uniform within `1 / sqrt(hidden_size)` of 0.
+        weight_hh_l0: Parameter `(3 * hidden_size, hidden_size)`, for each layer.
+        bias_ih_l0: Parameter `(3 * hidden_size,)`, for each layer; None without `bias`.
+        bias_hh_l0: likewise.
+
+    Raises:
+        ValueError: if a size is no whole number of at least 1, or `dropout` no probability; when
+            called, if shapes do not fit or there are no steps.
+
+    Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder for statistical
+    machine translation".
+
+    >>> out, h = rg.nn.GRU(3, 4, batch_first=True)(np.ones((2, 5, 3)))
+    >>> out.shape, h.shape
+    ((2, 5, 4), (1, 2, 4))
+    """

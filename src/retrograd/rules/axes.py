@@ -1,0 +1,95 @@
+"""What rules say about axes, shapes and dtypes.
+
+`axis` is None (all axes), an int or a tuple of ints, as in NumPy. Everything here takes arrays and
+Tensors alike.
+"""
+
+import math
+from collections.abc import Container, Sequence
+from typing import Any
+
+import numpy as np
+
+# What a user may give
+
+
+def to_array(x: Any) -> Any:
+    """Return a list or a number as an array; an array or a Tensor as it is."""
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+def to_floats(x: Any) -> Any:
+    """Return integers and truth values as float64; floats as they are."""
+    return x if x.dtype.kind == "f" else x.astype(float)
+
+
+def in_dtype(x: Any, dtype: Any) -> Any:
+    """Return `x` in a dtype, or as it is where `dtype` is None."""
+    return x if dtype is None else x.astype(dtype)
+
+
+def check_at_least(bound: int, fn: str, name: str, got: int) -> None:
+    """Raise ValueError where an argument of `fn` is too small."""
+    if got < bound:
+        raise ValueError(f"{fn} takes {name} of at least {bound}, not {got}")
+
+
+# Which axes are meant
+
+
+def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
+    """Return the axes that `axis` means, each as a number from 0."""
+    if axis is None:
+        return tuple(range(x.ndim))
+    return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def count(x: Any, axis: Any) -> int:
+    """Return how many elements of `x` become one where `axis` is reduced."""
+    return math.prod(x.shape[a] for a in axes_of(x, axis))
+
+
+def inverse(axes: Sequence[int] | None) -> Any:
+    """Return the order of axes that undoes a transpose to the order `axes`."""
+    if axes is None:
+        return None
+    order = [a % len(axes) for a in axes]
+    return tuple(map(order.index, range(len(order))))
+
+
+def order_with_last(x: Any, axes: Container[int]) -> list[int]:
+    """Return the order of all axes of `x` that puts `axes` last."""
+    return sorted(range(x.ndim), key=axes.__contains__)
+
+
+# Shapes along axes
+
+
+def along(x: Any, axis: int, part: Any) -> Any:
+    """Return `x[part]` on one axis: `part` is an index or a slice."""
+    return x[(slice(None),) * (axis % x.ndim) + (part,)]
+
+
+def shape_with(x: Any, axes: Container[int], length: int = 1) -> tuple[int, ...]:
+    """Return the shape of `x` with another length on some axes."""
+    return tuple(length if i in axes else n for i, n in enumerate(x.shape))
+
+
+def spread(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    """Put the axes that a reduction of `x` took away back with length 1.
+
+    Then `g`, of the reduction's shape, broadcasts with `x`. With all axes away it does already.
+    """
+    return g if keepdims or axis is None else g.reshape(shape_with(x, axes_of(x, axis)))
+
+
+def vector_along(x: Any, axis: int, ndim: int) -> Any:
+    """Return a vector as an array of `ndim` axes that goes along one of them."""
+    return x.reshape(tuple(-1 if i == axis % ndim else 1 for i in range(ndim)))
+
+
+def merge_last(x: Any, axes: tuple[int, ...]) -> Any:
+    """Return `x` with `axes` made one, the last."""
+    order = order_with_last(x, axes)
+    others = [x.shape[i] for i in order[: x.ndim - len(axes)]]
+    return x.transpose(order).reshape((*others, math.prod(x.shape[i] for i in axes)))

@@ -1,0 +1,37 @@
+"""Functions of NumPy that cannot be handed a Tensor, with what to write instead."""
+
+import numpy as np
+
+from retrograd.engine import refuse
+
+refuse(
+    "like= hands the call to the Tensor; leave it out, and wrap the array in rg.Tensor",
+    np.arange, np.array, np.asanyarray, np.asarray, np.ascontiguousarray, np.asfortranarray,
+    np.empty, np.eye, np.frombuffer, np.fromfile, np.fromfunction, np.fromiter, np.fromstring,
+    np.full, np.genfromtxt, np.identity, np.loadtxt, np.ones, np.require, np.tri, np.zeros,
+)  # fmt: skip
+refuse(
+    "it writes in place; write np.where(mask, value, t), or build the parts and join them",
+    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal,
+)  # fmt: skip
+refuse(
+    "write t.data, or save a state with rg.save",
+    np.save, np.savez, np.savez_compressed, np.savetxt,
+)  # fmt: skip
+refuse(
+    "a Tensor holds numbers, not dates",
+    np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string, np.isnat,
+)  # fmt: skip
+refuse("count in one dimension with np.histogram", np.histogram2d, np.histogramdd)
+refuse("sort with np.sort: a Tensor is real", np.sort_complex)
+refuse("find real roots with np.linalg.eigvals of the companion matrix", np.roots)
+refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
+
+# Modules of NumPy of which no function can be handed a Tensor.
+REFUSED_MODULES = {
+    "numpy.lib.recfunctions": "a Tensor has no fields; take them apart as arrays",
+    "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
+    "numpy.strings": "a Tensor holds numbers, not text",
+    "numpy.char": "a Tensor holds numbers, not text",
+    "numpy.polynomial": "write it as np.polyval in one variable after the other",
+}

@@ -1,0 +1,192 @@
+"""The gamma function, its logarithm, and the derivatives of that."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from retrograd.engine import TensorLike, TensorT, defvjp, primitive
+from retrograd.special.series import BERNOULLI, horner, zeta
+
+__all__ = ["betaln", "digamma", "gamma", "gammaln", "polygamma"]
+
+# where digamma is 0, in two parts of which the second has the digits that the first lacks
+ROOT = (1.4616321449683622, 9.549995429965697e-17)
+# Taylor's series: `gammaln(2 + t) / t` for t up to 1/2, `digamma(ROOT + t) / t` for t up to 0.54.
+GAMMALN = (*((-1) ** k * zeta(k, 2.0) / k for k in range(28, 1, -1)), 1.0 - 0.5772156649015329)
+DIGAMMA = tuple((-1) ** k * zeta(k, ROOT[0]) for k in range(36, 1, -1))
+# Stirling's series of both, as polynomials of `1 / x^2` for x from 8 (DLMF 5.11.1 and 5.11.2).
+STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1))[::-1]
+HARMONIC = tuple(b / (2 * k) for k, b in enumerate(BERNOULLI, 1))[::-1]
+
+
+def _angle_to_whole(x: Any) -> tuple[Any, Any]:
+    """Return where `x` is a whole number, and pi times its distance from the nearest.
+
+    Below 1/2 all functions here are reflected, with sines of that angle; where it is 0 another one
+    stands in for it, so that nothing warns.
+    """
+    x = np.where(np.isfinite(x), x, 0.0)
+    turns = x - np.rint(x)
+    return turns == 0.0, math.pi * np.where(turns == 0.0, 0.25, turns)
+
+
+@primitive
+def gammaln(x: TensorT) -> TensorT:
+    """Return the logarithm of the absolute value of the gamma function.
+
+    Args:
+        x: array or Tensor of any shape.
+
+    Returns:
+        A Tensor of the shape of `x`; an array for an array. inf at 0, -1, -2, ...
+
+    Taylor's series about 2, Stirling's for large `x`, and below 1/2 the reflection formula
+    (DLMF 5.5.3).
+
+    >>> rg.special.gammaln(np.array([3.0, 5.0])).round(4)
+    array([0.6931, 3.1781])
+    """
+    y = np.where(x < 0.5, 1.0 - x, x)
+    # to 2.5 the series about 2, after a step gammaln(y) = gammaln(y + 1) - log(y) from below 1.5
+    low = np.minimum(y, 2.5)
+    over = np.where(low < 1.5, low - 1.0, low - 2.0)
+    near = over * horner(GAMMALN, over) - np.log1p(np.where(low < 1.5, over, 0.0))
+    # above it Stirling's, to 10 after 8 such steps
+    steps = math.prod(np.minimum(y, 10.0) + k for k in range(8))
+    w = np.where(y < 10.0, y + 8.0, y)
+    series = horner(STIRLING, 1.0 / np.square(w)) / w
+    far = (w - 0.5) * (np.log(w) - 1.0) - 0.5 + 0.5 * math.log(2 * math.pi) + series
+    far = far - np.where(y < 10.0, np.log(steps), 0.0)
+    above: Any = np.where(y < 2.5, near, far)
+    whole, angle = _angle_to_whole(x)
+    below = math.log(math.pi) - np.log(np.abs(np.sin(angle))) - above
+    out: Any = np.where(x < 0.5, np.where(whole, math.inf, below), above)
+    return out
+
+
+@primitive
+def digamma(x: TensorT) -> TensorT:
+    """Return the derivative of `gammaln`, also called psi.
+
+    Args:
+        x: array or Tensor of any shape.
+
+    Returns:
+        A Tensor of the shape of `x`; an array for an array. nan at 0, -1, -2, ...
+
+    Taylor's series about its zero, Stirling's for large `x`, and below 1/2 the reflection formula
+    (DLMF 5.5.4).
+
+    >>> rg.special.digamma(np.array([1.0, 10.0])).round(4)
+    array([-0.5772,  2.2518])
+    """
+    y = np.where(x < 0.5, 1.0 - x, x)
+    # to 2 the series about the zero, after a step digamma(y) = digamma(y + 1) - 1 / y from below 1
+    low = np.minimum(y, 2.0)
+    z = np.where(low < 1.0, low + 1.0, low)
+    over = z - ROOT[0] - ROOT[1]
+    near = over * horner(DIGAMMA, over) - np.where(low < 1.0, 1.0 / low, 0.0)
+    # above it Stirling's, after 8 such steps
+    w = y + 8.0
+    square = 1.0 / np.square(w)
+    far = np.log(w) - 0.5 / w - square * horner(HARMONIC, square)
+    far = far - sum(1.0 / (y + k) for k in range(8))
+    above: Any = np.where(y < 2.0, near, far)
+    whole, angle = _angle_to_whole(x)
+    below = above - math.pi / np.tan(angle)
+    out: Any = np.where(x < 0.5, np.where(whole, math.nan, below), above)
+    return out
+
+
+def polygamma(n: int, x: TensorT) -> TensorT:
+    """Return the derivative number `n` of `digamma`.
+
+    Args:
+        n: the order, an int from 0; 0 is `digamma` itself.
+        x: array or Tensor of any shape.
+
+    Returns:
+        A Tensor of the shape of `x`; an array for an array. At 0, -1, -2, ... inf for `n = 1` and
+        nan for others; above `n = 2` it is nan for all `x` below 0.
+
+    Raises:
+        TypeError: if `n` is no int.
+        ValueError: if `n` is negative.
+
+    It is `(-1)^(n + 1) n!` times the sum of `(x + k)^-(n + 1)` over k from 0 (DLMF 5.15.1).
+
+    >>> rg.special.polygamma(1, np.array([1.0, 2.0])).round(4)
+    array([1.6449, 0.6449])
+    """
+    if not isinstance(n, (int, np.integer)) or isinstance(n, bool):
+        raise TypeError(f"polygamma takes an int first, not {n!r}")
+    if n < 0:
+        raise ValueError(f"polygamma takes an order from 0, not {n}")
+    return digamma(x) if n == 0 else _polygamma(x, int(n))
+
+
+@primitive
+def _polygamma(x: Any, n: int) -> Any:
+    y = np.where(x < 0.5, 1.0 - x, x) if n <= 2 else np.where(x > 0.0, x, 1.0)
+    out = (-1.0) ** (n + 1) * math.factorial(n) * zeta(n + 1, y)
+    if n > 2:
+        return np.where(x > 0.0, out, math.nan)
+    # below 1/2 the derivatives of the reflection formula of digamma
+    whole, angle = _angle_to_whole(x)
+    if n == 1:
+        below = math.pi**2 / np.square(np.sin(angle)) - out
+    else:
+        below = out - 2 * math.pi**3 * np.cos(angle) / np.sin(angle) ** 3
+    pole = math.inf if n == 1 else math.nan
+    return np.where(x < 0.5, np.where(whole, pole, below), out)
+
+
+@primitive
+def gamma(x: TensorT) -> TensorT:
+    """Return the gamma function, which is `(x - 1)!` at whole numbers from 1.
+
+    Args:
+        x: array or Tensor of any shape.
+
+    Returns:
+        A Tensor of the shape of `x`; an array for an array. inf at 0, nan at -1, -2, ...
+
+    Defined in DLMF 5.2.1.
+
+    >>> rg.special.gamma(np.array([5.0, 0.5])).round(4)
+    array([24.    ,  1.7725])
+    """
+    whole = np.floor(x)
+    sign = np.where(x < 0.0, 1.0 - 2.0 * np.remainder(whole, 2.0), 1.0)
+    pole = (x < 0.0) & (x == whole)
+    out: Any = np.where(pole, math.nan, sign * np.exp(gammaln(np.where(pole, 0.5, x))))
+    return out
+
+
+def betaln(a: TensorLike, b: TensorLike) -> Any:
+    """Return the logarithm of the absolute value of the beta function.
+
+    Args:
+        a: array or Tensor.
+        b: array or Tensor that broadcasts with `a`.
+
+    Returns:
+        A Tensor of the common shape; an array for arrays.
+
+    The beta function is `gamma(a) gamma(b) / gamma(a + b)` (DLMF 5.12.1).
+
+    >>> rg.special.betaln(np.array([1.0, 2.0]), np.array([1.0, 3.0])).round(4)
+    array([ 0.    , -2.4849])
+    """
+    return gammaln(a) + gammaln(b) - gammaln(a + b)
+
+
+# fmt: off
+defvjp(gammaln,    lambda g, out, x: g * digamma(x))
+defvjp(digamma,    lambda g, out, x: g * _polygamma(x, 1))
+defvjp(_polygamma, lambda g, out, x, n: g * _polygamma(x, n + 1))
+defvjp(gamma,      lambda g, out, x: g * out * digamma(x))
+# fmt: on

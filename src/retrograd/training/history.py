@@ -1,0 +1,59 @@
+"""What a run of `fit` has measured."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class History(dict[str, list[float]]):
+    """What was measured after each epoch: a dict of names and lists, one number an epoch.
+
+    "loss" is the mean over the training samples, "lr" the learning rate of the first param group.
+    With validation there are "val_loss" and, for each of the metrics, "val_" and its name.
+
+    >>> history = rg.training.History(loss=[2.0, 1.0], val_loss=[2.5, 1.5], lr=[0.1, 0.1])
+    >>> history.epochs, min(history["val_loss"])
+    (2, 1.5)
+    """
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were measured."""
+        return len(self.get("loss", ()))
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Figure:
+        """Draw all that was measured over the epochs, training and validation in one panel.
+
+        Args:
+            path: a file to write the picture to (default: none is written).
+
+        Returns:
+            The matplotlib figure.
+
+        Raises:
+            ImportError: if matplotlib is not installed.
+
+        >>> history = rg.training.History(loss=[2.0, 1.0], lr=[0.1, 0.1])
+        >>> history.plot("history.png")  # doctest: +SKIP
+        """
+        try:
+            from matplotlib.figure import Figure
+        except ImportError as error:
+            raise ImportError("a plot needs matplotlib: pip install matplotlib") from error
+        titles = list(dict.fromkeys(name.removeprefix("val_") for name in self))
+        figure = Figure(figsize=(4.5 * len(titles), 3.5), layout="constrained")
+        for i, title in enumerate(titles, 1):
+            axes = figure.add_subplot(1, len(titles), i, title=title, xlabel="epoch", ylabel=title)
+            for name, label in ((title, "training"), (f"val_{title}", "validation")):
+                if name in self:
+                    axes.plot(range(1, len(self[name]) + 1), self[name], label=label)
+            axes.grid(alpha=0.3)
+            if title != "lr":
+                axes.legend()
+        if path is not None:
+            figure.savefig(path)
+        return figure

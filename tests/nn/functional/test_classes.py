@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+import retrograd as rg
+from retrograd.nn import functional as F
+
+
+def x(*shape):
+    return rg.Tensor(np.ones(shape), requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: F.cross_entropy(x(2, 3), np.zeros(2, int), weight=x(2)), r"\(3,\), not \(2,\)"),
+        (lambda: F.cross_entropy(x(2, 3), np.zeros(2, int), label_smoothing=2.0), "2.0"),
+        (lambda: F.one_hot(np.array([3]), 3), "from 0 to 2"),
+        (lambda: F.one_hot(np.array([], int)), "num_classes"),
+    ],
+)
+def test_what_does_not_fit_is_a_value_error(call, says):
+    with pytest.raises(ValueError, match=says):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: F.one_hot(np.array([0.5]), 3), "float64"),
+        (lambda: F.nll_loss(x(2, 3), np.zeros(2)), "float64"),
+    ],
+)
+def test_numbers_of_classes_are_integers(call, says):
+    with pytest.raises(TypeError, match=says):
+        call()
+
+
+def test_an_ignored_target_may_be_any_number():
+    logits = x(3, 2)
+    loss = F.cross_entropy(logits, np.array([-7, 1, 0]), ignore_index=-7)
+    loss.backward()
+    np.testing.assert_array_equal(logits.grad[0], [0, 0])
+    np.testing.assert_allclose(loss.item(), np.log(2))
+
+
+def test_masked_logits_leave_the_cross_entropy_finite():
+    logits = rg.Tensor([[0.0, -np.inf, 1.0]], requires_grad=True)
+    F.cross_entropy(logits, np.array([0])).backward()
+    assert np.isfinite(logits.grad).all()

@@ -1,0 +1,1 @@
+"""Tests of optimizers, and the problems that several of them share."""

@@ -1,0 +1,1 @@
+"""Tests of the training loop, and the small run that they share."""
