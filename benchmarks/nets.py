@@ -138,6 +138,7 @@ def timed(step: Step) -> float:
 def main() -> None:
     """Print a Markdown table."""
     rg.set_default_dtype(np.float32)
+    rg.nn.utils.retain_memory()  # as large intermediates ask for, and PyTorch does by itself
     print("| work | row | us a step | to PyTorch eager |\n| --- | --- | ---: | ---: |")
     for name in works():
         rows = steps(name)

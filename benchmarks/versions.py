@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--work", nargs="+", help="works and nets (default: all)")
     options = parser.parse_args()
     versions = {"other": load(options.other.resolve()), "this": load(HERE)}
+    versions["this"]["retrograd"].nn.utils.retain_memory()  # for the whole process, so for both
     works = options.work or [*WORKS, *versions["this"]["benchmarks.nets"].works()]
     print("| work | | other, us | this, us | this / other |\n| --- | --- | ---: | ---: | ---: |")
     for name in works:
