@@ -5,7 +5,7 @@ A program is data until one writer makes text of it. In the order of what happen
 1. `step`: `rg.compile`, and when it records or replays;
 2. `tape`: what is heard of a run; `lower`: the program that it was (`ir` says what that is);
 3. `passes`, `stacking`: the same with fewer calls;
-4. `assembly`: the calls as statements (`statements`), with the help of `names`, `numbers`,
+4. `assembly`: the calls as statements (`statements`), with the help of `names`, `scalars`,
    `buffers` and `spelling`;
 5. `writer`: the statements as text; `program`: the text compiled, run, mended if it fails;
 6. `guards`: when a program holds; `outside`, `checking`: what could make it wrong;

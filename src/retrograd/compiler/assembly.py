@@ -12,7 +12,7 @@ from retrograd.compiler.buffers import Buffers, find_joined
 from retrograd.compiler.ir import Call, Flow, Names, Program, Var
 from retrograd.compiler.live import Live
 from retrograd.compiler.names import Taken, wish
-from retrograd.compiler.numbers import find_numbers
+from retrograd.compiler.scalars import find_numbers
 from retrograd.compiler.spelling import fill, spell, view_of
 from retrograd.compiler.statements import (
     Assign,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from retrograd.compiler.ir import Call, Var
-from retrograd.compiler.numbers import OPERATORS, SMALL_SUM
+from retrograd.compiler.scalars import OPERATORS, SMALL_SUM
 from retrograd.compiler.statements import (
     Assign,
     Attribute,
