@@ -94,8 +94,8 @@ def guards_of(
         what = "the attributes of the Modules that ran are the same"
         found.append(Guard(what, modules.condition()))
     for leaf in program.leaves:
-        started = (program.started or {}).get(id(leaf))
-        if started is not None and id(leaf) not in (program.positions or {}):
+        started = program.started.get(id(leaf))
+        if started is not None and id(leaf) not in program.positions:
             has = Operation("is not", Attribute(Bound("started", leaf), "_grad"), Literal(None))
             what = f"a leaf of shape {leaf.shape} has {'a' if started else 'no'} gradient before"
             found.append(Guard(what, _is(has, Literal(started))))

@@ -7,7 +7,7 @@ calls stay as they are, so that a program can be optimised again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -268,12 +268,12 @@ class Program:
     grads: tuple[tuple[Any, Var | None], ...] = ()
     lives: tuple[Reading, ...] = ()
     updates: tuple[tuple[dict[str, Any], Any], ...] = ()
-    positions: dict[int, int] | None = None
+    positions: dict[int, int] = field(default_factory=dict)
     leaves: tuple[Any, ...] = ()
-    started: dict[int, bool] | None = None
+    started: dict[int, bool] = field(default_factory=dict)
     modules: tuple[Any, ...] = ()
     ran: tuple[Any, ...] = ()
-    names: Names = Names({}, {})
+    names: Names = field(default_factory=lambda: Names({}, {}))
 
     def wanted(self) -> list[Var]:
         """Return the Vars that are read after a run: results and gradients."""

@@ -72,7 +72,7 @@ class ReadyProgram:
         self.settled = False
         self.checks_left = CHECKS
         self.constants: set[Var] = set()
-        self.positions = recorded.positions or {}
+        self.positions = recorded.positions
         self.namespace: dict[str, Any] = {}
         self.write()
 
