@@ -21,13 +21,17 @@ from retrograd.compiler.statements import (
     Attribute,
     Bound,
     Copy,
+    Effect,
     Expression,
+    Invoke,
     Literal,
     Name,
     Operation,
+    Return,
     Statement,
+    Tuple,
 )
-from retrograd.compiler.writer import PYTHON, FastWriter, setup_lines, source
+from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines, source
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 
 CHECKS = 2  # replays to compare with the function
@@ -216,7 +220,7 @@ class ReadyProgram:
         self.single = program.structure == tree.LEAF and code.results[0] is not None
         self.steps: dict[int, Step] = {}  # by line
         self.handed: list[tuple[Tensor, Any]] = []
-        self.lines = [f"def program({', '.join(code.inputs)}):"]
+        self.lines = [head("program", code.inputs)]
         owners: dict[str, Expression] = {
             reading.name: Name(writer.bind("owner", reading.owner)) for reading in program.lives
         }
@@ -233,12 +237,15 @@ class ReadyProgram:
             self._add(writer, Assign((Attribute(owners[text], "count"),), count))
         self._hand_over(writer)
         if self.trained:
-            written = writer.bind("stamps", stamps(self.trained))
-            self.lines.append(f"    {writer.bind('stamp_written', CLOCK.write)}({written})")
+            written = Bound("stamps", stamps(self.trained))
+            self._add(writer, Effect(Invoke(Bound("stamp_written", CLOCK.write), (written,))))
         self.end = len(self.lines)
-        copied = writer.bind("copied", np.array)
-        results = ", ".join("None" if r is None else f"{copied}({r})" for r in code.results)
-        self.lines.append(f"    return ({results}{',' if results else ''})")
+        copied = Bound("copied", np.array)
+        results = [
+            Literal(None) if name is None else Invoke(copied, (Name(name),))
+            for name in code.results
+        ]
+        self._add(writer, Return(Tuple(tuple(results))))
         linecache.cache[self.file] = (0, None, [line + "\n" for line in self.lines], self.file)
         exec(compile("\n".join(self.lines), self.file, "exec"), self.namespace)
         self.run: Callable[..., Any] = self.namespace["program"]

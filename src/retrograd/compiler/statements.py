@@ -238,7 +238,25 @@ class Copy:
         return not _calls(self.value) and (self.where is None or not _calls(self.where))
 
 
-Statement: TypeAlias = Do | Assign | Fill | Copy
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Make a call for what it changes."""
+
+    call: Invoke
+
+    is_single = False
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """End the run with a value."""
+
+    value: Expression
+
+    is_single = False
+
+
+Statement: TypeAlias = Do | Assign | Fill | Copy | Effect | Return
 
 
 def is_dot(function: Expression) -> bool:

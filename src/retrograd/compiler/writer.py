@@ -17,6 +17,7 @@ from retrograd.compiler.statements import (
     Buffer,
     Copy,
     Do,
+    Effect,
     Expression,
     Fill,
     Index,
@@ -29,6 +30,7 @@ from retrograd.compiler.statements import (
     Negative,
     NumPy,
     Operation,
+    Return,
     Statement,
     Tuple,
     numpy,
@@ -60,6 +62,8 @@ class PythonWriter:
             Assign: self._assign,
             Fill: lambda s: f"{self.expression(s.target)}[...] = {self.expression(s.value)}",
             Copy: self._copy,
+            Effect: lambda s: self.expression(s.call),
+            Return: lambda s: f"return {self.expression(s.value)}",
         }
 
     def expression(self, value: Expression) -> str:
@@ -240,9 +244,14 @@ def section_lines(body: Sequence[Step], writer: PythonWriter = PYTHON) -> list[s
     return lines
 
 
+def head(name: str, parameters: Iterable[str]) -> str:
+    """Return the first line of a function."""
+    return f"def {name}({', '.join(parameters)}):"
+
+
 def source(code: Code) -> str:
     """Return a program as a reader sees it: `def step(...)`, without what comes before all runs."""
-    lines = [f"def step({', '.join([*code.inputs, *code.lives])}):"]
+    lines = [head("step", [*code.inputs, *code.lives])]
     lines += [f"    # {name}: {v.shape} {v.dtype}" for name, v in code.arguments]
     lines += section_lines(code.body)
     if results := ", ".join(filter(None, code.results)):
