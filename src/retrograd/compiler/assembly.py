@@ -108,7 +108,7 @@ class Assembly:
         self.code = Code(lives=lives)
         self._names = Names({**program.names.wishes}, program.names.gradient_of)
         self._taken = Taken(lives)
-        self._made: dict[Any, str] = {}  # constants and views so far
+        self._made: dict[Any, str] = {}  # names of constants and views, by how they are computed
         self._functions: dict[int, str] = {}
         kept = program.wanted()
         self._buffers = Buffers(self.calls, kept, self.placed, self.flow, self._taken)
@@ -136,13 +136,13 @@ class Assembly:
         if var.ndim == 1 and value == 1:
             return self.ones(var.size, var.dtype)
         made = numpy("full", var.shape, value, var.dtype)
-        return self.once("zeros" if value == 0 else "constant", made)
+        return self.define_once("zeros" if value == 0 else "constant", made)
 
     def fresh(self, stem: str) -> Name:
         """Return a name that nothing has yet."""
         return Name(self._taken.fresh(stem))
 
-    def once(self, stem: str, value: Expression, *same: Any) -> str:
+    def define_once(self, stem: str, value: Expression, *same: Any) -> str:
         """Return the name of a value that is computed before all runs, once.
 
         Args:
@@ -203,13 +203,13 @@ class Assembly:
             if isinstance(a, Live):
                 found.append(self._live(a, kind, call))
             elif call.fn is not np.ldexp and _fits(a, kind):
-                if wide:  # for SIMD
-                    made = turned_back(numpy("full", shape, a, kind), back)
-                    found.append(Name(self.once("zeros" if a == 0 else "limit", made)))
+                if wide:  # a whole array of the number lets NumPy use SIMD
+                    made = turn_back(numpy("full", shape, a, kind), back)
+                    found.append(Name(self.define_once("zeros" if a == 0 else "limit", made)))
                 else:
                     found.append(Name(self.constant(a, kind)))
             elif self.is_static(a) and a.ndim and a.size == 1 != out.size:
-                found.append(self.reshaped(a, ()))
+                found.append(self.view_as(a, ()))
             else:
                 found.append(self.expression(a))
         return tuple(found)
@@ -217,35 +217,35 @@ class Assembly:
     def constant(self, value: float, dtype: np.dtype[Any]) -> str:
         """Return the name of a number as a 0-d array."""
         known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
-        # bits tell 0.0 from -0.0, and large integers apart
+        # compared by their bits: 0.0 is not -0.0, and large integers are equal as floats
         bits = np.array(value, dtype).tobytes()
-        return self.once(known.replace("+", ""), numpy("array", value, dtype), bits, dtype)
+        return self.define_once(known.replace("+", ""), numpy("array", value, dtype), bits, dtype)
 
     def ones(self, n: int, dtype: np.dtype[Any]) -> str:
         """Return the name of a vector of ones."""
-        return self.once("ones", numpy("ones", n, dtype))
+        return self.define_once("ones", numpy("ones", n, dtype))
 
     def _live(self, value: Live, dtype: np.dtype[Any], call: Call) -> Name:
         formula, known = value.formula, len(self._made)
         stem = f"{formula.text}_now" if isinstance(formula, Name) else "factor"
-        name = Name(self.once(stem, numpy("empty", (), dtype), formula, dtype))
+        name = Name(self.define_once(stem, numpy("empty", (), dtype), formula, dtype))
         if len(self._made) > known:
             self._add(call, None, Fill(name, formula))
         return name
 
-    def reshaped(self, var: Var, shape: int | tuple[int, ...], turn: bool = False) -> Name:
+    def view_as(self, var: Var, shape: int | tuple[int, ...], turn: bool = False) -> Name:
         """Return a view of another shape, of the transpose with `turn`, made before all runs."""
         name = Name(self.name(var))
         if shape == var.shape:
             return name
         of = Attribute(name, "T") if turn else name
-        return Name(self.once(f"{name.text}_flat", method(of, "reshape", shape)))
+        return Name(self.define_once(f"{name.text}_flat", method(of, "reshape", shape)))
 
     def flat(self, var: Var) -> Expression:
         """Return an array without gaps as a vector."""
         if var.ndim == 1:
             return self.expression(var)
-        return self.reshaped(var, -1, turn=not var.is_c_contiguous)
+        return self.view_as(var, -1, turn=not var.is_c_contiguous)
 
     def is_static(self, value: Any) -> bool:
         """Tell whether an array lies in the same memory in all runs."""
@@ -310,7 +310,7 @@ class Assembly:
                 self.define(self.name(v), self.part(v, flat, start))
             return
         if twin := self._buffers.twin(call, v, i):
-            # the same object: NumPy need not ask whether they overlap
+            # one object under two names: NumPy need not ask whether input and output overlap
             self._buffers.take_over(v, twin)
             value: Expression = Name(self.name(twin))
         else:
@@ -321,7 +321,7 @@ class Assembly:
             value = Memory(buffer, v.size)
             if v.ndim != 1:
                 value = method(value, "reshape", shape)
-            value = turned_back(value, back)
+            value = turn_back(value, back)
         self.define(self.name(v), value)
 
     def _call(self, call: Call) -> None:
@@ -368,7 +368,7 @@ def memory_order(var: Var) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
     return tuple(var.shape[i] for i in order), back
 
 
-def turned_back(value: Expression, back: tuple[int, ...] | None) -> Expression:
+def turn_back(value: Expression, back: tuple[int, ...] | None) -> Expression:
     """Return an array in the order of memory as one with the axes in their own order."""
     if back is None:
         return value

@@ -69,7 +69,7 @@ class Buffers:
         self.flow = flow
         self._taken = taken
         memory = flow.memory
-        self._last: dict[object, int] = {}  # use of each memory
+        self._last: dict[object, int] = {}  # the call that uses each memory last
         for i, call in enumerate(calls):
             for v in (*call.vars(), *call.outs):
                 self._last[memory(v)] = i
@@ -78,8 +78,8 @@ class Buffers:
         self._over: list[list[object]] = [[] for _ in range(end + 1)]
         for at, i in self._last.items():
             self._over[i].append(at)
-        self._slot: dict[object, Buffer] = {}  # of each memory
-        # those not in use, by dtype, smallest first
+        self._slot: dict[object, Buffer] = {}  # that each memory in use lies in
+        # the buffers that are not in use: by dtype, smallest first
         self._free: dict[str, list[tuple[int, str, Buffer]]] = {}
 
     def twin(self, call: Call, out: Var, i: int) -> Var | None:

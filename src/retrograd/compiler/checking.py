@@ -30,7 +30,7 @@ class Watch:
         self.written = ready.written
         self.leaves = [ready.leaf(leaf, arguments) for leaf, _ in ready.program.grads]
         for leaf in self.leaves:
-            _ = leaf.grad  # a program hands it over before it runs again
+            _ = leaf.grad  # reading it copies what is still in a buffer of the program
         self.groups = [(group, {**group}) for group, _ in ready.program.updates]
         self.outside = [
             (v.array, v.array.copy())
@@ -112,7 +112,7 @@ def _likeness(call: Call, known: dict[Var, int]) -> Any:
         return value.formula if isinstance(value, Live) else value
 
     args = repr(call.change(look))
-    # each run of a Function is bound to what it leaves
+    # an autograd.Function is another object in each run, bound to what that run keeps
     fn = "draw" if call.kind == "draw" else getattr(call.fn, "_bound", call.fn)
     return call.kind, fn, args, [look(v) for v in call.outs]
 
@@ -128,7 +128,7 @@ def is_close(x: Array, y: Array, exact: bool = False) -> bool:
     if exact or x.dtype.kind != "f":
         return bool(np.array_equal(x, y, equal_nan=x.dtype.kind == "f"))
     scale = np.abs(y[np.isfinite(y)]).max(initial=0.0)
-    # 1e-3 more, for noise where 0 is right
+    # relative to the largest element; where that is about 0, noise of 1e-10 (or 1e-6) is let pass
     bound = {8: 1e-7, 4: 1e-3}.get(x.dtype.itemsize, 0.05) * (scale + 1e-3)
     return np.allclose(x, y, 0, bound, equal_nan=True)
 

@@ -18,7 +18,7 @@ from retrograd.compiler.writer import literal, section_lines, setup_lines
 from retrograd.engine import Array
 from retrograd.files import write_whole
 
-INLINE = 1000  # up to so many elements stand in the script itself
+INLINE = 1000  # elements: as many stand in the script itself, more go to a file beside it
 
 HEAD = '''"""{title}
 

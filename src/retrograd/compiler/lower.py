@@ -67,7 +67,7 @@ class _Lowering:
 
     def __init__(self, keep: bool) -> None:
         self.keep = keep
-        self.known: dict[int, Var] = {}  # by the id of an array
+        self.known: dict[int, Var] = {}  # by the id of the array
         self.args: list[Var] = []
         self.starts: list[Var] = []
         self.calls: list[Call] = []

@@ -14,7 +14,7 @@ from retrograd.compiler.outside import surroundings
 from retrograd.engine import Tensor
 from retrograd.nn.module import Module
 
-# with what scripts use themselves
+# what a name must not be: Python's own, and what programs and scripts use themselves
 _RESERVED = {*keyword.kwlist, *dir(builtins), "np", "program", "step", "predict", "main", "sys",
              "Path", "ARGUMENTS"} - {"input"}  # fmt: skip
 _PLAIN = {"getitem": "part", "concat": "joined", "contract": "einsum"}
@@ -26,7 +26,7 @@ class Taken:
 
     def __init__(self, more: Iterable[str] = ()) -> None:
         self._taken = {*_RESERVED, *more}
-        self._next: dict[str, int] = {}  # number to try of each stem
+        self._next: dict[str, int] = {}  # the next number to try behind each stem
 
     def fresh(self, wish: str) -> str:
         """Return an identifier like the wish that no other has, numbered from 2 on."""
@@ -52,7 +52,7 @@ def wish(var: Var, names: Names, flow: Flow) -> str:
     prefix, met = "", set()
     wishes, gradient_of = names.wishes, names.gradient_of
     while not wishes.get(var) and var in gradient_of and var not in met:
-        met.add(var)  # merged calls may be the gradients of each other
+        met.add(var)  # calls that were merged may be the gradients of each other: a circle
         prefix, var = "d_" + prefix, gradient_of[var]
     made = flow.makers.get(var)
     return prefix + (wishes.get(var) or (stem_of(made) if made else var.stem))

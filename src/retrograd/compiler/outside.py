@@ -18,7 +18,7 @@ def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
         return {}
     found = {n: fn.__globals__[n] for n in code.co_names if n in fn.__globals__}
     for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
-        with contextlib.suppress(ValueError):  # it has no value yet
+        with contextlib.suppress(ValueError):  # a variable that has no value yet
             found[name] = cell.cell_contents
     return found
 
@@ -39,7 +39,9 @@ def contents(value: Any) -> dict[Any, tuple[Any, Any]]:
 
     The part itself is held, so that the ids among the marks stay its own.
     """
-    if isinstance(value, Module):  # attributes that are set let it be recorded anew
+    if isinstance(
+        value, Module
+    ):  # a guard sees attributes that are set: here are those that change within
         inside = [v for m in value.modules() for v in vars(m).values()]
         return {id(v): (len(v), v) for v in inside if isinstance(v, _CONTAINERS)}
     if isinstance(value, dict):

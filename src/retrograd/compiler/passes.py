@@ -66,7 +66,7 @@ def prune(calls: Calls, results: Iterable[Var]) -> list[Call]:
     """Drop calls that nothing uses, but no random draws."""
     flow = Flow(calls)
     needed = set(results)
-    used = {flow.memory(v) for v in needed}  # through any view
+    used = {flow.memory(v) for v in needed}  # so that what writes into it through any view is kept
     used |= {flow.memory(v) for call in calls for v in call.vars() if v.kind != "made"}
     kept = []
     for call in reversed(calls):
@@ -111,7 +111,7 @@ def shorten(calls: Calls) -> tuple[list[Call], Replaced]:
             constant = all(v.kind == "const" for v in call.vars()) and not call.vars(Live)
             same: tuple[Var, ...] | None = None
             if not apart:
-                same = compute(call) if constant else given_back(call, flow, written)
+                same = compute(call) if constant else find_same_argument(call, flow, written)
             if same is None and (call.view_of is not None or not apart):
                 same = seen.setdefault((call.fn, repr(call.change(key))), call.outs)
             if same is not None and same is not call.outs:
@@ -132,7 +132,7 @@ def compute(call: Call) -> tuple[Var, ...]:
     return tuple(v.constant(np.asarray(x)) for v, x in zip(call.outs, values, strict=True))
 
 
-def given_back(call: Call, flow: Flow, written: Collection[Any]) -> tuple[Var] | None:
+def find_same_argument(call: Call, flow: Flow, written: Collection[Any]) -> tuple[Var] | None:
     """Return the argument that a call gives back."""
     x, y = (*call.args, None, None)[:2]
     if call.fn is np.multiply and _is_one(x):

@@ -34,7 +34,7 @@ from retrograd.compiler.statements import (
 from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines, source
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 
-CHECKS = 2  # replays to compare with the function
+CHECKS = 2  # as many replays are compared with the function
 _numbered = itertools.count(1)
 
 
@@ -94,7 +94,8 @@ class ReadyProgram:
         self.trained = [t for t, a in self.holders if id(root(a)) in roots]
         inside = {id(m): m for ran in program.ran for m in ran.modules()}
         self.attributes = Attributes(inside.values())
-        self.namespace.clear()  # the garbage collector would wait
+        # the function in it refers to it: a circle, which would keep the old buffers for long
+        self.namespace.clear()
         self.namespace.update({"np": np, **self.code.data, **self.code.functions})
         self.file = f"<retrograd program {next(_numbered)}>"
         exec(compile("\n".join(self.setup_lines()), f"{self.file} setup", "exec"), self.namespace)
@@ -161,7 +162,7 @@ class ReadyProgram:
         results = self.replay(self.arrays(given))
         for leaf, grad in self.handed if self.positions else ():
             if id(leaf) in self.positions:
-                # the next run may be for another
+                # a copy, since the next run may be for another Tensor
                 self.leaf(leaf, given)._grad = grad and grad.copied()
         return results
 
@@ -201,7 +202,7 @@ class ReadyProgram:
             return
         for leaf, grad in self.handed:
             if leaf._grad is not None and leaf._grad is grad:
-                leaf._grad = None  # from a buffer that this run wrote to
+                leaf._grad = None  # nobody has read it, and this run wrote into its buffer
         if written:
             for array, backup in self.backups:
                 array[...] = backup
@@ -269,7 +270,7 @@ class ReadyProgram:
             grad = None
             if name is not None:
                 buffer = self.namespace.get(name)
-                if buffer is None:  # a variable of this run alone: an argument, a view of one
+                if buffer is None:  # it lies in no buffer: an argument, or a view of one
                     buffer = np.empty_like(leaf._array)
                     self._add(writer, Copy(Bound("handed", buffer), Name(name)))
                 grad = Pending(buffer)

@@ -13,7 +13,7 @@ from retrograd.compiler.live import Live
 OPERATORS = {
     np.add: "+", np.subtract: "-", np.multiply: "*", np.divide: "/", np.negative: "-",
 }  # fmt: skip
-SMALL_SUM = 4096  # so far products with ones are exact enough
+SMALL_SUM = 4096  # elements: the sum of so many is exact enough as a product with ones
 
 
 def find_numbers(calls: Sequence[Call], grads: Iterable[Var]) -> set[Var]:

@@ -60,14 +60,16 @@ def spell(w: Assembly, call: Call, out: Name) -> list[Statement]:
         return [Do(Invoke(w.ufunc(call.fn), w.operands(call)), out)]
     value = view_of(w, call)
     if call.fn is np.nonzero:
-        value = Index(value, Literal(0))  # of one axis
+        value = Index(
+            value, Literal(0)
+        )  # the mask has one axis, so there is one array of positions
     return [fill(call, call.outs[0], out, value)]
 
 
 def fill(call: Call, var: Var, out: Name, value: Expression) -> Statement:
     """Return the copy of a result into its array."""
     if is_sized_by_values(call) and var.ndim:
-        # an assignment would broadcast
+        # an assignment would broadcast a result of another size
         return Do(Invoke(NumPy("concatenate"), (Tuple((value,)),)), out)
     return Fill(out, value)
 
@@ -78,7 +80,7 @@ def is_sized_by_values(call: Call) -> bool:
         index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
         return any(isinstance(i, Var) and i.dtype.kind == "b" for i in index)
     if call.rule is not None and call.rule.multi and len(call.outs) == 1:
-        return call.fn is np.nonzero  # others may give an array
+        return call.fn is np.nonzero  # a rule for several arrays may have a list of one
     sized = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.bincount)
     return call.fn in sized or not spelled(call.fn).startswith("np.")
 
@@ -124,10 +126,10 @@ def _matmul(w: Assembly, call: Call, out: Name) -> list[Statement]:
     if a.ndim == b.ndim == 2:
         row, column = a.shape[:1], b.shape[1:]
         if row == (1,) and w.is_static(x):
-            row, left = (), w.reshaped(x, -1)
+            row, left = (), w.view_as(x, -1)
         if column == (1,) and w.is_static(y):
-            column, right = (), w.reshaped(y, -1)
-        out = w.reshaped(o, row + column)
+            column, right = (), w.view_as(y, -1)
+        out = w.view_as(o, row + column)
     return [_dot(w, call, left, right, out)]
 
 
@@ -144,7 +146,7 @@ def _reduction(w: Assembly, call: Call, out: Name) -> list[Statement]:
     options = dict(call.kwargs)
     axis = rest[0] if rest else options.pop("axis", None)
     keep = options.pop("keepdims", False)
-    ufunc = _REDUCTIONS.get(call.fn, "add")  # a mean is a sum first
+    ufunc = _REDUCTIONS.get(call.fn, "add")  # a mean is a sum, divided afterwards
     if ufunc == "add" and not options and (product := _as_product(w, call, x, axis)):
         return product
     named: dict[str, Any] = {"axis": axis}
@@ -163,13 +165,13 @@ def _as_product(w: Assembly, call: Call, x: Any, axis: Any) -> list[Statement]:
     if axis is None or (x.ndim == 1 and axis != ()):
         if not (1 < x.size <= SMALL_SUM and w.is_static(x) and x.is_dense):
             return []
-        ones, out = Name(w.ones(x.size, x.dtype)), w.reshaped(o, ())
+        ones, out = Name(w.ones(x.size, x.dtype)), w.view_as(o, ())
         return [_dot(w, call, ones, w.flat(x), out)]
     if x.ndim != 2 or isinstance(axis, tuple) or x.shape[axis] > SMALL_SUM:
         return []
     if not x.size or not o.is_c_contiguous:
         return []
-    out = Name(w.name(o)) if o.ndim == 1 else w.reshaped(o, -1)
+    out = Name(w.name(o)) if o.ndim == 1 else w.view_as(o, -1)
     ones, given = Name(w.ones(x.shape[axis], x.dtype)), w.expression(x)
     left, right = (ones, given) if axis in (0, -2) else (given, ones)
     return [_dot(w, call, left, right, out)]

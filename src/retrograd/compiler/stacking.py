@@ -18,7 +18,7 @@ from retrograd.compiler.ir import Call, Flow, Var
 from retrograd.compiler.names import stem_of
 from retrograd.rules.joining import concat
 
-MANY = 4  # fewer products stay as they are
+MANY = 4  # products: fewer stay as they are
 
 
 def sums_at_once(calls: Sequence[Call], results: Iterable[Var]) -> list[Call]:
@@ -30,7 +30,7 @@ def sums_at_once(calls: Sequence[Call], results: Iterable[Var]) -> list[Call]:
     return [c for call in calls for c in instead.get(call) or [call]]
 
 
-class _Stand:
+class _Replacement:
     """Calls that stand for another one."""
 
     def __init__(self, like: Call) -> None:
@@ -89,7 +89,7 @@ class _Sums:
         kinds = [[term for _, term in terms if len(term) == n] for n in (2, 1)]
         if not any(kinds) or any(0 < len(kind) < MANY for kind in kinds):
             return []
-        stand, out = _Stand(call), call.outs[0]
+        stand, out = _Replacement(call), call.outs[0]
         totals = [self.sum_of(kind, stand) for kind in kinds if kind]
         total = totals[0]
         for v in [*totals[1:], *rest]:
@@ -102,7 +102,7 @@ class _Sums:
         if call is None:
             return ()
         swapped = _is_transpose(call)
-        if swapped or call.fn is np.reshape:  # of a sum that kept its axis
+        if swapped or call.fn is np.reshape:  # the inner call kept the axis, which is dropped here
             call = self.inner(call.args[0])
             if call is None or call.fn is not (np.matmul if swapped else np.sum):
                 return ()
@@ -120,9 +120,9 @@ class _Sums:
         plain = all(x.ndim == 2 and self.flow.memory(x) not in self.written for x in found)
         return found if plain and _one_dtype(v, *found) else ()
 
-    def sum_of(self, terms: list[tuple[Var, ...]], stand: _Stand) -> Var:
+    def sum_of(self, terms: list[tuple[Var, ...]], stand: _Replacement) -> Var:
         """Add the calls for a sum of terms of one kind."""
-        # backward runs back in time
+        # in the order of time, which backward goes through in reverse
         place = self.place
         terms = sorted(terms, key=lambda term: -max(place.get(v, -1) for v in term))
         first, *other = (self.stack(list(factors), stand) for factors in zip(*terms, strict=True))
@@ -130,7 +130,7 @@ class _Sums:
             return stand.call(np.sum, first, axis=0)
         return stand.call(np.matmul, stand.call(np.transpose, first), *other)
 
-    def stack(self, parts: list[Var], stand: _Stand) -> Var:
+    def stack(self, parts: list[Var], stand: _Replacement) -> Var:
         """Put arrays below each other; slices of one are not copied."""
         slices = [_slice_of(part, self.flow) for part in parts]
         base = slices[0] and slices[0][0]
@@ -199,12 +199,12 @@ def products_at_once(calls: Sequence[Call]) -> list[Call]:
         ) or (maker is not None and place[maker] > min(at)):
             continue
         first = found[min(at)]
-        stand = _Stand(first)
+        stand = _Replacement(first)
         large = stand.call(np.matmul, stand.rows(base), matrix)
         rows = base.shape[1]
         instead = {}
         for i, call in products.items():
-            view = _Stand(call)
+            view = _Replacement(call)
             view.call(operator.getitem, large, slice(i * rows, (i + 1) * rows))
             instead[call] = view.end_in(call.outs[0])
         instead[first] = stand.calls + instead[first]

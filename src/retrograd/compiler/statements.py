@@ -188,7 +188,7 @@ class Do:
         function = self.call.function
         if self.call.options:
             return False
-        if isinstance(function, NumPy):  # deprecated for maximum and minimum
+        if isinstance(function, NumPy):  # NumPy deprecates it for maximum and minimum
             return function.is_ufunc and function.name not in ("maximum", "minimum")
         return is_dot(function)
 

@@ -29,7 +29,7 @@ from retrograd.engine import MODE, Tensor, wrap
 from retrograd.nn.module import Module
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
-PROGRAMS = 32  # that a step keeps
+PROGRAMS = 32  # as many are kept for one function
 
 
 class CompiledStep:
@@ -66,7 +66,7 @@ class CompiledStep:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = MODE.get()
         if mode.tell is not None:
-            return self.fn(*args, **kwargs)  # compiled as a part of what calls it
+            return self.fn(*args, **kwargs)  # it is compiled as a part of what calls it
         with self._lock:
             last = self._last
             if last and last.settled and not kwargs and last.grad is mode.grad:
@@ -164,7 +164,7 @@ class CompiledStep:
             if program.holds():
                 self._last = program
                 return self._replay(program, same, leaves, structure, arrays)
-        # with another array in a Tensor a program never holds again
+        # a program never holds again once a Tensor that it reads has another array
         same[:] = [p for p in same if all(t._array is array for t, array in p.holders)]
         tape, result = self._record(leaves, structure)
         plain = all(type(a) in (np.ndarray, Tensor) for a in args)

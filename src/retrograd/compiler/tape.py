@@ -48,7 +48,7 @@ class Event(NamedTuple):
     kind: str
     what: tuple[Any, ...]
     section: str = ""
-    place: tuple[str, int] = ("", 0)  # of the user's line
+    place: tuple[str, int] = ("", 0)  # file and number of the user's line
 
 
 class Tape:
@@ -75,12 +75,12 @@ class Tape:
         self.lives: list[Reading] = []
         self.updates: list[tuple[dict[str, Any], Any]] = []
         self.undo: dict[int, Callable[[], Any]] = {}
-        self._updated: Counter[int] = Counter()  # how often each bucket, by id
-        self._apart: set[int] = set()  # what stands behind leaves that are arguments
+        self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
+        self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
         self._arguments: set[int] = set()
-        self._made: set[int] = set()  # arrays that calls returned
-        self._seen: set[int] = set()  # all arrays so far
-        self._views: dict[int, Array] = {}  # the argument that an output looks at
+        self._made: set[int] = set()  # ids of arrays that calls returned
+        self._seen: set[int] = set()  # ids of all arrays so far
+        self._views: dict[int, Array] = {}  # the argument that a view looks at, by the view's id
 
     # What a step says before and after the run
 
@@ -92,7 +92,7 @@ class Tape:
             array: its values.
             leaf: the caller's Tensor if it requires grad, else None.
         """
-        t = wrap(array.view())  # apart from the same found outside
+        t = wrap(array.view())  # another array than what the function may find outside
         if leaf is not None:
             t.requires_grad, t._grad = True, leaf.grad
             self.positions[id(t)] = len(self._arguments)
@@ -120,7 +120,9 @@ class Tape:
 
     def put_back(self) -> None:
         """Put back what the run changed outside."""
-        for put_back in reversed(self.undo.values()):  # an array may be a part of one before
+        for put_back in reversed(
+            self.undo.values()
+        ):  # the last first: an array may be a part of one that was noted before
             put_back()
 
     # What the engine says during the run
@@ -186,7 +188,7 @@ class Tape:
             self._add((out,))
         elif id(out) in self._seen:
             self.log.append(Event("seen", (args, arrays)))
-            return out  # an argument, as it came
+            return out  # the function gave back an array that is known already
         else:
             self._add((out,))
             if out.base is not None:
