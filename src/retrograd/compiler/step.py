@@ -19,7 +19,6 @@ from retrograd.compiler.checking import (
     find_differing_result,
     find_first_difference,
 )
-from retrograd.compiler.ir import Program
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
 from retrograd.compiler.outside import find_change, look_around
@@ -260,14 +259,11 @@ class CompiledStep:
                 leaf._grad = t._grad
         return self._record(leaves, structure, again=False) if changed else (tape, result)
 
-    def _record_program(self, leaves: Any, structure: Any) -> tuple[Tape, Program, Any]:
-        tape, result = self._record(leaves, structure)
-        return tape, lower(tape, self.fn), result
-
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
         """Run the function, put back what it changed, run the program, and compare the two."""
         watch = Watch(program, arrays)
-        tape, second, result = self._record_program(leaves, structure)
+        tape, result = self._record(leaves, structure)
+        second = lower(tape, self.fn)
         problem, constants = find_differing_call(program.recorded, second)
         if problem := problem or watch.find_mutation():
             raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
