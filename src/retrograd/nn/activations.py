@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from retrograd.checks import check_device
 from retrograd.engine import Tensor, TensorLike, TensorT
 from retrograd.nn import functional as F
 from retrograd.nn.module import Module
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 class ReLU(Module):
     """The positive part: `max(input, 0)`. Its slope is 0 below 0 and at 0, and 1 above.
 
+    Args:
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
+
     Shape:
         - input: any shape `(...)`.
         - output: the same shape.
@@ -32,6 +36,8 @@ class ReLU(Module):
     Tensor([0., 2.])
     """
 
+    def __init__(self, inplace: bool = False) -> None: ...
+
     def forward(self, input: TensorT) -> TensorT:
         return F.relu(input)
 
@@ -41,6 +47,7 @@ class LeakyReLU(ShowsArguments):
 
     Args:
         negative_slope: The slope below 0 (default 0.01).
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
 
     Shape:
         - input: any shape `(...)`.
@@ -52,7 +59,7 @@ class LeakyReLU(ShowsArguments):
     Tensor([-0.1,  2. ])
     """
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope = negative_slope
 
     def forward(self, input: TensorT) -> TensorT:
@@ -65,6 +72,7 @@ class PReLU(ShowsArguments):
     Args:
         num_parameters: 1 for one slope (the default), or the number of channels for a slope each.
         init: What all slopes are at first (default 0.25).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of `weight`; by default that of `rg.get_default_dtype()`.
 
     Shape:
@@ -84,8 +92,10 @@ class PReLU(ShowsArguments):
     """
 
     def __init__(
-        self, num_parameters: int = 1, init: float = 0.25, dtype: DTypeLike | None = None
-    ) -> None:
+        self, num_parameters: int = 1, init: float = 0.25, device: str | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         self.num_parameters = num_parameters
         self.weight = new_parameter((num_parameters,), dtype, init)
 
@@ -98,6 +108,7 @@ class ELU(ShowsArguments):
 
     Args:
         alpha: How far down it goes (default 1.0).
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
 
     Shape:
         - input: any shape `(...)`.
@@ -109,7 +120,7 @@ class ELU(ShowsArguments):
     Tensor([-2.,  2.])
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
     def forward(self, input: TensorT) -> TensorT:
@@ -122,6 +133,9 @@ class SELU(ShowsArguments):
     It is `1.0507 * ELU(alpha=1.6733)`, the constants being those of the paper in full precision;
     the weights before it are best drawn by `init.kaiming_normal_` with `nonlinearity="linear"`.
 
+    Args:
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
+
     Shape:
         - input: any shape `(...)`.
         - output: the same shape.
@@ -131,6 +145,8 @@ class SELU(ShowsArguments):
     >>> rg.nn.SELU()(rg.Tensor([-1.0, 1.0])).round(3)
     Tensor([-1.111,  1.051])
     """
+
+    def __init__(self, inplace: bool = False) -> None: ...
 
     def forward(self, input: TensorT) -> TensorT:
         return F.selu(input)
@@ -166,6 +182,9 @@ class GELU(ShowsArguments):
 class SiLU(ShowsArguments):
     """The input times its sigmoid: `input / (1 + exp(-input))`, also called swish.
 
+    Args:
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
+
     Shape:
         - input: any shape `(...)`.
         - output: the same shape.
@@ -177,12 +196,17 @@ class SiLU(ShowsArguments):
     Tensor([-0.269,  0.731])
     """
 
+    def __init__(self, inplace: bool = False) -> None: ...
+
     def forward(self, input: TensorT) -> TensorT:
         return F.silu(input)
 
 
 class Mish(ShowsArguments):
     """The input times the tanh of its softplus: `input * tanh(log(1 + exp(input)))`.
+
+    Args:
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
 
     Shape:
         - input: any shape `(...)`.
@@ -193,6 +217,8 @@ class Mish(ShowsArguments):
     >>> rg.nn.Mish()(rg.Tensor([-1.0, 1.0])).round(3)
     Tensor([-0.303,  0.865])
     """
+
+    def __init__(self, inplace: bool = False) -> None: ...
 
     def forward(self, input: TensorT) -> TensorT:
         return F.mish(input)
@@ -276,6 +302,7 @@ class Hardtanh(ShowsArguments):
     Args:
         min_val: The lower bound (default -1.0).
         max_val: The upper bound (default 1.0).
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
 
     Shape:
         - input: any shape `(...)`.
@@ -288,7 +315,7 @@ class Hardtanh(ShowsArguments):
     Tensor([-1. ,  0.5])
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         if not min_val < max_val:
             raise ValueError(f"Hardtanh takes min_val below max_val, not {min_val} and {max_val}")
         self.min_val, self.max_val = min_val, max_val

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import check_sizes
+from retrograd.checks import check_device, check_sizes
 from retrograd.engine import Tensor, TensorLike, defvjp, primitive
 from retrograd.nn import functional as F
 from retrograd.nn.containers import ModuleList
@@ -50,6 +50,7 @@ class MultiheadAttention(Module):
         kdim: Number of features of the keys; by default `embed_dim`.
         vdim: Number of features of the values; by default `embed_dim`.
         batch_first: Whether the batch comes before the places in inputs and output (default False).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values and dropout; by default the generator that
             `rg.manual_seed` seeds.
@@ -90,8 +91,9 @@ class MultiheadAttention(Module):
     def __init__(
         self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, *,
         kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         check_sizes(type(self).__name__, embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {num_heads} heads of {embed_dim} features")
@@ -107,7 +109,7 @@ class MultiheadAttention(Module):
         for name, shape in shapes.items():
             setattr(self, name, xavier_uniform_(new_parameter(shape, dtype), rng=self.rng))
         self.in_proj_bias = new_parameter((3 * embed_dim,), dtype) if bias else None
-        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype, self.rng)
+        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype, rng=self.rng)
         if bias:
             self.out_proj.bias = new_parameter((embed_dim,), dtype)
 
@@ -243,6 +245,7 @@ class TransformerEncoderLayer(Module):
         batch_first: Whether the batch comes before the places (default False).
         norm_first: Whether the norms come before the parts rather than behind them (default False).
         bias: Whether affine maps and norms have biases (default True).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values and dropout; by default the generator that
             `rg.manual_seed` seeds.
@@ -276,19 +279,20 @@ class TransformerEncoderLayer(Module):
         self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
         activation: str | Callable[[Any], Any] = "relu", layer_norm_eps: float = 1e-5,
         batch_first: bool = False, norm_first: bool = False, bias: bool = True,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         rng = generator_to_keep(rng)
         self.self_attn = MultiheadAttention(
             d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng
         )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype, rng)
-        self.dropout = Dropout(dropout, rng)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype, rng)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype=dtype, rng=rng)
+        self.dropout = Dropout(dropout, rng=rng)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype=dtype, rng=rng)
         self.norm_first = norm_first
         self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
         self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1, self.dropout2 = Dropout(dropout, rng), Dropout(dropout, rng)
+        self.dropout1, self.dropout2 = Dropout(dropout, rng=rng), Dropout(dropout, rng=rng)
         known: Any = {"relu": F.relu, "gelu": F.gelu}
         if isinstance(activation, str) and activation not in known:
             raise ValueError(f'activation must be "relu", "gelu" or a function, not {activation!r}')

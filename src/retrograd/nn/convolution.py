@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from retrograd.checks import check_sizes, per_axis
+from retrograd.checks import check_device, check_sizes, per_axis
 from retrograd.engine import Tensor, TensorLike
 from retrograd.nn import functional as F
 from retrograd.nn.functional.convolution import padding_pairs
@@ -31,9 +31,11 @@ class _Conv(Module):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
         padding: Sizes | str = 0, dilation: Sizes = 1, groups: int = 1, bias: bool = True,
-        padding_mode: str = "zeros", dtype: DTypeLike | None = None, rng: RngLike = None,
+        padding_mode: str = "zeros", device: str | None = None, dtype: DTypeLike | None = None,
+        rng: RngLike = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
+        check_device(name, device)
         check_sizes(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
@@ -96,6 +98,7 @@ class Conv1d(_Conv):
         bias: Whether a bias is added (default True).
         padding_mode: What is put there: "zeros" (the default), "reflect" (the input mirrored at its
             ends), "replicate" (its last element) or "circular" (its other end).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -150,6 +153,7 @@ class Conv2d(_Conv):
         bias: Whether a bias is added (default True).
         padding_mode: What is put there: "zeros" (the default), "reflect" (the input mirrored at its
             ends), "replicate" (its last element) or "circular" (its other end).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -207,6 +211,7 @@ class ConvTranspose2d(_Conv):
         groups: Number of groups into which the channels are divided, each by itself (default 1).
         bias: Whether a bias is added (default True).
         dilation: How far the elements of a filter are apart, one number or a pair (default 1).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -237,12 +242,13 @@ class ConvTranspose2d(_Conv):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
         padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, bias: bool = True,
-        dilation: Sizes = 1, dtype: DTypeLike | None = None, rng: RngLike = None,
+        dilation: Sizes = 1, device: str | None = None, dtype: DTypeLike | None = None,
+        rng: RngLike = None,
     ) -> None:  # fmt: skip
         self.output_padding = self._per_axis("output_padding", output_padding, 0)
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
-            dtype=dtype, rng=rng,
+            device=device, dtype=dtype, rng=rng,
         )  # fmt: skip
 
     def _channels(self) -> tuple[int, int]:

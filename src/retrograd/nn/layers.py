@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from retrograd.checks import check_probability, check_sizes
+from retrograd.checks import check_device, check_probability, check_sizes
 from retrograd.engine import Tensor, TensorLike, TensorT
 from retrograd.nn import functional as F
 from retrograd.nn.init import fans, normal_, uniform_
@@ -41,6 +41,7 @@ class Linear(Module):
         in_features: Length of the last axis of the input.
         out_features: Length of the last axis of the output.
         bias: Whether a bias is added (default True).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -67,8 +68,9 @@ class Linear(Module):
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         check_sizes(type(self).__name__, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = new_parameter((out_features, in_features), dtype)
@@ -90,6 +92,7 @@ class Embedding(ShowsArguments):
         embedding_dim: Length of each vector.
         padding_idx: A row that starts at 0 and gets no gradient, so that it stays there; negative
             numbers count from the end. By default there is none.
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of `weight`; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -117,9 +120,10 @@ class Embedding(ShowsArguments):
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
+        check_device(name, device)
         check_sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = padding_idx
@@ -216,6 +220,7 @@ class Dropout(ShowsArguments):
 
     Args:
         p: The probability, from 0 to 1 (default 0.5).
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
         rng: Generator to draw from, or a seed for one of this layer's own; by default the generator
             that `rg.manual_seed` seeds.
 
@@ -235,9 +240,9 @@ class Dropout(ShowsArguments):
     Tensor([1., 1., 1., 1., 1., 1.])
     """
 
-    def __init__(self, p: float = 0.5, rng: RngLike = None) -> None:
+    def __init__(self, p: float = 0.5, inplace: bool = False, rng: RngLike = None) -> None:
         check_probability(type(self).__name__, p)
         self.p, self.rng = p, generator_to_keep(rng)
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.dropout(input, self.p, self.training, self.rng)
+        return F.dropout(input, self.p, self.training, rng=self.rng)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import check_sizes
+from retrograd.checks import check_device, check_sizes
 from retrograd.engine import Array, TensorLike, get_default_dtype, no_grad, wrap
 from retrograd.nn import functional as F
 from retrograd.nn.module import Module
@@ -31,8 +31,10 @@ class _BatchNorm(ShowsArguments):
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
-        affine: bool = True, track_running_stats: bool = True, dtype: DTypeLike | None = None,
+        affine: bool = True, track_running_stats: bool = True,
+        device: str | None = None, dtype: DTypeLike | None = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         check_sizes(type(self).__name__, num_features=num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
@@ -89,6 +91,7 @@ class BatchNorm1d(_BatchNorm):
         affine: Whether there are `weight` and `bias` (default True).
         track_running_stats: Whether there are a running mean and variance (default True);
             otherwise those of the batch are used in evaluation too.
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of parameters and buffers; by default that of
             `rg.get_default_dtype()`.
 
@@ -136,6 +139,7 @@ class BatchNorm2d(_BatchNorm):
         affine: Whether there are `weight` and `bias` (default True).
         track_running_stats: Whether there are a running mean and variance (default True);
             otherwise those of the batch are used in evaluation too.
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of parameters and buffers; by default that of
             `rg.get_default_dtype()`.
 
@@ -179,6 +183,7 @@ class LayerNorm(ShowsArguments):
         eps: Added to the variance (default 1e-5).
         elementwise_affine: Whether there are `weight` and `bias` (default True).
         bias: Whether there is `bias`, if there is `weight` (default True).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
 
     Shape:
@@ -202,8 +207,10 @@ class LayerNorm(ShowsArguments):
 
     def __init__(
         self, normalized_shape: int | tuple[int, ...] | list[int], eps: float = 1e-5,
-        elementwise_affine: bool = True, bias: bool = True, dtype: DTypeLike | None = None,
+        elementwise_affine: bool = True, bias: bool = True,
+        device: str | None = None, dtype: DTypeLike | None = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         self.normalized_shape = shape = _shape_of(self, normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
@@ -223,6 +230,7 @@ class RMSNorm(ShowsArguments):
         normalized_shape: The lengths of the last axes, or the length of the last one.
         eps: Added to the mean square; by default the eps of the input's dtype (`np.finfo`).
         elementwise_affine: Whether there is `weight` (default True).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of `weight`; by default that of `rg.get_default_dtype()`.
 
     Shape:
@@ -244,8 +252,10 @@ class RMSNorm(ShowsArguments):
 
     def __init__(
         self, normalized_shape: int | tuple[int, ...] | list[int], eps: float | None = None,
-        elementwise_affine: bool = True, dtype: DTypeLike | None = None,
+        elementwise_affine: bool = True,
+        device: str | None = None, dtype: DTypeLike | None = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         self.normalized_shape = shape = _shape_of(self, normalized_shape)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
@@ -273,6 +283,7 @@ class GroupNorm(ShowsArguments):
         num_channels: Number of channels C.
         eps: Added to the variance (default 1e-5).
         affine: Whether there are `weight` and `bias` (default True).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
 
     Shape:
@@ -295,8 +306,9 @@ class GroupNorm(ShowsArguments):
 
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True,
-        dtype: DTypeLike | None = None,
+        device: str | None = None, dtype: DTypeLike | None = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         check_sizes(type(self).__name__, num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: {num_groups} groups of {num_channels} channels")

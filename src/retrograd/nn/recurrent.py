@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import check_probability, check_sizes, one_of
+from retrograd.checks import check_device, check_probability, check_sizes, one_of
 from retrograd.engine import Tensor, TensorLike
 from retrograd.nn import functional as F
 from retrograd.nn.functional.recurrent import gru, lstm, rnn
@@ -130,9 +130,10 @@ class _Layers(Recurrent):
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
         batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
+        check_device(name, device)
         check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         check_probability(name, dropout)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -227,6 +228,7 @@ class RNN(_Layers, RnnSteps):
             0.0).
         bidirectional: Whether each layer goes over the sequence backwards too, with weights of its
             own, and puts out both (default False).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values and dropout; by default the generator that
             `rg.manual_seed` seeds.
@@ -261,12 +263,13 @@ class RNN(_Layers, RnnSteps):
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh",
         bias: bool = True, batch_first: bool = False, dropout: float = 0.0,
-        bidirectional: bool = False, dtype: DTypeLike | None = None, rng: RngLike = None,
+        bidirectional: bool = False, device: str | None = None, dtype: DTypeLike | None = None,
+        rng: RngLike = None,
     ) -> None:  # fmt: skip
         self._set_nonlinearity(nonlinearity)
         super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype,
-            rng,
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
+            dtype, rng,
         )  # fmt: skip
 
 
@@ -288,6 +291,7 @@ class LSTM(_Layers, LstmSteps):
             0.0).
         bidirectional: Whether each layer goes over the sequence backwards too, with weights of its
             own, and puts out both (default False).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values and dropout; by default the generator that
             `rg.manual_seed` seeds.
@@ -339,6 +343,7 @@ class GRU(_Layers, GruSteps):
             0.0).
         bidirectional: Whether each layer goes over the sequence backwards too, with weights of its
             own, and puts out both (default False).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values and dropout; by default the generator that
             `rg.manual_seed` seeds.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.checks import refuse_words
 from retrograd.engine import Constants, TensorLike, TensorT, defvjp, primitive
 from retrograd.random import RngLike, generator, uniform
 from retrograd.special.logistic import sigmoid
@@ -24,12 +25,13 @@ def _is_positive(x: Any) -> Any:
     return (x > 0).astype(x.dtype)
 
 
-@primitive
-def relu(input: TensorT) -> TensorT:
+@primitive(ignores=("inplace",))
+def relu(input: TensorT, inplace: bool = False) -> TensorT:
     """Return the positive part of `input`: `max(input, 0)`, with slope 0 at 0.
 
     Args:
         input: array or Tensor of any shape.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -63,13 +65,14 @@ def tanh(input: TensorT) -> TensorT:
     return out
 
 
-@primitive
-def leaky_relu(input: TensorT, negative_slope: float = 0.01) -> TensorT:
+@primitive(ignores=("inplace",))
+def leaky_relu(input: TensorT, negative_slope: float = 0.01, inplace: bool = False) -> TensorT:
     """Return `input` where it is positive, elsewhere `negative_slope * input`.
 
     Args:
         input: array or Tensor of any shape.
         negative_slope: what negative elements, and the gradient at 0, are multiplied by.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -118,13 +121,14 @@ def prelu(input: TensorLike, weight: TensorT) -> TensorT:
     return out
 
 
-@primitive
-def elu(input: TensorT, alpha: float = 1.0) -> TensorT:
+@primitive(ignores=("inplace",))
+def elu(input: TensorT, alpha: float = 1.0, inplace: bool = False) -> TensorT:
     """Return `input` where it is positive, elsewhere `alpha * (exp(input) - 1)`.
 
     Args:
         input: array or Tensor of any shape.
         alpha: minus the value that very negative elements come near.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -145,11 +149,12 @@ defvjp(elu, lambda g, out, input, alpha=1.0:
 # fmt: on
 
 
-def selu(input: TensorT) -> TensorT:
+def selu(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `1.0507 * elu(input, 1.6733)`, under which mean 0 and variance 1 stay so.
 
     Args:
         input: array or Tensor of any shape.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -163,11 +168,12 @@ def selu(input: TensorT) -> TensorT:
     return 1.0507009873554805 * elu(input, 1.6732632423543772)
 
 
-def silu(input: TensorT) -> TensorT:
+def silu(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `input * sigmoid(input)`, also known as swish.
 
     Args:
         input: array or Tensor of any shape.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -208,11 +214,12 @@ defvjp(softplus, lambda g, out, input, beta=1.0, threshold=20.0:
        np.where(beta * input > threshold, g, g * sigmoid(beta * input)))  # fmt: skip
 
 
-def mish(input: TensorT) -> TensorT:
+def mish(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `input * tanh(softplus(input))`.
 
     Args:
         input: array or Tensor of any shape.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -281,8 +288,10 @@ def softsign(input: TensorT) -> TensorT:
     return input / (1 + np.abs(input))
 
 
-@primitive
-def hardtanh(input: TensorT, min_val: float = -1.0, max_val: float = 1.0) -> TensorT:
+@primitive(ignores=("inplace",))
+def hardtanh(
+    input: TensorT, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> TensorT:
     """Return `input` limited to the range from `min_val` to `max_val`.
 
     The slope is 1 within, and 0 beyond the bounds and at them.
@@ -291,6 +300,7 @@ def hardtanh(input: TensorT, min_val: float = -1.0, max_val: float = 1.0) -> Ten
         input: array or Tensor of any shape.
         min_val: the lower bound.
         max_val: the upper bound.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -306,7 +316,7 @@ defvjp(hardtanh, lambda g, out, input, min_val=-1.0, max_val=1.0:
        g * ((input > min_val) & (input < max_val)))  # fmt: skip
 
 
-def glu(input: TensorT, axis: int = -1) -> TensorT:
+def glu(input: TensorT, axis: int = -1, **_words: Any) -> TensorT:
     """Return the first half of `input` along an axis times the sigmoid of the second half.
 
     Args:
@@ -324,6 +334,8 @@ def glu(input: TensorT, axis: int = -1) -> TensorT:
     >>> F.glu(np.array([3.0, 0.0]))
     array([1.5])
     """
+    if _words:
+        refuse_words("glu", _words)
     if not input.ndim or input.shape[axis] % 2:
         raise ValueError(f"glu takes an axis {axis} whose length is even, shape is {input.shape}")
     halves: Any = np.split(input, 2, axis=axis)
@@ -331,7 +343,10 @@ def glu(input: TensorT, axis: int = -1) -> TensorT:
     return value * sigmoid(gate)
 
 
-def dropout(input: TensorT, p: float = 0.5, training: bool = True, rng: RngLike = None) -> TensorT:
+def dropout(
+    input: TensorT, p: float = 0.5, training: bool = True, inplace: bool = False,
+    rng: RngLike = None,
+) -> TensorT:  # fmt: skip
     """Return `input` with elements drawn at random set to 0, and the others made larger.
 
     Each element is set to 0 with probability `p`; the rest is multiplied by `1 / (1 - p)`, so that
@@ -341,6 +356,7 @@ def dropout(input: TensorT, p: float = 0.5, training: bool = True, rng: RngLike 
         input: array or Tensor of any shape.
         p: the probability, from 0 to 1.
         training: whether to do so; if not, `input` itself comes back.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
         rng: where to draw from: a Generator, a seed, or None for the default generator (which
             `rg.manual_seed` seeds).
 

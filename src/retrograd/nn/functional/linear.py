@@ -8,6 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from retrograd.checks import refuse_words
 from retrograd.engine import Array, Tensor, TensorLike, TensorT, defvjp, primitive
 from retrograd.rules.indexing import put_taken
 
@@ -81,7 +82,7 @@ def _linear_db(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> A
 defvjp(linear, _linear_dx, _linear_dw, _linear_db)
 
 
-def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1) -> TensorT:
+def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1, **_words: Any) -> TensorT:
     """Return `input` with the axes from `start_axis` to `end_axis` made one.
 
     Args:
@@ -98,6 +99,8 @@ def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1) -> TensorT:
     >>> F.flatten(np.ones((2, 3, 4)), 1).shape
     (2, 12)
     """
+    if _words:
+        refuse_words("flatten", _words)
     shape: tuple[int, ...] = input.shape or (1,)
     axes = len(shape)
     start, end = start_axis % axes, end_axis % axes
@@ -107,7 +110,7 @@ def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1) -> TensorT:
     return input.reshape(shape[:start] + joined + shape[end + 1 :])
 
 
-def unflatten(input: TensorT, axis: int, sizes: tuple[int, ...]) -> TensorT:
+def unflatten(input: TensorT, axis: int, sizes: tuple[int, ...], **_words: Any) -> TensorT:
     """Return `input` with one axis made several: the opposite of `flatten`.
 
     Args:
@@ -124,6 +127,8 @@ def unflatten(input: TensorT, axis: int, sizes: tuple[int, ...]) -> TensorT:
     >>> F.unflatten(np.ones((2, 12)), 1, (3, -1)).shape
     (2, 3, 4)
     """
+    if _words:
+        refuse_words("unflatten", _words)
     shape, at = input.shape, axis % input.ndim
     try:
         sizes = np.empty(shape[at], bool).reshape(sizes).shape
