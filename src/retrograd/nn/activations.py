@@ -127,6 +127,35 @@ class ELU(ShowsArguments):
         return F.elu(input, alpha=self.alpha)
 
 
+class CELU(ShowsArguments):
+    """The input where it is positive, elsewhere `alpha * (exp(input / alpha) - 1)`.
+
+    It goes down to `-alpha`, and its slope is 1 at 0 for every `alpha`.
+
+    Args:
+        alpha: How far down it goes (default 1.0).
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
+
+    Shape:
+        - input: any shape `(...)`.
+        - output: the same shape.
+
+    Raises:
+        ValueError: when called, if `alpha` is 0.
+
+    Barron 2017, "Continuously differentiable exponential linear units".
+
+    >>> rg.nn.CELU(alpha=2.0)(rg.Tensor([-1000.0, 2.0]))
+    Tensor([-2.,  2.])
+    """
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        self.alpha = alpha
+
+    def forward(self, input: TensorT) -> TensorT:
+        return F.celu(input, alpha=self.alpha)
+
+
 class SELU(ShowsArguments):
     """The ELU, scaled, that keeps mean 0 and variance 1 from layer to layer.
 
@@ -364,6 +393,32 @@ class Softmax(ShowsArguments):
 
     def forward(self, input: TensorT) -> TensorT:
         return F.softmax(input, axis=self.axis)
+
+
+class Softmin(ShowsArguments):
+    """The softmax of the input with the other sign: positive numbers that sum to 1.
+
+    Where the input is small they are large.
+
+    Args:
+        axis: The axis along which they sum to 1 (default -1, the last one).
+
+    Shape:
+        - input: any shape `(...)` that has the axis.
+        - output: the same shape.
+
+    Raises:
+        ValueError: when called, if the input has no such axis.
+
+    >>> rg.nn.Softmin()(rg.Tensor([[0.0, np.log(3.0)]])).round(3)
+    Tensor([[0.75, 0.25]])
+    """
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def forward(self, input: TensorT) -> TensorT:
+        return F.softmin(input, axis=self.axis)
 
 
 class LogSoftmax(ShowsArguments):

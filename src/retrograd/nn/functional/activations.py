@@ -1,4 +1,4 @@
-"""Activations, and dropout: what stands between the layers of a net."""
+"""Activations: what stands between the layers of a net."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.checks import refuse_words
+from retrograd.checks import ensure, refuse_words
 from retrograd.engine import Constants, TensorLike, TensorT, defvjp, primitive
-from retrograd.random import RngLike, generator, uniform
-from retrograd.special.logistic import sigmoid
+from retrograd.special.logistic import sigmoid, softmax
 
 __all__ = [
-    "dropout", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "mish", "prelu", "relu", "selu",
-    "silu", "softplus", "softsign", "tanh",
+    "celu", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "mish", "prelu", "relu", "selu",
+    "silu", "softmin", "softplus", "softsign", "tanh",
 ]  # fmt: skip
 
 ZERO = Constants(0.0)
@@ -147,6 +146,36 @@ def elu(input: TensorT, alpha: float = 1.0, inplace: bool = False) -> TensorT:
 defvjp(elu, lambda g, out, input, alpha=1.0:
        g * (_is_positive(input) * (1 - alpha) + alpha * np.exp(np.minimum(input, 0.0))))
 # fmt: on
+
+
+@primitive(ignores=("inplace",))
+def celu(input: TensorT, alpha: float = 1.0, inplace: bool = False) -> TensorT:
+    """Return `input` where it is positive, elsewhere `alpha * (exp(input / alpha) - 1)`.
+
+    It is an `elu` whose slope goes through 1 at 0 for every `alpha`.
+
+    Args:
+        input: array or Tensor of any shape.
+        alpha: minus the value that very negative elements come near.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
+
+    Returns:
+        A Tensor of the shape of `input`; an array for an array.
+
+    Raises:
+        ValueError: if `alpha` is 0.
+
+    Barron 2017, "Continuously differentiable exponential linear units".
+
+    >>> F.celu(np.array([-1000.0, 2.0]), alpha=2.0)
+    array([-2.,  2.])
+    """
+    ensure(alpha != 0, "alpha", "a number other than 0", alpha, "celu")
+    out: Any = np.maximum(input, 0.0) + alpha * np.expm1(np.minimum(input, 0.0) / alpha)
+    return out
+
+
+defvjp(celu, lambda g, out, input, alpha=1.0: g * np.exp(np.minimum(input, 0.0) / alpha))
 
 
 def selu(input: TensorT, inplace: bool = False) -> TensorT:
@@ -343,37 +372,19 @@ def glu(input: TensorT, axis: int = -1, **_words: Any) -> TensorT:
     return value * sigmoid(gate)
 
 
-def dropout(
-    input: TensorT, p: float = 0.5, training: bool = True, inplace: bool = False,
-    rng: RngLike = None,
-) -> TensorT:  # fmt: skip
-    """Return `input` with elements drawn at random set to 0, and the others made larger.
-
-    Each element is set to 0 with probability `p`; the rest is multiplied by `1 / (1 - p)`, so that
-    the expected value of each stays the same.
+def softmin(input: TensorT, axis: int = -1, **_words: Any) -> TensorT:
+    """Return the `softmax` of `-input`: positive numbers that sum to 1, large where it is small.
 
     Args:
         input: array or Tensor of any shape.
-        p: the probability, from 0 to 1.
-        training: whether to do so; if not, `input` itself comes back.
-        inplace: does nothing; it is there so that PyTorch's arguments fit.
-        rng: where to draw from: a Generator, a seed, or None for the default generator (which
-            `rg.manual_seed` seeds).
+        axis: the axis along which the result sums to 1 (default: the last).
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
 
-    Raises:
-        ValueError: if `p` is no probability.
-
-    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-
-    >>> F.dropout(np.ones(6), 0.5, rng=0)
-    array([2., 0., 0., 0., 2., 2.])
+    >>> F.softmin(np.array([0.0, np.log(3.0)])).round(4)
+    array([0.75, 0.25])
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout takes a probability p from 0 to 1, not {p}")
-    if not training or p == 0:
-        return input
-    mask: Any = uniform(generator(rng), input.shape, input.dtype) >= p
-    return input * (mask.astype(input.dtype) * (1 / (1 - p) if p < 1 else 0.0))
+    if _words:
+        refuse_words("softmin", _words)
+    return softmax(-input, axis)
