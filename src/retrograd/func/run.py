@@ -100,7 +100,13 @@ class Run:
             arguments = list(args)
             for i, value in zip(numbers, self.structure.unflatten(self.variables), strict=True):
                 arguments[i] = value
-            returned = f(*arguments, **kwargs)
+            try:
+                returned = f(*arguments, **kwargs)
+            except ValueError as error:
+                # NumPy's words for any error in `array[i] = t` hide the one that was raised
+                if isinstance(error.__cause__, EscapeError):
+                    raise error.__cause__.with_traceback(error.__traceback__) from None
+                raise
         aux: list[Any] = []
         if has_aux:
             if not (isinstance(returned, tuple) and len(returned) == 2):
@@ -208,6 +214,10 @@ class Run:
         return fitting, graph
 
 
+class EscapeError(TypeError):
+    """A function that knows no Tensors took a number out of one inside a transform."""
+
+
 def _watching(name: str, mode: Mode, escapes: list[str]) -> Mode:
     """Return a mode that records, as `mode` does, and notes by which ways gradients get lost.
 
@@ -217,7 +227,7 @@ def _watching(name: str, mode: Mode, escapes: list[str]) -> Mode:
     def on_escape(what: str, of: Any, why: str, asked: bool) -> None:
         if of is not None and of.requires_grad and MODE.get().grad:
             if not asked:
-                raise TypeError(
+                raise EscapeError(
                     f"{name}: {what} took a value out of the graph, which loses its gradient. "
                     f"{INSTEAD_OF_A_NUMBER}"
                 )
