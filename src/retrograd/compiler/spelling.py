@@ -160,7 +160,7 @@ def _reduction(w: Assembly, call: Call, out: Name) -> list[Statement]:
 def _as_product(w: Assembly, call: Call, x: Any, axis: Any) -> list[Statement]:
     """Write a sum as a product with ones if that is faster."""
     o = call.outs[0]
-    if not isinstance(x, Var) or x.dtype != o.dtype or x.dtype.kind != "f":
+    if not isinstance(x, Var) or x.dtype != o.dtype or x.dtype not in (np.float32, np.float64):
         return []
     if axis is None or (x.ndim == 1 and axis != ()):
         if not (1 < x.size <= SMALL_SUM and w.is_static(x) and x.is_dense):
@@ -179,7 +179,8 @@ def _as_product(w: Assembly, call: Call, x: Any, axis: Any) -> list[Statement]:
 
 def _mean(w: Assembly, call: Call, out: Name) -> list[Statement]:
     x, o = call.args[0], call.outs[0]
-    if set(call.kwargs) - {"axis", "keepdims"} or x.dtype != o.dtype:
+    # NumPy adds up halves as float32
+    if set(call.kwargs) - {"axis", "keepdims"} or x.dtype != o.dtype or x.dtype.itemsize < 4:
         return [Fill(out, w.invoke(call))]
     count = x.size // max(o.size, 1)
     number = Name(w.constant(float(count), o.dtype))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import threading
@@ -25,6 +26,7 @@ from retrograd.compiler.outside import find_change, look_around
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape, recording
 from retrograd.engine import MODE, Tensor, wrap
+from retrograd.engine.arrays import unmasked
 from retrograd.nn.module import Module
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
@@ -288,6 +290,8 @@ def _kind(leaf: Any) -> Any:
     """Return what a program depends on of a leaf of the arguments."""
     if isinstance(leaf, _ARRAYS):
         starts = None
+        if not isinstance(leaf, Tensor):
+            unmasked(leaf)
         if isinstance(leaf, Tensor) and not leaf.is_leaf:
             raise TypeError(
                 "a compiled function got a Tensor with a graph, whose gradient would be lost: "
@@ -303,7 +307,25 @@ def _kind(leaf: Any) -> Any:
             f"a compiled function got a {type(leaf).__name__}: pass arrays, Tensors, dicts, lists "
             "and tuples of them, or hashable values"
         ) from None
-    return type(leaf), leaf
+    return type(leaf), _exact(leaf)
+
+
+def _exact(value: Any) -> Any:
+    """Return what is equal for hashable values that are the same, bit by bit.
+
+    0.0 is equal to -0.0, and 1 to True and 1.0; nan is not equal to itself.
+    """
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, complex):
+        return value.real.hex(), value.imag.hex()
+    if isinstance(value, (tuple, frozenset)):
+        container = frozenset if isinstance(value, frozenset) else tuple
+        return container((type(v), _exact(v)) for v in value)
+    if dataclasses.is_dataclass(value):
+        parts = [getattr(value, part.name, None) for part in dataclasses.fields(value)]
+        return value, tuple((type(v), _exact(v)) for v in parts)
+    return value
 
 
 def compile(fn: Callable[..., Any]) -> CompiledStep:
