@@ -75,14 +75,20 @@ def fill(call: Call, var: Var, out: Name, value: Expression) -> Statement:
 
 
 def is_sized_by_values(call: Call) -> bool:
-    """Tell whether values may decide the size of the result."""
+    """Tell whether values may decide the size of the result, also for all NumPy does not know."""
+    if call.rule is not None and call.rule.multi and len(call.outs) == 1:
+        return call.fn is np.nonzero  # a rule for several arrays may have a list of one
+    if call.fn is operator.getitem:
+        return is_sized_by_mask(call)
+    return is_sized_by_mask(call) or not spelled(call.fn).startswith("np.")
+
+
+def is_sized_by_mask(call: Call) -> bool:
+    """Tell whether NumPy lets values decide the size of the result."""
     if call.fn is operator.getitem:
         index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
         return any(isinstance(i, Var) and i.dtype.kind == "b" for i in index)
-    if call.rule is not None and call.rule.multi and len(call.outs) == 1:
-        return call.fn is np.nonzero  # a rule for several arrays may have a list of one
-    sized = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.bincount)
-    return call.fn in sized or not spelled(call.fn).startswith("np.")
+    return call.fn in (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.bincount)
 
 
 def view_of(w: Assembly, call: Call) -> Expression:
