@@ -13,9 +13,10 @@ import numpy as np
 from retrograd.compiler.program import ReadyProgram
 from retrograd.engine import Array, Tensor, wrap
 
-# How far values are moved, relatively. Where a function is not defined there, or decides otherwise
-# about sizes, they are moved less, and at last not at all.
-DISTANCES = (0.25, 0.001, 0.0)
+# How far values are moved, relatively, and whether those of arguments change places, too. Where a
+# function is not defined there, or decides otherwise about sizes, they are moved less, and at last
+# not at all.
+DISTANCES = ((0.25, True), (0.25, False), (0.001, False), (0.0, False))
 LARGE = 1 << 22  # arrays outside of more elements stay as they are
 _PERIOD = 4093  # after so many elements the factors repeat
 
@@ -24,19 +25,22 @@ class Move:
     """Values near others.
 
     Floats shrink, each by another part, and zeros become small: so they keep their signs, and stay
-    in ranges such as [0, 1] or [-1, 1]. Integers and masks are permuted, which keeps their range
-    and how many there are of each.
+    in ranges such as [0, 1] or [-1, 1]. Rows change places, also of integers and masks: they keep
+    their range, and how many there are of each.
 
     Args:
         far: by which part of itself a float changes at most; 0 moves nothing.
-        turn: equal turns move equal arrays to the same values.
+        turns: whether rows change places.
+        seed: equal seeds move equal arrays to the same values.
         jitter: how large a relative error is put on top.
         again: another error for another number.
     """
 
-    def __init__(self, far: float, turn: int = 0, jitter: float = 0.0, again: int = 0) -> None:
-        self.far, self.jitter = far, jitter
-        self._parts = np.random.default_rng(turn)
+    def __init__(
+        self, far: float, turns: bool = False, seed: int = 0, jitter: float = 0.0, again: int = 0
+    ) -> None:
+        self.far, self.turns, self.jitter = far, turns, jitter
+        self._parts = np.random.default_rng(seed)
         self._errors = np.random.default_rng(again)
 
     def array(self, given: Any, moves: bool = True) -> Array:
@@ -47,17 +51,16 @@ class Move:
             moves: whether it is moved, or the error alone is put on it.
         """
         out = np.array(given, order="K")
-        far = self.far if moves else 0.0
+        if self.turns and out.ndim:
+            other = np.roll(out, 1, axis=0)
+            np.copyto(out, np.roll(out, 1, axis=-1) if np.array_equal(other, out) else other)
         if out.dtype.kind == "f":
-            if far:
-                part = _draw(self._parts, far / 4, far, out)
+            if self.far and moves:
+                part = _draw(self._parts, self.far / 4, self.far, out)
                 np.copyto(out, np.where(out == 0, part, out * (1 - part)), casting="same_kind")
             if self.jitter:
                 error = _draw(self._errors, -self.jitter, self.jitter, out)
                 np.copyto(out, out * (1 + error), casting="same_kind")
-        elif far == DISTANCES[0] and out.ndim:
-            other = np.roll(out, 1, axis=0)
-            np.copyto(out, np.roll(out, 1, axis=-1) if np.array_equal(other, out) else other)
         return out
 
     def leaf(self, given: Any) -> Any:
@@ -144,15 +147,19 @@ class Trial:
         outside: what it finds outside.
         given: the leaves of the arguments.
         far: how far values are moved: see `Move`.
+        turns: whether rows of arguments change places.
 
     Attributes:
         leaves: what stands for the leaves of the arguments.
     """
 
-    def __init__(self, ready: ReadyProgram, outside: Outside, given: list[Any], far: float) -> None:
+    def __init__(
+        self, ready: ReadyProgram, outside: Outside, given: list[Any], far: float, turns: bool
+    ) -> None:
         self.far = far
         self.leaves = given
-        self._turn = ready.checks_left  # each check is at other values
+        self._turns = turns
+        self._seed = ready.checks_left  # each check is at other values
         self._outside, self._given = outside, given
 
     def begin(self, jitter: float = 0.0, again: int = 0) -> list[Any]:
@@ -162,7 +169,7 @@ class Trial:
             jitter: how large a relative error is put on them.
             again: another error for another number.
         """
-        self._outside.move(Move(self.far, self._turn, jitter, again))
-        move = Move(self.far, self._turn + 1, jitter, again)
+        self._outside.move(Move(self.far, False, self._seed, jitter, again))
+        move = Move(self.far, self._turns, self._seed + 1, jitter, again)
         self.leaves = [move.leaf(leaf) for leaf in self._given]
         return [a for a in self.leaves if isinstance(a, (np.ndarray, Tensor))]

@@ -32,6 +32,7 @@ from retrograd.compiler.statements import (
 from retrograd.engine import astype, spelled
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
+from retrograd.rules.sorting import common_parts, unique_parts
 
 if TYPE_CHECKING:
     from retrograd.compiler.assembly import Assembly
@@ -84,11 +85,16 @@ def is_sized_by_values(call: Call) -> bool:
 
 
 def is_sized_by_mask(call: Call) -> bool:
-    """Tell whether NumPy lets values decide the size of the result."""
+    """Tell whether values among the arguments decide the size of the result, as masks do."""
     if call.fn is operator.getitem:
         index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
         return any(isinstance(i, Var) and i.dtype.kind == "b" for i in index)
-    return call.fn in (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.bincount)
+    if call.fn is np.repeat:
+        return any(isinstance(n, Var) for n in (*call.args[1:], *call.kwargs.values()))
+    return call.fn in _SIZED
+
+
+_SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.bincount, unique_parts, common_parts)
 
 
 def view_of(w: Assembly, call: Call) -> Expression:

@@ -285,8 +285,8 @@ class CompiledStep:
             self._find_constants(program, leaves, structure, arrays)
         outside = Outside(program)
         try:
-            for far in DISTANCES:
-                trial = Trial(program, outside, leaves, far)
+            for far, turns in DISTANCES:
+                trial = Trial(program, outside, leaves, far, turns)
                 try:
                     found = self._try(program, trial, structure)
                 except Exception:
