@@ -141,6 +141,10 @@ def _of_places(outside: Outside, captured: Iterable[Any]) -> list[Guard]:
             count = Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))
             found.append(Guard(f"{what}: {place.value}", count, place.name))
             continue
+        if place.how == "content":
+            equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
+            found.append(Guard(what, equal, place.name))
+            continue
         if place.how == "attribute":
             now: Expression = Attribute(owner, place.key)
         elif place.how == "cell":

@@ -52,7 +52,7 @@ class Place:
     Args:
         name: how a reader would write it: `beta`, `config["lam"]`, `self.t`.
         how: "variable" of a module; "cell", a variable of an enclosing function; "attribute";
-            "item" of a dict or a list; "length" of one.
+            "item" of a dict or a list; "length" of one; "content" of a set.
         owner: what it is read from.
         key: the key or the attribute.
         value: what was there.
@@ -74,6 +74,8 @@ class Place:
                 return self.owner[self.key]
             if self.how == "cell":
                 return self.owner.cell_contents
+            if self.how == "content":
+                return frozenset(self.owner)
             return len(self.owner) if self.how == "length" else getattr(self.owner, self.key)
         except (KeyError, IndexError, AttributeError, ValueError):
             return MISSING
@@ -230,12 +232,12 @@ class Outside:
         known = isinstance(value, types.ModuleType) and not _is_users(value.__name__)
         if not known:
             self.places.append(place)
-            if how not in ("item", "length"):
+            if how not in ("item", "length", "content"):
                 self._variables.append(place)
         self._todo.append((name, value))
 
     def _visit(self, name: str, value: Any) -> None:
-        if isinstance(value, _PLAIN) or id(value) in self._seen:
+        if isinstance(value, (*_PLAIN, frozenset)) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
         if isinstance(value, types.FunctionType):
@@ -295,7 +297,9 @@ class Outside:
     def _visit_container(self, name: str, value: Any) -> None:
         if not isinstance(value, tuple):
             self._snapshots.append((name, value, value.copy()))
-            if not isinstance(value, set):
+            if isinstance(value, set):
+                self._add(name, "content", value, None, frozenset(value))
+            else:
                 self._add(f"len({name})", "length", value, None, len(value))
         if _is_users_object(value):
             self._visit_object(name, value)
@@ -334,7 +338,10 @@ class Outside:
         own = getattr(value, "__dict__", {})
         names: Iterable[str] = sorted(self.read | self.called)
         if self.reads_all:
-            names = {*names, *own} if not isinstance(value, type) else names
+            kinds = value.__mro__ if isinstance(value, type) else type(value).__mro__
+            of_kinds = (n for k in kinds if _is_users(k.__module__) for n in vars(k))
+            names = {*names, *own, *of_kinds}
+            names = [n for n in names if n[:2] != "__"]
         for n in names:
             found = _find_attribute(value, own, n)
             if found is MISSING:
@@ -348,7 +355,8 @@ class Outside:
             elif isinstance(found, types.MemberDescriptorType):
                 found = getattr(value, n, MISSING)
             inherited = n not in own
-            if found is MISSING or (n not in self.read and not callable(found)):
+            seen = self.reads_all or n in self.read or callable(found)
+            if found is MISSING or not seen:
                 continue
             path = f"{name}.{n}" if name else n
             method = inherited and isinstance(found, types.FunctionType)

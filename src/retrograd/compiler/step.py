@@ -219,7 +219,7 @@ class CompiledStep:
                 "calls, and each of these recorded the function anew: pass it as an argument, a "
                 "number as an array, or keep it in a 0-d Tensor",
                 RuntimeWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
 
     def _drop_oldest(self) -> None:
