@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from retrograd.compiler.moving import DISTANCES, Move, Outside, Trial
+from retrograd.compiler.moving import DISTANCES, Move, State, Trial
 
 FAR = DISTANCES[0][0]
 
@@ -73,14 +73,14 @@ def test_what_a_step_trains_is_moved_and_put_back():
     (ready,) = step.programs
     before = net.weight.data.copy(), optimizer.state_dict()["state"][0]["step"]
     grad, draws = net.weight.grad.copy(), rg.random.generator().bit_generator.state
-    outside = Outside(ready)
-    trial = Trial(ready, outside, [x], *DISTANCES[0])
+    state = State(ready)
+    trial = Trial(ready, state, [x], *DISTANCES[0])
     (given,) = trial.begin()
     assert (given != x).all()
     assert (net.weight.data != before[0]).all()
     ready([given])
     assert optimizer.state_dict()["state"][0]["step"] == before[1] + 1
-    outside.put_back()
+    state.put_back()
     np.testing.assert_array_equal(net.weight.data, before[0])
     np.testing.assert_array_equal(net.weight.grad, grad)
     assert optimizer.state_dict()["state"][0]["step"] == before[1]
@@ -93,7 +93,7 @@ def test_an_argument_that_requires_grad_gets_a_stand_in():
     step(w)
     (ready,) = step.programs
     kept = w.grad.copy()
-    (given,) = Trial(ready, Outside(ready), [w], FAR, False).begin()
+    (given,) = Trial(ready, State(ready), [w], FAR, False).begin()
     assert given is not w
     assert given.requires_grad
     assert not np.shares_memory(given.grad, w.grad)

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retrograd import tree
-from retrograd.compiler.ir import Call, Flow, Program, Var
-from retrograd.compiler.live import Live
+from retrograd.compiler.ir import Program, Var
+from retrograd.compiler.likeness import Likeness, find_difference
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.writer import PYTHON
-from retrograd.engine import Array, Tensor, spelled
+from retrograd.engine import Array, Tensor
 
 WATCHED = 1_000_000  # larger arrays outside are not watched
 EPSILON = {2: 1e-3, 4: 1.2e-7, 8: 2.2e-16, 16: 2.2e-16}  # of floats, by their bytes
@@ -82,44 +82,8 @@ def precision(program: Program) -> int:
 
 
 def find_differing_call(first: Program, second: Program) -> tuple[str, list[Var]]:
-    """Compare two recordings of a function.
-
-    Returns:
-        Where they differ, or ""; and the arrays of the first that were other objects of the same
-        values in the second, so that they are constants.
-    """
-    ours: dict[Var, int] = {}
-    theirs: dict[Var, int] = {}
-    constants: list[Var] = []
-    flow = Flow(first.calls)
-    written = flow.writes(first.calls)
-    for mine, other in zip(first.calls, second.calls, strict=False):
-        pairs = zip(mine.vars(), other.vars(), strict=False)
-        fresh = [(v, w) for v, w in pairs if v not in ours]
-        if _likeness(mine, ours) != _likeness(other, theirs):
-            names = [spelled(call.fn) for call in (other, mine)]
-            what = "the second run called {} where the first had {}, or with other arguments"
-            return _at(other, what.format(*names) + _values(mine, other)), constants
-        for v, w in fresh:
-            same = v.array is w.array or v.tensor is w.tensor is not None
-            if same or v.kind not in ("captured", "const"):
-                continue
-            memory = flow.memory(v)
-            if memory in written:
-                return (
-                    f"it writes into an array of shape {v.shape}, made without recorded "
-                    f"calls: take a copy first, t = t.copy(){written[memory].line}"
-                ), constants
-            if not is_close(v.array, w.array, exact=True):
-                what = f"an array of shape {w.shape}, made without recorded calls, differs"
-                problem = _at(other, f"{what} between two runs; pass it as an argument")
-                return problem, constants
-            if v.kind == "captured":
-                constants.append(v)
-    less, more = sorted((first.calls, second.calls), key=len)
-    for call in more[len(less) :]:
-        return _at(call, f"one run called {spelled(call.fn)}, the other did not"), constants
-    return "", constants
+    """Compare two recordings of a function: see `likeness.find_difference`."""
+    return find_difference(Likeness(first), Likeness(second))
 
 
 def differ_in_size(first: Program, second: Program) -> bool:
@@ -127,37 +91,6 @@ def differ_in_size(first: Program, second: Program) -> bool:
     pairs = zip(first.calls, second.calls, strict=False)
     shapes = (([v.shape for v in x.outs], [v.shape for v in y.outs]) for x, y in pairs)
     return any(x != y for x, y in shapes)
-
-
-def _likeness(call: Call, known: dict[Var, int]) -> Any:
-    """Return what two recordings of one call have in common, Vars numbered as they are met."""
-
-    def look(value: Any) -> Any:
-        if isinstance(value, Var):
-            outside = value.kind in ("captured", "const")
-            kind = "outside" if outside else "" if value.kind == "made" else value.kind
-            return known.setdefault(value, len(known)), kind
-        return value.formula if isinstance(value, Live) else value
-
-    args = repr(call.change(look))
-    # an autograd.Function is another object in each run, bound to what that run keeps
-    fn = "draw" if call.kind == "draw" else getattr(call.fn, "_bound", call.fn)
-    return call.kind, fn, args, [look(v) for v in call.outs]
-
-
-def _values(mine: Call, other: Call) -> str:
-    """Return the first of the arguments that differ, other than arrays, as text."""
-    if mine.fn is not other.fn:
-        return ""
-    first, second = ([*c.args, *c.kwargs.values()] for c in (mine, other))
-    for x, y in zip(first, second, strict=False):
-        if not isinstance(x, (Var, Live)) and not isinstance(y, (Var, Live)) and repr(x) != repr(y):
-            return f" ({y!r}, not {x!r})"
-    return ""
-
-
-def _at(call: Call, what: str) -> str:
-    return f"{what}. A branch or a number outside decides it: pass it as an argument.{call.line}"
 
 
 def is_close(x: Array, y: Array, exact: bool = False, itemsize: int = 8) -> bool:

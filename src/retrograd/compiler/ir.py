@@ -254,6 +254,7 @@ class Program:
         grads: each leaf whose gradient the run leaves behind, and which, or None.
         lives: the numbers that it reads anew.
         updates: each group of an optimizer that it updates, and the bucket, in order.
+        optimizers: the optimizers that these are of.
         positions: which argument a leaf stands for, by id.
         leaves: the leaves whose gradient mattered.
         started: whether a leaf had a gradient before, by id, where that mattered.
@@ -270,6 +271,7 @@ class Program:
     grads: tuple[tuple[Any, Var | None], ...] = ()
     lives: tuple[Reading, ...] = ()
     updates: tuple[tuple[dict[str, Any], Any], ...] = ()
+    optimizers: tuple[Any, ...] = ()
     positions: dict[int, int] = field(default_factory=dict)
     leaves: tuple[Any, ...] = ()
     started: dict[int, bool] = field(default_factory=dict)

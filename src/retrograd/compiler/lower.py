@@ -53,6 +53,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         grads=tuple((leaf, grad) for leaf, grad in grads if leaf.is_leaf),
         lives=tuple(tape.lives),
         updates=tuple(tape.updates),
+        optimizers=tuple(tape.optimizers.values()),
         positions=tape.positions,
         leaves=tuple(tape.leaves.values()),
         started=tape.started,

@@ -81,7 +81,7 @@ def _draw(rng: np.random.Generator, low: float, high: float, like: Array) -> Arr
     return np.resize(rng.uniform(low, high, min(like.size, _PERIOD)), like.shape)
 
 
-class Outside:
+class State:
     """What a program finds outside and a run of it changes: moved for a check, and put back.
 
     Parameters are moved only if the program writes or leaves gradients. Nobody may use what a
@@ -144,7 +144,7 @@ class Trial:
 
     Args:
         ready: the program.
-        outside: what it finds outside.
+        state: what it finds outside and changes.
         given: the leaves of the arguments.
         far: how far values are moved: see `Move`.
         turns: whether rows of arguments change places.
@@ -154,13 +154,13 @@ class Trial:
     """
 
     def __init__(
-        self, ready: ReadyProgram, outside: Outside, given: list[Any], far: float, turns: bool
+        self, ready: ReadyProgram, state: State, given: list[Any], far: float, turns: bool
     ) -> None:
         self.far = far
         self.leaves = given
         self._turns = turns
         self._seed = ready.checks_left  # each check is at other values
-        self._outside, self._given = outside, given
+        self._state, self._given = state, given
 
     def begin(self, jitter: float = 0.0, again: int = 0) -> list[Any]:
         """Put all values where the run is to find them; return the arguments that are arrays.
@@ -169,7 +169,7 @@ class Trial:
             jitter: how large a relative error is put on them.
             again: another error for another number.
         """
-        self._outside.move(Move(self.far, False, self._seed, jitter, again))
+        self._state.move(Move(self.far, False, self._seed, jitter, again))
         move = Move(self.far, self._turns, self._seed + 1, jitter, again)
         self.leaves = [move.leaf(leaf) for leaf in self._given]
         return [a for a in self.leaves if isinstance(a, (np.ndarray, Tensor))]

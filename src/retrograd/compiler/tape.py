@@ -64,6 +64,7 @@ class Tape:
         grads: after the run, each leaf and the gradient it is left with, or None.
         lives: the numbers that are read anew in every run.
         updates: each group of an optimizer that was updated, and the bucket.
+        optimizers: the optimizers that these are of, by id.
         undo: what puts back what the run changed outside.
     """
 
@@ -77,9 +78,11 @@ class Tape:
         self.grads: list[tuple[Tensor, Array | None]] = []
         self.lives: list[Reading] = []
         self.updates: list[tuple[dict[str, Any], Any]] = []
+        self.optimizers: dict[int, Any] = {}
         self.undo: dict[int, Callable[[], Any]] = {}
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
+        self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
         self._arguments: set[int] = set()
         self._made: set[int] = set()  # ids of arrays that calls returned
         self._seen: set[int] = set()  # ids of all arrays so far
@@ -229,6 +232,14 @@ class Tape:
         self.log.append(Event("write", (ufunc, target, array, given), self.section, user_place()))
         ufunc(array, _value(given), out=array)
 
+    def _replace(self, t: Tensor) -> None:
+        if id(self._viewed(t._array)) in self.callers:
+            self.forbid(
+                "x += y on a NumPy array that is an argument",
+                "it changes the caller's array where nothing is compiled, a program would not. "
+                "Write x = x + y for a new value.",
+            )
+
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
         self.note(rng.bit_generator, "state")
@@ -288,6 +299,7 @@ class Tape:
         before = self._updated[id(bucket)]
         self._updated[id(bucket)] += 1
         self.updates.append((group, bucket))
+        self.optimizers[id(optimizer)] = optimizer
         lr = self._live("lr", group, ("lr",))
         count = self._live("updates", bucket, "count")
         # the count stands at its value before the run, plus what this run has done so far
@@ -326,6 +338,7 @@ class Tape:
 _ANSWERS: dict[str, Callable[..., Any]] = {
     "call": Tape._call,  # rule, arguments, arrays, keywords: returns what the call returns
     "write": Tape._write,  # ufunc, leaf, other: changes the leaf's array
+    "replace": Tape._replace,  # Tensor in whose place `x += y` puts a new one
     "draw": Tape._draw,  # generator, shape, dtype: returns the Tensor drawn
     "section": Tape._section,  # name: returns the one before
     "training read": Tape._training_read,  # Module

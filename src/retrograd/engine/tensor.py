@@ -487,6 +487,8 @@ class Tensor(metaclass=KnowsElsewhere):
                     "leave the leaf as it is: write `with rg.no_grad():` around it, or x = x + y "
                     "where a new Tensor is meant"
                 )
+            if mode.tell is not None:
+                mode.tell("replace", self)
             return record(ufunc, self, other)
         self._check_own()
         if mode.tell is not None:
