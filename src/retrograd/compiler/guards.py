@@ -7,13 +7,13 @@ tell why a program does not hold.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd.compiler.ir import Program, Var
-from retrograd.compiler.outside import attributes
+from retrograd.compiler.ir import Program, Var, root
+from retrograd.compiler.outside import Contents, Outside, Place, attributes, is_equal
 from retrograd.compiler.statements import (
     Attribute,
     Bound,
@@ -29,6 +29,9 @@ from retrograd.compiler.statements import (
 from retrograd.compiler.writer import FastWriter
 from retrograd.nn.module import ATTRIBUTES
 
+# what reading a place raises that is no more
+GONE = "(KeyError, IndexError, AttributeError, ValueError)"
+
 
 class Guard(NamedTuple):
     """A condition under which a program holds.
@@ -36,26 +39,44 @@ class Guard(NamedTuple):
     Args:
         description: what must be so, such as "the learning rate's group has the same options".
         condition: the expression that is true where it is.
+        name: what is watched, as the user would write it: `beta`, `self.t`; or "".
     """
 
     description: str
     condition: Expression
+    name: str = ""
 
 
 class Attributes:
-    """The attributes of Modules, compared only if some were set anywhere since the last time."""
+    """The attributes of Modules, compared only if some were set anywhere since the last time.
 
-    def __init__(self, modules: Iterable[Any]) -> None:
-        self.then = [(m, attributes(m)) for m in modules]
+    Args:
+        modules: the Modules, each with its name.
+        ignored: the attributes that do not matter, each with the id of its Module.
+    """
+
+    def __init__(
+        self, modules: Iterable[tuple[str, Any]], ignored: Collection[tuple[int, str]] = ()
+    ) -> None:
+        self.then = [(name, m, attributes(m)) for name, m in modules]
+        self.ignored = {*ignored}
         self.seen = [ATTRIBUTES.count]
 
-    def hold(self) -> bool:
-        """Tell whether all are the same objects as at first."""
-        now = ATTRIBUTES.count
-        for module, then in self.then:
+    def find_changes(self) -> Iterator[tuple[str, Any, str]]:
+        """Yield each attribute that is no more what it was: the Module's name, itself, and which."""
+        for name, module, then in self.then:
             has = attributes(module)
-            if has.keys() != then.keys() or any(has[n] is not value for n, value in then.items()):
-                return False
+            for n in (*then, *(n for n in has if n not in then)):
+                old, new = then.get(n, then), has.get(n, then)
+                if old is not new and (id(module), n) not in self.ignored:
+                    if not is_equal(old, new):
+                        yield name, module, n
+
+    def hold(self) -> bool:
+        """Tell whether all are the same objects as at first, or equal plain values."""
+        now = ATTRIBUTES.count
+        for _ in self.find_changes():
+            return False
         self.seen[0] = now
         return True
 
@@ -67,16 +88,26 @@ class Attributes:
 
 
 def guards_of(
-    program: Program, holders: Iterable[tuple[Any, Any]], modules: Attributes
-) -> list[Guard]:
+    program: Program, holders: Iterable[tuple[Any, Any]], modules: Attributes,
+    outside: Outside | None = None, captured: Iterable[Any] = (),
+) -> list[Guard]:  # fmt: skip
     """Return the conditions of what is outside.
 
     Args:
         program: what was recorded.
         holders: the Tensors outside that it reads or writes, and the array that each holds.
         modules: the attributes of the Modules that ran.
+        outside: what the function finds outside.
+        captured: the arrays outside that the program reads in every run.
     """
     found = []
+    if outside is not None:
+        found += _of_places(outside, captured)
+    optimizers = {id(o): o for o in program.optimizers}
+    if outside is not None:
+        optimizers |= outside.optimizers
+    for optimizer in optimizers.values():
+        found += _of_optimizer(optimizer)
     for holder, array in holders:
         t = Bound("holder", holder)
         what = f"a Tensor outside, of shape {array.shape},"
@@ -99,6 +130,50 @@ def guards_of(
             has = Operation("is not", Attribute(Bound("started", leaf), "_grad"), Literal(None))
             what = f"a leaf of shape {leaf.shape} has {'a' if started else 'no'} gradient before"
             found.append(Guard(what, _is(has, Literal(started))))
+    return found
+
+
+def _of_places(outside: Outside, captured: Iterable[Any]) -> list[Guard]:
+    found = []
+    for place in outside.places:
+        owner, what = Bound("outside", place.owner), f"{place.name} is what it was"
+        if place.how == "length":
+            count = Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))
+            found.append(Guard(f"{what}: {place.value}", count, place.name))
+            continue
+        if place.how == "content":
+            equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
+            found.append(Guard(what, equal, place.name))
+            continue
+        if place.how == "attribute":
+            now: Expression = Attribute(owner, place.key)
+        elif place.how == "cell":
+            now = Attribute(owner, "cell_contents")
+        else:
+            known = type(place.key) in (str, int)
+            now = Index(owner, Literal(place.key) if known else Bound("key", place.key))
+        found.append(Guard(what, _is_still(now, place), place.name))
+    live = {id(root(a)) for a in captured}
+    for name, array in outside.arrays:
+        if id(root(array)) not in live:
+            holds = Invoke(Bound("equal", Contents(name, array).holds), ())
+            found.append(Guard(f"the values of {name} are what they were", holds, name))
+    return found
+
+
+def _is_still(now: Expression, place: Place) -> Expression:
+    same = _is(now, Attribute(Bound("place", place), "value"))
+    return Operation("or", same, Invoke(Bound("equal", place.holds), ()))
+
+
+def _of_optimizer(optimizer: Any) -> list[Guard]:
+    groups = Attribute(Bound("optimizer", optimizer), "param_groups")
+    n = len(optimizer.param_groups)
+    count = Operation("==", Invoke(Name("len"), (groups,)), Literal(n))
+    found = [Guard(f"an optimizer has {n} param groups", count)]
+    for i, group in enumerate(optimizer.param_groups):
+        same = _is(Index(groups, Literal(i)), Bound("group", group))
+        found.append(Guard(f"param group {i} of an optimizer is the same dict", same))
     return found
 
 
@@ -159,7 +234,9 @@ def compile_guards(
     """
     writer = FastWriter(namespace)
     text = " and ".join(writer.inner(guard.condition) for guard in guards) or "True"
-    made: Callable[..., bool] = eval(f"lambda {parameters}: {text}", namespace)
+    lines = [f"def holds({parameters}):", " try:", f"  return {text}", f" except {GONE}:"]
+    exec("\n".join([*lines, "  return False"]), namespace)
+    made: Callable[..., bool] = namespace.pop("holds")
     return made
 
 
@@ -170,11 +247,18 @@ def first_failing(guards: Iterable[Guard], **arguments: Any) -> str:
         guards: conditions of what is outside, or of arguments.
         **arguments: what the conditions call by name: `args` for those of arguments.
     """
+    guard = find_failing(guards, **arguments)
+    return "" if guard is None else guard.description
+
+
+def find_failing(guards: Iterable[Guard], **arguments: Any) -> Guard | None:
+    """Return the first condition that does not hold, or None; see `first_failing`."""
     space = {**arguments}
     writer = FastWriter(space)
     for guard in guards:
         # a name that one condition gives is global, so that later ones find it
-        exec(f"_holds = {writer.expression(guard.condition)}", space)
+        text = writer.expression(guard.condition)
+        exec(f"try:\n _holds = {text}\nexcept {GONE}:\n _holds = False", space)
         if not space["_holds"]:
-            return guard.description
-    return ""
+            return guard
+    return None

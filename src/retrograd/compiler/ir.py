@@ -33,9 +33,10 @@ class Var:
     Attributes:
         array: the array itself where a program needs it; None for what a run makes.
         shape, dtype, strides: its layout.
+        writeable: whether its memory may be written through it: not so for some views.
     """
 
-    __slots__ = ("array", "dtype", "kind", "shape", "stem", "strides", "tensor")
+    __slots__ = ("array", "dtype", "kind", "shape", "stem", "strides", "tensor", "writeable")
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Var:
         self.shape: tuple[int, ...] = array.shape
         self.dtype: np.dtype[Any] = array.dtype
         self.strides: tuple[int, ...] = array.strides
+        self.writeable = array.flags.writeable
         self.tensor = tensor
         self.stem = stem
 
@@ -252,6 +254,7 @@ class Program:
         grads: each leaf whose gradient the run leaves behind, and which, or None.
         lives: the numbers that it reads anew.
         updates: each group of an optimizer that it updates, and the bucket, in order.
+        optimizers: the optimizers that these are of.
         positions: which argument a leaf stands for, by id.
         leaves: the leaves whose gradient mattered.
         started: whether a leaf had a gradient before, by id, where that mattered.
@@ -268,6 +271,7 @@ class Program:
     grads: tuple[tuple[Any, Var | None], ...] = ()
     lives: tuple[Reading, ...] = ()
     updates: tuple[tuple[dict[str, Any], Any], ...] = ()
+    optimizers: tuple[Any, ...] = ()
     positions: dict[int, int] = field(default_factory=dict)
     leaves: tuple[Any, ...] = ()
     started: dict[int, bool] = field(default_factory=dict)

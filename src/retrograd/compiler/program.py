@@ -12,8 +12,16 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.assembly import Step, assemble
-from retrograd.compiler.guards import Attributes, argument_guards, compile_guards, guards_of
+from retrograd.compiler.guards import (
+    Attributes,
+    argument_guards,
+    compile_guards,
+    find_failing,
+    guards_of,
+)
 from retrograd.compiler.ir import Flow, Program, Var, root
+from retrograd.compiler.likeness import Likeness, find_any_difference
+from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import optimise
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
@@ -35,6 +43,7 @@ from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines, sou
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 
 CHECKS = 2  # as many replays are compared with the function
+FIRST_AUDIT = 4  # the call at which the function is recorded again, then at twice as many
 _numbered = itertools.count(1)
 
 
@@ -59,8 +68,13 @@ class ReadyProgram:
         recorded: the program as it was recorded.
         grad: whether gradients were recorded, as the mode said.
         simple: whether it takes plain arrays by position.
+        outside: what the function finds outside.
 
     Attributes:
+        likeness: what other recordings are compared with.
+        runs: how often the function was called for this program, the recording included.
+        next_audit: at which of these calls the function is recorded again, to compare.
+        ignored: attributes of Modules that were found not to matter, with the Modules' ids.
         recorded: as given, until `settle` lets go of its calls.
         constants: arrays outside that were found never to change.
         program: what runs, after all passes.
@@ -69,8 +83,15 @@ class ReadyProgram:
         settled: whether it may be replayed without looking at how arguments are put together.
     """
 
-    def __init__(self, recorded: Program, grad: bool, simple: bool) -> None:
+    def __init__(
+        self, recorded: Program, grad: bool, simple: bool, outside: Outside | None = None
+    ) -> None:
         self.recorded = recorded
+        self.likeness = Likeness(recorded)
+        self.runs = 1
+        self.next_audit = FIRST_AUDIT
+        self.outside = outside
+        self.ignored: set[tuple[int, str]] = set()
         self.grad = grad
         self.simple = simple
         self.settled = False
@@ -92,8 +113,11 @@ class ReadyProgram:
         self._first_write = self._find_first_write(flow)
         roots = {id(root(a)) for a in self.written}
         self.trained = [t for t, a in self.holders if id(root(a)) in roots]
-        inside = {id(m): m for ran in program.ran for m in ran.modules()}
-        self.attributes = Attributes(inside.values())
+        buckets = [bucket for _, bucket in program.updates]
+        # an update writes into these also where no call reads them
+        known = {id(t) for t, _ in self.holders}
+        trained = {id(p): p for bucket in buckets for p in bucket.params if id(p) not in known}
+        self.holders += [(p, p._array) for p in trained.values()]
         # the function in it refers to it: a circle, which would keep the old buffers for long
         self.namespace.clear()
         self.namespace.update({"np": np, **self.code.data, **self.code.functions})
@@ -128,7 +152,6 @@ class ReadyProgram:
         self.settled = self.simple and not self.program.starts
         self.recorded = Program()
         self.program = self.program.with_calls((), {})
-        self.constants.clear()
 
     # What a reader, a script and the checks ask for
 
@@ -250,11 +273,61 @@ class ReadyProgram:
         linecache.cache[self.file] = (0, None, [line + "\n" for line in self.lines], self.file)
         exec(compile("\n".join(self.lines), self.file, "exec"), self.namespace)
         self.run: Callable[..., Any] = self.namespace["program"]
-        self.guards = guards_of(program, self.holders, self.attributes)
         self.argument_guards = argument_guards(program.args)
-        self.holds = compile_guards(self.guards, self.namespace)
-        all_guards = [*self.argument_guards, *self.guards]
-        self.ready = compile_guards(all_guards, self.namespace, "args")
+        self.watch(self.outside)
+
+    def find_difference(self, other: Likeness) -> str:
+        """Return where another recording of the function differs from this program, or ""."""
+        return find_any_difference(self.likeness, other, self.constants)[0]
+
+    def takes(self, other: Likeness, outside: Outside) -> bool:
+        """Tell whether another recording is the same program, which then goes on.
+
+        Args:
+            other: the recording.
+            outside: what the function finds outside now.
+        """
+        known = {id(root(a)) for walk in (self.outside, outside) if walk for _, a in walk.arrays}
+        problem, found = find_any_difference(self.likeness, other, self.constants, known)
+        if problem or (found and not self.checks_left):
+            return False
+        if found:
+            self.write(found)
+        return True
+
+    def find_reason(self) -> tuple[str, list[tuple[int, str]]]:
+        """Return why the program does not hold now.
+
+        Returns:
+            The name of what is no more what it was outside, as the user would write it, or "";
+            and the attributes of Modules that have changed, with the ids of these.
+        """
+        changes = list(self.attributes.find_changes())
+        guard = find_failing(self.guards)
+        name = guard.name if guard else ""
+        if not name and changes:
+            at, _, attribute = changes[0]
+            name = f"{at}.{attribute}"
+        return name, [(id(module), attribute) for _, module, attribute in changes]
+
+    def watch(self, outside: Outside | None) -> None:
+        """Make the guards, of what is outside now.
+
+        Args:
+            outside: what the function finds outside.
+        """
+        self.outside = outside
+        inside = {} if outside is None else {**outside.modules}
+        for ran in self.program.ran:
+            for path, m in ran.named_modules():
+                name = type(ran).__name__
+                inside.setdefault(id(m), (f"{name}.{path}" if path else name, m))
+        self.attributes = Attributes(inside.values(), self.ignored)
+        captured = [v.array for v in self.captured]
+        found = guards_of(self.program, self.holders, self.attributes, outside, captured)
+        self.guards = found
+        self.holds = compile_guards(found, {})
+        self.ready = compile_guards([*self.argument_guards, *found], {}, "args")
 
     def _add(self, writer: FastWriter, statement: Statement) -> None:
         self.lines.append("    " + writer.statement(statement))

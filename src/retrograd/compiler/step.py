@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
+import operator
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from os import PathLike
 from typing import Any
@@ -14,21 +17,34 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.checking import (
+    EPSILON,
+    Doubt,
+    Left,
     Watch,
+    differ_in_size,
+    distance,
     find_differing_call,
     find_differing_result,
     find_first_difference,
+    is_finite,
+    precision,
+    tells_nothing,
 )
+from retrograd.compiler.ir import Program
+from retrograd.compiler.likeness import Likeness
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
-from retrograd.compiler.outside import find_change, look_around
-from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.moving import DISTANCES, State, Trial
+from retrograd.compiler.outside import Outside, find_change, look_around
+from retrograd.compiler.program import CHECKS, ReadyProgram
 from retrograd.compiler.tape import Tape, recording
 from retrograd.engine import MODE, Tensor, wrap
+from retrograd.engine.arrays import unmasked
 from retrograd.nn.module import Module
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
 PROGRAMS = 32  # as many are kept for one function
+REASONS = 4  # so often something outside may change before that is worth a warning
 
 
 class CompiledStep:
@@ -60,6 +76,7 @@ class CompiledStep:
         self.fn, self.replay_first = fn, replay_first
         self._programs: dict[Any, list[ReadyProgram]] = {}
         self._last: ReadyProgram | None = None
+        self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
         self._lock = threading.RLock()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -73,7 +90,9 @@ class CompiledStep:
                     a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
                 ]
                 if last.ready(arrays):
-                    return last.replay(arrays)
+                    runs = last.runs = last.runs + 1
+                    if runs < last.next_audit:
+                        return last.replay(arrays)
             return self._look_up(args, kwargs, mode.grad)
 
     @property
@@ -163,20 +182,56 @@ class CompiledStep:
             if program.holds():
                 self._last = program
                 return self._replay(program, same, leaves, structure, arrays)
+        name, changes = same[-1].find_reason() if same else ("", [])
         # a program never holds again once a Tensor that it reads has another array
         same[:] = [p for p in same if all(t._array is array for t, array in p.holders)]
         tape, result = self._record(leaves, structure)
-        plain = all(type(a) in (np.ndarray, Tensor) for a in args)
-        simple = plain and not kwargs and not tape.positions
-        self._last = ReadyProgram(lower(tape, self.fn, result), grad, simple)
-        same.append(self._last)
+        recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
+        program = self._find_same(same, recorded, outside, changes)
+        if program is None:
+            plain = all(type(a) in (np.ndarray, Tensor) for a in args)
+            simple = plain and not kwargs and not tape.positions
+            program = ReadyProgram(recorded, grad, simple, outside)
+            same.append(program)
+        self._last = program
+        if name and not all(change in program.ignored for change in changes or [()]):
+            self._count_reason(name)
         if len(self.programs) > PROGRAMS:
             self._drop_oldest()
         if self.replay_first:
             tape.put_back()
-            result = self._check(self._last, leaves, structure, arrays)
+            result = self._check(program, leaves, structure, arrays)
         tape.undo.clear()
         return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
+
+    def _find_same(
+        self, same: list[ReadyProgram], recorded: Program, outside: Outside,
+        changes: list[tuple[int, str]],
+    ) -> ReadyProgram | None:  # fmt: skip
+        """Return the program that a recording turns out to be, made to hold again, or None.
+
+        Attributes of Modules whose change was no reason, and which no code of the user reads, are
+        watched no more.
+        """
+        likeness = Likeness(recorded)
+        for program in reversed(same):
+            if program.takes(likeness, outside):
+                program.ignored |= {c for c in changes if not outside.reads(*c)}
+                program.watch(outside)
+                return program
+        return None
+
+    def _count_reason(self, name: str) -> None:
+        """Warn once of what changes again and again, each time at the cost of a recording."""
+        self._reasons[name] += 1
+        if self._reasons[name] == REASONS:
+            warnings.warn(
+                f"{name!r}, which {self.__name__} finds outside, has changed before {REASONS} "
+                "calls, and each of these recorded the function anew: pass it as an argument, a "
+                "number as an array, or keep it in a 0-d Tensor",
+                RuntimeWarning,
+                stacklevel=4,
+            )
 
     def _drop_oldest(self) -> None:
         key, programs = next(iter(self._programs.items()))
@@ -195,7 +250,10 @@ class CompiledStep:
         arrays: Any,
     ) -> Any:  # fmt: skip
         """Run a program, compared with the function as long as it is new."""
+        program.runs += 1
         if not program.checks_left:
+            if program.runs >= program.next_audit:
+                self._audit(program, same, leaves, structure)
             return program(arrays)
         try:
             result = self._check(program, leaves, structure, arrays)
@@ -205,7 +263,38 @@ class CompiledStep:
         program.checks_left -= 1
         if not program.checks_left:
             program.settle()
+        self._look_again(program)
         return result
+
+    def _look_again(self, program: ReadyProgram) -> None:
+        """Let a program hold after its function has run: it may make anew what it finds outside."""
+        if not program.holds():
+            program.watch(Outside(self.fn))
+
+    def _audit(
+        self, program: ReadyProgram, same: list[ReadyProgram], leaves: Any, structure: Any
+    ) -> None:
+        """Record the function beside a replay, and raise if it is another one by now.
+
+        What no guard sees lives on in a program until here: audits come at 4, 8, 16, ... calls.
+        """
+        program.next_audit *= 2
+        try:
+            tape, result = self._record(leaves, structure)
+            tape.put_back()
+            problem = program.find_difference(Likeness(lower(tape, self.fn, result)))
+            if problem:
+                raise TraceError(
+                    f"{self.__name__} is no more what was recorded, by something that it reads "
+                    f"outside in a way which is not watched: {problem}\nSome calls may have run "
+                    "as it was before. The next one records it anew; pass as an argument what "
+                    "changes"
+                )
+        except BaseException:
+            same.remove(program)
+            self._last = None
+            raise
+        self._look_again(program)
 
     def _names(self, structure: tree.Structure) -> list[str]:
         """Return a name for each leaf of the arguments, by the parameters of the function."""
@@ -226,7 +315,8 @@ class CompiledStep:
     def _record(self, leaves: Any, structure: Any, again: bool = True) -> tuple[Tape, Any]:
         """Run the function and return what was heard of it, and its result.
 
-        What it fills once outside, such as a cache, is there in another run: so `again`.
+        What it fills once outside, such as a cache, is there in another run: so `again`. What a
+        run has changed that fails is put back.
         """
         tape = Tape()
         given = list(leaves)
@@ -238,56 +328,144 @@ class CompiledStep:
             array = leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
             trained = leaf if isinstance(leaf, Tensor) and leaf.requires_grad else None
             t = given[i] = tape.add_argument(name, array, trained)
+            if isinstance(leaf, np.ndarray):
+                tape.callers.add(id(t._array))
             if trained is not None:
                 standing.append((t, trained))
         args, kwargs = structure.unflatten(given)
+        as_given = structure.unflatten(given)
         before = look_around(self.fn)
         try:
             with recording(tape, MODE.get().grad):
                 result = self.fn(*args, **kwargs)
-            changed = find_change(before, self.fn)
+            self._check_arguments(as_given, (args, kwargs))
+            written = [event.what[2] for event in tape.log if event.kind == "write"]
+            changed = find_change(before, self.fn, written)
             if changed:
-                tape.put_back()
                 if not again:
                     raise TraceError(
                         f"{self.__name__} changes {changed!r} outside: a compiled function runs "
                         "its Python once only. Return the value and change things after the step"
                     )
+                tape.put_back()
+                return self._record(leaves, structure, again=False)
             tape.finish()
-        finally:
             for t, leaf in standing:
                 leaf._grad = t._grad
-        return self._record(leaves, structure, again=False) if changed else (tape, result)
+        except BaseException:
+            tape.put_back()
+            raise
+        return tape, result
+
+    def _check_arguments(self, before: Any, after: Any) -> None:
+        """Refuse a change of dicts and lists among the arguments, of which a run has copies."""
+        parts = tree.flatten(before), tree.flatten(after)
+        (old, structure), (new, now) = parts
+        if structure == now and all(map(operator.is_, old, new)):
+            return
+        names = dict(zip(self._names(structure), old, strict=True))
+        now_at = dict(zip(self._names(now), new, strict=True))
+        missing = object()
+        name = next(n for n in (*names, *now_at)
+                    if names.get(n, missing) is not now_at.get(n, missing))  # fmt: skip
+        raise TraceError(
+            f"{self.__name__} changes its argument {name!r}: the next run would start from what is "
+            "passed then. Return the new value, and put it in its place after the step"
+        )
 
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
-        """Run the function, put back what it changed, run the program, and compare the two."""
+        """Compare the program with the function at values near these, then run it at these."""
+        if program.checks_left == CHECKS:
+            self._find_constants(program, leaves, structure, arrays)
+        state = State(program)
+        try:
+            for far, turns in DISTANCES:
+                trial = Trial(program, state, leaves, far, turns)
+                try:
+                    found = self._try(program, trial, structure)
+                except Exception:
+                    if not far:
+                        raise
+                    continue  # the function is not defined there, or the sizes are others
+                if not found:
+                    break
+                if found.is_certain or not far:
+                    raise found.error
+        finally:
+            state.put_back()
+        return program(arrays)
+
+    def _find_constants(
+        self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any
+    ) -> None:
+        """Run the function once more: which arrays outside are others each time, though equal?"""
         watch = Watch(program, arrays)
-        tape, result = self._record(leaves, structure)
-        second = lower(tape, self.fn)
-        problem, constants = find_differing_call(program.recorded, second)
-        if problem := problem or watch.find_mutation():
-            raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
-        if not program.constants.issuperset(constants):
-            program.write(constants)  # before it runs: it may round differently afterwards
-        after = watch.results(result)
+        tape, _ = self._record(leaves, structure)
+        problem, constants = find_differing_call(program.recorded, lower(tape, self.fn))
+        problem = problem or watch.find_mutation()
         tape.put_back()
-        replayed = program(arrays)
-        if problem := find_differing_result(watch.results(replayed), after):
+        if problem:
+            raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
+        if constants:
+            program.write(constants)
+
+    def _try(self, program: ReadyProgram, trial: Trial, structure: Any) -> Doubt | None:
+        """Run the function, put back what it changed, run the program, and compare the two."""
+        with np.errstate(all="ignore"):
+            arrays = trial.begin()
+            watch = Watch(program, arrays)
+            tape, result = self._record(trial.leaves, structure)
+            second = lower(tape, self.fn)
+            problem, constants = find_differing_call(program.recorded, second)
+            if problem := problem or watch.find_mutation():
+                error = TraceError(f"{self.__name__} cannot be compiled: {problem}")
+                tape.put_back()
+                return Doubt(error, not differ_in_size(program.recorded, second))
+            if not program.constants.issuperset(constants):
+                program.write(constants)  # before it runs: it may round differently afterwards
+            after = watch.results(result)
             tape.put_back()
-            kept, _ = self._record(leaves, structure)
-            trace = lower(kept, self.fn, keep=True)
-            kept.put_back()
-            raise RuntimeError(
-                f"the compiled {self.__name__} computes something else: "
-                f"{problem}{find_first_difference(program, arrays, trace)}"
-            )
-        return replayed
+            replayed = watch.results(program(arrays))
+            itemsize = precision(program.recorded)
+            problem = find_differing_result(replayed, after, itemsize)
+            if problem:
+                noise = self._noise(trial, structure, after, itemsize, program)
+                problem = find_differing_result(replayed, after, itemsize, noise)
+            if problem:
+                arrays = trial.begin()
+                kept, _ = self._record(trial.leaves, structure)
+                trace = lower(kept, self.fn, keep=True)
+                kept.put_back()
+                text = (
+                    f"the compiled {self.__name__} computes something else: "
+                    f"{problem}{find_first_difference(program, arrays, trace, itemsize)}"
+                )
+                return Doubt(RuntimeError(text), is_finite([*after, *replayed]))
+        if trial.far and tells_nothing(after):
+            return Doubt(RuntimeError("nothing to compare"), False)
+        return None
+
+    def _noise(
+        self, trial: Trial, structure: Any, after: Left, itemsize: int, program: ReadyProgram
+    ) -> list[float]:
+        """Return how far rounding moves what the function itself leaves behind, times ten."""
+        noise = [0.0] * len(after)
+        for seed in (1, 2, 3):
+            watch = Watch(program, trial.begin(jitter=8 * EPSILON[itemsize], again=seed))
+            tape, result = self._record(trial.leaves, structure)
+            again = watch.results(result)
+            tape.put_back()
+            off = [distance(x, y) for (_, x), (_, y) in zip(again, after, strict=True)]
+            noise = [max(most, 10 * d) for most, d in zip(noise, off, strict=True)]
+        return noise
 
 
 def _kind(leaf: Any) -> Any:
     """Return what a program depends on of a leaf of the arguments."""
     if isinstance(leaf, _ARRAYS):
         starts = None
+        if not isinstance(leaf, Tensor):
+            unmasked(leaf)
         if isinstance(leaf, Tensor) and not leaf.is_leaf:
             raise TypeError(
                 "a compiled function got a Tensor with a graph, whose gradient would be lost: "
@@ -303,7 +481,25 @@ def _kind(leaf: Any) -> Any:
             f"a compiled function got a {type(leaf).__name__}: pass arrays, Tensors, dicts, lists "
             "and tuples of them, or hashable values"
         ) from None
-    return type(leaf), leaf
+    return type(leaf), _exact(leaf)
+
+
+def _exact(value: Any) -> Any:
+    """Return what is equal for hashable values that are the same, bit by bit.
+
+    0.0 is equal to -0.0, and 1 to True and 1.0; nan is not equal to itself.
+    """
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, complex):
+        return value.real.hex(), value.imag.hex()
+    if isinstance(value, (tuple, frozenset)):
+        container = frozenset if isinstance(value, frozenset) else tuple
+        return container((type(v), _exact(v)) for v in value)
+    if dataclasses.is_dataclass(value):
+        parts = [getattr(value, part.name, None) for part in dataclasses.fields(value)]
+        return value, tuple((type(v), _exact(v)) for v in parts)
+    return value
 
 
 def compile(fn: Callable[..., Any]) -> CompiledStep:

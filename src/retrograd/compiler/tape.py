@@ -57,11 +57,14 @@ class Tape:
     Attributes:
         log: the events. They hold their arrays, so that an id stands for one array.
         positions: which argument a leaf stands for, by the leaf's id.
-        leaves: the leaves whose gradient was used, by id.
+        leaves: the leaves from outside whose gradient was used, by id.
+        inside: the leaves that the run itself made, by id, each with the Tensor whose memory it
+            shares, or None. They are gone after the run: no program depends on them.
         started: whether each had one when the run first asked, by id.
         grads: after the run, each leaf and the gradient it is left with, or None.
         lives: the numbers that are read anew in every run.
         updates: each group of an optimizer that was updated, and the bucket.
+        optimizers: the optimizers that these are of, by id.
         undo: what puts back what the run changed outside.
     """
 
@@ -70,13 +73,16 @@ class Tape:
         self.section = "forward"
         self.positions: dict[int, int] = {}
         self.leaves: dict[int, Tensor] = {}
+        self.inside: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.started: dict[int, bool] = {}
         self.grads: list[tuple[Tensor, Array | None]] = []
         self.lives: list[Reading] = []
         self.updates: list[tuple[dict[str, Any], Any]] = []
+        self.optimizers: dict[int, Any] = {}
         self.undo: dict[int, Callable[[], Any]] = {}
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
+        self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
         self._arguments: set[int] = set()
         self._made: set[int] = set()  # ids of arrays that calls returned
         self._seen: set[int] = set()  # ids of all arrays so far
@@ -226,6 +232,14 @@ class Tape:
         self.log.append(Event("write", (ufunc, target, array, given), self.section, user_place()))
         ufunc(array, _value(given), out=array)
 
+    def _replace(self, t: Tensor) -> None:
+        if id(self._viewed(t._array)) in self.callers:
+            self.forbid(
+                "x += y on a NumPy array that is an argument",
+                "it changes the caller's array where nothing is compiled, a program would not. "
+                "Write x = x + y for a new value.",
+            )
+
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
         self.note(rng.bit_generator, "state")
@@ -245,14 +259,29 @@ class Tape:
         out = output._array if isinstance(output, Tensor) else None
         self.log.append(Event("module ran", (module, out)))
 
+    def _leaf_made(self, leaf: Tensor, source: Any) -> None:
+        shares = isinstance(source, Tensor) and source._array is leaf._array
+        self.inside[id(leaf)] = leaf, source if shares else None
+
+    def _is_inside(self, leaf: Tensor) -> bool:
+        """Tell whether the run itself made a leaf, or what became a leaf by `requires_grad_()`."""
+        array = id(leaf._array)
+        if id(leaf) in self.inside or array in self._made:
+            return True
+        return array in self._arguments and id(leaf) not in self.positions
+
     def _grad_replaced(self, leaf: Tensor) -> None:
         self._check(leaf)
+        if self._is_inside(leaf):
+            return
         self.leaves.setdefault(id(leaf), leaf)
         self.note(leaf, "_grad")
 
     def _grad(self, leaf: Tensor) -> Array | None:
         self._check(leaf)
         grad = cast("Array | None", leaf._grad)
+        if self._is_inside(leaf):
+            return grad
         self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:
             self.leaves[id(leaf)] = leaf
@@ -270,6 +299,7 @@ class Tape:
         before = self._updated[id(bucket)]
         self._updated[id(bucket)] += 1
         self.updates.append((group, bucket))
+        self.optimizers[id(optimizer)] = optimizer
         lr = self._live("lr", group, ("lr",))
         count = self._live("updates", bucket, "count")
         # the count stands at its value before the run, plus what this run has done so far
@@ -308,10 +338,12 @@ class Tape:
 _ANSWERS: dict[str, Callable[..., Any]] = {
     "call": Tape._call,  # rule, arguments, arrays, keywords: returns what the call returns
     "write": Tape._write,  # ufunc, leaf, other: changes the leaf's array
+    "replace": Tape._replace,  # Tensor in whose place `x += y` puts a new one
     "draw": Tape._draw,  # generator, shape, dtype: returns the Tensor drawn
     "section": Tape._section,  # name: returns the one before
     "training read": Tape._training_read,  # Module
     "module ran": Tape._module_ran,  # Module, output
+    "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
     "grad replaced": Tape._grad_replaced,  # leaf
     "gradient": Tape._gradient,  # Tensor, its gradient
