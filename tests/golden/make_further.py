@@ -1,12 +1,13 @@
 """Write the numbers that PyTorch gives for what `make_golden.py` does not ask for.
 
 Run:    python tests/golden/make_further.py     (needs torch; the tests do not)
-Writes: further.json beside it, in the form of the others; the same bytes each time.
+Writes: further.json and weight_norms.json beside it, the same bytes each time.
 """
 
 import numpy as np
 import torch
-from make_golden import INT, SIGN, Module, N, case, write
+from make_golden import INT, SIGN, Module, N, case, generator, normal, titled, write
+from torch import nn
 
 
 def alone(case):
@@ -176,11 +177,42 @@ def recurrent():
     yield case("proj_size, one sequence", "LSTM", [N(5, 3)], 3, 4, proj_size=2, batch_first=True)
 
 
+def weight_norms():
+    """Yield what modules give, in two calls, whose weight is computed, and their gradients."""
+    kinds = [("weight_norm", {}), ("weight_norm", {"axis": None}), ("weight_norm", {"axis": 1}),
+             ("spectral_norm", {}), ("spectral_norm", {"n_power_iterations": 3})]  # fmt: skip
+    modules = [("Linear", [3, 2], (4, 3)), ("Conv1d", [2, 4, 3], (2, 2, 5)),
+               ("ConvTranspose1d", [2, 4, 3], (2, 2, 5))]  # fmt: skip
+    for function, options in kinds:
+        for name, args, shape in modules:
+            title = titled(f"{function} of {name}", str(options or ""))
+            rng, module = generator(title), getattr(nn, name)(*args)
+            with torch.no_grad():
+                for parameter in module.parameters():
+                    parameter.copy_(torch.from_numpy(normal(rng, parameter.shape, 0.5)))
+            own = {("dim" if key == "axis" else key): value for key, value in options.items()}
+            getattr(nn.utils, function)(module, **own)
+            state = {key: value.clone() for key, value in module.state_dict().items()}
+            x, outputs = normal(rng, shape), []
+            upstream = None
+            for training in (True, True, False):
+                out = module.train(training)(torch.from_numpy(x))
+                upstream = normal(rng, out.shape) if upstream is None else upstream
+                outputs.append(out)
+            sum((out * torch.from_numpy(upstream)).sum() for out in outputs).backward()
+            yield {"id": title, "function": function, "kwargs": options, "name": name,
+                   "args": args, "state": state, "inputs": [x], "outputs": outputs,
+                   "upstream": upstream, "state_after": module.state_dict(),
+                   "parameter_grads": {k: p.grad for k, p in module.named_parameters()},
+                   }  # fmt: skip
+
+
 def main():
     torch.set_default_dtype(torch.float64)
     torch.set_num_threads(1)
     parts = activations, pooling, layers, losses, attention, recurrent
     write("further.json", (each for part in parts for each in part()))
+    write("weight_norms.json", weight_norms())
 
 
 if __name__ == "__main__":
