@@ -189,9 +189,96 @@ def test_at_equal_eigenvalues_the_eigenvalues_still_have_gradients():
 @pytest.mark.parametrize("vectors", [
     lambda a: np.linalg.eigh(a)[1], lambda a: np.linalg.eig(a)[1], lambda a: np.linalg.svd(a)[0],
 ])  # fmt: skip
-def test_vectors_of_equal_values_have_no_gradient(vectors):
+def test_vectors_of_equal_values_have_no_gradient_but_nan(vectors):
     weights = np.arange(4.0).reshape((2, 2))
-    assert gradients(lambda a: np.sum(vectors(a) * weights), np.eye(2)) == [[[0.0, 0.0]] * 2]
+    ((found),) = gradients(lambda a: np.sum(vectors(a) * weights), np.eye(2))
+    assert np.any(np.isnan(found))
+
+
+C = np.array([[0.3, 1.2, -0.4], [0.7, -0.2, 0.9], [0.1, 0.5, 0.6]])
+EQUAL = [np.eye(3), np.diag([1.0, 1.0, 2.0]), np.diag([1.0, 2.0, 2.0])]
+
+
+def polar(a):
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return u @ vh
+
+
+def projection(a, k):
+    _, v = np.linalg.eigh(a)
+    return v[:, :k] @ v[:, :k].T
+
+
+def root_of_matrix(a):
+    w, v = np.linalg.eigh(a)
+    return (v * np.sqrt(w)) @ v.T
+
+
+def slopes(fn, a):
+    h, found = 1e-4, np.zeros(a.shape)
+    for at in np.ndindex(a.shape):
+        unit = np.zeros(a.shape)
+        unit[at] = h
+        found[at] = (np.sum(fn(a + unit)) - np.sum(fn(a - unit))) / (2 * h)
+    return found
+
+
+@pytest.mark.parametrize("a", [*EQUAL, np.eye(3)[:, :2], np.eye(3)[:2]], ids=str)
+@pytest.mark.parametrize("wrap", [lambda fn: fn, rg.compile], ids=["eager", "compiled"])
+def test_the_polar_factor_of_equal_singular_values_has_its_gradient(a, wrap):
+    weights = C[: a.shape[0], : a.shape[1]]
+
+    def loss(a):
+        return np.sum(polar(a) * weights)
+
+    found = wrap(rg.func.grad(loss))(a).data
+    np.testing.assert_allclose(found, slopes(loss, a), atol=1e-7)
+    if a is EQUAL[0]:
+        np.testing.assert_allclose(found, (C - C.T) / 2, atol=1e-12)
+
+
+@pytest.mark.parametrize("a", EQUAL, ids=str)
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
+def test_a_projection_on_vectors_of_equal_values_is_right_or_nan(a, k):
+    w = np.diag(a)
+    ((found),) = gradients(lambda a: np.sum(projection(a, k) * C), a)
+    if 0 < k < 3 and w[k - 1] == w[k]:
+        assert np.all(np.isnan(np.diag(found)))
+    else:
+        right = slopes(lambda a: projection(np.tril(a) + np.tril(a, -1).T, k) * C, a)
+        np.testing.assert_allclose(found, right, atol=1e-7)
+
+
+@pytest.mark.parametrize("a", EQUAL, ids=str)
+def test_a_function_of_a_matrix_with_equal_values_is_right_or_nan(a):
+    right = slopes(lambda a: root_of_matrix(np.tril(a) + np.tril(a, -1).T) * C, a)
+    (found,) = gradients(lambda a: np.sum(root_of_matrix(a) * C), a)
+    right_or_nan(np.array(found), right)
+    u_s_vh = gradients(lambda a: np.sum((lambda u, s, vh: (u * s) @ vh)(*np.linalg.svd(a)) * C), a)
+    right_or_nan(np.array(u_s_vh[0]), C)
+    low = gradients(
+        lambda a: np.sum((lambda u, s, vh: (u * s) @ vh)(*np.linalg.svd(a, False)) * C[:, :2]),
+        np.outer([1.0, 2.0, 3.0], [1.0, 1.0]),
+    )
+    right_or_nan(np.array(low[0]), C[:, :2])
+
+
+def test_values_that_rounding_alone_parts_count_as_equal():
+    turn, _ = np.linalg.qr(C)
+    a = turn @ np.diag([1.0, 1.0, 3.0]) @ turn.T
+    ((found),) = gradients(lambda a: np.sum(projection(a, 1) * C), a)
+    assert np.all(np.isnan(np.diag(found)))
+    right = slopes(lambda a: projection(np.tril(a) + np.tril(a, -1).T, 2) * C, a)
+    (found,) = gradients(lambda a: np.sum(projection(a, 2) * C), a)
+    np.testing.assert_allclose(found, right, atol=1e-7)
+
+
+def test_the_second_derivative_of_a_function_of_equal_values_is_right_or_nan():
+    square = hessian(lambda a: np.sum(np.linalg.eigvalsh(a) ** 2), np.eye(2))
+    right_or_nan(square, np.diag([2.0, 0.0, 4.0, 2.0]))
+    nuclear = hessian(lambda a: np.linalg.norm(a, "nuc"), np.eye(2))
+    right = np.array([[0, 0, 0, 0], [0, 0.5, -0.5, 0], [0, -0.5, 0.5, 0], [0, 0, 0, 0]])
+    right_or_nan(nuclear, right)
 
 
 def test_a_singular_matrix_has_the_pseudo_inverse_of_constant_rank():
@@ -248,3 +335,107 @@ def test_a_root_of_a_negative_number_is_complex_and_raises():
 def test_what_would_lose_a_gradient_raises(call):
     with pytest.raises(TypeError):
         call(rg.Tensor(np.arange(6.0).reshape((3, 2)), requires_grad=True))
+
+
+# To second order: right, nan or an error, but never a number that is finite and wrong
+
+
+def hessian(fn, *values):
+    leaves = [rg.Tensor(np.asarray(v, float), requires_grad=True) for v in values]
+    with np.errstate(all="ignore"):
+        first = rg.autograd.grad(fn(*leaves), leaves, create_graph=True, allow_unused=True)
+        pairs = zip(first, leaves, strict=True)
+        first = [rg.Tensor(np.zeros(x.shape)) if g is None else g for g, x in pairs]
+        rows = []
+        for g in first:
+            for part in np.reshape(g, -1):
+                if not part.requires_grad:
+                    rows.append(np.zeros(sum(x.size for x in leaves)))
+                    continue
+                row = rg.autograd.grad(part, leaves, retain_graph=True, allow_unused=True)
+                rows.append(np.concatenate([
+                    np.zeros(x.size) if r is None else r.data.ravel()
+                    for r, x in zip(row, leaves, strict=True)
+                ]))  # fmt: skip
+    return np.array(rows)
+
+
+def right_or_nan(found, right):
+    bad = ~np.isnan(found) & ~np.isclose(found, right)
+    assert not np.any(bad), found
+
+
+ZEROS = np.zeros((2, 2))
+SMOOTH_ALTHOUGH_MADE_OF_KINKS = [
+    (lambda x: np.linalg.norm(x) ** 2, np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.linalg.norm(x, 2, axis=0) ** 2, np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.linalg.norm(x) ** 2, ZEROS, 2 * np.eye(4)),
+    (lambda x: np.linalg.norm(x, "fro") ** 2, ZEROS, 2 * np.eye(4)),
+    (lambda x: np.linalg.matrix_norm(x) ** 2, ZEROS, 2 * np.eye(4)),
+    (lambda x: np.linalg.vector_norm(x) ** 2, ZEROS, 2 * np.eye(4)),
+    (lambda x: np.sum(np.hypot(x[0], x[1]) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.hypot(x, 0.0) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.std(x) ** 2, np.ones(2), np.array([[0.5, -0.5], [-0.5, 0.5]])),
+    (lambda x: np.nanstd(x) ** 2, np.ones(2), np.array([[0.5, -0.5], [-0.5, 0.5]])),
+    (lambda x: np.std(x, where=[True, True]) ** 2, np.ones(2),
+     np.array([[0.5, -0.5], [-0.5, 0.5]])),
+    (lambda x: np.sum(np.abs(x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.abs(x) * np.abs(x)), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.fabs(x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.copysign(x, -1.0) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.linalg.norm(x, 1) ** 2, np.zeros(1), 2 * np.eye(1)),
+    (lambda x: np.linalg.norm(x, np.inf) ** 2, np.zeros(1), 2 * np.eye(1)),
+    (lambda x: np.linalg.norm(x, 3) ** 2, np.zeros(1), 2 * np.eye(1)),
+    (lambda x: np.linalg.norm(x, 0.5) ** 2, np.zeros(1), 2 * np.eye(1)),
+    (lambda x: np.linalg.norm(x, 1.5) ** 1.5, np.zeros(1), np.full((1, 1), np.inf)),
+    (lambda x: np.linalg.norm(x, 3) ** 3, np.array([0.0, 1.0]), np.diag([0.0, 6.0])),
+    (lambda x: np.sum(np.maximum(x, -x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.minimum(x, -x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.fmax(x, -x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.sqrt(x) ** 4), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.cbrt(x) ** 6), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(x ** 2.0), np.zeros(2), 2 * np.eye(2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fn", "point", "right"), SMOOTH_ALTHOUGH_MADE_OF_KINKS)
+def test_what_is_smooth_at_a_kink_of_its_parts_has_no_wrong_second_derivative(fn, point, right):
+    right_or_nan(hessian(fn, point), right)
+
+
+def test_the_mixed_second_derivative_of_a_power_of_0_is_right_or_nan():
+    # of x ** y at x = 0: -inf at y = 1, 0 at y = 2
+    for y, right in ((1.0, -np.inf), (2.0, 0.0)):
+        found = hessian(np.power, 0.0, y)
+        right_or_nan(found, np.array([[2.0 * (y == 2), right], [right, 0.0]]))
+
+
+def test_a_size_that_a_condition_leaves_out_has_right_second_derivatives():
+    def huber(x):
+        size = np.abs(x)
+        return np.sum(np.where(size < 1.0, 0.5 * x * x, size - 0.5))
+
+    np.testing.assert_allclose(hessian(huber, [0.0, 0.5, 2.0]), np.diag([1.0, 1.0, 0.0]))
+    np.testing.assert_allclose(hessian(lambda x: np.sum(np.abs(x)), [0.0, 1.0]), ZEROS)
+    relu_squared = hessian(lambda x: np.sum(np.maximum(x, 0.0) ** 2), [0.0, -1.0, 1.0])
+    np.testing.assert_allclose(np.diag(relu_squared), [0.5, 0.0, 2.0])
+
+
+@pytest.mark.parametrize("order", [-2, -1, -0.5, 0.5, 1, 1.5, 2, 3, 2.5, np.inf, -np.inf])
+def test_the_norm_of_any_order_has_a_finite_gradient_where_elements_are_0(order):
+    for x in ([0.0, 0.0], [0.0, 2.0], [3.0, 0.0]):
+        (found,) = gradients(lambda x: np.linalg.norm(x, order), x)
+        assert np.all(np.isfinite(found)), found
+        if not np.any(x):
+            np.testing.assert_allclose(found, 0.0)
+
+
+def test_a_sum_of_powers_of_minus_infinity_has_gradient_0():
+    for fn in (np.logaddexp, np.logaddexp2):
+        assert gradients(fn, -np.inf, -np.inf) == [0.0, 0.0]
+        assert gradients(fn, -np.inf, 1.0) == [0.0, 1.0]
+        assert gradients(fn, 1.0, np.inf) == [0.0, 1.0]
+        assert not np.any(hessian(fn, -np.inf, -np.inf))
+    logsumexp = rg.special.logsumexp
+    assert gradients(logsumexp, [-np.inf, -np.inf]) == [[0.0, 0.0]]
+    assert gradients(logsumexp, [1.0, np.inf]) == [[0.0, 1.0]]

@@ -1244,11 +1244,23 @@ class Parts:
         pairs = zip(self.parts, other.parts, strict=True)
         return Parts([x if y is None else y if x is None else total(x, y) for x, y in pairs])
 
-    def full(self, outs: Any) -> tuple[Any, ...]:
+    def full(self, outs: Any) -> WholeParts:
         """Return the parts, zeros where there is none; arrays that are not to be written into."""
         pairs = zip(outs, self.parts, strict=True)
         whole = (np.zeros_like(o) if part is None else part for o, part in pairs)
-        return tuple(borrowed(g) if isinstance(g, _ndarray) else g for g in whole)
+        found = WholeParts(borrowed(g) if isinstance(g, _ndarray) else g for g in whole)
+        found.came = tuple(part is not None for part in self.parts)
+        return found
+
+
+class WholeParts(tuple[Any, ...]):
+    """What a rule gets as `g`: the gradients of all outputs.
+
+    Attributes:
+        came: for each output, whether a gradient came to it; if not, its part is zeros.
+    """
+
+    came: tuple[bool, ...]
 
 
 def borrowed(g: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import check_sizes
+from retrograd.checks import check_not_negative, check_sizes
 from retrograd.engine import Array, TensorLike, get_default_dtype, no_grad, wrap
 from retrograd.nn import functional as F
 from retrograd.nn.module import Module
@@ -34,6 +34,7 @@ class _BatchNorm(ShowsArguments):
         affine: bool = True, track_running_stats: bool = True, dtype: DTypeLike | None = None,
     ) -> None:  # fmt: skip
         check_sizes(type(self).__name__, num_features=num_features)
+        check_not_negative(type(self).__name__, eps=eps)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         shape, dtype = (num_features,), dtype or get_default_dtype()
@@ -105,8 +106,8 @@ class BatchNorm1d(_BatchNorm):
             `track_running_stats`.
 
     Raises:
-        ValueError: if `num_features` is no whole number of at least 1; when called, if the shape
-            does not fit, or in training a channel has a single value.
+        ValueError: if `num_features` is no whole number of at least 1, or `eps` is negative; when
+            called, if the shape does not fit, or in training a channel has a single value.
 
     Ioffe and Szegedy 2015, "Batch normalization".
 
@@ -152,8 +153,8 @@ class BatchNorm2d(_BatchNorm):
             `track_running_stats`.
 
     Raises:
-        ValueError: if `num_features` is no whole number of at least 1; when called, if the shape
-            does not fit, or in training a channel has a single value.
+        ValueError: if `num_features` is no whole number of at least 1, or `eps` is negative; when
+            called, if the shape does not fit, or in training a channel has a single value.
 
     Ioffe and Szegedy 2015, "Batch normalization".
 
@@ -191,8 +192,8 @@ class LayerNorm(ShowsArguments):
             `bias`.
 
     Raises:
-        ValueError: if a length is no whole number of at least 1; when called, if the last axes are
-            others.
+        ValueError: if a length is no whole number of at least 1, or `eps` is negative; when
+            called, if the last axes are others.
 
     Ba et al. 2016, "Layer normalization".
 
@@ -205,6 +206,7 @@ class LayerNorm(ShowsArguments):
         elementwise_affine: bool = True, bias: bool = True, dtype: DTypeLike | None = None,
     ) -> None:  # fmt: skip
         self.normalized_shape = shape = _shape_of(self, normalized_shape)
+        check_not_negative("LayerNorm", eps=eps)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
         self.bias = new_parameter(shape, dtype) if elementwise_affine and bias else None
@@ -233,8 +235,8 @@ class RMSNorm(ShowsArguments):
         weight: Parameter `normalized_shape`, at first 1; None without `elementwise_affine`.
 
     Raises:
-        ValueError: if a length is no whole number of at least 1; when called, if the last axes are
-            others.
+        ValueError: if a length is no whole number of at least 1, or `eps` is negative; when
+            called, if the last axes are others.
 
     Zhang and Sennrich 2019, "Root mean square layer normalization".
 
@@ -247,6 +249,7 @@ class RMSNorm(ShowsArguments):
         elementwise_affine: bool = True, dtype: DTypeLike | None = None,
     ) -> None:  # fmt: skip
         self.normalized_shape = shape = _shape_of(self, normalized_shape)
+        check_not_negative("RMSNorm", eps=eps)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
 
@@ -284,8 +287,8 @@ class GroupNorm(ShowsArguments):
         bias: Parameter `(C,)`, at first 0; None without `affine`.
 
     Raises:
-        ValueError: if a number is no whole number of at least 1, or the groups do not divide the
-            channels; when called, if the input has other channels.
+        ValueError: if a number is no whole number of at least 1, the groups do not divide the
+            channels, or `eps` is negative; when called, if the input has other channels.
 
     Wu and He 2018, "Group normalization".
 
@@ -300,6 +303,7 @@ class GroupNorm(ShowsArguments):
         check_sizes(type(self).__name__, num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: {num_groups} groups of {num_channels} channels")
+        check_not_negative("GroupNorm", eps=eps)
         self.num_groups, self.num_channels = num_groups, num_channels
         self.eps, self.affine = eps, affine
         self.weight = new_parameter((num_channels,), dtype, 1.0) if affine else None

@@ -2,7 +2,8 @@
 
 Where there is no derivative, none is made up: singular matrices raise LinAlgError, as they do
 forwards. What belongs to equal eigenvalues or singular values, whose vectors are not determined,
-counts as 0. Of a symmetric matrix NumPy reads one triangle: that one gets the whole gradient.
+is nan, unless it is known to be 0. Of a symmetric matrix NumPy reads one triangle: that one gets
+the whole gradient.
 """
 
 import math
@@ -12,6 +13,7 @@ import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp, nograd, primitive, record
 from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
+from retrograd.rules.elementwise import kinked
 from retrograd.rules.reductions import root
 
 # Parts of rules
@@ -22,15 +24,51 @@ def _eye(like: Any) -> Any:
     return np.eye(like.shape[-1], dtype=like.dtype)
 
 
-def _reciprocal(x: Any) -> Any:
-    """Return `1 / x`, and 0 where `x` is 0."""
-    zero = x == 0
-    return np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, x))
+def _antisymmetric(x: Any) -> Any:
+    """Return the antisymmetric part of matrices, which is that of turns."""
+    return 0.5 * (x - x.mT)
 
 
-def gaps(values: Any) -> Any:
-    """Return `1 / (values[j] - values[i])` at `[i, j]`, 0 where they are equal."""
-    return _reciprocal(values[..., None, :] - values[..., None])
+def _largest(x: Any) -> Any:
+    """Return the largest size in each matrix, as a matrix of one element."""
+    return np.max(np.abs(x), axis=(-2, -1), keepdims=True, initial=0.0)
+
+
+def _least_gap(values: Any) -> Any:
+    """Return the largest gap between values that can be rounding alone."""
+    return _rounding(values) * _largest(values[..., None])
+
+
+def _rounding(x: Any) -> float:
+    """Return the relative error that results of LAPACK have, as wide as `x`."""
+    eps = float(np.finfo(x.dtype).eps)
+    return 4.0 * int(x.shape[-1]) * eps
+
+
+def turn(part: Any, gap: Any, least: Any, size: Any, alone: bool) -> Any:
+    """Return `part / gap`: how vectors of values that lie `gap` apart turn into each other.
+
+    Between equal values they are not determined, and nothing can be told from `part`, but for one
+    case: where `part` is 0 and gradients come to vectors `alone`, what was made of them does not
+    depend on how they turn, and the result is 0. All else is nan there.
+
+    Args:
+        part: the gradient of a turn, matrices.
+        gap: what to divide by.
+        least: the largest gap that counts as none.
+        size: the largest element of what `part` was made of, for each matrix.
+        alone: whether no gradient came to the values.
+    """
+    equal = np.abs(gap) <= least
+    known = np.where(equal, 0.0 * kinked(part, equal), part / np.where(equal, 1.0, gap))
+    none = (np.abs(part) <= 64 * _rounding(part) * size) & alone
+    return np.where(equal & np.logical_not(none), math.nan, known)
+
+
+def turn_pairs(part: Any, gap: Any, least: Any, size: Any, alone: bool) -> Any:
+    """Return `turn` of matrices that have an element for each pair of values: 0 on the diagonal."""
+    same = np.eye(part.shape[-1], dtype=bool)
+    return np.where(same, 0.0, turn(part, np.where(same, math.inf, gap), least, size, alone))
 
 
 def gather_triangle(g: Any, upper: bool) -> Any:
@@ -65,30 +103,47 @@ def _qr_dx(g: Any, out: Any, a: Any) -> Any:
 
 def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     (gw, gv), (w, v) = g, out
-    inner = gaps(w) * (v.mT @ gv) + gw[..., None] * _eye(v)
+    inner = gw[..., None] * _eye(v)
+    if g.came[1]:
+        part, gap = _antisymmetric(v.mT @ gv), w[..., None, :] - w[..., None]
+        inner = inner + turn_pairs(part, gap, _least_gap(w), _largest(gv), not g.came[0])
     return gather_triangle(v @ inner @ v.mT, UPLO.upper() == "U")
 
 
 def _eig_dx(g: Any, out: Any, a: Any) -> Any:
     """For real eigenvalues, and vectors of length 1."""
     (gw, gv), (w, v) = g, out
-    inner = v.mT @ gv
-    inner = inner - (v.mT @ v) * np.sum(inner * _eye(v), axis=-1)[..., None, :]
-    return np.linalg.solve(v.mT, (gw[..., None] * _eye(v) + gaps(w) * inner) @ v.mT)
+    inner = gw[..., None] * _eye(v)
+    if g.came[1]:
+        part = v.mT @ gv
+        part = part - (v.mT @ v) * np.sum(part * _eye(v), axis=-1)[..., None, :]
+        gap = w[..., None, :] - w[..., None]
+        inner = inner + turn_pairs(part, gap, _least_gap(w), _largest(gv), not g.came[0])
+    return np.linalg.solve(v.mT, inner @ v.mT)
 
 
 def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
-    """Townsend 2016, "Differentiating the singular value decomposition"."""
+    """Townsend 2016, "Differentiating the singular value decomposition".
+
+    Both bases turn by the same angle as the values' gaps say, and against each other by another
+    one, which is determined for equal values too.
+    """
     (gu, gs, gvh), (u, s, vh) = g, out
-    row, column = s[..., None, :], s[..., None]
-    f = gaps(s * s)
+    inner = gs[..., None] * _eye(s)
+    if not (g.came[0] or g.came[2]):
+        return u @ inner @ vh
+    row, column, alone = s[..., None, :], s[..., None], not g.came[1]
     left, right = u.mT @ gu, vh @ gvh.mT
-    inner = f * (left - left.mT) * row + column * (f * (right - right.mT))
-    whole = u @ (inner + gs[..., None] * _eye(s)) @ vh
+    one, two = _antisymmetric(left), _antisymmetric(right)
+    least = _least_gap(s)
+    size = np.maximum(_largest(gu), _largest(gvh))
+    inner = inner + turn_pairs(one + two, row - column, least, size, alone)
+    inner = inner + turn_pairs(one - two, row + column, least, size, alone)
+    whole = u @ inner @ vh
     if u.shape[-2] > s.shape[-1]:
-        whole = whole + ((gu - u @ left) * _reciprocal(row)) @ vh
+        whole = whole + turn(gu - u @ left, row, least, size, alone) @ vh
     if vh.shape[-1] > s.shape[-1]:
-        whole = whole + u @ (_reciprocal(column) * (gvh - right.mT @ vh))
+        whole = whole + u @ turn(gvh - right.mT @ vh, column, least, size, alone)
     return whole
 
 
@@ -148,6 +203,9 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = Non
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """With more rows than columns there are residuals, whatever the rank, unlike NumPy's."""
     a, b = to_array(a), to_array(b)
+    kind = np.result_type(a.dtype, b.dtype)
+    kind = kind if kind.kind == "f" else np.dtype(float)
+    a, b = (x if x.dtype == kind else x.astype(kind) for x in (a, b))
     m, n = a.shape
     if rcond is None or rcond == -1:
         rcond = float(np.finfo(a.dtype).eps) * (max(m, n) if rcond is None else 1)
@@ -241,10 +299,34 @@ def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
         return root(np.sum(x * x, **over))
     if order == 0:
         return np.sum((x != 0).astype(x.dtype), **over)
-    sizes = np.abs(x)
     if abs(order) == math.inf:
-        return (np.max if order > 0 else np.min)(sizes, **over)
-    return np.sum(sizes, **over) if order == 1 else root(np.sum(sizes**order, **over), order)
+        return (np.max if order > 0 else np.min)(np.abs(x), **over)
+    if order == 1:
+        return np.sum(np.abs(x), **over)
+    return root(np.sum(_size_power(x, order), **over), order)
+
+
+@primitive
+def _size_power(x: Any, order: float) -> Any:
+    """Return `abs(x) ** order`, at 0 with gradient 0 whatever the order."""
+    zero = x == 0
+    return np.where(zero, math.inf if order < 0 else 0.0, np.where(zero, 1.0, np.abs(x)) ** order)
+
+
+@primitive
+def _signed_power(x: Any, order: float) -> Any:
+    """Return `sign(x) * abs(x) ** order`, and 0 at 0."""
+    return np.sign(x) * np.where(x == 0, 1.0, np.abs(x)) ** order
+
+
+def _signed_power_dx(g: Any, out: Any, x: Any, order: float) -> Any:
+    """Return the gradient: at 0 there is none, unless the order is above 1."""
+    slope = order * _size_power(x, order - 1)
+    return g * (slope if order > 1 else np.where(x == 0, math.nan, slope))
+
+
+defvjp(_size_power, lambda g, out, x, order: g * order * _signed_power(x, order - 1))
+defvjp(_signed_power, _signed_power_dx)
 
 
 def _matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = False) -> Any:

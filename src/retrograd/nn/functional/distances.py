@@ -8,7 +8,7 @@ import numpy as np
 
 from retrograd.engine import TensorLike, TensorT
 from retrograd.nn.functional.activations import relu
-from retrograd.nn.functional.losses import reduce_loss
+from retrograd.nn.functional.losses import as_floats, reduce_loss
 
 __all__ = [
     "cosine_embedding_loss", "cosine_similarity", "hinge_embedding_loss", "margin_ranking_loss",
@@ -32,8 +32,13 @@ def normalize(input: TensorT, p: float = 2.0, axis: int = 1, eps: float = 1e-12)
     >>> F.normalize(np.array([[3.0, 4.0]]))
     array([[0.6, 0.8]])
     """
-    length: Any = np.linalg.norm(input, p, axis, keepdims=True)
-    return input / np.maximum(length, eps)
+    if p != 2:
+        length: Any = np.linalg.norm(input, p, axis, keepdims=True)
+        return input / np.maximum(length, eps)
+    # of vectors that are shorter, 0 among them, no root is taken: it has no second derivative
+    square: Any = np.sum(np.square(input), axis=axis, keepdims=True)
+    longer = square > eps * eps
+    return input / np.where(longer, np.sqrt(np.where(longer, square, 1.0)), eps)
 
 
 def cosine_similarity(x1: TensorT, x2: TensorLike, axis: int = 1, eps: float = 1e-8) -> TensorT:
@@ -53,7 +58,7 @@ def cosine_similarity(x1: TensorT, x2: TensorLike, axis: int = 1, eps: float = 1
     """
     one: Any = x1
     two: Any = x2
-    if np.ndim(one) != np.ndim(two):
+    if np.shape(one) != np.shape(two):  # a vector that is repeated has another length
         one, two = np.broadcast_arrays(one, two)
     return np.sum(normalize(one, 2.0, axis, eps) * normalize(two, 2.0, axis, eps), axis=axis)
 
@@ -129,7 +134,8 @@ def margin_ranking_loss(
     >>> float(F.margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
     2.0
     """
-    return reduce_loss(relu(margin - target * (input1 - input2)), reduction)
+    apart: Any = input1 - input2
+    return reduce_loss(relu(margin - as_floats(target, apart) * apart), reduction)
 
 
 def triplet_margin_loss(
