@@ -255,8 +255,8 @@ def _has_one_short_axis(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool
 
 
 def gaussian_nll_loss(
-    input: TensorT, target: TensorLike, var: TensorLike | float, full: bool = False, eps: float = 1e-6,
-    reduction: str = "mean",
+    input: TensorT, target: TensorLike, var: TensorLike | float, full: bool = False,
+    eps: float = 1e-6, reduction: str = "mean",
 ) -> TensorT:  # fmt: skip
     """Return the mean of minus the log-density of normal distributions with predicted variance.
 
