@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-
 try:
     import fcntl
 except ImportError:  # where there is none, a file that is open cannot be removed
