@@ -1,9 +1,12 @@
 """What a gradient is where there is no derivative, as `help(rg.rules)` tells."""
 
+import gc
+
 import numpy as np
 import pytest
 
 import retrograd as rg
+from retrograd.engine.backward import LIMITS
 
 
 def gradients(fn, *values):
@@ -209,11 +212,6 @@ def projection(a, k):
     return v[:, :k] @ v[:, :k].T
 
 
-def root_of_matrix(a):
-    w, v = np.linalg.eigh(a)
-    return (v * np.sqrt(w)) @ v.T
-
-
 def slopes(fn, a):
     h, found = 1e-4, np.zeros(a.shape)
     for at in np.ndindex(a.shape):
@@ -249,18 +247,145 @@ def test_a_projection_on_vectors_of_equal_values_is_right_or_nan(a, k):
         np.testing.assert_allclose(found, right, atol=1e-7)
 
 
-@pytest.mark.parametrize("a", EQUAL, ids=str)
-def test_a_function_of_a_matrix_with_equal_values_is_right_or_nan(a):
-    right = slopes(lambda a: root_of_matrix(np.tril(a) + np.tril(a, -1).T) * C, a)
-    (found,) = gradients(lambda a: np.sum(root_of_matrix(a) * C), a)
-    right_or_nan(np.array(found), right)
-    u_s_vh = gradients(lambda a: np.sum((lambda u, s, vh: (u * s) @ vh)(*np.linalg.svd(a)) * C), a)
-    right_or_nan(np.array(u_s_vh[0]), C)
-    low = gradients(
-        lambda a: np.sum((lambda u, s, vh: (u * s) @ vh)(*np.linalg.svd(a, False)) * C[:, :2]),
-        np.outer([1.0, 2.0, 3.0], [1.0, 1.0]),
-    )
-    right_or_nan(np.array(low[0]), C[:, :2])
+ROTATION, _ = np.linalg.qr(C)
+TURNED = ROTATION @ np.diag([1.0, 1.0, 3.0]) @ ROTATION.T
+
+
+def whole_of(a):
+    """The symmetric matrix of which NumPy reads the lower triangle."""
+    return np.tril(a) + np.tril(a, -1).T
+
+
+def of_eigenvalues(f):
+    def fn(a):
+        w, v = np.linalg.eigh(a)
+        return np.sum((v * f(w)) @ v.T * C)
+
+    return fn
+
+
+def of_singular_values(f):
+    def fn(a):
+        u, s, vh = np.linalg.svd(a, full_matrices=False)
+        return np.sum((u * f(s)) @ vh * C[: a.shape[0], : a.shape[1]])
+
+    return fn
+
+
+def polar_and_values(a):
+    u, s, vh = np.linalg.svd(a)
+    return np.sum(s**3) + np.sum(u @ vh * C)
+
+
+EAGER_AND_COMPILED = pytest.mark.parametrize(
+    "wrap", [lambda fn: fn, rg.compile], ids=["eager", "compiled"]
+)
+
+
+@pytest.mark.parametrize("a", [*EQUAL, TURNED], ids=str)
+@pytest.mark.parametrize("f", [np.sqrt, np.log, np.exp, np.reciprocal, np.positive, np.square])
+@EAGER_AND_COMPILED
+def test_a_function_of_a_matrix_with_equal_eigenvalues_has_its_gradient(a, f, wrap):
+    loss = of_eigenvalues(f)
+    right = slopes(lambda a: loss(whole_of(a)), a)
+    np.testing.assert_allclose(wrap(rg.func.grad(loss))(a).data, right, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("a", [*EQUAL, TURNED, np.eye(3)[:, :2], np.eye(3)[:2],
+                               np.outer([1.0, 2.0, 3.0], [1.0, 1.0]), np.diag([1.0, 0.0, 0.0]),
+                               np.ones((2, 3))], ids=str)  # fmt: skip
+@pytest.mark.parametrize("f", [np.positive, np.sin, lambda s: s**3], ids=["same", "sin", "cube"])
+@EAGER_AND_COMPILED
+def test_an_odd_function_of_equal_singular_values_or_of_0_has_its_gradient(a, f, wrap):
+    loss = of_singular_values(f)
+    found = wrap(rg.func.grad(loss))(a).data
+    np.testing.assert_allclose(found, slopes(loss, a), atol=1e-6)
+
+
+@EAGER_AND_COMPILED
+def test_an_even_function_of_the_singular_value_0_is_nan(wrap):
+    a = np.diag([1.0, 0.0, 0.0])
+    assert np.any(np.isnan(wrap(rg.func.grad(of_singular_values(np.cos)))(a).data))
+    a = np.eye(3)
+    found = wrap(rg.func.grad(polar_and_values))(a).data
+    np.testing.assert_allclose(found, slopes(polar_and_values, a), atol=1e-6)
+
+
+def test_the_limit_is_that_of_backward_and_of_stacks_too():
+    stack = np.stack([*EQUAL, np.diag([1.0, 2.0, 3.0])])
+
+    def loss(a):
+        w, v = np.linalg.eigh(a)
+        return np.sum((v * np.sqrt(w)[:, None, :]) @ np.swapaxes(v, -1, -2) * C)
+
+    right = [slopes(lambda a: of_eigenvalues(np.sqrt)(whole_of(a)), a) for a in stack]
+    x = rg.Tensor(stack, requires_grad=True)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad, right, atol=1e-6)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad, 2 * np.array(right), atol=1e-6)
+
+
+def test_functions_of_eigenvalues_that_need_no_symmetry_have_the_limit():
+    def loss(a):
+        w, v = np.linalg.eig(a)
+        return np.sum((v * np.exp(w)) @ np.linalg.inv(v) * C)
+
+    found = rg.func.grad(loss)(np.eye(3)).data
+    np.testing.assert_allclose(found, np.e * C, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [of_eigenvalues(np.sqrt), polar_and_values])
+def test_a_program_is_right_at_equal_values_wherever_it_was_recorded(loss):
+    points = [np.diag([1.0, 2.0, 3.0]), np.eye(3), np.diag([1.0, 1.0, 2.0])]
+    right = [slopes(lambda a: loss(whole_of(a)), a) for a in points]
+    if loss is polar_and_values:
+        right = [slopes(loss, a) for a in points]
+    for order in ([0, 1, 2, 0], [1, 0, 2, 1]):
+        step = rg.compile(rg.func.grad(loss))
+        for i in order:
+            np.testing.assert_allclose(step(points[i]).data, right[i], atol=1e-6)
+
+
+def test_limits_are_forgotten_with_their_graph():
+    x = rg.Tensor(np.eye(3), requires_grad=True)
+    out = of_eigenvalues(np.sqrt)(x)
+    assert len(LIMITS) == 1
+    rg.autograd.grad(out, x)
+    del out
+    gc.collect()
+    assert not LIMITS
+
+
+def test_other_graphs_are_walked_as_ever_while_one_has_limits():
+    held = of_eigenvalues(np.sqrt)(rg.Tensor(np.eye(3), requires_grad=True))
+
+    class Twice(rg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        @rg.autograd.once_differentiable
+        def backward(ctx, g):
+            assert isinstance(g, np.ndarray)
+            return 2 * g
+
+    x = rg.Tensor([1.0, 2.0], requires_grad=True)
+    np.sum(Twice.apply(x)).backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+    assert held.requires_grad
+
+
+def test_the_second_derivative_at_equal_eigenvalues_is_right_or_nan():
+    # of a function of a 2 x 2 matrix: the square, whose second derivatives are constant
+    found = hessian(of_square, np.eye(2))
+    right_or_nan(found, hessian(of_square, np.diag([1.0, 2.0])))
+
+
+def of_square(a):
+    w, v = np.linalg.eigh(a)
+    return np.sum((v * w**2) @ v.T * C[:2, :2])
 
 
 def test_values_that_rounding_alone_parts_count_as_equal():

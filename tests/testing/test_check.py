@@ -174,6 +174,7 @@ STEEP = {
 def test_a_steep_function_or_a_large_value_is_no_false_alarm(name, full):
     fn, point = STEEP[name]
     assert gradcheck(fn, point, full=full)
+    assert gradgradcheck(fn, point, full=full)
 
 
 @pytest.mark.parametrize("name", STEEP)

@@ -1244,6 +1244,10 @@ class Parts:
         pairs = zip(self.parts, other.parts, strict=True)
         return Parts([x if y is None else y if x is None else total(x, y) for x, y in pairs])
 
+    def unwrapped(self) -> Parts:
+        """Return the arrays of parts that are Tensors."""
+        return Parts([None if part is None else borrowed(part._array) for part in self.parts])
+
     def full(self, outs: Any) -> WholeParts:
         """Return the parts, zeros where there is none; arrays that are not to be written into."""
         pairs = zip(outs, self.parts, strict=True)

@@ -37,9 +37,8 @@ needs, and come with the package. The others are loaded when a function turns up
 - `det`, `slogdet`, `inv`, `solve` of a singular matrix: `LinAlgError`.
 - `pinv`, `lstsq`: that at constant rank.
 - `eigh`, `eig`, `svd`, vectors of equal values (also if only rounding parts them), and for `svd`
-  vectors of the value 0: nan, unless what is made of them, without the values, stays the same
-  however they turn, as projections and polar factors do: these have their gradient. The values
-  have theirs.
+  vectors of the value 0: what stays the same however they turn has its gradient, such as
+  projections, polar factors, and functions of a matrix, `(v * f(w)) @ v.T`; all else is nan.
 - `cholesky`, `eigh`, `eigvalsh`: the triangle that NumPy reads gets the whole, the other one 0.
 - complex eigenvalues, `np.emath` outside the reals, full `svd` of oblong matrices, complete `qr` of
   those with more rows than columns: `TypeError`.

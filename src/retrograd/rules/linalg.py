@@ -6,12 +6,23 @@ is nan, unless it is known to be 0. Of a symmetric matrix NumPy reads one triang
 the whole gradient.
 """
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
-from retrograd.engine import adapted, composed, defvjp, nograd, primitive, record
+from retrograd.engine import (
+    Tensor,
+    adapted,
+    composed,
+    defvjp,
+    is_recording,
+    nograd,
+    primitive,
+    record,
+)
+from retrograd.engine.backward import LIMITS, derivative_along, needs_limit
 from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
 from retrograd.rules.elementwise import kinked
 from retrograd.rules.reductions import root
@@ -34,41 +45,71 @@ def _largest(x: Any) -> Any:
     return np.max(np.abs(x), axis=(-2, -1), keepdims=True, initial=0.0)
 
 
-def _least_gap(values: Any) -> Any:
-    """Return the largest gap between values that can be rounding alone."""
-    return _rounding(values) * _largest(values[..., None])
-
-
 def _rounding(x: Any) -> float:
     """Return the relative error that results of LAPACK have, as wide as `x`."""
     eps = float(np.finfo(x.dtype).eps)
     return 4.0 * int(x.shape[-1]) * eps
 
 
-def turn(part: Any, gap: Any, least: Any, size: Any, alone: bool) -> Any:
-    """Return `part / gap`: how vectors of values that lie `gap` apart turn into each other.
+class Turns:
+    """How vectors turn into each other as a matrix changes: divided by the gaps of their values.
 
-    Between equal values they are not determined, and nothing can be told from `part`, but for one
-    case: where `part` is 0 and gradients come to vectors `alone`, what was made of them does not
-    depend on how they turn, and the result is 0. All else is nan there.
+    Between equal values, where the gap is 0, vectors are not determined. Still, what was made of
+    them may not depend on how they turn: then the gradient of a turn is 0 there, and 0 / 0 stands
+    for a limit, that for values which part. It is 0 if gradients come to the vectors alone, as in
+    projections and polar factors; else it is the slope of the gradient, which can be taken where
+    gradients are recorded. All that is not known is nan.
 
     Args:
-        part: the gradient of a turn, matrices.
-        gap: what to divide by.
-        least: the largest gap that counts as none.
-        size: the largest element of what `part` was made of, for each matrix.
-        alone: whether no gradient came to the values.
+        values: eigenvalues or singular values.
+        place: which output of the call they are.
+        g: the gradients of its outputs.
+        out: the outputs.
+        vectors: the gradients of vectors.
     """
-    equal = np.abs(gap) <= least
-    known = np.where(equal, 0.0 * kinked(part, equal), part / np.where(equal, 1.0, gap))
-    none = (np.abs(part) <= 64 * _rounding(part) * size) & alone
-    return np.where(equal & np.logical_not(none), math.nan, known)
+
+    def __init__(self, values: Any, place: int, g: Any, out: Any, *vectors: Any) -> None:
+        self.values, self.place = values, place
+        self.alone = not g.came[place]
+        self.whole = out[place].inputs[0] if LIMITS and isinstance(values, Tensor) else None
+        self.least = _rounding(values) * _largest(values[..., None])
+        self.size = functools.reduce(np.maximum, map(_largest, vectors))
+
+    def divide(self, part: Any, gap: Any) -> Any:
+        """Return `part / gap(values)`, with limits; `gap` is a linear function."""
+        apart = gap(self.values)
+        equal = np.abs(apart) <= self.least
+        known = np.where(equal, 0.0, part / np.where(equal, 1.0, apart))
+        unknown = np.abs(part) > 64 * _rounding(part) * self.size
+        limit = self._limit(part, gap)
+        if limit is None:
+            return np.where(equal, np.where(unknown, math.nan, 0.0 * kinked(part, equal)), known)
+        return np.where(equal, np.where(unknown, math.nan, kinked(limit, equal)), known)
+
+    def divide_pairs(self, part: Any, gap: Any) -> Any:
+        """Return `divide` of matrices with an element for each pair of values: 0 for itself."""
+        same = np.eye(part.shape[-1], dtype=bool)
+        return np.where(same, 0.0, self.divide(part, lambda v: np.where(same, math.inf, gap(v))))
+
+    def _limit(self, part: Any, gap: Any) -> Any:
+        """Return the limit of `part / gap(values)` as all values part, None for 0."""
+        if self.alone:
+            return None
+        if self.whole is None or not getattr(part, "requires_grad", False):
+            return np.full_like(part, math.nan)
+        n = self.values.shape[-1]
+        apart = np.arange(1.0, n + 1).astype(self.values.dtype)
+        direction = np.broadcast_to(apart, self.values.shape)
+        slope = derivative_along(part, self.whole, self.place, direction)
+        return None if slope is None else slope / gap(direction)
 
 
-def turn_pairs(part: Any, gap: Any, least: Any, size: Any, alone: bool) -> Any:
-    """Return `turn` of matrices that have an element for each pair of values: 0 on the diagonal."""
-    same = np.eye(part.shape[-1], dtype=bool)
-    return np.where(same, 0.0, turn(part, np.where(same, math.inf, gap), least, size, alone))
+def _difference(values: Any) -> Any:
+    return values[..., None, :] - values[..., None]
+
+
+def _total(values: Any) -> Any:
+    return values[..., None, :] + values[..., None]
 
 
 def gather_triangle(g: Any, upper: bool) -> Any:
@@ -105,8 +146,8 @@ def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     (gw, gv), (w, v) = g, out
     inner = gw[..., None] * _eye(v)
     if g.came[1]:
-        part, gap = _antisymmetric(v.mT @ gv), w[..., None, :] - w[..., None]
-        inner = inner + turn_pairs(part, gap, _least_gap(w), _largest(gv), not g.came[0])
+        part = _antisymmetric(v.mT @ gv)
+        inner = inner + Turns(w, 0, g, out, gv).divide_pairs(part, _difference)
     return gather_triangle(v @ inner @ v.mT, UPLO.upper() == "U")
 
 
@@ -117,8 +158,7 @@ def _eig_dx(g: Any, out: Any, a: Any) -> Any:
     if g.came[1]:
         part = v.mT @ gv
         part = part - (v.mT @ v) * np.sum(part * _eye(v), axis=-1)[..., None, :]
-        gap = w[..., None, :] - w[..., None]
-        inner = inner + turn_pairs(part, gap, _least_gap(w), _largest(gv), not g.came[0])
+        inner = inner + Turns(w, 0, g, out, gv).divide_pairs(part, _difference)
     return np.linalg.solve(v.mT, inner @ v.mT)
 
 
@@ -132,18 +172,16 @@ def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
     inner = gs[..., None] * _eye(s)
     if not (g.came[0] or g.came[2]):
         return u @ inner @ vh
-    row, column, alone = s[..., None, :], s[..., None], not g.came[1]
+    turns = Turns(s, 1, g, out, gu, gvh)
     left, right = u.mT @ gu, vh @ gvh.mT
     one, two = _antisymmetric(left), _antisymmetric(right)
-    least = _least_gap(s)
-    size = np.maximum(_largest(gu), _largest(gvh))
-    inner = inner + turn_pairs(one + two, row - column, least, size, alone)
-    inner = inner + turn_pairs(one - two, row + column, least, size, alone)
+    inner = inner + turns.divide_pairs(one + two, _difference)
+    inner = inner + turns.divide_pairs(one - two, _total)
     whole = u @ inner @ vh
     if u.shape[-2] > s.shape[-1]:
-        whole = whole + turn(gu - u @ left, row, least, size, alone) @ vh
+        whole = whole + turns.divide(gu - u @ left, lambda v: v[..., None, :]) @ vh
     if vh.shape[-1] > s.shape[-1]:
-        whole = whole + u @ turn(gvh - right.mT @ vh, column, least, size, alone)
+        whole = whole + u @ turns.divide(gvh - right.mT @ vh, lambda v: v[..., None])
     return whole
 
 
@@ -178,9 +216,37 @@ nograd(np.linalg.matrix_rank)
 
 # Decompositions and systems of equations
 
-adapted(np.linalg.eig)(real_eig)
-composed(np.linalg.eigvals)(lambda a: np.linalg.eig(a)[0])
-composed(np.linalg.eigvalsh)(lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0])
+composed(np.linalg.eigvals)(lambda a: real_eig(a)[0])
+composed(np.linalg.eigvalsh)(lambda a, UPLO="L": record(np.linalg.eigh, a, UPLO=UPLO)[0])
+
+
+def _with_limits(factors: Any, place: int) -> Any:
+    """Return the outputs of a decomposition; note it if it has equal values, or the value 0.
+
+    A program has limits whatever the values are when it is recorded, since those of its runs may
+    be equal.
+    """
+    values = factors[place]
+    if values.requires_grad and (is_recording() or _has_equal(values._array, place > 0)):
+        needs_limit(values.inputs[0])
+    return factors
+
+
+def _has_equal(values: Any, zero_counts: bool) -> bool:
+    """Tell whether values are equal but for rounding, or, if that counts, 0."""
+    least = _rounding(values) * np.max(np.abs(values), axis=-1, keepdims=True, initial=0.0)
+    gaps = np.diff(np.sort(values, axis=-1), axis=-1)
+    return bool(np.any(gaps <= least) or (zero_counts and np.any(np.abs(values) <= least)))
+
+
+@adapted(np.linalg.eigh)
+def _eigh(a: Any, UPLO: str = "L") -> Any:
+    return _with_limits(record(np.linalg.eigh, a, UPLO=UPLO), 0)
+
+
+@adapted(np.linalg.eig)
+def _eig(a: Any) -> Any:
+    return _with_limits(real_eig(a), 0)
 
 
 @adapted(np.linalg.solve)
@@ -280,7 +346,7 @@ def _svd(
             "no derivative; write full_matrices=False"
         )
     factors = record(np.linalg.svd, a, full_matrices=False)
-    return factors if compute_uv else factors[1]
+    return _with_limits(factors, 1) if compute_uv else factors[1]
 
 
 if hasattr(np.linalg, "svdvals"):

@@ -162,8 +162,8 @@ def erfcinv(y: TensorT) -> TensorT:
     Returns:
         A Tensor of the shape of `y`; an array for an array. Infinite at 0 and 2, nan outside.
 
-    >>> rg.special.erfcinv(np.array([1.0, 0.5])).round(4)
-    array([0.    , 0.4769])
+    >>> rg.special.erfcinv(np.array([1.5, 0.5])).round(4)
+    array([-0.4769,  0.4769])
     """
     kernel = scipy_kernel("erfcinv", y)
     if kernel is not None:
@@ -228,8 +228,8 @@ def ndtri(p: TensorT) -> TensorT:
     Returns:
         A Tensor of the shape of `p`; an array for an array. -inf at 0, inf at 1, nan outside.
 
-    >>> rg.special.ndtri(np.array([0.5, 0.975])).round(4)
-    array([-0.  ,  1.96])
+    >>> rg.special.ndtri(np.array([0.025, 0.975])).round(4)
+    array([-1.96,  1.96])
     """
     return -SQRT_2 * erfcinv(2.0 * p)
 
