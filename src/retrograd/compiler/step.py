@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import threading
 import warnings
 from collections.abc import Callable
 from os import PathLike
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from retrograd import tree
+from retrograd.compiler.callables import (
+    bind_method,
+    check_compilable,
+    reduce_step,
+    remember_for_forks,
+    takes_self,
+)
 from retrograd.compiler.checking import (
     Watch,
     find_differing_call,
@@ -53,14 +62,49 @@ class CompiledStep:
     """
 
     def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
-        if not callable(fn):
-            raise TypeError(f"rg.compile takes a function or a Module, not {type(fn).__name__}")
+        check_compilable(fn)
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
         self.fn, self.replay_first = fn, replay_first
         self._programs: dict[Any, list[ReadyProgram]] = {}
         self._last: ReadyProgram | None = None
         self._lock = threading.RLock()
+        self.attribute = ""  # the name that a class has it under
+        remember_for_forks(self)
+
+    # As an object of Python
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None or not takes_self(self.fn):
+            return self
+        if MODE.get().tell is not None:
+            return MethodType(self.fn, instance)  # a part of what is recorded now
+        if isinstance(instance, type):
+            return MethodType(self, instance)  # of a classmethod: the class is an argument
+        return bind_method(self, instance)
+
+    def __reduce__(self) -> Any:
+        return reduce_step(self)
+
+    def __copy__(self) -> CompiledStep:
+        made = reduce_step(self)
+        return self if isinstance(made, str) else made[0](*made[1])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledStep:
+        made = reduce_step(self)
+        return self if isinstance(made, str) else made[0](*copy.deepcopy(made[1], memo))
+
+    def after_fork(self) -> None:
+        """Make this usable in a child process, whatever other threads were at in the parent."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:  # a thread that is not here was inside, perhaps writing a program
+            self._lock, self._programs, self._last = threading.RLock(), {}, None
+
+    # Calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = MODE.get()
@@ -199,8 +243,10 @@ class CompiledStep:
             return program(arrays)
         try:
             result = self._check(program, leaves, structure, arrays)
-        except (RuntimeError, ValueError):
-            same.remove(program)  # what failed once may be recorded anew
+        except BaseException:
+            # what failed once may be recorded anew; what was interrupted may be half written
+            self._last = None
+            same.remove(program)
             raise
         program.checks_left -= 1
         if not program.checks_left:
@@ -242,8 +288,9 @@ class CompiledStep:
                 standing.append((t, trained))
         args, kwargs = structure.unflatten(given)
         before = look_around(self.fn)
+        mode = MODE.get()
         try:
-            with recording(tape, MODE.get().grad):
+            with recording(tape, mode.grad):
                 result = self.fn(*args, **kwargs)
             changed = find_change(before, self.fn)
             if changed:
@@ -254,9 +301,13 @@ class CompiledStep:
                         "its Python once only. Return the value and change things after the step"
                     )
             tape.finish()
-        finally:
             for t, leaf in standing:
                 leaf._grad = t._grad
+        except BaseException:
+            tape.put_back()
+            raise
+        finally:
+            MODE.set(mode)  # an interrupt may have cut short what would have set it back
         return self._record(leaves, structure, again=False) if changed else (tape, result)
 
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
@@ -343,4 +394,6 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
     >>> w.grad
     array([2., 4.])
     """
+    if isinstance(fn, (classmethod, staticmethod)):
+        return type(fn)(CompiledStep(fn.__func__))  # type: ignore[return-value]
     return CompiledStep(fn)
