@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 
 import numpy as np
@@ -22,7 +23,10 @@ class Interrupting:
         self.left = at
 
     def __call__(self, frame, event, arg):
-        if event in ("call", "c_return") and "retrograd" in frame.f_code.co_filename:
+        code = frame.f_code
+        if code.co_flags & inspect.CO_GENERATOR:
+            return  # when it is closed, Python prints what it raises and goes on
+        if event in ("call", "c_return") and "retrograd" in code.co_filename:
             if self.left == 0:
                 sys.setprofile(None)
                 raise KeyboardInterrupt

@@ -7,7 +7,7 @@ import linecache
 import traceback
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,6 +36,9 @@ from retrograd.compiler.statements import (
 from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines, source
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 
+if TYPE_CHECKING:
+    from retrograd.compiler.differentiable import Graph
+
 CHECKS = 2  # as many replays are compared with the function
 _numbered = itertools.count(1)
 
@@ -62,6 +65,7 @@ class ReadyProgram:
         recorded: the program as it was recorded.
         grad: whether gradients were recorded, as the mode said.
         simple: whether it takes plain arrays by position.
+        graph: how gradients flow to its results, None if nobody can ask for any.
 
     Attributes:
         recorded: as given, until `settle` lets go of its calls.
@@ -72,10 +76,13 @@ class ReadyProgram:
         settled: whether it may be replayed without looking at how arguments are put together.
     """
 
-    def __init__(self, recorded: Program, grad: bool, simple: bool) -> None:
+    def __init__(
+        self, recorded: Program, grad: bool, simple: bool, graph: Graph | None = None
+    ) -> None:
         self.recorded = recorded
         self.grad = grad
         self.simple = simple
+        self.graph = graph
         self.settled = False
         self.checks_left = CHECKS
         self.constants: set[Var] = set()

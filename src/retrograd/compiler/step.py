@@ -28,12 +28,18 @@ from retrograd.compiler.checking import (
     find_differing_result,
     find_first_difference,
 )
+from retrograd.compiler.differentiable import (
+    RecordedCall,
+    find_graph,
+    refuse_lost_gradients,
+    stand_ins,
+)
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
 from retrograd.compiler.outside import find_change, look_around
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape, recording
-from retrograd.engine import MODE, Tensor, wrap
+from retrograd.engine import CLOCK, MODE, Tensor, wrap
 from retrograd.nn.module import Module
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
@@ -193,8 +199,9 @@ class CompiledStep:
 
     def _look_up(self, args: Any, kwargs: dict[str, Any], grad: bool) -> Any:
         """Run the program for these arguments, or record one."""
-        leaves, structure = tree.flatten((args, kwargs))
-        key = structure, tuple(map(_kind, leaves)), grad
+        given, structure = tree.flatten((args, kwargs))
+        key = structure, tuple(map(_kind, given)), grad
+        leaves = stand_ins(given)
         arrays = [a for a in leaves if isinstance(a, _ARRAYS)]
         own = [id(a) for a in arrays if isinstance(a, Tensor) and a.requires_grad]
         if len({*own}) < len(own):
@@ -206,16 +213,30 @@ class CompiledStep:
         for program in same:
             if program.holds():
                 self._last = program
-                return self._replay(program, same, leaves, structure, arrays)
+                graph = program.graph
+                if graph is None:
+                    return self._replay(program, same, leaves, structure, arrays)
+                if graph.is_eager:
+                    return graph.run_eagerly(given, structure)
+                call = RecordedCall(graph, program, given, structure)
+                result = self._replay(program, same, leaves, structure, arrays)
+                return graph.connect(result, call)
         # a program never holds again once a Tensor that it reads has another array
         same[:] = [p for p in same if all(t._array is array for t, array in p.holders)]
+        start = CLOCK.tick()
         tape, result = self._record(leaves, structure)
+        refuse_lost_gradients(tape, given)
         plain = all(type(a) in (np.ndarray, Tensor) for a in args)
-        simple = plain and not kwargs and not tape.positions
-        self._last = ReadyProgram(lower(tape, self.fn, result), grad, simple)
+        recorded = lower(tape, self.fn, result)
+        graph = find_graph(self.fn, tape, result, start, recorded) if grad else None
+        simple = plain and not kwargs and not tape.positions and graph is None
+        self._last = ReadyProgram(recorded, grad, simple, graph)
         same.append(self._last)
         if len(self.programs) > PROGRAMS:
             self._drop_oldest()
+        if graph is not None:
+            tape.put_back()
+            return graph.run_eagerly(given, structure)
         if self.replay_first:
             tape.put_back()
             result = self._check(self._last, leaves, structure, arrays)
@@ -338,14 +359,9 @@ class CompiledStep:
 def _kind(leaf: Any) -> Any:
     """Return what a program depends on of a leaf of the arguments."""
     if isinstance(leaf, _ARRAYS):
-        starts = None
-        if isinstance(leaf, Tensor) and not leaf.is_leaf:
-            raise TypeError(
-                "a compiled function got a Tensor with a graph, whose gradient would be lost: "
-                "pass t.detach(), or compile what computes it too"
-            )
+        starts: Any = None
         if isinstance(leaf, Tensor) and leaf.requires_grad:
-            starts = leaf._grad is None
+            starts = leaf._grad is None if leaf.is_leaf else "graph"
         return leaf.shape, leaf.dtype, starts
     try:
         hash(leaf)
@@ -355,45 +371,3 @@ def _kind(leaf: Any) -> Any:
             "and tuples of them, or hashable values"
         ) from None
     return type(leaf), leaf
-
-
-def compile(fn: Callable[..., Any]) -> CompiledStep:
-    """Compile a function, or a Module, into a NumPy program; a decorator too: `@rg.compile`.
-
-    The first call with arguments of given shapes, dtypes and values runs the function and records
-    its NumPy calls: forward, `backward()`, `zero_grad()`, `step()`, clipping. Later ones run these
-    calls alone, optimised and with buffers that are there already; the first of them are compared
-    with the function. What is read outside by name (parameters, an optimizer's learning rate,
-    `training`) is read anew, or lets it be recorded anew.
-
-    Args:
-        fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
-            a program of its own. It returns Tensors, trees of them, and plain values.
-
-    Returns:
-        A function that takes the same and returns the same; its Tensors are copies without a
-        graph. It has `source`, the program as text, and `export(path)`.
-
-    Raises:
-        TypeError: if `fn` cannot be called; when called, for arguments that are neither arrays nor
-            hashable, or a Tensor that has a graph.
-        TraceError: when called, with the line, if the function does what a program cannot do
-            again: reads a value (`.item()`, `float(t)`, `if t > 0`), writes into an argument,
-            changes something outside, or does something else in its second run.
-        RuntimeError: when called, if a program does not compute what the function does.
-
-    >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
-    >>> @rg.compile
-    ... def step(x):
-    ...     loss = np.sum((w * x) ** 2)
-    ...     w.grad = None
-    ...     loss.backward()
-    ...     return loss
-    >>> [step(np.ones(2)).item() for _ in range(4)]
-    [5.0, 5.0, 5.0, 5.0]
-    >>> w.grad
-    array([2., 4.])
-    """
-    if isinstance(fn, (classmethod, staticmethod)):
-        return type(fn)(CompiledStep(fn.__func__))  # type: ignore[return-value]
-    return CompiledStep(fn)
