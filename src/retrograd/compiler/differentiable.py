@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from retrograd import autograd, tree
+from retrograd.compiler.ir import Program
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape
 from retrograd.engine import (
@@ -40,6 +41,7 @@ class Graph:
         outs: which of the leaves of its results have a gradient.
         used: what gradients flow to: a Tensor outside, or the position of an argument among those
             that are arrays.
+        structure: the tree of the arguments.
 
     Attributes:
         is_eager: whether the function is not compiled at all, since it uses Tensors outside that
@@ -47,19 +49,32 @@ class Graph:
     """
 
     def __init__(
-        self, fn: Callable[..., Any], outs: Sequence[int], used: Sequence[Tensor | int]
-    ) -> None:
+        self, fn: Callable[..., Any], outs: Sequence[int], used: Sequence[Tensor | int],
+        structure: tree.Structure,
+    ) -> None:  # fmt: skip
         self.fn = fn
         self.outs = outs
         self.used = used
+        self.structure = structure
         self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in used)
-        self._steps: dict[Any, Any] = {}  # what computes gradients, by the structure of arguments
+        self._step: Any = None  # the compiled function that computes gradients
 
-    def run_eagerly(self, leaves: Sequence[Any], structure: tree.Structure) -> Any:
+    def run_eagerly(self, leaves: Sequence[Any]) -> Any:
         """Call the function itself, with Tensors for arrays as in a recording."""
         tensors = [_as_tensor(v) if isinstance(v, _ARRAYS) else v for v in leaves]
-        args, kwargs = structure.unflatten(tensors)
+        args, kwargs = self.structure.unflatten(tensors)
         return self.fn(*args, **kwargs)
+
+    def answer(self, ready: ReadyProgram, leaves: Sequence[Any], arrays: Sequence[Any]) -> Any:
+        """Run a program that needs no checks any more, as one call of the graph.
+
+        Args:
+            ready: the program.
+            leaves: the arguments of the call.
+            arrays: these as arrays.
+        """
+        call = RecordedCall(self, ready, leaves)
+        return self.connect(ready.replay(arrays), call)
 
     def connect(self, result: Any, call: RecordedCall) -> Any:
         """Return the results of a program as those of one recorded call.
@@ -68,7 +83,10 @@ class Graph:
             result: what the program returned.
             call: what is kept of the call for its backward pass.
         """
-        values, structure = tree.flatten(result)
+        if result.__class__ is Tensor:
+            values, structure = [result], tree.LEAF
+        else:
+            values, structure = tree.flatten(result)
         call.first = tuple(values[i]._array for i in self.outs)
         inputs = tuple(call.arrays[u] if isinstance(u, int) else u for u in self.used)
         if len(self.outs) == 1:
@@ -79,22 +97,24 @@ class Graph:
         call.first = ()
         return structure.unflatten(values)
 
-    def step(self, leaves: Sequence[Any], structure: tree.Structure) -> Any:
-        """Return the compiled function of arrays and gradients of results that gives gradients."""
-        is_array = tuple(isinstance(v, _ARRAYS) for v in leaves)
-        fixed = tuple(None if is_one else v for v, is_one in zip(leaves, is_array, strict=True))
-        key = structure, is_array, tuple((type(v), v) for v in fixed)
-        if key not in self._steps:
+    def step(self, leaves: Sequence[Any]) -> Any:
+        """Return the compiled function of arrays and gradients of results that gives gradients.
+
+        Args:
+            leaves: the arguments of a call, which in all calls are alike but for the arrays.
+        """
+        if self._step is None:
             from retrograd.compiler.step import CompiledStep
 
-            function = self._gradients_of(fixed, is_array, structure)
-            function.__name__ = f"gradient of {getattr(self.fn, '__name__', 'a compiled Module')}"
-            self._steps[key] = CompiledStep(function)
-        return self._steps[key]
+            function = self._gradients_of(leaves)
+            function.__name__ = f"gradient of {_name_of(self.fn)}"
+            self._step = CompiledStep(function)
+        return self._step
 
-    def _gradients_of(
-        self, fixed: Sequence[Any], is_array: Sequence[bool], structure: tree.Structure
-    ) -> Callable[..., Any]:
+    def _gradients_of(self, example: Sequence[Any]) -> Callable[..., Any]:
+        is_array = [isinstance(v, _ARRAYS) for v in example]
+        fixed = [None if is_one else v for v, is_one in zip(example, is_array, strict=True)]
+        structure = self.structure
         count = sum(is_array)
         fn, outs, used = self.fn, self.outs, self.used
         trained = {u for u in used if isinstance(u, int)}
@@ -123,24 +143,20 @@ class RecordedCall:
         graph: how gradients flow through it.
         ready: the program that is about to run.
         leaves: the leaves of its arguments, as given.
-        structure: the tree of these.
     """
 
-    def __init__(
-        self, graph: Graph, ready: ReadyProgram, leaves: Sequence[Any], structure: tree.Structure
-    ) -> None:
+    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "written")
+
+    def __init__(self, graph: Graph, ready: ReadyProgram, leaves: Sequence[Any]) -> None:
         self.graph = graph
         self.leaves = leaves
-        self.structure = structure
         self.first: tuple[Any, ...] = ()
         self.arrays = [v for v in leaves if isinstance(v, _ARRAYS)]
         self.written = [(array, array.copy()) for array in ready.written]
-        functions = ready.code.functions.values()
-        rngs = [f.bit_generator for f in functions if isinstance(f, np.random.Generator)]
-        self.draws = [(bits, bits.state) for bits in rngs]
+        self.draws = [(bits, bits.state) for bits in ready.bit_generators]
 
     def __repr__(self) -> str:
-        return f"<a call of {getattr(self.graph.fn, '__name__', type(self.graph.fn).__name__)}>"
+        return f"<a call of {_name_of(self.graph.fn)}>"
 
     @contextlib.contextmanager
     def _as_before(self) -> Iterator[None]:
@@ -163,7 +179,7 @@ class RecordedCall:
         """
         if isinstance(seeds[0], Tensor):
             return self._recorded(needed, seeds)
-        step = self.graph.step(self.leaves, self.structure)
+        step = self.graph.step(self.leaves)
         arrays = [as_array(a) for a in self.arrays]
         with self._as_before():
             found = step(*arrays, *seeds)
@@ -172,7 +188,7 @@ class RecordedCall:
     def _recorded(self, needed: Sequence[int], seeds: Sequence[Tensor]) -> list[Any]:
         start = CLOCK.tick()
         with self._as_before(), enable_grad():
-            results = tree.leaves(self.graph.run_eagerly(self.leaves, self.structure))
+            results = tree.leaves(self.graph.run_eagerly(self.leaves))
         roots = [results[i] for i in self.graph.outs]
         inner, ends, _ = _trace(roots, start)
         walk = ReversePass(True, True, {*inner, *ends}, set(ends))
@@ -189,8 +205,9 @@ def _set(draws: Sequence[tuple[Any, Any]], written: Sequence[tuple[Any, Any]]) -
 
 
 def find_graph(
-    fn: Callable[..., Any], tape: Tape, result: Any, start: int, recorded: Any
-) -> Graph | None:
+    fn: Callable[..., Any], tape: Tape, result: Any, start: int, recorded: Program,
+    structure: tree.Structure,
+) -> Graph | None:  # fmt: skip
     """Return how gradients flow to the results of a run, None where nobody can ask for any.
 
     A run that calls `backward` or changes what is trained is a step, and its results are values.
@@ -201,6 +218,7 @@ def find_graph(
         result: what the function returned.
         start: when the run began, by the clock of recorded calls.
         recorded: the run as a program.
+        structure: the tree of the arguments.
     """
     values = tree.leaves(result)
     outs = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
@@ -224,7 +242,7 @@ def find_graph(
             found.append(tape.positions[id(t)])
         elif id(t) in held or not t.is_leaf:  # others were made inside
             found.append(t)
-    return Graph(fn, live, found) if found else None
+    return Graph(fn, live, found, structure) if found else None
 
 
 def _trace(outs: Sequence[Tensor], start: int) -> tuple[set[Tensor], list[Tensor], bool]:
@@ -240,6 +258,10 @@ def _trace(outs: Sequence[Tensor], start: int) -> tuple[set[Tensor], list[Tensor
             is_free |= t.inputs is None
             stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.requires_grad]
     return inner, list(ends), is_free
+
+
+def _name_of(fn: Any) -> str:
+    return str(getattr(fn, "__name__", type(fn).__name__))
 
 
 def _as_tensor(value: Any) -> Tensor:

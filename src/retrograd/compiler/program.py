@@ -100,6 +100,8 @@ class ReadyProgram:
         self.captured = [v for v in self.code.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
         flow = Flow(program.calls)
+        drawing = (f for f in self.code.functions.values() if isinstance(f, np.random.Generator))
+        self.bit_generators = [rng.bit_generator for rng in drawing]
         self.written = [v.array for v in program.written_outside(flow)]
         self._first_write = self._find_first_write(flow)
         roots = {id(root(a)) for a in self.written}

@@ -123,7 +123,10 @@ class CompiledStep:
                     a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
                 ]
                 if last.ready(arrays):
-                    return last.replay(arrays)
+                    graph = last.graph
+                    return (
+                        last.replay(arrays) if graph is None else graph.answer(last, args, arrays)
+                    )
             return self._look_up(args, kwargs, mode.grad)
 
     @property
@@ -217,8 +220,8 @@ class CompiledStep:
                 if graph is None:
                     return self._replay(program, same, leaves, structure, arrays)
                 if graph.is_eager:
-                    return graph.run_eagerly(given, structure)
-                call = RecordedCall(graph, program, given, structure)
+                    return graph.run_eagerly(given)
+                call = RecordedCall(graph, program, given)
                 result = self._replay(program, same, leaves, structure, arrays)
                 return graph.connect(result, call)
         # a program never holds again once a Tensor that it reads has another array
@@ -228,15 +231,15 @@ class CompiledStep:
         refuse_lost_gradients(tape, given)
         plain = all(type(a) in (np.ndarray, Tensor) for a in args)
         recorded = lower(tape, self.fn, result)
-        graph = find_graph(self.fn, tape, result, start, recorded) if grad else None
-        simple = plain and not kwargs and not tape.positions and graph is None
+        graph = find_graph(self.fn, tape, result, start, recorded, structure) if grad else None
+        simple = plain and not kwargs and not tape.positions and not (graph and graph.is_eager)
         self._last = ReadyProgram(recorded, grad, simple, graph)
         same.append(self._last)
         if len(self.programs) > PROGRAMS:
             self._drop_oldest()
         if graph is not None:
             tape.put_back()
-            return graph.run_eagerly(given, structure)
+            return graph.run_eagerly(given)
         if self.replay_first:
             tape.put_back()
             result = self._check(self._last, leaves, structure, arrays)
