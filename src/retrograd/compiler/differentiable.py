@@ -1,9 +1,10 @@
 """A compiled function as one call of the graph: its backward pass is a program too.
 
 A function that is called where gradients are recorded, and whose results require grad, is recorded
-twice. The one program is the function. The other runs it once more, takes gradients of its results,
-and returns those of what it used; it runs when `backward` comes to the call. What the function drew
-and wrote in between is set back for that while, so that both runs are the same.
+twice. The one program is the function. The other also takes gradients of its results, and returns
+those of what it used. At first it runs as a whole when `backward` comes to the call, and what the
+function drew and wrote is set back for that while, so that both runs are the same. Once it was
+checked, it takes the place of the first, in halves: see `halves`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from retrograd import autograd, tree
+from retrograd.compiler.halves import Halves, Run
 from retrograd.compiler.ir import Program
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape
@@ -46,6 +48,7 @@ class Graph:
     Attributes:
         is_eager: whether the function is not compiled at all, since it uses Tensors outside that
             have a graph, which are others in every call.
+        count: how many Tensors the function returns, once gradients were asked for.
     """
 
     def __init__(
@@ -57,7 +60,10 @@ class Graph:
         self.used = used
         self.structure = structure
         self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in used)
-        self._step: Any = None  # the compiled function that computes gradients
+        self._step: Any = None  # the compiled function that computes results and gradients
+        self._halves: Halves | None = None
+        self._whole: list[ReadyProgram] = []  # its programs that do not fall into halves
+        self.count = 0
 
     def run_eagerly(self, leaves: Sequence[Any]) -> Any:
         """Call the function itself, with Tensors for arrays as in a recording."""
@@ -74,7 +80,36 @@ class Graph:
             arrays: these as arrays.
         """
         call = RecordedCall(self, ready, leaves)
-        return self.connect(ready.replay(arrays), call)
+        halves = self._find_halves(arrays)
+        if halves is None:
+            return self.connect(ready.replay(arrays), call)
+        try:
+            call.run = run = halves.start(arrays)
+        except BaseException:
+            call.put_back()
+            raise
+        if ready.single:
+            return self.connect(wrap(run.results[0]), call)
+        remaining = iter(run.results)
+        program = ready.program
+        values = [
+            v if name is None else wrap(next(remaining))
+            for v, name in zip(program.results, ready.code.results, strict=True)
+        ]
+        return self.connect(program.structure.unflatten(values), call)
+
+    def _find_halves(self, arrays: Sequence[Any]) -> Halves | None:
+        """Return the program of results and gradients in halves, once it can be had."""
+        halves = self._halves
+        if halves is not None and halves.ready.holds():
+            return halves
+        for program in self._step.programs if self._step is not None else ():
+            if program.settled and program not in self._whole and program.holds():
+                self._halves = Halves.split(program, len(arrays), self.count)
+                if self._halves is not None:
+                    return self._halves
+                self._whole.append(program)
+        return None
 
     def connect(self, result: Any, call: RecordedCall) -> Any:
         """Return the results of a program as those of one recorded call.
@@ -98,7 +133,7 @@ class Graph:
         return structure.unflatten(values)
 
     def step(self, leaves: Sequence[Any]) -> Any:
-        """Return the compiled function of arrays and gradients of results that gives gradients.
+        """Return the compiled function of arrays and gradients of results, which gives both.
 
         Args:
             leaves: the arguments of a call, which in all calls are alike but for the arrays.
@@ -131,7 +166,10 @@ class Graph:
             roots = [results[i] for i in outs]
             wanted = [arrays[u] if isinstance(u, int) else u for u in used]
             with section("backward"):
-                return autograd.grad(roots, wanted, given[count:], allow_unused=True)
+                found = autograd.grad(roots, wanted, given[count:], allow_unused=True)
+            values = [t.detach() for t in results if isinstance(t, Tensor)]
+            self.count = len(values)
+            return *values, *found
 
         return gradients
 
@@ -145,12 +183,13 @@ class RecordedCall:
         leaves: the leaves of its arguments, as given.
     """
 
-    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "written")
+    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "run", "written")
 
     def __init__(self, graph: Graph, ready: ReadyProgram, leaves: Sequence[Any]) -> None:
         self.graph = graph
         self.leaves = leaves
         self.first: tuple[Any, ...] = ()
+        self.run: Run | None = None
         self.arrays = [v for v in leaves if isinstance(v, _ARRAYS)]
         self.written = [(array, array.copy()) for array in ready.written]
         self.draws = [(bits, bits.state) for bits in ready.bit_generators]
@@ -179,11 +218,18 @@ class RecordedCall:
         """
         if isinstance(seeds[0], Tensor):
             return self._recorded(needed, seeds)
+        found = self.run.finish(seeds) if self.run is not None else None
+        if found is not None:
+            return [found[i] for i in needed]
         step = self.graph.step(self.leaves)
         arrays = [as_array(a) for a in self.arrays]
         with self._as_before():
-            found = step(*arrays, *seeds)
-        return [None if found[i] is None else found[i]._array for i in needed]
+            gradients = step(*arrays, *seeds)[self.graph.count :]
+        return [None if gradients[i] is None else gradients[i]._array for i in needed]
+
+    def put_back(self) -> None:
+        """Put back what the call has changed outside."""
+        _set(self.draws, self.written)
 
     def _recorded(self, needed: Sequence[int], seeds: Sequence[Tensor]) -> list[Any]:
         start = CLOCK.tick()
