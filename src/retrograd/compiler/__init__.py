@@ -15,9 +15,8 @@ A program is data until one writer makes text of it. In the order of what happen
 from retrograd.compiler.entry import compile
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.step import CompiledStep
+from retrograd.later import public_names
 
 __all__ = ["CompiledStep", "TraceError", "compile"]
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__dir__ = public_names(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
 import inspect
 import threading
@@ -23,10 +24,18 @@ from retrograd.compiler.callables import (
     takes_self,
 )
 from retrograd.compiler.checking import (
+    EPSILON,
+    Doubt,
+    Left,
     Watch,
+    differ_in_size,
+    distance,
     find_differing_call,
     find_differing_result,
     find_first_difference,
+    is_finite,
+    precision,
+    tells_nothing,
 )
 from retrograd.compiler.differentiable import (
     RecordedCall,
@@ -36,10 +45,12 @@ from retrograd.compiler.differentiable import (
 )
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
+from retrograd.compiler.moving import DISTANCES, Outside, Trial
 from retrograd.compiler.outside import find_change, look_around
-from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.program import CHECKS, ReadyProgram
 from retrograd.compiler.tape import Tape, recording
 from retrograd.engine import CLOCK, MODE, Tensor, wrap
+from retrograd.engine.arrays import unmasked
 from retrograd.nn.module import Module
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
@@ -293,10 +304,13 @@ class CompiledStep:
             names.append("_".join(map(str, (first, *rest))))
         return names
 
-    def _record(self, leaves: Any, structure: Any, again: bool = True) -> tuple[Tape, Any]:
+    def _record(
+        self, leaves: Any, structure: Any, again: bool = True, is_trial: bool = False
+    ) -> tuple[Tape, Any]:
         """Run the function and return what was heard of it, and its result.
 
-        What it fills once outside, such as a cache, is there in another run: so `again`.
+        What it fills once outside, such as a cache, is there in another run: so `again`. What a
+        trial has changed that fails is put back.
         """
         tape = Tape()
         given = list(leaves)
@@ -332,37 +346,107 @@ class CompiledStep:
             raise
         finally:
             MODE.set(mode)  # an interrupt may have cut short what would have set it back
-        return self._record(leaves, structure, again=False) if changed else (tape, result)
+        if changed:
+            return self._record(leaves, structure, again=False, is_trial=is_trial)
+        return tape, result
 
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
-        """Run the function, put back what it changed, run the program, and compare the two."""
+        """Compare the program with the function at values near these, then run it at these."""
+        if program.checks_left == CHECKS:
+            self._find_constants(program, leaves, structure, arrays)
+        outside = Outside(program)
+        try:
+            for far, turns in DISTANCES:
+                trial = Trial(program, outside, leaves, far, turns)
+                try:
+                    found = self._try(program, trial, structure)
+                except Exception:
+                    if not far:
+                        raise
+                    continue  # the function is not defined there, or the sizes are others
+                if not found:
+                    break
+                if found.is_certain or not far:
+                    raise found.error
+        finally:
+            try:
+                outside.put_back()
+            except BaseException:  # an interrupt: what is not put back is lost
+                outside.put_back()
+                raise
+        return program(arrays)
+
+    def _find_constants(
+        self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any
+    ) -> None:
+        """Run the function once more: which arrays outside are others each time, though equal?"""
         watch = Watch(program, arrays)
-        tape, result = self._record(leaves, structure)
-        second = lower(tape, self.fn)
-        problem, constants = find_differing_call(program.recorded, second)
-        if problem := problem or watch.find_mutation():
-            raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
-        if not program.constants.issuperset(constants):
-            program.write(constants)  # before it runs: it may round differently afterwards
-        after = watch.results(result)
+        tape, _ = self._record(leaves, structure)
+        problem, constants = find_differing_call(program.recorded, lower(tape, self.fn))
+        problem = problem or watch.find_mutation()
         tape.put_back()
-        replayed = program(arrays)
-        if problem := find_differing_result(watch.results(replayed), after):
+        if problem:
+            raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
+        if constants:
+            program.write(constants)
+
+    def _try(self, program: ReadyProgram, trial: Trial, structure: Any) -> Doubt | None:
+        """Run the function, put back what it changed, run the program, and compare the two."""
+        with np.errstate(all="ignore"):
+            arrays = trial.begin()
+            watch = Watch(program, arrays)
+            tape, result = self._record(trial.leaves, structure, is_trial=True)
+            second = lower(tape, self.fn)
+            problem, constants = find_differing_call(program.recorded, second)
+            if problem := problem or watch.find_mutation():
+                error = TraceError(f"{self.__name__} cannot be compiled: {problem}")
+                tape.put_back()
+                return Doubt(error, not differ_in_size(program.recorded, second))
+            if not program.constants.issuperset(constants):
+                program.write(constants)  # before it runs: it may round differently afterwards
+            after = watch.results(result)
             tape.put_back()
-            kept, _ = self._record(leaves, structure)
-            trace = lower(kept, self.fn, keep=True)
-            kept.put_back()
-            raise RuntimeError(
-                f"the compiled {self.__name__} computes something else: "
-                f"{problem}{find_first_difference(program, arrays, trace)}"
-            )
-        return replayed
+            replayed = watch.results(program(arrays))
+            itemsize = precision(program.recorded)
+            problem = find_differing_result(replayed, after, itemsize)
+            if problem:
+                noise = self._noise(trial, structure, after, itemsize, program)
+                problem = find_differing_result(replayed, after, itemsize, noise)
+            if problem:
+                arrays = trial.begin()
+                kept, _ = self._record(trial.leaves, structure, is_trial=True)
+                trace = lower(kept, self.fn, keep=True)
+                kept.put_back()
+                text = (
+                    f"the compiled {self.__name__} computes something else: "
+                    f"{problem}{find_first_difference(program, arrays, trace, itemsize)}"
+                )
+                return Doubt(RuntimeError(text), is_finite([*after, *replayed]))
+        if trial.far and tells_nothing(after):
+            return Doubt(RuntimeError("nothing to compare"), False)
+        return None
+
+    def _noise(
+        self, trial: Trial, structure: Any, after: Left, itemsize: int, program: ReadyProgram
+    ) -> list[float]:
+        """Return how far rounding moves what the function itself leaves behind, times ten."""
+        noise = [0.0] * len(after)
+        for seed in (1, 2, 3):
+            watch = Watch(program, trial.begin(jitter=8 * EPSILON[itemsize], again=seed))
+            tape, result = self._record(trial.leaves, structure, is_trial=True)
+            again = watch.results(result)
+            tape.put_back()
+            off = [distance(x, y) for (_, x), (_, y) in zip(again, after, strict=True)]
+            noise = [max(most, 10 * d) for most, d in zip(noise, off, strict=True)]
+        return noise
 
 
 def _kind(leaf: Any) -> Any:
     """Return what a program depends on of a leaf of the arguments."""
     if isinstance(leaf, _ARRAYS):
         starts: Any = None
+        if not isinstance(leaf, Tensor):
+            unmasked(leaf)
         if isinstance(leaf, Tensor) and leaf.requires_grad:
             starts = leaf._grad is None if leaf.is_leaf else "graph"
         return leaf.shape, leaf.dtype, starts
@@ -373,4 +457,22 @@ def _kind(leaf: Any) -> Any:
             f"a compiled function got a {type(leaf).__name__}: pass arrays, Tensors, dicts, lists "
             "and tuples of them, or hashable values"
         ) from None
-    return type(leaf), leaf
+    return type(leaf), _exact(leaf)
+
+
+def _exact(value: Any) -> Any:
+    """Return what is equal for hashable values that are the same, bit by bit.
+
+    0.0 is equal to -0.0, and 1 to True and 1.0; nan is not equal to itself.
+    """
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, complex):
+        return value.real.hex(), value.imag.hex()
+    if isinstance(value, (tuple, frozenset)):
+        container = frozenset if isinstance(value, frozenset) else tuple
+        return container((type(v), _exact(v)) for v in value)
+    if dataclasses.is_dataclass(value):
+        parts = [getattr(value, part.name, None) for part in dataclasses.fields(value)]
+        return value, tuple((type(v), _exact(v)) for v in parts)
+    return value

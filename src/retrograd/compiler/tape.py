@@ -56,7 +56,9 @@ class Tape:
     Attributes:
         log: the events. They hold their arrays, so that an id stands for one array.
         positions: which argument a leaf stands for, by the leaf's id.
-        leaves: the leaves whose gradient was used, by id.
+        leaves: the leaves from outside whose gradient was used, by id.
+        inside: the leaves that the run itself made, by id, each with the Tensor whose memory it
+            shares, or None. They are gone after the run: no program depends on them.
         started: whether each had one when the run first asked, by id.
         grads: after the run, each leaf and the gradient it is left with, or None.
         lives: the numbers that are read anew in every run.
@@ -69,6 +71,7 @@ class Tape:
         self.section = "forward"
         self.positions: dict[int, int] = {}
         self.leaves: dict[int, Tensor] = {}
+        self.inside: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.started: dict[int, bool] = {}
         self.grads: list[tuple[Tensor, Array | None]] = []
         self.lives: list[Reading] = []
@@ -249,14 +252,29 @@ class Tape:
         out = output._array if isinstance(output, Tensor) else None
         self.log.append(Event("module ran", (module, out)))
 
+    def _leaf_made(self, leaf: Tensor, source: Any) -> None:
+        shares = isinstance(source, Tensor) and source._array is leaf._array
+        self.inside[id(leaf)] = leaf, source if shares else None
+
+    def _is_inside(self, leaf: Tensor) -> bool:
+        """Tell whether the run itself made a leaf, or what became a leaf by `requires_grad_()`."""
+        array = id(leaf._array)
+        if id(leaf) in self.inside or array in self._made:
+            return True
+        return array in self._arguments and id(leaf) not in self.positions
+
     def _grad_replaced(self, leaf: Tensor) -> None:
         self._check(leaf)
+        if self._is_inside(leaf):
+            return
         self.leaves.setdefault(id(leaf), leaf)
         self.note(leaf, "_grad")
 
     def _grad(self, leaf: Tensor) -> Array | None:
         self._check(leaf)
         grad = cast("Array | None", leaf._grad)
+        if self._is_inside(leaf):
+            return grad
         self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:
             self.leaves[id(leaf)] = leaf
@@ -316,6 +334,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "section": Tape._section,  # name: returns the one before
     "training read": Tape._training_read,  # Module
     "module ran": Tape._module_ran,  # Module, output
+    "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
     "grad replaced": Tape._grad_replaced,  # leaf
     "gradient": Tape._gradient,  # Tensor, its gradient

@@ -39,7 +39,7 @@ class KnowsElsewhere(type):
     ) -> KnowsElsewhere:
         """Make the class, with an `Elsewhere` for each of the words that it does not have."""
         made = super().__new__(cls, name, bases, namespace, **kwargs)
-        if not bases:
+        if not bases:  # the Tensor itself; derived classes inherit them
             for word, write in OTHER_WORDS.items():
                 if word not in namespace:
                     setattr(made, word, Elsewhere(word, write))

@@ -17,9 +17,23 @@ class Listener(Protocol):
     """What `rg.compile` puts into a Mode to hear of a run."""
 
     def __call__(self, kind: str, *what: Any) -> Any:
-        """Take note of one thing that happened; what comes back depends on its kind.
+        """Take note of one thing that happened, and return what its kind asks for.
 
-        The kinds are listed where they are heard, in `retrograd.compiler.tape`.
+        Args:
+            kind: one of these, each with what it tells:
+
+                - "call": rule, arguments as given, arguments as arrays, keywords. Runs the call and
+                  returns what it returns.
+                - "write": ufunc, leaf, other. Writes `ufunc(leaf, other)` into the leaf's array.
+                - "draw": generator, shape, dtype. Returns a Tensor drawn from [0, 1).
+                - "section": name of the part of the program that begins. Returns the one before.
+                - "grad": leaf. Returns its gradient.
+                - "grad replaced": leaf whose gradient is about to be set.
+                - "gradient": Tensor and its gradient, once a reverse pass knows it.
+                - "update": optimizer, group, bucket, gradient. Updates the bucket.
+                - "module ran": Module and its output.
+                - "training read": Module that was asked whether it is being trained.
+            *what: what is told.
         """
 
 
@@ -100,7 +114,7 @@ def escape(what: str, of: Any = None, why: str = "", asked: bool = True) -> None
 
 
 def unrecorded(what: str) -> None:
-    """Say that something is done which no program would do again: refused in a recording."""
+    """Refuse, in a recording only, what no program would do again; `what` is done here."""
     if is_recording():
         escape(what, None, "a program would not do it again: call it before or after the step.")
 
@@ -223,7 +237,7 @@ class set_grad_enabled(_GradMode):
         super().__enter__()
 
     def __enter__(self) -> None:
-        pass
+        pass  # it acts since it was made
 
     def __call__(self, func: F) -> F:
         raise TypeError("set_grad_enabled acts at once; decorate with no_grad() or enable_grad()")

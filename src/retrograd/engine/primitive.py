@@ -51,8 +51,9 @@ def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
 class Primitive:
     """A function of one's own, and the door through which its calls come in.
 
-    The door is a Python function. At first it hands all calls to `answer`; once there is a rule,
-    it gets code written for the function's own arguments, which takes half of the time.
+    The door is a Python function. At first its code hands all calls to `answer`. At the first call
+    with a rule and a Tensor, its `__code__` is exchanged for one written for the function's own
+    arguments, which takes half of the time.
     """
 
     def __init__(self, body: Callable[..., Any], looks_through: bool) -> None:
@@ -87,7 +88,7 @@ class Primitive:
                 f"{name} has no gradient rule: write rg.defvjp({name}, lambda g, out, ...: ...)"
             )
         if self.door.__code__ is _door.__code__ and write_door(self.door, rule, self.body):
-            return self.door(*args, **kwargs)
+            return self.door(*args, **kwargs)  # by the code that was just written
         if len(args) > rule.arrays or (kwargs and not kwargs.keys() <= rule.options):
             bound, kwargs = bind(rule, args, kwargs)
             args = tuple(bound)
@@ -103,6 +104,7 @@ def _door(*args: Any, **kwargs: Any) -> Any:
     return _answer(args, kwargs)
 
 
+# Looks at one argument: is it a Tensor, does it require grad, and what is its array?
 READ = """
     if {0}.__class__ in _TENSORS:
         _traced = True
@@ -139,10 +141,11 @@ def write_door(door: Any, rule: Rule, body: Any) -> bool:
     arrays, options = names[: rule.arrays], names[rule.arrays :]
     if len(arrays) > code.co_argcount or not rule.differentiable or not arrays:
         return False
-    # the door hands all options on, also to vjps that do without some
+    # The door hands all options to each vjp, so each must take all of them; `run` hands on only
+    # those that were given, and serves where one vjp names fewer.
     if not all(_takes(vjp, options) for vjp in (*rule.vjps, rule.joint)):
         return False
-    if any(name.startswith("_") for name in names):  # as those of the door itself do
+    if any(name.startswith("_") for name in names):  # as the names of the door's own variables do
         return False
     required = code.co_argcount - len(body.__defaults__ or ())
     spelled = [n if i < required else f"{n}=None" for i, n in enumerate(names)]

@@ -53,7 +53,10 @@ def _not_connected(*args: Any, **kwargs: Any) -> NoReturn:
 
 
 class _Above:
-    """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`."""
+    """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`.
+
+    `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives.
+    """
 
     backward: Callable[[Tensor, ArrayLike | Tensor | None, bool], None] = _not_connected
     answer: Callable[[Callable[..., Any], Any, dict[str, Any]], Tensor] = _not_connected
@@ -84,6 +87,7 @@ class Tensor(metaclass=KnowsElsewhere):
     Raises:
         TypeError: if `data` holds no real numbers, or `requires_grad` and its dtype is not
             floating.
+        RuntimeError: if `data` is a Tensor with a graph, which would be lost without a word.
 
     >>> x = rg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
     >>> y = np.sum(x ** 2)
@@ -109,15 +113,19 @@ class Tensor(metaclass=KnowsElsewhere):
     _retains: bool
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor) and data.requires_grad:
+            _check_detached(type(self).__name__, data, requires_grad)
         array = as_array(data)
         if requires_grad:
             check_floating(array)
-            array = array.copy()
+            array = copied(array)
         self._array = array
         self._grad = self._stamp = self.call = None
         self.requires_grad = bool(requires_grad)
         if isinstance(data, Tensor) and not requires_grad:
             _share_stamp(self, data)
+        if MODE.get().tell is not None:
+            tell("leaf made", self, data)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -312,6 +320,8 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         out = wrap(self._array)
         _share_stamp(out, self)
+        if MODE.get().tell is not None:
+            tell("leaf made", out, self)
         return out
 
     # Gradients
@@ -384,16 +394,24 @@ class Tensor(metaclass=KnowsElsewhere):
     # Copies
 
     def __reduce__(self) -> Any:
+        escape("a pickled Tensor", self)
+        self._check_copyable()
+        made = type(self), self._array, self.requires_grad, self.grad
+        return _restored, made, (None, self._own())
+
+    def _check_copyable(self) -> None:
         if self.call is not None:
             raise RuntimeError(
                 "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
             )
-        own = dict(getattr(self, "__dict__", {}))  # what a derived class has put in
+
+    def _own(self) -> dict[str, Any]:
+        """Return the attributes that a derived class has put in."""
+        own = dict(getattr(self, "__dict__", {}))
         for cls in type(self).__mro__[: -len(Tensor.__mro__)]:
             names = getattr(cls, "__slots__", ())
             own |= {name: getattr(self, name) for name in names if hasattr(self, name)}
-        made = type(self), self._array, self.requires_grad, self.grad
-        return _restored, made, (None, own)
+        return own
 
     def __copy__(self) -> Self:
         return self._copied(lambda value: value)
@@ -403,9 +421,12 @@ class Tensor(metaclass=KnowsElsewhere):
         return out
 
     def _copied(self, part: Callable[[Any], Any]) -> Self:
-        restored, (kind, data, requires_grad, grad), (_, own) = self.__reduce__()
-        out = restored(kind, data.copy(), requires_grad, None if grad is None else grad.copy())
-        for name, value in own.items():
+        self._check_copyable()
+        grad = None if self._grad is None and not self.requires_grad else self.grad
+        copy_of_grad = None if grad is None else copied(as_array(grad))
+        out = _restored(type(self), copied(self._array), self.requires_grad, copy_of_grad)
+        tell("leaf made", out, None)
+        for name, value in self._own().items():
             setattr(out, name, part(value))
         return cast("Self", out)
 
@@ -1015,6 +1036,25 @@ def as_array(data: Any) -> Array:
     return data._array if isinstance(data, Tensor) else real_array(data)
 
 
+def copied(array: Array) -> Array:
+    """Return a copy of an array; in a recording it is a call like any other."""
+    mode = MODE.get()
+    if mode.tell is None:
+        return array.copy()
+    made: Array = mode.tell("call", RULES[np.copy], (array,), (array,), {})
+    return made
+
+
+def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
+    """Raise RuntimeError where a Tensor of `data` would lose the gradient without a word."""
+    if MODE.get().grad and (data.call is not None or not requires_grad):
+        instead = "t.detach().requires_grad_()" if requires_grad else "t.detach()"
+        raise RuntimeError(
+            f"{name}(t) of a Tensor that requires grad would leave its graph, and lose the "
+            f"gradient: write t itself, t.copy() for memory of its own, or {instead} to leave it"
+        )
+
+
 def wrap(array: Array) -> Tensor:
     """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
     t = _new(Tensor)
@@ -1067,7 +1107,7 @@ def touch(*written: Tensor) -> None:
 
 
 def stamps(tensors: Iterable[Tensor]) -> list[list[int]]:
-    """Return the stamps of Tensors, which stay theirs."""
+    """Return the stamps of Tensors, the same lists that they keep, made where they had none."""
     for t in tensors:
         if t._stamp is None:
             t._stamp = [0]
@@ -1076,13 +1116,17 @@ def stamps(tensors: Iterable[Tensor]) -> list[list[int]]:
 
 def _share_stamp(view: Tensor, of: Tensor) -> None:
     if of._stamp is None:
-        # a second entry marks the memory of a recorded output, which rules read: no writes
+        # Rules read the output of a recorded call, so its memory must never be written: a second
+        # entry says so, which `_check_own` looks for.
         of._stamp = [0] if of.call is None else [0, 1]
     view._stamp = of._stamp
 
 
 def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
-    """Let a Tensor and the argument whose memory its array `out` looks at share a stamp."""
+    """Let a Tensor share the stamp of the argument whose memory its array `out` looks at.
+
+    The first will do: arguments of the same memory share a stamp already.
+    """
     base = out if out.base is None else out.base
     for a in args:
         if isinstance(a, Tensor) and (a._array is base or getattr(a._array, "base", None) is base):
@@ -1098,7 +1142,7 @@ _float64, _float32 = np.dtype(np.float64), np.dtype(np.float32)
 
 
 def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
-    """Run `fn`, arrays by position and all else as its rule has it, and keep the call.
+    """Run `fn`, arrays by position and all else as its rule has it, and keep the call if need be.
 
     The call is kept if an argument requires grad, `fn` has a gradient and the mode says so.
     Errors of `fn` itself get a note of what was called with which shapes.
@@ -1107,7 +1151,7 @@ def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
 
 
 def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """Do what `record` does for the function of a rule; several Tensors if it returns several."""
+    """Do what `record` does, for a rule that is at hand; several Tensors if it returns several."""
     arrays: Any = []
     needs = False
     for a in args:
@@ -1162,6 +1206,7 @@ def keep(
             return cast("Tensor", _several(t, rule, args, arrays, kwargs, out, needs and mode.grad))
         out = unmasked(out)
     t._array = out
+    # a view, or the first argument as it came; a user's function may return any of its arguments
     if out.base is not None or out is arrays[0] or not rule.trusted:
         share_memory(t, out, args)
     dtype = out.dtype
@@ -1179,7 +1224,7 @@ def keep(
 
 
 def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
-    """Tell whether a result can have a gradient; TypeError where it is no Tensor at all."""
+    """Tell whether a result can have a gradient; TypeError where no Tensor can hold it."""
     if dtype.kind == "c":
         raise TypeError(f"the result of {rule.name} is complex: not supported")
     if dtype.kind not in "fiub":
@@ -1190,7 +1235,10 @@ def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
 def _several(
     whole: Tensor, rule: Rule, args: Any, arrays: Any, kwargs: Any, outs: Any, needs: bool
 ) -> Any:
-    """Return the outputs of a call that has several, each picked from the one that has them all."""
+    """Return the outputs of a call that has several, each picked from the one that has them all.
+
+    That one is a Tensor which no user sees: its "array" is the tuple of all outputs.
+    """
     whole._array = outs
     whole.requires_grad = needs and rule.differentiable
     whole.call = None
@@ -1218,7 +1266,7 @@ def astype(x: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _power(x: Tensor, y: Any) -> Tensor:
-    # NumPy's own shortcuts for these exponents, which np.power itself does not take
+    # `x**2` and `x**0.5` of an array are a square and a root; `np.power(x, 2)` takes longer
     if type(y) is float or type(y) is int:
         if y == 2 and (type(y) is int or x.dtype.kind == "f"):
             return record(np.square, x)
@@ -1235,7 +1283,7 @@ def pick(outs: Any, i: int) -> Any:
 class Parts:
     """The gradient of a call that has several outputs: a part for each, or None."""
 
-    base = None
+    base = None  # as an array has it: the reverse pass asks whether it may add in place
 
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
@@ -1252,7 +1300,7 @@ class Parts:
 
 
 def borrowed(g: Array) -> Array:
-    """Return a gradient that others refer to, for a walk that never writes into a view."""
+    """Return a gradient that something else refers to, marked so: the walk never writes a view."""
     return g.view()
 
 
