@@ -6,10 +6,9 @@ what must be refused at the user's line, and what is changed outside is remember
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
@@ -126,10 +125,15 @@ class Tape:
 
     def put_back(self) -> None:
         """Put back what the run changed outside."""
-        for put_back in reversed(
-            self.undo.values()
-        ):  # the last first: an array may be a part of one that was noted before
-            put_back()
+        # the last first: an array may be a part of one that was noted before
+        everything = [*reversed(self.undo.values())]
+        try:
+            for put_back in everything:
+                put_back()
+        except BaseException:
+            for put_back in everything:  # an interrupt must not leave a half: twice does no harm
+                put_back()
+            raise
 
     # What the engine says during the run
 
@@ -351,11 +355,9 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
 }
 
 
-@contextlib.contextmanager
-def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
-    """Record what is called inside."""
-    with mode_set(Mode(grad, tape.hear, tape.refuse)):
-        yield
+def recording(tape: Tape, grad: bool = False) -> mode_set:
+    """Return a context in which all that is called is recorded."""
+    return mode_set(Mode(grad, tape.hear, tape.refuse))
 
 
 def _array(value: Any) -> Any:
