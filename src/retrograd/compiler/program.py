@@ -152,6 +152,8 @@ class ReadyProgram:
         self.settled = self.simple and not self.program.starts
         self.recorded = Program()
         self.program = self.program.with_calls((), {})
+        initial = self.likeness.initial
+        self.likeness.initial = {v: initial[v] for v in self.constants if v in initial}
 
     # What a reader, a script and the checks ask for
 
@@ -287,7 +289,7 @@ class ReadyProgram:
             other: the recording.
             outside: what the function finds outside now.
         """
-        known = {id(root(a)) for walk in (self.outside, outside) if walk for _, a in walk.arrays}
+        known = outside.memory() | (set() if self.outside is None else self.outside.memory())
         problem, found = find_any_difference(self.likeness, other, self.constants, known)
         if problem or (found and not self.checks_left):
             return False
