@@ -280,7 +280,10 @@ class ReadyProgram:
 
     def find_difference(self, other: Likeness) -> str:
         """Return where another recording of the function differs from this program, or ""."""
-        return find_any_difference(self.likeness, other, self.constants)[0]
+        problem, found = find_any_difference(self.likeness, other, self.constants)
+        if not problem and found:
+            problem = f"an array outside, of shape {found[0].shape}, is another one"
+        return problem
 
     def takes(self, other: Likeness, outside: Outside) -> bool:
         """Tell whether another recording is the same program, which then goes on.

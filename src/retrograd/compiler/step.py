@@ -79,8 +79,9 @@ class CompiledStep:
                     a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
                 ]
                 if last.ready(arrays):
-                    runs = last.runs = last.runs + 1
+                    runs = last.runs + 1
                     if runs < last.next_audit:
+                        last.runs = runs
                         return last.replay(arrays)
             return self._look_up(args, kwargs, mode.grad)
 
