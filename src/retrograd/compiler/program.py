@@ -164,6 +164,8 @@ class ReadyProgram:
         self.settled = self.simple and not self.program.starts
         self.recorded = Program()
         self.program = self.program.with_calls((), {})
+        initial = self.likeness.initial
+        self.likeness.initial = {v: initial[v] for v in self.constants if v in initial}
 
     # What a reader, a script and the checks ask for
 
@@ -299,7 +301,10 @@ class ReadyProgram:
 
     def find_difference(self, other: Likeness) -> str:
         """Return where another recording of the function differs from this program, or ""."""
-        return find_any_difference(self.likeness, other, self.constants)[0]
+        problem, found = find_any_difference(self.likeness, other, self.constants)
+        if not problem and found:
+            problem = f"an array outside, of shape {found[0].shape}, is another one"
+        return problem
 
     def takes(self, other: Likeness, outside: Outside) -> bool:
         """Tell whether another recording is the same program, which then goes on.
@@ -308,7 +313,7 @@ class ReadyProgram:
             other: the recording.
             outside: what the function finds outside now.
         """
-        known = {id(root(a)) for walk in (self.outside, outside) if walk for _, a in walk.arrays}
+        known = outside.memory() | (set() if self.outside is None else self.outside.memory())
         problem, found = find_any_difference(self.likeness, other, self.constants, known)
         if problem or (found and not self.checks_left):
             return False

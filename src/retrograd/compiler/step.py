@@ -142,8 +142,9 @@ class CompiledStep:
                     a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
                 ]
                 if last.ready(arrays):
-                    runs = last.runs = last.runs + 1
+                    runs = last.runs + 1
                     if runs < last.next_audit:
+                        last.runs = runs
                         graph = last.graph
                         if graph is None:
                             return last.replay(arrays)

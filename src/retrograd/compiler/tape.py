@@ -65,6 +65,7 @@ class Tape:
         updates: each group of an optimizer that was updated, and the bucket.
         optimizers: the optimizers that these are of, by id.
         undo: what puts back what the run changed outside.
+        initial: what was in an array that no call had made before it was written, by its id.
     """
 
     def __init__(self) -> None:
@@ -79,6 +80,7 @@ class Tape:
         self.updates: list[tuple[dict[str, Any], Any]] = []
         self.optimizers: dict[int, Any] = {}
         self.undo: dict[int, Callable[[], Any]] = {}
+        self.initial: dict[int, Array] = {}
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
         self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
@@ -231,7 +233,10 @@ class Tape:
                 "return the new value, or let the function find the Tensor outside.",
             )
         if id(array) not in self.undo and id(viewed) not in self._made:
-            self.undo[id(array)] = functools.partial(np.copyto, array, array.copy())
+            before = array.copy()
+            self.undo[id(array)] = functools.partial(np.copyto, array, before)
+            if array is viewed:
+                self.initial[id(array)] = before
         self.check((given,))
         self.log.append(Event("write", (ufunc, target, array, given), self.section, user_place()))
         ufunc(array, _value(given), out=array)
