@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from retrograd.compiler.program import Program
+from retrograd.compiler.program import ReadyProgram
 from retrograd.data import DataLoader
 from training.parts import absolute, line, parts
 
@@ -159,9 +159,9 @@ def test_the_bar_counts_updates_and_shows_epoch_and_loss(monkeypatch):
 
 def test_each_shape_of_batches_goes_through_one_program_from_the_first_on(monkeypatch):
     runs = []
-    replay = Program.replay
+    replay = ReadyProgram.replay
     monkeypatch.setattr(
-        Program, "replay", lambda self, arrays: runs.append(self.file) or replay(self, arrays)
+        ReadyProgram, "replay", lambda self, arrays: runs.append(self.file) or replay(self, arrays)
     )
     model, data, loss, optimizer = parts()
     rg.fit(model, data, loss, optimizer, epochs=2, compile=True)
