@@ -14,6 +14,7 @@ import json
 import zlib
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -480,7 +481,7 @@ def problem():
     return {"state": state, "x": normal(rng, (8, 3)), "y": normal(rng, (8, 2))}
 
 
-def optimized(note, name, groups=None, **kwargs):
+def optimized(note, name, groups=None, drift=2e-12, **kwargs):
     """Train the small net; `groups` lists (parameter names, options) for each group.
 
     Losses are those before each step; LBFGS gives its closure's first one.
@@ -509,8 +510,8 @@ def optimized(note, name, groups=None, **kwargs):
 
     losses, final = run(0.0)
     _, nudged = run(1e-15)
-    drift = max((final[key] - nudged[key]).abs().max().item() for key in final)
-    assert drift < 2e-12, f"{name}: {note} loses {drift}: no two libraries would agree"
+    lost = max((final[key] - nudged[key]).abs().max().item() for key in final)
+    assert lost < drift, f"{name}: {note} loses {lost}: no two libraries would agree"
     assert max(losses) < 1e4, f"{name}: {note} diverges"
     return {"id": titled(name, note), "name": name, "kwargs": kwargs,
             "groups": groups, "losses": losses, "final": final}  # fmt: skip
@@ -569,6 +570,50 @@ def nets_optim():
     yield optimized("plain", "LBFGS", lr=0.1, max_iter=1)
     yield optimized("history 3", "LBFGS", lr=0.1, max_iter=2, history_size=3)
     yield optimized("strong Wolfe", "LBFGS", max_iter=1, line_search_fn="strong_wolfe")
+    yield from later_optim()
+
+
+def later_optim():
+    yield optimized("", "RAdam")
+    for options in (
+        {"lr": 0.05},
+        {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4},
+        {"lr": 0.02, "betas": (0.8, 0.5)},
+        {"lr": 0.02, "betas": (0.5, 0.7)},
+        {"lr": 0.02, "weight_decay": 0.1},
+        {"lr": 0.02, "weight_decay": 0.1, "decoupled_weight_decay": True},
+        {"lr": 0.005, "maximize": True},
+    ):
+        note = ", ".join(f"{key} {value}" for key, value in options.items())
+        yield optimized(note, "RAdam", **options)
+    yield optimized("two groups", "RAdam", TWO_GROUPS, lr=0.03)
+    yield optimized("", "Rprop")
+    for options in (
+        {"lr": 0.1, "etas": (0.3, 1.5)},
+        {"lr": 0.02, "step_sizes": (0.01, 0.05)},
+        {"lr": 0.005, "maximize": True},
+    ):
+        yield optimized(", ".join(options), "Rprop", **options)
+    yield optimized("two groups", "Rprop", TWO_GROUPS, lr=0.03)
+    weights = [(["0.weight", "2.weight"], {})]
+    # PyTorch's iteration without its rounding to bfloat16, of which nobody else's agrees in full.
+    with mock.patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone):
+        yield optimized("", "Muon", weights)
+        for options in (
+            {"lr": 0.05, "momentum": 0.5},
+            {"lr": 0.05, "nesterov": False},
+            {"lr": 0.05, "weight_decay": 0.0, "adjust_lr_fn": "original"},
+            {"lr": 0.05, "adjust_lr_fn": "match_rms_adamw"},
+            {"lr": 0.05, "ns_steps": 3, "ns_coefficients": (2.0, -1.5, 0.5), "eps": 0.1},
+        ):
+            yield optimized(", ".join(options), "Muon", weights, **options)
+        groups = [(["0.weight"], {"lr": 0.1}), (["2.weight"], {"momentum": 0.8, "lr": 0.01})]
+        yield optimized("two groups", "Muon", groups)
+
+
+def rounded():
+    """Muon as it is in PyTorch, with an iteration in bfloat16."""
+    yield optimized("bfloat16", "Muon", [(["0.weight", "2.weight"], {})], drift=1.0, lr=0.01)
 
 
 VALLEYS = {
@@ -786,6 +831,7 @@ def main():
     write("functions.json", nets_functions())
     write("clipping.json", nets_clipping())
     write("optimizers.json", nets_optim(), problem=problem())
+    write("muon.json", rounded(), problem=problem())
     write("line_searches.json", nets_line_searches())
     write("schedules.json", nets_schedules())
 
