@@ -131,6 +131,9 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._buckets: list[Buckets] = []  # of each group
+        explain = getattr(params, "explain", str)  # of what `parameters()` returns
+        if why := explain():
+            raise ValueError(f"an optimizer got no parameters: {why}")
         given: list[Any] = list(params)
         if not given:
             raise ValueError("an optimizer got no parameters")
