@@ -1133,6 +1133,12 @@ def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
         )
 
 
+def has_grad(t: Tensor) -> bool:
+    """Tell whether a Tensor has a gradient; a recording hears of the question."""
+    mode = MODE.get()
+    return t._grad is not None if mode.tell is None else bool(mode.tell("has grad", t))
+
+
 def wrap(array: Array) -> Tensor:
     """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
     t = _new(Tensor)

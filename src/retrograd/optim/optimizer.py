@@ -13,6 +13,7 @@ import numpy as np
 
 from retrograd.checks import ensure
 from retrograd.engine import CLOCK, Tensor, as_array, is_recording, section, tell
+from retrograd.engine.tensor import has_grad
 from retrograd.optim.buckets import Buckets, State
 
 # What an optimizer trains: Tensors, or param groups, {"params": Tensors, options of the group}.
@@ -265,7 +266,7 @@ class Optimizer:
                     p._grad = None
             return
         for p in self._all():
-            if set_to_none or p._grad is not None:
+            if set_to_none or has_grad(p):
                 p.grad = None if set_to_none else np.zeros_like(p._array)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
