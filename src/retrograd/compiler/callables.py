@@ -123,7 +123,7 @@ def remember_for_forks(step: CompiledStep) -> None:
 
 def _after_fork() -> None:
     for step in list(_steps):
-        step.after_fork()
+        step._after_fork()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks

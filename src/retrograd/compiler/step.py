@@ -114,7 +114,7 @@ class CompiledStep:
         made = reduce_step(self)
         return self if isinstance(made, str) else made[0](*copy.deepcopy(made[1], memo))
 
-    def after_fork(self) -> None:
+    def _after_fork(self) -> None:
         """Make this usable in a child process, whatever other threads were at in the parent."""
         if self._lock.acquire(blocking=False):
             self._lock.release()
