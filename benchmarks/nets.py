@@ -87,8 +87,34 @@ def works() -> dict[str, tuple[Any, str, float, Any, Any]]:
     }  # fmt: skip
 
 
+def our_step(name: str, compiled: bool, weights: Any = None, only_model: bool = False) -> Step:
+    """Return the library's training step of one work, from given weights or from a seed.
+
+    With `only_model` the model alone is compiled, and loss and optimizer are as they are.
+    """
+    make, optimizer, rate, x, y = works()[name]
+    rg.manual_seed(0)
+    model = make(rg)
+    if weights is not None:
+        model.load_state_dict(weights)
+    update = getattr(rg.optim, optimizer)(model.parameters(), lr=rate)
+    loss_fn = rg.nn.MSELoss() if y.ndim == 2 else rg.nn.CrossEntropyLoss()
+    if compiled and only_model:
+        model = rg.compile(model)
+
+    def step(x: Any, y: Any) -> Any:
+        update.zero_grad()
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        update.step()
+        return loss
+
+    run = rg.compile(step) if compiled and not only_model else step
+    return lambda: float(run(x, y).item())
+
+
 def steps(name: str) -> dict[str, Step]:
-    """Return the training steps of one work: PyTorch's, ours, ours compiled."""
+    """Return the training steps of one work: PyTorch's, ours, ours compiled in whole or in part."""
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -96,23 +122,7 @@ def steps(name: str) -> dict[str, Step]:
     theirs = make(torch)
     weights = {k: v.detach().numpy() for k, v in theirs.state_dict().items()}
 
-    def ours(compiled: bool) -> Step:
-        model = make(rg)
-        model.load_state_dict(weights)
-        update = getattr(rg.optim, optimizer)(model.parameters(), lr=rate)
-        loss_fn = rg.nn.MSELoss() if y.ndim == 2 else rg.nn.CrossEntropyLoss()
-
-        def step(x: Any, y: Any) -> Any:
-            update.zero_grad()
-            loss = loss_fn(model(x), y)
-            loss.backward()
-            update.step()
-            return loss
-
-        run = rg.compile(step) if compiled else step
-        return lambda: float(run(x, y).item())
-
-    eager, compiled = ours(False), ours(True)
+    eager, compiled = (our_step(name, compiled, weights) for compiled in (False, True))
     update = getattr(torch.optim, optimizer)(theirs.parameters(), lr=rate)
     loss_fn = torch.nn.MSELoss() if y.ndim == 2 else torch.nn.CrossEntropyLoss()
     tx, ty = torch.from_numpy(x), torch.from_numpy(y)
@@ -124,7 +134,12 @@ def steps(name: str) -> dict[str, Step]:
         update.step()
         return float(loss.item())
 
-    return {"PyTorch eager": torch_step, "retrograd eager": eager, "retrograd compiled": compiled}
+    return {
+        "PyTorch eager": torch_step,
+        "retrograd eager": eager,
+        "retrograd compiled": compiled,
+        "retrograd compiled model": our_step(name, True, weights, only_model=True),
+    }
 
 
 def timed(step: Step) -> float:

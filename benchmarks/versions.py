@@ -56,27 +56,6 @@ def warm(step: Callable[[], Any], modules: dict[str, Any]) -> None:
         step()
 
 
-def net_step(nets: Any, library: Any, name: str, compiled: bool) -> Any:
-    """Return a training step of one of the nets that `benchmarks.nets` compares with PyTorch."""
-    make, optimizer, rate, x, y = nets.works()[name]
-    library.set_default_dtype(np.float32)
-    library.manual_seed(0)
-    model = make(library)
-    library.set_default_dtype(np.float64)
-    update = getattr(library.optim, optimizer)(model.parameters(), lr=rate)
-    loss_fn = library.nn.MSELoss() if y.ndim == 2 else library.nn.CrossEntropyLoss()
-
-    def step(x: Any, y: Any) -> Any:
-        update.zero_grad()
-        loss = loss_fn(model(x), y)
-        loss.backward()
-        update.step()
-        return loss
-
-    run = library.compile(step) if compiled else step
-    return lambda: run(x, y)
-
-
 def rows(name: str, versions: dict[str, dict[str, Any]]) -> list[Row]:
     """Return the rows of one work, those of a version together."""
     found = []
@@ -86,18 +65,16 @@ def rows(name: str, versions: dict[str, dict[str, Any]]) -> list[Row]:
         if name in WORKS:
             made = ours.rows(WORKS[name](), {})
         else:
+            library.set_default_dtype(np.float32)
             made = [
-                Row(f"retrograd {kind}", net_step(nets, library, name, kind == "compiled"), _number)
+                Row(f"retrograd {kind}", nets.our_step(name, kind == "compiled"))
                 for kind in ("eager", "compiled")
             ]
+            library.set_default_dtype(np.float64)
         for row in made:
             warm(row.step, modules)
         found += [Row(f"{version} {row.name.split()[1]}", row.step, row.read) for row in made]
     return found
-
-
-def _number(loss: Any) -> float:
-    return float(loss.item())
 
 
 def main() -> None:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, cast
 from retrograd.engine import MODE, Mode, ReversePass, Tensor, mode_set, seed_of, wrap
 from retrograd.engine.backward import LIMITS, between
 from retrograd.function import Context, Function, once_differentiable
+from retrograd.later import public_names
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 __all__ = ["Context", "Function", "grad", "once_differentiable"]
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__dir__ = public_names(__name__)
 
 
 def grad(

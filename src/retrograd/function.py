@@ -23,14 +23,13 @@ from retrograd.engine import (
     run,
     wrap,
 )
+from retrograd.later import public_names
 
 B = TypeVar("B", bound=Callable[..., Any])
 
 __all__ = ["Context", "Function", "once_differentiable"]
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__dir__ = public_names(__name__)
 
 
 class Context:

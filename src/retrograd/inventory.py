@@ -17,14 +17,11 @@ from retrograd.engine.rule import (
     VALUES,
     load_rules,
 )
+from retrograd.later import public_names
 from retrograd.rules.refusals import REFUSED_MODULES
 
 __all__ = ["Coverage", "coverage"]
-
-
-def __dir__() -> list[str]:
-    return __all__
-
+__dir__ = public_names(__name__)
 
 # Methods that a Tensor has from ndarray, and that have no gradient.
 _WITHOUT_GRADIENT = {

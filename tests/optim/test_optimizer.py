@@ -72,6 +72,12 @@ def test_a_module_in_place_of_its_parameters_is_refused():
         rg.optim.SGD(rg.nn.Linear(2, 2), lr=0.1)
 
 
+@pytest.mark.parametrize("betas", [(0.9,), 0.9])
+def test_betas_are_two_numbers(betas):
+    with pytest.raises(ValueError, match="betas must be two numbers"):
+        rg.optim.Adam([leaf(1.0)], betas=betas)
+
+
 def test_a_generator_of_parameters_will_do():
     net = rg.nn.Linear(2, 2)
     assert len(SGD(net.parameters(), lr=0.1).param_groups[0]["params"]) == 2

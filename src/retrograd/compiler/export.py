@@ -10,37 +10,66 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.program import Program, surroundings
-from retrograd.compiler.spelling import literal, not_finite
-from retrograd.compiler.tape import root
+from retrograd.compiler.assembly import Code
+from retrograd.compiler.ir import root
+from retrograd.compiler.outside import surroundings
+from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.writer import literal, section_lines, setup_lines
 from retrograd.engine import Array
 from retrograd.files import write_whole
 
-INLINE = 1000  # up to so many elements stand in the script itself
+INLINE = 1000  # elements: as many stand in the script itself, more go to a file beside it
 
 HEAD = '''"""{title}
 
 It needs NumPy only. `{name}({arguments})` runs it once{state}.
+It takes arrays of the shapes and dtypes in `ARGUMENTS`, and numbers that fit them. Several threads
+may call it: they take turns.{saving}
 As a script it takes the arguments by their names from a file and prints each result:
 
-    python {file} ARRAYS.npz [STEPS]
+    python {file} ARRAYS.npz {options}
 """
 
 import sys
+import threading
 '''
+
+SAVING = """
+`save(path)` writes the arrays that it trains, each under its name, to a `.npz` file."""
+
+TAKEN = """
+
+_turn = threading.Lock()
+
+
+def _taken(name, value, shape, dtype):
+    array = np.asarray(value)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape}, not {array.shape}")
+    casting = "safe" if hasattr(value, "dtype") else "same_kind"  # numbers fit where they can
+    if not np.can_cast(array.dtype, dtype, casting):
+        raise TypeError(f"{name} must have the dtype {np.dtype(dtype)}, not {array.dtype}")
+    return array.astype(dtype, copy=False)"""
+
+SAVE = '''
+
+def save(path):
+    """Write the arrays that are trained, each under its name, to a .npz file."""
+    with _turn, open(path, "wb") as _file:
+        np.savez(_file, {trained})'''
 
 MAIN = """
 
 def main(argv):
-    if len(argv) not in (2, 3):
-        print("usage: python", argv[0], "ARRAYS.npz [STEPS]; the file holds:")
+    if len(argv) not in {counts}:
+        print("usage: python", argv[0], "ARRAYS.npz {options}; the file holds:")
         for name, shape, dtype in ARGUMENTS:
             print(f"    {{name}}: {{shape}} {{dtype}}")
         return 2
     with np.load(argv[1], allow_pickle=False) as arrays:
         given = [arrays[name] for name, _, _ in ARGUMENTS]
-    for _ in range(int(argv[2]) if len(argv) == 3 else 1):
-        print({name}(*given))
+    for _ in range(int(argv[2]) if len(argv) > 2 else 1):
+        print({name}(*given)){saving}
     return 0
 
 
@@ -48,13 +77,17 @@ if __name__ == "__main__":
     sys.exit(main(sys.argv))
 """
 
+SAVE_AT_END = """
+    if len(argv) > 3:
+        save(argv[3])"""
 
-def export(program: Program, name: str, path: Any, overwrite: bool) -> None:
+
+def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None:
     """Answer `CompiledStep.export`."""
     target = Path(path)
     if target.suffix != ".py":
         raise ValueError(f"export writes a Python script: {target.name} must end in .py")
-    if program.starts:
+    if program.program.starts:
         raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
     saved: dict[str, Array] = {}
     text = _script(program, name, target.name, saved)
@@ -69,18 +102,17 @@ def export(program: Program, name: str, path: Any, overwrite: bool) -> None:
     write_whole(target, lambda file: file.write(text.encode()))
 
 
-def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> str:
-    w = program.writer
-    arguments = [(w.text(v), v.array.shape, v.array.dtype) for v in program.args]
+def _script(program: ReadyProgram, name: str, file: str, saved: dict[str, Array]) -> str:
+    code = program.code
+    arguments = [(argument, v.shape, v.dtype) for argument, v in code.arguments]
     given = ", ".join(argument for argument, _, _ in arguments)
     imports: set[str] = set()
     functions, generators = [], []
-    for known, fn in w.functions.items():
+    for known, fn in code.functions.items():
         if isinstance(fn, np.random.Generator):
-            state = repr(fn.bit_generator.state)
-            state = state.replace("array(", "np.array(").replace("dtype=", "dtype=np.")
             kind = type(fn.bit_generator).__name__
             generators.append(f"{known} = np.random.Generator(np.random.{kind}())")
+            state = literal(fn.bit_generator.state)
             generators.append(f"{known}.bit_generator.state = {state}")
         else:
             parts: dict[str, str] = {}
@@ -88,37 +120,53 @@ def _script(program: Program, name: str, file: str, saved: dict[str, Array]) -> 
             functions += ["", "", _enclosed(known, parts).rstrip()]
     title = "A training step." if program.written else "A function of arrays."
     state = ", and updates the arrays above it" if program.written else ""
-    head = HEAD.format(title=title, name=name, arguments=given, state=state, file=file)
-    data = _array(program, saved)
-    counts = program.advances()
+    options = "[STEPS [SAVED.npz]]" if program.written else "[STEPS]"
+    head = HEAD.format(
+        title=title, name=name, arguments=given, state=state, file=file, options=options,
+        saving=SAVING if program.written else "",
+    )  # fmt: skip
+    data = _arrays(code, saved)
+    counts = program.program.advances()
     lines = [head.rstrip(), *(f"import {m}" for m in sorted(imports))]
     if saved:
         lines.append("from pathlib import Path")
     shapes = [(argument, shape, dtype.name) for argument, shape, dtype in arguments]
     lines += ["", "import numpy as np", "", f"ARGUMENTS = {shapes!r}", "", *data]
-    lines += [f"{text} = {n!r}" for text, n in zip(program.lives, program.numbers(), strict=True)]
-    lines += [*generators, *functions, "", *w.setup, "", "", f"def {name}({given}):"]
+    lines += [f"{text} = {n!r}" for text, n in zip(code.lives, program.numbers(), strict=True)]
+    lines += [*generators, *functions, "", *setup_lines(code), TAKEN]
+    if program.written:
+        trained = [*_trained(program), *counts]
+        values = (f"{n}={n}" if n != "path" else 'path=globals()["path"]' for n in trained)
+        lines.append(SAVE.format(trained=", ".join(values)))
+    lines += ["", "", f"def {name}({given}):"]
     if counts:
         lines.append(f"    global {', '.join(counts)}")
     for argument, shape, dtype in arguments:
-        lines.append(f"    {argument} = np.asarray({argument}, {literal(dtype)})")
-        lines.append(f"    if {argument}.shape != {shape}:")
-        lines.append(f'        raise ValueError(f"{argument} must have the shape {shape}, '
-                     f'not {{{argument}.shape}}")')  # fmt: skip
-    lines += program.sections()
-    lines += [f"    {text} += {n}" for text, n in counts.items()]
-    results = [f"np.array({r})" for r in program.results if r is not None]
-    lines.append(f"    return {', '.join(results) or None}")
-    return "\n".join([*lines, MAIN.format(name=name)])
+        taken = f'_taken("{argument}", {argument}, {shape}, {literal(dtype)})'
+        lines.append(f"    {argument} = {taken}")
+    body = section_lines(code.body) + [f"    {text} += {n}" for text, n in counts.items()]
+    results = [f"np.array({r})" for r in code.results if r is not None]
+    body.append(f"    return {', '.join(results) or None}")
+    lines += ["    with _turn:", *(textwrap.indent(line, "    ") for line in body)]
+    main = MAIN.format(
+        name=name, options=options, counts="(2, 3, 4)" if program.written else "(2, 3)",
+        saving=SAVE_AT_END if program.written else "",
+    )  # fmt: skip
+    return "\n".join([*lines, main])
 
 
-def _array(program: Program, saved: dict[str, Array]) -> list[str]:
+def _trained(program: ReadyProgram) -> list[str]:
+    """Return the names of the arrays that a run writes, and of their parts."""
+    written = {id(root(array)) for array in program.written}
+    return [name for name, array in program.code.data.items() if id(root(array)) in written]
+
+
+def _arrays(code: Code, saved: dict[str, Array]) -> list[str]:
     """Return source for the arrays; many elements go to `saved`."""
-    w = program.writer
-    owners = {id(var.array): name for var, name in w.names.items()
+    owners = {id(var.array): name for var, name in code.names.items()
               if var.kind in ("captured", "const")}  # fmt: skip
     whole, views = {}, []
-    for name, a in w.data.items():
+    for name, a in code.data.items():
         base = root(a)
         of = owners.get(id(base), name)
         if of == name:
@@ -139,7 +187,7 @@ def _array(program: Program, saved: dict[str, Array]) -> list[str]:
     lines = []
     for name, a in whole.items():
         shape = "" if a.size else f".reshape({a.shape})"
-        text = "\n    ".join(textwrap.wrap(not_finite(repr(a.tolist())), 92))
+        text = "\n    ".join(textwrap.wrap(literal(a.tolist()), 92))
         lines.append(f"{name} = np.array({text}, {literal(a.dtype)}){shape}")
     return lines + views
 

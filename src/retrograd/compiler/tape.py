@@ -1,285 +1,335 @@
-"""The tape: every NumPy call of a run. Arrays are known by identity."""
+"""The tape: what is heard of a run, event after event. `lower` makes a program of it afterwards.
+
+What a run asks is answered here and now: results of calls and draws, gradients of leaves. So is
+what must be refused at the user's line, and what is changed outside is remembered, to put it back.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import linecache
-import operator
-import os
-import sys
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NoReturn, cast
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 
-from retrograd.engine import Array, Constants, Mode, Rule, Tensor, mode_set, pick, touch, wrap
+from retrograd.compiler.ir import root
+from retrograd.compiler.lines import TraceError, user_line, user_place
+from retrograd.compiler.live import Live, Reading
+from retrograd.compiler.statements import Literal, Operation
+from retrograd.engine import Array, Mode, Rule, Tensor, mode_set, pick, touch, wrap
 
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 READS = (
     "the next run has another value. Return the Tensor and read it after the step; "
     "np.where(condition, x, y) branches on values."
 )
+_ndarray = np.ndarray
 
 
-class TraceError(RuntimeError):
-    """A function does something that a recorded program cannot do again."""
+class Event(NamedTuple):
+    """One thing that was heard of a run.
 
+    The kinds, and what each tells:
 
-class Var:
-    """An array: "arg", "captured" from outside, "grad" of a leaf before, "const" or "made"."""
-
-    __slots__ = ("array", "grad_of", "kind", "node", "ref", "tensor", "wish")
-
-    def __init__(self, array: Any, kind: str, node: Node | None = None, keep: bool = False) -> None:
-        # of what a run makes only the layout is held
-        held = keep or kind not in ("made", "arg")
-        self.ref = None if held else weakref.ref(array)
-        self.array = array if held else blank(array)
-        self.kind, self.node = kind, node
-        self.tensor: Tensor | None = None  # the leaf that holds it
-        self.wish = ""  # its name for a reader
-        self.grad_of: Var | None = None
-
-
-def _operators(symbol: str, compute: Callable[[Any, Any], Any]) -> tuple[Any, Any]:
-    def apply(a: Any, b: Any) -> Any:
-        if not all(isinstance(v, (Live, int, float)) for v in (a, b)):
-            return NotImplemented
-        x, y = (v if isinstance(v, Live) else Live(v, repr(v)) for v in (a, b))
-        return Live(compute(x.value, y.value), f"({x.text} {symbol} {y.text})")
-
-    return apply, lambda self, other: apply(other, self)
-
-
-class Live:
-    """A number read anew in every run, or a formula of them."""
-
-    def __init__(self, value: float, text: str) -> None:
-        self.value, self.text = value, text
-
-    __add__, __radd__ = _operators("+", operator.add)
-    __sub__, __rsub__ = _operators("-", operator.sub)
-    __mul__, __rmul__ = _operators("*", operator.mul)
-    __truediv__, __rtruediv__ = _operators("/", operator.truediv)
-    __pow__, __rpow__ = _operators("**", operator.pow)
-
-    def __neg__(self) -> Live:
-        return Live(-self.value, f"(-{self.text})")
-
-    def __bool__(self) -> bool:
-        raise TraceError(f"a branch on {self.text}, which changes between runs{user_line()}")
-
-
-@dataclass(slots=True, eq=False)
-class Node:
-    """A "call"; a "write", which changes the first; or a "draw" from the generator `fn`."""
+        argument    array, name
+        seen        Tensors or arrays as they were given, arrays: arguments of a call looked through
+        call        rule, arguments as given, arguments as arrays, keywords, output, the position
+                    of the argument that the output is a view of, or None
+        write       ufunc, Tensor that is written, its array, what it is written with
+        draw        generator, shape, dtype, output
+        named       array, name
+        grad        leaf, the gradient it had when the run first asked
+        gradient    array, its gradient
+        module ran  Module, output array or None
+        training    Module that was asked for its mode
+    """
 
     kind: str
-    fn: Any
-    args: Any
-    kwargs: Any
-    section: str
-    line: str = ""  # of the user
-    rule: Rule | None = None
-    outs: list[Var] = field(default_factory=list)
-    view_of: int | None = None  # the argument that the output looks at
-    origin: Node | None = None  # the call on the tape that this copies
-
-    def vars(self, kind: Any = Var) -> list[Var]:
-        found: list[Var] = []
-        self.given(lambda v: found.append(v) if isinstance(v, kind) else None)
-        return found
-
-    def given(self, how: Callable[[Any], Any]) -> Any:
-        return apply(how, self.args), {k: apply(how, v) for k, v in self.kwargs.items()}
-
-
-def apply(how: Callable[[Any], Any], value: Any) -> Any:
-    """Apply `how` to all in tuples and lists: a fast `tree.map`."""
-    if isinstance(value, (tuple, list)):
-        return type(value)([apply(how, v) for v in value])
-    return how(value)
-
-
-def root(array: Any) -> Any:
-    """Return the owner of an array's memory."""
-    while isinstance(array, np.ndarray) and isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
-
-
-def blank(a: Array) -> Array:
-    """Return the layout of an array, without its memory."""
-    return np.lib.stride_tricks.as_strided(np.empty(1, a.dtype), a.shape, a.strides)
-
-
-def viewed(var: Var) -> Var:
-    """Return the Var that a view looks at; any other itself."""
-    while var.kind == "made" and var.node is not None and var.node.view_of is not None:
-        var = var.node.args[var.node.view_of]
-    return var
-
-
-def maker(value: Any) -> Node | None:
-    """Return the call that makes a Var."""
-    made = isinstance(value, Var) and value.kind == "made"
-    return value.node if made and value.node.kind == "call" else None
-
-
-def memory(var: Var) -> int:
-    """Return what is the same for all views."""
-    var = viewed(var)
-    return id(var) if var.kind == "made" else id(root(var.array))
-
-
-def writes(nodes: list[Node]) -> dict[int, Node]:
-    """Return the memory that is written, with the last call."""
-    return {memory(node.outs[0]): node for node in nodes if node.kind == "write"}
-
-
-def current(owner: Any, read: str) -> Any:
-    """Return the number read from its owner."""
-    return eval(f"owner{read}", {"owner": owner})
-
-
-@contextlib.contextmanager
-def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
-    """Record what is called inside."""
-    with mode_set(Mode(grad, tape.hear, tape.refuse)):
-        yield
+    what: tuple[Any, ...]
+    section: str = ""
+    place: tuple[str, int] = ("", 0)  # file and number of the user's line
 
 
 class Tape:
-    """What `rg.compile` records; see `retrograd.engine.mode`."""
+    """What `rg.compile` records; see `retrograd.engine.mode`.
 
-    def __init__(self, keep: bool = False) -> None:
-        self.keep = keep  # values too
-        self.nodes: list[Node] = []
-        self.known: dict[int, Var] = {}
-        self.args: list[Var] = []
+    Attributes:
+        log: the events. They hold their arrays, so that an id stands for one array.
+        positions: which argument a leaf stands for, by the leaf's id.
+        leaves: the leaves from outside whose gradient was used, by id.
+        asked: the leaves that were asked whether they have one before anything else, by id.
+        inside: the leaves that the run itself made, by id, each with the Tensor whose memory it
+            shares, or None. They are gone after the run: no program depends on them.
+        started: whether each had one when the run first asked, by id.
+        grads: after the run, each leaf and the gradient it is left with, or None.
+        lives: the numbers that are read anew in every run.
+        updates: each group of an optimizer that was updated, and the bucket.
+        optimizers: the optimizers that these are of, by id.
+        undo: what puts back what the run changed outside.
+        initial: what was in an array that no call had made before it was written, by its id.
+    """
+
+    def __init__(self) -> None:
+        self.log: list[Event] = []
         self.section = "forward"
-        self.modules: dict[int, Any] = {}  # asked for `training`
-        self.ran: dict[int, Any] = {}  # Modules that ran
-        self.outputs: dict[int, Var] = {}
-        self.constants: list[Var] = []  # captured, but made in every run
-        self.leaves: dict[int, Tensor] = {}  # whose .grad was used
-        self.grads: list[tuple[Tensor, Var | None]] = []  # at the end
-        self.positions: dict[int, int] = {}  # of leaves that are arguments
-        self.apart: set[int] = set()  # what stands behind them
-        self.started: dict[int, bool] = {}  # with a gradient, if that mattered
-        self.lives: dict[str, tuple[str, Any, str]] = {}  # name, owner, as read from it
-        self.updates: list[tuple[dict[str, Any], Any]] = []  # group, bucket
-        self.undo: dict[int, Callable[[], Any]] = {}  # what puts things back
+        self.positions: dict[int, int] = {}
+        self.leaves: dict[int, Tensor] = {}
+        self.asked: dict[int, Tensor] = {}
+        self.inside: dict[int, tuple[Tensor, Tensor | None]] = {}
+        self.started: dict[int, bool] = {}
+        self.grads: list[tuple[Tensor, Array | None]] = []
+        self.lives: list[Reading] = []
+        self.updates: list[tuple[dict[str, Any], Any]] = []
+        self.optimizers: dict[int, Any] = {}
+        self.undo: dict[int, Callable[[], Any]] = {}
+        self.initial: dict[int, Array] = {}
+        self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
+        self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
+        self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
+        self._arguments: set[int] = set()
+        self._made: set[int] = set()  # ids of arrays that calls returned
+        self._seen: set[int] = set()  # ids of all arrays so far
+        self._views: dict[int, Array] = {}  # the argument that a view looks at, by the view's id
+
+    # What a step says before and after the run
+
+    def add_argument(self, name: str, array: Array, leaf: Tensor | None) -> Tensor:
+        """Return an argument as the function is to get it, a Tensor of its own.
+
+        Args:
+            name: a reader's name for it.
+            array: its values.
+            leaf: the caller's Tensor if it requires grad, else None.
+        """
+        t = wrap(array.view())  # another array than what the function may find outside
+        if leaf is not None:
+            t.requires_grad, t._grad = True, leaf.grad
+            self.positions[id(t)] = len(self._arguments)
+            self.note(leaf, "_grad")
+            self._apart |= {id(leaf), id(array)}
+        self._arguments.add(id(t._array))
+        self._seen.add(id(t._array))
+        self.log.append(Event("argument", (t._array, name)))
+        return t
+
+    def finish(self) -> None:
+        """Take the gradients that the run leaves behind."""
+        for leaf in self.leaves.values():
+            grad = cast("Array | None", leaf._grad)
+            if grad is not None:
+                self.check((grad,))
+                leaf._grad = grad.copy()  # two leaves may share one array
+            self.grads.append((leaf, grad))
+
+    def take_log(self) -> list[Event]:
+        """Return the events and let go of them, and of all arrays of the run."""
+        log, self.log = self.log, []
+        self._views.clear()
+        return log
+
+    def put_back(self) -> None:
+        """Put back what the run changed outside."""
+        # the last first: an array may be a part of one that was noted before
+        everything = [*reversed(self.undo.values())]
+        try:
+            for put_back in everything:
+                put_back()
+        except BaseException:
+            for put_back in everything:  # an interrupt must not leave a half: twice does no harm
+                put_back()
+            raise
+
+    # What the engine says during the run
 
     def hear(self, kind: str, *what: Any) -> Any:
-        """Hear of what a run does."""
-        return getattr(self, "hear_" + kind.replace(" ", "_"))(*what)
+        """Take note of what a run does, and answer what it asks: see `_ANSWERS` for the kinds."""
+        return _ANSWERS[kind](self, *what)
 
     def refuse(self, what: str, of: Any, why: str, asked: bool) -> NoReturn:
         """Refuse a way by which a value leaves the graph."""
         self.forbid(what, why or READS)
 
-    def hear_call(
-        self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]
-    ) -> Any:
-        for a, array in zip(args, arrays, strict=True):
-            if isinstance(array, np.ndarray):
-                self.see(array, a if isinstance(a, Tensor) else None)
+    def forbid(self, what: str, why: str) -> NoReturn:
+        """Refuse what cannot be done again, at the user's line."""
+        raise TraceError(f"{what} cannot be compiled: {why}{user_line()}")
+
+    def note(self, owner: Any, name: str) -> None:
+        """Remember an attribute that is about to change."""
+        if id(owner) not in self.undo:
+            self.undo[id(owner)] = functools.partial(setattr, owner, name, getattr(owner, name))
+
+    def _check(self, of: Any) -> None:
+        if id(of) in self._apart:
+            self.forbid("a Tensor that is an argument and found outside", "pass it in one way.")
+
+    def check(self, values: Sequence[Any]) -> None:
+        """Refuse arrays, also in lists and tuples, that are found in two ways."""
+        seen = self._seen
+        for value in values:
+            if value.__class__ is _ndarray or isinstance(value, _ndarray):
+                if id(value) not in seen:
+                    if self._apart:
+                        self._check(value)
+                    seen.add(id(value))
+            elif isinstance(value, (list, tuple)):
+                self.check(value)
+
+    def _viewed(self, array: Array) -> Array:
+        while id(array) in self._views:
+            array = self._views[id(array)]
+        return array
+
+    def _call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        if rule.fn is pick:
+            return rule.run(*arrays, **kwargs)
         if rule.looks_through:
-            lifted = [wrap(a) if isinstance(a, np.ndarray) else a for a in arrays]
+            self.check([a for a in arrays if isinstance(a, _ndarray)])
+            self.log.append(Event("seen", (args, arrays)))
+            lifted = [wrap(a) if isinstance(a, _ndarray) else a for a in arrays]
             with recording(self):
                 out = rule.run(*lifted, **kwargs)
             return tuple(map(_array, out)) if isinstance(out, (tuple, list)) else _array(out)
+        self.check(arrays)
+        if kwargs:
+            self.check([*kwargs.values()])
         out = rule.run(*map(_value, arrays), **kwargs)
-        if rule.fn is pick:
-            return out
+        view_of = None
         if rule.multi:
             out = tuple(np.asarray(o) for o in out)
-        elif not isinstance(out, np.ndarray):
+            self._add(out)
+        elif not isinstance(out, _ndarray):
             out = np.asarray(out)
-        elif self.find(out) is not None:
-            return out  # an argument, as it came
-        self._append("call", rule.fn, tuple(arrays), kwargs, out, rule)
+            self._add((out,))
+        elif id(out) in self._seen:
+            self.log.append(Event("seen", (args, arrays)))
+            return out  # the function gave back an array that is known already
+        else:
+            self._add((out,))
+            if out.base is not None:
+                view_of = self._view(out, arrays)
+        what = (rule, args, arrays, kwargs, out, view_of)
+        self.log.append(Event("call", what, self.section, user_place()))
         return out
 
-    def hear_write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
+    def _add(self, outs: Sequence[Array]) -> None:
+        for out in outs:
+            self._made.add(id(out))
+            self._seen.add(id(out))
+
+    def _view(self, out: Array, arrays: Sequence[Any]) -> int | None:
+        """Return which argument an output looks at."""
+        owner, found = root(out), None
+        for k, a in enumerate(arrays):
+            if isinstance(a, _ndarray) and root(a) is owner:
+                found, self._views[id(out)] = k, a
+        return found
+
+    def _write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
         array = target._array
-        if viewed(self.see(array, target)).kind == "arg":
+        given = other._array if isinstance(other, Tensor) else other
+        self.check((array,))
+        viewed = self._viewed(array)
+        if id(viewed) in self._arguments:
             self.forbid(
                 "a write into an argument",
                 "return the new value, or let the function find the Tensor outside.",
             )
-        if id(array) not in self.undo and viewed(self.see(array)).kind != "made":
-            self.undo[id(array)] = functools.partial(np.copyto, array, array.copy())
-        given = other._array if isinstance(other, Tensor) else other
-        self._append("write", ufunc, (array, given), {}).outs = [self.see(array)]
+        if id(array) not in self.undo and id(viewed) not in self._made:
+            before = array.copy()
+            self.undo[id(array)] = functools.partial(np.copyto, array, before)
+            if array is viewed:
+                self.initial[id(array)] = before
+        self.check((given,))
+        self.log.append(Event("write", (ufunc, target, array, given), self.section, user_place()))
         ufunc(array, _value(given), out=array)
 
-    def hear_draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
+    def _replace(self, t: Tensor) -> None:
+        if id(self._viewed(t._array)) in self.callers:
+            self.forbid(
+                "x += y on a NumPy array that is an argument",
+                "it changes the caller's array where nothing is compiled, a program would not. "
+                "Write x = x + y for a new value.",
+            )
+
+    def _draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
         self.note(rng.bit_generator, "state")
         out = rng.random(shape, dtype=kind.type)
-        self._append("draw", rng, (shape, kind), {}, out)
+        self._add((out,))
+        self.log.append(Event("draw", (rng, shape, kind, out), self.section, user_place()))
         return wrap(out).astype(dtype)
 
-    def forbid(self, what: str, why: str = READS) -> NoReturn:
-        raise TraceError(f"{what} cannot be compiled: {why}{user_line()}")
-
-    def hear_section(self, section: str) -> str:
+    def _section(self, section: str) -> str:
         before, self.section = self.section, section
         return before
 
-    def hear_training_read(self, module: Any) -> None:
-        self.modules[id(module)] = module
+    def _training_read(self, module: Any) -> None:
+        self.log.append(Event("training", (module,)))
 
-    def hear_module_ran(self, module: Any, output: Any) -> None:
-        self.ran[id(module)] = module
-        if isinstance(output, Tensor) and (var := self.find(output._array)):
-            self.outputs.setdefault(id(module), var)
+    def _module_ran(self, module: Any, output: Any) -> None:
+        out = output._array if isinstance(output, Tensor) else None
+        self.log.append(Event("module ran", (module, out)))
 
-    def _check(self, of: Any) -> None:
-        if id(of) in self.apart:
-            self.forbid("a Tensor that is an argument and found outside", "pass it in one way.")
+    def _leaf_made(self, leaf: Tensor, source: Any) -> None:
+        shares = isinstance(source, Tensor) and source._array is leaf._array
+        self.inside[id(leaf)] = leaf, source if shares else None
 
-    def hear_grad_replaced(self, leaf: Tensor) -> None:
+    def _is_inside(self, leaf: Tensor) -> bool:
+        """Tell whether the run itself made a leaf, or what became a leaf by `requires_grad_()`."""
+        array = id(leaf._array)
+        if id(leaf) in self.inside or array in self._made:
+            return True
+        return array in self._arguments and id(leaf) not in self.positions
+
+    def _grad_replaced(self, leaf: Tensor) -> None:
         self._check(leaf)
+        if self._is_inside(leaf):
+            return
         self.leaves.setdefault(id(leaf), leaf)
         self.note(leaf, "_grad")
 
-    def hear_grad(self, leaf: Tensor) -> Array | None:
+    def _has_grad(self, leaf: Tensor) -> bool:
+        """Tell whether a leaf has a gradient: a program holds for leaves that have one, or none."""
+        self._check(leaf)
+        has = leaf._grad is not None
+        if not self._is_inside(leaf) and id(leaf) not in self.leaves:
+            self.asked.setdefault(id(leaf), leaf)
+            self.started.setdefault(id(leaf), has)
+        return has
+
+    def _grad(self, leaf: Tensor) -> Array | None:
         self._check(leaf)
         grad = cast("Array | None", leaf._grad)
+        if self._is_inside(leaf):
+            return grad
         self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:
             self.leaves[id(leaf)] = leaf
-            self.started[id(leaf)] = grad is not None
+            self.started.setdefault(id(leaf), grad is not None)
             if grad is not None:
-                var = self.known[id(grad)] = Var(grad, "grad")
-                var.tensor = leaf
+                self._seen.add(id(grad))
+                self.log.append(Event("grad", (leaf, grad)))
         return grad
 
-    def hear_gradient(self, of: Tensor, g: Tensor) -> None:
-        if not isinstance(g, Tensor):
-            return
-        var, here = self.find(g._array), self.find(of._array)
-        if var and here and not var.grad_of:
-            var.grad_of = here
+    def _gradient(self, of: Tensor, g: Tensor) -> None:
+        if isinstance(g, Tensor):
+            self.log.append(Event("gradient", (of._array, g._array)))
 
-    def hear_update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
-        before = sum(b is bucket for _, b in self.updates)
+    def _update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
+        before = self._updated[id(bucket)]
+        self._updated[id(bucket)] += 1
         self.updates.append((group, bucket))
-        lr = self._live("lr", group, '["lr"]')
-        count = self._live("updates", bucket, ".count")
+        self.optimizers[id(optimizer)] = optimizer
+        lr = self._live("lr", group, ("lr",))
+        count = self._live("updates", bucket, "count")
+        # the count stands at its value before the run, plus what this run has done so far
+        t = Live(count.value + 1, Operation("+", count.formula, Literal(before + 1)))
         options = dict(group)
         if options.get("momentum"):
-            options["momentum"] = self._live("momentum", group, '["momentum"]')
+            options["momentum"] = self._live("momentum", group, ("momentum",))
         if "betas" in options:
-            beta1 = self._live("beta1", group, '["betas"][0]')
+            beta1 = self._live("beta1", group, ("betas",), (0,))
             options["betas"] = (beta1, *group["betas"][1:])
-        t = Live(count.value + 1, f"({count.text} + {before + 1})")
         with recording(self):
             p = wrap(bucket.data)
             state = {name: wrap(array) for name, array in bucket.state.items()}
@@ -287,63 +337,44 @@ class Tape:
             named = {"params": p, "d_params": g, **state} if many else state
             for name, tensor in named.items():
                 if isinstance(tensor, Tensor):
-                    self.see(tensor._array).wish = name
+                    self.check((tensor._array,))
+                    self.log.append(Event("named", (tensor._array, name)))
             optimizer.update(p, g, state, options, lr, t)
         self.note(bucket, "count")
         bucket.count += 1
         touch(*bucket.params)
 
-    def _live(self, name: str, owner: Any, read: str) -> Live:
-        same = {text: of for text, (stem, of, _) in self.lives.items() if stem == name}
-        text = next((text for text, of in same.items() if of is owner), "")
-        if not text:
-            text = f"{name}_{len(same) + 1}" if same else name
-            self.lives[text] = name, owner, read
-        return Live(current(owner, read), text)
+    def _live(self, stem: str, owner: Any, *path: Any) -> Live:
+        same = [reading for reading in self.lives if reading.stem == stem]
+        reading = next((reading for reading in same if reading.owner is owner), None)
+        if reading is None:
+            name = f"{stem}_{len(same) + 1}" if same else stem
+            reading = Reading(name, stem, owner, path)
+            self.lives.append(reading)
+        return Live.of(reading)
 
-    def note(self, owner: Any, name: str) -> None:
-        """Remember an attribute that is about to change."""
-        put_back = functools.partial(setattr, owner, name, getattr(owner, name))
-        self.undo.setdefault(id(owner), put_back)
 
-    def put_back(self) -> None:
-        for put_back in reversed(self.undo.values()):  # an array may be a part of one before
-            put_back()
+# what the engine tells, by kind: see the calls of `tell` there
+_ANSWERS: dict[str, Callable[..., Any]] = {
+    "call": Tape._call,  # rule, arguments, arrays, keywords: returns what the call returns
+    "write": Tape._write,  # ufunc, leaf, other: changes the leaf's array
+    "replace": Tape._replace,  # Tensor in whose place `x += y` puts a new one
+    "draw": Tape._draw,  # generator, shape, dtype: returns the Tensor drawn
+    "section": Tape._section,  # name: returns the one before
+    "training read": Tape._training_read,  # Module
+    "module ran": Tape._module_ran,  # Module, output
+    "leaf made": Tape._leaf_made,  # leaf, what it was made of
+    "grad": Tape._grad,  # leaf: returns its gradient
+    "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient
+    "grad replaced": Tape._grad_replaced,  # leaf
+    "gradient": Tape._gradient,  # Tensor, its gradient
+    "update": Tape._update,  # optimizer, group, bucket, gradient: updates the bucket
+}
 
-    def find(self, array: Array) -> Var | None:
-        var = self.known.get(id(array))
-        return var if var and (var.ref is None or var.ref() is array) else None
 
-    def see(self, array: Array, holder: Tensor | None = None) -> Var:
-        var = self.find(array)
-        if var is None:
-            self._check(array)
-            fixed = not array.flags.writeable and array.base is None
-            var = self.known[id(array)] = Var(array, "const" if fixed else "captured")
-            if holder is not None and holder.is_leaf:
-                var.tensor = holder
-        return var
-
-    def _known(self, value: Any) -> Any:
-        if not isinstance(value, np.ndarray):
-            return value
-        number = Constants.number(value)
-        return self.see(value) if number is None else number
-
-    def _append(
-        self, kind: str, fn: Any, args: Any, kwargs: Any, out: Any = (), rule: Rule | None = None
-    ) -> Node:
-        node = Node(kind, fn, args, kwargs, self.section, user_line(), rule)
-        node.args, node.kwargs = node.given(self._known)
-        self.nodes.append(node)
-        for o in out if isinstance(out, tuple) else (out,):
-            var = self.known[id(o)] = Var(o, "made", node, self.keep)
-            node.outs.append(var)
-        if isinstance(out, np.ndarray) and out.base is not None:
-            for k, a in enumerate(args):
-                if isinstance(a, np.ndarray) and root(a) is root(out):
-                    node.view_of = k
-        return node
+def recording(tape: Tape, grad: bool = False) -> mode_set:
+    """Return a context in which all that is called is recorded."""
+    return mode_set(Mode(grad, tape.hear, tape.refuse))
 
 
 def _array(value: Any) -> Any:
@@ -352,12 +383,3 @@ def _array(value: Any) -> Any:
 
 def _value(value: Any) -> Any:
     return value.value if isinstance(value, Live) else value
-
-
-def user_line() -> str:
-    """Return the line being run outside this library, to end a message."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
-        frame = frame.f_back
-    file, number = frame.f_code.co_filename, frame.f_lineno
-    return f"\n  {file}:{number}: {linecache.getline(file, number).strip()}"

@@ -44,7 +44,6 @@ from retrograd.engine.rule import (
     nograd,
     refuse,
     rules_later,
-    shared,
     spelled,
 )
 from retrograd.engine.tensor import (
@@ -70,5 +69,5 @@ __all__ = [
     "get_default_dtype",
     "is_grad_enabled", "is_recording", "mode_set", "no_grad", "nograd", "pick", "primitive",
     "record", "refuse", "rules_later", "run", "section", "seed_of", "set_default_dtype",
-    "set_grad_enabled", "shared", "spelled", "stamps", "tell", "touch", "unrecorded", "wrap",
+    "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded", "wrap",
 ]  # fmt: skip

@@ -79,14 +79,15 @@ def check_floating(array: Array) -> None:
 
 
 class Constants(dict[Any, Any]):
-    """Numbers as 0-d arrays, by dtype: a Python number NumPy takes apart anew in every call.
+    """Numbers as 0-d arrays, by dtype: NumPy would convert a Python number anew in every call.
 
     >>> zero, one = Constants(0.0, 1.0)[np.dtype(np.float32)]
     >>> one.dtype, one.ndim
     (dtype('float32'), 0)
     """
 
-    _made: ClassVar[dict[int, Array]] = {}  # those of all Constants, by id
+    # The arrays of all Constants, by id. They stay for good, so an id stands for one array.
+    _made: ClassVar[dict[int, Array]] = {}
 
     def __init__(self, *numbers: float) -> None:
         super().__init__()

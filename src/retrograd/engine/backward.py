@@ -168,11 +168,20 @@ def between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[Tensor]:
 
 
 class ReversePass:
-    """One walk over the graph. Afterwards `found` has the gradient of each leaf that was met.
+    """One walk over the graph, from outputs back to leaves.
 
-    Rules run on arrays, or with `lift` on Tensors, so that they are recorded themselves.
-    `wanted` limits the walk to these Tensors; None means all. `found` also has the gradients of
-    those that `retain_grad` or `wanted` name; the walk ends at those in `ends`.
+    Args:
+        keep: whether the graph stays; else each call is freed once it is visited.
+        lift: whether rules run on Tensors in place of arrays, so that what they do is recorded:
+            for derivatives of derivatives, and for programs.
+        wanted: the Tensors to visit; None for all.
+        ends: those of `wanted` that the walk does not go beyond.
+
+    Attributes:
+        found: while the walk goes on, the gradient so far of each Tensor that was met and is not
+            visited yet. Afterwards that of each leaf that was met, and of all others that `wanted`
+            or `retain_grad` name. An array that is no view belongs to the walk alone, which may add
+            to it in place.
     """
 
     def __init__(
@@ -186,8 +195,6 @@ class ReversePass:
         self.lift = lift
         self.wanted = wanted
         self.ends = ends
-        # The gradient so far of each Tensor that was met and is not visited yet. An array that is
-        # no view belongs to the walk alone, which may add to it in place.
         self.found: dict[Tensor, Any] = {}
 
     def run(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
@@ -236,7 +243,7 @@ class ReversePass:
                 if rule.joint is not None:
                     vjps = self._joint(rule, inputs, arrays, given, kwargs)
                 for a, like, vjp in zip(inputs, arrays, vjps):  # noqa: B905, options follow
-                    # what was no Tensor stands among the arrays as it came
+                    # an argument that was no Tensor is the same object in both tuples
                     if vjp is None or a is like or not a.requires_grad:
                         continue
                     if wanted is not None and a not in wanted:
@@ -270,7 +277,7 @@ class ReversePass:
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Any]:
-        """Return vjps that hand out what a rule's one function gives for all arrays."""
+        """Return, for a rule with one function for all arrays, vjps that return its gradients."""
         wanted = self.wanted
         needed = [
             i
@@ -306,7 +313,7 @@ class ReversePass:
 
 
 def _sum(x: Any, y: Any) -> Any:
-    """Return the sum of two gradients, in the memory of `x` where nothing else refers to it."""
+    """Return the sum of two gradients, as `total` does; in the memory of `x` where it is ours."""
     if x.__class__ is _ndarray and x.base is None:
         x += y
         return x
@@ -346,8 +353,9 @@ def _lifted(t: Tensor) -> tuple[Any, Any]:
     rule, inputs, args, _ = t.call  # type: ignore[misc]
     out: Any = t
     if not MODE.get().grad:
-        inputs = [wrap(a) if isinstance(a, _ndarray) else a for a in args]
-        out = wrap(t._array)
+        inputs, out = args, wrap(t._array)
+    # all arrays, since a method such as `x.dot(g)` of a plain one does not know Tensors
+    inputs = [wrap(a) if isinstance(a, _ndarray) else a for a in inputs]
     if rule.multi:
         return inputs, tuple(record(pick, out, i) for i in range(len(t._array)))
     return inputs, out
@@ -364,16 +372,20 @@ def fitted(g: Any, like: Any) -> Any:
     if g.shape != like.shape:
         g = unbroadcast(g, like.shape)
     if g.dtype != like.dtype:
-        check_floating(like)  # t.requires_grad = True went round the check of integers
+        check_floating(like)  # t.requires_grad = True, set by hand, bypasses the check of integers
         g = g.astype(like.dtype)
     return g
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
-    """Sum `g` over the axes that broadcasting had repeated, and repeat it where it is short."""
-    lead = g.ndim - len(shape)
-    short = [i + lead for i, n in enumerate(shape) if n == 1 and i + lead >= 0]
-    axes = (*range(lead), *(i for i in short if g.shape[i] != 1))
+    """Return `g` in the shape of an argument that was broadcast to the shape of the output.
+
+    It is summed over the axes along which the argument was repeated. A rule may also return less
+    than that shape, such as one number for all elements: then it is repeated.
+    """
+    lead = g.ndim - len(shape)  # axes that the argument did not have
+    single = [i + lead for i, n in enumerate(shape) if n == 1 and i + lead >= 0]
+    axes = (*range(lead), *(i for i in single if g.shape[i] != 1))
     if axes:
         g = np.add.reduce(g, axis=axes, keepdims=True)
     if lead > 0:
@@ -394,7 +406,7 @@ def land(leaf: Tensor, g: Any) -> None:
         whole = total(old, g)  # out of place: the user may hold the old one
         leaf._grad = whole._array if isinstance(whole, Tensor) else whole
     elif isinstance(g, Tensor):
-        leaf._grad = g._array  # what a tape knows is copied at its end
+        leaf._grad = g._array  # a recording makes a copy when the run is over
     else:
         leaf._grad = g if g.base is None else g.copy()
 

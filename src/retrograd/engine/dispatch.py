@@ -24,7 +24,12 @@ from retrograd.engine.tensor import Tensor, connect, plain, record
 
 
 def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
-    """Answer `fn(*args, **kwargs)` as a user wrote it, some argument being a Tensor."""
+    """Answer `fn(*args, **kwargs)` as a user wrote it, some argument being a Tensor.
+
+    The tables of `rule` are asked in turn: functions that call others, functions that tell of an
+    array, functions with a rule. Then the rules that are not loaded yet are, and all is asked anew.
+    """
+    # both run on Tensors; that a table names its functions rightly matters to readers alone
     answer = ADAPTED.get(fn) or COMPOSED.get(fn)
     if answer is not None:
         if writes_out(fn, args, kwargs):
@@ -39,6 +44,8 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
     if rule is not None:
         args, kwargs = bind(rule, args, kwargs)
         if not rule.differentiable:
+            # Nothing is lost where Tensors in lists become arrays here. Where there is a gradient,
+            # a list is an array of numbers, and a Tensor in it is refused when it is made.
             args = [plain(a) if isinstance(a, (list, tuple)) else a for a in args]
             kwargs = {k: plain(v) for k, v in kwargs.items()}
         elif kwargs:
@@ -61,7 +68,10 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
 
 
 def _constant(rule: Rule, name: str, value: Any) -> Any:
-    """Return a keyword's value; a Tensor there may not want a gradient, nor be on a tape."""
+    """Return a keyword's value, a Tensor's as an array; TypeError if it wants a gradient.
+
+    In a recording a Tensor there is refused: a program would keep its value for ever.
+    """
     if isinstance(value, Tensor):
         mode = MODE.get()
         if value.requires_grad and mode.grad:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -17,9 +17,23 @@ class Listener(Protocol):
     """What `rg.compile` puts into a Mode to hear of a run."""
 
     def __call__(self, kind: str, *what: Any) -> Any:
-        """Take note of one thing that happened; what comes back depends on its kind.
+        """Take note of one thing that happened, and return what its kind asks for.
 
-        The kinds are listed where they are heard, in `retrograd.compiler.tape`.
+        Args:
+            kind: one of these, each with what it tells:
+
+                - "call": rule, arguments as given, arguments as arrays, keywords. Runs the call and
+                  returns what it returns.
+                - "write": ufunc, leaf, other. Writes `ufunc(leaf, other)` into the leaf's array.
+                - "draw": generator, shape, dtype. Returns a Tensor drawn from [0, 1).
+                - "section": name of the part of the program that begins. Returns the one before.
+                - "grad": leaf. Returns its gradient.
+                - "grad replaced": leaf whose gradient is about to be set.
+                - "gradient": Tensor and its gradient, once a reverse pass knows it.
+                - "update": optimizer, group, bucket, gradient. Updates the bucket.
+                - "module ran": Module and its output.
+                - "training read": Module that was asked whether it is being trained.
+            *what: what is told.
         """
 
 
@@ -73,14 +87,23 @@ def is_recording() -> bool:
     return MODE.get().tell is not None
 
 
-@contextlib.contextmanager
-def section(name: str) -> Iterator[None]:
-    """Tell a recording that what happens inside belongs to a section of the program."""
-    before = tell("section", name)
-    try:
-        yield
-    finally:
-        tell("section", before)
+class section:
+    """Tell a recording that what happens inside belongs to a section of the program: a context.
+
+    Args:
+        name: the section.
+    """
+
+    __slots__ = ("_before", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._before = tell("section", self._name)
+
+    def __exit__(self, *error: object) -> None:
+        tell("section", self._before)
 
 
 def escape(what: str, of: Any = None, why: str = "", asked: bool = True) -> None:
@@ -91,19 +114,31 @@ def escape(what: str, of: Any = None, why: str = "", asked: bool = True) -> None
 
 
 def unrecorded(what: str) -> None:
-    """Say that something is done which no program would do again: refused in a recording."""
+    """Refuse, in a recording only, what no program would do again; `what` is done here."""
     if is_recording():
         escape(what, None, "a program would not do it again: call it before or after the step.")
 
 
-@contextlib.contextmanager
-def mode_set(mode: Mode) -> Iterator[None]:
-    """Set a Mode for a while."""
-    token = MODE.set(mode)
-    try:
-        yield
-    finally:
-        MODE.reset(token)
+class mode_set:
+    """Set a Mode for a while: a context.
+
+    It is no generator: an interrupt may cut an exit short, and what is left of a generator would
+    run at some later time, when another mode is due.
+
+    Args:
+        mode: the Mode.
+    """
+
+    __slots__ = ("_mode", "_token")
+
+    def __init__(self, mode: Mode) -> None:
+        self._mode = mode
+
+    def __enter__(self) -> None:
+        self._token = MODE.set(self._mode)
+
+    def __exit__(self, *error: object) -> None:
+        MODE.reset(self._token)
 
 
 # what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)
@@ -202,7 +237,7 @@ class set_grad_enabled(_GradMode):
         super().__enter__()
 
     def __enter__(self) -> None:
-        pass
+        pass  # it acts since it was made
 
     def __call__(self, func: F) -> F:
         raise TypeError("set_grad_enabled acts at once; decorate with no_grad() or enable_grad()")

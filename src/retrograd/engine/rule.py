@@ -31,12 +31,21 @@ class Rule:
         fn: the function, as users call it.
         vjps: a vjp for each array, None where there is no gradient.
         joint: one function for all arrays, in place of `vjps`.
-        arrays: how many arrays come first; None with a `joint` that takes `*arrays`.
+        arrays: how many arrays come first, for a `joint`; None where it takes `*arrays`, of which
+            any number may come.
         names: the arguments that the rule understands, where a vjp's `**options` do not tell.
         run: computes the function; `fn` itself unless something faster does the same.
         multi: whether the function returns several arrays.
         looks_through: whether the compiler records the NumPy calls inside `run` instead.
-        through: a vjp by an inner function: see `defvjp`.
+        through: a vjp for this function of the output of another, in one formula: see `defvjp`.
+
+    Attributes:
+        name: what a user writes to call the function.
+        differentiable: whether any of the arrays has a gradient.
+        trusted: whether its gradients may be written into, since nothing else refers to them.
+        options: the names of the keywords that it understands.
+        freed: takes the place of a Tensor's `call` once backward has freed that; the rule stays,
+            for the error of a second backward.
     """
 
     __slots__ = (
@@ -61,6 +70,7 @@ class Rule:
         self.name = spelled(fn)
         self.vjps = tuple(vjps)
         self.joint = joint
+        # 0 for any number: `*arrays` leave no place for other arguments, nor for lists
         self.arrays = len(self.vjps) if joint is None else arrays or 0
         self.run = run or fn
         self.multi = multi
@@ -71,16 +81,17 @@ class Rule:
             self.through = {RULES[inner]: vjp for inner, vjp in through.items()}
         given = [vjp for vjp in (*self.vjps, joint) if vjp is not None]
         self.differentiable = bool(given)
-        # The package's own rules return `g`, or an array that nothing else refers to. A user's
-        # may return what must not be written into, such as an argument.
+        # The rules of this package promise to return `g`, or an array that nothing else refers to:
+        # the reverse pass may add to it in place. A user's rule may return anything, such as one
+        # of its arguments, so what it returns is never written into.
         self.trusted = all(_is_ours(vjp) for vjp in given)
         self.names = None if names is None else tuple(names)
         if given and names is None:
-            # a joint rule understands all that its function does
+            # a joint rule gets all keywords of its function
             own = getattr(fn, "__wrapped__", fn)
             self.names = arguments(given[0])[2:] if joint is None else arguments(own)
         self.options = frozenset(self.names[self.arrays :] if self.names else ())
-        self.freed = (self, None, None, None)  # what a Tensor keeps of a call that backward freed
+        self.freed = (self, None, None, None)
 
     def gradients(
         self, needed: Sequence[int], g: Any, out: Any, args: Any, kwargs: dict[str, Any]
@@ -122,13 +133,16 @@ RULES: dict[Callable[..., Any], Rule] = {}
 ADAPTED: dict[Callable[..., Any], Callable[..., Any]] = {}
 # Functions that are other functions put together: they run on Tensors and need no rule.
 COMPOSED: dict[Callable[..., Any], Callable[..., Any]] = {}
-# Functions that tell of an array, not of its values: answered as on the array itself.
+# Functions that tell of an array, not of its values, such as np.shape: NumPy computes them on the
+# Tensor's array, and nothing is recorded, since shapes are the same in every run of a program.
 METADATA: frozenset[Callable[..., Any]] = frozenset({
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.min_scalar_type,
     np.may_share_memory, np.shares_memory, np.iscomplexobj, np.isrealobj, np.einsum_path,
     np.diag_indices_from, np.tril_indices_from, np.triu_indices_from,
 })  # fmt: skip
-# Functions that turn values into something other than an array: not possible in a replay.
+# Functions that turn values into something other than an array, such as np.allclose: NumPy
+# computes them on the Tensor's array. In a recording they are refused, since no program could give
+# another answer in another run.
 VALUES: frozenset[Callable[..., Any]] = frozenset({
     np.array_equal, np.array_equiv, np.allclose, np.array_repr, np.array_str, np.array2string,
 })  # fmt: skip
@@ -181,9 +195,11 @@ def defvjp(
         names: the arguments of `fn` that the vjps understand (default: those they name).
         run: computes what `fn` does in less time (default: `fn` itself).
         multi: whether `fn` returns a tuple of arrays; `g` and `out` are tuples then.
-        through: by an inner function, the gradient of `fn(inner(x), ...)` with respect to `x` in
-            one formula, which takes what the vjps take. The reverse pass uses it where the output
-            of `inner` is the first argument of `fn` and nobody asks for the gradient in between.
+        through: for an inner function the gradient of `fn(inner(x), ...)` with respect to `x`, in
+            one formula that takes what the vjps take. `{sigmoid: ...}` gives binary cross entropy
+            of a sigmoid its simple slope, probability minus target. The reverse pass uses it where
+            the output of `inner` is the first argument of `fn` and nobody asks for the gradient in
+            between.
 
     Raises:
         TypeError: if `fn` or a vjp is no function, or there is no vjp.
@@ -226,28 +242,11 @@ def defvjp_joint(
     _register(fn, joint=joint, arrays=arrays, run=run, multi=multi)
 
 
-def shared(work: Vjp, *vjps: Vjp | None) -> Vjp:
-    """Return a joint rule of vjps that get what `work(g, out, *arguments)` returns for `g`.
-
-    Args:
-        work: is run once for all arrays.
-        *vjps: a function for each array, None where there is no gradient.
-    """
-
-    def joint(needed: Sequence[int], g: Any, out: Any, *args: Any, **options: Any) -> list[Any]:
-        done = work(g, out, *args, **options)
-        chosen = [vjps[i] for i in needed]
-        return [None if vjp is None else vjp(done, out, *args, **options) for vjp in chosen]
-
-    joint.__module__ = work.__module__
-    return joint
-
-
 def _register(fn: Callable[..., Any], **parts: Any) -> None:
     primitive = getattr(fn, "_primitive", None)
     if primitive is None:
         RULES[fn] = Rule(fn, **parts)
-    else:  # it holds its rule, to look it up at no call
+    else:  # a primitive holds its rule itself, so that calling it needs no look-up
         RULES[fn] = primitive.adopt(fn, parts)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, Type
 
 import numpy as np
 
+from retrograd.checks import device_and_dtype, refuse_words
 from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
 from retrograd.engine.elsewhere import KnowsElsewhere
 from retrograd.engine.mode import MODE, Mode, escape, tell
@@ -53,7 +54,10 @@ def _not_connected(*args: Any, **kwargs: Any) -> NoReturn:
 
 
 class _Above:
-    """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`."""
+    """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`.
+
+    `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives.
+    """
 
     backward: Callable[[Tensor, ArrayLike | Tensor | None, bool], None] = _not_connected
     answer: Callable[[Callable[..., Any], Any, dict[str, Any]], Tensor] = _not_connected
@@ -84,6 +88,7 @@ class Tensor(metaclass=KnowsElsewhere):
     Raises:
         TypeError: if `data` holds no real numbers, or `requires_grad` and its dtype is not
             floating.
+        RuntimeError: if `data` is a Tensor with a graph, which would be lost without a word.
 
     >>> x = rg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
     >>> y = np.sum(x ** 2)
@@ -109,15 +114,19 @@ class Tensor(metaclass=KnowsElsewhere):
     _retains: bool
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor) and data.requires_grad:
+            _check_detached(type(self).__name__, data, requires_grad)
         array = as_array(data)
         if requires_grad:
             check_floating(array)
-            array = array.copy()
+            array = copied(array)
         self._array = array
         self._grad = self._stamp = self.call = None
         self.requires_grad = bool(requires_grad)
         if isinstance(data, Tensor) and not requires_grad:
             _share_stamp(self, data)
+        if MODE.get().tell is not None:
+            tell("leaf made", self, data)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -312,7 +321,40 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         out = wrap(self._array)
         _share_stamp(out, self)
+        if MODE.get().tell is not None:
+            tell("leaf made", out, self)
         return out
+
+    def cpu(self) -> Self:
+        """Return the Tensor itself: there is no other device that it could be on.
+
+        Returns:
+            The Tensor itself.
+
+        >>> rg.Tensor([1.0]).cpu()
+        Tensor([1.])
+        """
+        return self
+
+    def to(self, device: Any) -> Self:
+        """Return the Tensor itself for "cpu": there is no other device. `astype` sets a dtype.
+
+        Args:
+            device: "cpu".
+
+        Returns:
+            The Tensor itself.
+
+        Raises:
+            AttributeError: for a dtype, which `astype` takes.
+            ValueError: for another device.
+
+        >>> rg.Tensor([1.0]).to("cpu")
+        Tensor([1.])
+        """
+        if device_and_dtype("t.to", (device,), None, None) is not None:
+            raise AttributeError("a Tensor has no .to(dtype): write t.astype(dtype)")
+        return self
 
     # Gradients
 
@@ -384,16 +426,24 @@ class Tensor(metaclass=KnowsElsewhere):
     # Copies
 
     def __reduce__(self) -> Any:
+        escape("a pickled Tensor", self)
+        self._check_copyable()
+        made = type(self), self._array, self.requires_grad, self.grad
+        return _restored, made, (None, self._own())
+
+    def _check_copyable(self) -> None:
         if self.call is not None:
             raise RuntimeError(
                 "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
             )
-        own = dict(getattr(self, "__dict__", {}))  # what a derived class has put in
+
+    def _own(self) -> dict[str, Any]:
+        """Return the attributes that a derived class has put in."""
+        own = dict(getattr(self, "__dict__", {}))
         for cls in type(self).__mro__[: -len(Tensor.__mro__)]:
             names = getattr(cls, "__slots__", ())
             own |= {name: getattr(self, name) for name in names if hasattr(self, name)}
-        made = type(self), self._array, self.requires_grad, self.grad
-        return _restored, made, (None, own)
+        return own
 
     def __copy__(self) -> Self:
         return self._copied(lambda value: value)
@@ -403,9 +453,12 @@ class Tensor(metaclass=KnowsElsewhere):
         return out
 
     def _copied(self, part: Callable[[Any], Any]) -> Self:
-        restored, (kind, data, requires_grad, grad), (_, own) = self.__reduce__()
-        out = restored(kind, data.copy(), requires_grad, None if grad is None else grad.copy())
-        for name, value in own.items():
+        self._check_copyable()
+        grad = None if self._grad is None and not self.requires_grad else self.grad
+        copy_of_grad = None if grad is None else copied(as_array(grad))
+        out = _restored(type(self), copied(self._array), self.requires_grad, copy_of_grad)
+        tell("leaf made", out, None)
+        for name, value in self._own().items():
             setattr(out, name, part(value))
         return cast("Self", out)
 
@@ -466,6 +519,8 @@ class Tensor(metaclass=KnowsElsewhere):
                     "leave the leaf as it is: write `with rg.no_grad():` around it, or x = x + y "
                     "where a new Tensor is meant"
                 )
+            if mode.tell is not None:
+                mode.tell("replace", self)
             return record(ufunc, self, other)
         self._check_own()
         if mode.tell is not None:
@@ -530,7 +585,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """The Tensor with its last two axes exchanged."""
         return record(np.swapaxes, self, axis1=-1, axis2=-2)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the sum of the elements, as `np.sum`.
 
         Args:
@@ -543,9 +598,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).sum(axis=1)
         Tensor([3.])
         """
+        if _words:
+            refuse_words("Tensor.sum", _words)
         return record(np.sum, self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the mean of the elements, as `np.mean`.
 
         Args:
@@ -558,9 +615,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).mean()
         Tensor(1.5)
         """
+        if _words:
+            refuse_words("Tensor.mean", _words)
         return record(np.mean, self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the largest element, as `np.max`; equal ones share the gradient.
 
         Args:
@@ -576,9 +635,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).max()
         Tensor(2.)
         """
+        if _words:
+            refuse_words("Tensor.max", _words)
         return record(np.max, self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the smallest element, as `np.min`; equal ones share the gradient.
 
         Args:
@@ -594,9 +655,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).min()
         Tensor(1.)
         """
+        if _words:
+            refuse_words("Tensor.min", _words)
         return record(np.min, self, axis=axis, keepdims=keepdims)
 
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def prod(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the product of the elements, as `np.prod`.
 
         Args:
@@ -609,9 +672,13 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[2.0, 3.0]]).prod()
         Tensor(6.)
         """
+        if _words:
+            refuse_words("Tensor.prod", _words)
         return record(np.prod, self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    def var(
+        self, axis: Any = None, ddof: float = 0, keepdims: bool = False, **_words: Any
+    ) -> Tensor:
         """Return the variance of the elements, as `np.var`.
 
         Args:
@@ -625,9 +692,13 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 3.0]).var(ddof=1)
         Tensor(2.)
         """
+        if _words:
+            refuse_words("Tensor.var", _words)
         return record(np.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
-    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    def std(
+        self, axis: Any = None, ddof: float = 0, keepdims: bool = False, **_words: Any
+    ) -> Tensor:
         """Return the standard deviation of the elements, as `np.std`.
 
         Args:
@@ -641,9 +712,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 3.0]).std()
         Tensor(1.)
         """
+        if _words:
+            refuse_words("Tensor.std", _words)
         return record(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmax(self, axis: int | None = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return where the largest element is, as `np.argmax`; it has no gradient.
 
         Args:
@@ -659,9 +732,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 5.0, 2.0]).argmax()
         Tensor(1)
         """
+        if _words:
+            refuse_words("Tensor.argmax", _words)
         return record(np.argmax, self, axis=axis, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmin(self, axis: int | None = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return where the smallest element is, as `np.argmin`; it has no gradient.
 
         Args:
@@ -677,9 +752,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([3.0, 1.0, 2.0]).argmin()
         Tensor(1)
         """
+        if _words:
+            refuse_words("Tensor.argmin", _words)
         return record(np.argmin, self, axis=axis, keepdims=keepdims)
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def any(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Tell whether any element is not zero, as `np.any`; it has no gradient.
 
         Args:
@@ -692,9 +769,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([0.0, 2.0]).any()
         Tensor(True)
         """
+        if _words:
+            refuse_words("Tensor.any", _words)
         return record(np.any, self, axis=axis, keepdims=keepdims)
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def all(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Tell whether all elements are not zero, as `np.all`; it has no gradient.
 
         Args:
@@ -707,6 +786,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([0.0, 2.0]).all()
         Tensor(False)
         """
+        if _words:
+            refuse_words("Tensor.all", _words)
         return record(np.all, self, axis=axis, keepdims=keepdims)
 
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
@@ -814,7 +895,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         return record(np.swapaxes, self, axis1=axis1, axis2=axis2)
 
-    def squeeze(self, axis: Any = None) -> Tensor:
+    def squeeze(self, axis: Any = None, **_words: Any) -> Tensor:
         """Return the Tensor without axes of length 1, as `np.squeeze`.
 
         Args:
@@ -829,6 +910,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).squeeze()
         Tensor([1., 2.])
         """
+        if _words:
+            refuse_words("Tensor.squeeze", _words)
         return record(np.squeeze, self, axis=axis)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
@@ -863,7 +946,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         return _Above.answer(np.trace, (self, offset, axis1, axis2), {})
 
-    def cumsum(self, axis: int | None = None) -> Tensor:
+    def cumsum(self, axis: int | None = None, **_words: Any) -> Tensor:
         """Return the sums so far, as `np.cumsum`.
 
         Args:
@@ -875,9 +958,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0, 3.0]).cumsum()
         Tensor([1., 3., 6.])
         """
+        if _words:
+            refuse_words("Tensor.cumsum", _words)
         return _Above.answer(np.cumsum, (self, axis), {})
 
-    def cumprod(self, axis: int | None = None) -> Tensor:
+    def cumprod(self, axis: int | None = None, **_words: Any) -> Tensor:
         """Return the products so far, as `np.cumprod`.
 
         Args:
@@ -889,9 +974,13 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0, 3.0]).cumprod()
         Tensor([1., 2., 6.])
         """
+        if _words:
+            refuse_words("Tensor.cumprod", _words)
         return _Above.answer(np.cumprod, (self, axis), {})
 
-    def take(self, indices: Any, axis: int | None = None, mode: Any = "raise") -> Tensor:
+    def take(
+        self, indices: Any, axis: int | None = None, mode: Any = "raise", **_words: Any
+    ) -> Tensor:
         """Return the elements at indices, as `np.take`.
 
         Args:
@@ -908,9 +997,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0, 3.0]).take([2, 0])
         Tensor([3., 1.])
         """
+        if _words:
+            refuse_words("Tensor.take", _words)
         return _Above.answer(np.take, (self, indices, axis), {"mode": mode})
 
-    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+    def repeat(self, repeats: Any, axis: int | None = None, **_words: Any) -> Tensor:
         """Return the elements each repeated, as `np.repeat`.
 
         Args:
@@ -923,9 +1014,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0]).repeat(2)
         Tensor([1., 1., 2., 2.])
         """
+        if _words:
+            refuse_words("Tensor.repeat", _words)
         return _Above.answer(np.repeat, (self, repeats, axis), {})
 
-    def compress(self, condition: Any, axis: int | None = None) -> Tensor:
+    def compress(self, condition: Any, axis: int | None = None, **_words: Any) -> Tensor:
         """Return the slices where a condition is true, as `np.compress`.
 
         Args:
@@ -938,9 +1031,13 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0, 3.0]).compress([True, False, True])
         Tensor([1., 3.])
         """
+        if _words:
+            refuse_words("Tensor.compress", _words)
         return _Above.answer(np.compress, (condition, self, axis), {})
 
-    def argsort(self, axis: int | None = -1, *, stable: bool | None = None) -> Tensor:
+    def argsort(
+        self, axis: int | None = -1, *, stable: bool | None = None, **_words: Any
+    ) -> Tensor:
         """Return the indices that sort the elements, as `np.argsort`; they have no gradient.
 
         Args:
@@ -953,6 +1050,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([3.0, 1.0, 2.0]).argsort()
         Tensor([1, 2, 0])
         """
+        if _words:
+            refuse_words("Tensor.argsort", _words)
         return _Above.answer(np.argsort, (self, axis), {"stable": stable})
 
     def round(self, decimals: int = 0) -> Tensor:
@@ -1015,6 +1114,31 @@ def as_array(data: Any) -> Array:
     return data._array if isinstance(data, Tensor) else real_array(data)
 
 
+def copied(array: Array) -> Array:
+    """Return a copy of an array; in a recording it is a call like any other."""
+    mode = MODE.get()
+    if mode.tell is None:
+        return array.copy()
+    made: Array = mode.tell("call", RULES[np.copy], (array,), (array,), {})
+    return made
+
+
+def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
+    """Raise RuntimeError where a Tensor of `data` would lose the gradient without a word."""
+    if MODE.get().grad and (data.call is not None or not requires_grad):
+        instead = "t.detach().requires_grad_()" if requires_grad else "t.detach()"
+        raise RuntimeError(
+            f"{name}(t) of a Tensor that requires grad would leave its graph, and lose the "
+            f"gradient: write t itself, t.copy() for memory of its own, or {instead} to leave it"
+        )
+
+
+def has_grad(t: Tensor) -> bool:
+    """Tell whether a Tensor has a gradient; a recording hears of the question."""
+    mode = MODE.get()
+    return t._grad is not None if mode.tell is None else bool(mode.tell("has grad", t))
+
+
 def wrap(array: Array) -> Tensor:
     """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
     t = _new(Tensor)
@@ -1067,7 +1191,7 @@ def touch(*written: Tensor) -> None:
 
 
 def stamps(tensors: Iterable[Tensor]) -> list[list[int]]:
-    """Return the stamps of Tensors, which stay theirs."""
+    """Return the stamps of Tensors, the same lists that they keep, made where they had none."""
     for t in tensors:
         if t._stamp is None:
             t._stamp = [0]
@@ -1076,13 +1200,17 @@ def stamps(tensors: Iterable[Tensor]) -> list[list[int]]:
 
 def _share_stamp(view: Tensor, of: Tensor) -> None:
     if of._stamp is None:
-        # a second entry marks the memory of a recorded output, which rules read: no writes
+        # Rules read the output of a recorded call, so its memory must never be written: a second
+        # entry says so, which `_check_own` looks for.
         of._stamp = [0] if of.call is None else [0, 1]
     view._stamp = of._stamp
 
 
 def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
-    """Let a Tensor and the argument whose memory its array `out` looks at share a stamp."""
+    """Let a Tensor share the stamp of the argument whose memory its array `out` looks at.
+
+    The first will do: arguments of the same memory share a stamp already.
+    """
     base = out if out.base is None else out.base
     for a in args:
         if isinstance(a, Tensor) and (a._array is base or getattr(a._array, "base", None) is base):
@@ -1098,7 +1226,7 @@ _float64, _float32 = np.dtype(np.float64), np.dtype(np.float32)
 
 
 def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
-    """Run `fn`, arrays by position and all else as its rule has it, and keep the call.
+    """Run `fn`, arrays by position and all else as its rule has it, and keep the call if need be.
 
     The call is kept if an argument requires grad, `fn` has a gradient and the mode says so.
     Errors of `fn` itself get a note of what was called with which shapes.
@@ -1107,7 +1235,7 @@ def record(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
 
 
 def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """Do what `record` does for the function of a rule; several Tensors if it returns several."""
+    """Do what `record` does, for a rule that is at hand; several Tensors if it returns several."""
     arrays: Any = []
     needs = False
     for a in args:
@@ -1162,6 +1290,7 @@ def keep(
             return cast("Tensor", _several(t, rule, args, arrays, kwargs, out, needs and mode.grad))
         out = unmasked(out)
     t._array = out
+    # a view, or the first argument as it came; a user's function may return any of its arguments
     if out.base is not None or out is arrays[0] or not rule.trusted:
         share_memory(t, out, args)
     dtype = out.dtype
@@ -1179,7 +1308,7 @@ def keep(
 
 
 def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
-    """Tell whether a result can have a gradient; TypeError where it is no Tensor at all."""
+    """Tell whether a result can have a gradient; TypeError where no Tensor can hold it."""
     if dtype.kind == "c":
         raise TypeError(f"the result of {rule.name} is complex: not supported")
     if dtype.kind not in "fiub":
@@ -1190,7 +1319,10 @@ def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
 def _several(
     whole: Tensor, rule: Rule, args: Any, arrays: Any, kwargs: Any, outs: Any, needs: bool
 ) -> Any:
-    """Return the outputs of a call that has several, each picked from the one that has them all."""
+    """Return the outputs of a call that has several, each picked from the one that has them all.
+
+    That one is a Tensor which no user sees: its "array" is the tuple of all outputs.
+    """
     whole._array = outs
     whole.requires_grad = needs and rule.differentiable
     whole.call = None
@@ -1218,7 +1350,7 @@ def astype(x: Any, dtype: np.dtype[Any]) -> Any:
 
 
 def _power(x: Tensor, y: Any) -> Tensor:
-    # NumPy's own shortcuts for these exponents, which np.power itself does not take
+    # `x**2` and `x**0.5` of an array are a square and a root; `np.power(x, 2)` takes longer
     if type(y) is float or type(y) is int:
         if y == 2 and (type(y) is int or x.dtype.kind == "f"):
             return record(np.square, x)
@@ -1235,7 +1367,7 @@ def pick(outs: Any, i: int) -> Any:
 class Parts:
     """The gradient of a call that has several outputs: a part for each, or None."""
 
-    base = None
+    base = None  # as an array has it: the reverse pass asks whether it may add in place
 
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
@@ -1268,7 +1400,7 @@ class WholeParts(tuple[Any, ...]):
 
 
 def borrowed(g: Array) -> Array:
-    """Return a gradient that others refer to, for a walk that never writes into a view."""
+    """Return a gradient that something else refers to, marked so: the walk never writes a view."""
     return g.view()
 
 

@@ -10,12 +10,11 @@ from retrograd.func.jacobians import hessian, jacobian
 from retrograd.func.recompute import checkpoint
 from retrograd.func.transforms import grad, hvp, jvp, value_and_grad, vjp
 from retrograd.func.trees import ravel_pytree, stop_gradient
+from retrograd.later import public_names
 
 __all__ = [
     "checkpoint", "functional_call", "grad", "hessian", "hvp", "jacobian", "jvp", "ravel_pytree",
     "stop_gradient", "value_and_grad", "vjp",
 ]  # fmt: skip
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__dir__ = public_names(__name__)

@@ -36,6 +36,7 @@ from retrograd.engine import (
     primitive,
     record,
     spelled,
+    tell,
     wrap,
 )
 from retrograd.engine.tensor import INSTEAD_OF_A_NUMBER
@@ -100,7 +101,13 @@ class Run:
             arguments = list(args)
             for i, value in zip(numbers, self.structure.unflatten(self.variables), strict=True):
                 arguments[i] = value
-            returned = f(*arguments, **kwargs)
+            try:
+                returned = f(*arguments, **kwargs)
+            except ValueError as error:
+                # NumPy's words for any error in `array[i] = t` hide the one that was raised
+                if isinstance(error.__cause__, EscapeError):
+                    raise error.__cause__.with_traceback(error.__traceback__) from None
+                raise
         aux: list[Any] = []
         if has_aux:
             if not (isinstance(returned, tuple) and len(returned) == 2):
@@ -137,7 +144,7 @@ class Run:
                 f"{self.name}: an argument{path} of dtype {array.dtype} has no derivative: use "
                 ".astype(float), or other argnums"
             )
-        return leaf(array)
+        return leaf(array, value)
 
     def _output(self, out: Any, escapes: list[str]) -> Tensor:
         """Return one of the values that the function returned as a Tensor."""
@@ -208,6 +215,10 @@ class Run:
         return fitting, graph
 
 
+class EscapeError(TypeError):
+    """A function that knows no Tensors took a number out of one inside a transform."""
+
+
 def _watching(name: str, mode: Mode, escapes: list[str]) -> Mode:
     """Return a mode that records, as `mode` does, and notes by which ways gradients get lost.
 
@@ -217,7 +228,7 @@ def _watching(name: str, mode: Mode, escapes: list[str]) -> Mode:
     def on_escape(what: str, of: Any, why: str, asked: bool) -> None:
         if of is not None and of.requires_grad and MODE.get().grad:
             if not asked:
-                raise TypeError(
+                raise EscapeError(
                     f"{name}: {what} took a value out of the graph, which loses its gradient. "
                     f"{INSTEAD_OF_A_NUMBER}"
                 )
@@ -228,10 +239,16 @@ def _watching(name: str, mode: Mode, escapes: list[str]) -> Mode:
     return Mode(True, mode.tell, on_escape)
 
 
-def leaf(array: Array) -> Tensor:
-    """Return a Tensor of the array itself that requires grad."""
+def leaf(array: Array, source: Any = None) -> Tensor:
+    """Return a Tensor of the array itself that requires grad.
+
+    Args:
+        array: the array.
+        source: what it came from, if that may be a Tensor.
+    """
     t = wrap(array)
     t.requires_grad = True
+    tell("leaf made", t, source)
     return t
 
 

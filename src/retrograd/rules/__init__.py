@@ -88,7 +88,3 @@ __all__ = [
 _LATER = sorted({*__all__} - {*globals()})
 rules_later(*(f"{__name__}.{name}" for name in _LATER))
 __getattr__ = load_later(__name__, {name: name for name in _LATER})
-
-
-def __dir__() -> list[str]:
-    return __all__

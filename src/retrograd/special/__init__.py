@@ -52,7 +52,3 @@ __getattr__ = load_later(__name__, {
     "logarithms": "entr kl_div log_softmax logsumexp rel_entr softmax xlog1py xlogy",
     "logistic": "expit log_expit logit",
 })  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return __all__

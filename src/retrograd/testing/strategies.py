@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, mutually_broadcastable_shapes
 
 from retrograd.engine import RULES, Array, Tensor, spelled
+from retrograd.later import public_names
 from retrograd.testing.problem import positional_parameters
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ __all__ = [
     "values_off_kinks",
 ]  # fmt: skip
 
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__dir__ = public_names(__name__)
 
 
 # Values are (k + offset) / 4 for whole k: off kinks at whole numbers and halves. Arrays with

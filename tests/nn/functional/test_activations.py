@@ -45,7 +45,7 @@ HALF = np.array([-1e4, -1e3, -50.0, -17.0, -6.5, -0.25, 0.0, 0.25, 1.5, 15.0, 30
 
 @pytest.mark.parametrize("fn", [
     F.silu, F.mish, F.gelu, lambda x: F.gelu(x, "tanh"), F.softplus, F.elu, F.selu, F.softsign,
-    F.logsigmoid, F.tanh, F.relu, F.hardtanh, F.leaky_relu,
+    F.logsigmoid, F.tanh, F.relu, F.hardtanh, F.leaky_relu, F.celu,
     lambda x: F.softplus(x, 2.0, 10.0),
 ])  # fmt: skip
 def test_float16_is_right_to_its_own_digits(fn):

@@ -90,7 +90,7 @@ def test_an_empty_batch_is_counted_but_leaves_the_running_values(shape):
 @pytest.mark.parametrize("make", [
     lambda eps: rg.nn.BatchNorm1d(3, eps=eps), lambda eps: rg.nn.BatchNorm2d(3, eps=eps),
     lambda eps: rg.nn.LayerNorm(3, eps=eps), lambda eps: rg.nn.RMSNorm(3, eps=eps),
-    lambda eps: rg.nn.GroupNorm(1, 3, eps=eps),
+    lambda eps: rg.nn.GroupNorm(1, 3, eps=eps), lambda eps: rg.nn.InstanceNorm1d(3, eps=eps),
 ])  # fmt: skip
 def test_an_eps_below_0_is_a_value_error(make):
     for eps in (-1.0, float("nan")):

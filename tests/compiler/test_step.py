@@ -11,6 +11,7 @@ import retrograd as rg
 from comparing import assert_compiled_agrees
 
 RNG = np.random.default_rng(7)
+SMALL = np.arange(1.0, 4.0)
 X, Y = RNG.normal(size=(20, 3)), RNG.normal(size=(20, 2))
 
 
@@ -342,3 +343,42 @@ def test_a_parameter_that_is_frozen_between_calls_stays_as_it_is():
             model.zero_grad()
 
     assert_compiled_agrees(over_a_net(sgd_step), [(X, Y)] * 9, before=freeze)
+
+
+def test_a_tensor_with_a_graph_is_refused_by_what_calls_backward():
+    w = rg.Tensor(SMALL, requires_grad=True)
+    step = rg.compile(lambda x: np.sum(x * 2).backward())
+    for _ in range(3):
+        with pytest.raises(TypeError, match="detach"):
+            step(w * 2)
+    assert w.grad is None
+
+
+def test_a_value_that_has_no_hash_is_refused():
+    with pytest.raises(TypeError, match="bytearray"):
+        rg.compile(lambda x, s: x)(SMALL, bytearray(b"s"))
+
+
+def test_what_is_no_function_is_refused():
+    with pytest.raises(TypeError, match="function or a Module"):
+        rg.compile(3)
+    with pytest.raises(RuntimeError, match="call the compiled function first"):
+        _ = rg.compile(lambda x: x).source
+
+
+def test_many_programs_warn_and_stay_bounded():
+    f = rg.compile(lambda x, k: x * k)
+    for k in range(32):
+        f(SMALL, k)
+    with pytest.warns(RuntimeWarning, match="more than 32 programs"):
+        f(SMALL, 100)
+    assert len(f.programs) == 32
+
+
+def test_a_leaf_that_comes_twice_is_refused():
+    w = rg.Parameter([1.0, 2.0])
+    step = rg.compile(lambda p, q: np.sum(p * q))
+    with pytest.raises(ValueError, match="the same Tensor, which requires grad, twice"):
+        step(w, w)
+    with pytest.raises(ValueError, match="twice"):
+        rg.compile(lambda tied: np.sum(tied["in"] * tied["out"]))({"in": w, "out": w})

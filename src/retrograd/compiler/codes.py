@@ -1,0 +1,60 @@
+"""What the code of a function names: variables outside, and attributes of whatever it has."""
+
+from __future__ import annotations
+
+import dis
+import types
+import weakref
+from dataclasses import dataclass, field
+
+# by these, code asks for attributes whose names it computes
+_DYNAMIC = {"getattr", "vars", "__dict__", "attrgetter", "__getattribute__"}
+
+
+@dataclass(slots=True, weakref_slot=True)
+class Scan:
+    """What is named in the code of a function, and of the functions defined in it.
+
+    Args:
+        variables: the global variables that it reads.
+        stored: the global variables that it sets.
+        read: the attributes that it reads.
+        called: the attributes that it calls as methods.
+        reads_all: whether it asks for attributes by names that are computed.
+    """
+
+    variables: set[str] = field(default_factory=set)
+    stored: set[str] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
+    reads_all: bool = False
+
+
+_known: weakref.WeakKeyDictionary[types.CodeType, Scan] = weakref.WeakKeyDictionary()
+
+
+def scan(code: types.CodeType) -> Scan:
+    """Return what a code object names; it is looked through once."""
+    found = _known.get(code)
+    if found is None:
+        found = Scan()
+        _add(code, found)
+        _known[code] = found
+    return found
+
+
+def _add(code: types.CodeType, found: Scan) -> None:
+    for step in dis.get_instructions(code):
+        name, at = step.opname, step.argval
+        if name in ("LOAD_GLOBAL", "LOAD_NAME"):
+            found.variables.add(at)
+        elif name in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            found.stored.add(at)
+        elif name == "LOAD_METHOD" or (name == "LOAD_ATTR" and "NULL|self" in step.argrepr):
+            found.called.add(at)
+        elif name in ("LOAD_ATTR", "LOAD_SUPER_ATTR"):
+            found.read.add(at)
+    found.reads_all |= not _DYNAMIC.isdisjoint(code.co_names)
+    for inner in code.co_consts:
+        if isinstance(inner, types.CodeType):
+            _add(inner, found)

@@ -1,0 +1,264 @@
+"""Under which conditions a program holds, as data: each with what it means to a reader.
+
+All conditions together become one function, since they are asked before every run. One by one they
+tell why a program does not hold.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from retrograd.compiler.ir import Program, Var, root
+from retrograd.compiler.outside import Contents, Outside, Place, attributes, is_equal
+from retrograd.compiler.statements import (
+    Attribute,
+    Bound,
+    Expression,
+    Index,
+    Invoke,
+    Let,
+    Literal,
+    Name,
+    Operation,
+    method,
+)
+from retrograd.compiler.writer import FastWriter
+from retrograd.nn.module import ATTRIBUTES
+
+# what reading a place raises that is no more
+GONE = "(KeyError, IndexError, AttributeError, ValueError)"
+
+
+class Guard(NamedTuple):
+    """A condition under which a program holds.
+
+    Args:
+        description: what must be so, such as "the learning rate's group has the same options".
+        condition: the expression that is true where it is.
+        name: what is watched, as the user would write it: `beta`, `self.t`; or "".
+    """
+
+    description: str
+    condition: Expression
+    name: str = ""
+
+
+class Attributes:
+    """The attributes of Modules, compared only if some were set anywhere since the last time.
+
+    Args:
+        modules: the Modules, each with its name.
+        ignored: the attributes that do not matter, each with the id of its Module.
+    """
+
+    def __init__(
+        self, modules: Iterable[tuple[str, Any]], ignored: Collection[tuple[int, str]] = ()
+    ) -> None:
+        self.then = [(name, m, attributes(m)) for name, m in modules]
+        self.ignored = {*ignored}
+        self.seen = [ATTRIBUTES.count]
+
+    def find_changes(self) -> Iterator[tuple[str, Any, str]]:
+        """Yield each attribute that is no more what it was: the Module's name, itself, and which."""
+        for name, module, then in self.then:
+            has = attributes(module)
+            for n in (*then, *(n for n in has if n not in then)):
+                old, new = then.get(n, then), has.get(n, then)
+                if old is not new and (id(module), n) not in self.ignored:
+                    if not is_equal(old, new):
+                        yield name, module, n
+
+    def hold(self) -> bool:
+        """Tell whether all are the same objects as at first, or equal plain values."""
+        now = ATTRIBUTES.count
+        for _ in self.find_changes():
+            return False
+        self.seen[0] = now
+        return True
+
+    def condition(self) -> Expression:
+        """Return the condition that they hold."""
+        seen = Index(Bound("seen", self.seen), Literal(0))
+        unchanged = Operation("==", seen, Attribute(Bound("attributes", ATTRIBUTES), "count"))
+        return Operation("or", unchanged, Invoke(Bound("attributes_hold", self.hold), ()))
+
+
+def guards_of(
+    program: Program, holders: Iterable[tuple[Any, Any]], modules: Attributes,
+    outside: Outside | None = None, captured: Iterable[Any] = (),
+) -> list[Guard]:  # fmt: skip
+    """Return the conditions of what is outside.
+
+    Args:
+        program: what was recorded.
+        holders: the Tensors outside that it reads or writes, and the array that each holds.
+        modules: the attributes of the Modules that ran.
+        outside: what the function finds outside.
+        captured: the arrays outside that the program reads in every run.
+    """
+    found = []
+    if outside is not None:
+        found += _of_places(outside, captured)
+    optimizers = {id(o): o for o in program.optimizers}
+    if outside is not None:
+        optimizers |= outside.optimizers
+    for optimizer in optimizers.values():
+        found += _of_optimizer(optimizer)
+    for holder, array in holders:
+        t = Bound("holder", holder)
+        what = f"a Tensor outside, of shape {array.shape},"
+        same = _is(Attribute(t, "_array"), Bound("array", array))
+        found.append(Guard(f"{what} holds the same array", same))
+        needs = _is(Attribute(t, "requires_grad"), Literal(holder.requires_grad))
+        found.append(Guard(f"{what} has requires_grad={holder.requires_grad}", needs))
+    for module in program.modules:
+        mode = _is(Attribute(Bound("module", module), "_training"), Literal(module._training))
+        name = type(module).__name__
+        found.append(Guard(f"{name}.training is {module._training}", mode))
+    for group, bucket in program.updates:
+        found += _of_update(group, bucket)
+    if modules.then:
+        what = "the attributes of the Modules that ran are the same"
+        found.append(Guard(what, modules.condition()))
+    for leaf in program.leaves:
+        started = program.started.get(id(leaf))
+        if started is not None and id(leaf) not in program.positions:
+            has = Operation("is not", Attribute(Bound("started", leaf), "_grad"), Literal(None))
+            what = f"a leaf of shape {leaf.shape} has {'a' if started else 'no'} gradient before"
+            found.append(Guard(what, _is(has, Literal(started))))
+    return found
+
+
+def _of_places(outside: Outside, captured: Iterable[Any]) -> list[Guard]:
+    found = []
+    for place in outside.places:
+        owner, what = Bound("outside", place.owner), f"{place.name} is what it was"
+        if place.how == "length":
+            count = Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))
+            found.append(Guard(f"{what}: {place.value}", count, place.name))
+            continue
+        if place.how == "content":
+            equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
+            found.append(Guard(what, equal, place.name))
+            continue
+        if place.how == "attribute":
+            now: Expression = Attribute(owner, place.key)
+        elif place.how == "cell":
+            now = Attribute(owner, "cell_contents")
+        else:
+            known = type(place.key) in (str, int)
+            now = Index(owner, Literal(place.key) if known else Bound("key", place.key))
+        found.append(Guard(what, _is_still(now, place), place.name))
+    live = {id(root(a)) for a in captured}
+    for name, array in outside.arrays:
+        if id(root(array)) not in live:
+            holds = Invoke(Bound("equal", Contents(name, array).holds), ())
+            found.append(Guard(f"the values of {name} are what they were", holds, name))
+    return found
+
+
+def _is_still(now: Expression, place: Place) -> Expression:
+    same = _is(now, Attribute(Bound("place", place), "value"))
+    return Operation("or", same, Invoke(Bound("equal", place.holds), ()))
+
+
+def _of_optimizer(optimizer: Any) -> list[Guard]:
+    groups = Attribute(Bound("optimizer", optimizer), "param_groups")
+    n = len(optimizer.param_groups)
+    count = Operation("==", Invoke(Name("len"), (groups,)), Literal(n))
+    found = [Guard(f"an optimizer has {n} param groups", count)]
+    for i, group in enumerate(optimizer.param_groups):
+        same = _is(Index(groups, Literal(i)), Bound("group", group))
+        found.append(Guard(f"param group {i} of an optimizer is the same dict", same))
+    return found
+
+
+def _is(left: Expression, right: Expression) -> Expression:
+    return Operation("is", left, right)
+
+
+def _of_update(group: dict[str, Any], bucket: Any) -> list[Guard]:
+    options, of = Bound("group", group), Bound("bucket", bucket)
+    same = _is(Attribute(of, "data"), Bound("data", bucket.data))
+    found = [Guard("an optimizer keeps its parameters in the same array", same)]
+    live = ["lr", "params", "betas"]
+    if group.get("momentum"):
+        live.append("momentum")
+        there = Operation("!=", Index(options, Literal("momentum")), Literal(0))
+        found.append(Guard("an optimizer's momentum is not 0", there))
+    if fixed := [option for option in group if option not in live]:
+        read = operator.itemgetter(*fixed)
+        now = Invoke(Bound("read", read), (options,))
+        equal = Operation("==", now, Bound("options", read(group)))
+        found.append(Guard(f"an optimizer has the same {', '.join(fixed)}", equal))
+    if "betas" in group:
+        rest = Index(Index(options, Literal("betas")), Literal(slice(1, None)))
+        equal = Operation("==", rest, Literal(group["betas"][1:]))
+        found.append(Guard("an optimizer has the same second beta", equal))
+    for key, array in bucket.state.items():
+        kept = _is(method(Attribute(of, "state"), "get", key), Bound("state", array))
+        found.append(Guard(f"an optimizer keeps {key} in the same array", kept))
+    return found
+
+
+def argument_guards(args: Sequence[Var]) -> list[Guard]:
+    """Return the conditions of a list `args` of arguments: plain arrays of the recorded kinds."""
+    given = Name("args")
+    count = Operation("==", Invoke(Name("len"), (given,)), Literal(len(args)))
+    found = [Guard(f"there are {len(args)} arguments", count)]
+    for i, v in enumerate(args):
+        name = Name(f"a{i}")
+        first = Let(name.text, Index(given, Literal(i)))
+        kind = _is(Attribute(first, "__class__"), Bound("ndarray", np.ndarray))
+        shape = Operation("==", Attribute(name, "shape"), Literal(v.shape))
+        dtype = _is(Attribute(name, "dtype"), Bound("dtype", v.dtype))
+        found.append(Guard(f"argument {i} is an array", kind))
+        found.append(Guard(f"argument {i} has the shape {v.shape}", shape))
+        found.append(Guard(f"argument {i} has the dtype {v.dtype}", dtype))
+    return found
+
+
+def compile_guards(
+    guards: Iterable[Guard], namespace: dict[str, Any], parameters: str = ""
+) -> Callable[..., bool]:
+    """Return one function that tells whether all conditions hold.
+
+    Args:
+        guards: the conditions, asked in order until one does not hold.
+        namespace: takes the objects that they refer to.
+        parameters: the parameters of the function.
+    """
+    writer = FastWriter(namespace)
+    text = " and ".join(writer.inner(guard.condition) for guard in guards) or "True"
+    lines = [f"def holds({parameters}):", " try:", f"  return {text}", f" except {GONE}:"]
+    exec("\n".join([*lines, "  return False"]), namespace)
+    made: Callable[..., bool] = namespace.pop("holds")
+    return made
+
+
+def first_failing(guards: Iterable[Guard], **arguments: Any) -> str:
+    """Return the description of the first condition that does not hold, or "".
+
+    Args:
+        guards: conditions of what is outside, or of arguments.
+        **arguments: what the conditions call by name: `args` for those of arguments.
+    """
+    guard = find_failing(guards, **arguments)
+    return "" if guard is None else guard.description
+
+
+def find_failing(guards: Iterable[Guard], **arguments: Any) -> Guard | None:
+    """Return the first condition that does not hold, or None; see `first_failing`."""
+    space = {**arguments}
+    writer = FastWriter(space)
+    for guard in guards:
+        # a name that one condition gives is global, so that later ones find it
+        text = writer.expression(guard.condition)
+        exec(f"try:\n _holds = {text}\nexcept {GONE}:\n _holds = False", space)
+        if not space["_holds"]:
+            return guard
+    return None

@@ -1,0 +1,466 @@
+"""What a function finds outside, seen by a walk through its code and what the code names.
+
+The walk begins at the function and goes on through the user's functions and methods that it may
+call, and through the containers and objects that these name. It answers two questions: where the
+function reads (`Outside.places`), which guards watch, and what it has changed (`find_change`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import sys
+import types
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from retrograd.compiler.codes import Scan, scan
+from retrograd.compiler.ir import root
+from retrograd.engine import Array, Tensor
+from retrograd.nn.module import Module
+
+COPIED = 1_000_000  # elements: larger arrays are not compared after a run
+BUDGET = 4_000_000  # elements: as many are copied in all
+ENTRIES = 1000  # of a container; of a longer one the length alone is watched
+MISSING = object()
+
+_PLAIN = (int, float, complex, str, bytes, bool, np.generic, np.dtype, type(None), type(Ellipsis),
+          slice, range)  # fmt: skip
+_CONTAINERS = (dict, list, set, deque)
+_OTHERS = {*sys.stdlib_module_names, *sys.builtin_module_names, "numpy", "retrograd", "scipy"}
+
+
+def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
+    """Return the variables outside that a function names, by their names."""
+    code = getattr(fn, "__code__", None)
+    if code is None:
+        return {}
+    found = {n: fn.__globals__[n] for n in code.co_names if n in fn.__globals__}
+    for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # a variable that has no value yet
+            found[name] = cell.cell_contents
+    return found
+
+
+class Place:
+    """Where a function reads something outside, and what was there.
+
+    Args:
+        name: how a reader would write it: `beta`, `config["lam"]`, `self.t`.
+        how: "variable" of a module; "cell", a variable of an enclosing function; "attribute";
+            "item" of a dict or a list; "length" of one; "content" of a set.
+        owner: what it is read from.
+        key: the key or the attribute.
+        value: what was there.
+    """
+
+    __slots__ = ("how", "key", "name", "owner", "value")
+
+    def __init__(self, name: str, how: str, owner: Any, key: Any, value: Any) -> None:
+        self.name = name
+        self.how = how
+        self.owner = owner
+        self.key = key
+        self.value = value
+
+    def read(self) -> Any:
+        """Return what is there now, `MISSING` if nothing is."""
+        try:
+            if self.how in ("item", "variable"):
+                return self.owner[self.key]
+            if self.how == "cell":
+                return self.owner.cell_contents
+            if self.how == "content":
+                return frozenset(self.owner)
+            return len(self.owner) if self.how == "length" else getattr(self.owner, self.key)
+        except (KeyError, IndexError, AttributeError, ValueError):
+            return MISSING
+
+    def holds(self) -> bool:
+        """Tell whether what is there is the same: the object, or a value that is equal.
+
+        An equal value takes the place of the old one, so that it is the object from then on.
+        """
+        now = self.read()
+        if not is_equal(now, self.value):
+            return False
+        self.value = now
+        return True
+
+
+class Contents:
+    """An array outside whose values a program may depend on without reading it.
+
+    Args:
+        name: how a reader would write it.
+        array: the array. Of a large one some elements are looked at.
+    """
+
+    LOOKED_AT = 10_000
+
+    def __init__(self, name: str, array: Array) -> None:
+        self.name = name
+        self.array = array
+        self.looked_at = array
+        if array.size > self.LOOKED_AT:
+            every = -(-array.size // self.LOOKED_AT)
+            self.looked_at = array.reshape(-1)[::every] if array.flags.c_contiguous else array[:1]
+        self._bytes = self.looked_at.tobytes()
+
+    def holds(self) -> bool:
+        """Tell whether the values are those from before."""
+        return self.looked_at.tobytes() == self._bytes
+
+
+def is_equal(x: Any, y: Any) -> bool:
+    """Tell whether two values are one object, or plain values that are equal to the bit."""
+    if x is y:
+        return True
+    if type(x) is not type(y):
+        return False
+    if isinstance(x, float):
+        return (x == y and math.copysign(1, x) == math.copysign(1, y)) or (x != x and y != y)
+    if isinstance(x, (tuple, frozenset)):
+        if isinstance(x, frozenset):
+            return x == y
+        return len(x) == len(y) and all(map(is_equal, x, y))
+    if isinstance(x, np.generic):
+        return x.dtype == y.dtype and x.tobytes() == y.tobytes()
+    if isinstance(x, complex):
+        return repr(x) == repr(y)
+    if isinstance(x, _PLAIN):
+        return bool(x == y)
+    if isinstance(x, types.MethodType):  # made anew whenever it is asked for
+        return x.__func__ is y.__func__ and x.__self__ is y.__self__
+    return False
+
+
+def is_alike(x: Any, y: Any, depth: int = 8) -> bool:
+    """Tell whether two values are equal, also arrays, and what is in containers and objects.
+
+    Tensors are alike only if they are one.
+    """
+    if is_equal(x, y):
+        return True
+    if type(x) is not type(y) or depth == 0:
+        return False
+    if isinstance(x, np.ndarray):
+        same = x.shape == y.shape and x.dtype == y.dtype and x.size <= COPIED
+        return same and x.tobytes() == y.tobytes()
+    if isinstance(x, dict):
+        return x.keys() == y.keys() and all(is_alike(v, y[k], depth - 1) for k, v in x.items())
+    if isinstance(x, (list, tuple, deque)):
+        return len(x) == len(y) and all(
+            is_alike(v, w, depth - 1) for v, w in zip(x, y, strict=True)
+        )
+    if isinstance(x, set):
+        return bool(x == y)
+    if isinstance(x, (Tensor, Module)) or not _is_users_object(x):
+        return False
+    return is_alike(getattr(x, "__dict__", x), getattr(y, "__dict__", y), depth - 1)
+
+
+def _is_users(module: Any) -> bool:
+    """Tell whether a name of a module is none of Python's own, NumPy's or this library's."""
+    return isinstance(module, str) and module.split(".")[0] not in _OTHERS
+
+
+def _is_users_object(value: Any) -> bool:
+    return isinstance(value, types.SimpleNamespace) or _is_users(type(value).__module__)
+
+
+class Outside:
+    """What a function finds outside, as it is now.
+
+    Args:
+        fn: the function, a bound method or a Module.
+
+    Attributes:
+        places: where it reads.
+        arrays: the arrays among that, with their names.
+        modules: the Modules, and those inside them, by id: their names and themselves.
+        optimizers: the optimizers, by id.
+        read: the names of attributes that its code reads.
+        reads_all: whether its code asks for attributes by names that are computed.
+    """
+
+    def __init__(self, fn: Callable[..., Any]) -> None:
+        self.places: list[Place] = []
+        self.arrays: list[tuple[str, Array]] = []
+        self.modules: dict[int, tuple[str, Module]] = {}
+        self.optimizers: dict[int, Any] = {}
+        self.read: set[str] = {"forward", "backward", "update"}
+        self.called: set[str] = set()
+        self.reads_all = False
+        self._seen: dict[int, Any] = {}  # what was visited, by id; held so that ids stay
+        self._todo: deque[tuple[str, Any]] = deque()
+        self._objects: list[tuple[str, Any]] = []
+        self._tensors: list[Tensor] = []
+        self._placed: set[tuple[int, Any]] = set()
+        self._stored: list[tuple[str, dict[str, Any], str]] = []
+        self._snapshots: list[tuple[str, Any, Any]] = []
+        self._copies: list[tuple[str, Array, Array]] = []
+        self._variables: list[Place] = []
+        if isinstance(fn, Module):
+            self._todo.append(("self", fn))
+        else:
+            self._todo.append(("", fn))
+        self._walk()
+
+    def _walk(self) -> None:
+        looked: set[tuple[str, bool]] = set()
+        while True:
+            while self._todo:
+                self._visit(*self._todo.popleft())
+            names = {(n, True) for n in self.read} | {(n, False) for n in self.called - self.read}
+            if self.reads_all:
+                names.add(("*", True))
+            if names <= looked:
+                return
+            looked |= names
+            for name, value in self._objects:
+                self._look_at_attributes(name, value)
+
+    def _add(self, name: str, how: str, owner: Any, key: Any, value: Any) -> None:
+        """Take note of a place, and visit what is there."""
+        at = id(owner), how, key
+        if at in self._placed:
+            return
+        self._placed.add(at)
+        place = Place(name, how, owner, key, value)
+        known = isinstance(value, types.ModuleType) and not _is_users(value.__name__)
+        if not known:
+            self.places.append(place)
+            if how not in ("item", "length", "content"):
+                self._variables.append(place)
+        self._todo.append((name, value))
+
+    def _visit(self, name: str, value: Any) -> None:
+        if isinstance(value, (*_PLAIN, frozenset)) or id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        if isinstance(value, types.FunctionType):
+            if _is_users(value.__module__) or not name:
+                self._visit_function(value)
+        elif isinstance(value, types.MethodType):
+            self._todo.append(("self" if not name else name.rpartition(".")[0], value.__self__))
+            self._todo.append((name, value.__func__))
+        elif isinstance(value, functools.partial):
+            parts = [value.func, *value.args, *value.keywords.values()]
+            self._todo += [(name, part) for part in parts]
+        elif isinstance(value, np.ndarray):
+            self.arrays.append((name, value))
+        elif isinstance(value, Tensor):
+            self._tensors.append(value)  # its array is watched where a program reads it
+        elif isinstance(value, (dict, list, tuple, set, deque)):
+            self._visit_container(name, value)
+        elif isinstance(value, Module):
+            self._visit_module(name, value)
+        elif hasattr(type(value), "add_param_group"):
+            self.optimizers[id(value)] = value
+            if _is_users_object(value):
+                self._visit_object(name, value)
+        elif isinstance(value, types.ModuleType):
+            if _is_users(value.__name__):
+                self._visit_object(name, value)
+        elif isinstance(value, type):
+            if _is_users(value.__module__):
+                self._visit_object(name, value)
+        elif type(value).__module__ == "retrograd.compiler.step":
+            self._todo.append((name, value.fn))
+        elif _is_users_object(value):
+            self._visit_object(name, value)
+        elif hasattr(value, "__wrapped__"):
+            self._todo.append((name, value.__wrapped__))
+
+    def _visit_function(self, fn: types.FunctionType) -> None:
+        found: Scan = scan(fn.__code__)
+        self.read |= found.read
+        self.called |= found.called
+        self.reads_all |= found.reads_all
+        scope = fn.__globals__
+        for n in found.variables:
+            if n in scope:
+                self._add(n, "variable", scope, n, scope[n])
+        for n in found.stored:
+            value = scope.get(n, MISSING)
+            self._variables.append(Place(n, "variable", scope, n, value))
+        for n, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
+            with contextlib.suppress(ValueError):  # a variable that has no value yet
+                self._add(n, "cell", cell, None, cell.cell_contents)
+        arguments = fn.__code__.co_varnames[: fn.__code__.co_argcount]
+        defaults = fn.__defaults__ or ()
+        self._todo += zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True)
+        self._todo += (fn.__kwdefaults__ or {}).items()
+
+    def _visit_container(self, name: str, value: Any) -> None:
+        if not isinstance(value, tuple):
+            self._snapshots.append((name, value, value.copy()))
+            if isinstance(value, set):
+                self._add(name, "content", value, None, frozenset(value))
+            else:
+                self._add(f"len({name})", "length", value, None, len(value))
+        if _is_users_object(value):
+            self._visit_object(name, value)
+        if len(value) > ENTRIES or isinstance(value, set):
+            return
+        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+            text = f'"{key}"' if isinstance(key, str) else repr(key)
+            if isinstance(value, tuple):
+                self._todo.append((f"{name}[{text}]", entry))
+            else:
+                self._add(f"{name}[{text}]", "item", value, key, entry)
+
+    def _visit_module(self, name: str, value: Module) -> None:
+        for path, module in value.named_modules():
+            at = f"{name}.{path}" if path else name
+            if module is value or id(module) not in self._seen:
+                self._seen[id(module)] = module
+                self.modules[id(module)] = at, module
+                if _is_users(type(module).__module__):
+                    self._visit_object(at, module)
+                for each in (module._hooks or {}).values():
+                    self._todo += [(at, hook) for hook in each.values()]
+
+    def _visit_object(self, name: str, value: Any) -> None:
+        self._objects.append((name, value))
+        if not isinstance(value, (type, types.ModuleType)) and hasattr(value, "__dict__"):
+            self._snapshots.append((name, value, {**attributes(value)}))
+        for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
+            if _is_users(kind.__module__):
+                for n, f in vars(kind).items():
+                    if n[:2] == "__" and isinstance(f, types.FunctionType):
+                        self._todo.append((n, f))
+        self._look_at_attributes(name, value)
+
+    def _look_at_attributes(self, name: str, value: Any) -> None:
+        own = getattr(value, "__dict__", {})
+        names: Iterable[str] = sorted(self.read | self.called)
+        if self.reads_all:
+            kinds = value.__mro__ if isinstance(value, type) else type(value).__mro__
+            of_kinds = (n for k in kinds if _is_users(k.__module__) for n in vars(k))
+            names = {*names, *own, *of_kinds}
+            names = [n for n in names if n[:2] != "__"]
+        for n in names:
+            found = _find_attribute(value, own, n)
+            if found is MISSING:
+                continue
+            if isinstance(found, (staticmethod, classmethod)):
+                found = found.__func__
+            elif isinstance(found, property):
+                found = found.fget
+            elif isinstance(found, functools.cached_property):
+                found = found.func
+            elif isinstance(found, types.MemberDescriptorType):
+                found = getattr(value, n, MISSING)
+            inherited = n not in own
+            seen = self.reads_all or n in self.read or callable(found)
+            if found is MISSING or not seen:
+                continue
+            path = f"{name}.{n}" if name else n
+            method = inherited and isinstance(found, types.FunctionType)
+            if method or isinstance(value, Module):
+                self._todo.append((path, found))  # of Modules it is known when one was set
+            elif not (inherited and hasattr(type(found), "__get__")):
+                self._add(path, "attribute", value, n, found)
+
+    def reads(self, module: int, attribute: str) -> bool:
+        """Tell whether code of the user may read an attribute of a Module, given its id."""
+        return self.reads_all or attribute in self.read or attribute in self.called
+
+    def memory(self) -> set[int]:
+        """Return the ids of the owners of all memory that is found outside."""
+        tensors = [*self._tensors]
+        arrays = [array for _, array in self.arrays]
+        for _, module in self.modules.values():
+            arrays += [v for v in vars(module).values() if isinstance(v, np.ndarray)]
+            tensors += [v for v in vars(module).values() if isinstance(v, Tensor)]
+        for optimizer in self.optimizers.values():
+            tensors += [p for group in optimizer.param_groups for p in group["params"]]
+        return {id(root(a)) for a in (*arrays, *(t._array for t in tensors))}
+
+    # What has changed
+
+    def copy_arrays(self) -> None:
+        """Remember the values of arrays, for `find_change`."""
+        left = BUDGET
+        for name, array in self.arrays:
+            if array.size <= min(COPIED, left):
+                left -= array.size
+                self._copies.append((name, array, array.copy()))
+
+    def find_change(self, written: Iterable[Array] = ()) -> str:
+        """Return the name of what is no more what it was, or "".
+
+        Args:
+            written: arrays that the function may write into.
+        """
+        for place in self._variables:
+            if not self._is_as_before(place.value, place.read()):
+                return place.name
+        for name, value, before in self._snapshots:
+            now = attributes(value) if not isinstance(value, _CONTAINERS) else value
+            if isinstance(value, (set, deque)):
+                if value != before:
+                    return name
+                continue
+            pairs = _pairs(before, now)
+            for key, old, new in pairs:
+                if not self._is_as_before(old, new):
+                    return f"{name}.{key}" if now is not value else name
+        roots = {id(root(a)) for a in written}
+        for name, array, copy in self._copies:
+            if id(root(array)) not in roots and array.tobytes() != copy.tobytes():
+                return name
+        return ""
+
+    def _is_as_before(self, old: Any, new: Any) -> bool:
+        """Tell whether a value is what it was, given that containers may have changed inside."""
+        if old is new:
+            return True
+        if isinstance(old, _CONTAINERS):
+            old = next((b for _, v, b in self._snapshots if v is old), old)
+        return is_alike(old, new)
+
+
+def _pairs(before: Any, now: Any) -> Iterator[tuple[Any, Any, Any]]:
+    if isinstance(before, dict):
+        for key in {**before, **now}:
+            yield key, before.get(key, MISSING), now.get(key, MISSING)
+    else:
+        for i in range(max(len(before), len(now))):
+            old = before[i] if i < len(before) else MISSING
+            yield i, old, now[i] if i < len(now) else MISSING
+
+
+def _find_attribute(value: Any, own: Any, name: str) -> Any:
+    """Return an attribute as it stands in the object or a class, without running code."""
+    if name in own:
+        return own[name]
+    for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
+        if name in vars(kind):
+            return vars(kind)[name] if _is_users(kind.__module__) else MISSING
+    return MISSING
+
+
+def look_around(fn: Callable[..., Any]) -> Outside:
+    """Return what a function finds outside with its contents, for `find_change` later."""
+    found = Outside(fn)
+    found.copy_arrays()
+    return found
+
+
+def find_change(before: Outside, fn: Callable[..., Any], written: Iterable[Array] = ()) -> str:
+    """Return the name of what is no more what it was in an earlier look, or ""."""
+    return before.find_change(written)
+
+
+def attributes(value: Any) -> dict[str, Any]:
+    """Return the attributes of an object that matter: all but a Module's mode."""
+    if isinstance(value, Module):
+        return {**vars(value), "training": None, "_training": None}
+    return vars(value)

@@ -1,0 +1,581 @@
+"""`rg.compile`: run a function once, and from then on the NumPy program it amounts to."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+import inspect
+import operator
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from os import PathLike
+from types import MethodType
+from typing import Any
+
+import numpy as np
+
+from retrograd import tree
+from retrograd.compiler.callables import (
+    bind_method,
+    check_compilable,
+    reduce_step,
+    remember_for_forks,
+    takes_self,
+)
+from retrograd.compiler.checking import (
+    EPSILON,
+    Doubt,
+    Left,
+    Watch,
+    differ_in_size,
+    distance,
+    find_differing_call,
+    find_differing_result,
+    find_first_difference,
+    is_finite,
+    precision,
+    tells_nothing,
+)
+from retrograd.compiler.differentiable import (
+    Graph,
+    RecordedCall,
+    find_graph,
+    flow_alike,
+    refuse_lost_gradients,
+    stand_ins,
+)
+from retrograd.compiler.ir import Program
+from retrograd.compiler.likeness import Likeness
+from retrograd.compiler.lines import TraceError
+from retrograd.compiler.lower import lower
+from retrograd.compiler.moving import DISTANCES, State, Trial
+from retrograd.compiler.outside import Outside, find_change, look_around
+from retrograd.compiler.program import CHECKS, ReadyProgram
+from retrograd.compiler.tape import Tape, recording
+from retrograd.engine import CLOCK, MODE, Tensor, wrap
+from retrograd.engine.arrays import unmasked
+from retrograd.nn.module import Module
+
+_ARRAYS = (np.ndarray, np.generic, Tensor)
+PROGRAMS = 32  # as many are kept for one function
+REASONS = 4  # so often something outside may change before that is worth a warning
+
+
+class CompiledStep:
+    """A function that records itself for each kind of arguments, then replays: see `rg.compile`.
+
+    Call it as the function. It has the function's name and docstring, and `programs`, `source`
+    and `export` besides.
+
+    Args:
+        fn: the function or the Module.
+        replay_first: whether the first call, too, gives what the program does, rather than what
+            the function did; the two may differ by rounding.
+
+    Raises:
+        TypeError: if `fn` cannot be called.
+
+    >>> step = rg.compile(lambda x: np.sum(x * x))
+    >>> step(np.arange(3.0))
+    Tensor(5.)
+    >>> len(step.programs)
+    1
+    """
+
+    def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
+        check_compilable(fn)
+        functools.update_wrapper(self, fn, updated=())
+        self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
+        self.fn, self.replay_first = fn, replay_first
+        self._programs: dict[Any, list[ReadyProgram]] = {}
+        self._last: ReadyProgram | None = None
+        self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
+        self._lock = threading.RLock()
+        self.attribute = ""  # the name that a class has it under
+        remember_for_forks(self)
+
+    # As an object of Python
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None or not takes_self(self.fn):
+            return self
+        if MODE.get().tell is not None:
+            return MethodType(self.fn, instance)  # a part of what is recorded now
+        if isinstance(instance, type):
+            return MethodType(self, instance)  # of a classmethod: the class is an argument
+        return bind_method(self, instance)
+
+    def __reduce__(self) -> Any:
+        return reduce_step(self)
+
+    def __copy__(self) -> CompiledStep:
+        made = reduce_step(self)
+        return self if isinstance(made, str) else made[0](*made[1])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledStep:
+        made = reduce_step(self)
+        return self if isinstance(made, str) else made[0](*copy.deepcopy(made[1], memo))
+
+    def _after_fork(self) -> None:
+        """Make this usable in a child process, whatever other threads were at in the parent."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:  # a thread that is not here was inside, perhaps writing a program
+            self._lock, self._programs, self._last = threading.RLock(), {}, None
+
+    # Calls
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        mode = MODE.get()
+        if mode.tell is not None:
+            return self.fn(*args, **kwargs)  # it is compiled as a part of what calls it
+        with self._lock:
+            last = self._last
+            if last and last.settled and not kwargs and last.grad is mode.grad:
+                arrays = [
+                    a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
+                ]
+                if last.ready(arrays):
+                    runs = last.runs + 1
+                    if runs < last.next_audit:
+                        last.runs = runs
+                        graph = last.graph
+                        if graph is None:
+                            return last.replay(arrays)
+                        return graph.answer(last, args, arrays)
+            return self._look_up(args, kwargs, mode.grad)
+
+    @property
+    def programs(self) -> list[ReadyProgram]:
+        """The programs so far, those used last at the end.
+
+        There is one for each kind of arguments: structure, shapes, dtypes and other values. At most
+        32 are kept; then the oldest goes, with a RuntimeWarning.
+        """
+        return [program for same in self._programs.values() for program in same]
+
+    @property
+    def source(self) -> str:
+        """The source of the program that ran last: one NumPy statement a line, in sections.
+
+        Beside each stands the shape of what it fills. What is computed before all runs, such as
+        buffers and constants, is not shown: `export` writes that too.
+
+        Raises:
+            RuntimeError: if nothing is recorded yet.
+
+        >>> @rg.compile
+        ... def step(x):
+        ...     return np.exp(x) + 1
+        >>> _ = step(np.zeros(2))
+        >>> print(step.source)
+        def step(x):
+            # x: (2,) float64
+        <BLANKLINE>
+            # forward
+            np.exp(x, out=exp)         # (2,)
+            np.add(exp, one, out=add)  # (2,)
+            return add
+        """
+        return self._ran().source
+
+    def export(self, path: str | PathLike[str], overwrite: bool = False) -> None:
+        """Write the program that ran last to a Python script, which needs NumPy only.
+
+        The script defines `step(...)` (`predict(...)` for a Module), which takes arrays and returns
+        arrays, and a `main()` that runs it on arrays from a file. Arrays of other shapes, or of
+        dtypes that do not fit, are refused. Several threads may call it. Where it trains,
+        `save(path)` writes what it has trained to a `.npz`, each array under its name. Arrays of
+        more than 1000 elements in all go to a `.npz` of the same name beside it.
+
+        Args:
+            path: where the script is to be; it ends in `.py`.
+            overwrite: whether files that are there already are replaced; False.
+
+        Raises:
+            FileExistsError: if there is such a file and `overwrite` is False.
+            FileNotFoundError: if its folder is not there.
+            RuntimeError: if nothing is recorded yet.
+            TypeError: if the program adds to gradients from before, or calls a function whose
+                source cannot be found or taken along.
+            ValueError: if `path` does not end in `.py`.
+
+        >>> import pathlib, tempfile
+        >>> step = rg.compile(lambda x: x * 2)
+        >>> _ = step(np.ones(3))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     step.export(pathlib.Path(folder, "double.py"))
+        ...     print(sorted(file.name for file in pathlib.Path(folder).iterdir()))
+        ['double.py']
+        """
+        from retrograd.compiler.export import export
+
+        name = "predict" if isinstance(self.fn, Module) else "step"
+        export(self._ran(), name, path, overwrite)
+
+    def _ran(self) -> ReadyProgram:
+        if not self._last:
+            raise RuntimeError("nothing is recorded yet: call the compiled function first")
+        return self._last
+
+    def _look_up(self, args: Any, kwargs: dict[str, Any], grad: bool) -> Any:
+        """Run the program for these arguments, or record one."""
+        given, structure = tree.flatten((args, kwargs))
+        key = structure, tuple(map(_kind, given)), grad
+        leaves = stand_ins(given)
+        arrays = [a for a in leaves if isinstance(a, _ARRAYS)]
+        own = [id(a) for a in arrays if isinstance(a, Tensor) and a.requires_grad]
+        if len({*own}) < len(own):
+            raise ValueError(
+                f"{self.__name__} got the same Tensor, which requires grad, twice: pass it once, "
+                "or let the function find it outside"
+            )
+        same = self._programs[key] = self._programs.pop(key, [])
+        for program in same:
+            if program.holds():
+                self._last = program
+                graph = program.graph
+                if graph is None:
+                    return self._replay(program, same, leaves, structure, arrays)
+                if graph.is_eager:
+                    return graph.run_eagerly(given)
+                call = RecordedCall(graph, program, given)
+                result = self._replay(program, same, leaves, structure, arrays)
+                return graph.connect(result, call)
+        name, changes = same[-1].find_reason() if same else ("", [])
+        # a program never holds again once a Tensor that it reads has another array
+        same[:] = [p for p in same if all(t._array is array for t, array in p.holders)]
+        start = CLOCK.tick()
+        tape, result = self._record(leaves, structure)
+        refuse_lost_gradients(tape, given)
+        recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
+        graph = find_graph(self.fn, tape, result, start, recorded, structure) if grad else None
+        found = self._find_same(same, recorded, outside, changes, graph)
+        if found is None:
+            plain = all(type(a) in (np.ndarray, Tensor) for a in args)
+            simple = plain and not kwargs and not tape.positions
+            simple = simple and not (graph and graph.is_eager)
+            found = ReadyProgram(recorded, grad, simple, outside, graph)
+            same.append(found)
+        program = self._last = found
+        is_eager = program.graph is not None and program.graph.is_eager
+        ignored = bool(changes) and all(change in program.ignored for change in changes)
+        if name and not ignored and not is_eager:
+            self._count_reason(name)
+        if len(self.programs) > PROGRAMS:
+            self._drop_oldest()
+        if program.graph is not None:
+            tape.put_back()
+            return program.graph.run_eagerly(given)
+        if self.replay_first:
+            tape.put_back()
+            result = self._check(program, leaves, structure, arrays)
+        tape.undo.clear()
+        return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
+
+    def _find_same(
+        self, same: list[ReadyProgram], recorded: Program, outside: Outside,
+        changes: list[tuple[int, str]], graph: Graph | None,
+    ) -> ReadyProgram | None:  # fmt: skip
+        """Return the program that a recording turns out to be, made to hold again, or None.
+
+        Attributes of Modules whose change was no reason, and which no code of the user reads, are
+        watched no more.
+        """
+        likeness = Likeness(recorded)
+        for program in reversed(same):
+            if flow_alike(program.graph, graph) and program.takes(likeness, outside):
+                program.ignored |= {c for c in changes if not outside.reads(*c)}
+                program.watch(outside)
+                return program
+        return None
+
+    def _count_reason(self, name: str) -> None:
+        """Warn once of what changes again and again, each time at the cost of a recording."""
+        self._reasons[name] += 1
+        if self._reasons[name] == REASONS:
+            warnings.warn(
+                f"{name!r}, which {self.__name__} finds outside, has changed before {REASONS} "
+                "calls, and each of these recorded the function anew: pass it as an argument, a "
+                "number as an array, or keep it in a 0-d Tensor",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+
+    def _drop_oldest(self) -> None:
+        key, programs = next(iter(self._programs.items()))
+        programs.pop(0)
+        if not programs:
+            del self._programs[key]
+        warnings.warn(
+            f"{self.__name__} has recorded more than {PROGRAMS} programs, for as many shapes, "
+            "dtypes and values: pad to a few shapes, pass numbers as arrays",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+    def _replay(
+        self, program: ReadyProgram, same: list[ReadyProgram], leaves: Any, structure: Any,
+        arrays: Any,
+    ) -> Any:  # fmt: skip
+        """Run a program, compared with the function as long as it is new."""
+        program.runs += 1
+        if not program.checks_left:
+            if program.runs >= program.next_audit:
+                self._audit(program, same, leaves, structure)
+            return program(arrays)
+        try:
+            result = self._check(program, leaves, structure, arrays)
+        except BaseException:
+            # what failed once may be recorded anew; what was interrupted may be half written
+            self._last = None
+            same.remove(program)
+            raise
+        program.checks_left -= 1
+        if not program.checks_left:
+            program.settle()
+        self._look_again(program)
+        return result
+
+    def _look_again(self, program: ReadyProgram) -> None:
+        """Let a program hold after its function has run: it may make anew what it finds outside."""
+        if not program.holds():
+            program.watch(Outside(self.fn))
+
+    def _audit(
+        self, program: ReadyProgram, same: list[ReadyProgram], leaves: Any, structure: Any
+    ) -> None:
+        """Record the function beside a replay, and raise if it is another one by now.
+
+        What no guard sees lives on in a program until here: audits come at 4, 8, 16, ... calls.
+        """
+        program.next_audit *= 2
+        try:
+            tape, result = self._record(leaves, structure)
+            tape.put_back()
+            problem = program.find_difference(Likeness(lower(tape, self.fn, result)))
+            if problem:
+                raise TraceError(
+                    f"{self.__name__} is no more what was recorded, by something that it reads "
+                    f"outside in a way which is not watched: {problem}\nSome calls may have run "
+                    "as it was before. The next one records it anew; pass as an argument what "
+                    "changes"
+                )
+        except BaseException:
+            same.remove(program)
+            self._last = None
+            raise
+        self._look_again(program)
+
+    def _names(self, structure: tree.Structure) -> list[str]:
+        """Return a name for each leaf of the arguments, by the parameters of the function."""
+        try:
+            signature = inspect.signature(getattr(self.fn, "forward", self.fn))
+            known = [
+                p.name + "_{}" * (p.kind is p.VAR_POSITIONAL) for p in signature.parameters.values()
+            ]
+        except (TypeError, ValueError):
+            known = []
+        names = []
+        for where, first, *rest in structure.paths():
+            if where == 0:
+                first = (known[min(first, len(known) - 1)] if known else "arg{}").format(first)
+            names.append("_".join(map(str, (first, *rest))))
+        return names
+
+    def _record(self, leaves: Any, structure: Any, again: bool = True) -> tuple[Tape, Any]:
+        """Run the function and return what was heard of it, and its result.
+
+        What it fills once outside, such as a cache, is there in another run: so `again`. What a
+        run has changed that fails is put back.
+        """
+        tape = Tape()
+        given = list(leaves)
+        standing: list[tuple[Tensor, Tensor]] = []
+        for i, name in enumerate(self._names(structure)):
+            leaf = leaves[i]
+            if not isinstance(leaf, _ARRAYS):
+                continue
+            array = leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
+            trained = leaf if isinstance(leaf, Tensor) and leaf.requires_grad else None
+            t = given[i] = tape.add_argument(name, array, trained)
+            if isinstance(leaf, np.ndarray):
+                tape.callers.add(id(t._array))
+            if trained is not None:
+                standing.append((t, trained))
+        args, kwargs = structure.unflatten(given)
+        as_given = structure.unflatten(given)
+        before = look_around(self.fn)
+        mode = MODE.get()
+        try:
+            with recording(tape, mode.grad):
+                result = self.fn(*args, **kwargs)
+            self._check_arguments(as_given, (args, kwargs))
+            written = [event.what[2] for event in tape.log if event.kind == "write"]
+            changed = find_change(before, self.fn, written)
+            if changed:
+                if not again:
+                    raise TraceError(
+                        f"{self.__name__} changes {changed!r} outside: a compiled function runs "
+                        "its Python once only. Return the value and change things after the step"
+                    )
+                tape.put_back()
+                return self._record(leaves, structure, again=False)
+            tape.finish()
+            for t, leaf in standing:
+                leaf._grad = t._grad
+        except BaseException:
+            tape.put_back()
+            raise
+        finally:
+            MODE.set(mode)  # an interrupt may have cut short what would have set it back
+        return tape, result
+
+    def _check_arguments(self, before: Any, after: Any) -> None:
+        """Refuse a change of dicts and lists among the arguments, of which a run has copies."""
+        parts = tree.flatten(before), tree.flatten(after)
+        (old, structure), (new, now) = parts
+        if structure == now and all(map(operator.is_, old, new)):
+            return
+        names = dict(zip(self._names(structure), old, strict=True))
+        now_at = dict(zip(self._names(now), new, strict=True))
+        missing = object()
+        name = next(n for n in (*names, *now_at)
+                    if names.get(n, missing) is not now_at.get(n, missing))  # fmt: skip
+        raise TraceError(
+            f"{self.__name__} changes its argument {name!r}: the next run would start from what is "
+            "passed then. Return the new value, and put it in its place after the step"
+        )
+
+    def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
+        """Compare the program with the function at values near these, then run it at these."""
+        if program.checks_left == CHECKS:
+            self._find_constants(program, leaves, structure, arrays)
+        state = State(program)
+        try:
+            for far, turns in DISTANCES:
+                trial = Trial(program, state, leaves, far, turns)
+                try:
+                    found = self._try(program, trial, structure)
+                except Exception:
+                    if not far:
+                        raise
+                    continue  # the function is not defined there, or the sizes are others
+                if not found:
+                    break
+                if found.is_certain or not far:
+                    raise found.error
+        finally:
+            try:
+                state.put_back()
+            except BaseException:  # an interrupt: what is not put back is lost
+                state.put_back()
+                raise
+        return program(arrays)
+
+    def _find_constants(
+        self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any
+    ) -> None:
+        """Run the function once more: which arrays outside are others each time, though equal?"""
+        watch = Watch(program, arrays)
+        tape, _ = self._record(leaves, structure)
+        problem, constants = find_differing_call(program.recorded, lower(tape, self.fn))
+        problem = problem or watch.find_mutation()
+        tape.put_back()
+        if problem:
+            raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
+        if constants:
+            program.write(constants)
+
+    def _try(self, program: ReadyProgram, trial: Trial, structure: Any) -> Doubt | None:
+        """Run the function, put back what it changed, run the program, and compare the two."""
+        with np.errstate(all="ignore"):
+            arrays = trial.begin()
+            watch = Watch(program, arrays)
+            tape, result = self._record(trial.leaves, structure)
+            second = lower(tape, self.fn)
+            problem, constants = find_differing_call(program.recorded, second)
+            if problem := problem or watch.find_mutation():
+                error = TraceError(f"{self.__name__} cannot be compiled: {problem}")
+                tape.put_back()
+                return Doubt(error, not differ_in_size(program.recorded, second))
+            if not program.constants.issuperset(constants):
+                program.write(constants)  # before it runs: it may round differently afterwards
+            after = watch.results(result)
+            tape.put_back()
+            replayed = watch.results(program(arrays))
+            itemsize = precision(program.recorded)
+            problem = find_differing_result(replayed, after, itemsize)
+            if problem:
+                noise = self._noise(trial, structure, after, itemsize, program)
+                problem = find_differing_result(replayed, after, itemsize, noise)
+            if problem:
+                arrays = trial.begin()
+                kept, _ = self._record(trial.leaves, structure)
+                trace = lower(kept, self.fn, keep=True)
+                kept.put_back()
+                text = (
+                    f"the compiled {self.__name__} computes something else: "
+                    f"{problem}{find_first_difference(program, arrays, trace, itemsize)}"
+                )
+                return Doubt(RuntimeError(text), is_finite([*after, *replayed]))
+        if trial.far and tells_nothing(after):
+            return Doubt(RuntimeError("nothing to compare"), False)
+        return None
+
+    def _noise(
+        self, trial: Trial, structure: Any, after: Left, itemsize: int, program: ReadyProgram
+    ) -> list[float]:
+        """Return how far rounding moves what the function itself leaves behind, times ten."""
+        noise = [0.0] * len(after)
+        for seed in (1, 2, 3):
+            watch = Watch(program, trial.begin(jitter=8 * EPSILON[itemsize], again=seed))
+            tape, result = self._record(trial.leaves, structure)
+            again = watch.results(result)
+            tape.put_back()
+            off = [distance(x, y) for (_, x), (_, y) in zip(again, after, strict=True)]
+            noise = [max(most, 10 * d) for most, d in zip(noise, off, strict=True)]
+        return noise
+
+
+def _kind(leaf: Any) -> Any:
+    """Return what a program depends on of a leaf of the arguments."""
+    if isinstance(leaf, _ARRAYS):
+        starts: Any = None
+        if not isinstance(leaf, Tensor):
+            unmasked(leaf)
+        if isinstance(leaf, Tensor) and leaf.requires_grad:
+            starts = leaf._grad is None if leaf.is_leaf else "graph"
+        return leaf.shape, leaf.dtype, starts
+    try:
+        hash(leaf)
+    except TypeError:
+        raise TypeError(
+            f"a compiled function got a {type(leaf).__name__}: pass arrays, Tensors, dicts, lists "
+            "and tuples of them, or hashable values"
+        ) from None
+    return type(leaf), _exact(leaf)
+
+
+def _exact(value: Any) -> Any:
+    """Return what is equal for hashable values that are the same, bit by bit.
+
+    0.0 is equal to -0.0, and 1 to True and 1.0; nan is not equal to itself.
+    """
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, complex):
+        return value.real.hex(), value.imag.hex()
+    if isinstance(value, (tuple, frozenset)):
+        container = frozenset if isinstance(value, frozenset) else tuple
+        return container((type(v), _exact(v)) for v in value)
+    if dataclasses.is_dataclass(value):
+        parts = [getattr(value, part.name, None) for part in dataclasses.fields(value)]
+        return value, tuple((type(v), _exact(v)) for v in parts)
+    return value
