@@ -304,7 +304,9 @@ class Tensor(metaclass=KnowsElsewhere):
         if self.requires_grad and MODE.get().tell is None:
             raise TypeError(
                 "a Tensor that requires grad does not become an array by itself, its gradient "
-                "would be lost: use np.stack for a list of Tensors, t.detach() for the values alone"
+                "would be lost: write rg.array([...]) or np.stack for a list of Tensors, "
+                "np.broadcast_to(t, shape) for np.full, a @ t for a.dot(t), t.detach() for the "
+                "values alone"
             )
         escape("np.asarray(t)", self, "", asked=False)
         return np.array(self._array, dtype, copy=copy)

@@ -62,7 +62,15 @@ from typing import TYPE_CHECKING
 
 from retrograd.engine import rules_later
 from retrograd.later import load_later
-from retrograd.rules import elementwise, indexing, joining, products, reductions, shaping
+from retrograd.rules import (
+    elementwise,
+    indexing,
+    joining,
+    nesting,
+    products,
+    reductions,
+    shaping,
+)
 
 if TYPE_CHECKING:
     from retrograd.rules import (
@@ -80,7 +88,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "padding",
+    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "nesting", "padding",
     "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
     "shaping", "sorting", "statistics",
 ]  # fmt: skip
