@@ -60,6 +60,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         modules=tuple(lowering.modules.values()),
         ran=tuple(lowering.ran.values()),
         names=Names(lowering.wishes, lowering.gradient_of),
+        initial={lowering.known[i]: array for i, array in tape.initial.items()},
     )
 
 

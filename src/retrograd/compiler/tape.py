@@ -6,10 +6,9 @@ what must be refused at the user's line, and what is changed outside is remember
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
@@ -67,6 +66,7 @@ class Tape:
         updates: each group of an optimizer that was updated, and the bucket.
         optimizers: the optimizers that these are of, by id.
         undo: what puts back what the run changed outside.
+        initial: what was in an array that no call had made before it was written, by its id.
     """
 
     def __init__(self) -> None:
@@ -82,6 +82,7 @@ class Tape:
         self.updates: list[tuple[dict[str, Any], Any]] = []
         self.optimizers: dict[int, Any] = {}
         self.undo: dict[int, Callable[[], Any]] = {}
+        self.initial: dict[int, Array] = {}
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
         self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
@@ -128,10 +129,15 @@ class Tape:
 
     def put_back(self) -> None:
         """Put back what the run changed outside."""
-        for put_back in reversed(
-            self.undo.values()
-        ):  # the last first: an array may be a part of one that was noted before
-            put_back()
+        # the last first: an array may be a part of one that was noted before
+        everything = [*reversed(self.undo.values())]
+        try:
+            for put_back in everything:
+                put_back()
+        except BaseException:
+            for put_back in everything:  # an interrupt must not leave a half: twice does no harm
+                put_back()
+            raise
 
     # What the engine says during the run
 
@@ -229,7 +235,10 @@ class Tape:
                 "return the new value, or let the function find the Tensor outside.",
             )
         if id(array) not in self.undo and id(viewed) not in self._made:
-            self.undo[id(array)] = functools.partial(np.copyto, array, array.copy())
+            before = array.copy()
+            self.undo[id(array)] = functools.partial(np.copyto, array, before)
+            if array is viewed:
+                self.initial[id(array)] = before
         self.check((given,))
         self.log.append(Event("write", (ufunc, target, array, given), self.section, user_place()))
         ufunc(array, _value(given), out=array)
@@ -363,11 +372,9 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
 }
 
 
-@contextlib.contextmanager
-def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
-    """Record what is called inside."""
-    with mode_set(Mode(grad, tape.hear, tape.refuse)):
-        yield
+def recording(tape: Tape, grad: bool = False) -> mode_set:
+    """Return a context in which all that is called is recorded."""
+    return mode_set(Mode(grad, tape.hear, tape.refuse))
 
 
 def _array(value: Any) -> Any:
