@@ -19,6 +19,7 @@ from retrograd.compiler.statements import (
     Assign,
     Attribute,
     Buffer,
+    Copy,
     Do,
     Expression,
     Fill,
@@ -293,8 +294,12 @@ class Assembly:
 
     def _write(self, call: Call) -> None:
         target = call.args[0]
-        other = self.operands(call)[1]
         name = Name(self.name(target))
+        if call.fn is np.copyto:
+            value = self.expression(call.args[1])
+            self._add(call, target, Copy(name, value, casts=True))
+            return
+        other = self.operands(call)[1]
         self._add(call, target, Do(Invoke(self.ufunc(call.fn), (name, other)), name))
 
     def ufunc(self, fn: Any) -> Expression:

@@ -430,8 +430,10 @@ class CompiledStep:
             tape.finish()
             for t, leaf in standing:
                 leaf._grad = t._grad
-        except BaseException:
+        except BaseException as error:
             tape.put_back()
+            if isinstance(error, ValueError) and isinstance(error.__cause__, TraceError):
+                raise error.__cause__ from None  # NumPy says only that it got no number
             raise
         finally:
             MODE.set(mode)  # an interrupt may have cut short what would have set it back

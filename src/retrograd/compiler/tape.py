@@ -35,7 +35,7 @@ class Event(NamedTuple):
         seen        Tensors or arrays as they were given, arrays: arguments of a call looked through
         call        rule, arguments as given, arguments as arrays, keywords, output, the position
                     of the argument that the output is a view of, or None
-        write       ufunc, Tensor that is written, its array, what it is written with
+        write       ufunc or np.copyto, Tensor that is written, its array, what it is written with
         draw        generator, shape, dtype, output
         named       array, name
         grad        leaf, the gradient it had when the run first asked
@@ -241,7 +241,10 @@ class Tape:
                 self.initial[id(array)] = before
         self.check((given,))
         self.log.append(Event("write", (ufunc, target, array, given), self.section, user_place()))
-        ufunc(array, _value(given), out=array)
+        if ufunc is np.copyto:
+            np.copyto(array, _value(given), casting="unsafe")
+        else:
+            ufunc(array, _value(given), out=array)
 
     def _replace(self, t: Tensor) -> None:
         if id(self._viewed(t._array)) in self.callers:

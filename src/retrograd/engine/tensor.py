@@ -277,7 +277,7 @@ class Tensor(metaclass=KnowsElsewhere):
 
         `math.sin(t)` and `array[i] = t` do that: they know no Tensors, only numbers.
         """
-        escape(what, self, "", asked=False)
+        escape(what, self, _STAYS_A_TENSOR, asked=False)
         if self.requires_grad and MODE.get().grad:
             warnings.warn(
                 f"{what} made a number of a Tensor that requires grad, and its gradient is lost. "
@@ -308,7 +308,7 @@ class Tensor(metaclass=KnowsElsewhere):
                 "np.broadcast_to(t, shape) for np.full, a @ t for a.dot(t), t.detach() for the "
                 "values alone"
             )
-        escape("np.asarray(t)", self, "", asked=False)
+        escape("np.asarray(t)", self, _STAYS_A_TENSOR, asked=False)
         return np.array(self._array, dtype, copy=copy)
 
     def detach(self) -> Tensor:
@@ -497,9 +497,30 @@ class Tensor(metaclass=KnowsElsewhere):
             )
         self._check_own()
         if MODE.get().tell is not None:
-            escape("t[...] = value", self)
-        self._array[plain(index)] = plain(value)
+            self._record_write(index, value)
+        else:
+            self._array[plain(index)] = plain(value)
         touch(self)
+
+    def _record_write(self, index: Any, value: Any) -> None:
+        """Write into a part of this Tensor so that a program does it again."""
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(part is None or part is ... or _is_basic(part) for part in parts):
+            target = self
+            if not (len(parts) == 1 and parts[0] is ...):
+                # with an ellipsis it is a view also where a single element is meant
+                has_dots = any(part is ... for part in parts)
+                target = record(operator.getitem, self, parts if has_dots else (*parts, ...))
+            tell("write", np.copyto, target, value)
+        elif len(parts) == 1 and _is_mask(index) and np.ndim(value) == 0:
+            mask = index[(..., *[None] * (self.ndim - index.ndim))]
+            tell("write", np.copyto, self, record(np.where, mask, value, self))
+        else:
+            escape(
+                "t[index] = value with an array as the index",
+                None,
+                "write all of it, t[...] = np.where(mask, value, t).",
+            )
 
     def _writable(self) -> bool:
         return self.call is None and not MODE.get().grad
@@ -1158,6 +1179,15 @@ def _restored(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array 
     return t
 
 
+def _is_basic(index: Any) -> bool:
+    """Tell whether a part of an index is a whole number or a slice."""
+    return isinstance(index, (slice, int, np.integer)) and not isinstance(index, bool)
+
+
+def _is_mask(index: Any) -> bool:
+    return isinstance(index, (np.ndarray, Tensor)) and index.dtype == np.bool_
+
+
 def plain(value: Any) -> Any:
     """Return `value` with its Tensors, also those in lists and tuples, as arrays."""
     if isinstance(value, Tensor):
@@ -1167,6 +1197,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+_STAYS_A_TENSOR = (
+    "the next run has another value. Return the Tensor and read it after the step; "
+    "np.where(condition, x, y) branches on values; what a step writes into must be a Tensor too: "
+    "t[...] = value under rg.no_grad()."
+)
 INSTEAD_OF_A_NUMBER = (
     "Write t.item() for the number alone; np.sin and the like for math.sin; np.stack, or a write "
     "into a Tensor, to build an array of several"
