@@ -122,7 +122,8 @@ OTHER_WORDS = {
     "dim": "axis=", "dims": "axis=", "keepdim": "keepdims=", "start_dim": "start_axis=",
     "end_dim": "end_axis=",
     "size_average": 'reduction="mean" or "sum"', "reduce": 'reduction="none", "mean" or "sum"',
-    "argnum": "argnums=", "min_value": "min_val=", "max_value": "max_val=", "unbiased": "ddof=", "correction": "ddof=",
+    "argnum": "argnums=", "min_value": "min_val=", "max_value": "max_val=", "unbiased": "ddof=",
+    "correction": "ddof=",
 }  # fmt: skip
 
 

@@ -255,7 +255,9 @@ class CompiledStep:
         tape, result = self._record(leaves, structure)
         refuse_lost_gradients(tape, given)
         recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
-        graph = find_graph(self.fn, tape, result, start, recorded, structure) if grad else None
+        graph = None
+        if grad:
+            graph = find_graph(self.fn, tape, result, start, recorded, structure, CompiledStep)
         found = self._find_same(same, recorded, outside, changes, graph)
         if found is None:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
