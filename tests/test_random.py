@@ -56,3 +56,29 @@ def test_a_bad_seed_is_refused_and_changes_nothing(seed, error):
     with pytest.raises(error, match="manual_seed"):
         rg.manual_seed(seed)
     np.testing.assert_array_equal(drawn(), first)
+
+
+@pytest.mark.parametrize("draw", [rg.random.uniform, rg.random.normal])
+def test_a_compiled_function_draws_what_the_function_draws(draw):
+    rng, other = np.random.default_rng(5), np.random.default_rng(5)
+    compiled = rg.compile(lambda x: x + draw(rng, x.shape, np.float32))
+    for i in range(6):
+        x = np.full((2, 3), float(i), np.float32)
+        np.testing.assert_array_equal(compiled(x).data, x + draw(other, x.shape, np.float32))
+
+
+def test_draws_are_of_the_default_generator_and_dtype_unless_told():
+    rg.manual_seed(4)
+    first = rg.random.normal(shape=(2,))
+    rg.manual_seed(4)
+    np.testing.assert_array_equal(rg.random.normal(shape=(2,)), first)
+    assert first.dtype == np.float64
+    assert rg.random.uniform(3, (2,), np.float16).dtype == np.float16
+    assert rg.random.normal(3).shape == ()
+
+
+def test_normal_draws_are_normal():
+    drawn = rg.random.normal(0, (100_000,))
+    assert np.isfinite(drawn).all()
+    moments = [np.mean(drawn**k) for k in (1, 2, 3, 4)]
+    np.testing.assert_allclose(moments, [0, 1, 0, 3], atol=0.05)

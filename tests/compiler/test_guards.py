@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import numpy as np
 import pytest
 
@@ -165,3 +167,143 @@ def test_a_leaf_that_has_a_gradient_or_not_is_a_guard_where_that_mattered():
     assert first_failing(ready(step).guards) == "a leaf of shape (1,) has no gradient before"
     w.grad = None
     assert first_failing(ready(step).guards) == ""
+
+
+# What does not matter, and what changes too often ------------------------------------------------
+
+
+class Counting(rg.nn.Module):
+    """Has a counter that nothing reads, and one that only its size decides by."""
+
+    def __init__(self):
+        self.layer, self.steps, self.epoch = rg.nn.Linear(2, 1, rng=0), 0, 0
+
+    def forward(self, x):
+        return np.sum(self.layer(x)) * (1.0 if self.epoch < 30 else 2.0)
+
+
+def test_an_attribute_that_no_code_reads_is_no_reason_for_another_program():
+    net = Counting()
+    optimizer = rg.optim.Adam(net.parameters(), lr=0.1)
+
+    @rg.compile
+    def step(x):
+        optimizer.zero_grad()
+        loss = net(x)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(40):
+        net.steps += 1
+        step(np.ones((3, 2)))
+    (program,) = step.programs
+    assert program.ignored == {(id(net), "steps")}
+
+
+def test_an_attribute_that_is_read_is_watched_even_if_it_has_not_mattered_yet():
+    net = Counting()
+    step, x = rg.compile(net), np.ones((3, 2))
+    with pytest.warns(RuntimeWarning, match=r"'self.epoch', which Counting finds outside") as heard:
+        for _ in range(40):
+            net.epoch += 1
+            np.testing.assert_allclose(step(x).data, net(x).data)
+    assert len(heard) == 1
+    assert heard[0].filename == __file__
+    assert len(step.programs) == 2
+
+
+def test_a_number_that_changes_at_every_call_is_named_once():
+    beta, config = 0.0, {"lam": 0.0}
+    by_name = rg.compile(lambda x: x * beta)
+    by_key = rg.compile(lambda x: x * config["lam"])
+    with pytest.warns(RuntimeWarning, match="'beta'.*pass it as an argument") as heard:
+        for number in range(10):
+            beta = float(number)
+            assert by_name(np.ones(1)).item() == number
+    assert len(heard) == 1
+    with pytest.warns(RuntimeWarning, match=r"'config\[\"lam\"\]', which <lambda> finds"):
+        for number in range(10):
+            config["lam"] = float(number)
+            assert by_key(np.ones(1)).item() == number
+
+
+def test_values_that_come_back_need_no_new_program():
+    scale = 1.0
+    step = rg.compile(lambda x: x * scale)
+    for number in range(40):
+        scale = float(number % 3)
+        assert step(np.ones(1)).item() == scale
+    assert len(step.programs) == 3
+
+
+def test_an_equal_value_in_the_place_of_another_is_no_change():
+    config = {"lam": 1000.0, "kinds": (1, 2), "name": "mean"}
+    step = rg.compile(lambda x: x * config["lam"] * config["kinds"][1])
+    for _ in range(10):
+        config["lam"] = float("1000")
+        config["kinds"] = tuple([1, 2])
+        step(np.ones(1))
+    assert len(step.programs) == 1
+
+
+def test_a_variable_of_the_same_name_as_a_method_is_not_watched():
+    counter = types.SimpleNamespace(step=0, mean=0.0)
+    w = rg.Parameter([1.0])
+    optimizer = rg.optim.SGD([w], lr=0.0)
+
+    @rg.compile
+    def run(x):
+        loss = (w * x).mean()
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        return loss if counter is not None else x
+
+    for number in range(20):
+        counter.step, counter.mean = number, float(number)
+        run(np.ones(1))
+    (program,) = run.programs
+    assert not any("step" in guard.name or "mean" in guard.name for guard in program.guards)
+
+
+def test_param_groups_that_are_added_or_replaced_are_seen():
+    def make():
+        a, b = rg.Parameter([1.0]), rg.Parameter([1.0])
+        optimizer = rg.optim.SGD([a], lr=0.1)
+
+        def step(x):
+            loss = np.sum((a + b) * x)
+            a.grad = b.grad = None
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step, a, b, optimizer
+
+    def before(number, a, b, optimizer):
+        if number == 5:
+            optimizer.add_param_group({"params": [b], "lr": 0.5})
+        if number == 8:
+            optimizer.param_groups[0] = {**optimizer.param_groups[0], "lr": 0.7}
+
+    assert_compiled_agrees(make, [(np.ones(1),)] * 12, before=before)
+
+
+def test_an_array_put_into_a_parameter_that_is_only_updated_is_seen():
+    def make():
+        w = rg.Parameter([1.0])
+        optimizer = rg.optim.SGD([w], lr=0.1)
+
+        def update():
+            optimizer.step()
+            optimizer.zero_grad()
+
+        return update, w
+
+    def before(number, w):
+        if number == 5:
+            w.data = np.array([5.0])
+        w.grad = np.ones(1)
+
+    assert_compiled_agrees(make, [()] * 10, before=before)

@@ -131,13 +131,30 @@ def test_a_write_into_an_argument_is_refused(kind):
     np.testing.assert_array_equal(np.asarray(target.data), np.ones((2, 2)))
 
 
-def test_a_write_into_an_array_made_inside_names_the_remedy():
+def test_a_write_into_an_array_made_inside_begins_anew_in_each_run():
     @rg.compile
     def fn(x):
-        total = rg.Tensor(np.zeros(2))
+        total = rg.Tensor(np.ones(2))
         with rg.no_grad():
             total += x
+            total *= x
         return total
+
+    for number in range(1, 7):
+        np.testing.assert_array_equal(
+            fn(np.full(2, float(number))).data, [(1 + number) * number] * 2
+        )
+    assert "np.copyto(total, constant)" in fn.source or "copy" in fn.source
+
+
+def test_a_write_into_a_part_of_an_array_made_inside_names_the_remedy():
+    @rg.compile
+    def fn(x):
+        whole = np.zeros((2, 2))
+        total = rg.Tensor(whole[0])
+        with rg.no_grad():
+            total += x
+        return total + rg.Tensor(whole)
 
     fn(np.ones(2))
     with pytest.raises(rg.TraceError, match=r"(?s)t = t.copy\(\).*total \+= x"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from retrograd.compiler.statements import (
     Assign,
     Attribute,
     Buffer,
+    Copy,
     Do,
     Expression,
     Fill,
@@ -292,8 +294,12 @@ class Assembly:
 
     def _write(self, call: Call) -> None:
         target = call.args[0]
-        other = self.operands(call)[1]
         name = Name(self.name(target))
+        if call.fn is np.copyto:
+            value = self.expression(call.args[1])
+            self._add(call, target, Copy(name, value, casts=True))
+            return
+        other = self.operands(call)[1]
         self._add(call, target, Do(Invoke(self.ufunc(call.fn), (name, other)), name))
 
     def ufunc(self, fn: Any) -> Expression:
@@ -390,8 +396,13 @@ def loop_dtypes(call: Call) -> Sequence[np.dtype[Any]]:
     ]
     if all(weak):  # NumPy takes Python numbers alone as arrays
         given = [np.asarray(value).dtype for value in values]
-    outputs = (None,) * call.fn.nout
-    loop: tuple[np.dtype[Any], ...] = call.fn.resolve_dtypes((*given, *outputs))
+    return _resolve(call.fn, *given)
+
+
+@functools.lru_cache(maxsize=1024)
+def _resolve(ufunc: np.ufunc, *given: Any) -> tuple[np.dtype[Any], ...]:
+    outputs = (None,) * ufunc.nout
+    loop: tuple[np.dtype[Any], ...] = ufunc.resolve_dtypes((*given, *outputs))
     return loop[: len(given)]
 
 

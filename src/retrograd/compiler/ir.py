@@ -261,6 +261,7 @@ class Program:
         modules: the Modules that were asked for `training`.
         ran: the Modules that ran.
         names: what is known of readers' names.
+        initial: what was in the arrays that it writes and has not made, before it did.
     """
 
     args: tuple[Var, ...] = ()
@@ -278,6 +279,7 @@ class Program:
     modules: tuple[Any, ...] = ()
     ran: tuple[Any, ...] = ()
     names: Names = field(default_factory=lambda: Names({}, {}))
+    initial: dict[Var, Array] = field(default_factory=dict)
 
     def wanted(self) -> list[Var]:
         """Return the Vars that are read after a run: results and gradients."""

@@ -67,6 +67,8 @@ class Likeness:
         written: the memory that is written, by what is the same for all that share it; with the
             line of the last call that writes there.
         memory: where each array from outside lies.
+        initial: what was in arrays before they were written, which no call had made.
+        updated: the ids of what optimizers keep: parameters and state.
         left: what the run gives back and leaves behind, arrays by their numbers.
     """
 
@@ -81,6 +83,9 @@ class Likeness:
         def number(value: Any) -> Any:
             return _Seen(numbers.get(value, -1), value.kind) if isinstance(value, Var) else value
 
+        self.initial = {**program.initial}
+        buckets = [bucket for _, bucket in program.updates]
+        self.updated = {id(a) for b in buckets for a in (b.data, *b.state.values())}
         positions = program.positions
         self.results = [number(v) for v in program.results]
         self.left = (
@@ -132,12 +137,17 @@ def find_difference(first: Likeness, second: Likeness) -> tuple[str, list[Var]]:
             if is_same_memory(v.array, w.array) and root(v.array).flags.writeable:
                 continue
             memory = first.memory[at]
+            begins = [v.array, w.array]
             if memory in first.written:
-                return (
-                    f"it writes into an array of shape {v.shape}, made without recorded "
-                    f"calls: take a copy first, t = t.copy(){first.written[memory]}"
-                ), constants
-            if not is_equal_array(v.array, w.array):
+                begins = [first.initial.get(v), second.initial.get(w)]
+                alone = first.memory.count(memory) == 1
+                updated = id(v.array) in first.updated or id(w.array) in second.updated
+                if not alone or updated or begins[0] is None or begins[1] is None:
+                    return (
+                        f"it writes into an array of shape {v.shape}, made without recorded "
+                        f"calls: take a copy first, t = t.copy(){first.written[memory]}"
+                    ), constants
+            if not is_equal_array(*begins):
                 what = f"an array of shape {w.shape}, made without recorded calls, differs"
                 problem = _at(other, f"{what} between two runs; pass it as an argument")
                 return problem, constants
@@ -158,7 +168,7 @@ def find_any_difference(
         first: the recording that the program was made of.
         second: the other one.
         constants: those of its arrays that the program takes as constants.
-        outside: the ids of arrays that the function finds outside, none of which is a constant.
+        outside: the ids of the owners of memory outside, none of which is a constant.
 
     Returns:
         Where they differ, or ""; and arrays of the first that are found to be constants.
@@ -169,8 +179,7 @@ def find_any_difference(
     for v, w in zip(first.outside, second.outside, strict=True):
         if v.kind not in ("captured", "const") or v in constants:
             continue
-        known = v.tensor is not None or w.tensor is not None
-        known = known or any(id(root(a)) in outside for a in (v.array, w.array))
+        known = any(id(root(a)) in outside for a in (v.array, w.array))
         if not is_same_memory(v.array, w.array) and (known or v not in found):
             return f"an array outside, of shape {v.shape}, is another one", []
     if not is_alike(first.results, second.results):

@@ -55,11 +55,12 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         updates=tuple(tape.updates),
         optimizers=tuple(tape.optimizers.values()),
         positions=tape.positions,
-        leaves=tuple(tape.leaves.values()),
+        leaves=tuple({**tape.asked, **tape.leaves}.values()),
         started=tape.started,
         modules=tuple(lowering.modules.values()),
         ran=tuple(lowering.ran.values()),
         names=Names(lowering.wishes, lowering.gradient_of),
+        initial={lowering.known[i]: array for i, array in tape.initial.items()},
     )
 
 

@@ -199,6 +199,7 @@ class Outside:
         self._seen: dict[int, Any] = {}  # what was visited, by id; held so that ids stay
         self._todo: deque[tuple[str, Any]] = deque()
         self._objects: list[tuple[str, Any]] = []
+        self._tensors: list[Tensor] = []
         self._placed: set[tuple[int, Any]] = set()
         self._stored: list[tuple[str, dict[str, Any], str]] = []
         self._snapshots: list[tuple[str, Any, Any]] = []
@@ -254,7 +255,7 @@ class Outside:
         elif isinstance(value, np.ndarray):
             self.arrays.append((name, value))
         elif isinstance(value, Tensor):
-            pass  # what holds it is watched, and its array where a program reads it
+            self._tensors.append(value)  # its array is watched where a program reads it
         elif isinstance(value, (dict, list, tuple, set, deque)):
             self._visit_container(name, value)
         elif isinstance(value, Module):
@@ -370,6 +371,17 @@ class Outside:
     def reads(self, module: int, attribute: str) -> bool:
         """Tell whether code of the user may read an attribute of a Module, given its id."""
         return self.reads_all or attribute in self.read or attribute in self.called
+
+    def memory(self) -> set[int]:
+        """Return the ids of the owners of all memory that is found outside."""
+        tensors = [*self._tensors]
+        arrays = [array for _, array in self.arrays]
+        for _, module in self.modules.values():
+            arrays += [v for v in vars(module).values() if isinstance(v, np.ndarray)]
+            tensors += [v for v in vars(module).values() if isinstance(v, Tensor)]
+        for optimizer in self.optimizers.values():
+            tensors += [p for group in optimizer.param_groups for p in group["params"]]
+        return {id(root(a)) for a in (*arrays, *(t._array for t in tensors))}
 
     # What has changed
 

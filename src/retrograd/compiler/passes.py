@@ -14,7 +14,7 @@ from retrograd.compiler.live import Live
 from retrograd.compiler.names import merge, name_assigned
 from retrograd.compiler.spelling import is_sized_by_mask
 from retrograd.compiler.stacking import products_at_once, sums_at_once
-from retrograd.engine import astype
+from retrograd.engine import RULES, Array, astype
 
 Calls = Sequence[Call]
 Replaced = dict[Var, Var]
@@ -27,8 +27,11 @@ def optimise(program: Program, constants: Collection[Var] = ()) -> Program:
         program: a program as recorded.
         constants: those of its arrays from outside that are known never to change.
     """
+    written = {v for call in program.calls if call.kind == "write" for v in call.outs}
+    fresh = {v: _copy(v, program.initial[v]) for v in constants if v in written}
     replaced: Replaced = {v: v.constant() for v in constants}
-    calls = substitute(program.calls, replaced)
+    replaced |= {v: call.outs[0] for v, call in fresh.items()}
+    calls = [*fresh.values(), *substitute(program.calls, replaced)]
     became = [*replaced.items()]
     wanted = {v: replaced.get(v, v) for v in program.wanted()}
     for last in (False, True):
@@ -45,6 +48,16 @@ def optimise(program: Program, constants: Collection[Var] = ()) -> Program:
     names = name_assigned(merge(program.names, became), program.calls)
     names = merge(names, [pair for pair in became if pair[1].kind == "const"])
     return replace(program.with_calls(calls, wanted), names=names)
+
+
+def _copy(var: Var, initial: Array) -> Call:
+    """Return the call that begins a run with what a run has made without a recorded call.
+
+    Such an array is written into, so that it cannot be a constant itself.
+    """
+    made = Var("made", np.copy(initial), None, var.stem)
+    rule = RULES.get(np.copy)
+    return Call("call", np.copy, (var.constant(initial),), {}, (made,), rule=rule)
 
 
 def substitute(calls: Calls, replaced: Replaced) -> list[Call]:
@@ -112,7 +125,7 @@ def shorten(calls: Calls) -> tuple[list[Call], Replaced]:
             (call,) = substitute((call,), replaced)
         flow.add(call)
         if call.kind == "call":
-            apart = any(flow.memory(v) in written for v in call.outs)
+            apart = bool(written) and any(flow.memory(v) in written for v in call.outs)
             constant = all(v.kind == "const" for v in call.vars()) and not call.vars(Live)
             same: tuple[Var, ...] | None = None
             if not apart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import inspect
@@ -11,11 +12,19 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from os import PathLike
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from retrograd import tree
+from retrograd.compiler.callables import (
+    bind_method,
+    check_compilable,
+    reduce_step,
+    remember_for_forks,
+    takes_self,
+)
 from retrograd.compiler.checking import (
     EPSILON,
     Doubt,
@@ -30,6 +39,14 @@ from retrograd.compiler.checking import (
     precision,
     tells_nothing,
 )
+from retrograd.compiler.differentiable import (
+    Graph,
+    RecordedCall,
+    find_graph,
+    flow_alike,
+    refuse_lost_gradients,
+    stand_ins,
+)
 from retrograd.compiler.ir import Program
 from retrograd.compiler.likeness import Likeness
 from retrograd.compiler.lines import TraceError
@@ -38,7 +55,7 @@ from retrograd.compiler.moving import DISTANCES, State, Trial
 from retrograd.compiler.outside import Outside, find_change, look_around
 from retrograd.compiler.program import CHECKS, ReadyProgram
 from retrograd.compiler.tape import Tape, recording
-from retrograd.engine import MODE, Tensor, wrap
+from retrograd.engine import CLOCK, MODE, Tensor, wrap
 from retrograd.engine.arrays import unmasked
 from retrograd.nn.module import Module
 
@@ -69,8 +86,7 @@ class CompiledStep:
     """
 
     def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
-        if not callable(fn):
-            raise TypeError(f"rg.compile takes a function or a Module, not {type(fn).__name__}")
+        check_compilable(fn)
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
         self.fn, self.replay_first = fn, replay_first
@@ -78,6 +94,42 @@ class CompiledStep:
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
         self._lock = threading.RLock()
+        self.attribute = ""  # the name that a class has it under
+        remember_for_forks(self)
+
+    # As an object of Python
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None or not takes_self(self.fn):
+            return self
+        if MODE.get().tell is not None:
+            return MethodType(self.fn, instance)  # a part of what is recorded now
+        if isinstance(instance, type):
+            return MethodType(self, instance)  # of a classmethod: the class is an argument
+        return bind_method(self, instance)
+
+    def __reduce__(self) -> Any:
+        return reduce_step(self)
+
+    def __copy__(self) -> CompiledStep:
+        made = reduce_step(self)
+        return self if isinstance(made, str) else made[0](*made[1])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledStep:
+        made = reduce_step(self)
+        return self if isinstance(made, str) else made[0](*copy.deepcopy(made[1], memo))
+
+    def _after_fork(self) -> None:
+        """Make this usable in a child process, whatever other threads were at in the parent."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:  # a thread that is not here was inside, perhaps writing a program
+            self._lock, self._programs, self._last = threading.RLock(), {}, None
+
+    # Calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = MODE.get()
@@ -90,9 +142,13 @@ class CompiledStep:
                     a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
                 ]
                 if last.ready(arrays):
-                    runs = last.runs = last.runs + 1
+                    runs = last.runs + 1
                     if runs < last.next_audit:
-                        return last.replay(arrays)
+                        last.runs = runs
+                        graph = last.graph
+                        if graph is None:
+                            return last.replay(arrays)
+                        return graph.answer(last, args, arrays)
             return self._look_up(args, kwargs, mode.grad)
 
     @property
@@ -133,8 +189,10 @@ class CompiledStep:
         """Write the program that ran last to a Python script, which needs NumPy only.
 
         The script defines `step(...)` (`predict(...)` for a Module), which takes arrays and returns
-        arrays, and a `main()` that runs it on arrays from a file. Arrays of more than 1000 elements
-        in all go to a `.npz` of the same name beside it.
+        arrays, and a `main()` that runs it on arrays from a file. Arrays of other shapes, or of
+        dtypes that do not fit, are refused. Several threads may call it. Where it trains,
+        `save(path)` writes what it has trained to a `.npz`, each array under its name. Arrays of
+        more than 1000 elements in all go to a `.npz` of the same name beside it.
 
         Args:
             path: where the script is to be; it ends in `.py`.
@@ -168,8 +226,9 @@ class CompiledStep:
 
     def _look_up(self, args: Any, kwargs: dict[str, Any], grad: bool) -> Any:
         """Run the program for these arguments, or record one."""
-        leaves, structure = tree.flatten((args, kwargs))
-        key = structure, tuple(map(_kind, leaves)), grad
+        given, structure = tree.flatten((args, kwargs))
+        key = structure, tuple(map(_kind, given)), grad
+        leaves = stand_ins(given)
         arrays = [a for a in leaves if isinstance(a, _ARRAYS)]
         own = [id(a) for a in arrays if isinstance(a, Tensor) and a.requires_grad]
         if len({*own}) < len(own):
@@ -181,23 +240,41 @@ class CompiledStep:
         for program in same:
             if program.holds():
                 self._last = program
-                return self._replay(program, same, leaves, structure, arrays)
+                graph = program.graph
+                if graph is None:
+                    return self._replay(program, same, leaves, structure, arrays)
+                if graph.is_eager:
+                    return graph.run_eagerly(given)
+                call = RecordedCall(graph, program, given)
+                result = self._replay(program, same, leaves, structure, arrays)
+                return graph.connect(result, call)
         name, changes = same[-1].find_reason() if same else ("", [])
         # a program never holds again once a Tensor that it reads has another array
         same[:] = [p for p in same if all(t._array is array for t, array in p.holders)]
+        start = CLOCK.tick()
         tape, result = self._record(leaves, structure)
+        refuse_lost_gradients(tape, given)
         recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
-        program = self._find_same(same, recorded, outside, changes)
-        if program is None:
+        graph = None
+        if grad:
+            graph = find_graph(self.fn, tape, result, start, recorded, structure, CompiledStep)
+        found = self._find_same(same, recorded, outside, changes, graph)
+        if found is None:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
-            program = ReadyProgram(recorded, grad, simple, outside)
-            same.append(program)
-        self._last = program
-        if name and not all(change in program.ignored for change in changes or [()]):
+            simple = simple and not (graph and graph.is_eager)
+            found = ReadyProgram(recorded, grad, simple, outside, graph)
+            same.append(found)
+        program = self._last = found
+        is_eager = program.graph is not None and program.graph.is_eager
+        ignored = bool(changes) and all(change in program.ignored for change in changes)
+        if name and not ignored and not is_eager:
             self._count_reason(name)
         if len(self.programs) > PROGRAMS:
             self._drop_oldest()
+        if program.graph is not None:
+            tape.put_back()
+            return program.graph.run_eagerly(given)
         if self.replay_first:
             tape.put_back()
             result = self._check(program, leaves, structure, arrays)
@@ -206,7 +283,7 @@ class CompiledStep:
 
     def _find_same(
         self, same: list[ReadyProgram], recorded: Program, outside: Outside,
-        changes: list[tuple[int, str]],
+        changes: list[tuple[int, str]], graph: Graph | None,
     ) -> ReadyProgram | None:  # fmt: skip
         """Return the program that a recording turns out to be, made to hold again, or None.
 
@@ -215,7 +292,7 @@ class CompiledStep:
         """
         likeness = Likeness(recorded)
         for program in reversed(same):
-            if program.takes(likeness, outside):
+            if flow_alike(program.graph, graph) and program.takes(likeness, outside):
                 program.ignored |= {c for c in changes if not outside.reads(*c)}
                 program.watch(outside)
                 return program
@@ -257,8 +334,10 @@ class CompiledStep:
             return program(arrays)
         try:
             result = self._check(program, leaves, structure, arrays)
-        except (RuntimeError, ValueError):
-            same.remove(program)  # what failed once may be recorded anew
+        except BaseException:
+            # what failed once may be recorded anew; what was interrupted may be half written
+            self._last = None
+            same.remove(program)
             raise
         program.checks_left -= 1
         if not program.checks_left:
@@ -335,8 +414,9 @@ class CompiledStep:
         args, kwargs = structure.unflatten(given)
         as_given = structure.unflatten(given)
         before = look_around(self.fn)
+        mode = MODE.get()
         try:
-            with recording(tape, MODE.get().grad):
+            with recording(tape, mode.grad):
                 result = self.fn(*args, **kwargs)
             self._check_arguments(as_given, (args, kwargs))
             written = [event.what[2] for event in tape.log if event.kind == "write"]
@@ -352,9 +432,13 @@ class CompiledStep:
             tape.finish()
             for t, leaf in standing:
                 leaf._grad = t._grad
-        except BaseException:
+        except BaseException as error:
             tape.put_back()
+            if isinstance(error, ValueError) and isinstance(error.__cause__, TraceError):
+                raise error.__cause__ from None  # NumPy says only that it got no number
             raise
+        finally:
+            MODE.set(mode)  # an interrupt may have cut short what would have set it back
         return tape, result
 
     def _check_arguments(self, before: Any, after: Any) -> None:
@@ -392,7 +476,11 @@ class CompiledStep:
                 if found.is_certain or not far:
                     raise found.error
         finally:
-            state.put_back()
+            try:
+                state.put_back()
+            except BaseException:  # an interrupt: what is not put back is lost
+                state.put_back()
+                raise
         return program(arrays)
 
     def _find_constants(
@@ -463,16 +551,11 @@ class CompiledStep:
 def _kind(leaf: Any) -> Any:
     """Return what a program depends on of a leaf of the arguments."""
     if isinstance(leaf, _ARRAYS):
-        starts = None
+        starts: Any = None
         if not isinstance(leaf, Tensor):
             unmasked(leaf)
-        if isinstance(leaf, Tensor) and not leaf.is_leaf:
-            raise TypeError(
-                "a compiled function got a Tensor with a graph, whose gradient would be lost: "
-                "pass t.detach(), or compile what computes it too"
-            )
         if isinstance(leaf, Tensor) and leaf.requires_grad:
-            starts = leaf._grad is None
+            starts = leaf._grad is None if leaf.is_leaf else "graph"
         return leaf.shape, leaf.dtype, starts
     try:
         hash(leaf)
@@ -500,43 +583,3 @@ def _exact(value: Any) -> Any:
         parts = [getattr(value, part.name, None) for part in dataclasses.fields(value)]
         return value, tuple((type(v), _exact(v)) for v in parts)
     return value
-
-
-def compile(fn: Callable[..., Any]) -> CompiledStep:
-    """Compile a function, or a Module, into a NumPy program; a decorator too: `@rg.compile`.
-
-    The first call with arguments of given shapes, dtypes and values runs the function and records
-    its NumPy calls: forward, `backward()`, `zero_grad()`, `step()`, clipping. Later ones run these
-    calls alone, optimised and with buffers that are there already; the first of them are compared
-    with the function. What is read outside by name (parameters, an optimizer's learning rate,
-    `training`) is read anew, or lets it be recorded anew.
-
-    Args:
-        fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
-            a program of its own. It returns Tensors, trees of them, and plain values.
-
-    Returns:
-        A function that takes the same and returns the same; its Tensors are copies without a
-        graph. It has `source`, the program as text, and `export(path)`.
-
-    Raises:
-        TypeError: if `fn` cannot be called; when called, for arguments that are neither arrays nor
-            hashable, or a Tensor that has a graph.
-        TraceError: when called, with the line, if the function does what a program cannot do
-            again: reads a value (`.item()`, `float(t)`, `if t > 0`), writes into an argument,
-            changes something outside, or does something else in its second run.
-        RuntimeError: when called, if a program does not compute what the function does.
-
-    >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
-    >>> @rg.compile
-    ... def step(x):
-    ...     loss = np.sum((w * x) ** 2)
-    ...     w.grad = None
-    ...     loss.backward()
-    ...     return loss
-    >>> [step(np.ones(2)).item() for _ in range(4)]
-    [5.0, 5.0, 5.0, 5.0]
-    >>> w.grad
-    array([2., 4.])
-    """
-    return CompiledStep(fn)

@@ -6,10 +6,9 @@ what must be refused at the user's line, and what is changed outside is remember
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
@@ -36,7 +35,7 @@ class Event(NamedTuple):
         seen        Tensors or arrays as they were given, arrays: arguments of a call looked through
         call        rule, arguments as given, arguments as arrays, keywords, output, the position
                     of the argument that the output is a view of, or None
-        write       ufunc, Tensor that is written, its array, what it is written with
+        write       ufunc or np.copyto, Tensor that is written, its array, what it is written with
         draw        generator, shape, dtype, output
         named       array, name
         grad        leaf, the gradient it had when the run first asked
@@ -58,6 +57,7 @@ class Tape:
         log: the events. They hold their arrays, so that an id stands for one array.
         positions: which argument a leaf stands for, by the leaf's id.
         leaves: the leaves from outside whose gradient was used, by id.
+        asked: the leaves that were asked whether they have one before anything else, by id.
         inside: the leaves that the run itself made, by id, each with the Tensor whose memory it
             shares, or None. They are gone after the run: no program depends on them.
         started: whether each had one when the run first asked, by id.
@@ -66,6 +66,7 @@ class Tape:
         updates: each group of an optimizer that was updated, and the bucket.
         optimizers: the optimizers that these are of, by id.
         undo: what puts back what the run changed outside.
+        initial: what was in an array that no call had made before it was written, by its id.
     """
 
     def __init__(self) -> None:
@@ -73,6 +74,7 @@ class Tape:
         self.section = "forward"
         self.positions: dict[int, int] = {}
         self.leaves: dict[int, Tensor] = {}
+        self.asked: dict[int, Tensor] = {}
         self.inside: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.started: dict[int, bool] = {}
         self.grads: list[tuple[Tensor, Array | None]] = []
@@ -80,6 +82,7 @@ class Tape:
         self.updates: list[tuple[dict[str, Any], Any]] = []
         self.optimizers: dict[int, Any] = {}
         self.undo: dict[int, Callable[[], Any]] = {}
+        self.initial: dict[int, Array] = {}
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
         self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
@@ -126,10 +129,15 @@ class Tape:
 
     def put_back(self) -> None:
         """Put back what the run changed outside."""
-        for put_back in reversed(
-            self.undo.values()
-        ):  # the last first: an array may be a part of one that was noted before
-            put_back()
+        # the last first: an array may be a part of one that was noted before
+        everything = [*reversed(self.undo.values())]
+        try:
+            for put_back in everything:
+                put_back()
+        except BaseException:
+            for put_back in everything:  # an interrupt must not leave a half: twice does no harm
+                put_back()
+            raise
 
     # What the engine says during the run
 
@@ -227,10 +235,16 @@ class Tape:
                 "return the new value, or let the function find the Tensor outside.",
             )
         if id(array) not in self.undo and id(viewed) not in self._made:
-            self.undo[id(array)] = functools.partial(np.copyto, array, array.copy())
+            before = array.copy()
+            self.undo[id(array)] = functools.partial(np.copyto, array, before)
+            if array is viewed:
+                self.initial[id(array)] = before
         self.check((given,))
         self.log.append(Event("write", (ufunc, target, array, given), self.section, user_place()))
-        ufunc(array, _value(given), out=array)
+        if ufunc is np.copyto:
+            np.copyto(array, _value(given), casting="unsafe")
+        else:
+            ufunc(array, _value(given), out=array)
 
     def _replace(self, t: Tensor) -> None:
         if id(self._viewed(t._array)) in self.callers:
@@ -277,6 +291,15 @@ class Tape:
         self.leaves.setdefault(id(leaf), leaf)
         self.note(leaf, "_grad")
 
+    def _has_grad(self, leaf: Tensor) -> bool:
+        """Tell whether a leaf has a gradient: a program holds for leaves that have one, or none."""
+        self._check(leaf)
+        has = leaf._grad is not None
+        if not self._is_inside(leaf) and id(leaf) not in self.leaves:
+            self.asked.setdefault(id(leaf), leaf)
+            self.started.setdefault(id(leaf), has)
+        return has
+
     def _grad(self, leaf: Tensor) -> Array | None:
         self._check(leaf)
         grad = cast("Array | None", leaf._grad)
@@ -285,7 +308,7 @@ class Tape:
         self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:
             self.leaves[id(leaf)] = leaf
-            self.started[id(leaf)] = grad is not None
+            self.started.setdefault(id(leaf), grad is not None)
             if grad is not None:
                 self._seen.add(id(grad))
                 self.log.append(Event("grad", (leaf, grad)))
@@ -345,17 +368,16 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "module ran": Tape._module_ran,  # Module, output
     "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
+    "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient
     "grad replaced": Tape._grad_replaced,  # leaf
     "gradient": Tape._gradient,  # Tensor, its gradient
     "update": Tape._update,  # optimizer, group, bucket, gradient: updates the bucket
 }
 
 
-@contextlib.contextmanager
-def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
-    """Record what is called inside."""
-    with mode_set(Mode(grad, tape.hear, tape.refuse)):
-        yield
+def recording(tape: Tape, grad: bool = False) -> mode_set:
+    """Return a context in which all that is called is recorded."""
+    return mode_set(Mode(grad, tape.hear, tape.refuse))
 
 
 def _array(value: Any) -> Any:

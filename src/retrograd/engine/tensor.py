@@ -277,7 +277,7 @@ class Tensor(metaclass=KnowsElsewhere):
 
         `math.sin(t)` and `array[i] = t` do that: they know no Tensors, only numbers.
         """
-        escape(what, self, "", asked=False)
+        escape(what, self, _STAYS_A_TENSOR, asked=False)
         if self.requires_grad and MODE.get().grad:
             warnings.warn(
                 f"{what} made a number of a Tensor that requires grad, and its gradient is lost. "
@@ -308,7 +308,7 @@ class Tensor(metaclass=KnowsElsewhere):
                 "np.broadcast_to(t, shape) for np.full, a @ t for a.dot(t), t.detach() for the "
                 "values alone"
             )
-        escape("np.asarray(t)", self, "", asked=False)
+        escape("np.asarray(t)", self, _STAYS_A_TENSOR, asked=False)
         return np.array(self._array, dtype, copy=copy)
 
     def detach(self) -> Tensor:
@@ -497,9 +497,30 @@ class Tensor(metaclass=KnowsElsewhere):
             )
         self._check_own()
         if MODE.get().tell is not None:
-            escape("t[...] = value", self)
-        self._array[plain(index)] = plain(value)
+            self._record_write(index, value)
+        else:
+            self._array[plain(index)] = plain(value)
         touch(self)
+
+    def _record_write(self, index: Any, value: Any) -> None:
+        """Write into a part of this Tensor so that a program does it again."""
+        parts = index if isinstance(index, tuple) else (index,)
+        if all(part is None or part is ... or _is_basic(part) for part in parts):
+            target = self
+            if not (len(parts) == 1 and parts[0] is ...):
+                # with an ellipsis it is a view also where a single element is meant
+                has_dots = any(part is ... for part in parts)
+                target = record(operator.getitem, self, parts if has_dots else (*parts, ...))
+            tell("write", np.copyto, target, value)
+        elif len(parts) == 1 and _is_mask(index) and np.ndim(value) == 0:
+            mask = index[(..., *[None] * (self.ndim - index.ndim))]
+            tell("write", np.copyto, self, record(np.where, mask, value, self))
+        else:
+            escape(
+                "t[index] = value with an array as the index",
+                None,
+                "write all of it, t[...] = np.where(mask, value, t).",
+            )
 
     def _writable(self) -> bool:
         return self.call is None and not MODE.get().grad
@@ -1135,6 +1156,12 @@ def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
         )
 
 
+def has_grad(t: Tensor) -> bool:
+    """Tell whether a Tensor has a gradient; a recording hears of the question."""
+    mode = MODE.get()
+    return t._grad is not None if mode.tell is None else bool(mode.tell("has grad", t))
+
+
 def wrap(array: Array) -> Tensor:
     """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
     t = _new(Tensor)
@@ -1152,6 +1179,15 @@ def _restored(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array 
     return t
 
 
+def _is_basic(index: Any) -> bool:
+    """Tell whether a part of an index is a whole number or a slice."""
+    return isinstance(index, (slice, int, np.integer)) and not isinstance(index, bool)
+
+
+def _is_mask(index: Any) -> bool:
+    return isinstance(index, (np.ndarray, Tensor)) and index.dtype == np.bool_
+
+
 def plain(value: Any) -> Any:
     """Return `value` with its Tensors, also those in lists and tuples, as arrays."""
     if isinstance(value, Tensor):
@@ -1161,6 +1197,11 @@ def plain(value: Any) -> Any:
     return value
 
 
+_STAYS_A_TENSOR = (
+    "the next run has another value. Return the Tensor and read it after the step; "
+    "np.where(condition, x, y) branches on values; what a step writes into must be a Tensor too: "
+    "t[...] = value under rg.no_grad()."
+)
 INSTEAD_OF_A_NUMBER = (
     "Write t.item() for the number alone; np.sin and the like for math.sin; np.stack, or a write "
     "into a Tensor, to build an array of several"
@@ -1372,11 +1413,27 @@ class Parts:
         pairs = zip(self.parts, other.parts, strict=True)
         return Parts([x if y is None else y if x is None else total(x, y) for x, y in pairs])
 
-    def full(self, outs: Any) -> tuple[Any, ...]:
+    def unwrapped(self) -> Parts:
+        """Return the arrays of parts that are Tensors."""
+        return Parts([None if part is None else borrowed(part._array) for part in self.parts])
+
+    def full(self, outs: Any) -> WholeParts:
         """Return the parts, zeros where there is none; arrays that are not to be written into."""
         pairs = zip(outs, self.parts, strict=True)
         whole = (np.zeros_like(o) if part is None else part for o, part in pairs)
-        return tuple(borrowed(g) if isinstance(g, _ndarray) else g for g in whole)
+        found = WholeParts(borrowed(g) if isinstance(g, _ndarray) else g for g in whole)
+        found.came = tuple(part is not None for part in self.parts)
+        return found
+
+
+class WholeParts(tuple[Any, ...]):
+    """What a rule gets as `g`: the gradients of all outputs.
+
+    Attributes:
+        came: for each output, whether a gradient came to it; if not, its part is zeros.
+    """
+
+    came: tuple[bool, ...]
 
 
 def borrowed(g: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrograd.engine import Array, Tensor, TensorLike, TensorT
+from retrograd.engine import Array, Tensor, TensorLike, TensorT, as_array
 from retrograd.nn import functional as F
 from retrograd.nn.losses import Loss
 
@@ -55,7 +55,7 @@ class CrossEntropyLoss(Loss):
         reduction: str = "mean", label_smoothing: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", None if weight is None else as_array(weight))
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
@@ -103,7 +103,7 @@ class NLLLoss(Loss):
         reduction: str = "mean",
     ) -> None:  # fmt: skip
         super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", None if weight is None else as_array(weight))
         self.ignore_index = ignore_index
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:

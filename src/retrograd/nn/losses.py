@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrograd.checks import ensure
-from retrograd.engine import Array, Tensor, TensorLike, TensorT
+from retrograd.engine import Array, Tensor, TensorLike, TensorT, as_array
 from retrograd.nn import functional as F
 from retrograd.nn.reprs import ShowsArguments
 
@@ -186,7 +186,7 @@ class BCELoss(Loss):
 
     def __init__(self, weight: ArrayLike | Tensor | None = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
-        self.register_buffer("weight", weight)
+        self.register_buffer("weight", None if weight is None else as_array(weight))
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
@@ -231,8 +231,8 @@ class BCEWithLogitsLoss(Loss):
         pos_weight: ArrayLike | Tensor | None = None,
     ) -> None:  # fmt: skip
         super().__init__(reduction)
-        self.register_buffer("weight", weight)
-        self.register_buffer("pos_weight", pos_weight)
+        self.register_buffer("weight", None if weight is None else as_array(weight))
+        self.register_buffer("pos_weight", None if pos_weight is None else as_array(pos_weight))
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
         return F.binary_cross_entropy_with_logits(

@@ -15,9 +15,12 @@ from retrograd.engine import (
     MODE,
     Array,
     Tensor,
+    TensorLike,
     arguments,
     as_array,
     check_floating,
+    escape,
+    is_recording,
     no_grad,
     tell,
     touch,
@@ -158,7 +161,21 @@ class Module:
             )
         if name not in ("training", "_training"):
             ATTRIBUTES.count += 1
+        if name in self._buffers:
+            self._check_rebound(name, before, value)
         super().__setattr__(name, value)
+
+    def _check_rebound(self, name: str, before: Any, value: Any) -> None:
+        """Refuse another object in the place of a buffer in a recording."""
+        if value is not before and before is not None and is_recording():
+            as_tensor = f'. Make it a Tensor: self.register_buffer("{name}", rg.Tensor(...))'
+            how = "" if isinstance(before, Tensor) else as_tensor
+            escape(
+                f"self.{name} = value",
+                None,
+                "the program would go on with the one it knows. Write into it under rg.no_grad(), "
+                f"self.{name}[...] = value{how}.",
+            )
 
     def __delattr__(self, name: str) -> None:
         ATTRIBUTES.count += 1
@@ -306,9 +323,14 @@ class Module:
     ) -> None:
         """Set an attribute to a copy of an array that is not trained, such as a running mean.
 
+        What `forward` writes into is registered as a Tensor, and written in place under
+        `rg.no_grad()`: `self.mean[...] = value`, `self.mean[i] = value`, `self.mean *= 0.9`. So it
+        works as it is and in `rg.compile`. Assign nothing else to the attribute in `forward`.
+
         Args:
             name: The attribute.
-            array: The array, or None for a buffer that is not there.
+            array: The array, or None for a buffer that is not there. Of a Tensor the buffer is a
+                Tensor, of all else an array.
             persistent: Whether `state_dict` has it (default True).
 
         Raises:
@@ -320,17 +342,37 @@ class Module:
         array([0., 1.])
         >>> list(module.state_dict())
         ['mean']
+
+        >>> class Centre(rg.nn.Module):
+        ...     def __init__(self, size):
+        ...         self.register_buffer("mean", rg.Tensor(np.zeros(size)))
+        ...     def forward(self, x):
+        ...         if self.training:
+        ...             with rg.no_grad():
+        ...                 self.mean[...] = 0.9 * self.mean + 0.1 * np.mean(x, axis=0)
+        ...         return x - self.mean
+        >>> layer = Centre(2)
+        >>> fast = rg.compile(layer)
+        >>> for _ in range(4):
+        ...     _ = fast(np.ones((8, 2)))
+        >>> layer.mean
+        Tensor([0.3439, 0.3439])
         """
-        setattr(self, name, None if array is None else as_array(array).copy())
+        value: TensorLike | None = None if array is None else as_array(array).copy()
+        if isinstance(array, Tensor):
+            value = Tensor(as_array(array).copy())
+        setattr(self, name, value)
         self._buffers = {**self._buffers, name: persistent}
 
-    def _own_buffers(self) -> Iterator[tuple[str, Array]]:
+    def _own_buffers(self) -> Iterator[tuple[str, TensorLike]]:
         """Yield the buffers of this Module that are there, with their names."""
         for name in self._buffers:
             if (array := getattr(self, name)) is not None:
                 yield name, array
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Array]]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, TensorLike]]:
         """Yield the registered buffers of this Module and of all inside it.
 
         Args:
@@ -338,7 +380,7 @@ class Module:
             recurse: Whether those of the Modules inside are yielded too (default True).
 
         Yields:
-            Pairs of dotted name and array: the buffer itself, not a copy.
+            Pairs of dotted name and array, or Tensor: the buffer itself, not a copy.
 
         >>> [name for name, array in rg.nn.BatchNorm1d(2).named_buffers()]
         ['running_mean', 'running_var', 'num_batches_tracked']
@@ -347,14 +389,14 @@ class Module:
             for name, array in module._own_buffers():
                 yield _join(at, name), array
 
-    def buffers(self, recurse: bool = True) -> Iterator[Array]:
+    def buffers(self, recurse: bool = True) -> Iterator[TensorLike]:
         """Yield the registered buffers of this Module and of all inside it.
 
         Args:
             recurse: Whether those of the Modules inside are yielded too (default True).
 
         Yields:
-            Arrays: the buffers themselves, not copies.
+            Arrays and Tensors: the buffers themselves, not copies.
 
         >>> [array.shape for array in rg.nn.BatchNorm1d(2).buffers()]
         [(2,), (2,), ()]
@@ -436,7 +478,11 @@ class Module:
             parameter.grad = None if grad is None else grad.astype(dtype)
         for module in self.modules():
             for name, array in module._own_buffers():
-                if array.dtype.kind == "f":
+                if array.dtype.kind != "f":
+                    continue
+                if isinstance(array, Tensor):
+                    array.data = as_array(array).astype(dtype)
+                else:
                     setattr(module, name, array.astype(dtype))
         return self
 

@@ -1,0 +1,193 @@
+"""What a function keeps between its calls: writes into Tensors are done again by its program."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import retrograd as rg
+from comparing import assert_compiled_agrees
+
+SIZE = 3
+CALLS = [(np.arange(12.0).reshape(4, SIZE) * (i + 1),) for i in range(7)]
+MASK = np.array([True, False, True])
+
+
+def write_all(mean, new):
+    mean[...] = 0.9 * mean + 0.1 * new
+
+
+def write_one(mean, new):
+    mean[0] = 0.5 * mean[0] + new[1]
+    mean[-1] = 2.0
+
+
+def write_a_slice(mean, new):
+    mean[:2] = 0.9 * mean[:2] + 0.1 * new[1:]
+    mean[::2] += 1.0
+
+
+def write_at_a_mask(mean, new):
+    mean[MASK] = new[1]
+    mean[mean > 5.0] = 0.5
+
+
+def write_in_place(mean, new):
+    mean *= 0.9
+    mean += 0.1 * new
+
+
+def write_a_part_in_place(mean, new):
+    mean[...] *= 0.9
+    mean[1:] += 0.1 * new[1:]
+
+
+def write_numbers(mean, new):
+    mean[...] = mean + 1.0
+    mean[0] = 1
+    mean[1:] = [2.0, 3.0]
+
+
+def write_it_reversed(mean, new):
+    mean[...] = mean[::-1]
+    mean[0] = mean[0] + 1.0
+
+
+WRITES = [
+    write_all, write_one, write_a_slice, write_at_a_mask, write_in_place, write_a_part_in_place,
+    write_numbers, write_it_reversed,
+]  # fmt: skip
+
+
+class Centre(rg.nn.Module):
+    """A layer with a running mean that it writes in one of several ways."""
+
+    def __init__(self, write, is_buffer):
+        self.write = write
+        self.scale = rg.nn.Parameter(np.ones(SIZE))
+        start = rg.Tensor(np.linspace(0.0, 1.0, SIZE))
+        if is_buffer:
+            self.register_buffer("mean", start)
+        else:
+            self.mean = start
+
+    def forward(self, x):
+        with rg.no_grad():
+            self.write(self.mean, np.mean(x, axis=0))
+        return (x - self.mean) * self.scale
+
+
+@pytest.mark.parametrize("is_buffer", [True, False])
+@pytest.mark.parametrize("write", WRITES)
+def test_a_layer_with_a_running_mean_trains_compiled_as_it_does_eager(write, is_buffer):
+    def make():
+        layer = Centre(write, is_buffer)
+        optimizer = rg.optim.SGD(layer.parameters(), lr=0.001)
+
+        def step(x):
+            optimizer.zero_grad()
+            loss = np.mean(layer(x) ** 2)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step, layer, layer.mean
+
+    compiled = assert_compiled_agrees(make, CALLS)
+    assert len(compiled.programs) == 1
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_a_compiled_layer_in_an_eager_loss_writes_its_running_mean(write):
+    layers = Centre(write, True), Centre(write, True)
+    fast = rg.compile(layers[1])
+    for (x,) in CALLS:
+        for layer, forward in zip(layers, (layers[0], fast), strict=True):
+            layer.zero_grad()
+            np.sum(forward(rg.Tensor(x)) ** 2).backward()
+        np.testing.assert_allclose(layers[1].mean.data, layers[0].mean.data)
+        np.testing.assert_allclose(layers[1].scale.grad, layers[0].scale.grad)
+
+
+def test_a_write_into_a_parameter_is_done_again():
+    def make():
+        w = rg.Tensor(np.ones(SIZE), requires_grad=True)
+
+        def step(x):
+            w.grad = None
+            np.sum(w * w * x).backward()
+            with rg.no_grad():
+                w[...] = w - 0.01 * w.grad
+                w[0] = 0.5
+
+        return step, w
+
+    assert_compiled_agrees(make, CALLS)
+
+
+def test_an_exported_step_writes_too(tmp_path):
+    mean = rg.Tensor(np.zeros(SIZE))
+
+    @rg.compile
+    def step(x):
+        with rg.no_grad():
+            mean[...] = 0.5 * mean + np.mean(x, axis=0)
+        return mean * 1.0
+
+    step(*CALLS[0])
+    step.export(tmp_path / "script.py")
+    space = {"__name__": "script"}
+    exec((tmp_path / "script.py").read_text(), space)
+    for call in CALLS[1:]:
+        np.testing.assert_array_equal(space["step"](*call), step(*call).data)
+
+
+class Rebinds(rg.nn.Module):
+    def __init__(self, start):
+        self.register_buffer("mean", start)
+
+    def forward(self, x):
+        with rg.no_grad():
+            self.mean = 0.9 * self.mean + 0.1 * np.mean(x, axis=0)
+        return x - self.mean
+
+
+class WritesAnArray(rg.nn.Module):
+    def __init__(self, index):
+        self.register_buffer("mean", np.zeros(SIZE))
+        self.index = index
+
+    def forward(self, x):
+        self.mean[self.index] = np.mean(x)
+        return x - self.mean
+
+
+@pytest.mark.parametrize(
+    ("layer", "cure"),
+    [
+        (Rebinds(rg.Tensor(np.zeros(SIZE))), r"no_grad\(\), self\.mean\[\.\.\.\] = value"),
+        (Rebinds(np.zeros(SIZE)), r'Make it a Tensor: self\.register_buffer\("mean"'),
+        (WritesAnArray(...), r"must be a Tensor too: t\[\.\.\.\] = value under rg\.no_grad"),
+        (WritesAnArray(0), r"must be a Tensor too: t\[\.\.\.\] = value under rg\.no_grad"),
+        (WritesAnArray(slice(2)), r"must be a Tensor too: t\[\.\.\.\] = value under rg\.no_grad"),
+        (WritesAnArray(MASK), r"must be a Tensor too: t\[\.\.\.\] = value under rg\.no_grad"),
+    ],
+)
+def test_another_way_to_write_is_refused_with_the_cure(layer, cure):
+    before = layer.mean
+    with pytest.raises(rg.TraceError, match=cure):
+        rg.compile(layer)(CALLS[0][0])
+    assert layer.mean is before
+    np.testing.assert_array_equal(np.asarray(before), np.zeros(SIZE))
+
+
+def test_a_write_at_indices_from_an_array_names_the_cure():
+    mean = rg.Tensor(np.zeros(SIZE))
+
+    def step(x, index):
+        with rg.no_grad():
+            mean[index] = x
+        return mean * 1.0
+
+    with pytest.raises(rg.TraceError, match=r"t\[\.\.\.\] = np\.where\(mask, value, t\)"):
+        rg.compile(step)(np.ones(2), np.array([0, 1]))
