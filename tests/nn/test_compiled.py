@@ -15,7 +15,9 @@ def others(value):
     """Return other values of the same kind, in the same range."""
     if isinstance(value, tuple | list):
         return type(value)(others(item) for item in value)
-    return value * value.dtype.type(0.9) if value.dtype.kind == "f" else value[::-1].copy()
+    if value.dtype.kind == "f":
+        return value * value.dtype.type(0.9)
+    return value[::-1].copy() if value.ndim else value.copy()
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -229,7 +229,7 @@ def _shorten_rows(index: Any, table: Any, max_norm: float, norm_type: float) -> 
     # through Tensors, as a compiled step does it again in each of its runs
     target = table if isinstance(table, Tensor) else wrap(table)
     with no_grad():
-        factors = _row_factors(
+        factors = row_factors(
             wrap(as_array(index)) if not isinstance(index, Tensor) else index,
             target,
             max_norm=max_norm,
@@ -240,7 +240,7 @@ def _shorten_rows(index: Any, table: Any, max_norm: float, norm_type: float) -> 
 
 
 @primitive(looks_through=False)
-def _row_factors(index: Any, table: Any, max_norm: float, norm_type: float) -> Any:
+def row_factors(index: Any, table: Any, max_norm: float, norm_type: float) -> Any:
     """Return what to multiply each row of the table by, `(V, 1)`: 1 unless it is looked up."""
     chosen = np.unique(index)
     lengths = np.linalg.norm(table[chosen], norm_type, axis=1)
@@ -251,7 +251,7 @@ def _row_factors(index: Any, table: Any, max_norm: float, norm_type: float) -> A
     return factors
 
 
-nograd(_row_factors)
+nograd(row_factors)
 
 
 @primitive(looks_through=False)

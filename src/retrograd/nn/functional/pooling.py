@@ -71,7 +71,7 @@ def _beyond(n: int, kernel: int, stride: int, dilation: int, padding: int) -> in
 
 
 @primitive
-def _largest(x: Any, places: Windows) -> Any:
+def largest_of_places(x: Any, places: Windows) -> Any:
     return functools.reduce(np.maximum, [x[place] for place in places])
 
 
@@ -103,7 +103,7 @@ def from_window(g: Any, x: Any, out: Any, places: Windows) -> Any:
 
 
 # fmt: off
-defvjp(_largest, lambda g, out, x, places: to_window(g, x, out, places=places))
+defvjp(largest_of_places, lambda g, out, x, places: to_window(g, x, out, places=places))
 defvjp(to_window, lambda g, dx, g_of, x, out, places: from_window(g, x, out, places=places),
        None, None)
 defvjp(from_window, lambda g, found, g_of, x, out, places: to_window(g, x, out, places=places),
@@ -208,17 +208,17 @@ def max_pool2d(
 def _max_pool(axes: int, input: Any, return_indices: bool, *options: Any) -> Any:
     name = f"max_pool{axes}d"
     x, places, _ = _pad_and_place(name, axes, input, -math.inf, *options)
-    largest = _largest(x, places=places)
+    largest = largest_of_places(x, places=places)
     if not return_indices:
         return largest
     sizes = input.shape[-axes:]
     numbers = np.arange(math.prod(sizes)).reshape((1, *sizes))
     numbers, *_ = _pad_and_place(name, axes, numbers, 0, *options)
-    return largest, _places_of_largest(x, largest, numbers, places=places)
+    return largest, places_of_largest(x, largest, numbers, places=places)
 
 
 @primitive(looks_through=False)
-def _places_of_largest(x: Any, largest: Any, numbers: Any, places: Windows) -> Any:
+def places_of_largest(x: Any, largest: Any, numbers: Any, places: Windows) -> Any:
     """Return the number of the first element of each window that is its largest, or is nan."""
     found = np.zeros(largest.shape, np.int64)
     for place in reversed(places):
@@ -227,7 +227,7 @@ def _places_of_largest(x: Any, largest: Any, numbers: Any, places: Windows) -> A
     return found
 
 
-defvjp(_places_of_largest, None, None, None)
+defvjp(places_of_largest, None, None, None)
 
 
 # The mean of each window
