@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import types
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -26,7 +24,9 @@ from retrograd.engine import (
     touch,
     unrecorded,
 )
+from retrograd.nn.found_parameters import FoundParameters
 from retrograd.nn.hooks import Handle, Hook, Hooks, add_hook, call_with_hooks
+from retrograd.nn.own_methods import speak_for
 from retrograd.nn.parameter import Parameter
 from retrograd.nn.summary import output_shapes, table
 
@@ -111,7 +111,7 @@ class Module:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.__module__.startswith("retrograd.nn."):
-            speak_for(cls, "__init__", "forward")
+            speak_for(cls, Module, "__init__", "forward")
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: every Module defines its own.
@@ -780,87 +780,6 @@ class Module:
         inside = "".join(f"\n({name}): {child!r}" for name, child in self.named_children())
         inside = inside.replace("\n", "\n  ") + "\n" if inside else self.extra_repr()
         return f"{type(self).__name__}({inside})"
-
-
-class FoundParameters(Iterator[Parameter]):
-    """The Parameters of a Module, one after another: what `parameters()` returns.
-
-    If there are none, it warns of what looks as if it was meant to be trained.
-
-    Args:
-        module: the Module.
-        recurse: whether those of the Modules inside are found too.
-    """
-
-    def __init__(self, module: Module, recurse: bool) -> None:
-        self._module = module
-        self._named = module.named_parameters(recurse=recurse)
-        self._is_first = True
-
-    def __next__(self) -> Parameter:
-        for _, parameter in self._named:
-            self._is_first = False
-            return parameter
-        if self._is_first and (text := self.explain()):
-            warnings.warn(text, UserWarning, stacklevel=2)
-        self._is_first = False
-        raise StopIteration
-
-    def explain(self) -> str:
-        """Return why there are no Parameters, where the Module has what looks like some; or ""."""
-        if next(self._module.named_parameters(), None) is not None:
-            return ""
-        inside = {id(module) for module in self._module.modules()}
-        found = [
-            f"{type(module).__name__}.{name} {text}"
-            for module in self._module.modules()
-            for name, value in vars(module).items()
-            if (text := _overlooked(value, inside))
-        ]
-        return f"{type(self._module).__name__} has no Parameters: {', '.join(found)}" * bool(found)
-
-
-def _overlooked(value: Any, inside: set[int]) -> str:
-    """Return what is to be done for what is in an attribute to be trained, or "" if nothing is."""
-    if isinstance(value, Tensor) and value.dtype.kind == "f":
-        return "is a Tensor and no Parameter, write nn.Parameter(...)"
-    if not isinstance(value, (list, tuple, dict, set)):
-        return ""
-    words = ("nn.ModuleDict", "nn.ParameterDict")
-    if not isinstance(value, dict):
-        words = ("nn.ModuleList", "nn.ParameterList")
-    stack, kind = [value], type(value).__name__
-    while stack:
-        part = stack.pop()
-        if isinstance(part, Module) and id(part) not in inside:
-            return f"is a {kind}, in which Modules are not found, write {words[0]}(...)"
-        if isinstance(part, Tensor) and part.dtype.kind == "f":
-            return f"is a {kind}, in which Parameters are not found, write {words[1]}(...)"
-        if isinstance(part, dict):
-            stack += part.values()
-        elif isinstance(part, (list, tuple, set)):
-            stack += part
-    return ""
-
-
-def speak_for(cls: type, *names: str) -> None:
-    """Give a class methods of its base as its own, so that Python's errors name this class.
-
-    Args:
-        cls: the class.
-        *names: the methods; those of `Module` itself stay where they are.
-    """
-    for name in names:
-        method = getattr(cls, name)
-        if name in vars(cls) or method in (getattr(Module, name), getattr(object, name, None)):
-            continue
-        own = types.FunctionType(
-            method.__code__, method.__globals__, name, method.__defaults__, method.__closure__
-        )
-        own.__kwdefaults__, own.__doc__ = method.__kwdefaults__, method.__doc__
-        own.__annotations__, own.__module__ = method.__annotations__, cls.__module__
-        own.__qualname__ = f"{cls.__qualname__}.{name}"
-        setattr(cls, name, own)
 
 
 def _join(prefix: str, name: str) -> str:
