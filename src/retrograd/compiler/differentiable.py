@@ -44,6 +44,7 @@ class Graph:
         used: what gradients flow to: a Tensor outside, or the position of an argument among those
             that are arrays.
         structure: the tree of the arguments.
+        compile: makes a compiled function of a function.
 
     Attributes:
         is_eager: whether the function is not compiled at all, since it uses Tensors outside that
@@ -53,9 +54,10 @@ class Graph:
 
     def __init__(
         self, fn: Callable[..., Any], outs: Sequence[int], used: Sequence[Tensor | int],
-        structure: tree.Structure,
+        structure: tree.Structure, compile: Callable[..., Any],
     ) -> None:  # fmt: skip
         self.fn = fn
+        self._compile = compile
         self.outs = outs
         self.used = used
         self.structure = structure
@@ -139,11 +141,9 @@ class Graph:
             leaves: the arguments of a call, which in all calls are alike but for the arrays.
         """
         if self._step is None:
-            from retrograd.compiler.step import CompiledStep
-
             function = self._gradients_of(leaves)
             function.__name__ = f"gradient of {_name_of(self.fn)}"
-            self._step = CompiledStep(function)
+            self._step = self._compile(function)
         return self._step
 
     def _gradients_of(self, example: Sequence[Any]) -> Callable[..., Any]:
@@ -252,7 +252,7 @@ def _set(draws: Sequence[tuple[Any, Any]], written: Sequence[tuple[Any, Any]]) -
 
 def find_graph(
     fn: Callable[..., Any], tape: Tape, result: Any, start: int, recorded: Program,
-    structure: tree.Structure,
+    structure: tree.Structure, compile: Callable[..., Any],
 ) -> Graph | None:  # fmt: skip
     """Return how gradients flow to the results of a run, None where nobody can ask for any.
 
@@ -265,6 +265,7 @@ def find_graph(
         start: when the run began, by the clock of recorded calls.
         recorded: the run as a program.
         structure: the tree of the arguments.
+        compile: makes a compiled function of a function.
     """
     values = tree.leaves(result)
     outs = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
@@ -288,7 +289,7 @@ def find_graph(
             found.append(tape.positions[id(t)])
         elif id(t) in held or not t.is_leaf:  # others were made inside
             found.append(t)
-    return Graph(fn, live, found, structure) if found else None
+    return Graph(fn, live, found, structure, compile) if found else None
 
 
 def flow_alike(first: Graph | None, second: Graph | None) -> bool:

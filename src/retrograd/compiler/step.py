@@ -245,6 +245,9 @@ class CompiledStep:
                     return self._replay(program, same, leaves, structure, arrays)
                 if graph.is_eager:
                     return graph.run_eagerly(given)
+                if not program.checks_left and program.runs + 1 < program.next_audit:
+                    program.runs += 1
+                    return graph.answer(program, given, program.arrays(arrays))
                 call = RecordedCall(graph, program, given)
                 result = self._replay(program, same, leaves, structure, arrays)
                 return graph.connect(result, call)
@@ -255,7 +258,9 @@ class CompiledStep:
         tape, result = self._record(leaves, structure)
         refuse_lost_gradients(tape, given)
         recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
-        graph = find_graph(self.fn, tape, result, start, recorded, structure) if grad else None
+        graph = None
+        if grad:
+            graph = find_graph(self.fn, tape, result, start, recorded, structure, CompiledStep)
         found = self._find_same(same, recorded, outside, changes, graph)
         if found is None:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
