@@ -1,6 +1,6 @@
 """Trees: what is a node, what is a leaf, and what fits what."""
 
-from collections import OrderedDict, namedtuple
+from collections import Counter, OrderedDict, defaultdict, namedtuple
 
 import numpy as np
 import pytest
@@ -71,3 +71,29 @@ def test_all_else_is_a_leaf(leaf):
 )  # fmt: skip
 def test_a_structure_shows_stars_for_leaves(given, text):
     assert repr(tree.flatten(given)[1]) == text
+
+
+def test_a_counter_and_a_defaultdict_are_made_again_as_what_they_were():
+    counts = tree.map(lambda n: n * 2, Counter("aab"))
+    assert type(counts) is Counter
+    assert counts == Counter(a=4, b=2)
+    lists = defaultdict(list, w=[1, 2], b=[3])
+    made = tree.map(lambda n: n + 1, lists)
+    assert type(made) is defaultdict
+    assert made == {"w": [2, 3], "b": [4]}
+    assert made["new"] == []
+    assert tree.map(lambda x, y: x + y, lists, lists) == {"w": [2, 4], "b": [6]}
+
+    class Named(dict):
+        def __init__(self, name):
+            super().__init__()
+            self.name = name
+
+    class Filled(dict):
+        def __init__(self):
+            super().__init__(always=1)
+
+    for odd in (Named("x"), Filled()):
+        odd["w"] = 1.0
+        with pytest.raises(TypeError, match=r"cannot be made again.*dict\(tree\)"):
+            tree.map(lambda x: x, odd)

@@ -25,6 +25,7 @@ from retrograd.engine import (
 from retrograd.later import load_later
 from retrograd.nn.parameter import Parameter
 from retrograd.random import manual_seed
+from retrograd.rules.nesting import array
 
 if TYPE_CHECKING:
     from retrograd import data, func, special, testing, training, tree
@@ -37,7 +38,7 @@ __version__ = "0.1.0"
 __docformat__ = "google"
 
 __all__ = [
-    "Parameter", "Tensor", "TraceError", "autograd", "compile", "coverage", "data", "defvjp",
+    "Parameter", "Tensor", "TraceError", "array", "autograd", "compile", "coverage", "data", "defvjp",
     "enable_grad", "evaluate", "fit", "func", "get_default_dtype", "is_grad_enabled", "load",
     "manual_seed", "nn", "no_grad", "optim", "primitive", "rules", "save", "set_default_dtype",
     "set_grad_enabled", "special", "testing", "training", "tree",

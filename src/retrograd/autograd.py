@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence, ValuesView
 from typing import TYPE_CHECKING, Any, cast
 
 from retrograd.engine import MODE, Mode, ReversePass, Tensor, mode_set, seed_of, wrap
+from retrograd.engine.backward import LIMITS, between
 from retrograd.function import Context, Function, once_differentiable
 from retrograd.later import public_names
 
@@ -74,7 +75,7 @@ def grad(
     lift = create_graph or mode.tell is not None
     seeds = [seed_of(root, w, lift) for root, w in zip(roots, weights, strict=True)]
     walk = ReversePass(keep, lift, between(roots, targets))
-    with mode_set(Mode(create_graph, mode.tell, mode.on_escape)):
+    with mode_set(Mode(create_graph or (lift and bool(LIMITS)), mode.tell, mode.on_escape)):
         walk.run(roots, seeds)
     found: list[Any] = []
     for t in targets:
@@ -86,6 +87,8 @@ def grad(
             )
         if g is not None and not isinstance(g, Tensor):
             g = wrap(g if g.base is None else g.copy())
+        elif g is not None and g.requires_grad and not create_graph:
+            g = g.detach()  # there is a graph where a limit was taken
         found.append(g)
     return tuple(found)
 
@@ -97,24 +100,3 @@ def _tensors(given: Any, name: str) -> list[Tensor]:
         if not isinstance(t, Tensor):
             raise TypeError(f"autograd.grad takes Tensors as {name}, not {type(t).__name__}")
     return listed
-
-
-def between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[Tensor]:
-    """Return the Tensors on the ways from the targets to the roots, with the targets.
-
-    These are the only ones that a reverse pass for the targets has to visit.
-    """
-    wanted = set(targets)
-    # what was recorded before the first target depends on none of them
-    first = min((0 if t.rule is None else t._order for t in targets), default=0)
-    behind = {}  # the recorded Tensors that the roots were computed from, by order
-    stack = [t for t in roots if t.rule is not None]
-    while stack:
-        t = stack.pop()
-        if t._order not in behind and t._order >= first:
-            behind[t._order] = t
-            stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.rule is not None]
-    for order in sorted(behind):
-        if any(isinstance(a, Tensor) and a in wanted for a in behind[order].inputs or ()):
-            wanted.add(behind[order])
-    return wanted

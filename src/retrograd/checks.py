@@ -71,6 +71,13 @@ def check_probability(where: str, p: float) -> None:
         raise ValueError(f"{where} takes a probability from 0 to 1, not {p}")
 
 
+def check_not_negative(where: str, **values: Any) -> None:
+    """Raise ValueError for a number that is below 0 or nan; None is none."""
+    for name, value in values.items():
+        if value is not None and not value >= 0:
+            raise ValueError(f"{where} takes {name} from 0, not {value!r}")
+
+
 def takes_function(where: str, fn: Any) -> None:
     """Raise TypeError unless what was given first, to the function `where`, can be called."""
     if not callable(fn):
@@ -115,7 +122,7 @@ OTHER_WORDS = {
     "dim": "axis=", "dims": "axis=", "keepdim": "keepdims=", "start_dim": "start_axis=",
     "end_dim": "end_axis=",
     "size_average": 'reduction="mean" or "sum"', "reduce": 'reduction="none", "mean" or "sum"',
-    "min_value": "min_val=", "max_value": "max_val=", "unbiased": "ddof=", "correction": "ddof=",
+    "argnum": "argnums=", "min_value": "min_val=", "max_value": "max_val=", "unbiased": "ddof=", "correction": "ddof=",
 }  # fmt: skip
 
 

@@ -5,8 +5,11 @@ NumPy's global state is neither read nor seeded. Compiled functions draw by `uni
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy  # for the text of RngLike, which readers of annotations evaluate
@@ -56,6 +59,32 @@ def manual_seed(seed: int) -> np.random.Generator:
     return _default()
 
 
+States: TypeAlias = "dict[int, tuple[np.random.Generator, Any]]"
+
+_watching: ContextVar[tuple[States, ...]] = ContextVar("_watching", default=())
+
+
+@contextlib.contextmanager
+def watch(found: States) -> Iterator[None]:
+    """Collect for a while each generator that `generator` hands out, with its state at first.
+
+    Args:
+        found: is filled, by the id of the generator; what it has already stays.
+    """
+    token = _watching.set((*_watching.get(), found))
+    try:
+        yield
+    finally:
+        _watching.reset(token)
+
+
+def _hand_out(rng: np.random.Generator) -> np.random.Generator:
+    for found in _watching.get():
+        if id(rng) not in found:
+            found[id(rng)] = rng, rng.bit_generator.state
+    return rng
+
+
 def generator(rng: RngLike = None) -> np.random.Generator:
     """Return what draws: for functions of one's own that take an `rng`.
 
@@ -73,9 +102,9 @@ def generator(rng: RngLike = None) -> np.random.Generator:
     True
     """
     if rng is None:
-        return _default()
+        return _hand_out(_default())
     if isinstance(rng, np.random.Generator):
-        return rng
+        return _hand_out(rng)
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
         if is_recording():
             escape("rng=seed", None, "every run would draw the same. Make a Generator outside.")

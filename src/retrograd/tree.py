@@ -6,6 +6,7 @@ keys of a dict; two trees are matched by key, whatever their order.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ class Structure:
     Args:
         kind: the type of the node, such as `dict`; None for a leaf.
         parts: the structures of what is in the node, by key, name or position.
+        factory: what a `defaultdict` makes of a key that is missing; None for all others.
 
     Attributes:
         size: the number of leaves.
@@ -37,10 +39,10 @@ class Structure:
     {'w': 10, 'layers': [20, (30,)]}
     """
 
-    __slots__ = ("kind", "parts", "size")
+    __slots__ = ("factory", "kind", "parts", "size")
 
-    def __init__(self, kind: Any, parts: dict[Any, Structure]) -> None:
-        self.kind, self.parts = kind, parts
+    def __init__(self, kind: Any, parts: dict[Any, Structure], factory: Any = None) -> None:
+        self.kind, self.parts, self.factory = kind, parts, factory
         self.size: int = 1 if kind is None else sum(part.size for part in parts.values())
 
     def unflatten(self, leaves: Sequence[Any]) -> Any:
@@ -54,6 +56,7 @@ class Structure:
 
         Raises:
             ValueError: if there are more leaves or fewer.
+            TypeError: if there is a kind of dict that does not come into being empty.
         """
         if len(leaves) != self.size:
             raise ValueError(f"a tree with {self.size} leaves cannot be made of {len(leaves)}")
@@ -68,8 +71,29 @@ class Structure:
         if self.kind is type(None):
             return None
         if issubclass(self.kind, dict):
-            return self.kind(zip(self.parts, values, strict=True))
+            made = self._empty_dict()
+            for key, value in zip(self.parts, values, strict=True):
+                made[key] = value
+            return made
         return self.kind(*values) if hasattr(self.kind, "_fields") else self.kind(values)
+
+    def _empty_dict(self) -> Any:
+        """Return a dict of this kind without keys, since what its constructor takes may differ."""
+        if issubclass(self.kind, defaultdict):
+            return self.kind(self.factory)
+        try:
+            made = self.kind()
+        except TypeError as error:
+            raise TypeError(
+                f"a {self.kind.__name__} cannot be made again from its keys and values "
+                f"({error}): write dict(tree) for a plain one"
+            ) from error
+        if len(made):
+            raise TypeError(
+                f"a {self.kind.__name__} cannot be made again from its keys and values, since a "
+                "new one is not empty: write dict(tree) for a plain one"
+            )
+        return made
 
     def match(self, tree: Any, name: str = "the tree") -> list[Any]:
         """Return what a tree has in the places of the leaves.
@@ -161,7 +185,8 @@ def _flatten(node: Any, found: list[Any]) -> Structure:
     if inside is None:
         found.append(node)
         return LEAF
-    return Structure(type(node), {key: _flatten(part, found) for key, part in inside.items()})
+    parts = {key: _flatten(part, found) for key, part in inside.items()}
+    return Structure(type(node), parts, getattr(node, "default_factory", None))
 
 
 def leaves(tree: Any) -> list[Any]:
@@ -192,6 +217,7 @@ def map(fn: Callable[..., Any], tree: Any, *others: Any) -> Any:
 
     Raises:
         ValueError: if one of the others has another structure.
+        TypeError: if there is a kind of dict that does not come into being empty.
 
     >>> rg.tree.map(lambda p, g: p - 0.5 * g, {"w": 1.0, "b": [2.0]}, {"w": 2.0, "b": [4.0]})
     {'w': 0.0, 'b': [0.0]}

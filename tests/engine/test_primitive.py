@@ -118,3 +118,30 @@ def test_what_returns_no_array_is_refused(result):
     rg.defvjp(wrong, lambda g, out, x: g)
     with pytest.raises(TypeError, match="the result of <lambda> is no array of numbers"):
         wrong(leaf(1.0))
+
+
+def test_a_rule_for_a_function_that_is_not_recorded_is_an_error():
+    def f(x):
+        return np.sin(x)
+
+    for fn in (f, rg.nn.functional.gelu, len):
+        with pytest.raises(TypeError, match=r"would change nothing, .*@rg\.primitive"):
+            rg.defvjp(fn, lambda g, out, x: g)
+    primitive = rg.primitive(f)
+    rg.defvjp(primitive, lambda g, out, x: g * np.cos(x))
+    rg.defvjp(np.frompyfunc(f, 1, 1), lambda g, out, x: g)
+
+
+def test_an_option_that_is_ignored_is_taken_by_place_and_by_name():
+    @rg.primitive(ignores=("inplace",))
+    def twice(x, factor=2.0, inplace=False):
+        return factor * x
+
+    rg.defvjp(twice, lambda g, out, x, factor=2.0: factor * g)
+    x = rg.Tensor([1.0], requires_grad=True)
+    for call in (lambda: twice(x, 3.0, True), lambda: twice(x, inplace=True, factor=3.0)):
+        x.grad = None
+        call().sum().backward()
+        np.testing.assert_array_equal(x.grad, [3.0])
+        assert "inplace" not in call().kwargs
+    assert twice(np.ones(1), inplace=True) == 2.0

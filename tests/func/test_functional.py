@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from retrograd import nn
+from retrograd import func, nn
 from retrograd.func import functional_call, grad
 
 RNG = np.random.default_rng(0)
@@ -84,3 +84,31 @@ def test_bad_parameters_are_named_and_nothing_is_replaced():
     with pytest.raises(TypeError, match="dict of parameters"):
         functional_call(net, [np.ones(2)], X)
     assert net[0].weight is held
+
+
+def test_arguments_may_come_in_a_tuple_as_in_pytorch():
+    net = nn.Linear(2, 1)
+    params, x = net.state_dict(), np.ones((3, 2))
+    expected = net(x).data
+    for out in (
+        func.functional_call(net, params, x),
+        func.functional_call(net, params, (x,)),
+        func.functional_call(net, params, (x,), {}),
+        func.functional_call(net, params, (), {"input": x}),
+        func.functional_call(net, params, input=x),
+    ):
+        np.testing.assert_array_equal(out.data, expected)
+
+    class First(nn.Module):
+        def forward(self, pair):
+            return pair[0]
+
+    assert func.functional_call(First(), {}, ((1, 2),)) == 1
+
+
+@pytest.mark.parametrize("method", ["BFGS", "L-BFGS-B", "CG", "SLSQP"])
+def test_scipy_minimizes_what_value_and_grad_returns(method):
+    optimize = pytest.importorskip("scipy.optimize")
+    fun = func.value_and_grad(lambda x: np.sum((x - 1.0) ** 2))
+    found = optimize.minimize(fun, np.zeros(2), jac=True, method=method)
+    np.testing.assert_allclose(np.asarray(found.x), 1.0, atol=1e-4)

@@ -109,3 +109,53 @@ def test_trees_come_out_and_what_needs_no_gradient_has_none():
     assert not checkpoint(np.sin, rg.Tensor(X)).requires_grad
     with pytest.raises(TypeError, match="function first"):
         checkpoint(X, np.sin)
+
+
+RNG = np.random.default_rng(5)
+
+
+class Noisy(nn.Module):
+    """Draws by itself, from a generator of its own."""
+
+    def __init__(self):
+        self.inner = nn.Dropout(0.5, rng=1)
+        self.rng = np.random.default_rng(2)
+
+    def forward(self, x):
+        return self.inner(x) * self.rng.normal(size=x.shape)
+
+
+def drawing():
+    """Functions that multiply by what they draw, each from another place."""
+    drop, own, noisy = nn.Dropout(0.5, rng=7), np.random.default_rng(3), Noisy()
+    given, shared = np.random.default_rng(4), nn.Sequential(Noisy(), nn.Dropout(0.3, rng=8))
+    return {
+        "a layer": lambda x: checkpoint(drop, x),
+        "a layer inside": lambda x: checkpoint(lambda x: drop(drop(x)), x),
+        "a function with a generator": lambda x: checkpoint(
+            lambda x: nn.functional.dropout(x, 0.5, rng=own), x
+        ),
+        "by itself": lambda x: checkpoint(lambda x: x * own.normal(size=x.shape), x),
+        "a global name": lambda x: checkpoint(lambda x: x * RNG.normal(size=x.shape), x),
+        "an argument": lambda x: checkpoint(lambda x, rng: x * rng.normal(size=x.shape), x, given),
+        "a Module": lambda x: checkpoint(noisy, x),
+        "a Module's method": lambda x: checkpoint(noisy.forward, x),
+        "Modules in a closure": lambda x: checkpoint(lambda x: shared(x), x),
+        "a checkpoint in one": lambda x: checkpoint(lambda x: checkpoint(drop, x) * 2, x),
+    }
+
+
+@pytest.mark.parametrize("name", drawing())
+def test_what_is_drawn_anywhere_is_drawn_alike_again(name):
+    f, alike = drawing()[name], drawing()[name]
+    for _ in range(3):
+        x = rg.Tensor(np.arange(1.0, 17.0), requires_grad=True)
+        y = f(x)
+        np.sum(y * y).backward()
+        np.testing.assert_allclose(x.grad, 2 * y.data**2 / x.data)
+    # generators go on as if there had been no second run
+    if name != "a global name":
+        with rg.no_grad():
+            for _ in range(3):
+                again = alike(rg.Tensor(np.arange(1.0, 17.0)))
+        np.testing.assert_array_equal(again.data, y.data)

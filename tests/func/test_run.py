@@ -5,6 +5,7 @@ import pytest
 
 import retrograd as rg
 from helpers import assert_close
+from retrograd import func
 from retrograd.func import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 X = np.array([0.5, -1.25, 2.0])
@@ -165,3 +166,23 @@ def test_a_gradient_lost_on_the_way_out_is_refused():
     assert "store" in [entry.name for entry in error.traceback]
     # looking at a value on the way to a Tensor is fine
     assert_close(grad(lambda x: np.sum(x) * (2.0 if x[0].item() > -9 else 3.0))(X), np.full(3, 2.0))
+
+
+def test_words_of_others_are_answered_with_those_of_here():
+    for transform in (func.grad, func.value_and_grad, func.jacobian, func.hessian):
+        with pytest.raises(
+            TypeError, match=rf"{transform.__name__} has no argument argnum=: write"
+        ):
+            transform(np.sin, argnum=0)
+        with pytest.raises(TypeError, match="unexpected keyword argument 'foo'"):
+            transform(np.sin, foo=0)
+    with pytest.raises(TypeError, match=r"argnums .* not \[0, 1\]: write \(0, 1\)"):
+        func.grad(np.multiply, argnums=[0, 1])(1.0, 2.0)
+    with pytest.raises(AttributeError, match=r"rg\.func\.grad\(lambda x: np\.sum\(f\(x\)\)\)"):
+        func.elementwise_grad  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
+        func.nothing  # noqa: B018
+    with pytest.raises(TypeError, match=r"int64 has no derivative: use 3\.0"):
+        func.grad(np.sin)(3)
+    with pytest.raises(TypeError, match=r"int64 has no derivative: use \.astype\(float\)"):
+        func.grad(np.sum)(np.arange(3))

@@ -284,6 +284,14 @@ def nets_losses():
                full=True)  # fmt: skip
     yield case("variance a sample", "GaussianNLLLoss", [a, b, U(4, 1)],
                function="gaussian_nll_loss")  # fmt: skip
+    wide = [np.array([[1.0, 2.0, -1.0], [0.5, 0.0, 2.0]]), np.array([[0.0, 1, 1], [1, 1, 0]])]
+    for note, var in (
+        ("variances below eps", [[0.5, 1e-9, 2.0], [0.0, 1.0, 1e-7]]),
+        ("a variance a column", [[0.5, 1.0, 2.0]]),
+        ("variances without the last axis", [0.5, 2.0]),
+    ):
+        yield case(note, "GaussianNLLLoss", [*wide, np.array(var)], function="gaussian_nll_loss")
+    yield case("a number for all", None, wide, 0.7, function="gaussian_nll_loss")
     yield case("p 1 and swap", "TripletMarginLoss", [a, b, N(4, 3)],
                function="triplet_margin_loss", p=1.0, margin=0.5, swap=True)  # fmt: skip
 
@@ -423,6 +431,8 @@ def nets_functions():
     yield f("normalize", "a zero row", [np.array([[0.0, 0.0], [3.0, 4.0]])])
     yield f("cosine_similarity", "", [N(3, 4), N(3, 4)])
     yield f("cosine_similarity", "broadcast, last axis", [N(2, 3, 4), N(1, 4)], -1)
+    yield f("cosine_similarity", "a number for a vector", [N(2, 3), N(2, 1)])
+    yield f("cosine_similarity", "broadcast, axis 0", [N(2, 3), N(3)], 0)
     yield f("one_hot", "", [INT(3, 2, 4)])
     yield f("one_hot", "classes", [INT(3, 5)], 6)
     image = [N(1, 2, 3, 4)]

@@ -68,3 +68,28 @@ def test_a_hostile_safetensors_file_is_one_clear_error(what, tmp_path):
     path.write_bytes(HOSTILE_TENSORS[what])
     with pytest.raises(ValueError, match=r"state\.safetensors cannot be read"):
         rg.load(path)
+
+
+@pytest.mark.parametrize("state", [
+    {"a": np.arange(3.0), "b": np.ones((2, 2), "f4")}, {"model": {"w": np.arange(3.0)}, "epoch": 3},
+], ids=["arrays", "nested"])  # fmt: skip
+def test_a_flipped_bit_in_the_header_is_one_clear_error(state, tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "state.safetensors"
+    rg.save(state, path)
+    whole = path.read_bytes()
+    length = 8 + int.from_bytes(whole[:8], "little")
+    for i in range(8 * length):
+        flipped = bytearray(whole)
+        flipped[i // 8] ^= 1 << i % 8
+        path.write_bytes(flipped)
+        with pytest.raises(ValueError, match=r"state\.safetensors cannot be read"):
+            rg.load(path)
+
+
+def test_other_programs_notes_are_no_damage(tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "state.safetensors"
+    notes = {"format": "pt", "tensorflow.json": "12345678", "retrograd": "1"}
+    path.write_bytes(safetensors_file({"__metadata__": notes, "a": TENSOR}, b"\0" * 16))
+    assert list(rg.load(path)) == ["a"]

@@ -51,7 +51,7 @@ def test_a_long_run_ends_where_pytorchs_does_and_never_at_nan(case):
 @pytest.mark.parametrize("wrap", [lambda f: f, rg.compile])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_centered_rmsprop_of_a_constant_gradient_goes_on(dtype, wrap):
-    for size in (1.0, 3.7, 1e-3):
+    for size in (0.1, 0.7, 5.0):
         w = rg.nn.Parameter(np.zeros(3, dtype))
         optimizer = rg.optim.RMSprop([w], centered=True)
 

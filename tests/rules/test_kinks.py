@@ -1,9 +1,12 @@
 """What a gradient is where there is no derivative, as `help(rg.rules)` tells."""
 
+import gc
+
 import numpy as np
 import pytest
 
 import retrograd as rg
+from retrograd.engine.backward import LIMITS
 
 
 def gradients(fn, *values):
@@ -189,9 +192,218 @@ def test_at_equal_eigenvalues_the_eigenvalues_still_have_gradients():
 @pytest.mark.parametrize("vectors", [
     lambda a: np.linalg.eigh(a)[1], lambda a: np.linalg.eig(a)[1], lambda a: np.linalg.svd(a)[0],
 ])  # fmt: skip
-def test_vectors_of_equal_values_have_no_gradient(vectors):
+def test_vectors_of_equal_values_have_no_gradient_but_nan(vectors):
     weights = np.arange(4.0).reshape((2, 2))
-    assert gradients(lambda a: np.sum(vectors(a) * weights), np.eye(2)) == [[[0.0, 0.0]] * 2]
+    ((found),) = gradients(lambda a: np.sum(vectors(a) * weights), np.eye(2))
+    assert np.any(np.isnan(found))
+
+
+C = np.array([[0.3, 1.2, -0.4], [0.7, -0.2, 0.9], [0.1, 0.5, 0.6]])
+EQUAL = [np.eye(3), np.diag([1.0, 1.0, 2.0]), np.diag([1.0, 2.0, 2.0])]
+
+
+def polar(a):
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return u @ vh
+
+
+def projection(a, k):
+    _, v = np.linalg.eigh(a)
+    return v[:, :k] @ v[:, :k].T
+
+
+def slopes(fn, a):
+    h, found = 1e-4, np.zeros(a.shape)
+    for at in np.ndindex(a.shape):
+        unit = np.zeros(a.shape)
+        unit[at] = h
+        found[at] = (np.sum(fn(a + unit)) - np.sum(fn(a - unit))) / (2 * h)
+    return found
+
+
+@pytest.mark.parametrize("a", [*EQUAL, np.eye(3)[:, :2], np.eye(3)[:2]], ids=str)
+@pytest.mark.parametrize("wrap", [lambda fn: fn, rg.compile], ids=["eager", "compiled"])
+def test_the_polar_factor_of_equal_singular_values_has_its_gradient(a, wrap):
+    weights = C[: a.shape[0], : a.shape[1]]
+
+    def loss(a):
+        return np.sum(polar(a) * weights)
+
+    found = wrap(rg.func.grad(loss))(a).data
+    np.testing.assert_allclose(found, slopes(loss, a), atol=1e-7)
+    if a is EQUAL[0]:
+        np.testing.assert_allclose(found, (C - C.T) / 2, atol=1e-12)
+
+
+@pytest.mark.parametrize("a", EQUAL, ids=str)
+@pytest.mark.parametrize("k", [0, 1, 2, 3])
+def test_a_projection_on_vectors_of_equal_values_is_right_or_nan(a, k):
+    w = np.diag(a)
+    ((found),) = gradients(lambda a: np.sum(projection(a, k) * C), a)
+    if 0 < k < 3 and w[k - 1] == w[k]:
+        assert np.all(np.isnan(np.diag(found)))
+    else:
+        right = slopes(lambda a: projection(np.tril(a) + np.tril(a, -1).T, k) * C, a)
+        np.testing.assert_allclose(found, right, atol=1e-7)
+
+
+ROTATION, _ = np.linalg.qr(C)
+TURNED = ROTATION @ np.diag([1.0, 1.0, 3.0]) @ ROTATION.T
+
+
+def whole_of(a):
+    """The symmetric matrix of which NumPy reads the lower triangle."""
+    return np.tril(a) + np.tril(a, -1).T
+
+
+def of_eigenvalues(f):
+    def fn(a):
+        w, v = np.linalg.eigh(a)
+        return np.sum((v * f(w)) @ v.T * C)
+
+    return fn
+
+
+def of_singular_values(f):
+    def fn(a):
+        u, s, vh = np.linalg.svd(a, full_matrices=False)
+        return np.sum((u * f(s)) @ vh * C[: a.shape[0], : a.shape[1]])
+
+    return fn
+
+
+def polar_and_values(a):
+    u, s, vh = np.linalg.svd(a)
+    return np.sum(s**3) + np.sum(u @ vh * C)
+
+
+EAGER_AND_COMPILED = pytest.mark.parametrize(
+    "wrap", [lambda fn: fn, rg.compile], ids=["eager", "compiled"]
+)
+
+
+@pytest.mark.parametrize("a", [*EQUAL, TURNED], ids=str)
+@pytest.mark.parametrize("f", [np.sqrt, np.log, np.exp, np.reciprocal, np.positive, np.square])
+@EAGER_AND_COMPILED
+def test_a_function_of_a_matrix_with_equal_eigenvalues_has_its_gradient(a, f, wrap):
+    loss = of_eigenvalues(f)
+    right = slopes(lambda a: loss(whole_of(a)), a)
+    np.testing.assert_allclose(wrap(rg.func.grad(loss))(a).data, right, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("a", [*EQUAL, TURNED, np.eye(3)[:, :2], np.eye(3)[:2],
+                               np.outer([1.0, 2.0, 3.0], [1.0, 1.0]), np.diag([1.0, 0.0, 0.0]),
+                               np.ones((2, 3))], ids=str)  # fmt: skip
+@pytest.mark.parametrize("f", [np.positive, np.sin, lambda s: s**3], ids=["same", "sin", "cube"])
+@EAGER_AND_COMPILED
+def test_an_odd_function_of_equal_singular_values_or_of_0_has_its_gradient(a, f, wrap):
+    loss = of_singular_values(f)
+    found = wrap(rg.func.grad(loss))(a).data
+    np.testing.assert_allclose(found, slopes(loss, a), atol=1e-6)
+
+
+@EAGER_AND_COMPILED
+def test_an_even_function_of_the_singular_value_0_is_nan(wrap):
+    a = np.diag([1.0, 0.0, 0.0])
+    assert np.any(np.isnan(wrap(rg.func.grad(of_singular_values(np.cos)))(a).data))
+    a = np.eye(3)
+    found = wrap(rg.func.grad(polar_and_values))(a).data
+    np.testing.assert_allclose(found, slopes(polar_and_values, a), atol=1e-6)
+
+
+def test_the_limit_is_that_of_backward_and_of_stacks_too():
+    stack = np.stack([*EQUAL, np.diag([1.0, 2.0, 3.0])])
+
+    def loss(a):
+        w, v = np.linalg.eigh(a)
+        return np.sum((v * np.sqrt(w)[:, None, :]) @ np.swapaxes(v, -1, -2) * C)
+
+    right = [slopes(lambda a: of_eigenvalues(np.sqrt)(whole_of(a)), a) for a in stack]
+    x = rg.Tensor(stack, requires_grad=True)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad, right, atol=1e-6)
+    loss(x).backward()
+    np.testing.assert_allclose(x.grad, 2 * np.array(right), atol=1e-6)
+
+
+def test_functions_of_eigenvalues_that_need_no_symmetry_have_the_limit():
+    def loss(a):
+        w, v = np.linalg.eig(a)
+        return np.sum((v * np.exp(w)) @ np.linalg.inv(v) * C)
+
+    found = rg.func.grad(loss)(np.eye(3)).data
+    np.testing.assert_allclose(found, np.e * C, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [of_eigenvalues(np.sqrt), polar_and_values])
+def test_a_program_is_right_at_equal_values_wherever_it_was_recorded(loss):
+    points = [np.diag([1.0, 2.0, 3.0]), np.eye(3), np.diag([1.0, 1.0, 2.0])]
+    right = [slopes(lambda a: loss(whole_of(a)), a) for a in points]
+    if loss is polar_and_values:
+        right = [slopes(loss, a) for a in points]
+    for order in ([0, 1, 2, 0], [1, 0, 2, 1]):
+        step = rg.compile(rg.func.grad(loss))
+        for i in order:
+            np.testing.assert_allclose(step(points[i]).data, right[i], atol=1e-6)
+
+
+def test_limits_are_forgotten_with_their_graph():
+    x = rg.Tensor(np.eye(3), requires_grad=True)
+    out = of_eigenvalues(np.sqrt)(x)
+    assert len(LIMITS) == 1
+    rg.autograd.grad(out, x)
+    del out
+    gc.collect()
+    assert not LIMITS
+
+
+def test_other_graphs_are_walked_as_ever_while_one_has_limits():
+    held = of_eigenvalues(np.sqrt)(rg.Tensor(np.eye(3), requires_grad=True))
+
+    class Twice(rg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        @rg.autograd.once_differentiable
+        def backward(ctx, g):
+            assert isinstance(g, np.ndarray)
+            return 2 * g
+
+    x = rg.Tensor([1.0, 2.0], requires_grad=True)
+    np.sum(Twice.apply(x)).backward()
+    assert x.grad.tolist() == [2.0, 2.0]
+    assert held.requires_grad
+
+
+def test_the_second_derivative_at_equal_eigenvalues_is_right_or_nan():
+    # of a function of a 2 x 2 matrix: the square, whose second derivatives are constant
+    found = hessian(of_square, np.eye(2))
+    right_or_nan(found, hessian(of_square, np.diag([1.0, 2.0])))
+
+
+def of_square(a):
+    w, v = np.linalg.eigh(a)
+    return np.sum((v * w**2) @ v.T * C[:2, :2])
+
+
+def test_values_that_rounding_alone_parts_count_as_equal():
+    turn, _ = np.linalg.qr(C)
+    a = turn @ np.diag([1.0, 1.0, 3.0]) @ turn.T
+    ((found),) = gradients(lambda a: np.sum(projection(a, 1) * C), a)
+    assert np.all(np.isnan(np.diag(found)))
+    right = slopes(lambda a: projection(np.tril(a) + np.tril(a, -1).T, 2) * C, a)
+    (found,) = gradients(lambda a: np.sum(projection(a, 2) * C), a)
+    np.testing.assert_allclose(found, right, atol=1e-7)
+
+
+def test_the_second_derivative_of_a_function_of_equal_values_is_right_or_nan():
+    square = hessian(lambda a: np.sum(np.linalg.eigvalsh(a) ** 2), np.eye(2))
+    right_or_nan(square, np.diag([2.0, 0.0, 4.0, 2.0]))
+    nuclear = hessian(lambda a: np.linalg.norm(a, "nuc"), np.eye(2))
+    right = np.array([[0, 0, 0, 0], [0, 0.5, -0.5, 0], [0, -0.5, 0.5, 0], [0, 0, 0, 0]])
+    right_or_nan(nuclear, right)
 
 
 def test_a_singular_matrix_has_the_pseudo_inverse_of_constant_rank():
@@ -248,3 +460,107 @@ def test_a_root_of_a_negative_number_is_complex_and_raises():
 def test_what_would_lose_a_gradient_raises(call):
     with pytest.raises(TypeError):
         call(rg.Tensor(np.arange(6.0).reshape((3, 2)), requires_grad=True))
+
+
+# To second order: right, nan or an error, but never a number that is finite and wrong
+
+
+def hessian(fn, *values):
+    leaves = [rg.Tensor(np.asarray(v, float), requires_grad=True) for v in values]
+    with np.errstate(all="ignore"):
+        first = rg.autograd.grad(fn(*leaves), leaves, create_graph=True, allow_unused=True)
+        pairs = zip(first, leaves, strict=True)
+        first = [rg.Tensor(np.zeros(x.shape)) if g is None else g for g, x in pairs]
+        rows = []
+        for g in first:
+            for part in np.reshape(g, -1):
+                if not part.requires_grad:
+                    rows.append(np.zeros(sum(x.size for x in leaves)))
+                    continue
+                row = rg.autograd.grad(part, leaves, retain_graph=True, allow_unused=True)
+                rows.append(np.concatenate([
+                    np.zeros(x.size) if r is None else r.data.ravel()
+                    for r, x in zip(row, leaves, strict=True)
+                ]))  # fmt: skip
+    return np.array(rows)
+
+
+def right_or_nan(found, right):
+    bad = ~np.isnan(found) & ~np.isclose(found, right)
+    assert not np.any(bad), found
+
+
+ZEROS = np.zeros((2, 2))
+SMOOTH_ALTHOUGH_MADE_OF_KINKS = [
+    (lambda x: np.linalg.norm(x) ** 2, np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.linalg.norm(x, 2, axis=0) ** 2, np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.linalg.norm(x) ** 2, ZEROS, 2 * np.eye(4)),
+    (lambda x: np.linalg.norm(x, "fro") ** 2, ZEROS, 2 * np.eye(4)),
+    (lambda x: np.linalg.matrix_norm(x) ** 2, ZEROS, 2 * np.eye(4)),
+    (lambda x: np.linalg.vector_norm(x) ** 2, ZEROS, 2 * np.eye(4)),
+    (lambda x: np.sum(np.hypot(x[0], x[1]) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.hypot(x, 0.0) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.std(x) ** 2, np.ones(2), np.array([[0.5, -0.5], [-0.5, 0.5]])),
+    (lambda x: np.nanstd(x) ** 2, np.ones(2), np.array([[0.5, -0.5], [-0.5, 0.5]])),
+    (lambda x: np.std(x, where=[True, True]) ** 2, np.ones(2),
+     np.array([[0.5, -0.5], [-0.5, 0.5]])),
+    (lambda x: np.sum(np.abs(x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.abs(x) * np.abs(x)), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.fabs(x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.copysign(x, -1.0) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.linalg.norm(x, 1) ** 2, np.zeros(1), 2 * np.eye(1)),
+    (lambda x: np.linalg.norm(x, np.inf) ** 2, np.zeros(1), 2 * np.eye(1)),
+    (lambda x: np.linalg.norm(x, 3) ** 2, np.zeros(1), 2 * np.eye(1)),
+    (lambda x: np.linalg.norm(x, 0.5) ** 2, np.zeros(1), 2 * np.eye(1)),
+    (lambda x: np.linalg.norm(x, 1.5) ** 1.5, np.zeros(1), np.full((1, 1), np.inf)),
+    (lambda x: np.linalg.norm(x, 3) ** 3, np.array([0.0, 1.0]), np.diag([0.0, 6.0])),
+    (lambda x: np.sum(np.maximum(x, -x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.minimum(x, -x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.fmax(x, -x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.sqrt(x) ** 4), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.cbrt(x) ** 6), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(x ** 2.0), np.zeros(2), 2 * np.eye(2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fn", "point", "right"), SMOOTH_ALTHOUGH_MADE_OF_KINKS)
+def test_what_is_smooth_at_a_kink_of_its_parts_has_no_wrong_second_derivative(fn, point, right):
+    right_or_nan(hessian(fn, point), right)
+
+
+def test_the_mixed_second_derivative_of_a_power_of_0_is_right_or_nan():
+    # of x ** y at x = 0: -inf at y = 1, 0 at y = 2
+    for y, right in ((1.0, -np.inf), (2.0, 0.0)):
+        found = hessian(np.power, 0.0, y)
+        right_or_nan(found, np.array([[2.0 * (y == 2), right], [right, 0.0]]))
+
+
+def test_a_size_that_a_condition_leaves_out_has_right_second_derivatives():
+    def huber(x):
+        size = np.abs(x)
+        return np.sum(np.where(size < 1.0, 0.5 * x * x, size - 0.5))
+
+    np.testing.assert_allclose(hessian(huber, [0.0, 0.5, 2.0]), np.diag([1.0, 1.0, 0.0]))
+    np.testing.assert_allclose(hessian(lambda x: np.sum(np.abs(x)), [0.0, 1.0]), ZEROS)
+    relu_squared = hessian(lambda x: np.sum(np.maximum(x, 0.0) ** 2), [0.0, -1.0, 1.0])
+    np.testing.assert_allclose(np.diag(relu_squared), [0.5, 0.0, 2.0])
+
+
+@pytest.mark.parametrize("order", [-2, -1, -0.5, 0.5, 1, 1.5, 2, 3, 2.5, np.inf, -np.inf])
+def test_the_norm_of_any_order_has_a_finite_gradient_where_elements_are_0(order):
+    for x in ([0.0, 0.0], [0.0, 2.0], [3.0, 0.0]):
+        (found,) = gradients(lambda x: np.linalg.norm(x, order), x)
+        assert np.all(np.isfinite(found)), found
+        if not np.any(x):
+            np.testing.assert_allclose(found, 0.0)
+
+
+def test_a_sum_of_powers_of_minus_infinity_has_gradient_0():
+    for fn in (np.logaddexp, np.logaddexp2):
+        assert gradients(fn, -np.inf, -np.inf) == [0.0, 0.0]
+        assert gradients(fn, -np.inf, 1.0) == [0.0, 1.0]
+        assert gradients(fn, 1.0, np.inf) == [0.0, 1.0]
+        assert not np.any(hessian(fn, -np.inf, -np.inf))
+    logsumexp = rg.special.logsumexp
+    assert gradients(logsumexp, [-np.inf, -np.inf]) == [[0.0, 0.0]]
+    assert gradients(logsumexp, [1.0, np.inf]) == [[0.0, 1.0]]

@@ -12,7 +12,7 @@ from retrograd.engine.rule import ADAPTED, COMPOSED, REFUSED, RULES, load_rules
 from rules import cases
 
 # rooms without a function that differentiates
-WITHOUT_CASES = {"refusals"}
+WITHOUT_CASES = {"nesting", "refusals"}
 
 load_rules()
 

@@ -1,5 +1,8 @@
 """The gamma function and its derivatives, below zero and at their zeros too."""
 
+import math
+import warnings
+
 import numpy as np
 import pytest
 
@@ -35,8 +38,27 @@ def test_polygammas_agree(n):
         got, want = special.polygamma(n, below), scipy_special.polygamma(n, below)
         if n == 1:  # SciPy has the others for positive arguments only
             assert relative(got, want) < 1e-10
-    else:
-        assert np.all(np.isnan(special.polygamma(n, NEGATIVE)))
+
+
+@pytest.mark.parametrize("n", range(9))
+def test_polygammas_below_zero_obey_the_recurrence(n):
+    # psi_n(x + 1) = psi_n(x) + (-1)^n n! x^-(n + 1), up to where SciPy's are known
+    x = np.array([-0.3, -1.7, -2.45, -0.52, -5.9, -0.01])
+    steps = 7
+    want = special.polygamma(n, x + steps)
+    for k in range(steps):
+        want = want - (-1.0) ** n * math.factorial(n) * (x + k) ** -(n + 1.0)
+    np.testing.assert_allclose(special.polygamma(n, x), want, rtol=1e-9)
+    gradcheck(lambda x: special.polygamma(n, x), x[:-1], rtol=1e-4)
+
+
+def test_polygammas_have_poles_at_whole_numbers_from_0_down():
+    for n in range(1, 6):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = special.polygamma(n, np.array([0.0, -1.0, -7.0, 0.25]))
+        assert np.all(found[:3] == np.inf) if n % 2 else np.all(np.isnan(found[:3]))
+        assert np.isfinite(found[3])
 
 
 def test_derivatives_of_polygamma_are_right():

@@ -149,3 +149,41 @@ def test_arguments_given_as_one_tuple_are_explained():
     with pytest.raises(TypeError) as caught:
         gradcheck(lambda x, y: x * y, (np.ones(2), np.ones(2)))
     assert "write gradcheck(fn, x, y), not gradcheck(fn, (x, y))" in caught.value.__notes__[-1]
+
+
+# Neither a large value nor a strong bend is a false alarm
+
+
+STEEP = {
+    "a small wave on a large value": (lambda x: np.sin(x) + 1e8, X),
+    "a wave on a larger value": (lambda x: np.sin(x) + 1e12, X),
+    "a fast wave": (lambda x: np.sin(300 * x), X),
+    "a faster wave": (lambda x: np.sin(3e4 * x), X),
+    "a pole nearby": (lambda x: 1 / x, np.array([2e-3, -3e-3])),
+    "a pole within the step": (lambda x: 1 / x, np.array([3e-4])),
+    "a logarithm near 0": (np.log, np.array([2e-3])),
+    "a root near 0": (np.sqrt, np.array([1.5e-3])),
+    "a steep step": (lambda x: np.tanh(1e4 * x), np.array([1e-5, 0.0, -2e-5])),
+    "a steep exponential": (lambda x: np.exp(2000 * x), np.array([0.01, 0.02])),
+    "a large power": (lambda x: x**9, np.array([1e3, 2e3])),
+}
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["directions", "full"])
+@pytest.mark.parametrize("name", STEEP)
+def test_a_steep_function_or_a_large_value_is_no_false_alarm(name, full):
+    fn, point = STEEP[name]
+    assert gradcheck(fn, point, full=full)
+    assert gradgradcheck(fn, point, full=full)
+
+
+@pytest.mark.parametrize("name", STEEP)
+@pytest.mark.parametrize("factor", [2.0, 1.001, -1.0])
+def test_a_wrong_gradient_of_a_steep_function_is_caught(name, factor):
+    fn, point = STEEP[name]
+    wrong = with_rule(lambda x: x * 1.0, lambda g, out, x: g * factor)
+    if "larger" in name:
+        return  # of sin(x) + 1e12 a quotient has no digits
+    with pytest.raises(AssertionError) as caught:
+        gradcheck(lambda x: wrong(fn(x)), point)
+    assert not isinstance(caught.value, KinkError)

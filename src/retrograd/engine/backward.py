@@ -6,7 +6,8 @@ The last recorded comes first. Broadcasting is undone here, once for every rule.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable
+import weakref
+from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def backward(
         walk.run((root,), (seed,))
         walk.land()
         return
-    with mode_set(Mode(False, mode.tell, mode.on_escape)), section("backward"):
+    with mode_set(Mode(bool(LIMITS), mode.tell, mode.on_escape)), section("backward"):
         walk.run((root,), (seed,))
         walk.land()
 
@@ -91,6 +92,81 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
     return seed
 
 
+# Calls of which a rule needs limits, by id: of `eigh` and `svd` with equal values, where their
+# derivative is 0 / 0. As long as there are some, gradients are recorded, for `derivative_along`.
+LIMITS: dict[int, weakref.ref[Tensor]] = {}
+
+
+def needs_limit(t: Tensor) -> None:
+    """Note that the rule of the call behind `t` will take a limit."""
+    key = id(t)
+    LIMITS[key] = weakref.ref(t, lambda _: LIMITS.pop(key, None))
+
+
+def _meets_limit(roots: Iterable[Tensor]) -> bool:
+    """Tell whether a call that needs a limit lies behind one of the roots."""
+    stack, seen = [*roots], set()
+    while stack:
+        t = stack.pop()
+        if t not in seen and t.call is not None:
+            if id(t) in LIMITS:
+                return True
+            seen.add(t)
+            stack += [a for a in t.inputs or () if isinstance(a, Tensor)]
+    return False
+
+
+def derivative_along(y: Tensor, whole: Tensor, part: int, direction: Any) -> Any:
+    """Return the derivative of `y` along a direction of one of the outputs of a call, or None.
+
+    What is sent back from `y` with weights `u` is linear in these, and its own gradient for them,
+    weighed by the direction, is the derivative (Townsend 2017, "A new trick for calculating
+    Jacobian vector products").
+
+    Args:
+        y: a Tensor whose graph was recorded.
+        whole: a call that has several outputs.
+        part: which of them.
+        direction: an array of the shape of that output.
+
+    Returns:
+        A Tensor of the shape of `y`; None where it does not depend on that output.
+    """
+    u = wrap(np.zeros_like(y._array))
+    u.requires_grad = True
+    there = ReversePass(True, True, between([y], [whole]), {whole})
+    there.run([y], [u])
+    sent = there.found.get(whole)
+    weighed = None if sent is None else sent.parts[part]
+    if weighed is None or not weighed.requires_grad:
+        return None
+    total = np.sum(weighed * direction)
+    back = ReversePass(True, True, between([total], [u]))
+    back.run([total], [wrap(np.ones((), y.dtype))])
+    return back.found.get(u)
+
+
+def between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[Tensor]:
+    """Return the Tensors on the ways from the targets to the roots, with the targets.
+
+    These are the only ones that a reverse pass for the targets has to visit.
+    """
+    wanted = set(targets)
+    # what was recorded before the first target depends on none of them
+    first = min((0 if t.rule is None else t._order for t in targets), default=0)
+    behind = {}  # the recorded Tensors that the roots were computed from, by order
+    stack = [t for t in roots if t.rule is not None]
+    while stack:
+        t = stack.pop()
+        if t._order not in behind and t._order >= first:
+            behind[t._order] = t
+            stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.rule is not None]
+    for order in sorted(behind):
+        if any(isinstance(a, Tensor) and a in wanted for a in behind[order].inputs or ()):
+            wanted.add(behind[order])
+    return wanted
+
+
 class ReversePass:
     """One walk over the graph, from outputs back to leaves.
 
@@ -124,6 +200,12 @@ class ReversePass:
     def run(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
         """Start from `roots` with the gradients `seeds` and visit all that is behind them."""
         found, keep, lift, wanted = self.found, self.keep, self.lift, self.wanted
+        if LIMITS and not lift:
+            roots = [*roots]
+            if _meets_limit(roots):
+                self._run_lifted(roots, seeds)
+                return
+        keep = keep or bool(LIMITS)  # a limit looks at the whole graph
         last_write = CLOCK.last_write
         queue: list[tuple[int, Tensor]] = []  # a heap: the last recorded comes first
         for root, seed in zip(roots, seeds, strict=True):
@@ -210,6 +292,15 @@ class ReversePass:
                 if ga is not None:
                     vjps[i] = lambda *_, _gradient=ga, **__: _gradient
         return vjps
+
+    def _run_lifted(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
+        """Run on Tensors, recorded so that a rule can take a limit, and unwrap what is found."""
+        walk = ReversePass(True, True, self.wanted, self.ends)
+        mode = MODE.get()
+        with mode_set(Mode(True, mode.tell, mode.on_escape)):
+            walk.run(roots, [wrap(seed) for seed in seeds])
+        for t, g in walk.found.items():
+            self.found[t] = g.unwrapped() if isinstance(g, Parts) else borrowed(g._array)
 
     def land(self) -> None:
         """Add what was found to each `.grad`, now that nothing can fail."""

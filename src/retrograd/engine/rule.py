@@ -217,6 +217,7 @@ def defvjp(
         raise TypeError(f"defvjp takes a function first, not {fn!r}")
     if not vjps or not all(v is None or callable(v) for v in vjps):
         raise TypeError("defvjp takes one vjp for each array argument: a function, or None")
+    _check_recorded("defvjp", fn, vjps)
     _register(fn, vjps=vjps, names=names, run=run, multi=multi, through=through)
 
 
@@ -239,7 +240,23 @@ def defvjp_joint(
         run: computes what `fn` does in less time (default: `fn` itself).
         multi: whether `fn` returns a tuple of arrays.
     """
+    _check_recorded("defvjp_joint", fn, [joint])
     _register(fn, joint=joint, arrays=arrays, run=run, multi=multi)
+
+
+def _check_recorded(name: str, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
+    """Raise TypeError for a function of whose calls a Tensor never hears: a rule changes nothing.
+
+    It hears of primitives, of ufuncs, of NumPy's functions and of what this package records.
+    """
+    home = str(getattr(fn, "__module__", None)).partition(".")[0]
+    heard = isinstance(fn, np.ufunc) or hasattr(fn, "_primitive") or home == "numpy"
+    own = all(vjp is None or _is_ours(vjp) for vjp in vjps)
+    if not (heard or own or fn in RULES):
+        raise TypeError(
+            f"{name} of {spelled(fn)} would change nothing, since it is no primitive: write "
+            "@rg.primitive above it, or f = rg.primitive(f)"
+        )
 
 
 def _register(fn: Callable[..., Any], **parts: Any) -> None:

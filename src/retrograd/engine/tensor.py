@@ -304,7 +304,9 @@ class Tensor(metaclass=KnowsElsewhere):
         if self.requires_grad and MODE.get().tell is None:
             raise TypeError(
                 "a Tensor that requires grad does not become an array by itself, its gradient "
-                "would be lost: use np.stack for a list of Tensors, t.detach() for the values alone"
+                "would be lost: write rg.array([...]) or np.stack for a list of Tensors, "
+                "np.broadcast_to(t, shape) for np.full, a @ t for a.dot(t), t.detach() for the "
+                "values alone"
             )
         escape("np.asarray(t)", self, _STAYS_A_TENSOR, asked=False)
         return np.array(self._array, dtype, copy=copy)
@@ -1411,11 +1413,27 @@ class Parts:
         pairs = zip(self.parts, other.parts, strict=True)
         return Parts([x if y is None else y if x is None else total(x, y) for x, y in pairs])
 
-    def full(self, outs: Any) -> tuple[Any, ...]:
+    def unwrapped(self) -> Parts:
+        """Return the arrays of parts that are Tensors."""
+        return Parts([None if part is None else borrowed(part._array) for part in self.parts])
+
+    def full(self, outs: Any) -> WholeParts:
         """Return the parts, zeros where there is none; arrays that are not to be written into."""
         pairs = zip(outs, self.parts, strict=True)
         whole = (np.zeros_like(o) if part is None else part for o, part in pairs)
-        return tuple(borrowed(g) if isinstance(g, _ndarray) else g for g in whole)
+        found = WholeParts(borrowed(g) if isinstance(g, _ndarray) else g for g in whole)
+        found.came = tuple(part is not None for part in self.parts)
+        return found
+
+
+class WholeParts(tuple[Any, ...]):
+    """What a rule gets as `g`: the gradients of all outputs.
+
+    Attributes:
+        came: for each output, whether a gradient came to it; if not, its part is zeros.
+    """
+
+    came: tuple[bool, ...]
 
 
 def borrowed(g: Array) -> Array:

@@ -5,6 +5,8 @@ A tree is an array, or a dict, list, tuple or namedtuple of trees (`rg.tree`). `
 take a function with its arguments. All of them may stand in each other.
 """
 
+from typing import Any
+
 from retrograd.func.functional import functional_call
 from retrograd.func.jacobians import hessian, jacobian
 from retrograd.func.recompute import checkpoint
@@ -18,3 +20,19 @@ __all__ = [
 ]  # fmt: skip
 
 __dir__ = public_names(__name__)
+
+
+def __getattr__(name: str) -> Any:
+    message = f"module {__name__!r} has no attribute {name!r}"
+    if name in _OTHER_WORDS:
+        message += f": write {_OTHER_WORDS[name]}"
+    raise AttributeError(message)
+
+
+# What others call what is written differently here.
+_OTHER_WORDS = {
+    "elementwise_grad": "rg.func.grad(lambda x: np.sum(f(x))), the gradient of each element of f",
+    "jacrev": "rg.func.jacobian(f)", "jacfwd": "rg.func.jacobian(f)",
+    "make_vjp": "rg.func.vjp(f, x)", "make_jvp": "rg.func.jvp(f, (x,), (v,))",
+    "make_hvp": "rg.func.hvp(f, (x,), (v,))", "vmap": "a function of arrays with one more axis",
+}  # fmt: skip

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.autograd import between
 from retrograd.engine import Tensor, astype, enable_grad, pick, run, wrap
+from retrograd.engine.backward import between
 from retrograd.func.run import leaf
 from retrograd.rules.indexing import put
 from retrograd.rules.joining import concat

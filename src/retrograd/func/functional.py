@@ -26,7 +26,8 @@ def functional_call(
         params: Arrays or Tensors by the names of `state_dict`, such as "0.weight", in the shapes
             that the parameters and buffers have. One that is left out stays as it is; one that the
             Module has under several names is replaced under all of them.
-        *args: The arguments of the call.
+        *args: The arguments of the call; or, as in PyTorch, all of them in one tuple, and then a
+            dict of its keywords if need be. A single argument that is a tuple is put into one more.
         **kwargs: Its keywords.
 
     Returns:
@@ -49,6 +50,12 @@ def functional_call(
             "functional_call takes a Module first and a dict of parameters, not "
             f"{type(module).__name__} and {type(params).__name__}"
         )
+    if args and isinstance(args[0], tuple) and not hasattr(args[0], "_fields"):
+        if len(args) == 2 and isinstance(args[1], Mapping):
+            kwargs = {**args[1], **kwargs}
+            args = args[0]
+        elif len(args) == 1:
+            args = args[0]
     own = {**module._state(), **dict(module.named_buffers())}
     if unknown := [repr(name) for name in params if name not in own]:
         raise KeyError(f"{type(module).__name__} has no parameter {', '.join(unknown)}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.checks import refuse_words
 from retrograd.engine import MODE, Mode, Tensor, is_recording, mode_set, wrap
 from retrograd.func.batching import Plan
 from retrograd.func.run import Argnums, Run, Tensors, leaf, pull
@@ -17,7 +18,7 @@ CHUNK = 1 << 15
 
 
 def jacobian(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, **_words: Any
 ) -> Callable[..., Any]:
     """Return the function that computes the derivative of every output of `f`.
 
@@ -52,11 +53,13 @@ def jacobian(
     Tensor([[2., 0.],
             [0., 4.]])
     """
+    if _words:
+        refuse_words("jacobian", _words)
     return make_transform("jacobian", f, argnums, has_aux, _jacobian_of)
 
 
 def hessian(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, **_words: Any
 ) -> Callable[..., Any]:
     """Return the function that computes the second derivatives of `f`, which returns one number.
 
@@ -83,6 +86,8 @@ def hessian(
     Tensor([[6., 4.],
             [4., 0.]])
     """
+    if _words:
+        refuse_words("hessian", _words)
     return jacobian(grad(f, argnums, has_aux), argnums, has_aux)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -25,8 +25,9 @@ def checkpoint(f: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
     Args:
         f: A function of Tensors, such as a block of layers, which gives the same values each time.
-            What it draws from the default generator is drawn alike again; a generator of its own
-            is for `f` itself to set back.
+            What layers and functions of this package draw is drawn alike again, from whichever
+            generator; so is what `f` draws from a generator that is among its arguments, that it
+            refers to by name, or that a Module has which is. Any other is for `f` to set back.
         *args: Its arguments, trees (nested dicts, lists, tuples) of anything. Gradients flow to
             the Tensors in them, and to all others that `f` uses, such as parameters of a Module.
         **kwargs: Its keywords.
@@ -49,24 +50,25 @@ def checkpoint(f: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     mode = MODE.get()
     if mode.tell is not None or not mode.grad:
         return f(*args, **kwargs)  # nothing is kept anyway
-    bits = random._default().bit_generator
-    draws = bits.state
+    drawn = {id(rng): (rng, rng.bit_generator.state) for rng in _generators(f, args, kwargs)}
 
     def run_once() -> tuple[list[Tensor], tree.Structure, set[Tensor], list[Tensor]]:
         start = CLOCK.tick()
-        values, structure = tree.flatten(f(*args, **kwargs))
+        with random.watch(drawn):
+            values, structure = tree.flatten(f(*args, **kwargs))
         outs = [t if isinstance(t, Tensor) else Tensor(t) for t in values]
         return outs, structure, *trace_back(outs, start)
 
     def gradients(g: Sequence[Any], out: Sequence[Any]) -> list[Any]:
         """Return the gradient of each of `used`, from another run of the function."""
         lift = isinstance(out[0], Tensor)
-        now, bits.state = bits.state, draws
+        now = [(rng, rng.bit_generator.state) for rng, _ in drawn.values()]
+        _set_back(drawn.values())
         try:
             with enable_grad():
                 outs, _, inner, ends = run_once()
         finally:
-            bits.state = now
+            _set_back(now)
         walk = ReversePass(True, lift, {*inner, *ends}, set(ends))
         pairs = [(t, part) for t, part in zip(outs, g, strict=True) if t.requires_grad]
         # neither this walk nor the one around it may write into a gradient that the other has
@@ -85,6 +87,35 @@ def checkpoint(f: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         outs = [t if out.requires_grad else t.detach() for t, out in pairs]
     result: R = structure.unflatten(outs)
     return result
+
+
+def _set_back(states: Iterable[tuple[np.random.Generator, Any]]) -> None:
+    for rng, state in states:
+        rng.bit_generator.state = state
+
+
+def _generators(f: Callable[..., Any], args: Any, kwargs: Any) -> list[np.random.Generator]:
+    """Return the generators that a function may draw from by itself, and the default one."""
+    code, cells = getattr(f, "__code__", None), getattr(f, "__closure__", None) or ()
+    names = getattr(code, "co_names", ())
+    outside = getattr(f, "__globals__", {})
+    near = [cell.cell_contents for cell in cells if _is_filled(cell)]
+    near += [outside[name] for name in names if name in outside]
+    near += [f, getattr(f, "__self__", None), *(getattr(f, "__defaults__", None) or ())]
+    near += tree.leaves((args, kwargs))
+    found = [random._default(), *near]
+    for value in near:
+        if hasattr(type(value), "modules"):
+            found += [part for module in value.modules() for part in vars(module).values()]
+    return [value for value in found if isinstance(value, np.random.Generator)]
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:  # a name that gets its value later
+        return False
+    return True
 
 
 def recompute(*used: Any, first: list[Any], gradients: Callable[..., Any]) -> tuple[Any, ...]:

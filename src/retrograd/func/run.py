@@ -125,7 +125,10 @@ class Run:
         """Return the numbers of the chosen ones of so many arguments."""
         numbers = (argnums,) if isinstance(argnums, int) else argnums
         if not isinstance(numbers, tuple) or not all(isinstance(i, int) for i in numbers):
-            raise TypeError(f"{self.name}: argnums is an int or a tuple of ints, not {argnums!r}")
+            instead = f": write {tuple(argnums)!r}" if isinstance(argnums, list) else ""
+            raise TypeError(
+                f"{self.name}: argnums is an int or a tuple of ints, not {argnums!r}{instead}"
+            )
         places = {i % count for i in numbers if -count <= i < count}
         if len(places) < len(numbers) or not places:
             raise ValueError(
@@ -140,9 +143,10 @@ class Run:
         array = as_array(value)
         if array.dtype.kind != "f":
             path = "".join(f"[{key!r}]" for key in self.structure.paths()[at][1:])
+            instead = repr(float(value)) if isinstance(value, int) else ".astype(float)"
             raise TypeError(
                 f"{self.name}: an argument{path} of dtype {array.dtype} has no derivative: use "
-                ".astype(float), or other argnums"
+                f"{instead}, or other argnums"
             )
         return leaf(array, value)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.checks import refuse_words
 from retrograd.engine import Tensor, spelled
 from retrograd.func.run import Argnums, Run, leaf, pull
 
@@ -29,7 +30,9 @@ def make_transform(
     return transformed
 
 
-def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, **_words: Any
+) -> Callable[..., Any]:
     """Return the function that computes the gradient of `f`, which returns one number.
 
     Args:
@@ -63,6 +66,8 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
     >>> rg.func.grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (Tensor(3.), Tensor(2.))
     """
+    if _words:
+        refuse_words("grad", _words)
     return make_transform(
         "grad", f, argnums, has_aux,
         lambda run: run.with_aux(run.gather(run.gradients(run.outer))),
@@ -70,7 +75,7 @@ def grad(f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> 
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
+    f: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, **_words: Any
 ) -> Callable[..., Any]:
     """Return the function that computes the value of `f` and its gradient in one run.
 
@@ -93,6 +98,8 @@ def value_and_grad(
     >>> rg.func.value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (Tensor(6.), (Tensor(3.), Tensor(2.)))
     """
+    if _words:
+        refuse_words("value_and_grad", _words)
     return make_transform(
         "value_and_grad", f, argnums, has_aux,
         lambda run: (run.with_aux(run.value()), run.gather(run.gradients(run.outer))),

@@ -42,8 +42,11 @@ def read(file: IO[bytes]) -> tuple[dict[str, Array], str]:
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     # in the writer's order, not the package's
     arrays = {name: _read_array(name, **parts[name]) for name in header if name in parts}
-    note = header.get("__metadata__", {}).get(DESCRIPTION)
+    notes = header.get("__metadata__", {})
+    note = notes.get(DESCRIPTION)
     if note is None:
+        if damaged := [name for name in notes if _is_nearly(name, DESCRIPTION)]:
+            raise ValueError(f"its header is damaged: it says {damaged[0]!r} for {DESCRIPTION!r}")
         return arrays, ""
     if note[:8] != _checksum(arrays, note[8:]):
         raise ValueError("its checksum is of other values")
@@ -57,6 +60,11 @@ def _read_array(name: str, data: bytes, dtype: str, shape: list[int]) -> Array:
     if dtype == "BF16":  # float32 without its lower half
         array = (array.astype("<u4") << 16).view("<f4")
     return plain(array.reshape(shape), name)
+
+
+def _is_nearly(name: str, wanted: str) -> bool:
+    """Tell whether a name is another one, but for a few characters: a damaged byte or two."""
+    return len(name) == len(wanted) and sum(a != b for a, b in zip(name, wanted, strict=True)) <= 3
 
 
 def _checksum(arrays: Mapping[str, Array], description: str) -> str:

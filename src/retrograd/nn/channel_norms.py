@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import check_device, check_sizes
+from retrograd.checks import check_device, check_not_negative, check_sizes
 from retrograd.engine import Array, TensorLike, get_default_dtype, no_grad, wrap
 from retrograd.nn import functional as F
 from retrograd.nn.parameter import new_parameter
@@ -31,6 +31,7 @@ class _BatchNorm(ShowsArguments):
     ) -> None:  # fmt: skip
         check_device(type(self).__name__, device)
         check_sizes(type(self).__name__, num_features=num_features)
+        check_not_negative(type(self).__name__, eps=eps)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         shape, dtype = (num_features,), dtype or get_default_dtype()
@@ -104,8 +105,8 @@ class BatchNorm1d(_BatchNorm):
             `track_running_stats`.
 
     Raises:
-        ValueError: if `num_features` is no whole number of at least 1; when called, if the shape
-            does not fit, or in training a channel has a single value.
+        ValueError: if `num_features` is no whole number of at least 1, or `eps` is negative; when
+            called, if the shape does not fit, or in training a channel has a single value.
 
     Ioffe and Szegedy 2015, "Batch normalization".
 
@@ -153,8 +154,8 @@ class BatchNorm2d(_BatchNorm):
             `track_running_stats`.
 
     Raises:
-        ValueError: if `num_features` is no whole number of at least 1; when called, if the shape
-            does not fit, or in training a channel has a single value.
+        ValueError: if `num_features` is no whole number of at least 1, or `eps` is negative; when
+            called, if the shape does not fit, or in training a channel has a single value.
 
     Ioffe and Szegedy 2015, "Batch normalization".
 
@@ -230,8 +231,8 @@ class InstanceNorm1d(_InstanceNorm):
             `track_running_stats`.
 
     Raises:
-        ValueError: if `num_features` is no whole number of at least 1; when called, if the shape
-            does not fit, or a channel has a single value.
+        ValueError: if `num_features` is no whole number of at least 1, or `eps` is negative; when
+            called, if the shape does not fit, or a channel has a single value.
 
     Ulyanov et al. 2016, "Instance normalization: the missing ingredient for fast stylization".
 
@@ -277,8 +278,8 @@ class InstanceNorm2d(_InstanceNorm):
             `track_running_stats`.
 
     Raises:
-        ValueError: if `num_features` is no whole number of at least 1; when called, if the shape
-            does not fit, or a channel has a single value.
+        ValueError: if `num_features` is no whole number of at least 1, or `eps` is negative; when
+            called, if the shape does not fit, or a channel has a single value.
 
     Ulyanov et al. 2016, "Instance normalization: the missing ingredient for fast stylization".
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrograd.checks import check_device, check_sizes
+from retrograd.checks import check_device, check_not_negative, check_sizes
 from retrograd.engine import TensorLike
 from retrograd.nn import functional as F
 from retrograd.nn.module import Module
@@ -44,8 +44,8 @@ class LayerNorm(ShowsArguments):
             `bias`.
 
     Raises:
-        ValueError: if a length is no whole number of at least 1; when called, if the last axes are
-            others.
+        ValueError: if a length is no whole number of at least 1, or `eps` is negative; when
+            called, if the last axes are others.
 
     Ba et al. 2016, "Layer normalization".
 
@@ -60,6 +60,7 @@ class LayerNorm(ShowsArguments):
     ) -> None:  # fmt: skip
         check_device(type(self).__name__, device)
         self.normalized_shape = shape = _shape_of(self, normalized_shape)
+        check_not_negative("LayerNorm", eps=eps)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
         self.bias = new_parameter(shape, dtype) if elementwise_affine and bias else None
@@ -89,8 +90,8 @@ class RMSNorm(ShowsArguments):
         weight: Parameter `normalized_shape`, at first 1; None without `elementwise_affine`.
 
     Raises:
-        ValueError: if a length is no whole number of at least 1; when called, if the last axes are
-            others.
+        ValueError: if a length is no whole number of at least 1, or `eps` is negative; when
+            called, if the last axes are others.
 
     Zhang and Sennrich 2019, "Root mean square layer normalization".
 
@@ -105,6 +106,7 @@ class RMSNorm(ShowsArguments):
     ) -> None:  # fmt: skip
         check_device(type(self).__name__, device)
         self.normalized_shape = shape = _shape_of(self, normalized_shape)
+        check_not_negative("RMSNorm", eps=eps)
         self.eps, self.elementwise_affine = eps, elementwise_affine
         self.weight = new_parameter(shape, dtype, 1.0) if elementwise_affine else None
 
@@ -144,8 +146,8 @@ class GroupNorm(ShowsArguments):
         bias: Parameter `(C,)`, at first 0; None without `affine` or `bias`.
 
     Raises:
-        ValueError: if a number is no whole number of at least 1, or the groups do not divide the
-            channels; when called, if the input has other channels.
+        ValueError: if a number is no whole number of at least 1, the groups do not divide the
+            channels, or `eps` is negative; when called, if the input has other channels.
 
     Wu and He 2018, "Group normalization".
 
@@ -161,6 +163,7 @@ class GroupNorm(ShowsArguments):
         check_sizes(type(self).__name__, num_groups=num_groups, num_channels=num_channels)
         if num_channels % num_groups:
             raise ValueError(f"GroupNorm: {num_groups} groups of {num_channels} channels")
+        check_not_negative("GroupNorm", eps=eps)
         self.num_groups, self.num_channels = num_groups, num_channels
         self.eps, self.affine = eps, affine
         self.weight = new_parameter((num_channels,), dtype, 1.0) if affine else None

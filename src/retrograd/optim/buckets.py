@@ -6,12 +6,13 @@ parameters therefore runs on one array, of which theirs are views.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from retrograd.engine import Array, Tensor, stamps
+from retrograd.engine import Array, Tensor, stamps, touch
 from retrograd.rules.joining import concat
 
 # What an optimizer keeps of a parameter or of a bucket, by name.
@@ -55,6 +56,7 @@ class Bucket:
         self.params = params
         self.count = 0
         self.state: dict[str, Array] = {}
+        self._copies: list[Array] = []
         self.gather()
 
     def gather(self) -> None:
@@ -81,6 +83,36 @@ class Bucket:
                 return None
             parts.append(g.ravel())  # which np.concatenate(..., axis=None) does more slowly
         return np.concatenate(parts) if len(parts) > 1 else g
+
+    def back_up(self) -> None:
+        """Copy the array, the state and the count, for `put_back`."""
+        if not self.is_current():
+            self.gather()
+        arrays = [self.data, *self.state.values()]
+        if [(a.shape, a.dtype) for a in self._copies] != [(a.shape, a.dtype) for a in arrays]:
+            self._copies = [np.empty_like(a) for a in arrays]
+        for copy, array in zip(self._copies, arrays, strict=True):
+            np.copyto(copy, array)
+        self._count_then = self.count
+
+    def spoiled(self) -> list[Tensor]:
+        """Return the parameters that were finite at the last `back_up` and are not any more."""
+        flat = self.data.ravel()
+        if math.isfinite(flat.dot(flat)):  # one pass, and no array
+            return []
+        before = cut(self._copies[0], self.params)
+        each = zip(self.params, before, strict=True)
+        return [p for p, old in each if (np.isfinite(old) & ~np.isfinite(p._array)).any()]
+
+    def put_back(self) -> None:
+        """Put back what `back_up` copied, in place."""
+        data, *state = self._copies
+        for p, old in zip(self.params, cut(data, self.params), strict=True):
+            p._array[...] = old
+        for array, old in zip(self.state.values(), state, strict=False):
+            array[...] = old
+        self.count = self._count_then
+        touch(*self.params)
 
     def retire(self) -> None:
         """Let programs that are compiled over this bucket hold no longer: they check `data`."""
@@ -129,6 +161,7 @@ class Buckets:
         self.scalars = scalars
         self._small = SMALL if elementwise else -1
         self._buckets: list[Bucket] = []
+        self._buckets_then: list[Bucket] = []  # at the last `back_up`
 
     def arrange(self, params: Sequence[Tensor], slots: Slots, entries: Mapping[int, State]) -> None:
         """Put parameters into buckets, with the state that `entries` has by their ids.
@@ -196,6 +229,25 @@ class Buckets:
             each.fill(slots, self.scalars, entries)
         self._buckets[at : at + 1] = made
         bucket.retire()
+
+    def back_up(self) -> None:
+        """Copy the values of all parameters and their state, for `put_back`."""
+        self._buckets_then = [*self._buckets]
+        for bucket in self._buckets:
+            bucket.back_up()
+
+    def spoiled(self) -> list[Tensor]:
+        """Return the parameters that were finite at the last `back_up` and are not any more."""
+        return [p for bucket in self._buckets_then for p in bucket.spoiled()]
+
+    def put_back(self, slots: Slots) -> None:
+        """Put back what `back_up` copied, in place; buckets that were made since go."""
+        for bucket in self._buckets_then:
+            bucket.put_back()
+        if self._buckets != self._buckets_then:
+            entries = {k: e for b in self._buckets_then for k, e in b.entries().items()}
+            params = [p for bucket in self._buckets_then for p in bucket.params]
+            self.arrange(params, slots, entries)
 
     def entries(self) -> dict[int, State]:
         """Return the state of each parameter that was ever updated, by its id."""

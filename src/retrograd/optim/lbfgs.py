@@ -70,6 +70,7 @@ class LBFGS(Optimizer):
         line_search_fn: str | None = None,
     ) -> None:  # fmt: skip
         self._state: dict[str, Any] = {}
+        self._state_then: dict[str, Any] = {}  # at the last `_back_up`
         defaults = {
             "lr": lr, "max_iter": max_iter,
             "max_eval": max_iter * 5 // 4 if max_eval is None else max_eval,
@@ -222,6 +223,16 @@ class LBFGS(Optimizer):
         grads = [np.zeros_like(p._array) if p.grad is None else p.grad for p in self._all()]
         value = loss.item() if isinstance(loss, Tensor) else float(loss)
         return loss, Point(value, np.concatenate(grads, axis=None))
+
+    def _back_up(self) -> None:
+        super()._back_up()
+        # Its arrays are not written into, its lists are.
+        kept = {k: [*v] if isinstance(v, list) else v for k, v in self._state.items()}
+        self._state_then = kept
+
+    def _put_back(self) -> None:
+        super()._put_back()
+        self._state = self._state_then
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run needs to go on: options, and the history of iterations.

@@ -297,6 +297,22 @@ class Optimizer:
                 for bucket, g in buckets.rearrange(self.used_slots(group)):
                     tell("update", self, group, bucket, g)
 
+    # A step that can be taken back
+
+    def _back_up(self) -> None:
+        """Copy the values of all parameters and their state, for `_put_back`."""
+        for buckets in self._buckets:
+            buckets.back_up()
+
+    def _spoiled(self) -> list[Tensor]:
+        """Return the parameters that were finite at the last `_back_up` and are not any more."""
+        return [p for buckets in self._buckets for p in buckets.spoiled()]
+
+    def _put_back(self) -> None:
+        """Put back what `_back_up` copied, in place."""
+        for group, buckets in zip(self.param_groups, self._buckets, strict=True):
+            buckets.put_back(self.used_slots(group))
+
     # State
 
     def state_dict(self) -> dict[str, Any]:

@@ -23,7 +23,7 @@ needs, and come with the package. The others are loaded when a function turns up
 - `abs`, `fabs`, `relu`, `copysign` at 0: 0.
 - `sqrt`, `cbrt` at 0: inf, and `arctan2(0, 0)`: nan, both with NumPy's warning.
 - `hypot(0, 0)`, norms of zeros, `std` of equal values: 0. The matrix norms `"nuc"`, 2 and -2 have
-  that of their singular values.
+  that of their singular values. In norms of other orders an element that is 0 has 0.
 - `power(x, 0)`: 0 to `x`, also at `x = 0`; `power(0, y)`: 0 to `y`, unless `y` is negative.
 - `clip` at a bound: 1, since a bound is within; where the bounds cross, the upper one gets it.
 - `sign`, `floor`, `round`, comparisons, `argmax`, `argsort`, `heaviside` (to `x`): none.
@@ -36,19 +36,41 @@ needs, and come with the package. The others are loaded when a function turns up
 - `interp` at a point: the slope to its right; at the last point, to its left.
 - `det`, `slogdet`, `inv`, `solve` of a singular matrix: `LinAlgError`.
 - `pinv`, `lstsq`: that at constant rank.
-- `eigh`, `eig`, `svd`, vectors of equal values, and for `svd` vectors of the value 0: the
-  undetermined part is 0; the values have gradients.
+- `eigh`, `eig`, `svd`, vectors of equal values (also if only rounding parts them), and for `svd`
+  vectors of the value 0: what stays the same however they turn has its gradient, such as
+  projections, polar factors, and functions of a matrix, `(v * f(w)) @ v.T`; all else is nan.
 - `cholesky`, `eigh`, `eigvalsh`: the triangle that NumPy reads gets the whole, the other one 0.
 - complex eigenvalues, `np.emath` outside the reals, full `svd` of oblong matrices, complete `qr` of
   those with more rows than columns: `TypeError`.
 - `corrcoef`: as if it were not clipped to [-1, 1].
+- `logaddexp(-inf, -inf)`: 0.
+
+**To second order** a number that is the slope to neither side would give wrong ones: of
+`norm(x) ** 2` at 0, which is smooth, it would make 0 in place of 2. So it is nan there:
+
+- of `hypot`, norms and `std`, always; to keep away from it choose a harmless argument first,
+  `norm(where(zero, 1.0, x))`, and then the result;
+- of `abs`, `fabs`, `copysign` at 0, and of `maximum` and its like where both arguments are equal
+  and have gradients: where the gradient that comes to them varies too. Else it is 0, that of the
+  pieces;
+- of `power(0, y)` to both arguments, and of what is made of vectors of equal values.
+
+Shares of ties in `max` and `min` count as constant to second order, so that `x - max(x)` is right.
 """
 
 from typing import TYPE_CHECKING
 
 from retrograd.engine import rules_later
 from retrograd.later import load_later
-from retrograd.rules import elementwise, indexing, joining, products, reductions, shaping
+from retrograd.rules import (
+    elementwise,
+    indexing,
+    joining,
+    nesting,
+    products,
+    reductions,
+    shaping,
+)
 
 if TYPE_CHECKING:
     from retrograd.rules import (
@@ -66,7 +88,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "padding",
+    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "nesting", "padding",
     "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
     "shaping", "sorting", "statistics",
 ]  # fmt: skip

@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.rules.nesting import holds_tensors, nest
+
 # What a user may give
 
 
 def to_array(x: Any) -> Any:
-    """Return a list or a number as an array; an array or a Tensor as it is."""
-    return x if hasattr(x, "dtype") else np.asarray(x)
+    """Return a list or a number as an array, or a Tensor; an array or a Tensor as it is."""
+    if hasattr(x, "dtype"):
+        return x
+    return nest(x) if holds_tensors(x) else np.asarray(x)
 
 
 def to_floats(x: Any) -> Any:

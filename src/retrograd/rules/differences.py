@@ -69,7 +69,8 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
     n = f.shape[axis]
     check_at_least(edge_order + 1, "np.gradient", "elements", n)
     f = np.moveaxis(f, axis, 0)
-    h = np.diff(step) if step.ndim else step.astype(np.result_type(f.dtype, 0.0))
+    kind = np.result_type(f.dtype, 0.0)
+    h = np.diff(step) if step.ndim else step.astype(kind)
     h = vector_along(np.broadcast_to(h, (n - 1,)), 0, f.ndim)
     slopes = (f[1:] - f[:-1]) / h
     one, two = h[:-1], h[1:]
@@ -79,4 +80,6 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
         # the slopes half a step inwards, extrapolated to the ends
         first = first - (slopes[1:2] - first) * h[:1] / (h[:1] + h[1:2])
         last = last + (last - slopes[-2:-1]) * h[-1:] / (h[-1:] + h[-2:-1])
-    return np.moveaxis(np.concatenate([first, inner, last]), 0, axis)
+    # NumPy writes the slopes into an array of the dtype of `f`
+    slopes = np.concatenate([first, inner, last]).astype(kind)
+    return np.moveaxis(slopes, 0, axis)

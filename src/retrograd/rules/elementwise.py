@@ -13,18 +13,71 @@ from retrograd.engine import RULES, adapted, composed, defvjp, nograd, primitive
 LN2, LN10, DEGREE = math.log(2), math.log(10), math.pi / 180
 
 
+@primitive
+def kinked(x: Any, where: Any) -> Any:
+    """Return `x` itself, with the derivative nan `where` truth values of its shape say so.
+
+    At a kink a rule gives a number that is the slope to neither side. What is made of it to second
+    order would be wrong without a word: put into the rule at the right place, this makes it nan.
+    """
+    return x
+
+
+def nonzero(x: Any) -> Any:
+    """Return `x` to divide by: 1 where it is 0, with the derivative nan there."""
+    zero = x == 0
+    return np.where(zero, 1.0, kinked(x, zero))
+
+
+@primitive
+def times_sign(g: Any, x: Any) -> Any:
+    """Return `g * sign(x)`: the gradient of a size, which at 0 is 0 and the slope to no side."""
+    return g * np.sign(x)
+
+
+def in_dtype_of(out: Any, x: Any) -> Any:
+    """Return an argument in the dtype of the result, in which NumPy computes; numbers as they are.
+
+    A rule that computes with arguments alone loses digits, or wraps round, in a narrower one.
+    """
+    return x if not hasattr(x, "dtype") or x.dtype == out.dtype else x.astype(out.dtype)
+
+
 def _power_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     # at exponent 0 the gradient is 0, at base 0 too, where y * x ** (y - 1) would be nan
+    x, y = in_dtype_of(out, x), in_dtype_of(out, y)
     if isinstance(y, (int, float)):
         return g * y * x ** (y - 1) if y else g * 0.0
-    return g * y * np.power(np.where((x == 0) & (y == 0), 1.0, x), y - 1)
+    zero = x == 0
+    exponent = kinked(np.broadcast_to(y - 1, out.shape), zero & (y <= 1))
+    return g * y * np.power(np.where(zero & (y == 0), 1.0, x), exponent)
 
 
 def _power_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
     # at base 0 the gradient is 0, though the logarithm is infinite
+    x = in_dtype_of(out, x)
     if isinstance(x, (int, float)):
         return g * out * (math.log(x) if x > 0 else math.nan if x else 0.0)
-    return g * out * np.log(np.where(x == 0, 1.0, x))
+    return g * out * np.log(nonzero(x))
+
+
+def _arctan2_dy(g: Any, out: Any, y: Any, x: Any) -> Any:
+    y, x = in_dtype_of(out, y), in_dtype_of(out, x)
+    return g * x / (x * x + y * y)
+
+
+def _arctan2_dx(g: Any, out: Any, y: Any, x: Any) -> Any:
+    return -_arctan2_dy(g, out, x, y)
+
+
+def share_of_sum(x: Any, total: Any) -> Any:
+    """Return how far to go from `x` to the logarithm `total` of a sum of powers that it is part of.
+
+    It is `x - total`, 0 where `x` is inf, and -inf where `total` is -inf, as all its parts are.
+    """
+    endless = x == math.inf
+    safe = np.where(endless | (total == -math.inf), 0.0, total)
+    return np.where(endless, 0.0, x) - safe
 
 
 @primitive
@@ -56,6 +109,8 @@ def i1(x: Any) -> Any:
 
 def _extremum_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     # all of g where x is the result, half of it where y is equal
+    if getattr(x, "requires_grad", False) and getattr(y, "requires_grad", False):
+        g = kinked(g, x == y)
     return np.where(x == out, np.where(y == out, 0.5 * g, g), 0.0)
 
 
@@ -70,21 +125,20 @@ defvjp(np.divide,     lambda g, out, x, y: g / y,
                       lambda g, out, x, y: -g * out / y)
 defvjp(np.power,      _power_dx, _power_dy)
 defvjp(np.float_power, _power_dx, _power_dy)
-defvjp(np.arctan2,    lambda g, out, y, x: g * x / (x * x + y * y),
-                      lambda g, out, y, x: -g * y / (x * x + y * y))
-defvjp(np.hypot,      lambda g, out, x, y: g * x / np.where(out == 0, 1.0, out),
-                      lambda g, out, x, y: g * y / np.where(out == 0, 1.0, out))
-defvjp(np.logaddexp,  lambda g, out, x, y: g * np.exp(x - out),
-                      lambda g, out, x, y: g * np.exp(y - out))
-defvjp(np.logaddexp2, lambda g, out, x, y: g * np.exp2(x - out),
-                      lambda g, out, x, y: g * np.exp2(y - out))
+defvjp(np.arctan2,    _arctan2_dy, _arctan2_dx)
+defvjp(np.hypot,      lambda g, out, x, y: g * x / nonzero(out),
+                      lambda g, out, x, y: g * y / nonzero(out))
+defvjp(np.logaddexp,  lambda g, out, x, y: g * np.exp(share_of_sum(x, out)),
+                      lambda g, out, x, y: g * np.exp(share_of_sum(y, out)))
+defvjp(np.logaddexp2, lambda g, out, x, y: g * np.exp2(share_of_sum(x, out)),
+                      lambda g, out, x, y: g * np.exp2(share_of_sum(y, out)))
 defvjp(np.remainder,  lambda g, out, x, y: g,
                       lambda g, out, x, y: -g * np.floor_divide(x, y))
 defvjp(np.fmod,       lambda g, out, x, y: g,
                       lambda g, out, x, y: -g * np.rint((x - out) / y))
 defvjp(np.divmod,     lambda g, out, x, y: g[1],
                       lambda g, out, x, y: -g[1] * out[0], multi=True)
-defvjp(np.copysign,   lambda g, out, x, y: g * np.sign(x) * np.copysign(1.0, y), None)
+defvjp(np.copysign,   lambda g, out, x, y: times_sign(g, x) * np.copysign(1.0, y), None)
 defvjp(np.heaviside,  None, lambda g, out, x, y: np.where(x == 0, g, 0.0))
 defvjp(np.ldexp,      lambda g, out, x, y: np.ldexp(g, y), None)
 defvjp(np.nextafter,  lambda g, out, x, y: g, None)
@@ -92,8 +146,10 @@ defvjp(np.nextafter,  lambda g, out, x, y: g, None)
 defvjp(np.negative,   lambda g, out, x: -g)
 defvjp(np.positive,   lambda g, out, x: g)
 defvjp(np.conjugate,  lambda g, out, x: g)
-defvjp(np.abs,        lambda g, out, x: g * np.sign(x))
-defvjp(np.fabs,       lambda g, out, x: g * np.sign(x))
+defvjp(np.abs,        lambda g, out, x: times_sign(g, x))
+defvjp(np.fabs,       lambda g, out, x: times_sign(g, x))
+defvjp(times_sign,    lambda g, out, slope, x: np.where(x == 0, math.nan, g * np.sign(x)), None)
+defvjp(kinked,        lambda g, out, x, where: np.where(where, math.nan, g), None)
 defvjp(np.square,     lambda g, out, x: g * 2 * x)
 defvjp(np.sqrt,       lambda g, out, x: g * 0.5 / out)
 defvjp(np.cbrt,       lambda g, out, x: g / (3 * out * out))

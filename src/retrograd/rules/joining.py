@@ -25,15 +25,26 @@ def _concat_joint(needed: Any, g: Any, out: Any, *arrays: Any, axis: int | None 
 defvjp_joint(concat, _concat_joint)
 
 
+def _check_casting(fn: str, casting: str) -> None:
+    """Raise TypeError for another casting than NumPy's own default."""
+    if casting != "same_kind":
+        raise TypeError(f"{fn} of a Tensor takes no casting={casting!r}: use .astype before it")
+
+
 @adapted(np.concatenate)
 def _concatenate(
-    arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None
-) -> Any:
+    arrays: Any, /, axis: int | None = 0, out: Any = None, *, dtype: Any = None,
+    casting: str = "same_kind",
+) -> Any:  # fmt: skip
+    _check_casting("np.concatenate", casting)
     return in_dtype(record(concat, *map(to_array, arrays), axis=axis), dtype)
 
 
 @composed(np.stack)
-def _stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) -> Any:
+def _stack(
+    arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
+) -> Any:
+    _check_casting("np.stack", casting)
     arrays = [to_array(a) for a in arrays]
     shapes = {a.shape for a in arrays}
     if len(shapes) > 1:
@@ -41,15 +52,21 @@ def _stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None) ->
     return _concatenate([np.expand_dims(a, axis) for a in arrays], axis, dtype=dtype)
 
 
+@composed(np.vstack)
+def _vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    _check_casting("np.vstack", casting)
+    return _concatenate([np.atleast_2d(to_array(a)) for a in tup], dtype=dtype)
+
+
 @composed(np.hstack)
-def _hstack(tup: Any, *, dtype: Any = None) -> Any:
-    arrays = [np.atleast_1d(a) for a in tup]
+def _hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    _check_casting("np.hstack", casting)
+    arrays = [np.atleast_1d(to_array(a)) for a in tup]
     return _concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
 
 
 # fmt: off
-composed(np.vstack)(lambda tup, *, dtype=None: _concatenate(map(np.atleast_2d, tup), dtype=dtype))
-composed(np.dstack)(lambda tup: _concatenate(map(np.atleast_3d, tup), 2))
+composed(np.dstack)(lambda tup: _concatenate([np.atleast_3d(to_array(a)) for a in tup], 2))
 composed(np.column_stack)(lambda tup: _concatenate(
     [a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in map(to_array, tup)], 1))
 adapted(np.append)(lambda arr, values, axis=None: _concatenate((arr, values), axis))

@@ -2,16 +2,29 @@
 
 Where there is no derivative, none is made up: singular matrices raise LinAlgError, as they do
 forwards. What belongs to equal eigenvalues or singular values, whose vectors are not determined,
-counts as 0. Of a symmetric matrix NumPy reads one triangle: that one gets the whole gradient.
+is nan, unless it is known to be 0. Of a symmetric matrix NumPy reads one triangle: that one gets
+the whole gradient.
 """
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
-from retrograd.engine import adapted, composed, defvjp, nograd, primitive, record
+from retrograd.engine import (
+    Tensor,
+    adapted,
+    composed,
+    defvjp,
+    is_recording,
+    nograd,
+    primitive,
+    record,
+)
+from retrograd.engine.backward import LIMITS, derivative_along, needs_limit
 from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
+from retrograd.rules.elementwise import kinked
 from retrograd.rules.reductions import root
 
 # Parts of rules
@@ -22,15 +35,81 @@ def _eye(like: Any) -> Any:
     return np.eye(like.shape[-1], dtype=like.dtype)
 
 
-def _reciprocal(x: Any) -> Any:
-    """Return `1 / x`, and 0 where `x` is 0."""
-    zero = x == 0
-    return np.where(zero, 0.0, 1.0 / np.where(zero, 1.0, x))
+def _antisymmetric(x: Any) -> Any:
+    """Return the antisymmetric part of matrices, which is that of turns."""
+    return 0.5 * (x - x.mT)
 
 
-def gaps(values: Any) -> Any:
-    """Return `1 / (values[j] - values[i])` at `[i, j]`, 0 where they are equal."""
-    return _reciprocal(values[..., None, :] - values[..., None])
+def _largest(x: Any) -> Any:
+    """Return the largest size in each matrix, as a matrix of one element."""
+    return np.max(np.abs(x), axis=(-2, -1), keepdims=True, initial=0.0)
+
+
+def _rounding(x: Any) -> float:
+    """Return the relative error that results of LAPACK have, as wide as `x`."""
+    eps = float(np.finfo(x.dtype).eps)
+    return 4.0 * int(x.shape[-1]) * eps
+
+
+class Turns:
+    """How vectors turn into each other as a matrix changes: divided by the gaps of their values.
+
+    Between equal values, where the gap is 0, vectors are not determined. Still, what was made of
+    them may not depend on how they turn: then the gradient of a turn is 0 there, and 0 / 0 stands
+    for a limit, that for values which part. It is 0 if gradients come to the vectors alone, as in
+    projections and polar factors; else it is the slope of the gradient, which can be taken where
+    gradients are recorded. All that is not known is nan.
+
+    Args:
+        values: eigenvalues or singular values.
+        place: which output of the call they are.
+        g: the gradients of its outputs.
+        out: the outputs.
+        vectors: the gradients of vectors.
+    """
+
+    def __init__(self, values: Any, place: int, g: Any, out: Any, *vectors: Any) -> None:
+        self.values, self.place = values, place
+        self.alone = not g.came[place]
+        self.whole = out[place].inputs[0] if LIMITS and isinstance(values, Tensor) else None
+        self.least = _rounding(values) * _largest(values[..., None])
+        self.size = functools.reduce(np.maximum, map(_largest, vectors))
+
+    def divide(self, part: Any, gap: Any) -> Any:
+        """Return `part / gap(values)`, with limits; `gap` is a linear function."""
+        apart = gap(self.values)
+        equal = np.abs(apart) <= self.least
+        known = np.where(equal, 0.0, part / np.where(equal, 1.0, apart))
+        unknown = np.abs(part) > 64 * _rounding(part) * self.size
+        limit = self._limit(part, gap)
+        if limit is None:
+            return np.where(equal, np.where(unknown, math.nan, 0.0 * kinked(part, equal)), known)
+        return np.where(equal, np.where(unknown, math.nan, kinked(limit, equal)), known)
+
+    def divide_pairs(self, part: Any, gap: Any) -> Any:
+        """Return `divide` of matrices with an element for each pair of values: 0 for itself."""
+        same = np.eye(part.shape[-1], dtype=bool)
+        return np.where(same, 0.0, self.divide(part, lambda v: np.where(same, math.inf, gap(v))))
+
+    def _limit(self, part: Any, gap: Any) -> Any:
+        """Return the limit of `part / gap(values)` as all values part, None for 0."""
+        if self.alone:
+            return None
+        if self.whole is None or not getattr(part, "requires_grad", False):
+            return np.full_like(part, math.nan)
+        n = self.values.shape[-1]
+        apart = np.arange(1.0, n + 1).astype(self.values.dtype)
+        direction = np.broadcast_to(apart, self.values.shape)
+        slope = derivative_along(part, self.whole, self.place, direction)
+        return None if slope is None else slope / gap(direction)
+
+
+def _difference(values: Any) -> Any:
+    return values[..., None, :] - values[..., None]
+
+
+def _total(values: Any) -> Any:
+    return values[..., None, :] + values[..., None]
 
 
 def gather_triangle(g: Any, upper: bool) -> Any:
@@ -65,30 +144,44 @@ def _qr_dx(g: Any, out: Any, a: Any) -> Any:
 
 def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     (gw, gv), (w, v) = g, out
-    inner = gaps(w) * (v.mT @ gv) + gw[..., None] * _eye(v)
+    inner = gw[..., None] * _eye(v)
+    if g.came[1]:
+        part = _antisymmetric(v.mT @ gv)
+        inner = inner + Turns(w, 0, g, out, gv).divide_pairs(part, _difference)
     return gather_triangle(v @ inner @ v.mT, UPLO.upper() == "U")
 
 
 def _eig_dx(g: Any, out: Any, a: Any) -> Any:
     """For real eigenvalues, and vectors of length 1."""
     (gw, gv), (w, v) = g, out
-    inner = v.mT @ gv
-    inner = inner - (v.mT @ v) * np.sum(inner * _eye(v), axis=-1)[..., None, :]
-    return np.linalg.solve(v.mT, (gw[..., None] * _eye(v) + gaps(w) * inner) @ v.mT)
+    inner = gw[..., None] * _eye(v)
+    if g.came[1]:
+        part = v.mT @ gv
+        part = part - (v.mT @ v) * np.sum(part * _eye(v), axis=-1)[..., None, :]
+        inner = inner + Turns(w, 0, g, out, gv).divide_pairs(part, _difference)
+    return np.linalg.solve(v.mT, inner @ v.mT)
 
 
 def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
-    """Townsend 2016, "Differentiating the singular value decomposition"."""
+    """Townsend 2016, "Differentiating the singular value decomposition".
+
+    Both bases turn by the same angle as the values' gaps say, and against each other by another
+    one, which is determined for equal values too.
+    """
     (gu, gs, gvh), (u, s, vh) = g, out
-    row, column = s[..., None, :], s[..., None]
-    f = gaps(s * s)
+    inner = gs[..., None] * _eye(s)
+    if not (g.came[0] or g.came[2]):
+        return u @ inner @ vh
+    turns = Turns(s, 1, g, out, gu, gvh)
     left, right = u.mT @ gu, vh @ gvh.mT
-    inner = f * (left - left.mT) * row + column * (f * (right - right.mT))
-    whole = u @ (inner + gs[..., None] * _eye(s)) @ vh
+    one, two = _antisymmetric(left), _antisymmetric(right)
+    inner = inner + turns.divide_pairs(one + two, _difference)
+    inner = inner + turns.divide_pairs(one - two, _total)
+    whole = u @ inner @ vh
     if u.shape[-2] > s.shape[-1]:
-        whole = whole + ((gu - u @ left) * _reciprocal(row)) @ vh
+        whole = whole + turns.divide(gu - u @ left, lambda v: v[..., None, :]) @ vh
     if vh.shape[-1] > s.shape[-1]:
-        whole = whole + u @ (_reciprocal(column) * (gvh - right.mT @ vh))
+        whole = whole + u @ turns.divide(gvh - right.mT @ vh, lambda v: v[..., None])
     return whole
 
 
@@ -123,9 +216,37 @@ nograd(np.linalg.matrix_rank)
 
 # Decompositions and systems of equations
 
-adapted(np.linalg.eig)(real_eig)
-composed(np.linalg.eigvals)(lambda a: np.linalg.eig(a)[0])
-composed(np.linalg.eigvalsh)(lambda a, UPLO="L": np.linalg.eigh(a, UPLO)[0])
+composed(np.linalg.eigvals)(lambda a: real_eig(a)[0])
+composed(np.linalg.eigvalsh)(lambda a, UPLO="L": record(np.linalg.eigh, a, UPLO=UPLO)[0])
+
+
+def _with_limits(factors: Any, place: int) -> Any:
+    """Return the outputs of a decomposition; note it if it has equal values, or the value 0.
+
+    A program has limits whatever the values are when it is recorded, since those of its runs may
+    be equal.
+    """
+    values = factors[place]
+    if values.requires_grad and (is_recording() or _has_equal(values._array, place > 0)):
+        needs_limit(values.inputs[0])
+    return factors
+
+
+def _has_equal(values: Any, zero_counts: bool) -> bool:
+    """Tell whether values are equal but for rounding, or, if that counts, 0."""
+    least = _rounding(values) * np.max(np.abs(values), axis=-1, keepdims=True, initial=0.0)
+    gaps = np.diff(np.sort(values, axis=-1), axis=-1)
+    return bool(np.any(gaps <= least) or (zero_counts and np.any(np.abs(values) <= least)))
+
+
+@adapted(np.linalg.eigh)
+def _eigh(a: Any, UPLO: str = "L") -> Any:
+    return _with_limits(record(np.linalg.eigh, a, UPLO=UPLO), 0)
+
+
+@adapted(np.linalg.eig)
+def _eig(a: Any) -> Any:
+    return _with_limits(real_eig(a), 0)
 
 
 @adapted(np.linalg.solve)
@@ -148,6 +269,9 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = Non
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """With more rows than columns there are residuals, whatever the rank, unlike NumPy's."""
     a, b = to_array(a), to_array(b)
+    kind = np.result_type(a.dtype, b.dtype)
+    kind = kind if kind.kind == "f" else np.dtype(float)
+    a, b = (x if x.dtype == kind else x.astype(kind) for x in (a, b))
     m, n = a.shape
     if rcond is None or rcond == -1:
         rcond = float(np.finfo(a.dtype).eps) * (max(m, n) if rcond is None else 1)
@@ -222,7 +346,7 @@ def _svd(
             "no derivative; write full_matrices=False"
         )
     factors = record(np.linalg.svd, a, full_matrices=False)
-    return factors if compute_uv else factors[1]
+    return _with_limits(factors, 1) if compute_uv else factors[1]
 
 
 if hasattr(np.linalg, "svdvals"):
@@ -241,10 +365,34 @@ def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
         return root(np.sum(x * x, **over))
     if order == 0:
         return np.sum((x != 0).astype(x.dtype), **over)
-    sizes = np.abs(x)
     if abs(order) == math.inf:
-        return (np.max if order > 0 else np.min)(sizes, **over)
-    return np.sum(sizes, **over) if order == 1 else root(np.sum(sizes**order, **over), order)
+        return (np.max if order > 0 else np.min)(np.abs(x), **over)
+    if order == 1:
+        return np.sum(np.abs(x), **over)
+    return root(np.sum(_size_power(x, order), **over), order)
+
+
+@primitive
+def _size_power(x: Any, order: float) -> Any:
+    """Return `abs(x) ** order`, at 0 with gradient 0 whatever the order."""
+    zero = x == 0
+    return np.where(zero, math.inf if order < 0 else 0.0, np.where(zero, 1.0, np.abs(x)) ** order)
+
+
+@primitive
+def _signed_power(x: Any, order: float) -> Any:
+    """Return `sign(x) * abs(x) ** order`, and 0 at 0."""
+    return np.sign(x) * np.where(x == 0, 1.0, np.abs(x)) ** order
+
+
+def _signed_power_dx(g: Any, out: Any, x: Any, order: float) -> Any:
+    """Return the gradient: at 0 there is none, unless the order is above 1."""
+    slope = order * _size_power(x, order - 1)
+    return g * (slope if order > 1 else np.where(x == 0, math.nan, slope))
+
+
+defvjp(_size_power, lambda g, out, x, order: g * order * _signed_power(x, order - 1))
+defvjp(_signed_power, _signed_power_dx)
 
 
 def _matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = False) -> Any:

@@ -1,11 +1,12 @@
 """Functions that reduce axes to one element: sums, means, extremes, variances."""
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
-from retrograd.engine import call_numpy, composed, defvjp, nograd, record, spelled
+from retrograd.engine import call_numpy, composed, defvjp, nograd, primitive, record, spelled
 from retrograd.engine.rule import UFUNC_METHODS
 from retrograd.rules.axes import (
     axes_of,
@@ -17,6 +18,7 @@ from retrograd.rules.axes import (
     spread,
     to_array,
 )
+from retrograd.rules.elementwise import nonzero
 
 # The rules
 
@@ -61,7 +63,7 @@ defvjp(np.prod, _prod_dx)
 defvjp(np.var,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
                 spread(g, x, axis, keepdims) * 2 * _deviation(x, axis) / (count(x, axis) - ddof))
 defvjp(np.std,  lambda g, out, x, axis=None, ddof=0, keepdims=False:
-                spread(g / np.where(out == 0, 1.0, out), x, axis, keepdims)
+                spread(g / nonzero(out), x, axis, keepdims)
                 * _deviation(x, axis) / (count(x, axis) - ddof))
 
 composed(np.ptp)(lambda a, axis=None, out=None, keepdims=False:
@@ -85,11 +87,26 @@ def count_masked(a: Any, axis: Any, keepdims: bool, where: Any, ddof: Any = 0) -
     return np.maximum(number.astype(np.result_type(a.dtype, 0.0)) - ddof, 0.0)
 
 
+@primitive
 def root(x: Any, order: float = 2) -> Any:
     """Return `x ** (1 / order)`, at 0 with gradient 0 in place of an infinite one."""
     zero = x == 0
     safe = np.where(zero, 1.0, x)
     return np.where(zero, 0.0, np.sqrt(safe) if order == 2 else safe ** (1 / order))
+
+
+@primitive
+def _root_slope(x: Any, order: float) -> Any:
+    """Return the derivative of `root`."""
+    zero = x == 0
+    return np.where(zero, 0.0, np.where(zero, 1.0, x) ** (1 / order - 1) / order)
+
+
+# fmt: off
+defvjp(root, lambda g, out, x, order=2: g * _root_slope(x, order))
+defvjp(_root_slope, lambda g, out, x, order:
+       g * out * (1 / order - 1) / np.where(x == 0, math.nan, x))
+# fmt: on
 
 
 def _total(
@@ -179,6 +196,9 @@ def _average(
         total = np.full((), count(a, axis), result.dtype)
     else:
         weights = broadcast_weights(weights, a, axis)
+        # all is computed in the dtype of the result, as in NumPy
+        kind = np.result_type(a.dtype, weights.dtype, *([] if a.dtype.kind == "f" else ["f8"]))
+        weights = weights if weights.dtype == kind else weights.astype(kind)
         total = np.sum(weights, axis=axis, keepdims=keepdims)
         result = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
     return (result, np.broadcast_to(total, result.shape)) if returned else result

@@ -1,6 +1,7 @@
 """Functions that give the elements of an array another shape or order."""
 
 import functools
+import sys
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,18 @@ def _at_least(places: list[Any], *arys: Any) -> Any:
     return out[0] if len(out) == 1 else tuple(out)
 
 
-composed(np.atleast_1d)(functools.partial(_at_least, [None]))
+@composed(np.atleast_1d)
+def _at_least_1d(*arys: Any) -> Any:
+    """Answer `np.atleast_1d`; to SciPy, whose compiled optimizers take arrays alone, by an array.
+
+    It asks so for the gradient that `value_and_grad` returned, which requires none itself.
+    """
+    caller = sys._getframe(3).f_globals.get("__name__", "")  # above two functions of the engine
+    if caller.startswith("scipy.") and not any(getattr(a, "requires_grad", False) for a in arys):
+        return np.atleast_1d(*map(np.asarray, arys))
+    return _at_least([None], *arys)
+
+
 composed(np.atleast_2d)(functools.partial(_at_least, [(None, None), None]))
 composed(np.atleast_3d)(functools.partial(_at_least, [(None,) * 3, (None, ..., None), (..., None)]))
 

@@ -123,10 +123,13 @@ def _cov(
     x = x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype)
     ddof = int(not bias) if ddof is None else ddof
     # fweights count how often each column was seen, aweights how much it matters
-    factors = [to_array(w) for w in (fweights, aweights) if w is not None]
+    fweights, aweights = (
+        w if w is None else to_array(w).astype(float) for w in (fweights, aweights)
+    )
+    factors = [w for w in (fweights, aweights) if w is not None]
     weights = math.prod(factors) if factors else np.ones(x.shape[1], x.dtype)
     total = np.sum(weights)
-    lost = 1 if aweights is None else np.sum(weights * to_array(aweights)) / total
+    lost = 1 if aweights is None else np.sum(weights * aweights) / total
     x = x - np.sum(x * weights, axis=1, keepdims=True) / total
     return np.squeeze(np.matmul(x * weights, x.T) / np.maximum(total - ddof * lost, 0.0))
 

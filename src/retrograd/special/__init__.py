@@ -1,7 +1,9 @@
 """Special functions that NumPy lacks, in NumPy alone, to 12 digits and differentiable.
 
 They have the names and arguments of `scipy.special`, and take arrays and Tensors. Where SciPy is
-imported, its own ufuncs of these names take Tensors too, and are answered by these.
+imported, its own ufuncs of these names take Tensors too, and are answered by these; and values of
+arrays are computed by SciPy's kernels, in a tenth of the time. (Beside the zeros of `gammaln` these
+keep fewer digits.) float16 is computed in float32, and arguments of two dtypes in the wider one.
 
 >>> x = rg.Tensor([0.5], requires_grad=True)
 >>> rg.special.erf(x).backward()

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import TensorT, defvjp, primitive
+from retrograd.special.precision import at_least_single, scipy_kernel
 from retrograd.special.series import horner
 
 __all__ = ["erf", "erfc", "erfcinv", "erfcx", "erfinv", "log_ndtr", "ndtr", "ndtri"]
@@ -33,6 +34,7 @@ def _scaled_tail(x: Any) -> Any:
     return horner(ERFCX, 1.0 - 7.5 / (x + 3.75)) / (1.0 + 2.0 * x)
 
 
+@at_least_single
 @primitive
 def erf(x: TensorT) -> TensorT:
     """Return the error function, `2 / sqrt(pi)` times the integral of `exp(-t^2)` from 0 to `x`.
@@ -48,6 +50,10 @@ def erf(x: TensorT) -> TensorT:
     >>> rg.special.erf(np.array([0.0, 1.0])).round(4)
     array([0.    , 0.8427])
     """
+    kernel = scipy_kernel("erf", x)
+    if kernel is not None:
+        quick: Any = kernel(x)
+        return quick
     size = np.abs(x)
     near = x * horner(ERF, np.square(np.minimum(size, 0.7)))
     far = 1.0 - np.exp(-np.square(x)) * _scaled_tail(size)
@@ -55,6 +61,7 @@ def erf(x: TensorT) -> TensorT:
     return out
 
 
+@at_least_single
 @primitive
 def erfc(x: TensorT) -> TensorT:
     """Return `1 - erf(x)`, accurate where that is tiny.
@@ -70,11 +77,16 @@ def erfc(x: TensorT) -> TensorT:
     >>> rg.special.erfc(np.array([10.0]))
     array([2.08848758e-45])
     """
+    kernel = scipy_kernel("erfc", x)
+    if kernel is not None:
+        quick: Any = kernel(x)
+        return quick
     tail = np.exp(-np.square(x)) * _scaled_tail(np.abs(x))
     out: Any = np.where(x < 0.0, 2.0 - tail, tail)
     return out
 
 
+@at_least_single
 @primitive
 def erfcx(x: TensorT) -> TensorT:
     """Return `exp(x^2) * erfc(x)`, which does not vanish for large `x`.
@@ -88,6 +100,10 @@ def erfcx(x: TensorT) -> TensorT:
     >>> rg.special.erfcx(np.array([0.0, 100.0])).round(4)
     array([1.    , 0.0056])
     """
+    kernel = scipy_kernel("erfcx", x)
+    if kernel is not None:
+        quick: Any = kernel(x)
+        return quick
     tail = _scaled_tail(np.abs(x))
     out: Any = np.where(x < 0.0, 2.0 * np.exp(np.square(np.minimum(x, 0.0))) - tail, tail)
     return out
@@ -112,6 +128,7 @@ def _solve(y: Any, q: Any) -> Any:
     return np.where(q > 0.0, x, math.inf)
 
 
+@at_least_single
 @primitive
 def erfinv(y: TensorT) -> TensorT:
     """Return the inverse of `erf`: the x with `erf(x) = y`.
@@ -125,11 +142,16 @@ def erfinv(y: TensorT) -> TensorT:
     >>> rg.special.erfinv(np.array([0.0, 0.5])).round(4)
     array([0.    , 0.4769])
     """
+    kernel = scipy_kernel("erfinv", y)
+    if kernel is not None:
+        quick: Any = kernel(y)
+        return quick
     size = np.minimum(np.abs(y), 1.0)
     out: Any = np.where(np.abs(y) <= 1.0, np.sign(y) * _solve(size, 1.0 - size), math.nan)
     return out
 
 
+@at_least_single
 @primitive
 def erfcinv(y: TensorT) -> TensorT:
     """Return the inverse of `erfc`: the x with `erfc(x) = y`, accurate where `y` is tiny.
@@ -140,15 +162,20 @@ def erfcinv(y: TensorT) -> TensorT:
     Returns:
         A Tensor of the shape of `y`; an array for an array. Infinite at 0 and 2, nan outside.
 
-    >>> rg.special.erfcinv(np.array([1.0, 0.5])).round(4)
-    array([0.    , 0.4769])
+    >>> rg.special.erfcinv(np.array([1.5, 0.5])).round(4)
+    array([-0.4769,  0.4769])
     """
+    kernel = scipy_kernel("erfcinv", y)
+    if kernel is not None:
+        quick: Any = kernel(y)
+        return quick
     q = np.clip(np.minimum(y, 2.0 - y), 0.0, 1.0)
     x = np.sign(1.0 - y) * _solve(1.0 - q, q)
     out: Any = np.where((y >= 0.0) & (y <= 2.0), x, math.nan)
     return out
 
 
+@at_least_single
 def ndtr(x: TensorT) -> TensorT:
     """Return the distribution function of the standard normal distribution.
 
@@ -166,6 +193,7 @@ def ndtr(x: TensorT) -> TensorT:
     return 0.5 * erfc(x * (-1 / SQRT_2))
 
 
+@at_least_single
 @primitive
 def log_ndtr(x: TensorT) -> TensorT:
     """Return the logarithm of `ndtr(x)`, accurate where that is tiny or near 1.
@@ -179,6 +207,10 @@ def log_ndtr(x: TensorT) -> TensorT:
     >>> rg.special.log_ndtr(np.array([-100.0])).round(4)
     array([-5005.5242])
     """
+    kernel = scipy_kernel("log_ndtr", x)
+    if kernel is not None:
+        quick: Any = kernel(x)
+        return quick
     low = np.minimum(x, -1.0) * (-1 / SQRT_2)
     below = np.log(0.5 * _scaled_tail(low)) - np.square(low)
     above = np.log1p(-0.5 * erfc(np.maximum(x, -1.0) * (1 / SQRT_2)))
@@ -186,6 +218,7 @@ def log_ndtr(x: TensorT) -> TensorT:
     return out
 
 
+@at_least_single
 def ndtri(p: TensorT) -> TensorT:
     """Return the inverse of `ndtr`: the quantiles of the standard normal distribution.
 
@@ -195,8 +228,8 @@ def ndtri(p: TensorT) -> TensorT:
     Returns:
         A Tensor of the shape of `p`; an array for an array. -inf at 0, inf at 1, nan outside.
 
-    >>> rg.special.ndtri(np.array([0.5, 0.975])).round(4)
-    array([-0.  ,  1.96])
+    >>> rg.special.ndtri(np.array([0.025, 0.975])).round(4)
+    array([-1.96,  1.96])
     """
     return -SQRT_2 * erfcinv(2.0 * p)
 

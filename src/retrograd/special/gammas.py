@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
 import numpy as np
 
 from retrograd.engine import TensorLike, TensorT, defvjp, primitive
+from retrograd.special.precision import at_least_single, in_common_dtype, scipy_kernel
 from retrograd.special.series import BERNOULLI, horner, zeta
 
 __all__ = ["betaln", "digamma", "gamma", "gammaln", "polygamma"]
@@ -33,6 +35,7 @@ def _angle_to_whole(x: Any) -> tuple[Any, Any]:
     return turns == 0.0, math.pi * np.where(turns == 0.0, 0.25, turns)
 
 
+@at_least_single
 @primitive
 def gammaln(x: TensorT) -> TensorT:
     """Return the logarithm of the absolute value of the gamma function.
@@ -49,6 +52,10 @@ def gammaln(x: TensorT) -> TensorT:
     >>> rg.special.gammaln(np.array([3.0, 5.0])).round(4)
     array([0.6931, 3.1781])
     """
+    kernel = scipy_kernel("gammaln", x)
+    if kernel is not None:
+        quick: Any = kernel(x)
+        return quick
     y = np.where(x < 0.5, 1.0 - x, x)
     # to 2.5 the series about 2, after a step gammaln(y) = gammaln(y + 1) - log(y) from below 1.5
     low = np.minimum(y, 2.5)
@@ -67,6 +74,7 @@ def gammaln(x: TensorT) -> TensorT:
     return out
 
 
+@at_least_single
 @primitive
 def digamma(x: TensorT) -> TensorT:
     """Return the derivative of `gammaln`, also called psi.
@@ -75,7 +83,7 @@ def digamma(x: TensorT) -> TensorT:
         x: array or Tensor of any shape.
 
     Returns:
-        A Tensor of the shape of `x`; an array for an array. nan at 0, -1, -2, ...
+        A Tensor of the shape of `x`; an array for an array. -inf at 0, and nan at -1, -2, ...
 
     Taylor's series about its zero, Stirling's for large `x`, and below 1/2 the reflection formula
     (DLMF 5.5.4).
@@ -83,6 +91,10 @@ def digamma(x: TensorT) -> TensorT:
     >>> rg.special.digamma(np.array([1.0, 10.0])).round(4)
     array([-0.5772,  2.2518])
     """
+    kernel = scipy_kernel("digamma", x)
+    if kernel is not None:
+        quick: Any = kernel(x)
+        return quick
     y = np.where(x < 0.5, 1.0 - x, x)
     # to 2 the series about the zero, after a step digamma(y) = digamma(y + 1) - 1 / y from below 1
     low = np.minimum(y, 2.0)
@@ -97,7 +109,8 @@ def digamma(x: TensorT) -> TensorT:
     above: Any = np.where(y < 2.0, near, far)
     whole, angle = _angle_to_whole(x)
     below = above - math.pi / np.tan(angle)
-    out: Any = np.where(x < 0.5, np.where(whole, math.nan, below), above)
+    pole = np.where(x == 0.0, np.copysign(math.inf, -x), math.nan)
+    out: Any = np.where(x < 0.5, np.where(whole, pole, below), above)
     return out
 
 
@@ -109,14 +122,15 @@ def polygamma(n: int, x: TensorT) -> TensorT:
         x: array or Tensor of any shape.
 
     Returns:
-        A Tensor of the shape of `x`; an array for an array. At 0, -1, -2, ... inf for `n = 1` and
-        nan for others; above `n = 2` it is nan for all `x` below 0.
+        A Tensor of the shape of `x`; an array for an array. At 0, -1, -2, ... inf for an odd `n`,
+        and nan for others.
 
     Raises:
         TypeError: if `n` is no int.
         ValueError: if `n` is negative.
 
-    It is `(-1)^(n + 1) n!` times the sum of `(x + k)^-(n + 1)` over k from 0 (DLMF 5.15.1).
+    It is `(-1)^(n + 1) n!` times the sum of `(x + k)^-(n + 1)` over k from 0 (DLMF 5.15.1); below 0
+    by reflection (DLMF 5.15.6).
 
     >>> rg.special.polygamma(1, np.array([1.0, 2.0])).round(4)
     array([1.6449, 0.6449])
@@ -128,22 +142,34 @@ def polygamma(n: int, x: TensorT) -> TensorT:
     return digamma(x) if n == 0 else _polygamma(x, int(n))
 
 
+@functools.cache
+def _cotangent_slope(n: int) -> tuple[float, ...]:
+    """Return the derivative number `n` of the cotangent, as a polynomial of the cotangent."""
+    powers = [0, 1]  # the coefficient of the lowest power first
+    for _ in range(n):
+        slope = [k * c for k, c in enumerate(powers)][1:]
+        # the cotangent has the derivative -(1 + cotangent^2)
+        powers = [-(a + b) for a, b in zip([*slope, 0, 0], [0, 0, *slope], strict=True)]
+    return tuple(map(float, reversed(powers)))
+
+
+@at_least_single
 @primitive
 def _polygamma(x: Any, n: int) -> Any:
-    y = np.where(x < 0.5, 1.0 - x, x) if n <= 2 else np.where(x > 0.0, x, 1.0)
-    out = (-1.0) ** (n + 1) * math.factorial(n) * zeta(n + 1, y)
-    if n > 2:
-        return np.where(x > 0.0, out, math.nan)
-    # below 1/2 the derivatives of the reflection formula of digamma
+    # to order 2 reflected below 1/2, above it below 0 only, where the formula loses no digits
+    bound = 0.5 if n <= 2 else 0.0
+    reflected = x < bound
+    y = np.where(reflected, 1.0 - x, x)
+    out = (-1.0) ** (n + 1) * math.factorial(n) * zeta(n + 1, np.where(y > 0.0, y, 1.0))
+    # the derivative of the reflection formula of digamma
     whole, angle = _angle_to_whole(x)
-    if n == 1:
-        below = math.pi**2 / np.square(np.sin(angle)) - out
-    else:
-        below = out - 2 * math.pi**3 * np.cos(angle) / np.sin(angle) ** 3
-    pole = math.inf if n == 1 else math.nan
-    return np.where(x < 0.5, np.where(whole, pole, below), out)
+    sine, cosine = np.sin(angle), np.cos(angle)
+    below = (-1.0) ** n * out - math.pi ** (n + 1) * horner(_cotangent_slope(n), cosine / sine)
+    pole = math.inf if n % 2 else math.nan
+    return np.where((x <= 0.0) & whole, pole, np.where(reflected, below, out))
 
 
+@at_least_single
 @primitive
 def gamma(x: TensorT) -> TensorT:
     """Return the gamma function, which is `(x - 1)!` at whole numbers from 1.
@@ -159,6 +185,10 @@ def gamma(x: TensorT) -> TensorT:
     >>> rg.special.gamma(np.array([5.0, 0.5])).round(4)
     array([24.    ,  1.7725])
     """
+    kernel = scipy_kernel("gamma", x)
+    if kernel is not None:
+        quick: Any = kernel(x)
+        return quick
     whole = np.floor(x)
     sign = np.where(x < 0.0, 1.0 - 2.0 * np.remainder(whole, 2.0), 1.0)
     pole = (x < 0.0) & (x == whole)
@@ -166,6 +196,7 @@ def gamma(x: TensorT) -> TensorT:
     return out
 
 
+@in_common_dtype
 def betaln(a: TensorLike, b: TensorLike) -> Any:
     """Return the logarithm of the absolute value of the beta function.
 

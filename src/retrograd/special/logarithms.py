@@ -10,8 +10,10 @@ import numpy as np
 from retrograd.checks import refuse_words
 from retrograd.engine import TensorLike, TensorT, defvjp, primitive
 from retrograd.rules.axes import spread
+from retrograd.rules.elementwise import kinked, share_of_sum
 from retrograd.special import logistic
 from retrograd.special.logistic import Axis
+from retrograd.special.precision import in_common_dtype
 
 __all__ = [
     "entr", "kl_div", "log_softmax", "logsumexp", "rel_entr", "softmax", "xlog1py", "xlogy",
@@ -22,10 +24,15 @@ __all__ = [
 
 
 def _harmless(x: Any, y: Any, low: float = 0.0) -> Any:
-    """Return `y`, but `low + 1`, of logarithm 0, where it is too low and `x` is 0."""
-    return np.where((x == 0) & (y <= low), low + 1.0, y)
+    """Return `y`, but `low + 1`, of logarithm 0, where it is too low and `x` is 0.
+
+    Its derivative is nan there, since to second order nothing is known of such a product.
+    """
+    hit = (x == 0) & (y <= low)
+    return np.where(hit, low + 1.0, kinked(np.broadcast_to(y, hit.shape), hit))
 
 
+@in_common_dtype
 @primitive
 def xlogy(x: TensorLike, y: TensorLike) -> Any:
     """Return `x * log(y)`, and 0 where `x` is 0, whatever `y`.
@@ -43,6 +50,7 @@ def xlogy(x: TensorLike, y: TensorLike) -> Any:
     return x * np.log(_harmless(x, y))
 
 
+@in_common_dtype
 @primitive
 def xlog1py(x: TensorLike, y: TensorLike) -> Any:
     """Return `x * log(1 + y)`, accurate where `y` is tiny, and 0 where `x` is 0, whatever `y`.
@@ -88,6 +96,7 @@ def entr(x: TensorT) -> TensorT:
     return 0.0 - rel_entr(x, np.ones_like(x))
 
 
+@in_common_dtype
 @primitive
 def rel_entr(x: TensorLike, y: TensorLike) -> Any:
     """Return `x * log(x / y)`, the terms of a relative entropy.
@@ -118,6 +127,7 @@ defvjp(rel_entr, lambda g, out, x, y: g * (np.log(x / y) + 1),
 # fmt: on
 
 
+@in_common_dtype
 def kl_div(x: TensorLike, y: TensorLike) -> Any:
     """Return `x * log(x / y) - x + y`, which is 0 where `x` is `y` and positive elsewhere.
 
@@ -165,8 +175,8 @@ def logsumexp(a: TensorT, axis: Axis = None, keepdims: bool = False) -> TensorT:
 
 # fmt: off
 defvjp(logsumexp, lambda g, out, a, axis=None, keepdims=False:
-                  spread(g, a, axis, keepdims) * np.exp(
-                      a - spread(np.where(np.isfinite(out), out, 0.0), a, axis, keepdims)))
+                  spread(g, a, axis, keepdims)
+                  * np.exp(share_of_sum(a, spread(out, a, axis, keepdims))))
 # fmt: on
 
 

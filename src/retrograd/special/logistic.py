@@ -76,6 +76,8 @@ def softmax(input: TensorT, axis: Axis = -1) -> TensorT:
     array([[0.5   , 0.5   ],
            [0.2689, 0.7311]])
     """
+    if not input.size:
+        return input * 1.0
     powers = np.exp(input - np.max(input, axis=axis, keepdims=True))
     return powers / np.sum(powers, axis=axis, keepdims=True)
 
@@ -95,6 +97,8 @@ def log_softmax(input: TensorT, axis: Axis = -1) -> TensorT:
     >>> F.log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
+    if not input.size:
+        return input * 1.0
     shifted = input - np.max(input, axis=axis, keepdims=True)
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
 

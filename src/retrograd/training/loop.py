@@ -19,6 +19,7 @@ from retrograd.optim.optimizer import Optimizer
 from retrograd.training.evaluation import Metric, evaluate, inputs_and_targets
 from retrograd.training.history import History
 from retrograd.training.run import Training
+from retrograd.training.safeguard import Safeguard
 
 # A function of output and target that returns a number to lower, the mean over a batch.
 Loss: TypeAlias = Callable[[Any, Any], Tensor]
@@ -71,7 +72,8 @@ def fit(
     Raises:
         TypeError: if an argument is of another kind, or a batch no tuple `(*inputs, target)`.
         ValueError: if an argument cannot work, if there are no batches, or if the checkpoint is of
-            another run.
+            another run. Where a loss, or what an update makes of the weights, is not finite, too:
+            the model and the optimizer then are what they were before that batch.
         OSError: if the checkpoint cannot be written.
 
     >>> x = np.linspace(-1, 1, 40).reshape(-1, 1)
@@ -92,12 +94,17 @@ def fit(
     _check_saving(checkpoint, save_every, resume, data)
     if resume and checkpoint and os.path.exists(checkpoint):
         run.load_state_dict(load(checkpoint))
+    safeguard = Safeguard(model, optimizer)
     update = _updater(model, loss, optimizer, clip_norm, compile)
     with _bar(progress, epochs, data, run.update) as bar:
         while run.epoch < epochs and not run.stop:
             model.train()
-            for inputs, target in inputs_and_targets(data):
+            for batch, (inputs, target) in enumerate(inputs_and_targets(data), 1):
+                safeguard.back_up()
                 value = update(inputs, target).item()
+                if fault := safeguard.undo_if_spoiled(value, inputs, target):
+                    at = f"epoch {run.epoch + 1}, batch {_number(data, batch)}"
+                    raise ValueError(f"{at}: {fault}")
                 run._count_update(value, len(target))
                 if scheduler is not None and step_scheduler == "update":
                     scheduler.step()
@@ -143,6 +150,11 @@ def _updater(
     from retrograd.compiler import CompiledStep
 
     return CompiledStep(update, replay_first=True)
+
+
+def _number(data: Any, counted: int) -> int:
+    """Return which batch of its epoch was handed out last, where a run may have begun within."""
+    return int(data.state_dict()["position"]) if hasattr(data, "state_dict") else counted
 
 
 def _bar(progress: bool, epochs: int, data: Any, done: int) -> Any:

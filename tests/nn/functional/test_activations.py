@@ -38,3 +38,46 @@ def test_dropout_of_all_leaves_nothing():
 def test_the_logistic_functions_are_those_of_special():
     for name in ("sigmoid", "logsigmoid", "softmax", "log_softmax"):
         assert getattr(F, name) is getattr(logistic, name)
+
+
+HALF = np.array([-1e4, -1e3, -50.0, -17.0, -6.5, -0.25, 0.0, 0.25, 1.5, 15.0, 300.0, 5e4], "f2")
+
+
+@pytest.mark.parametrize("fn", [
+    F.silu, F.mish, F.gelu, lambda x: F.gelu(x, "tanh"), F.softplus, F.elu, F.selu, F.softsign,
+    F.logsigmoid, F.tanh, F.relu, F.hardtanh, F.leaky_relu, F.celu,
+    lambda x: F.softplus(x, 2.0, 10.0),
+])  # fmt: skip
+def test_float16_is_right_to_its_own_digits(fn):
+    def run(x):
+        leaf = rg.Tensor(x, requires_grad=True)
+        out = fn(leaf)
+        out.backward(np.ones_like(x))
+        return out, leaf.grad
+
+    with np.errstate(over="ignore", under="ignore"):
+        (out, grad), right = run(HALF), run(HALF.astype(float))
+        wanted = [np.asarray(a).astype("f2") for a in (right[0].data, right[1])]
+    assert out.dtype == grad.dtype == np.float16
+    np.testing.assert_allclose(out.data, wanted[0], rtol=4e-3, atol=6e-5)
+    np.testing.assert_allclose(grad, wanted[1], rtol=4e-3, atol=4e-4)
+
+
+@pytest.mark.parametrize("fn", [F.silu, F.mish, F.gelu, F.softplus])
+def test_the_input_may_be_given_by_name(fn):
+    x = np.array([0.5])
+    assert fn(input=x) == fn(x)
+
+
+def test_one_slope_keeps_the_shape_of_a_number():
+    for shape in ((), (1,), (2, 1)):
+        x = rg.Tensor(np.full(shape, -2.0), requires_grad=True)
+        weight = rg.Tensor([0.25], requires_grad=True)
+        out = F.prelu(x, weight)
+        assert out.shape == rg.nn.PReLU()(x).shape == shape
+        np.sum(out).backward()
+        assert (x.grad.shape, weight.grad.tolist()) == (shape, [-2.0 * x.size])
+
+
+def test_softsign_has_a_second_derivative_at_0():
+    assert rg.func.hessian(lambda x: F.softsign(x))(np.array(0.0)).data == 0.0

@@ -47,3 +47,12 @@ def test_masked_logits_leave_the_cross_entropy_finite():
     logits = rg.Tensor([[0.0, -np.inf, 1.0]], requires_grad=True)
     F.cross_entropy(logits, np.array([0])).backward()
     assert np.isfinite(logits.grad).all()
+
+
+def test_probabilities_do_not_go_with_a_class_to_ignore():
+    x, y = rg.Tensor(np.zeros((2, 3))), np.full((2, 3), 1 / 3)
+    with pytest.raises(ValueError, match="ignore_index=1 with class numbers only"):
+        F.cross_entropy(x, y, ignore_index=1)
+    with pytest.raises(ValueError, match="ignore_index=0 with class numbers only"):
+        rg.nn.CrossEntropyLoss(ignore_index=0)(x, y)
+    assert F.cross_entropy(x, y, ignore_index=-1).item() == pytest.approx(np.log(3))

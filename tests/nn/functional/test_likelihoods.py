@@ -13,8 +13,27 @@ def x(*shape):
 
 
 def test_a_variance_of_another_shape_is_a_value_error():
-    with pytest.raises(ValueError, match=r"var \(2, 3\), not \(3,\)"):
-        F.gaussian_nll_loss(x(2, 3), x(2, 3), x(3))
+    for shape in ((3,), (1, 1), (3, 2), (2, 3, 1)):
+        with pytest.raises(ValueError, match=r"var \(2, 3\), .*not \("):
+            F.gaussian_nll_loss(x(2, 3), x(2, 3), x(*shape))
+
+
+@pytest.mark.parametrize("wrap", [lambda fn: fn, rg.compile], ids=["eager", "compiled"])
+def test_a_negative_variance_is_a_value_error(wrap):
+    def loss(var):
+        return F.gaussian_nll_loss(x(2), x(2), var)
+
+    loss = wrap(loss)
+    loss(x(2))
+    with pytest.raises(ValueError, match=r"var from 0, it has -0\.5"):
+        loss(rg.Tensor([1.0, -0.5]))
+    with pytest.raises(ValueError, match="var from 0"):
+        F.gaussian_nll_loss(x(2), x(2), -1.0)
+
+
+def test_float32_stays_so_with_a_number_for_the_variance():
+    y = np.ones(2, np.float32)
+    assert F.gaussian_nll_loss(y, y, 0.5).dtype == np.float32
 
 
 def test_a_variance_may_lack_the_last_axis():

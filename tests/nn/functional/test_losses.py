@@ -34,3 +34,39 @@ def test_a_loss_of_target_gradients_has_them():
 def test_smooth_l1_with_beta_0_is_l1():
     x, y = RNG.normal(size=(2, 5))
     assert F.smooth_l1_loss(x, y, beta=0.0) == F.l1_loss(x, y)
+
+
+WHOLE = {
+    "mse_loss": F.mse_loss, "l1_loss": F.l1_loss, "huber_loss": F.huber_loss,
+    "smooth_l1_loss": F.smooth_l1_loss, "poisson_nll_loss": F.poisson_nll_loss,
+    "poisson_nll_loss in full": lambda x, y, **r: F.poisson_nll_loss(x, y, full=True, **r),
+    "gaussian_nll_loss": lambda x, y, **r: F.gaussian_nll_loss(x, y, np.ones_like(x), **r),
+    "gaussian_nll_loss, a whole number for the variance":
+        lambda x, y, **r: F.gaussian_nll_loss(x, y, np.ones(3, int), **r),
+    "margin_ranking_loss": lambda x, y, **r: F.margin_ranking_loss(x, x * 2, 2 * y - 1, **r),
+    "hinge_embedding_loss": lambda x, y, **r: F.hinge_embedding_loss(x, 2 * y - 1, **r),
+    "cosine_embedding_loss":
+        lambda x, y, **r: F.cosine_embedding_loss(x[:, None], x[:, None], 2 * y - 1, **r),
+    "binary_cross_entropy": F.binary_cross_entropy,
+    "binary_cross_entropy_with_logits": F.binary_cross_entropy_with_logits,
+    "kl_div": F.kl_div, "cross_entropy": lambda x, y, **r: F.cross_entropy(x, y[0], **r),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["i1", "i4", "i8", "u1"])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_numbers_as_targets_leave_float32_as_it_is(name, reduction, kind):
+    x, y = np.array([0.25, 0.5, 0.75], np.float32), np.array([1, 0, 1], kind)
+    if "embedding" in name or "ranking" in name:
+        y = y.astype("i8") if kind == "u1" else y  # they have -1 for 0
+    leaf = rg.Tensor(x, requires_grad=True)
+    loss = WHOLE[name](leaf, y, reduction=reduction)
+    assert loss.dtype == np.float32
+    assert WHOLE[name](x, y, reduction=reduction).dtype == np.float32
+    right = rg.Tensor(x.astype(float), requires_grad=True)
+    exact = WHOLE[name](right, y, reduction=reduction)
+    np.testing.assert_allclose(loss.data, exact.data, rtol=1e-5, atol=1e-6)
+    np.sum(loss).backward()
+    np.sum(exact).backward()
+    np.testing.assert_allclose(leaf.grad, right.grad, rtol=1e-5, atol=1e-6)

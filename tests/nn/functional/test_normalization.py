@@ -40,3 +40,60 @@ def test_running_values_move_in_place_towards_those_of_the_batch(kind):
     F.batch_norm(x, kind(mean), kind(var), training=True, momentum=0.25)
     np.testing.assert_allclose(mean, 0.25 * x.mean(axis=0))
     np.testing.assert_allclose(var, 0.75 + 0.25 * x.var(axis=0, ddof=1))
+
+
+NOTHING = {
+    "softmax": (lambda x: F.softmax(x, 0), (0, 3)),
+    "softmax of no classes": (lambda x: F.softmax(x, 1), (2, 0)),
+    "log_softmax": (lambda x: F.log_softmax(x, 0), (0,)),
+    "log_softmax of no classes": (F.log_softmax, (2, 0)),
+    "group_norm": (lambda x: F.group_norm(x, 2, np.ones(4), np.ones(4)), (0, 4)),
+    "group_norm of images": (lambda x: F.group_norm(x, 2), (0, 4, 3)),
+    "group_norm of empty channels": (lambda x: F.group_norm(x, 2), (2, 4, 0)),
+    "layer_norm": (lambda x: F.layer_norm(x, (3,)), (0, 3)),
+    "layer_norm of nothing": (lambda x: F.layer_norm(x, (0,)), (2, 0)),
+    "rms_norm": (lambda x: F.rms_norm(x, (3,)), (0, 3)),
+    "batch_norm": (lambda x: F.batch_norm(x, None, None, training=True), (0, 3)),
+    "batch_norm of lines": (lambda x: F.batch_norm(x, None, None, training=True), (2, 3, 0)),
+    "normalize": (F.normalize, (0, 3)), "glu": (F.glu, (0, 4)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NOTHING)
+@pytest.mark.parametrize("wrap", [lambda fn: fn, rg.compile], ids=["eager", "compiled"])
+def test_of_nothing_comes_nothing(name, wrap):
+    fn, shape = NOTHING[name]
+    x = rg.Tensor(np.zeros(shape), requires_grad=True)
+
+    def step(x):
+        out = fn(x)
+        np.sum(out).backward()
+        return out
+
+    out = wrap(step)(x)
+    assert out.size == 0
+    assert out.shape == shape or name == "glu"
+    assert x.grad.shape == shape
+    assert fn(np.zeros(shape)).shape == out.shape
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (0, 3, 2), (2, 3, 0)])
+def test_an_empty_batch_is_counted_but_leaves_the_running_values(shape):
+    norm = rg.nn.BatchNorm1d(3)
+    assert norm(rg.Tensor(np.zeros(shape))).shape == shape
+    assert norm.running_mean.tolist() == [0.0] * 3
+    assert norm.running_var.tolist() == [1.0] * 3
+    assert norm.num_batches_tracked == 1
+    assert norm.eval()(rg.Tensor(np.zeros(shape))).shape == shape
+
+
+@pytest.mark.parametrize("make", [
+    lambda eps: rg.nn.BatchNorm1d(3, eps=eps), lambda eps: rg.nn.BatchNorm2d(3, eps=eps),
+    lambda eps: rg.nn.LayerNorm(3, eps=eps), lambda eps: rg.nn.RMSNorm(3, eps=eps),
+    lambda eps: rg.nn.GroupNorm(1, 3, eps=eps), lambda eps: rg.nn.InstanceNorm1d(3, eps=eps),
+])  # fmt: skip
+def test_an_eps_below_0_is_a_value_error(make):
+    for eps in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match=r"Norm.* takes eps from 0, not"):
+            make(eps)
+    make(0.0)

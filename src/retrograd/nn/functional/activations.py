@@ -10,6 +10,7 @@ import numpy as np
 from retrograd.checks import ensure, refuse_words
 from retrograd.engine import Constants, TensorLike, TensorT, defvjp, primitive
 from retrograd.special.logistic import sigmoid, softmax
+from retrograd.special.precision import at_least_single
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "mish", "prelu", "relu", "selu",
@@ -116,6 +117,8 @@ def prelu(input: TensorLike, weight: TensorT) -> TensorT:
                 f"for input {input.shape}"
             )
         weight = weight.reshape((-1,) + (1,) * (input.ndim - 2))
+    elif weight.ndim > input.ndim:
+        weight = weight.reshape((1,) * input.ndim)
     out: Any = np.where(input > 0, input, weight * input)
     return out
 
@@ -197,6 +200,7 @@ def selu(input: TensorT, inplace: bool = False) -> TensorT:
     return 1.0507009873554805 * elu(input, 1.6732632423543772)
 
 
+@at_least_single
 def silu(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `input * sigmoid(input)`, also known as swish.
 
@@ -216,6 +220,7 @@ def silu(input: TensorT, inplace: bool = False) -> TensorT:
     return input * sigmoid(input)
 
 
+@at_least_single
 @primitive
 def softplus(input: TensorT, beta: float = 1.0, threshold: float = 20.0) -> TensorT:
     """Return `log(1 + exp(beta * input)) / beta`, a smooth `relu`.
@@ -243,6 +248,7 @@ defvjp(softplus, lambda g, out, input, beta=1.0, threshold=20.0:
        np.where(beta * input > threshold, g, g * sigmoid(beta * input)))  # fmt: skip
 
 
+@at_least_single
 def mish(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `input * tanh(softplus(input))`.
 
@@ -261,6 +267,7 @@ def mish(input: TensorT, inplace: bool = False) -> TensorT:
     return input * np.tanh(softplus(input))
 
 
+@at_least_single
 def gelu(input: TensorT, approximate: str = "none") -> TensorT:
     """Return `input` times the probability that a standard normal draw is less than it.
 
@@ -302,6 +309,7 @@ defvjp(_nearly_ndtr, lambda g, out, x:
        g * (out * (1 - out) * (3 * 0.044715 * GELU_SLOPE * np.square(x) + GELU_SLOPE)))  # fmt: skip
 
 
+@primitive
 def softsign(input: TensorT) -> TensorT:
     """Return `input / (1 + abs(input))`, between -1 and 1 as `tanh` but slower to get there.
 
@@ -315,6 +323,9 @@ def softsign(input: TensorT) -> TensorT:
     array([-0.5 ,  0.75])
     """
     return input / (1 + np.abs(input))
+
+
+defvjp(softsign, lambda g, out, input: g / np.square(1 + np.abs(input)))
 
 
 @primitive(ignores=("inplace",))

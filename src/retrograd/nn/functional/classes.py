@@ -166,7 +166,7 @@ def cross_entropy(
         weight: how much each class counts, `(C,)`, or None. With class numbers the mean divides by
             the sum of the weights, with probabilities by the number of samples.
         ignore_index: targets of this number do not count, nor in the mean. It may lie outside the
-            classes.
+            classes. With probabilities it must stay negative.
         reduction: "mean" or "sum" of all samples, or "none": each by itself.
         label_smoothing: from 0 to 1: the part of the target that all classes share evenly, in place
             of the target class.
@@ -189,6 +189,11 @@ def cross_entropy(
     soft = target.dtype.kind == "f" and target.shape == input.shape
     if not soft:
         _check_classes("cross_entropy", input, target, weight)
+    elif ignore_index >= 0:
+        raise ValueError(
+            f"cross_entropy takes {ignore_index=} with class numbers only: for probabilities give "
+            'the samples that do not count a weight of 0 (reduction="none"), or leave them out'
+        )
     axis = min(input.ndim - 1, 1)
     scores = log_softmax(input, axis=axis)
     if not (soft or label_smoothing):

@@ -9,7 +9,7 @@ import numpy as np
 from retrograd.checks import refuse_words
 from retrograd.engine import TensorLike, TensorT
 from retrograd.nn.functional.activations import relu
-from retrograd.nn.functional.losses import reduce_loss
+from retrograd.nn.functional.losses import as_floats, reduce_loss
 
 __all__ = [
     "cosine_embedding_loss", "cosine_similarity", "hinge_embedding_loss", "margin_ranking_loss",
@@ -37,8 +37,13 @@ def normalize(
     """
     if _words:
         refuse_words("normalize", _words)
-    length: Any = np.linalg.norm(input, p, axis, keepdims=True)
-    return input / np.maximum(length, eps)
+    if p != 2:
+        length: Any = np.linalg.norm(input, p, axis, keepdims=True)
+        return input / np.maximum(length, eps)
+    # of vectors that are shorter, 0 among them, no root is taken: it has no second derivative
+    square: Any = np.sum(np.square(input), axis=axis, keepdims=True)
+    longer = square > eps * eps
+    return input / np.where(longer, np.sqrt(np.where(longer, square, 1.0)), eps)
 
 
 def cosine_similarity(
@@ -62,7 +67,7 @@ def cosine_similarity(
         refuse_words("cosine_similarity", _words)
     one: Any = x1
     two: Any = x2
-    if np.ndim(one) != np.ndim(two):
+    if np.shape(one) != np.shape(two):  # a vector that is repeated has another length
         one, two = np.broadcast_arrays(one, two)
     return np.sum(normalize(one, 2.0, axis, eps) * normalize(two, 2.0, axis, eps), axis=axis)
 
@@ -138,7 +143,8 @@ def margin_ranking_loss(
     >>> float(F.margin_ranking_loss(np.array([1.0]), np.array([3.0]), np.array([1.0])))
     2.0
     """
-    return reduce_loss(relu(margin - target * (input1 - input2)), reduction)
+    apart: Any = input1 - input2
+    return reduce_loss(relu(margin - as_floats(target, apart) * apart), reduction)
 
 
 def triplet_margin_loss(

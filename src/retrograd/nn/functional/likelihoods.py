@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import Constants, Tensor, TensorLike, TensorT, defvjp, primitive
-from retrograd.nn.functional.losses import check_same_shape, reduce_loss, share_gradient
+from retrograd.nn.functional.losses import (
+    as_floats,
+    check_same_shape,
+    reduce_loss,
+    share_gradient,
+)
 from retrograd.special.logistic import logsigmoid, sigmoid
 
 __all__ = [
@@ -51,6 +56,8 @@ def binary_cross_entropy(
     """
     if input.shape != target.shape:
         check_same_shape("binary_cross_entropy", input, target)
+    if target.dtype is not input.dtype:
+        target = as_floats(target, input)
     tiny, one = TINY[input.dtype]
     yes, no = np.log(input + tiny), np.log((one - input) + tiny)
     if weight is None and reduction != "none":
@@ -126,6 +133,7 @@ def binary_cross_entropy_with_logits(
     1000.0
     """
     check_same_shape("binary_cross_entropy_with_logits", input, target)
+    target = as_floats(target, input)
     # logsigmoid(-x) is logsigmoid(x) - x: one logarithm does for both terms
     scale: Any = 1 if pos_weight is None else 1 + (pos_weight - 1) * target
     return reduce_loss((1 - target) * input - scale * logsigmoid(input), reduction, weight)
@@ -181,6 +189,7 @@ def kl_div(
     0.6931
     """
     values: Any
+    target = as_floats(target, input)
     if log_target:
         values = np.exp(target) * (target - input)
     else:
@@ -217,6 +226,7 @@ def poisson_nll_loss(
     >>> float(F.poisson_nll_loss(np.array([0.0]), np.array([2.0])))
     1.0
     """
+    target = as_floats(target, input)
     rate, log = (np.exp(input), input) if log_input else (input, np.log(input + eps))
     values = rate - target * log
     if full:
@@ -226,9 +236,27 @@ def poisson_nll_loss(
     return reduce_loss(values, reduction)
 
 
+@primitive(looks_through=False)
+def variance_from(var: Any, eps: float) -> Any:
+    """Return variances of at least `eps`; gradients go through as if nothing was done."""
+    if np.any(var < 0):
+        raise ValueError(f"gaussian_nll_loss takes var from 0, it has {np.min(var)}")
+    return np.maximum(var, eps)
+
+
+defvjp(variance_from, lambda g, out, var, eps: g)
+
+
+def _has_one_short_axis(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Tell whether a shape is the wanted one, but for an axis of length 1."""
+    if len(shape) != len(wanted):
+        return False
+    return [m for m, n in zip(shape, wanted, strict=True) if m != n] == [1]
+
+
 def gaussian_nll_loss(
-    input: TensorT, target: TensorLike, var: TensorLike, full: bool = False, eps: float = 1e-6,
-    reduction: str = "mean",
+    input: TensorT, target: TensorLike, var: TensorLike | float, full: bool = False,
+    eps: float = 1e-6, reduction: str = "mean",
 ) -> TensorT:  # fmt: skip
     """Return the mean of minus the log-density of normal distributions with predicted variance.
 
@@ -237,9 +265,9 @@ def gaussian_nll_loss(
     Args:
         input: predicted means, of any shape.
         target: what was drawn, of the same shape.
-        var: predicted variances: of that shape; with 1 for the last axis, or without it, where one
-            variance is for all of the last axis. Those below `eps` count as `eps`. (PyTorch takes
-            a number too, and lets no gradient through where it does so.)
+        var: predicted variances, from 0: of that shape; with 1 for one of the axes, or without the
+            last axis, where one variance is for all of the axis; or a number for all. Those below
+            `eps` count as `eps`, and have the gradient that `eps` would have.
         full: whether to add the constant `log(2 * pi) / 2`.
         eps: the least variance.
         reduction: "mean" or "sum" of all elements, or "none": each by itself.
@@ -248,7 +276,8 @@ def gaussian_nll_loss(
         A Tensor `()`, or of the shape of `input` for "none"; a number or an array for arrays.
 
     Raises:
-        ValueError: if `var` has none of these shapes, or the reduction is none of the above.
+        ValueError: if `var` has none of these shapes or is negative somewhere, or the reduction is
+            none of the above.
 
     Nix and Weigend 1994, "Estimating the mean and variance of the target probability distribution".
 
@@ -256,10 +285,16 @@ def gaussian_nll_loss(
     2.0
     """
     spread: Any = var
-    if var.shape == input.shape[:-1] and var.shape != input.shape:
+    if isinstance(var, (int, float)):
+        spread = np.full(input.shape, var, input.dtype)
+    shape, wanted = spread.shape, input.shape
+    if shape == wanted[:-1] and shape != wanted:
         spread = np.expand_dims(spread, -1)
-    elif var.shape not in (input.shape, (*input.shape[:-1], 1)):
-        raise ValueError(f"gaussian_nll_loss takes var {input.shape}, not {var.shape}")
-    spread = np.maximum(spread, eps)
-    values = 0.5 * (np.log(spread) + np.square(input - target) / spread)
+    elif shape != wanted and not _has_one_short_axis(shape, wanted):
+        raise ValueError(
+            f"gaussian_nll_loss takes var {wanted}, with 1 for one of the axes, or without the "
+            f"last one, not {shape}"
+        )
+    spread = variance_from(as_floats(spread, input), eps)
+    values = 0.5 * (np.log(spread) + np.square(input - as_floats(target, input)) / spread)
     return reduce_loss(values + 0.5 * math.log(2 * math.pi) if full else values, reduction)

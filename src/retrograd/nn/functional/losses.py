@@ -38,6 +38,13 @@ def check_same_shape(name: str, input: Any, target: Any) -> None:
         )
 
 
+def as_floats(target: Any, input: Any) -> Any:
+    """Return whole numbers in the dtype of `input`, which they would widen; floats as they are."""
+    if target.dtype is input.dtype or target.dtype.kind == "f":
+        return target
+    return target.astype(input.dtype if input.dtype.kind == "f" else float)
+
+
 @primitive
 def mse_loss(input: TensorT, target: TensorLike, reduction: str = "mean") -> TensorT:
     """Return the mean squared error, the mean of `(input - target)**2`.
@@ -57,6 +64,7 @@ def mse_loss(input: TensorT, target: TensorLike, reduction: str = "mean") -> Ten
     2.0
     """
     check_same_shape("mse_loss", input, target)
+    target = as_floats(target, input)
     return reduce_loss(np.square(input - target), reduction)
 
 
@@ -87,7 +95,7 @@ def l1_loss(input: TensorT, target: TensorLike, reduction: str = "mean") -> Tens
     1.5
     """
     check_same_shape("l1_loss", input, target)
-    return reduce_loss(np.abs(input - target), reduction)
+    return reduce_loss(np.abs(input - as_floats(target, input)), reduction)
 
 
 @primitive
@@ -117,7 +125,7 @@ def huber_loss(
     array([0.125, 2.5  ])
     """
     check_same_shape("huber_loss", input, target)
-    size = np.abs(input - target)
+    size = np.abs(input - as_floats(target, input))
     near = np.minimum(size, delta)
     return reduce_loss(near * (size - 0.5 * near), reduction)
 

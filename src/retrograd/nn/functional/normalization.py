@@ -35,7 +35,7 @@ def _row_mean(x: Any) -> Any:
     n = x.shape[1]
     if n >= LONG_ROW:
         return np.mean(x, axis=1, keepdims=True)
-    return np.matmul(x, ones(n, x.dtype)[:, None]) * (1 / n)
+    return np.matmul(x, ones(n, x.dtype)[:, None]) * (1 / max(n, 1))
 
 
 def _column_sum(x: Any) -> Any:
@@ -78,7 +78,7 @@ def _standardize_gradients(
         if weight is None:
             h, mean, slope = g, _row_mean(g), _row_mean(along)
         else:
-            column = weight[:, None] * (1 / x.shape[1])
+            column = weight[:, None] * (1 / max(x.shape[1], 1))
             h, mean, slope = g * weight, np.matmul(g, column), np.matmul(along, column)
         h = h - standard * slope
         return (h - mean if centered else h) * scale
@@ -162,7 +162,8 @@ def _over_last_axes(
     n = math.prod(over)
     if len(over) > 1:
         weight, bias = (None if a is None else a.reshape(n) for a in (weight, bias))
-    out = standardize(input.reshape((-1, n)), weight, bias, eps=eps, centered=centered)
+    rows = math.prod(input.shape[: -len(over)])
+    out = standardize(input.reshape((rows, n)), weight, bias, eps=eps, centered=centered)
     return out.reshape(input.shape)
 
 
@@ -195,8 +196,9 @@ def group_norm(
     """
     if input.ndim < 2 or input.shape[1] % num_groups:
         raise ValueError(f"group_norm of {num_groups} groups of axis 1 of {input.shape}")
-    rows = input.reshape((input.shape[0] * num_groups, -1))
-    out = standardize(rows, None, None, eps=eps).reshape((*input.shape[:2], -1))
+    n = math.prod(input.shape[1:])
+    rows = input.reshape((input.shape[0] * num_groups, n // num_groups))
+    out = standardize(rows, None, None, eps=eps).reshape((*input.shape[:2], n // input.shape[1]))
     return _scale_channels(out, weight, bias).reshape(input.shape)
 
 
@@ -248,13 +250,14 @@ def batch_norm(
     if not training:
         return _by_running_values(input, running_mean, running_var, weight, bias, eps)
     channels = input.shape[1]
-    rows = batch_last(input).reshape((channels, -1))
-    if rows.shape[1] < 2:
+    n = math.prod(input.shape[2:], start=input.shape[0])  # elements of a channel
+    rows = batch_last(input).reshape((channels, n))
+    if n == 1:
         raise ValueError(f"batch_norm trains on more than one value a channel, not {input.shape}")
-    if running_mean is not None:
+    if running_mean is not None and n:
         _move_running_values(running_mean, running_var, rows, momentum)
     out = _scale_channels(standardize(rows, None, None, eps=eps), weight, bias)
-    return batch_first(out.reshape((channels, *input.shape[2:], -1)))
+    return batch_first(out.reshape((channels, *input.shape[2:], input.shape[0])))
 
 
 def instance_norm(

@@ -1,0 +1,71 @@
+"""In which dtype special functions are computed, and by whose code."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from retrograd.engine import arguments
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
+
+
+def at_least_single(fn: F) -> F:
+    """Compute a function of one array in float32 where it is given float16, as PyTorch does.
+
+    What comes between would overflow, or lose most digits, in float16. The result has the dtype of
+    the argument. Whole numbers are computed with as float64.
+    """
+    (name, *_) = arguments(getattr(fn, "__wrapped__", fn))
+
+    @functools.wraps(fn)
+    def compute(*args: Any, **kwargs: Any) -> Any:
+        x, *rest = args if args else (kwargs.pop(name, None),)
+        dtype = getattr(x, "dtype", None)
+        if dtype is None:
+            return fn(*args, **kwargs) if args else fn(x, **kwargs)
+        if dtype == HALF:
+            return fn(x.astype(SINGLE), *rest, **kwargs).astype(HALF)
+        if dtype.kind != "f":
+            x = x.astype(float)
+        return fn(x, *rest, **kwargs)
+
+    return compute  # type: ignore[return-value]
+
+
+def in_common_dtype(fn: F) -> F:
+    """Compute a function of two arrays in the dtype of its result, and at least in float32."""
+    first, second = arguments(getattr(fn, "__wrapped__", fn))
+
+    @functools.wraps(fn)
+    def compute(*args: Any, **kwargs: Any) -> Any:
+        if len(args) + len(kwargs) != 2 or not kwargs.keys() <= {first, second}:
+            return fn(*args, **kwargs)  # which says what is wrong
+        x, y = args if not kwargs else (*args, *(kwargs[n] for n in (first, second) if n in kwargs))
+        if hasattr(x, "dtype") and hasattr(y, "dtype"):
+            wanted = dtype = x.dtype if x.dtype == y.dtype else np.result_type(x.dtype, y.dtype)
+            if dtype == HALF:
+                wanted = SINGLE
+            elif dtype.kind != "f":
+                wanted = dtype = np.dtype(float)
+            x, y = (a if a.dtype == wanted else a.astype(wanted) for a in (x, y))
+            if wanted != dtype:
+                return fn(x, y).astype(dtype)
+        return fn(x, y)
+
+    return compute  # type: ignore[return-value]
+
+
+def scipy_kernel(name: str, x: Any) -> Callable[[Any], Any] | None:
+    """Return SciPy's function for an array, which takes a tenth of the time; else None.
+
+    Only where the user has imported `scipy.special`: this package never does by itself.
+    """
+    theirs = sys.modules.get("scipy.special")
+    return getattr(theirs, name, None) if isinstance(x, (np.ndarray, np.generic)) else None

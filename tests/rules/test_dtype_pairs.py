@@ -1,0 +1,96 @@
+"""Arguments of different dtypes: NumPy's dtype and precision, in values and in gradients."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrograd.engine import spelled
+from rules import cases  # noqa: F401, fills CASES
+from rules.checking import ASKED, floats, gradients, make, replace_floats, tensors
+from rules.drawing import CASES, STAND_INS, Draw
+from rules.test_elementwise import UFUNCS
+from rules.test_elementwise import arguments as ufunc_arguments
+
+PAIRS = [("f4", "f8"), ("f8", "f4"), ("f2", "f8"), ("f8", "f2"), ("f2", "f4")]
+FEW = settings(max_examples=max(5, settings.default.max_examples // 4))
+
+
+def check_pair(fn, args, kwargs, pair, seed):
+    rng = np.random.default_rng(seed)
+    tree = make((tuple(args), kwargs), rng)
+    # values that every dtype has
+    wide = [x.astype("f2").astype("f8") for x in floats(tree)][: ASKED.get(fn)]
+    rest = floats(tree)[len(wide) :]
+    if len(wide) < 2:
+        return
+    mixed = [x.astype(pair[i % 2]) for i, x in enumerate(wide)]
+
+    def run(leaves):
+        given, named = replace_floats(tree, [*leaves, *rest])
+        out = fn(*given, **named)
+        return list(out) if isinstance(out, (tuple, list)) else [out]
+
+    try:
+        with np.errstate(all="ignore"):
+            expected = [np.asarray(o) for o in run([x.copy() for x in mixed])]
+    except TypeError:  # a function that NumPy does not have for float16
+        assert "f2" in pair
+        return
+    leaves = tensors(mixed)
+    with np.errstate(all="ignore"):
+        found = run(leaves)
+    assert [f.dtype for f in found] == [e.dtype for e in expected]
+    outs = [o for o in floats(found) if o.dtype == "f8"]
+    if len(outs) < len(floats(found)) or not outs:
+        return
+    doubles = tensors(wide)
+    exact = run(doubles)
+    # as exact as NumPy, where that itself computes some of it in less
+    off = max(np.max(np.abs(e - d.data), initial=0.0) for e, d in zip(expected, exact, strict=True))
+    for f, d in zip(found, exact, strict=True):
+        np.testing.assert_allclose(f.data, d.data, rtol=1e-10, atol=1e-10 + off)
+    if off > 1e-10:
+        return
+    us = [np.cos(np.arange(o.size)).reshape(o.shape) for o in outs]
+    right = gradients(floats(exact), doubles, us, False)
+    for g, x, r in zip(gradients(outs, leaves, us, False), mixed, right, strict=True):
+        if x.dtype == "f8":
+            np.testing.assert_allclose(g.data, r.data, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("fn", CASES, ids=spelled)
+@FEW
+@given(st.data())
+def test_a_function_of_two_dtypes_has_numpys_precision(fn, data):
+    draw = Draw(data)
+    args, kwargs = draw.one_of(*CASES[fn])(draw)
+    fn = STAND_INS.get(fn, fn)
+    check_pair(fn, args, kwargs, draw.one_of(*PAIRS), draw.integer(0, 1000))
+
+
+@pytest.mark.parametrize("fn", [fn for fn in UFUNCS if fn.nin > 1], ids=lambda fn: fn.__name__)
+@FEW
+@given(st.data())
+def test_a_ufunc_of_two_dtypes_has_numpys_precision(fn, data):
+    pair, seed = data.draw(st.sampled_from(PAIRS)), data.draw(st.integers(0, 1000))
+    check_pair(fn, ufunc_arguments(fn, data), {}, pair, seed)
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "i2", "i4", "i8"])
+@pytest.mark.parametrize("fn", [fn for fn in UFUNCS if fn.nin == 2 and fn is not np.ldexp],
+                         ids=lambda fn: fn.__name__)  # fmt: skip
+def test_a_ufunc_with_whole_numbers_has_the_gradient_for_floats(fn, kind):
+    x, n = np.array([1.25, 0.5, 2.75]), np.array([100, 1, 0], kind)
+
+    def gradient(number, place):
+        (leaf,) = tensors([x])
+        with np.errstate(all="ignore"):
+            outs = fn(*((leaf, number) if place == 0 else (number, leaf)))
+            outs = list(outs) if isinstance(outs, (tuple, list)) else [outs]
+            us = [np.ones(o.shape, o.dtype) for o in outs]
+            return gradients(outs, [leaf], us, False)[0].data
+
+    for place in (0, 1):
+        right = gradient(n.astype(float), place)
+        np.testing.assert_allclose(gradient(n, place), right, rtol=1e-12)
