@@ -39,9 +39,9 @@ __docformat__ = "google"
 
 __all__ = [
     "Parameter", "Tensor", "TraceError", "array", "autograd", "compile", "coverage", "data",
-    "defvjp", "enable_grad", "evaluate", "fit", "func", "get_default_dtype", "is_grad_enabled", "load",
-    "manual_seed", "nn", "no_grad", "optim", "primitive", "rules", "save", "set_default_dtype",
-    "set_grad_enabled", "special", "testing", "training", "tree",
+    "defvjp", "enable_grad", "evaluate", "fit", "func", "get_default_dtype", "is_grad_enabled",
+    "load", "manual_seed", "nn", "no_grad", "optim", "primitive", "rules", "save",
+    "set_default_dtype", "set_grad_enabled", "special", "testing", "training", "tree",
 ]  # fmt: skip
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs. The

@@ -77,7 +77,9 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
     its NumPy calls: forward, `backward()`, `zero_grad()`, `step()`, clipping. Later ones run these
     calls alone, optimised and with buffers that are there already; the first of them are compared
     with the function. What is read outside by name (parameters, an optimizer's learning rate,
-    `training`) is read anew, or lets it be recorded anew.
+    `training`) is read anew, or lets it be recorded anew. What is kept from call to call is in
+    Tensors, written in place under `rg.no_grad()` (see `nn.Module.register_buffer`); random numbers
+    come from `rg.random.uniform` and `normal`, and from Dropout.
 
     Args:
         fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
