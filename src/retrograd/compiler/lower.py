@@ -85,6 +85,7 @@ class _Lowering:
             "call": self._call,
             "write": self._write,
             "draw": self._draw,
+            "same": self._same,
             "named": self._named,
             "grad": self._grad,
             "gradient": self._gradient,
@@ -170,6 +171,10 @@ class _Lowering:
     def _draw(self, event: Event) -> None:
         rng, shape, dtype, out = event.what
         self._add(event, rng, (shape, dtype), {}, (out,))
+
+    def _same(self, event: Event) -> None:
+        array, known = event.what
+        self.known[id(array)] = self.see(known)
 
     def _named(self, event: Event) -> None:
         array, name = event.what

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, NoReturn, cast
 import numpy as np
 
 from retrograd.compiler.ir import root
-from retrograd.compiler.lines import TraceError, user_line, user_place
+from retrograd.compiler.lines import TraceError, line_at, user_line, user_place
 from retrograd.compiler.live import Live, Reading
+from retrograd.compiler.lookups import CURE, Lookup, find_source
 from retrograd.compiler.statements import Literal, Operation
 from retrograd.engine import Array, Mode, Rule, Tensor, mode_set, pick, touch, wrap
 
@@ -24,6 +25,7 @@ READS = (
     "the next run has another value. Return the Tensor and read it after the step; "
     "np.where(condition, x, y) branches on values."
 )
+INDEXING = ("np.asarray(t)", "a Tensor as an index of a Python sequence")
 _ndarray = np.ndarray
 
 
@@ -38,6 +40,7 @@ class Event(NamedTuple):
                     of the argument that the output is a view of, or None
         write       ufunc, Tensor that is written, its array, what it is written with
         draw        generator, shape, dtype, output
+        same        array, the known array that it is a copy of
         named       array, name
         grad        leaf, the gradient it had when the run first asked
         gradient    array, its gradient
@@ -79,6 +82,7 @@ class Tape:
         self.optimizers: dict[int, Any] = {}
         self.undo: dict[int, Callable[[], Any]] = {}
         self.initial: dict[int, Array] = {}
+        self._lookups: list[Lookup] = []
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
         self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
@@ -110,6 +114,9 @@ class Tape:
 
     def finish(self) -> None:
         """Take the gradients that the run leaves behind."""
+        for lookup in self._lookups:
+            line = line_at(lookup.place)
+            raise TraceError(f"X[index] of a NumPy array cannot be compiled: {CURE}{line}")
         for leaf in self.leaves.values():
             grad = cast("Array | None", leaf._grad)
             if grad is not None:
@@ -136,9 +143,29 @@ class Tape:
         """Take note of what a run does, and answer what it asks: see `_ANSWERS` for the kinds."""
         return _ANSWERS[kind](self, *what)
 
-    def refuse(self, what: str, of: Any, why: str, asked: bool) -> NoReturn:
-        """Refuse a way by which a value leaves the graph."""
+    def refuse(self, what: str, of: Any, why: str, asked: bool) -> None:
+        """Refuse a way by which a value leaves the graph, but for lookups in arrays outside."""
+        if isinstance(of, Tensor) and not why and of.dtype.kind in "iub" and what in INDEXING:
+            if what == INDEXING[1] and of.ndim:
+                return  # that fails by itself, and NumPy then asks for the array
+            source = find_source(of)
+            if source is None:
+                self.forbid(what, CURE if of.ndim else READS)
+            found = wrap(source)[of]._array  # which is recorded
+            self._lookups.append(Lookup(source, found, user_place()))
+            return
         self.forbid(what, why or READS)
+
+    def _claim(self, array: Array) -> None:
+        """Find out whether an array that nobody knows is what NumPy has looked up by itself."""
+        same = [x for x in self._lookups if x.found.dtype == array.dtype
+                and x.found.shape == array.shape and x.found.tobytes() == array.tobytes()]  # fmt: skip
+        if len({id(lookup.source) for lookup in same}) > 1:
+            self.forbid("a lookup in one of two arrays of equal values", CURE)
+        if same:
+            at = next(i for i, lookup in enumerate(self._lookups) if lookup is same[0])
+            self._add((array,))
+            self.log.append(Event("same", (array, self._lookups.pop(at).found)))
 
     def forbid(self, what: str, why: str) -> NoReturn:
         """Refuse what cannot be done again, at the user's line."""
@@ -161,6 +188,8 @@ class Tape:
                 if id(value) not in seen:
                     if self._apart:
                         self._check(value)
+                    if self._lookups:
+                        self._claim(value)
                     seen.add(id(value))
             elif isinstance(value, (list, tuple)):
                 self.check(value)
