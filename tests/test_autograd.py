@@ -128,3 +128,12 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="2 entries for 1 outputs"):
         grad([y], x, [np.ones(2), np.ones(2)])
     np.testing.assert_array_equal(grad(np.sum(y), x)[0].data, [2.0, 4.0])
+
+
+def test_second_derivatives_through_a_layer_with_a_plain_array_as_weight():
+    x = rg.Tensor(np.arange(6.0).reshape(2, 3) / 6, requires_grad=True)
+    out = rg.nn.functional.linear(x, np.arange(12.0).reshape(4, 3)) ** 3
+    (g,) = rg.autograd.grad(out.sum(), x, create_graph=True)
+    (h,) = rg.autograd.grad(g.sum(), x)
+    w = np.arange(12.0).reshape(4, 3)
+    np.testing.assert_allclose(h.data, (6 * (x.data @ w.T) * w.sum(1)) @ w, rtol=1e-12)

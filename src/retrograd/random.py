@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy  # for the text of RngLike, which readers of annotations evaluate
 import numpy as np
 
 from retrograd.engine import escape, is_recording, tell
@@ -21,7 +22,7 @@ __all__ = ["RngLike", "generator", "manual_seed", "restore", "uniform"]
 __dir__ = public_names(__name__)
 
 # as text, since importing numpy.random takes long
-RngLike: TypeAlias = "np.random.Generator | int | None"
+RngLike: TypeAlias = "numpy.random.Generator | int | None"
 
 
 @functools.cache

@@ -241,7 +241,9 @@ def set_an_item(x):
 @pytest.mark.parametrize("fn", [add_in_place, add_to_a_row, add_without_grad, set_an_item])
 def test_a_write_into_an_array_that_is_an_argument_is_refused(fn):
     x = X.copy()
-    with pytest.raises((rg.TraceError, TypeError), match=r"(?i)write x = x|return the new|np.where"):
+    with pytest.raises(
+        (rg.TraceError, TypeError), match=r"(?i)write x = x|return the new|np.where"
+    ):
         rg.compile(fn)(x)
     np.testing.assert_array_equal(x, X)
 

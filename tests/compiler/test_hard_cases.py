@@ -141,7 +141,9 @@ def test_a_write_into_an_array_made_inside_begins_anew_in_each_run():
         return total
 
     for number in range(1, 7):
-        np.testing.assert_array_equal(fn(np.full(2, float(number))).data, [(1 + number) * number] * 2)
+        np.testing.assert_array_equal(
+            fn(np.full(2, float(number))).data, [(1 + number) * number] * 2
+        )
     assert "np.copyto(total, constant)" in fn.source or "copy" in fn.source
 
 

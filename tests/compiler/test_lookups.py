@@ -37,7 +37,7 @@ def by_variable():
 
     def step(index):
         batch = INPUTS[index]
-        return np.sum(batch * w) + np.sum(w * w @ batch.T)
+        return np.sum(batch * w) + np.sum(w / (batch * w))
 
     return step, w
 
@@ -98,7 +98,7 @@ def test_what_numpy_computes_of_the_samples_by_itself_is_found_to_differ():
 
     compiled = rg.compile(step)
     compiled(np.array([0, 1]))
-    with pytest.raises(rg.TraceError, match="the second run called np.add"):
+    with pytest.raises(rg.TraceError, match=r"the second run called np\.add"):
         compiled(np.array([2, 3]))
 
 

@@ -345,10 +345,13 @@ def test_a_parameter_that_is_frozen_between_calls_stays_as_it_is():
     assert_compiled_agrees(over_a_net(sgd_step), [(X, Y)] * 9, before=freeze)
 
 
-def test_a_tensor_with_a_graph_is_refused():
+def test_a_tensor_with_a_graph_is_refused_by_what_calls_backward():
     w = rg.Tensor(SMALL, requires_grad=True)
-    with pytest.raises(TypeError, match="detach"):
-        rg.compile(lambda x: x * 2)(w * 2)
+    step = rg.compile(lambda x: np.sum(x * 2).backward())
+    for _ in range(3):
+        with pytest.raises(TypeError, match="detach"):
+            step(w * 2)
+    assert w.grad is None
 
 
 def test_a_value_that_has_no_hash_is_refused():

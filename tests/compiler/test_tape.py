@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
 import retrograd as rg
+from comparing import assert_compiled_agrees
+from retrograd.compiler.lower import lower
 from retrograd.compiler.tape import Tape, recording
 from retrograd.engine import section
 
@@ -186,3 +191,90 @@ def test_numbers_of_optimizers_have_one_name_for_each_owner():
     assert len(tape.updates) == 4
     tape.put_back()
     assert [reading.value() for reading in tape.lives if reading.stem == "updates"] == [0, 0]
+
+
+# Leaves that a run makes -------------------------------------------------------------------------
+
+
+def forces_of(make):
+    weight = rg.Parameter([1.0, 2.0, 3.0])
+
+    def forces(x):
+        weight.grad = None
+        x = make(x)
+        energy = np.sum(weight * x * x)
+        energy.backward()
+        return -x.grad
+
+    return forces
+
+
+MAKERS = {
+    "Tensor": lambda x: rg.Tensor(x, requires_grad=True),
+    "Parameter": rg.nn.Parameter,
+    "frozen Parameter": lambda x: rg.nn.Parameter(x, requires_grad=False).requires_grad_(),
+    "copy": lambda x: copy.copy(x).requires_grad_(),
+    "deepcopy": lambda x: copy.deepcopy([x])[0].requires_grad_(),
+    "detach": lambda x: x.detach().requires_grad_(),
+    "requires_grad_": lambda x: x.requires_grad_(),
+    "copy of a result": lambda x: (x * 1.5).copy().detach().requires_grad_(),
+    "leaf of a leaf": lambda x: rg.Tensor(rg.Tensor(x, requires_grad=True), requires_grad=True),
+    "cast": lambda x: rg.Tensor(x.astype(np.float32), requires_grad=True),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+def test_a_leaf_made_inside_follows_the_argument_in_one_program(make):
+    calls = [(np.ones(3),)] * 4 + [(np.array([2.0, 0.0, -1.0]),), (np.full(3, 0.5),)]
+    step = assert_compiled_agrees(lambda: (forces_of(make),), calls)
+    assert len(step.programs) == 1
+
+
+def test_leaves_made_inside_are_no_part_of_what_a_program_depends_on():
+    tape = Tape()
+    w = rg.Tensor(np.ones(3), requires_grad=True)
+    with recording(tape, grad=True):
+        x = rg.Tensor(tape.add_argument("x", X, None), requires_grad=True)
+        np.sum(w.detach() * w * x).backward()
+        _ = x.grad
+    tape.finish()
+    assert [leaf for leaf, _ in tape.grads] == [w]
+    assert tape.started == {id(w): False}
+    program = lower(tape, forces_of)
+    assert {v.tensor for call in program.calls for v in call.vars() if v.kind == "captured"} <= {
+        w,
+        None,
+    }
+
+
+def test_an_outside_tensor_that_is_read_detached_is_still_guarded():
+    w = rg.Tensor(np.ones(3), requires_grad=True)
+    step = rg.compile(lambda x: w.detach() * x)
+    for _ in range(3):
+        step(X)
+    w.data = np.full(3, 2.0)
+    assert step(X).data.tolist() == [2.0, 4.0, 6.0]
+
+
+def test_a_target_net_copied_inside_is_copied_in_each_run():
+    def make():
+        net = rg.nn.Linear(3, 2, rng=0)
+
+        def fn(x):
+            net.zero_grad()
+            target = copy.deepcopy(net)
+            loss = np.sum((net(x) - 2 * target(x).detach()) ** 2)
+            loss.backward()
+            with rg.no_grad():
+                for p in net.parameters():
+                    p -= 0.1 * p.grad
+            return loss
+
+        return fn, net
+
+    assert_compiled_agrees(make, lambda rng: (rng.normal(size=(4, 3)),))
+
+
+def test_a_pickled_tensor_is_refused():
+    with pytest.raises(rg.TraceError, match="pickled Tensor"):
+        rg.compile(lambda x: pickle.loads(pickle.dumps(x)))(X)

@@ -145,6 +145,24 @@ def test_detached_values_share_memory_and_no_gradient():
     assert x.grad[0] == 2.0
 
 
+@pytest.mark.parametrize("made", [rg.Tensor, rg.nn.Parameter])
+def test_a_tensor_of_one_with_a_graph_is_refused_and_says_what_to_write(made):
+    x = leaf(2.0)
+    with pytest.raises(
+        RuntimeError, match=made.__name__ + r"\(t\).*t itself, t\.copy\(\).*t\.detach"
+    ):
+        made(x * 2)
+    with rg.no_grad():
+        assert not rg.Tensor(x * 2).requires_grad
+    assert made(x, requires_grad=True).requires_grad  # a leaf of a leaf is what it says
+
+
+def test_a_tensor_of_a_leaf_does_not_lose_its_gradient_without_a_word():
+    with pytest.raises(RuntimeError, match=r"t\.detach\(\)"):
+        rg.Tensor(leaf(2.0))
+    assert rg.Tensor(rg.Tensor([2.0])).data[0] == 2.0
+
+
 # What may be replaced or written
 
 

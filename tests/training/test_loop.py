@@ -1,5 +1,6 @@
 """`fit` is the loop one would write, and refuses what does not fit before it trains."""
 
+import itertools
 import sys
 
 import numpy as np
@@ -165,9 +166,11 @@ def test_each_shape_of_batches_goes_through_one_program_from_the_first_on(monkey
     )
     model, data, loss, optimizer = parts()
     rg.fit(model, data, loss, optimizer, epochs=2, compile=True)
-    assert len(runs) == 8
+    # three full batches and a short one, twice; checks of new programs run them more often
+    assert len(runs) >= 8
     assert len(set(runs)) == 2
-    assert [runs.index(name) for name in runs] == [0, 0, 0, 3, 0, 0, 0, 3]
+    turns = [name for name, _ in itertools.groupby(runs)]
+    assert [turns.index(name) for name in turns] == [0, 1, 0, 1]
 
 
 def test_the_recording_of_a_compiled_update_leaves_no_trace():

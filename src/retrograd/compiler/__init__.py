@@ -2,18 +2,20 @@
 
 A program is data until one writer makes text of it. In the order of what happens:
 
-1. `step`: `rg.compile`, and when it records or replays;
+1. `entry`: `rg.compile`; `step`: when it records or replays; `callables`: what it is to Python;
 2. `tape`: what is heard of a run; `lower`: the program that it was (`ir` says what that is);
 3. `passes`, `stacking`: the same with fewer calls;
 4. `assembly`: the calls as statements (`statements`), with the help of `names`, `scalars`,
    `buffers` and `spelling`;
 5. `writer`: the statements as text; `program`: the text compiled, run, mended if it fails;
-6. `guards`: when a program holds; `outside`, `checking`: what could make it wrong;
-7. `export`: a program as a script of its own.
+6. `guards`: when a program holds; `outside`: what it finds and changes outside (`codes`, `places`,
+   `lookups`); `checking`, `likeness`: what could make it wrong;
+7. `differentiable`: a compiled call inside a graph; `export`: a program as a script of its own.
 """
 
+from retrograd.compiler.entry import compile
 from retrograd.compiler.lines import TraceError
-from retrograd.compiler.step import CompiledStep, compile
+from retrograd.compiler.step import CompiledStep
 from retrograd.later import public_names
 
 __all__ = ["CompiledStep", "TraceError", "compile"]

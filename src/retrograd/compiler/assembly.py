@@ -194,16 +194,17 @@ class Assembly:
 
     def operands(self, call: Call) -> tuple[Expression, ...]:
         """Return the arguments of a ufunc; numbers as arrays cost less."""
-        out = call.outs[0]
-        kind = next((a.dtype for a in call.args if isinstance(a, Var)), out.dtype)
+        out, kinds = call.outs[0], loop_dtypes(call)
         shape, back = memory_order(out)
-        wide = call.fn in (np.maximum, np.minimum) and out.size >= 64 and kind == out.dtype
+        wide = call.fn in (np.maximum, np.minimum) and out.size >= 64
         found: list[Expression] = []
-        for a in call.args:
+        for a, kind in zip(call.args, kinds, strict=True):
             if isinstance(a, Live):
                 found.append(self._live(a, kind, call))
+            elif isinstance(a, np.generic):
+                found.append(Name(self.constant(a, a.dtype)))
             elif call.fn is not np.ldexp and _fits(a, kind):
-                if wide:  # a whole array of the number lets NumPy use SIMD
+                if wide and kind == out.dtype:  # a whole array of the number lets NumPy use SIMD
                     made = turn_back(numpy("full", shape, a, kind), back)
                     found.append(Name(self.define_once("zeros" if a == 0 else "limit", made)))
                 else:
@@ -214,7 +215,7 @@ class Assembly:
                 found.append(self.expression(a))
         return tuple(found)
 
-    def constant(self, value: float, dtype: np.dtype[Any]) -> str:
+    def constant(self, value: Any, dtype: np.dtype[Any]) -> str:
         """Return the name of a number as a 0-d array."""
         known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
         # compared by their bits: 0.0 is not -0.0, and large integers are equal as floats
@@ -375,8 +376,27 @@ def turn_back(value: Expression, back: tuple[int, ...] | None) -> Expression:
     return method(value, "transpose", back) if back else Attribute(value, "T")
 
 
+def loop_dtypes(call: Call) -> Sequence[np.dtype[Any]]:
+    """Return the dtypes in which a ufunc takes its arguments.
+
+    A Python number takes the dtype that NumPy computes in, which need not be that of the array
+    beside it: `np.float_power` computes in float64. A NumPy scalar is as strong as an array.
+    """
+    values = [a.value if isinstance(a, Live) else a for a in call.args]
+    weak = [type(value) in (int, float) for value in values]
+    given: list[Any] = [
+        type(value) if is_weak else getattr(value, "dtype", np.dtype(bool))
+        for value, is_weak in zip(values, weak, strict=True)
+    ]
+    if all(weak):  # NumPy takes Python numbers alone as arrays
+        given = [np.asarray(value).dtype for value in values]
+    outputs = (None,) * call.fn.nout
+    loop: tuple[np.dtype[Any], ...] = call.fn.resolve_dtypes((*given, *outputs))
+    return loop[: len(given)]
+
+
 def _fits(value: Any, kind: np.dtype[Any]) -> bool:
     """Tell whether a dtype holds a value."""
     if kind.kind in "iu" and type(value) is int:
         return int(np.iinfo(kind).min) <= value <= np.iinfo(kind).max
-    return kind.kind == "f" and isinstance(value, (int, float)) and not isinstance(value, bool)
+    return kind.kind == "f" and type(value) in (int, float)

@@ -89,7 +89,8 @@ class Buffers:
         for v in call.vars():
             at = self.flow.memory(v)
             last = at in self._slot and self._last[at] == i
-            if last and self.flow.viewed(v).size == v.size and v.layout_is(out):
+            whole = last and self.flow.viewed(v).size == v.size
+            if whole and v.writeable and v.layout_is(out):
                 return v
         return None
 

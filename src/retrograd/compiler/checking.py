@@ -1,10 +1,11 @@
-"""The first replays of a program are compared with the function it was recorded from."""
+"""A new program is compared with the function it was recorded from, at values near those given."""
 
 from __future__ import annotations
 
 import copy
 import itertools
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,20 @@ from retrograd.compiler.writer import PYTHON
 from retrograd.engine import Array, Tensor
 
 WATCHED = 1_000_000  # larger arrays outside are not watched
+EPSILON = {2: 1e-3, 4: 1.2e-7, 8: 2.2e-16, 16: 2.2e-16}  # of floats, by their bytes
+
+
+class Doubt(NamedTuple):
+    """A reason why a program may not be the function.
+
+    Args:
+        error: what to raise.
+        is_certain: whether it is one at whatever values it was found, since nothing at these can
+            explain it.
+    """
+
+    error: Exception
+    is_certain: bool
 
 
 class Watch:
@@ -53,11 +68,17 @@ class Watch:
                 )
         return ""
 
-    def results(self, result: Any) -> list[tuple[str, Any]]:
+    def results(self, result: Any) -> Left:
         """Return copies of all that a run leaves behind, each with what it is."""
         found = [("a result", v._array) for v in tree.leaves(result) if isinstance(v, Tensor)]
         found += [("an array it writes", a) for a in self.written]
         return copy.deepcopy(found + [("a gradient", leaf.grad) for leaf in self.leaves])
+
+
+def precision(program: Program) -> int:
+    """Return the bytes of the shortest floats that a program computes with; 8 if there are none."""
+    found = [*program.args, *(v for call in program.calls for v in (*call.vars(), *call.outs))]
+    return min((v.dtype.itemsize for v in found if v.dtype.kind == "f"), default=8)
 
 
 def find_differing_call(first: Program, second: Program) -> tuple[str, list[Var]]:
@@ -65,36 +86,91 @@ def find_differing_call(first: Program, second: Program) -> tuple[str, list[Var]
     return find_difference(Likeness(first), Likeness(second))
 
 
-def is_close(x: Array, y: Array, exact: bool = False) -> bool:
-    """Tell whether two arrays are equal, or with `exact` false as close as rounding lets them."""
+def differ_in_size(first: Program, second: Program) -> bool:
+    """Tell whether arrays have other shapes in another recording, as values may decide."""
+    pairs = zip(first.calls, second.calls, strict=False)
+    shapes = (([v.shape for v in x.outs], [v.shape for v in y.outs]) for x, y in pairs)
+    return any(x != y for x, y in shapes)
+
+
+def is_close(x: Array, y: Array, exact: bool = False, itemsize: int = 8) -> bool:
+    """Tell whether two arrays are equal, or with `exact` false as close as rounding lets them.
+
+    Args:
+        x: an array.
+        y: another, which is to have the same shape and dtype.
+        exact: whether they are to be equal.
+        itemsize: the bytes of the shortest floats on the way to them, if shorter than their own.
+    """
     if x.shape != y.shape or x.dtype != y.dtype:
         return False
     if exact or x.dtype.kind != "f":
         return bool(np.array_equal(x, y, equal_nan=x.dtype.kind == "f"))
     scale = np.abs(y[np.isfinite(y)]).max(initial=0.0)
     # relative to the largest element; where that is about 0, noise of 1e-10 (or 1e-6) is let pass
-    bound = {8: 1e-7, 4: 1e-3}.get(x.dtype.itemsize, 0.05) * (scale + 1e-3)
-    return np.allclose(x, y, 0, bound, equal_nan=True)
+    relative = {8: 1e-7, 4: 1e-3}.get(min(x.dtype.itemsize, itemsize), 0.05)
+    return np.allclose(x, y, 0, relative * (float(scale) + 1e-3), equal_nan=True)
 
 
-def find_differing_result(replayed: list[tuple[str, Any]], after: list[tuple[str, Any]]) -> str:
-    """Return what a replay left behind otherwise than the function, or ""."""
-    for (what, mine), (_, right) in zip(replayed, after, strict=True):
+Left = list[tuple[str, Any]]  # what a run leaves behind, each with what it is
+
+
+def find_differing_result(
+    replayed: Left, after: Left, itemsize: int = 8, noise: Sequence[float] = ()
+) -> str:
+    """Return what a replay left behind otherwise than the function, or "".
+
+    Args:
+        replayed: what the replay left behind.
+        after: what the function did.
+        itemsize: see `is_close`.
+        noise: how far each of these may be off besides.
+    """
+    for i, ((what, mine), (_, right)) in enumerate(zip(replayed, after, strict=True)):
         if (mine is None) != (right is None):
             return "a gradient is there in one of the two only"
-        if mine is not None and not is_close(mine, right):
-            worst = np.abs(mine - right).max() if mine.shape == right.shape else "shape"
-            return f"{what} of shape {right.shape} differs by {worst}"
+        if mine is None or is_close(mine, right, itemsize=itemsize):
+            continue
+        off = distance(mine, right)
+        if not (noise and off <= noise[i]):
+            shown = "shape" if mine.shape != right.shape else off
+            return f"{what} of shape {right.shape} differs by {shown}"
     return ""
 
 
-def find_first_difference(ready: ReadyProgram, arguments: Any, kept: Program) -> str:
+def distance(x: Array, y: Array) -> float:
+    """Return the largest difference of two arrays; infinity where they cannot be compared."""
+    if x is None or y is None:
+        return 0.0 if x is y else np.inf
+    if x.shape != y.shape:
+        return np.inf
+    with np.errstate(all="ignore"):
+        off = np.abs(np.subtract(x, y, dtype=np.result_type(x, y, np.float64)))
+    same = (x == y) | ((x != x) & (y != y))
+    return float(np.where(same, 0.0, np.nan_to_num(off, nan=np.inf)).max(initial=0.0))
+
+
+def is_finite(left: Left) -> bool:
+    """Tell whether all floats are finite."""
+    return all(a is None or a.dtype.kind != "f" or bool(np.isfinite(a).all()) for _, a in left)
+
+
+def tells_nothing(left: Left) -> bool:
+    """Tell whether an array of floats has no finite element to compare."""
+    floats = [a for _, a in left if a is not None and a.dtype.kind == "f" and a.size]
+    return any(not np.isfinite(a).any() for a in floats)
+
+
+def find_first_difference(
+    ready: ReadyProgram, arguments: Any, kept: Program, itemsize: int = 8
+) -> str:
     """Run a program statement by statement; return the first that gives something else, or "".
 
     Args:
         ready: the program.
         arguments: the arguments of the call.
         kept: a recording of the same call that has kept what each call gave.
+        itemsize: see `is_close`.
     """
     code = ready.code
     values = [*ready.arrays(arguments), *ready.numbers()]
@@ -108,6 +184,7 @@ def find_first_difference(ready: ReadyProgram, arguments: Any, kept: Program) ->
         twin = None if call.number is None else kept.calls[call.number]
         if twin is None or step.fills is None or len(call.outs) != 1 or twin.outs[0] in written:
             continue
-        if not is_close(np.asarray(space[code.names[step.fills]]), twin.outs[0].array):
+        found = np.asarray(space[code.names[step.fills]])
+        if not is_close(found, twin.outs[0].array, itemsize=itemsize):
             return f"; first in `{text}`, from{call.line}"
     return ""

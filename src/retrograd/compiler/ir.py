@@ -33,9 +33,10 @@ class Var:
     Attributes:
         array: the array itself where a program needs it; None for what a run makes.
         shape, dtype, strides: its layout.
+        writeable: whether its memory may be written through it: not so for some views.
     """
 
-    __slots__ = ("array", "dtype", "kind", "shape", "stem", "strides", "tensor")
+    __slots__ = ("array", "dtype", "kind", "shape", "stem", "strides", "tensor", "writeable")
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Var:
         self.shape: tuple[int, ...] = array.shape
         self.dtype: np.dtype[Any] = array.dtype
         self.strides: tuple[int, ...] = array.strides
+        self.writeable = array.flags.writeable
         self.tensor = tensor
         self.stem = stem
 

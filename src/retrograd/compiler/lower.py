@@ -35,7 +35,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
             "a compiled function returns Tensors or plain values: an array made without "
             "recorded calls would never change"
         )
-    lowering = _Lowering(keep)
+    lowering = _Lowering(tape.inside, keep)
     log = tape.take_log()
     for event in log:
         lowering.take[event.kind](event)
@@ -67,7 +67,8 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
 class _Lowering:
     """What is known after each event."""
 
-    def __init__(self, keep: bool) -> None:
+    def __init__(self, inside: dict[int, tuple[Tensor, Tensor | None]], keep: bool) -> None:
+        self.inside = inside
         self.keep = keep
         self.known: dict[int, Var] = {}  # by the id of the array
         self.args: list[Var] = []
@@ -102,10 +103,15 @@ class _Lowering:
         var = self.known.get(id(array))
         if var is None:
             fixed = not array.flags.writeable and array.base is None
-            leaf = holder if isinstance(holder, Tensor) and holder.is_leaf else None
             kind, stem = ("const", "constant") if fixed else ("captured", "array")
-            var = self.known[id(array)] = Var(kind, array, leaf, stem)
+            var = self.known[id(array)] = Var(kind, array, self._outside(holder), stem)
         return var
+
+    def _outside(self, holder: Any) -> Tensor | None:
+        """Return the leaf outside that holds an array: what the run made of it leads back to it."""
+        while id(holder) in self.inside:
+            holder = self.inside[id(holder)][1]
+        return holder if isinstance(holder, Tensor) and holder.is_leaf else None
 
     def _look(self, value: Any) -> Any:
         """Return what stands for an argument in a program."""

@@ -12,6 +12,7 @@ import numpy as np
 from retrograd.compiler.ir import Call, Flow, Program, Var
 from retrograd.compiler.live import Live
 from retrograd.compiler.names import merge, name_assigned
+from retrograd.compiler.spelling import is_sized_by_mask
 from retrograd.compiler.stacking import products_at_once, sums_at_once
 from retrograd.engine import RULES, Array, astype
 
@@ -76,7 +77,10 @@ def substitute(calls: Calls, replaced: Replaced) -> list[Call]:
 
 
 def prune(calls: Calls, results: Iterable[Var]) -> list[Call]:
-    """Drop calls that nothing uses, but no random draws."""
+    """Drop calls that nothing uses, but no random draws, nor sizes that values decide.
+
+    A function may have asked for such a size: another one is found by the call that has it.
+    """
     flow = Flow(calls)
     needed = set(results)
     used = {flow.memory(v) for v in needed}  # so that what writes into it through any view is kept
@@ -87,6 +91,7 @@ def prune(calls: Calls, results: Iterable[Var]) -> list[Call]:
             call.kind == "draw"
             or (call.kind == "write" and flow.memory(call.outs[0]) in used)
             or (call.kind == "call" and not needed.isdisjoint(call.outs))
+            or (call.kind == "call" and is_sized_by_mask(call))
         ):
             kept.append(call)
             taken = call.vars()

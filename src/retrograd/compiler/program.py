@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import linecache
 import traceback
+import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,12 +24,14 @@ from retrograd.compiler.ir import Flow, Program, Var, root
 from retrograd.compiler.likeness import Likeness, find_any_difference
 from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import optimise
+from retrograd.compiler.places import is_compiled
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
     Assign,
     Attribute,
     Bound,
     Copy,
+    Do,
     Effect,
     Expression,
     Invoke,
@@ -41,6 +44,9 @@ from retrograd.compiler.statements import (
 )
 from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines, source
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
+
+if TYPE_CHECKING:
+    from retrograd.compiler.differentiable import Graph
 
 CHECKS = 2  # as many replays are compared with the function
 FIRST_AUDIT = 4  # the call at which the function is recorded again, then at twice as many
@@ -62,13 +68,15 @@ class ReadyProgram:
     """A program as a function; it hands out copies of its buffers.
 
     One that fails leaves all outside as before or after: once it has written there, the rest is
-    run, or, unless that is single NumPy calls, what was there is put back.
+    run, or, unless that is single NumPy calls, what was there is put back. One that is interrupted
+    runs its rest too, so that draws and gradients are those of a whole run.
 
     Args:
         recorded: the program as it was recorded.
         grad: whether gradients were recorded, as the mode said.
         simple: whether it takes plain arrays by position.
         outside: what the function finds outside.
+        graph: how gradients flow to its results, None if nobody can ask for any.
 
     Attributes:
         likeness: what other recordings are compared with.
@@ -84,8 +92,9 @@ class ReadyProgram:
     """
 
     def __init__(
-        self, recorded: Program, grad: bool, simple: bool, outside: Outside | None = None
-    ) -> None:
+        self, recorded: Program, grad: bool, simple: bool, outside: Outside | None = None,
+        graph: Graph | None = None,
+    ) -> None:  # fmt: skip
         self.recorded = recorded
         self.likeness = Likeness(recorded)
         self.runs = 1
@@ -94,11 +103,14 @@ class ReadyProgram:
         self.ignored: set[tuple[int, str]] = set()
         self.grad = grad
         self.simple = simple
+        self.graph = graph
         self.settled = False
         self.checks_left = CHECKS
         self.constants: set[Var] = set()
         self.positions = recorded.positions
         self.namespace: dict[str, Any] = {}
+        self.files: list[str] = []
+        weakref.finalize(self, _let_go, self.namespace, self.files).atexit = False
         self.write()
 
     def write(self, constants: Collection[Var] = ()) -> None:
@@ -109,6 +121,8 @@ class ReadyProgram:
         self.captured = [v for v in self.code.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
         flow = Flow(program.calls)
+        drawing = (f for f in self.code.functions.values() if isinstance(f, np.random.Generator))
+        self.bit_generators = [rng.bit_generator for rng in drawing]
         self.written = [v.array for v in program.written_outside(flow)]
         self._first_write = self._find_first_write(flow)
         roots = {id(root(a)) for a in self.written}
@@ -118,8 +132,7 @@ class ReadyProgram:
         known = {id(t) for t, _ in self.holders}
         trained = {id(p): p for bucket in buckets for p in bucket.params if id(p) not in known}
         self.holders += [(p, p._array) for p in trained.values()]
-        # the function in it refers to it: a circle, which would keep the old buffers for long
-        self.namespace.clear()
+        _let_go(self.namespace, self.files)
         self.namespace.update({"np": np, **self.code.data, **self.code.functions})
         self.file = f"<retrograd program {next(_numbered)}>"
         exec(compile("\n".join(self.setup_lines()), f"{self.file} setup", "exec"), self.namespace)
@@ -218,11 +231,18 @@ class ReadyProgram:
                     "A program keeps the shapes of its first run, but values decide the size of "
                     "this result: write np.where(mask, x, 0), or leave it outside"
                 )
+        if at < self.first_step:
+            return  # nothing has happened yet
         written = at >= self.first_write
+        interrupted = not isinstance(error, Exception)
         space = {**self.namespace, **frame.f_locals}
-        if written and self.finishes:
+        # perhaps only a part of the statement is done, but not so of a draw
+        again = bool(step and not step.statement.is_single and step.call.kind != "draw")
+        if (interrupted and not (again and _writes_over(step, space))) or (
+            written and self.finishes
+        ):
             with np.errstate(all="ignore"):
-                for line in self.lines[at : self.end]:
+                for line in self.lines[at - (again and interrupted) : self.end]:
                     exec(line.strip(), space)
             return
         for leaf, grad in self.handed:
@@ -253,6 +273,7 @@ class ReadyProgram:
         for reading in program.lives:
             name = Name(reading.name)
             self._add(writer, Assign((name,), reading.expression(owners[reading.name])))
+        self.first_step = len(self.lines) + 1
         self._add_steps(writer, code.body[:at])
         for array, backup in self.backups:
             self._add(writer, Copy(Bound("kept", backup), Bound("of", array)))
@@ -272,6 +293,7 @@ class ReadyProgram:
             for name in code.results
         ]
         self._add(writer, Return(Tuple(tuple(results))))
+        self.files.append(self.file)
         linecache.cache[self.file] = (0, None, [line + "\n" for line in self.lines], self.file)
         exec(compile("\n".join(self.lines), self.file, "exec"), self.namespace)
         self.run: Callable[..., Any] = self.namespace["program"]
@@ -326,7 +348,8 @@ class ReadyProgram:
         for ran in self.program.ran:
             for path, m in ran.named_modules():
                 name = type(ran).__name__
-                inside.setdefault(id(m), (f"{name}.{path}" if path else name, m))
+                if not is_compiled(m):
+                    inside.setdefault(id(m), (f"{name}.{path}" if path else name, m))
         self.attributes = Attributes(inside.values(), self.ignored)
         captured = [v.array for v in self.captured]
         found = guards_of(self.program, self.holders, self.attributes, outside, captured)
@@ -357,3 +380,22 @@ class ReadyProgram:
             if id(leaf) not in self.positions:
                 target = Attribute(Bound("leaf", leaf), "_grad")
                 self._add(writer, Assign((target,), Bound("grad", grad)))
+
+
+def _writes_over(step: Any, space: dict[str, Any]) -> bool:
+    """Tell whether a statement writes into what it reads, so that it must not be done twice."""
+    statement = step.statement
+    if not isinstance(statement, Do):
+        return isinstance(statement, Copy)
+    out = eval(PYTHON.expression(statement.out), space)
+    names = {part.text for part in statement.call.parts() if isinstance(part, Name)}
+    read = [space[name] for name in names if isinstance(space.get(name), np.ndarray)]
+    return any(np.may_share_memory(out, array) for array in read)
+
+
+def _let_go(namespace: dict[str, Any], files: list[str]) -> None:
+    """Let go of the buffers of a program and of its source, which tracebacks show."""
+    # the function in the namespace refers to it: a circle, which would keep the buffers for long
+    namespace.clear()
+    while files:
+        linecache.cache.pop(files.pop(), None)

@@ -32,6 +32,7 @@ from retrograd.compiler.statements import (
 from retrograd.engine import astype, spelled
 from retrograd.rules.joining import concat
 from retrograd.rules.products import contract
+from retrograd.rules.sorting import common_parts, unique_parts
 
 if TYPE_CHECKING:
     from retrograd.compiler.assembly import Assembly
@@ -75,14 +76,25 @@ def fill(call: Call, var: Var, out: Name, value: Expression) -> Statement:
 
 
 def is_sized_by_values(call: Call) -> bool:
-    """Tell whether values may decide the size of the result."""
+    """Tell whether values may decide the size of the result, also for all NumPy does not know."""
+    if call.rule is not None and call.rule.multi and len(call.outs) == 1:
+        return call.fn is np.nonzero  # a rule for several arrays may have a list of one
+    if call.fn is operator.getitem:
+        return is_sized_by_mask(call)
+    return is_sized_by_mask(call) or not spelled(call.fn).startswith("np.")
+
+
+def is_sized_by_mask(call: Call) -> bool:
+    """Tell whether values among the arguments decide the size of the result, as masks do."""
     if call.fn is operator.getitem:
         index = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
         return any(isinstance(i, Var) and i.dtype.kind == "b" for i in index)
-    if call.rule is not None and call.rule.multi and len(call.outs) == 1:
-        return call.fn is np.nonzero  # a rule for several arrays may have a list of one
-    sized = (np.nonzero, np.flatnonzero, np.argwhere, np.repeat, np.bincount)
-    return call.fn in sized or not spelled(call.fn).startswith("np.")
+    if call.fn is np.repeat:
+        return any(isinstance(n, Var) for n in (*call.args[1:], *call.kwargs.values()))
+    return call.fn in _SIZED
+
+
+_SIZED = (np.nonzero, np.flatnonzero, np.argwhere, np.bincount, unique_parts, common_parts)
 
 
 def view_of(w: Assembly, call: Call) -> Expression:
@@ -160,7 +172,7 @@ def _reduction(w: Assembly, call: Call, out: Name) -> list[Statement]:
 def _as_product(w: Assembly, call: Call, x: Any, axis: Any) -> list[Statement]:
     """Write a sum as a product with ones if that is faster."""
     o = call.outs[0]
-    if not isinstance(x, Var) or x.dtype != o.dtype or x.dtype.kind != "f":
+    if not isinstance(x, Var) or x.dtype != o.dtype or x.dtype not in (np.float32, np.float64):
         return []
     if axis is None or (x.ndim == 1 and axis != ()):
         if not (1 < x.size <= SMALL_SUM and w.is_static(x) and x.is_dense):
@@ -179,7 +191,8 @@ def _as_product(w: Assembly, call: Call, x: Any, axis: Any) -> list[Statement]:
 
 def _mean(w: Assembly, call: Call, out: Name) -> list[Statement]:
     x, o = call.args[0], call.outs[0]
-    if set(call.kwargs) - {"axis", "keepdims"} or x.dtype != o.dtype:
+    # NumPy adds up halves as float32
+    if set(call.kwargs) - {"axis", "keepdims"} or x.dtype != o.dtype or x.dtype.itemsize < 4:
         return [Fill(out, w.invoke(call))]
     count = x.size // max(o.size, 1)
     number = Name(w.constant(float(count), o.dtype))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import functools
 import inspect
 import operator
@@ -10,25 +12,51 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from os import PathLike
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
 from retrograd import tree
+from retrograd.compiler.callables import (
+    bind_method,
+    check_compilable,
+    reduce_step,
+    remember_for_forks,
+    takes_self,
+)
 from retrograd.compiler.checking import (
+    EPSILON,
+    Doubt,
+    Left,
     Watch,
+    differ_in_size,
+    distance,
     find_differing_call,
     find_differing_result,
     find_first_difference,
+    is_finite,
+    precision,
+    tells_nothing,
+)
+from retrograd.compiler.differentiable import (
+    Graph,
+    RecordedCall,
+    find_graph,
+    flow_alike,
+    refuse_lost_gradients,
+    stand_ins,
 )
 from retrograd.compiler.ir import Program
 from retrograd.compiler.likeness import Likeness
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
+from retrograd.compiler.moving import DISTANCES, State, Trial
 from retrograd.compiler.outside import Outside, find_change, look_around
-from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.program import CHECKS, ReadyProgram
 from retrograd.compiler.tape import Tape, recording
-from retrograd.engine import MODE, Tensor, wrap
+from retrograd.engine import CLOCK, MODE, Tensor, wrap
+from retrograd.engine.arrays import unmasked
 from retrograd.nn.module import Module
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
@@ -58,8 +86,7 @@ class CompiledStep:
     """
 
     def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
-        if not callable(fn):
-            raise TypeError(f"rg.compile takes a function or a Module, not {type(fn).__name__}")
+        check_compilable(fn)
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
         self.fn, self.replay_first = fn, replay_first
@@ -67,6 +94,42 @@ class CompiledStep:
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
         self._lock = threading.RLock()
+        self.attribute = ""  # the name that a class has it under
+        remember_for_forks(self)
+
+    # As an object of Python
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.attribute = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None or not takes_self(self.fn):
+            return self
+        if MODE.get().tell is not None:
+            return MethodType(self.fn, instance)  # a part of what is recorded now
+        if isinstance(instance, type):
+            return MethodType(self, instance)  # of a classmethod: the class is an argument
+        return bind_method(self, instance)
+
+    def __reduce__(self) -> Any:
+        return reduce_step(self)
+
+    def __copy__(self) -> CompiledStep:
+        made = reduce_step(self)
+        return self if isinstance(made, str) else made[0](*made[1])
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompiledStep:
+        made = reduce_step(self)
+        return self if isinstance(made, str) else made[0](*copy.deepcopy(made[1], memo))
+
+    def _after_fork(self) -> None:
+        """Make this usable in a child process, whatever other threads were at in the parent."""
+        if self._lock.acquire(blocking=False):
+            self._lock.release()
+        else:  # a thread that is not here was inside, perhaps writing a program
+            self._lock, self._programs, self._last = threading.RLock(), {}, None
+
+    # Calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = MODE.get()
@@ -82,7 +145,10 @@ class CompiledStep:
                     runs = last.runs + 1
                     if runs < last.next_audit:
                         last.runs = runs
-                        return last.replay(arrays)
+                        graph = last.graph
+                        if graph is None:
+                            return last.replay(arrays)
+                        return graph.answer(last, args, arrays)
             return self._look_up(args, kwargs, mode.grad)
 
     @property
@@ -158,8 +224,9 @@ class CompiledStep:
 
     def _look_up(self, args: Any, kwargs: dict[str, Any], grad: bool) -> Any:
         """Run the program for these arguments, or record one."""
-        leaves, structure = tree.flatten((args, kwargs))
-        key = structure, tuple(map(_kind, leaves)), grad
+        given, structure = tree.flatten((args, kwargs))
+        key = structure, tuple(map(_kind, given)), grad
+        leaves = stand_ins(given)
         arrays = [a for a in leaves if isinstance(a, _ARRAYS)]
         own = [id(a) for a in arrays if isinstance(a, Tensor) and a.requires_grad]
         if len({*own}) < len(own):
@@ -171,23 +238,39 @@ class CompiledStep:
         for program in same:
             if program.holds():
                 self._last = program
-                return self._replay(program, same, leaves, structure, arrays)
+                graph = program.graph
+                if graph is None:
+                    return self._replay(program, same, leaves, structure, arrays)
+                if graph.is_eager:
+                    return graph.run_eagerly(given)
+                call = RecordedCall(graph, program, given)
+                result = self._replay(program, same, leaves, structure, arrays)
+                return graph.connect(result, call)
         name, changes = same[-1].find_reason() if same else ("", [])
         # a program never holds again once a Tensor that it reads has another array
         same[:] = [p for p in same if all(t._array is array for t, array in p.holders)]
+        start = CLOCK.tick()
         tape, result = self._record(leaves, structure)
+        refuse_lost_gradients(tape, given)
         recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
-        program = self._find_same(same, recorded, outside, changes)
-        if program is None:
+        graph = find_graph(self.fn, tape, result, start, recorded, structure) if grad else None
+        found = self._find_same(same, recorded, outside, changes, graph)
+        if found is None:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
-            program = ReadyProgram(recorded, grad, simple, outside)
-            same.append(program)
-        self._last = program
-        if name and not all(change in program.ignored for change in changes or [()]):
+            simple = simple and not (graph and graph.is_eager)
+            found = ReadyProgram(recorded, grad, simple, outside, graph)
+            same.append(found)
+        program = self._last = found
+        is_eager = program.graph is not None and program.graph.is_eager
+        ignored = bool(changes) and all(change in program.ignored for change in changes)
+        if name and not ignored and not is_eager:
             self._count_reason(name)
         if len(self.programs) > PROGRAMS:
             self._drop_oldest()
+        if program.graph is not None:
+            tape.put_back()
+            return program.graph.run_eagerly(given)
         if self.replay_first:
             tape.put_back()
             result = self._check(program, leaves, structure, arrays)
@@ -196,7 +279,7 @@ class CompiledStep:
 
     def _find_same(
         self, same: list[ReadyProgram], recorded: Program, outside: Outside,
-        changes: list[tuple[int, str]],
+        changes: list[tuple[int, str]], graph: Graph | None,
     ) -> ReadyProgram | None:  # fmt: skip
         """Return the program that a recording turns out to be, made to hold again, or None.
 
@@ -205,7 +288,7 @@ class CompiledStep:
         """
         likeness = Likeness(recorded)
         for program in reversed(same):
-            if program.takes(likeness, outside):
+            if flow_alike(program.graph, graph) and program.takes(likeness, outside):
                 program.ignored |= {c for c in changes if not outside.reads(*c)}
                 program.watch(outside)
                 return program
@@ -247,8 +330,10 @@ class CompiledStep:
             return program(arrays)
         try:
             result = self._check(program, leaves, structure, arrays)
-        except (RuntimeError, ValueError):
-            same.remove(program)  # what failed once may be recorded anew
+        except BaseException:
+            # what failed once may be recorded anew; what was interrupted may be half written
+            self._last = None
+            same.remove(program)
             raise
         program.checks_left -= 1
         if not program.checks_left:
@@ -305,7 +390,8 @@ class CompiledStep:
     def _record(self, leaves: Any, structure: Any, again: bool = True) -> tuple[Tape, Any]:
         """Run the function and return what was heard of it, and its result.
 
-        What it fills once outside, such as a cache, is there in another run: so `again`.
+        What it fills once outside, such as a cache, is there in another run: so `again`. What a
+        run has changed that fails is put back.
         """
         tape = Tape()
         given = list(leaves)
@@ -324,8 +410,9 @@ class CompiledStep:
         args, kwargs = structure.unflatten(given)
         as_given = structure.unflatten(given)
         before = look_around(self.fn)
+        mode = MODE.get()
         try:
-            with recording(tape, MODE.get().grad):
+            with recording(tape, mode.grad):
                 result = self.fn(*args, **kwargs)
             self._check_arguments(as_given, (args, kwargs))
             written = [event.what[2] for event in tape.log if event.kind == "write"]
@@ -344,6 +431,8 @@ class CompiledStep:
         except BaseException:
             tape.put_back()
             raise
+        finally:
+            MODE.set(mode)  # an interrupt may have cut short what would have set it back
         return tape, result
 
     def _check_arguments(self, before: Any, after: Any) -> None:
@@ -363,41 +452,104 @@ class CompiledStep:
         )
 
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
-        """Run the function, put back what it changed, run the program, and compare the two."""
+        """Compare the program with the function at values near these, then run it at these."""
+        if program.checks_left == CHECKS:
+            self._find_constants(program, leaves, structure, arrays)
+        state = State(program)
+        try:
+            for far, turns in DISTANCES:
+                trial = Trial(program, state, leaves, far, turns)
+                try:
+                    found = self._try(program, trial, structure)
+                except Exception:
+                    if not far:
+                        raise
+                    continue  # the function is not defined there, or the sizes are others
+                if not found:
+                    break
+                if found.is_certain or not far:
+                    raise found.error
+        finally:
+            try:
+                state.put_back()
+            except BaseException:  # an interrupt: what is not put back is lost
+                state.put_back()
+                raise
+        return program(arrays)
+
+    def _find_constants(
+        self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any
+    ) -> None:
+        """Run the function once more: which arrays outside are others each time, though equal?"""
         watch = Watch(program, arrays)
-        tape, result = self._record(leaves, structure)
-        second = lower(tape, self.fn)
-        problem, constants = find_differing_call(program.recorded, second)
-        if problem := problem or watch.find_mutation():
-            raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
-        if not program.constants.issuperset(constants):
-            program.write(constants)  # before it runs: it may round differently afterwards
-        after = watch.results(result)
+        tape, _ = self._record(leaves, structure)
+        problem, constants = find_differing_call(program.recorded, lower(tape, self.fn))
+        problem = problem or watch.find_mutation()
         tape.put_back()
-        replayed = program(arrays)
-        if problem := find_differing_result(watch.results(replayed), after):
+        if problem:
+            raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
+        if constants:
+            program.write(constants)
+
+    def _try(self, program: ReadyProgram, trial: Trial, structure: Any) -> Doubt | None:
+        """Run the function, put back what it changed, run the program, and compare the two."""
+        with np.errstate(all="ignore"):
+            arrays = trial.begin()
+            watch = Watch(program, arrays)
+            tape, result = self._record(trial.leaves, structure)
+            second = lower(tape, self.fn)
+            problem, constants = find_differing_call(program.recorded, second)
+            if problem := problem or watch.find_mutation():
+                error = TraceError(f"{self.__name__} cannot be compiled: {problem}")
+                tape.put_back()
+                return Doubt(error, not differ_in_size(program.recorded, second))
+            if not program.constants.issuperset(constants):
+                program.write(constants)  # before it runs: it may round differently afterwards
+            after = watch.results(result)
             tape.put_back()
-            kept, _ = self._record(leaves, structure)
-            trace = lower(kept, self.fn, keep=True)
-            kept.put_back()
-            raise RuntimeError(
-                f"the compiled {self.__name__} computes something else: "
-                f"{problem}{find_first_difference(program, arrays, trace)}"
-            )
-        return replayed
+            replayed = watch.results(program(arrays))
+            itemsize = precision(program.recorded)
+            problem = find_differing_result(replayed, after, itemsize)
+            if problem:
+                noise = self._noise(trial, structure, after, itemsize, program)
+                problem = find_differing_result(replayed, after, itemsize, noise)
+            if problem:
+                arrays = trial.begin()
+                kept, _ = self._record(trial.leaves, structure)
+                trace = lower(kept, self.fn, keep=True)
+                kept.put_back()
+                text = (
+                    f"the compiled {self.__name__} computes something else: "
+                    f"{problem}{find_first_difference(program, arrays, trace, itemsize)}"
+                )
+                return Doubt(RuntimeError(text), is_finite([*after, *replayed]))
+        if trial.far and tells_nothing(after):
+            return Doubt(RuntimeError("nothing to compare"), False)
+        return None
+
+    def _noise(
+        self, trial: Trial, structure: Any, after: Left, itemsize: int, program: ReadyProgram
+    ) -> list[float]:
+        """Return how far rounding moves what the function itself leaves behind, times ten."""
+        noise = [0.0] * len(after)
+        for seed in (1, 2, 3):
+            watch = Watch(program, trial.begin(jitter=8 * EPSILON[itemsize], again=seed))
+            tape, result = self._record(trial.leaves, structure)
+            again = watch.results(result)
+            tape.put_back()
+            off = [distance(x, y) for (_, x), (_, y) in zip(again, after, strict=True)]
+            noise = [max(most, 10 * d) for most, d in zip(noise, off, strict=True)]
+        return noise
 
 
 def _kind(leaf: Any) -> Any:
     """Return what a program depends on of a leaf of the arguments."""
     if isinstance(leaf, _ARRAYS):
-        starts = None
-        if isinstance(leaf, Tensor) and not leaf.is_leaf:
-            raise TypeError(
-                "a compiled function got a Tensor with a graph, whose gradient would be lost: "
-                "pass t.detach(), or compile what computes it too"
-            )
+        starts: Any = None
+        if not isinstance(leaf, Tensor):
+            unmasked(leaf)
         if isinstance(leaf, Tensor) and leaf.requires_grad:
-            starts = leaf._grad is None
+            starts = leaf._grad is None if leaf.is_leaf else "graph"
         return leaf.shape, leaf.dtype, starts
     try:
         hash(leaf)
@@ -406,44 +558,22 @@ def _kind(leaf: Any) -> Any:
             f"a compiled function got a {type(leaf).__name__}: pass arrays, Tensors, dicts, lists "
             "and tuples of them, or hashable values"
         ) from None
-    return type(leaf), leaf
+    return type(leaf), _exact(leaf)
 
 
-def compile(fn: Callable[..., Any]) -> CompiledStep:
-    """Compile a function, or a Module, into a NumPy program; a decorator too: `@rg.compile`.
+def _exact(value: Any) -> Any:
+    """Return what is equal for hashable values that are the same, bit by bit.
 
-    The first call with arguments of given shapes, dtypes and values runs the function and records
-    its NumPy calls: forward, `backward()`, `zero_grad()`, `step()`, clipping. Later ones run these
-    calls alone, optimised and with buffers that are there already; the first of them are compared
-    with the function. What is read outside by name (parameters, an optimizer's learning rate,
-    `training`) is read anew, or lets it be recorded anew.
-
-    Args:
-        fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
-            a program of its own. It returns Tensors, trees of them, and plain values.
-
-    Returns:
-        A function that takes the same and returns the same; its Tensors are copies without a
-        graph. It has `source`, the program as text, and `export(path)`.
-
-    Raises:
-        TypeError: if `fn` cannot be called; when called, for arguments that are neither arrays nor
-            hashable, or a Tensor that has a graph.
-        TraceError: when called, with the line, if the function does what a program cannot do
-            again: reads a value (`.item()`, `float(t)`, `if t > 0`), writes into an argument,
-            changes something outside, or does something else in its second run.
-        RuntimeError: when called, if a program does not compute what the function does.
-
-    >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
-    >>> @rg.compile
-    ... def step(x):
-    ...     loss = np.sum((w * x) ** 2)
-    ...     w.grad = None
-    ...     loss.backward()
-    ...     return loss
-    >>> [step(np.ones(2)).item() for _ in range(4)]
-    [5.0, 5.0, 5.0, 5.0]
-    >>> w.grad
-    array([2., 4.])
+    0.0 is equal to -0.0, and 1 to True and 1.0; nan is not equal to itself.
     """
-    return CompiledStep(fn)
+    if isinstance(value, float):
+        return value.hex()
+    if isinstance(value, complex):
+        return value.real.hex(), value.imag.hex()
+    if isinstance(value, (tuple, frozenset)):
+        container = frozenset if isinstance(value, frozenset) else tuple
+        return container((type(v), _exact(v)) for v in value)
+    if dataclasses.is_dataclass(value):
+        parts = [getattr(value, part.name, None) for part in dataclasses.fields(value)]
+        return value, tuple((type(v), _exact(v)) for v in parts)
+    return value

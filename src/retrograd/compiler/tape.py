@@ -6,10 +6,9 @@ what must be refused at the user's line, and what is changed outside is remember
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
@@ -60,7 +59,9 @@ class Tape:
     Attributes:
         log: the events. They hold their arrays, so that an id stands for one array.
         positions: which argument a leaf stands for, by the leaf's id.
-        leaves: the leaves whose gradient was used, by id.
+        leaves: the leaves from outside whose gradient was used, by id.
+        inside: the leaves that the run itself made, by id, each with the Tensor whose memory it
+            shares, or None. They are gone after the run: no program depends on them.
         started: whether each had one when the run first asked, by id.
         grads: after the run, each leaf and the gradient it is left with, or None.
         lives: the numbers that are read anew in every run.
@@ -75,6 +76,7 @@ class Tape:
         self.section = "forward"
         self.positions: dict[int, int] = {}
         self.leaves: dict[int, Tensor] = {}
+        self.inside: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.started: dict[int, bool] = {}
         self.grads: list[tuple[Tensor, Array | None]] = []
         self.lives: list[Reading] = []
@@ -132,10 +134,15 @@ class Tape:
 
     def put_back(self) -> None:
         """Put back what the run changed outside."""
-        for put_back in reversed(
-            self.undo.values()
-        ):  # the last first: an array may be a part of one that was noted before
-            put_back()
+        # the last first: an array may be a part of one that was noted before
+        everything = [*reversed(self.undo.values())]
+        try:
+            for put_back in everything:
+                put_back()
+        except BaseException:
+            for put_back in everything:  # an interrupt must not leave a half: twice does no harm
+                put_back()
+            raise
 
     # What the engine says during the run
 
@@ -158,8 +165,9 @@ class Tape:
 
     def _claim(self, array: Array) -> None:
         """Find out whether an array that nobody knows is what NumPy has looked up by itself."""
-        same = [x for x in self._lookups if x.found.dtype == array.dtype
-                and x.found.shape == array.shape and x.found.tobytes() == array.tobytes()]  # fmt: skip
+        kind = array.dtype, array.shape, array.tobytes()
+        founds = [(lookup, lookup.found) for lookup in self._lookups]
+        same = [lookup for lookup, f in founds if (f.dtype, f.shape, f.tobytes()) == kind]
         if len({id(lookup.source) for lookup in same}) > 1:
             self.forbid("a lookup in one of two arrays of equal values", CURE)
         if same:
@@ -290,14 +298,29 @@ class Tape:
         out = output._array if isinstance(output, Tensor) else None
         self.log.append(Event("module ran", (module, out)))
 
+    def _leaf_made(self, leaf: Tensor, source: Any) -> None:
+        shares = isinstance(source, Tensor) and source._array is leaf._array
+        self.inside[id(leaf)] = leaf, source if shares else None
+
+    def _is_inside(self, leaf: Tensor) -> bool:
+        """Tell whether the run itself made a leaf, or what became a leaf by `requires_grad_()`."""
+        array = id(leaf._array)
+        if id(leaf) in self.inside or array in self._made:
+            return True
+        return array in self._arguments and id(leaf) not in self.positions
+
     def _grad_replaced(self, leaf: Tensor) -> None:
         self._check(leaf)
+        if self._is_inside(leaf):
+            return
         self.leaves.setdefault(id(leaf), leaf)
         self.note(leaf, "_grad")
 
     def _grad(self, leaf: Tensor) -> Array | None:
         self._check(leaf)
         grad = cast("Array | None", leaf._grad)
+        if self._is_inside(leaf):
+            return grad
         self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:
             self.leaves[id(leaf)] = leaf
@@ -359,6 +382,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "section": Tape._section,  # name: returns the one before
     "training read": Tape._training_read,  # Module
     "module ran": Tape._module_ran,  # Module, output
+    "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
     "grad replaced": Tape._grad_replaced,  # leaf
     "gradient": Tape._gradient,  # Tensor, its gradient
@@ -366,11 +390,9 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
 }
 
 
-@contextlib.contextmanager
-def recording(tape: Tape, grad: bool = False) -> Iterator[None]:
-    """Record what is called inside."""
-    with mode_set(Mode(grad, tape.hear, tape.refuse)):
-        yield
+def recording(tape: Tape, grad: bool = False) -> mode_set:
+    """Return a context in which all that is called is recorded."""
+    return mode_set(Mode(grad, tape.hear, tape.refuse))
 
 
 def _array(value: Any) -> Any:

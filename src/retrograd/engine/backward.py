@@ -262,8 +262,9 @@ def _lifted(t: Tensor) -> tuple[Any, Any]:
     rule, inputs, args, _ = t.call  # type: ignore[misc]
     out: Any = t
     if not MODE.get().grad:
-        inputs = [wrap(a) if isinstance(a, _ndarray) else a for a in args]
-        out = wrap(t._array)
+        inputs, out = args, wrap(t._array)
+    # all arrays, since a method such as `x.dot(g)` of a plain one does not know Tensors
+    inputs = [wrap(a) if isinstance(a, _ndarray) else a for a in inputs]
     if rule.multi:
         return inputs, tuple(record(pick, out, i) for i in range(len(t._array)))
     return inputs, out

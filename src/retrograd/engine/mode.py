@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
@@ -87,14 +87,23 @@ def is_recording() -> bool:
     return MODE.get().tell is not None
 
 
-@contextlib.contextmanager
-def section(name: str) -> Iterator[None]:
-    """Tell a recording that what happens inside belongs to a section of the program."""
-    before = tell("section", name)
-    try:
-        yield
-    finally:
-        tell("section", before)
+class section:
+    """Tell a recording that what happens inside belongs to a section of the program: a context.
+
+    Args:
+        name: the section.
+    """
+
+    __slots__ = ("_before", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        self._before = tell("section", self._name)
+
+    def __exit__(self, *error: object) -> None:
+        tell("section", self._before)
 
 
 def escape(what: str, of: Any = None, why: str = "", asked: bool = True) -> None:
@@ -110,14 +119,26 @@ def unrecorded(what: str) -> None:
         escape(what, None, "a program would not do it again: call it before or after the step.")
 
 
-@contextlib.contextmanager
-def mode_set(mode: Mode) -> Iterator[None]:
-    """Set a Mode for a while."""
-    token = MODE.set(mode)
-    try:
-        yield
-    finally:
-        MODE.reset(token)
+class mode_set:
+    """Set a Mode for a while: a context.
+
+    It is no generator: an interrupt may cut an exit short, and what is left of a generator would
+    run at some later time, when another mode is due.
+
+    Args:
+        mode: the Mode.
+    """
+
+    __slots__ = ("_mode", "_token")
+
+    def __init__(self, mode: Mode) -> None:
+        self._mode = mode
+
+    def __enter__(self) -> None:
+        self._token = MODE.set(self._mode)
+
+    def __exit__(self, *error: object) -> None:
+        MODE.reset(self._token)
 
 
 # what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)

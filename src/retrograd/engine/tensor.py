@@ -87,6 +87,7 @@ class Tensor(metaclass=KnowsElsewhere):
     Raises:
         TypeError: if `data` holds no real numbers, or `requires_grad` and its dtype is not
             floating.
+        RuntimeError: if `data` is a Tensor with a graph, which would be lost without a word.
 
     >>> x = rg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
     >>> y = np.sum(x ** 2)
@@ -112,15 +113,19 @@ class Tensor(metaclass=KnowsElsewhere):
     _retains: bool
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
+        if isinstance(data, Tensor) and data.requires_grad:
+            _check_detached(type(self).__name__, data, requires_grad)
         array = as_array(data)
         if requires_grad:
             check_floating(array)
-            array = array.copy()
+            array = copied(array)
         self._array = array
         self._grad = self._stamp = self.call = None
         self.requires_grad = bool(requires_grad)
         if isinstance(data, Tensor) and not requires_grad:
             _share_stamp(self, data)
+        if MODE.get().tell is not None:
+            tell("leaf made", self, data)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -315,6 +320,8 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         out = wrap(self._array)
         _share_stamp(out, self)
+        if MODE.get().tell is not None:
+            tell("leaf made", out, self)
         return out
 
     # Gradients
@@ -387,16 +394,24 @@ class Tensor(metaclass=KnowsElsewhere):
     # Copies
 
     def __reduce__(self) -> Any:
+        escape("a pickled Tensor", self)
+        self._check_copyable()
+        made = type(self), self._array, self.requires_grad, self.grad
+        return _restored, made, (None, self._own())
+
+    def _check_copyable(self) -> None:
         if self.call is not None:
             raise RuntimeError(
                 "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
             )
-        own = dict(getattr(self, "__dict__", {}))  # what a derived class has put in
+
+    def _own(self) -> dict[str, Any]:
+        """Return the attributes that a derived class has put in."""
+        own = dict(getattr(self, "__dict__", {}))
         for cls in type(self).__mro__[: -len(Tensor.__mro__)]:
             names = getattr(cls, "__slots__", ())
             own |= {name: getattr(self, name) for name in names if hasattr(self, name)}
-        made = type(self), self._array, self.requires_grad, self.grad
-        return _restored, made, (None, own)
+        return own
 
     def __copy__(self) -> Self:
         return self._copied(lambda value: value)
@@ -406,9 +421,12 @@ class Tensor(metaclass=KnowsElsewhere):
         return out
 
     def _copied(self, part: Callable[[Any], Any]) -> Self:
-        restored, (kind, data, requires_grad, grad), (_, own) = self.__reduce__()
-        out = restored(kind, data.copy(), requires_grad, None if grad is None else grad.copy())
-        for name, value in own.items():
+        self._check_copyable()
+        grad = None if self._grad is None and not self.requires_grad else self.grad
+        copy_of_grad = None if grad is None else copied(as_array(grad))
+        out = _restored(type(self), copied(self._array), self.requires_grad, copy_of_grad)
+        tell("leaf made", out, None)
+        for name, value in self._own().items():
             setattr(out, name, part(value))
         return cast("Self", out)
 
@@ -1018,6 +1036,25 @@ TensorT = TypeVar("TensorT", Tensor, Array, TensorLike)
 def as_array(data: Any) -> Array:
     """Return `data` as a real, numeric array; a Tensor or an array gives its own memory."""
     return data._array if isinstance(data, Tensor) else real_array(data)
+
+
+def copied(array: Array) -> Array:
+    """Return a copy of an array; in a recording it is a call like any other."""
+    mode = MODE.get()
+    if mode.tell is None:
+        return array.copy()
+    made: Array = mode.tell("call", RULES[np.copy], (array,), (array,), {})
+    return made
+
+
+def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
+    """Raise RuntimeError where a Tensor of `data` would lose the gradient without a word."""
+    if MODE.get().grad and (data.call is not None or not requires_grad):
+        instead = "t.detach().requires_grad_()" if requires_grad else "t.detach()"
+        raise RuntimeError(
+            f"{name}(t) of a Tensor that requires grad would leave its graph, and lose the "
+            f"gradient: write t itself, t.copy() for memory of its own, or {instead} to leave it"
+        )
 
 
 def wrap(array: Array) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import Tensor, wrap
+from retrograd.engine import MODE, Mode, Tensor, is_recording, mode_set, wrap
 from retrograd.func.batching import Plan
 from retrograd.func.run import Argnums, Run, Tensors, leaf, pull
 from retrograd.func.transforms import grad, make_transform
@@ -125,9 +125,12 @@ def _rows(root: Tensor, targets: Tensors, graph: bool) -> list[Tensor]:
     plan, size = Plan(gradients, [weight]), weight.size
     chunk = max(1, CHUNK // max(plan.largest, size, 1))
     parts: list[Any] = [[np.zeros((0, *t.shape), t.dtype) for t in gradients]]
-    for start in range(0, size, chunk):
-        rows = min(chunk, size - start)
-        units = np.eye(rows, size, start, weight.dtype).reshape((rows, *weight.shape))
-        parts.append(plan.run([wrap(units) if graph else units]))
+    # a recording has to hear of the calls, so they run on Tensors there too
+    lift, mode = graph or is_recording(), MODE.get()
+    with mode_set(Mode(graph and mode.grad, mode.tell, mode.on_escape)):
+        for start in range(0, size, chunk):
+            rows = min(chunk, size - start)
+            units = np.eye(rows, size, start, weight.dtype).reshape((rows, *weight.shape))
+            parts.append(plan.run([wrap(units) if lift else units]))
     joined = map(np.concatenate, zip(*parts, strict=True))
     return [t if isinstance(t, Tensor) else wrap(t) for t in joined]

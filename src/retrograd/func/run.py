@@ -36,6 +36,7 @@ from retrograd.engine import (
     primitive,
     record,
     spelled,
+    tell,
     wrap,
 )
 from retrograd.engine.tensor import INSTEAD_OF_A_NUMBER
@@ -143,7 +144,7 @@ class Run:
                 f"{self.name}: an argument{path} of dtype {array.dtype} has no derivative: use "
                 ".astype(float), or other argnums"
             )
-        return leaf(array)
+        return leaf(array, value)
 
     def _output(self, out: Any, escapes: list[str]) -> Tensor:
         """Return one of the values that the function returned as a Tensor."""
@@ -238,10 +239,16 @@ def _watching(name: str, mode: Mode, escapes: list[str]) -> Mode:
     return Mode(True, mode.tell, on_escape)
 
 
-def leaf(array: Array) -> Tensor:
-    """Return a Tensor of the array itself that requires grad."""
+def leaf(array: Array, source: Any = None) -> Tensor:
+    """Return a Tensor of the array itself that requires grad.
+
+    Args:
+        array: the array.
+        source: what it came from, if that may be a Tensor.
+    """
     t = wrap(array)
     t.requires_grad = True
+    tell("leaf made", t, source)
     return t
 
 

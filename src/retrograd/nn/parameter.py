@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrograd.engine import Tensor, get_default_dtype
+from retrograd.engine.tensor import copied
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -22,6 +23,7 @@ class Parameter(Tensor):
     Raises:
         TypeError: if `data` holds no real numbers, or `requires_grad` and its dtype is not
             floating.
+        RuntimeError: if `data` is a Tensor with a graph, which would be lost without a word.
 
     >>> rg.nn.Parameter([1.0, 2.0])
     Parameter([1., 2.], requires_grad=True)
@@ -32,7 +34,7 @@ class Parameter(Tensor):
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = True) -> None:
         super().__init__(data, requires_grad)
         if not requires_grad:  # a Tensor with it has copied already
-            self._array = self._array.copy()
+            self._array = copied(self._array)
             self._stamp = None
 
 

@@ -1,0 +1,121 @@
+"""`rg.compile`, and the Module that it makes of a Module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from retrograd.compiler.step import CompiledStep
+from retrograd.nn.module import Module
+
+
+class CompiledModule(CompiledStep, Module):
+    """A Module whose calls run programs; all else it has from the Module that it was made of.
+
+    Args:
+        fn: the Module.
+        replay_first: as for `CompiledStep`.
+
+    >>> model = rg.compile(rg.nn.Linear(2, 1))
+    >>> [name for name, _ in model.named_parameters()]
+    ['weight', 'bias']
+    >>> model(np.ones((3, 2))).shape
+    (3, 1)
+    """
+
+    def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
+        super().__init__(fn, replay_first)
+        self.is_made = True
+
+    def __getattr__(self, name: str) -> Any:
+        if "fn" not in vars(self):
+            raise AttributeError(name)
+        return getattr(self.fn, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self) or "is_made" not in vars(self):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self.fn, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.fn, name)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *dir(self.fn)})
+
+    def __repr__(self) -> str:
+        return repr(self.fn)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.fn[index]  # type: ignore[index]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fn)  # type: ignore[call-overload, no-any-return]
+
+    def __len__(self) -> int:
+        return len(self.fn)  # type: ignore[arg-type]
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def _hand_on(name: str) -> property:
+    return property(lambda self: getattr(self.fn, name), doc=getattr(Module, name).__doc__)
+
+
+# what a Module has from its class, its Parameters and all inside among it, is that of the inner one
+for _name in vars(Module):
+    if not _name.startswith("__"):
+        setattr(CompiledModule, _name, _hand_on(_name))
+
+
+def compile(fn: Callable[..., Any]) -> CompiledStep:
+    """Compile a function, or a Module, into a NumPy program; a decorator too: `@rg.compile`.
+
+    The first call with arguments of given shapes, dtypes and values runs the function and records
+    its NumPy calls: forward, `backward()`, `zero_grad()`, `step()`, clipping. Later ones run these
+    calls alone, optimised and with buffers that are there already; the first of them are compared
+    with the function. What is read outside by name (parameters, an optimizer's learning rate,
+    `training`) is read anew, or lets it be recorded anew.
+
+    Args:
+        fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
+            a program of its own. It returns Tensors, trees of them, and plain values.
+
+    Returns:
+        A function that takes the same and returns the same; it has `source`, the program as text,
+        and `export(path)`. Of a Module, a Module with the same parameters, `state_dict`, `train`
+        and all else. The Tensors that come back are copies. They have no graph if the function
+        calls `backward` itself, updates what is trained, or nothing in it requires grad. Else they
+        are one recorded call, in which gradients flow to parameters and to arguments: its backward
+        pass is a program too, which runs the function once more with what it drew and wrote then.
+        (Derivatives of a higher order run the function as it is.) Call it under `rg.no_grad()`
+        where no gradient is wanted.
+
+    Raises:
+        TypeError: if `fn` cannot be called, is a class, a generator or an async function; when
+            called, for arguments that are neither arrays nor hashable, or if the function calls
+            `backward` and gets a Tensor that has a graph.
+        TraceError: when called, with the line, if the function does what a program cannot do
+            again: reads a value (`.item()`, `float(t)`, `if t > 0`), writes into an argument,
+            changes something outside, or does something else in its second run.
+        RuntimeError: when called, if a program does not compute what the function does.
+
+    >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
+    >>> @rg.compile
+    ... def step(x):
+    ...     loss = np.sum((w * x) ** 2)
+    ...     w.grad = None
+    ...     loss.backward()
+    ...     return loss
+    >>> [step(np.ones(2)).item() for _ in range(4)]
+    [5.0, 5.0, 5.0, 5.0]
+    >>> w.grad
+    array([2., 4.])
+    """
+    if isinstance(fn, (classmethod, staticmethod)):
+        return type(fn)(CompiledStep(fn.__func__))  # type: ignore[return-value]
+    if isinstance(fn, CompiledStep):
+        return fn
+    return CompiledModule(fn) if isinstance(fn, Module) else CompiledStep(fn)

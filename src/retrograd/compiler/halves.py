@@ -1,0 +1,164 @@
+"""A program run in two halves: to its results, and, once their gradients are known, to its end.
+
+In between lies what the second half needs, in the buffers of the program. So each call that is not
+over has a set of buffers of its own, and sets that are free again serve the next calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from retrograd.compiler.assembly import Code, Step
+from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.statements import Name
+from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines
+from retrograd.engine import Array
+
+_FILE = "<retrograd program in halves>"
+
+
+class Run:
+    """A call whose first half has run.
+
+    Args:
+        halves: the program.
+        namespace: the buffers that the run has.
+        arrays: its arguments.
+
+    Attributes:
+        results: what the first half gave.
+    """
+
+    __slots__ = ("_halves", "_namespace", "_rest", "results")
+
+    def __init__(self, halves: Halves, namespace: dict[str, Any], arrays: Sequence[Array]) -> None:
+        self._halves, self._namespace = halves, namespace
+        self._rest: Iterator[Any] | None = namespace["program"](*arrays)
+        try:
+            self.results: Sequence[Array] = next(self._rest)
+        except BaseException as error:
+            halves.explain(error)
+            raise
+
+    def finish(self, seeds: Sequence[Array]) -> Sequence[Array | None] | None:
+        """Run the second half; return what it gave, or None if it has run before.
+
+        Args:
+            seeds: the gradients of results.
+        """
+        rest, self._rest = self._rest, None
+        if rest is None:
+            return None
+        try:
+            found: Sequence[Array | None] = rest.send(tuple(seeds))  # type: ignore[attr-defined]
+        except BaseException as error:
+            self._halves.explain(error)
+            raise
+        return found
+
+    def __del__(self) -> None:
+        self._rest = None
+        self._halves.free.append(self._namespace)
+
+
+class Halves:
+    """A program in two halves.
+
+    Args:
+        ready: the program.
+        count: how many of its inputs the first half takes.
+        results: how many of its results are those of the first half.
+        at: the position of the first statement of the second half.
+
+    Attributes:
+        ready: as given.
+        free: the namespaces that no call uses now.
+    """
+
+    def __init__(self, ready: ReadyProgram, count: int, results: int, at: int) -> None:
+        self.ready = ready
+        self.free: list[dict[str, Any]] = []
+        self._code: Code = ready.code
+        self._functions: dict[str, Any] = {}
+        self._steps: dict[int, Step] = {}
+        self._text = self._write(count, results, at)
+
+    @classmethod
+    def split(cls, ready: ReadyProgram, count: int, results: int) -> Halves | None:
+        """Return a program in halves, None if its first results need what only the second has.
+
+        Args:
+            ready: the program.
+            count: how many of its inputs the first half takes.
+            results: how many of its results are those of the first half.
+        """
+        code = ready.code
+        seeds = {*code.inputs[count:]}
+        wanted = {*code.results[:results]}
+        at = len(code.body)
+        for i, step in enumerate(code.body):
+            late = i > at
+            if not late and not seeds.isdisjoint(_names(step)):
+                at = i
+            elif late and (
+                step.call.kind != "call"
+                or (step.fills is not None and code.names[step.fills] in wanted)
+            ):
+                return None
+        return None if code.lives or ready.program.grads else cls(ready, count, results, at)
+
+    def start(self, arrays: Sequence[Array]) -> Run:
+        """Run the first half on arguments."""
+        return Run(self, self.free.pop() if self.free else self._make_namespace(), arrays)
+
+    def _write(self, count: int, results: int, at: int) -> CodeType:
+        code, writer = self._code, FastWriter(self._functions)
+        lines = [head("program", code.inputs[:count])]
+
+        def add(steps: Sequence[Step]) -> None:
+            for step in steps:
+                lines.append("    " + writer.statement(step.statement))
+                self._steps[len(lines)] = step
+
+        copies = ["None" if name is None else f"_copied({name})" for name in code.results]
+        add(code.body[:at])
+        seeds = "".join(f"{name}, " for name in code.inputs[count:])
+        lines.append(f"    {seeds} = yield ({''.join(f'{c}, ' for c in copies[:results])})")
+        add(code.body[at:])
+        lines.append(f"    yield ({''.join(f'{c}, ' for c in copies[results:])})")
+        return compile("\n".join(lines), _FILE, "exec")
+
+    def _make_namespace(self) -> dict[str, Any]:
+        code = self._code
+        namespace = {"np": np, "_copied": np.array, **code.data, **code.functions}
+        exec("\n".join(setup_lines(code)), namespace)
+        namespace.update(self._functions)
+        exec(self._text, namespace)
+        return namespace
+
+    def explain(self, error: BaseException) -> None:
+        """Say in an error which statement failed, and from which line of the user's."""
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == _FILE:
+                step = self._steps.get(trace.tb_lineno)
+                if step is not None and isinstance(error, Exception):
+                    text = PYTHON.statement(step.statement)
+                    error.add_note(f"in `{text}` of a compiled program, from{step.call.line}")
+            trace = trace.tb_next
+
+
+def _names(step: Step) -> set[str]:
+    """Return the names in a statement."""
+    found = set()
+    statement = step.statement
+    for field in statement.__dataclass_fields__:
+        value = getattr(statement, field)
+        for part in value if isinstance(value, tuple) else (value,):
+            if hasattr(part, "parts"):
+                found |= {inner.text for inner in part.parts() if isinstance(inner, Name)}
+    return found

@@ -1,0 +1,267 @@
+"""A compiled function in the graph: gradients flow through it as through the function."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import weakref
+
+import numpy as np
+import pytest
+
+import retrograd as rg
+from comparing import assert_same, contents
+
+F = rg.nn.functional
+RNG = np.random.default_rng(5)
+CALLS = 7
+X = RNG.normal(size=(8, 3))
+Y = RNG.normal(size=(8, 1))
+
+
+def net(*more):
+    layers = rg.nn.Linear(3, 4, rng=0), *more, rg.nn.Tanh(), rg.nn.Linear(4, 2, rng=1)
+    return rg.nn.Sequential(*layers)
+
+
+def train(model, head, wrap):
+    """Train with a loss that is not compiled; return all that is left and the losses."""
+    optimizer = rg.optim.Adam([*model.parameters(), *head.parameters()], lr=0.05)
+    model = wrap(model)
+    losses = []
+    rg.manual_seed(3)
+    for i in range(CALLS):
+        optimizer.zero_grad()
+        loss = F.mse_loss(head(model(X + i % 3)), Y)
+        for p in model.parameters():
+            loss = loss + 0.01 * np.sum(p**2)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss)
+    return losses, contents(optimizer), contents(model), rg.random.generator().random()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [(), (rg.nn.Dropout(0.5),), (rg.nn.BatchNorm1d(4),), (rg.nn.BatchNorm1d(4), rg.nn.Dropout())],
+    ids=["plain", "draws", "writes", "both"],
+)
+def test_a_compiled_module_trains_in_an_eager_loss_as_it_is(more):
+    runs = [
+        train(net(*copy.deepcopy(more)), rg.nn.Linear(2, 1, rng=2), wrap)
+        for wrap in (lambda model: model, rg.compile)
+    ]
+    assert_same(runs[1], runs[0], 1e-9, 1e-12, "after training")
+
+
+def same_gradients(make, calls=CALLS):
+    """Compare gradients of leaves through a function and through its compiled twin."""
+    (fn, *leaves), (other, *twins) = make(), make()
+    compiled = rg.compile(other)
+    for i in range(calls):
+        for f, own in ((fn, leaves), (compiled, twins)):
+            for t in own:
+                t.grad = None
+            outs = [t for t in rg.tree.leaves(f(own[0])) if t.requires_grad]
+            sum(np.sum(np.sin(t * (i + 1))) for t in outs).backward()
+        for t, twin in zip(leaves, twins, strict=True):
+            assert (t.grad is None) == (twin.grad is None)
+            if t.grad is not None:
+                np.testing.assert_allclose(twin.grad, t.grad, rtol=1e-9)
+    return compiled
+
+
+def leaf(*shape, seed=0):
+    return rg.Tensor(np.random.default_rng(seed).normal(size=shape), requires_grad=True)
+
+
+def test_gradients_flow_to_arguments_and_to_what_is_outside():
+    def make():
+        w = leaf(3, seed=1)
+        return lambda x: np.exp(w * x) + np.sum(x), leaf(3), w
+
+    compiled = same_gradients(make)
+    assert len(compiled.programs) == 1
+
+
+def test_several_results_in_a_tree_have_their_gradients():
+    def make():
+        w = leaf(3, seed=1)
+
+        def f(x):
+            return {"a": w * x, "b": [np.sum(x**2), np.sign(x)], "n": np.argmax(x)}
+
+        return f, leaf(3), w
+
+    same_gradients(make)
+    f = rg.compile(make()[0])
+    for _ in range(4):
+        out = f(rg.Tensor(np.ones(3)))
+        assert [t.requires_grad for t in rg.tree.leaves(out)] == [True, False, False, False]
+
+
+def test_a_result_that_nobody_uses_needs_no_gradient():
+    w, v = leaf(3), leaf(3, seed=1)
+    f = rg.compile(lambda x: (w * x, v * x))
+    for _ in range(5):
+        w.grad = v.grad = None
+        np.sum(f(X[0])[0]).backward()
+        np.testing.assert_array_equal(w.grad, X[0])
+        assert v.grad is None or not v.grad.any()
+
+
+def test_an_argument_with_a_graph_hands_its_gradient_on():
+    w = leaf(3)
+    f = rg.compile(lambda x, y: x * y * y)
+    for i in range(5):
+        w.grad = None
+        h = np.exp(w)
+        np.sum(f(h, h) * i).backward()
+        np.testing.assert_allclose(w.grad, 3 * i * np.exp(3 * w.data))
+
+
+def test_calls_before_one_backward_are_apart():
+    w = leaf(3)
+    f = rg.compile(lambda x: np.tanh(w * x))
+    for _ in range(5):
+        w.grad = None
+        (np.sum(f(X[0]) * f(X[1])) + np.sum(f(X[2]))).backward()
+        found, w.grad = w.grad, None
+        (np.sum(np.tanh(w * X[0]) * np.tanh(w * X[1])) + np.sum(np.tanh(w * X[2]))).backward()
+        np.testing.assert_allclose(found, w.grad)
+
+
+def test_a_second_derivative_runs_the_function_as_it_is():
+    w = leaf(3)
+    f = rg.compile(lambda x: np.sum(w * x**3))
+    for _ in range(5):
+        x = rg.Tensor(np.arange(1.0, 4.0), requires_grad=True)
+        (g,) = rg.autograd.grad(f(x), x, create_graph=True)
+        (h,) = rg.autograd.grad(np.sum(g), x, create_graph=True)
+        np.testing.assert_allclose(h.data, 6 * w.data * x.data)
+        (dw,) = rg.autograd.grad(np.sum(h), w)
+        np.testing.assert_allclose(dw.data, 6 * x.data)
+
+
+def test_transforms_go_through_it():
+    f = rg.compile(lambda x: np.sum(x**3))
+    for _ in range(4):
+        np.testing.assert_allclose(rg.func.grad(f)(np.arange(3.0)).data, 3 * np.arange(3.0) ** 2)
+        np.testing.assert_allclose(
+            rg.func.hessian(f)(np.arange(3.0)).data, np.diag(6 * np.arange(3.0))
+        )
+
+
+def test_a_parameter_written_between_the_call_and_backward_is_refused():
+    w = leaf(3)
+    f = rg.compile(lambda x: w * w * x)
+    for _ in range(5):
+        loss = np.sum(f(X[0]))
+        with rg.no_grad():
+            w += 1.0
+        with pytest.raises(RuntimeError, match="written in place"):
+            loss.backward()
+
+
+def test_a_graph_is_freed_by_backward_and_kept_if_asked():
+    w = leaf(3)
+    f = rg.compile(lambda x: F.dropout(w * x, 0.5, rng=rng))
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        loss = np.sum(f(np.ones(3)))
+        w.grad = None
+        loss.backward(retain_graph=True)
+        first = w.grad.copy()
+        loss.backward()
+        np.testing.assert_array_equal(w.grad, 2 * first)
+        with pytest.raises(RuntimeError, match="freed"):
+            loss.backward()
+
+
+def test_without_gradients_results_are_values():
+    w = leaf(3)
+    f = rg.compile(lambda x: w * x)
+    for _ in range(4):
+        with rg.no_grad():
+            assert not f(X[0]).requires_grad
+        assert f(X[0]).requires_grad
+        assert not rg.compile(lambda x: x * 2)(X[0]).requires_grad
+    assert len(f.programs) == 2
+
+
+def test_a_step_that_calls_backward_returns_values():
+    w = leaf(3)
+
+    @rg.compile
+    def step(x):
+        loss = np.sum(w * x)
+        w.grad = None
+        loss.backward()
+        return loss, w * x
+
+    for _ in range(4):
+        assert not any(t.requires_grad for t in step(X[0]))
+        np.testing.assert_array_equal(w.grad, X[0])
+
+
+def test_a_step_that_updates_by_hand_returns_values():
+    w = leaf(3)
+
+    @rg.compile
+    def step(x):
+        loss = np.sum(w * x)
+        (g,) = rg.autograd.grad(loss, w, retain_graph=True)
+        with rg.no_grad():
+            w.__isub__(0.1 * g)
+        return loss
+
+    for _ in range(4):
+        assert not step(X[0]).requires_grad
+
+
+def test_a_tensor_outside_that_has_a_graph_is_used_as_it_is():
+    w = leaf(3)
+    held = {}
+    f = rg.compile(lambda x: held["h"] * x)
+    for i in range(5):
+        held["h"] = np.exp(w) * i
+        w.grad = None
+        np.sum(f(X[0])).backward()
+        np.testing.assert_allclose(w.grad, i * np.exp(w.data) * X[0])
+
+
+def test_parameters_frozen_between_calls_get_no_gradient():
+    model = net()
+    fast = rg.compile(model)
+    for i in range(8):
+        model[0].weight.requires_grad_(i % 4 < 2)
+        model.zero_grad()
+        np.sum(fast(X)).backward()
+        assert (model[0].weight.grad is None) == (i % 4 >= 2)
+        assert model[0].bias.grad is not None
+
+
+def test_plain_values_and_keywords_choose_what_is_run():
+    w = leaf(3)
+    f = rg.compile(lambda x, power=1, *, y: (w * x) ** power + y["shift"])
+    for power in (1, 2, 3) * 3:
+        w.grad = None
+        np.sum(f(X[0], power, y={"shift": X[1]})).backward()
+        np.testing.assert_allclose(w.grad, power * (w.data * X[0]) ** (power - 1) * X[0])
+
+
+def test_no_memory_is_kept_of_calls_that_are_over():
+    w = leaf(3)
+    f = rg.compile(lambda x: w * x)
+    for _ in range(5):
+        np.sum(f(X[0])).backward()
+    gc.collect()
+    gc.disable()
+    try:
+        x = rg.Tensor(np.ones(3))
+        out = f(x)
+        gone = weakref.ref(x), weakref.ref(out)
+        del x, out
+        assert [r() for r in gone] == [None, None]
+    finally:
+        gc.enable()
