@@ -32,7 +32,9 @@ from retrograd.engine import Array, Tensor
 from retrograd.nn.module import Module
 
 BUDGET = 4_000_000  # elements: as many are copied in all
-ENTRIES = 1000  # of a container; of a longer one the length alone is watched
+ENTRIES = 256  # of a container; of a longer one the length alone is watched
+PLACES = 2000  # so many are watched in all, and of containers that come later the length
+COMPARED = 20_000  # entries: of a longer container the length alone is compared after a run
 _CONTAINERS = (dict, list, set, deque)
 
 
@@ -174,14 +176,17 @@ class Outside:
 
     def _visit_container(self, name: str, value: Any) -> None:
         if not isinstance(value, tuple):
-            self._snapshots.append((name, value, value.copy()))
+            if len(value) <= COMPARED:
+                self._snapshots.append((name, value, value.copy()))
+            else:
+                self._variables.append(Place(name, "length", value, None, len(value)))
             if isinstance(value, set):
                 self._add(name, "content", value, None, frozenset(value))
             else:
                 self._add(f"len({name})", "length", value, None, len(value))
         if is_users_object(value):
             self._visit_object(name, value)
-        if len(value) > ENTRIES or isinstance(value, set):
+        if len(value) > ENTRIES or len(self.places) > PLACES or isinstance(value, set):
             return
         for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
             text = f'"{key}"' if isinstance(key, str) else repr(key)

@@ -71,18 +71,19 @@ class Contents:
 
     Args:
         name: how a reader would write it.
-        array: the array. Of a large one some elements are looked at.
+        array: the array. Of one of more than 10,000 elements some 250 are looked at.
     """
 
-    LOOKED_AT = 10_000
+    WHOLE, SOME = 10_000, 250
 
     def __init__(self, name: str, array: Array) -> None:
         self.name = name
         self.array = array
         self.looked_at = array
-        if array.size > self.LOOKED_AT:
-            every = -(-array.size // self.LOOKED_AT)
-            self.looked_at = array.reshape(-1)[::every] if array.flags.c_contiguous else array[:1]
+        if array.size > self.WHOLE:
+            every = array.size // self.SOME
+            flat = array.reshape(-1) if array.flags.c_contiguous else array[0].reshape(-1)
+            self.looked_at = flat[::every]
         self._bytes = self.looked_at.tobytes()
 
     def holds(self) -> bool:
