@@ -35,6 +35,9 @@ BUDGET = 4_000_000  # elements: as many are copied in all
 ENTRIES = 256  # of a container; of a longer one the length alone is watched
 PLACES = 2000  # so many are watched in all, and of containers that come later the length
 COMPARED = 20_000  # entries: of a longer container the length alone is compared after a run
+# methods that no expression calls, and those that only making an object does
+_SILENT = {"__repr__", "__str__", "__del__", "__reduce__", "__getstate__", "__setstate__"}
+_MAKING = {"__init__", "__new__", "__post_init__"}
 _CONTAINERS = (dict, list, set, deque)
 
 
@@ -216,7 +219,8 @@ class Outside:
         for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
             if is_users(kind.__module__):
                 for n, f in vars(kind).items():
-                    if n[:2] == "__" and isinstance(f, types.FunctionType):
+                    skipped = n in _SILENT or (n in _MAKING and not isinstance(value, type))
+                    if n[:2] == "__" and isinstance(f, types.FunctionType) and not skipped:
                         self._todo.append((n, f))
         self._look_at_attributes(name, value)
 
