@@ -11,13 +11,14 @@ COLORS = {
     "NumPy floor (out=)": "#999999",
     "retrograd eager": "#f4a261",
     "retrograd compiled": "#d1495b",
+    "retrograd compiled model": "#e58a8f",
     "PyTorch eager": "#3a7ca5",
     "torch.compile": "#81b8d6",
     "JAX jit": "#4d9b6a",
     "autograd": "#8e6bbf",
     "MyGrad": "#b8a04a",
 }
-MARKERS = dict(zip(COLORS, "os^DpvP*X", strict=True))
+MARKERS = dict(zip(COLORS, "os^D<pvP*X", strict=True))
 
 
 def bars(axes: Any, work: dict[str, Any]) -> None:

@@ -87,8 +87,11 @@ def works() -> dict[str, tuple[Any, str, float, Any, Any]]:
     }  # fmt: skip
 
 
-def our_step(name: str, compiled: bool, weights: Any = None) -> Step:
-    """Return the library's training step of one work, from given weights or from a seed."""
+def our_step(name: str, compiled: bool, weights: Any = None, only_model: bool = False) -> Step:
+    """Return the library's training step of one work, from given weights or from a seed.
+
+    With `only_model` the model alone is compiled, and loss and optimizer are as they are.
+    """
     make, optimizer, rate, x, y = works()[name]
     rg.manual_seed(0)
     model = make(rg)
@@ -96,6 +99,8 @@ def our_step(name: str, compiled: bool, weights: Any = None) -> Step:
         model.load_state_dict(weights)
     update = getattr(rg.optim, optimizer)(model.parameters(), lr=rate)
     loss_fn = rg.nn.MSELoss() if y.ndim == 2 else rg.nn.CrossEntropyLoss()
+    if compiled and only_model:
+        model = rg.compile(model)
 
     def step(x: Any, y: Any) -> Any:
         update.zero_grad()
@@ -104,12 +109,12 @@ def our_step(name: str, compiled: bool, weights: Any = None) -> Step:
         update.step()
         return loss
 
-    run = rg.compile(step) if compiled else step
+    run = rg.compile(step) if compiled and not only_model else step
     return lambda: float(run(x, y).item())
 
 
 def steps(name: str) -> dict[str, Step]:
-    """Return the training steps of one work: PyTorch's, ours, ours compiled."""
+    """Return the training steps of one work: PyTorch's, ours, ours compiled in whole or in part."""
     import torch
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -129,7 +134,12 @@ def steps(name: str) -> dict[str, Step]:
         update.step()
         return float(loss.item())
 
-    return {"PyTorch eager": torch_step, "retrograd eager": eager, "retrograd compiled": compiled}
+    return {
+        "PyTorch eager": torch_step,
+        "retrograd eager": eager,
+        "retrograd compiled": compiled,
+        "retrograd compiled model": our_step(name, True, weights, only_model=True),
+    }
 
 
 def timed(step: Step) -> float:

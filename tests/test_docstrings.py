@@ -49,10 +49,12 @@ NO_EXAMPLE = {
 
 # They take any input that is an array, and no options that are refused.
 RAISE_NOTHING = {
-    "retrograd.nn.ELU", "retrograd.nn.Identity", "retrograd.nn.LeakyReLU",
-    "retrograd.nn.LogSigmoid", "retrograd.nn.Mish", "retrograd.nn.ReLU", "retrograd.nn.SELU",
-    "retrograd.nn.SiLU", "retrograd.nn.Sigmoid", "retrograd.nn.Softplus", "retrograd.nn.Softsign",
-    "retrograd.nn.Tanh",
+    "retrograd.nn.ELU", "retrograd.nn.Hardshrink", "retrograd.nn.Hardsigmoid",
+    "retrograd.nn.Hardswish", "retrograd.nn.Identity", "retrograd.nn.LeakyReLU",
+    "retrograd.nn.LogSigmoid", "retrograd.nn.Mish", "retrograd.nn.ReLU", "retrograd.nn.ReLU6",
+    "retrograd.nn.SELU", "retrograd.nn.SiLU", "retrograd.nn.Sigmoid", "retrograd.nn.Softplus",
+    "retrograd.nn.Softsign", "retrograd.nn.Tanh", "retrograd.nn.Tanhshrink",
+    "retrograd.nn.Threshold",
 }  # fmt: skip
 
 # what losses take, where it is not an input and a target

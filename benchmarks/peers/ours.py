@@ -15,10 +15,13 @@ from benchmarks.works import Work
 Step = Callable[[Any, Any], Any]
 
 
-def parts(work: Work) -> tuple[list[Any], Callable[[Any, Any], Any]]:
-    """Return the parameters of `work` and its loss as a function of a batch."""
+def parts(work: Work, compiled: bool = False) -> tuple[list[Any], Callable[[Any, Any], Any]]:
+    """Return the parameters of `work` and its loss as a function of a batch.
+
+    With `compiled` the model is, while the loss and what follows are as they are.
+    """
     if work.kind == "rnn":
-        return recurrent(work)
+        return recurrent(work, compiled)
     layers: list[Any] = []
     for inputs, outputs in pairwise(work.sizes):
         layers += [rg.nn.Linear(inputs, outputs), rg.nn.ReLU()]
@@ -31,29 +34,32 @@ def parts(work: Work) -> tuple[list[Any], Callable[[Any, Any], Any]]:
         parameter.data = parameter.data.astype(dtype)
     model.load_state_dict(work.copy_weights())
     criterion = rg.nn.BCELoss() if work.kind == "record" else rg.nn.CrossEntropyLoss()
-    return list(model.parameters()), lambda x, y: criterion(model(x), y)
+    params = list(model.parameters())
+    forward = rg.compile(model) if compiled else model
+    return params, lambda x, y: criterion(forward(x), y)
 
 
-def recurrent(work: Work) -> tuple[list[Any], Callable[[Any, Any], Any]]:
-    """Return the RNN's parameters and its loss, cell after cell."""
+def recurrent(work: Work, compiled: bool) -> tuple[list[Any], Callable[[Any, Any], Any]]:
+    """Return the RNN's parameters and its loss, cell after cell; see `parts`."""
     params = [rg.Tensor(value, requires_grad=True) for value in work.copy_weights().values()]
     wx, wh, b, wr, br = params
     criterion = rg.nn.MSELoss()
     _, batch, _ = work.batches[0][0].shape
     start = np.zeros((batch, wh.shape[0]), wh.dtype)
 
-    def loss(x: Any, y: Any) -> Any:
+    def predict(x: Any) -> Any:
         h = start
         for t in range(x.shape[0]):
             h = np.tanh(x[t] @ wx.T + h @ wh.T + b)
-        return criterion(h @ wr.T + br, y)
+        return h @ wr.T + br
 
-    return params, loss
+    forward = rg.compile(predict) if compiled else predict
+    return params, lambda x, y: criterion(forward(x), y)
 
 
-def step_of(work: Work) -> Step:
-    """Return the training step of `work`, ready to be called or compiled."""
-    params, loss_of = parts(work)
+def step_of(work: Work, compiled: bool = False) -> Step:
+    """Return the training step of `work`, ready to be called or compiled; see `parts`."""
+    params, loss_of = parts(work, compiled)
     if work.optimizer == "adam":
         optimizer = rg.optim.Adam(params, lr=work.lr)
     else:
@@ -89,6 +95,7 @@ def rows(work: Work, skipped: dict[str, str]) -> list[Row]:
     found.append(Row("retrograd eager", over(data, step_of(work)), read))
     if hasattr(rg, "compile"):
         found.append(Row("retrograd compiled", over(data, rg.compile(step_of(work))), read))
+        found.append(Row("retrograd compiled model", over(data, step_of(work, True)), read))
     else:
         skipped["retrograd compiled"] = "no compile in this version"
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -74,6 +75,61 @@ def takes_function(where: str, fn: Any) -> None:
     """Raise TypeError unless what was given first, to the function `where`, can be called."""
     if not callable(fn):
         raise TypeError(f"{where} takes a function first, not {fn!r}")
+
+
+def check_device(where: str, device: Any) -> None:
+    """Raise ValueError for a device other than None and "cpu", as PyTorch's users may name one."""
+    if device is not None and str(device) != "cpu":
+        raise ValueError(f"{where} got device={str(device)!r}, there is no GPU here: leave it out")
+
+
+def device_and_dtype(where: str, args: tuple[Any, ...], device: Any, dtype: Any) -> Any:
+    """Return the dtype of a call such as `to("cpu")`, `to(dtype)` or `to("cpu", dtype)`, or None.
+
+    Raises ValueError for another device, TypeError for more.
+    """
+    for arg in args:
+        if _is_device(arg):
+            device = arg
+        elif dtype is None:
+            dtype = arg
+        else:
+            raise TypeError(f"{where} takes a device and a dtype, not {args!r}")
+    check_device(where, device)
+    return dtype
+
+
+def _is_device(value: Any) -> bool:
+    """Tell whether a value is meant as a device, such as "cuda:0", rather than as a dtype."""
+    if isinstance(value, str):
+        try:
+            np.dtype(value)
+        except TypeError:
+            return True
+        return False
+    return type(value).__name__ == "device"
+
+
+# What others call an argument, and what it is called here.
+OTHER_WORDS = {
+    "dim": "axis=", "dims": "axis=", "keepdim": "keepdims=", "start_dim": "start_axis=",
+    "end_dim": "end_axis=",
+    "size_average": 'reduction="mean" or "sum"', "reduce": 'reduction="none", "mean" or "sum"',
+    "min_value": "min_val=", "max_value": "max_val=", "unbiased": "ddof=", "correction": "ddof=",
+}  # fmt: skip
+
+
+def refuse_words(where: str, words: Iterable[str]) -> NoReturn:
+    """Raise TypeError for keywords that a function does not take, with what to write for them.
+
+    Args:
+        where: the function or class that was called, such as "softmax".
+        words: the keywords.
+    """
+    word = next((w for w in words if w in OTHER_WORDS), None)
+    if word is not None:
+        raise TypeError(f"{where} has no argument {word}=: write {OTHER_WORDS[word]}")
+    raise TypeError(f"{where}() got an unexpected keyword argument {next(iter(words))!r}")
 
 
 def _of(where: str) -> str:

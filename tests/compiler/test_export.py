@@ -144,3 +144,113 @@ def test_what_cannot_be_exported_writes_nothing(tmp_path):
     with pytest.raises(FileNotFoundError, match="no folder"):
         step.export(tmp_path / "none" / "exported.py")
     assert not list(tmp_path.iterdir())
+
+
+# Scripts that several threads call, that are given other dtypes, that save what they have trained
+
+THREADS = """
+import threading
+import numpy as np
+import exported
+
+inputs = [np.full((64, 6), float(i)) for i in range(4)]
+right = [exported.predict(x) for x in inputs]
+wrong = []
+
+def call(i):
+    for _ in range(200):
+        if not np.array_equal(exported.predict(inputs[i]), right[i]):
+            wrong.append(i)
+
+threads = [threading.Thread(target=call, args=(i,)) for i in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert not wrong, len(wrong)
+"""
+
+
+def run_script(folder, code, *arguments):
+    command = [sys.executable, "-W", "error", "-c", code, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def test_threads_may_call_one_exported_function(tmp_path):
+    fast = rg.compile(NETS["large"]().eval())
+    with rg.no_grad():
+        fast(RNG.normal(size=(64, 6)))
+    fast.export(tmp_path / "exported.py")
+    done = run_script(tmp_path, THREADS)
+    assert done.returncode == 0, done.stderr
+
+
+TYPES = """
+import numpy as np, exported
+print(exported.step(np.arange(3)), exported.step([1, 2, 3]), exported.step(np.ones(3, np.float32)))
+for wrong in (np.ones(3, np.longdouble), np.ones(3, complex), np.array(["a", "b", "c"])):
+    try:
+        exported.step(wrong)
+    except TypeError as error:
+        print(error)
+"""
+
+LABELS = """
+import numpy as np, exported
+print(exported.step(np.array([1, 0], np.int32)), exported.step([1, 0]), exported.step([True, 0]))
+for wrong in (np.array([1.0, 0.0]), [1.7, 0.0], np.array([1, 0], np.uint64)):
+    try:
+        exported.step(wrong)
+    except TypeError as error:
+        print(error)
+"""
+
+
+def test_dtypes_of_arguments_are_checked(tmp_path):
+    exported(tmp_path)
+    lines = run_script(tmp_path, TYPES).stdout.splitlines()
+    assert lines[0] == "[0. 2. 4.] [2. 4. 6.] [2. 2. 2.]"
+    assert [line[:33] for line in lines[1:]] == ["x must have the dtype float64, no"] * 3
+    folder = tmp_path / "labels"
+    folder.mkdir()
+    table = rg.Tensor([10.0, 20.0])
+    step = rg.compile(lambda y: table[y])
+    step(np.array([0, 1]))
+    step.export(folder / "exported.py")
+    lines = run_script(folder, LABELS).stdout.splitlines()
+    assert lines[0] == "[20. 10.] [20. 10.] [20. 10.]"
+    dtypes = ["float64", "float64", "uint64"]
+    assert lines[1:] == [f"y must have the dtype int64, not {dtype}" for dtype in dtypes]
+
+
+def test_lists_of_numbers_fit_arguments_of_float32(tmp_path):
+    exported(tmp_path, x=np.ones(3, np.float32))
+    done = run_script(tmp_path, "import exported; print(exported.step([0.5, 1, 2]).dtype)")
+    assert done.stdout == "float32\n"
+
+
+@pytest.mark.parametrize("net", ["small", "large"])
+def test_what_is_trained_is_saved(net, tmp_path):
+    model = NETS[net]()
+    step = training(model, rg.optim.Adam(model.parameters(), lr=0.05), rg.nn.CrossEntropyLoss())
+    x, y = RNG.normal(size=(7, 6)), RNG.integers(0, 3, 7)
+    for _ in range(4):
+        step(x, y)
+    step.export(tmp_path / "exported.py")
+    np.savez(tmp_path / "data.npz", x=x, y=y)
+    command = [sys.executable, "exported.py", "data.npz", "3", "saved.npz"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for _ in range(3):
+        step(x, y)
+    saved = rg.load(tmp_path / "saved.npz")
+    for i in (0, 2):
+        for name in ("weight", "bias"):
+            found = saved[f"linear{i}_{name}"]
+            np.testing.assert_allclose(found, getattr(model[i], name).data, rtol=1e-12)
+    assert saved["updates"] == 7
+
+
+def test_what_trains_nothing_saves_nothing(tmp_path):
+    exported(tmp_path)
+    assert "def save" not in (tmp_path / "exported.py").read_text()

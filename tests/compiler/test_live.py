@@ -42,6 +42,9 @@ LR, BETA = Live(0.5, Name("lr")), Live(0.25, Name("beta"))
         (1 / LR + LR, 2.5, "(1 / lr) + lr"),
         (-LR, -0.5, "-lr"),
         (LR - -BETA, 0.75, "lr - (-beta)"),
+        ((LR > BETA) * LR, 0.5, "(lr > beta) * lr"),
+        (1 + (LR < BETA), 1, "1 + (lr < beta)"),
+        ((1 > LR) + LR, 1.5, "(lr < 1) + lr"),
     ],
 )
 def test_a_formula_has_its_value_and_its_text(live, value, text):

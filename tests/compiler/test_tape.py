@@ -278,3 +278,27 @@ def test_a_target_net_copied_inside_is_copied_in_each_run():
 def test_a_pickled_tensor_is_refused():
     with pytest.raises(rg.TraceError, match="pickled Tensor"):
         rg.compile(lambda x: pickle.loads(pickle.dumps(x)))(X)
+
+
+@pytest.mark.parametrize("have", [True, False])
+def test_zeroing_gradients_depends_on_which_there_are(have):
+    def make():
+        w, v = (rg.Parameter(np.full(2, k)) for k in (1.0, 2.0))
+        w.grad = np.ones(2)
+        if have:
+            v.grad = np.ones(2)
+        optimizer = rg.optim.SGD([w, v], lr=0.1, weight_decay=0.5)
+
+        def fn(x):
+            optimizer.zero_grad(set_to_none=False)
+            np.sum(w * x).backward()
+            optimizer.step()
+            return w + v
+
+        return fn, w, v
+
+    def before(number, w, v):
+        if number == 4:
+            v.grad = None if have else np.ones(2)
+
+    assert_compiled_agrees(make, lambda rng: (rng.normal(size=2),), before=before)

@@ -15,7 +15,9 @@ import pytest
 import retrograd as rg
 
 HERE = Path(__file__).parent
-MODULES = ("nn", "activations", "losses", "layers", "recurrent", "attention", "functions")
+MODULES = (
+    "nn", "activations", "losses", "layers", "recurrent", "attention", "functions", "further",
+)  # fmt: skip
 CLIPPING = ("clipping",)
 OPTIMIZERS = ("optim", "optimizers")
 SCHEDULES = ("schedules",)

@@ -14,6 +14,7 @@ import json
 import zlib
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import torch
@@ -480,7 +481,7 @@ def problem():
     return {"state": state, "x": normal(rng, (8, 3)), "y": normal(rng, (8, 2))}
 
 
-def optimized(note, name, groups=None, **kwargs):
+def optimized(note, name, groups=None, drift=2e-12, **kwargs):
     """Train the small net; `groups` lists (parameter names, options) for each group.
 
     Losses are those before each step; LBFGS gives its closure's first one.
@@ -509,8 +510,8 @@ def optimized(note, name, groups=None, **kwargs):
 
     losses, final = run(0.0)
     _, nudged = run(1e-15)
-    drift = max((final[key] - nudged[key]).abs().max().item() for key in final)
-    assert drift < 2e-12, f"{name}: {note} loses {drift}: no two libraries would agree"
+    lost = max((final[key] - nudged[key]).abs().max().item() for key in final)
+    assert lost < drift, f"{name}: {note} loses {lost}: no two libraries would agree"
     assert max(losses) < 1e4, f"{name}: {note} diverges"
     return {"id": titled(name, note), "name": name, "kwargs": kwargs,
             "groups": groups, "losses": losses, "final": final}  # fmt: skip
@@ -569,6 +570,50 @@ def nets_optim():
     yield optimized("plain", "LBFGS", lr=0.1, max_iter=1)
     yield optimized("history 3", "LBFGS", lr=0.1, max_iter=2, history_size=3)
     yield optimized("strong Wolfe", "LBFGS", max_iter=1, line_search_fn="strong_wolfe")
+    yield from later_optim()
+
+
+def later_optim():
+    yield optimized("", "RAdam")
+    for options in (
+        {"lr": 0.05},
+        {"lr": 0.02, "betas": (0.8, 0.95), "eps": 1e-4},
+        {"lr": 0.02, "betas": (0.8, 0.5)},
+        {"lr": 0.02, "betas": (0.5, 0.7)},
+        {"lr": 0.02, "weight_decay": 0.1},
+        {"lr": 0.02, "weight_decay": 0.1, "decoupled_weight_decay": True},
+        {"lr": 0.005, "maximize": True},
+    ):
+        note = ", ".join(f"{key} {value}" for key, value in options.items())
+        yield optimized(note, "RAdam", **options)
+    yield optimized("two groups", "RAdam", TWO_GROUPS, lr=0.03)
+    yield optimized("", "Rprop")
+    for options in (
+        {"lr": 0.1, "etas": (0.3, 1.5)},
+        {"lr": 0.02, "step_sizes": (0.01, 0.05)},
+        {"lr": 0.005, "maximize": True},
+    ):
+        yield optimized(", ".join(options), "Rprop", **options)
+    yield optimized("two groups", "Rprop", TWO_GROUPS, lr=0.03)
+    weights = [(["0.weight", "2.weight"], {})]
+    # PyTorch's iteration without its rounding to bfloat16, of which nobody else's agrees in full.
+    with mock.patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone):
+        yield optimized("", "Muon", weights)
+        for options in (
+            {"lr": 0.05, "momentum": 0.5},
+            {"lr": 0.05, "nesterov": False},
+            {"lr": 0.05, "weight_decay": 0.0, "adjust_lr_fn": "original"},
+            {"lr": 0.05, "adjust_lr_fn": "match_rms_adamw"},
+            {"lr": 0.05, "ns_steps": 3, "ns_coefficients": (2.0, -1.5, 0.5), "eps": 0.1},
+        ):
+            yield optimized(", ".join(options), "Muon", weights, **options)
+        groups = [(["0.weight"], {"lr": 0.1}), (["2.weight"], {"momentum": 0.8, "lr": 0.01})]
+        yield optimized("two groups", "Muon", groups)
+
+
+def rounded():
+    """Muon as it is in PyTorch, with an iteration in bfloat16."""
+    yield optimized("bfloat16", "Muon", [(["0.weight", "2.weight"], {})], drift=1.0, lr=0.01)
 
 
 VALLEYS = {
@@ -613,8 +658,15 @@ def nets_line_searches():
 LRS = (0.5, 0.1)  # two groups: a schedule scales each group's own rate
 
 
-def scheduled(note, name, optimizer="SGD", metrics=None, options=None, **kwargs):
-    """Step a schedule and keep what the groups say, first before any step."""
+def scheduled(note, name, optimizer="SGD", metrics=None, options=None, extra=None, **kwargs):
+    """Step a schedule and keep what the groups say, first before any step.
+
+    `extra` may have: "before", schedules that are made before it and stepped before it, or "after";
+    "resumed", how many steps a schedule like it has made before it, which goes on with
+    `last_epoch`; "epochs", what `step` is called with; "by hand", by step a factor that the rates
+    are multiplied by before it.
+    """
+    extra = extra or {}
     groups = [{"params": [torch.zeros(1, requires_grad=True)], "lr": lr} for lr in LRS]
     opt = getattr(torch.optim, optimizer)(groups, lr=1.0, **(options or {}))
     module = torch.optim.lr_scheduler
@@ -623,11 +675,25 @@ def scheduled(note, name, optimizer="SGD", metrics=None, options=None, **kwargs)
         kwargs = dict(kwargs)
         if "lr_lambda" in kwargs:
             kwargs["lr_lambda"] = eval(f"lambda epoch: {kwargs['lr_lambda']}")
+        for scaled in kwargs.keys() & {"scale_fn"}:
+            kwargs[scaled] = eval(f"lambda x: {kwargs[scaled]}")
         if "schedulers" in kwargs:
             kwargs["schedulers"] = [build(*inner) for inner in kwargs["schedulers"]]
+        if name == "ChainedScheduler":
+            return module.ChainedScheduler(**kwargs)
         return getattr(module, name)(opt, **kwargs)
 
-    scheduler = build(name, kwargs)
+    if "resumed" in extra:
+        old = build(name, kwargs)
+        for _ in range(extra["resumed"]):
+            opt.step()
+            old.step()
+        scheduler = build(name, {**kwargs, "last_epoch": old.last_epoch - 1})
+    else:
+        before = [build(*each) for each in extra.get("before", [])]
+        scheduler = build(name, kwargs)
+        after = [build(*each) for each in extra.get("after", [])]
+    others = ([], []) if "resumed" in extra else (before, after)
     keys = [key for key in ("lr", "momentum", "betas") if key in opt.param_groups[0]]
 
     def now():
@@ -636,11 +702,19 @@ def scheduled(note, name, optimizer="SGD", metrics=None, options=None, **kwargs)
     history = [now()]
     for step in range(STEPS):
         opt.step()
-        scheduler.step(*([metrics[step]] if metrics else []))
+        for group in opt.param_groups:
+            group["lr"] *= extra.get("by hand", {}).get(str(step), 1)
+        taken = metrics or extra.get("epochs")
+        for each in others[0]:
+            each.step()
+        scheduler.step(*([taken[step]] if taken else []))
+        for each in others[1]:
+            each.step()
         history.append(now())
     return {"id": titled(name, note), "name": name, "kwargs": kwargs,
             "optimizer": optimizer, "options": options or {}, "metrics": metrics,
-            "lrs": list(LRS), "keys": keys, "history": history}  # fmt: skip
+            "lrs": list(LRS), "keys": keys, "history": history,
+            **({"extra": extra} if extra else {})}  # fmt: skip
 
 
 def nets_schedules():
@@ -677,6 +751,59 @@ def nets_schedules():
     yield scheduled("three", "SequentialLR", milestones=[3, 9],
                     schedulers=[["ExponentialLR", {"gamma": 0.8}], ["StepLR", {"step_size": 2}],
                                 ["LambdaLR", {"lr_lambda": "1 / (1 + epoch)"}]])  # fmt: skip
+    yield from later_schedules()
+
+
+def later_schedules():
+    yield scheduled("", "ConstantLR")
+    yield scheduled("a half", "ConstantLR", factor=0.5, total_iters=9)
+    yield scheduled("", "PolynomialLR")
+    yield scheduled("a square", "PolynomialLR", total_iters=15, power=2.0)
+    yield scheduled("", "MultiplicativeLR", lr_lambda="1 - 0.01 * epoch")
+    momentum = {"momentum": 0.9}
+    cyclic = {"base_lr": 0.1, "max_lr": 1.0, "step_size_up": 3}
+    yield scheduled("", "CyclicLR", options=momentum, **cyclic)
+    yield scheduled("halves", "CyclicLR", options=momentum, mode="triangular2", step_size_down=2,
+                    base_momentum=0.7, max_momentum=0.95, **cyclic)  # fmt: skip
+    yield scheduled("powers, Adam", "CyclicLR", "Adam", mode="exp_range", gamma=0.9,
+                    **{**cyclic, "base_lr": [0.1, 0.01], "max_lr": [1.0, 0.5]})  # fmt: skip
+    for mode in ("cycle", "iterations"):
+        yield scheduled(f"a function of {mode}", "CyclicLR", scale_fn="1 / (x + 1)",
+                        scale_mode=mode, cycle_momentum=False, **cyclic)  # fmt: skip
+    linear = ["LinearLR", {"start_factor": 0.1, "total_iters": 4}]
+    exponential = ["ExponentialLR", {"gamma": 0.9}]
+    cosine = ["CosineAnnealingLR", {"T_max": 8, "eta_min": 0.01}]
+    yield scheduled("", "ChainedScheduler", schedulers=[linear, exponential])
+    yield scheduled("four", "ChainedScheduler", schedulers=[
+        linear, cosine, ["StepLR", {"step_size": 3, "gamma": 0.5}],
+        ["PolynomialLR", {"total_iters": 18}]])  # fmt: skip
+    alone = {
+        "StepLR": {"step_size": 4}, "MultiStepLR": {"milestones": [2, 7]},
+        "ExponentialLR": {"gamma": 0.9}, "LinearLR": {"total_iters": 8},
+        "ConstantLR": {"total_iters": 8}, "PolynomialLR": {"total_iters": 12},
+        "CosineAnnealingLR": {"T_max": 8, "eta_min": 0.01},
+        "MultiplicativeLR": {"lr_lambda": "0.95"}, "LambdaLR": {"lr_lambda": "0.95 ** epoch"},
+        "CosineAnnealingWarmRestarts": {"T_0": 6},
+    }  # fmt: skip
+    for name, kwargs in alone.items():
+        for steps in (1, 5, 10):
+            yield scheduled(f"resumed after {steps}", name, extra={"resumed": steps}, **kwargs)
+        yield scheduled("by hand", name, extra={"by hand": {"3": 0.1, "11": 20.0}}, **kwargs)
+        yield scheduled("after a warm-up", name, extra={"before": [linear]}, **kwargs)
+        if name not in ("LambdaLR", "CosineAnnealingWarmRestarts"):
+            others = {"before": [exponential], "after": [cosine, linear]}
+            yield scheduled("with others", name, extra=others, **kwargs)
+        yield scheduled(f"warm up, then {name}", "SequentialLR", milestones=[4],
+                        schedulers=[linear, [name, kwargs]])  # fmt: skip
+        yield scheduled(f"{name}, then down", "SequentialLR", milestones=[4],
+                        schedulers=[[name, kwargs], exponential])  # fmt: skip
+    parts = [step / 4 for step in range(1, STEPS + 1)]
+    yield scheduled("within epochs", "CosineAnnealingWarmRestarts", T_0=2, extra={"epochs": parts})
+    yield scheduled("within epochs, longer", "CosineAnnealingWarmRestarts", T_0=1, T_mult=2,
+                    extra={"epochs": parts})  # fmt: skip
+    mixed = [None if step % 3 else step / 2 for step in range(STEPS)]
+    yield scheduled("within epochs or not", "CosineAnnealingWarmRestarts", T_0=7,
+                    extra={"epochs": mixed})  # fmt: skip
 
 
 def write(name, cases, **head):
@@ -704,6 +831,7 @@ def main():
     write("functions.json", nets_functions())
     write("clipping.json", nets_clipping())
     write("optimizers.json", nets_optim(), problem=problem())
+    write("muon.json", rounded(), problem=problem())
     write("line_searches.json", nets_line_searches())
     write("schedules.json", nets_schedules())
 

@@ -275,11 +275,12 @@ def test_a_copy_has_hooks_of_its_own():
 
 
 def test_hooks_that_came_and_went_leave_a_compiled_step_as_it_is():
-    class Counted(nn.Module):
-        calls = 0
+    calls = []
+    note = calls.append  # what a method of a list does, no check of a compiled function sees
 
+    class Counted(nn.Module):
         def forward(self, x):
-            Counted.calls += 1
+            note(1)
             return 2 * x
 
     net, x = nn.Sequential(Counted()), rg.nn.Parameter([1.0])
@@ -288,14 +289,14 @@ def test_hooks_that_came_and_went_leave_a_compiled_step_as_it_is():
     def step():
         return net(x).sum()
 
-    for _ in range(4):
+    for _ in range(8):  # which is audited at calls 4, 8 and 16
         step()
-    calls = Counted.calls
+    before = len(calls)
     net.summary(x)
     for kind in KINDS:
         getattr(net[0], kind)(nothing).remove()
     assert step().item() == 2
-    assert Counted.calls == calls + 1  # that of the summary
+    assert len(calls) == before + 1  # that of the summary
     handle = net[0].register_forward_hook(lambda module, args, out: 3 * out)
     assert step().item() == 6
     handle.remove()

@@ -16,6 +16,8 @@ SLOTS = {
     ),
     "Adagrad": ({"initial_accumulator_value": 0.5}, {"sum"}),
     "Adadelta": ({}, {"square_avg", "acc_delta"}),
+    "RAdam": ({}, {"exp_avg", "exp_avg_sq"}),
+    "Rprop": ({}, {"prev", "step_size"}),
 }
 
 

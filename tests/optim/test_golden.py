@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 import retrograd as rg
@@ -10,8 +11,7 @@ def network(problem):
     return net
 
 
-@pytest.mark.parametrize("case", cases(OPTIMIZERS))
-def test_an_optimizer_takes_pytorchs_twenty_steps(case):
+def train(case):
     problem = table("optim")["problem"]
     net = network(problem)
     x, y = rg.Tensor(decode(problem["x"])), decode(problem["y"])
@@ -33,17 +33,35 @@ def test_an_optimizer_takes_pytorchs_twenty_steps(case):
         return loss
 
     losses = [float(optimizer.step(closure).item()) for _ in case["losses"]]
+    return losses, {key: value.data for key, value in named.items()}
 
+
+@pytest.mark.parametrize("case", cases(OPTIMIZERS))
+def test_an_optimizer_takes_pytorchs_twenty_steps(case):
+    losses, final = train(case)
     assert losses == pytest.approx(case["losses"], rel=1e-10, abs=1e-10)
-    assert_all_same({key: value.data for key, value in named.items()}, case["final"], "final")
+    assert_all_same(final, case["final"], "final")
+
+
+def test_muon_differs_from_pytorchs_by_its_bfloat16_alone():
+    (case,) = table("muon")["cases"]
+    losses, final = train(case)
+    assert losses == pytest.approx(case["losses"], rel=1e-2)
+    for key, value in final.items():
+        # twenty steps of 0.01, each rounded to 8 bits
+        np.testing.assert_allclose(value, decode(case["final"][key]), atol=20 * 0.01 * 2**-7)
 
 
 def make_schedule(optimizer, name, kwargs):
     kwargs = dict(kwargs)
     if "lr_lambda" in kwargs:
         kwargs["lr_lambda"] = eval(f"lambda epoch: {kwargs['lr_lambda']}")
+    if "scale_fn" in kwargs:
+        kwargs["scale_fn"] = eval(f"lambda x: {kwargs['scale_fn']}")
     if "schedulers" in kwargs:
         kwargs["schedulers"] = [make_schedule(optimizer, *each) for each in kwargs["schedulers"]]
+    if name == "ChainedScheduler":
+        return rg.optim.lr_scheduler.ChainedScheduler(**kwargs)
     return getattr(rg.optim.lr_scheduler, name)(optimizer, **kwargs)
 
 
@@ -51,7 +69,16 @@ def make_schedule(optimizer, name, kwargs):
 def test_a_schedule_sets_pytorchs_rates_for_twenty_steps(case):
     groups = [{"params": [rg.nn.Parameter([0.0])], "lr": lr} for lr in case["lrs"]]
     optimizer = getattr(rg.optim, case["optimizer"])(groups, lr=1.0, **case["options"])
-    scheduler = make_schedule(optimizer, case["name"], decode(case["kwargs"]))
+    name, kwargs, extra = case["name"], decode(case["kwargs"]), case.get("extra", {})
+    if "resumed" in extra:
+        old = make_schedule(optimizer, name, kwargs)
+        for _ in range(extra["resumed"]):
+            old.step()
+        kwargs["last_epoch"] = old.last_epoch - 1
+    before = [make_schedule(optimizer, *each) for each in extra.get("before", [])]
+    scheduler = make_schedule(optimizer, name, kwargs)
+    after = [make_schedule(optimizer, *each) for each in extra.get("after", [])]
+    taken = case["metrics"] or extra.get("epochs")
     first, *later = decode(case["history"])
 
     def assert_groups_hold(expected):
@@ -62,5 +89,11 @@ def test_a_schedule_sets_pytorchs_rates_for_twenty_steps(case):
     assert_groups_hold(first)
     for step, expected in enumerate(later):
         optimizer.step()
-        scheduler.step(*([case["metrics"][step]] if case["metrics"] else []))
+        for group in optimizer.param_groups:
+            group["lr"] *= extra.get("by hand", {}).get(str(step), 1)
+        for each in before:
+            each.step()
+        scheduler.step(*([taken[step]] if taken else []))
+        for each in after:
+            each.step()
         assert_groups_hold(expected)

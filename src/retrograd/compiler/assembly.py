@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -390,8 +391,13 @@ def loop_dtypes(call: Call) -> Sequence[np.dtype[Any]]:
     ]
     if all(weak):  # NumPy takes Python numbers alone as arrays
         given = [np.asarray(value).dtype for value in values]
-    outputs = (None,) * call.fn.nout
-    loop: tuple[np.dtype[Any], ...] = call.fn.resolve_dtypes((*given, *outputs))
+    return _resolve(call.fn, *given)
+
+
+@functools.lru_cache(maxsize=1024)
+def _resolve(ufunc: np.ufunc, *given: Any) -> tuple[np.dtype[Any], ...]:
+    outputs = (None,) * ufunc.nout
+    loop: tuple[np.dtype[Any], ...] = ufunc.resolve_dtypes((*given, *outputs))
     return loop[: len(given)]
 
 

@@ -23,32 +23,63 @@ INLINE = 1000  # elements: as many stand in the script itself, more go to a file
 HEAD = '''"""{title}
 
 It needs NumPy only. `{name}({arguments})` runs it once{state}.
+It takes arrays of the shapes and dtypes in `ARGUMENTS`, and numbers that fit them. Several threads
+may call it: they take turns.{saving}
 As a script it takes the arguments by their names from a file and prints each result:
 
-    python {file} ARRAYS.npz [STEPS]
+    python {file} ARRAYS.npz {options}
 """
 
 import sys
+import threading
 '''
+
+SAVING = """
+`save(path)` writes the arrays that it trains, each under its name, to a `.npz` file."""
+
+TAKEN = """
+
+_turn = threading.Lock()
+
+
+def _taken(name, value, shape, dtype):
+    array = np.asarray(value)
+    if array.shape != shape:
+        raise ValueError(f"{name} must have the shape {shape}, not {array.shape}")
+    casting = "safe" if hasattr(value, "dtype") else "same_kind"  # numbers fit where they can
+    if not np.can_cast(array.dtype, dtype, casting):
+        raise TypeError(f"{name} must have the dtype {np.dtype(dtype)}, not {array.dtype}")
+    return array.astype(dtype, copy=False)"""
+
+SAVE = '''
+
+def save(path):
+    """Write the arrays that are trained, each under its name, to a .npz file."""
+    with _turn, open(path, "wb") as _file:
+        np.savez(_file, {trained})'''
 
 MAIN = """
 
 def main(argv):
-    if len(argv) not in (2, 3):
-        print("usage: python", argv[0], "ARRAYS.npz [STEPS]; the file holds:")
+    if len(argv) not in {counts}:
+        print("usage: python", argv[0], "ARRAYS.npz {options}; the file holds:")
         for name, shape, dtype in ARGUMENTS:
             print(f"    {{name}}: {{shape}} {{dtype}}")
         return 2
     with np.load(argv[1], allow_pickle=False) as arrays:
         given = [arrays[name] for name, _, _ in ARGUMENTS]
-    for _ in range(int(argv[2]) if len(argv) == 3 else 1):
-        print({name}(*given))
+    for _ in range(int(argv[2]) if len(argv) > 2 else 1):
+        print({name}(*given)){saving}
     return 0
 
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv))
 """
+
+SAVE_AT_END = """
+    if len(argv) > 3:
+        save(argv[3])"""
 
 
 def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None:
@@ -89,7 +120,11 @@ def _script(program: ReadyProgram, name: str, file: str, saved: dict[str, Array]
             functions += ["", "", _enclosed(known, parts).rstrip()]
     title = "A training step." if program.written else "A function of arrays."
     state = ", and updates the arrays above it" if program.written else ""
-    head = HEAD.format(title=title, name=name, arguments=given, state=state, file=file)
+    options = "[STEPS [SAVED.npz]]" if program.written else "[STEPS]"
+    head = HEAD.format(
+        title=title, name=name, arguments=given, state=state, file=file, options=options,
+        saving=SAVING if program.written else "",
+    )  # fmt: skip
     data = _arrays(code, saved)
     counts = program.program.advances()
     lines = [head.rstrip(), *(f"import {m}" for m in sorted(imports))]
@@ -98,19 +133,32 @@ def _script(program: ReadyProgram, name: str, file: str, saved: dict[str, Array]
     shapes = [(argument, shape, dtype.name) for argument, shape, dtype in arguments]
     lines += ["", "import numpy as np", "", f"ARGUMENTS = {shapes!r}", "", *data]
     lines += [f"{text} = {n!r}" for text, n in zip(code.lives, program.numbers(), strict=True)]
-    lines += [*generators, *functions, "", *setup_lines(code), "", "", f"def {name}({given}):"]
+    lines += [*generators, *functions, "", *setup_lines(code), TAKEN]
+    if program.written:
+        trained = [*_trained(program), *counts]
+        values = (f"{n}={n}" if n != "path" else 'path=globals()["path"]' for n in trained)
+        lines.append(SAVE.format(trained=", ".join(values)))
+    lines += ["", "", f"def {name}({given}):"]
     if counts:
         lines.append(f"    global {', '.join(counts)}")
     for argument, shape, dtype in arguments:
-        lines.append(f"    {argument} = np.asarray({argument}, {literal(dtype)})")
-        lines.append(f"    if {argument}.shape != {shape}:")
-        lines.append(f'        raise ValueError(f"{argument} must have the shape {shape}, '
-                     f'not {{{argument}.shape}}")')  # fmt: skip
-    lines += section_lines(code.body)
-    lines += [f"    {text} += {n}" for text, n in counts.items()]
+        taken = f'_taken("{argument}", {argument}, {shape}, {literal(dtype)})'
+        lines.append(f"    {argument} = {taken}")
+    body = section_lines(code.body) + [f"    {text} += {n}" for text, n in counts.items()]
     results = [f"np.array({r})" for r in code.results if r is not None]
-    lines.append(f"    return {', '.join(results) or None}")
-    return "\n".join([*lines, MAIN.format(name=name)])
+    body.append(f"    return {', '.join(results) or None}")
+    lines += ["    with _turn:", *(textwrap.indent(line, "    ") for line in body)]
+    main = MAIN.format(
+        name=name, options=options, counts="(2, 3, 4)" if program.written else "(2, 3)",
+        saving=SAVE_AT_END if program.written else "",
+    )  # fmt: skip
+    return "\n".join([*lines, main])
+
+
+def _trained(program: ReadyProgram) -> list[str]:
+    """Return the names of the arrays that a run writes, and of their parts."""
+    written = {id(root(array)) for array in program.written}
+    return [name for name, array in program.code.data.items() if id(root(array)) in written]
 
 
 def _arrays(code: Code, saved: dict[str, Array]) -> list[str]:

@@ -101,13 +101,10 @@ class Halves:
         wanted = {*code.results[:results]}
         at = len(code.body)
         for i, step in enumerate(code.body):
-            late = i > at
-            if not late and not seeds.isdisjoint(_names(step)):
+            if i < at and not seeds.isdisjoint(_names(step)):
                 at = i
-            elif late and (
-                step.call.kind != "call"
-                or (step.fills is not None and code.names[step.fills] in wanted)
-            ):
+            fills_result = step.fills is not None and code.names[step.fills] in wanted
+            if i >= at and (fills_result or step.call.kind != "call"):
                 return None
         return None if code.lives or ready.program.grads else cls(ready, count, results, at)
 

@@ -84,6 +84,7 @@ class Live:
     __mul__, __rmul__ = _operators("*", operator.mul)
     __truediv__, __rtruediv__ = _operators("/", operator.truediv)
     __pow__, __rpow__ = _operators("**", operator.pow)
+    __gt__, __lt__ = _operators(">", operator.gt)[0], _operators("<", operator.lt)[0]
 
     def __neg__(self) -> Live:
         return Live(-self.value, Negative(self.formula))

@@ -55,7 +55,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         updates=tuple(tape.updates),
         optimizers=tuple(tape.optimizers.values()),
         positions=tape.positions,
-        leaves=tuple(tape.leaves.values()),
+        leaves=tuple({**tape.asked, **tape.leaves}.values()),
         started=tape.started,
         modules=tuple(lowering.modules.values()),
         ran=tuple(lowering.ran.values()),

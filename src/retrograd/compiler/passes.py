@@ -125,7 +125,7 @@ def shorten(calls: Calls) -> tuple[list[Call], Replaced]:
             (call,) = substitute((call,), replaced)
         flow.add(call)
         if call.kind == "call":
-            apart = any(flow.memory(v) in written for v in call.outs)
+            apart = bool(written) and any(flow.memory(v) in written for v in call.outs)
             constant = all(v.kind == "const" for v in call.vars()) and not call.vars(Live)
             same: tuple[Var, ...] | None = None
             if not apart:

@@ -189,8 +189,10 @@ class CompiledStep:
         """Write the program that ran last to a Python script, which needs NumPy only.
 
         The script defines `step(...)` (`predict(...)` for a Module), which takes arrays and returns
-        arrays, and a `main()` that runs it on arrays from a file. Arrays of more than 1000 elements
-        in all go to a `.npz` of the same name beside it.
+        arrays, and a `main()` that runs it on arrays from a file. Arrays of other shapes, or of
+        dtypes that do not fit, are refused. Several threads may call it. Where it trains,
+        `save(path)` writes what it has trained to a `.npz`, each array under its name. Arrays of
+        more than 1000 elements in all go to a `.npz` of the same name beside it.
 
         Args:
             path: where the script is to be; it ends in `.py`.

@@ -60,6 +60,7 @@ class Tape:
         log: the events. They hold their arrays, so that an id stands for one array.
         positions: which argument a leaf stands for, by the leaf's id.
         leaves: the leaves from outside whose gradient was used, by id.
+        asked: the leaves that were asked whether they have one before anything else, by id.
         inside: the leaves that the run itself made, by id, each with the Tensor whose memory it
             shares, or None. They are gone after the run: no program depends on them.
         started: whether each had one when the run first asked, by id.
@@ -76,6 +77,7 @@ class Tape:
         self.section = "forward"
         self.positions: dict[int, int] = {}
         self.leaves: dict[int, Tensor] = {}
+        self.asked: dict[int, Tensor] = {}
         self.inside: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.started: dict[int, bool] = {}
         self.grads: list[tuple[Tensor, Array | None]] = []
@@ -316,6 +318,15 @@ class Tape:
         self.leaves.setdefault(id(leaf), leaf)
         self.note(leaf, "_grad")
 
+    def _has_grad(self, leaf: Tensor) -> bool:
+        """Tell whether a leaf has a gradient: a program holds for leaves that have one, or none."""
+        self._check(leaf)
+        has = leaf._grad is not None
+        if not self._is_inside(leaf) and id(leaf) not in self.leaves:
+            self.asked.setdefault(id(leaf), leaf)
+            self.started.setdefault(id(leaf), has)
+        return has
+
     def _grad(self, leaf: Tensor) -> Array | None:
         self._check(leaf)
         grad = cast("Array | None", leaf._grad)
@@ -324,7 +335,7 @@ class Tape:
         self.note(leaf, "_grad")
         if id(leaf) not in self.leaves:
             self.leaves[id(leaf)] = leaf
-            self.started[id(leaf)] = grad is not None
+            self.started.setdefault(id(leaf), grad is not None)
             if grad is not None:
                 self._seen.add(id(grad))
                 self.log.append(Event("grad", (leaf, grad)))
@@ -384,6 +395,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "module ran": Tape._module_ran,  # Module, output
     "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
+    "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient
     "grad replaced": Tape._grad_replaced,  # leaf
     "gradient": Tape._gradient,  # Tensor, its gradient
     "update": Tape._update,  # optimizer, group, bucket, gradient: updates the bucket

@@ -8,11 +8,12 @@ import numpy as np
 
 OTHER_WORDS = {  # what PyTorch, or NumPy as a function, calls what a Tensor has by another name
     **{f: f"np.{f}(t)" for f in np.__all__ if isinstance(vars(np).get(f), np.ufunc)},
-    "cat": "np.concatenate", "double": "t.astype(np.float64)", "float": "t.astype(np.float32)",
+    "cat": "np.concatenate", "cuda": "t alone, there is no GPU here",
+    "double": "t.astype(np.float64)", "float": "t.astype(np.float32)",
     "masked_fill": "np.where(mask, value, t)", "norm": "np.linalg.norm(t)",
     "permute": "t.transpose(...)", "relu": "nn.functional.relu(t)",
     "sigmoid": "nn.functional.sigmoid(t)", "softmax": "nn.functional.softmax(t, axis)", "t": "t.T",
-    "to": "t.astype(dtype)", "unsqueeze": "np.expand_dims(t, axis)", "view": "t.reshape(...)",
+    "unsqueeze": "np.expand_dims(t, axis)", "view": "t.reshape(...)",
 }  # fmt: skip
 
 

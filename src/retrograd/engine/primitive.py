@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from types import FunctionType
 from typing import Any, NoReturn, TypeVar, overload
 
+from retrograd.checks import OTHER_WORDS, refuse_words
 from retrograd.engine.mode import MODE
 from retrograd.engine.rule import Rule, arguments, bind
 from retrograd.engine.tensor import TENSORS, Tensor, describe, keep, run
@@ -17,14 +18,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 @overload
 def primitive(fn: F) -> F: ...
 @overload
-def primitive(*, looks_through: bool = True) -> Callable[[F], F]: ...
-def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
+def primitive(*, looks_through: bool = True, ignores: Collection[str] = ()) -> Callable[[F], F]: ...
+def primitive(fn: Any = None, *, looks_through: bool = True, ignores: Collection[str] = ()) -> Any:
     """Make an array function that `defvjp` can give a rule; on plain arrays it just runs.
 
     Args:
         fn: a function that takes arrays first and computes in NumPy calls.
         looks_through: whether the compiler records the NumPy calls inside the function; if not,
             the body need not be NumPy calls, and is replayed as one call.
+        ignores: names of options that change nothing, such as `inplace`: the function takes them,
+            its rule does not see them.
 
     Returns:
         The function that takes Tensors too; without `fn`, a decorator that makes one.
@@ -42,10 +45,10 @@ def primitive(fn: Any = None, *, looks_through: bool = True) -> Any:
     Tensor([2., 2.])
     """
     if fn is None:
-        return functools.partial(primitive, looks_through=looks_through)
+        return functools.partial(primitive, looks_through=looks_through, ignores=ignores)
     if not callable(fn) or not hasattr(fn, "__name__"):
         raise TypeError(f"primitive decorates a function, not {fn!r}")
-    return Primitive(fn, looks_through).door
+    return Primitive(fn, looks_through, frozenset(ignores)).door
 
 
 class Primitive:
@@ -56,8 +59,10 @@ class Primitive:
     arguments, which takes half of the time.
     """
 
-    def __init__(self, body: Callable[..., Any], looks_through: bool) -> None:
-        self.body, self.looks_through = body, looks_through
+    def __init__(
+        self, body: Callable[..., Any], looks_through: bool, ignores: frozenset[str]
+    ) -> None:
+        self.body, self.looks_through, self.ignores = body, looks_through, ignores
         self.rule: Rule | None = None
         name = getattr(body, "__name__", "primitive")
         door: Any = FunctionType(_door.__code__, {"_answer": self.answer}, name)
@@ -80,6 +85,8 @@ class Primitive:
 
     def answer(self, args: Any, kwargs: Any) -> Any:
         """Answer a call for which the door has no code of its own."""
+        if kwargs and not OTHER_WORDS.keys().isdisjoint(kwargs):
+            self._check_words(kwargs)
         if not any(isinstance(a, Tensor) for a in (*args, *kwargs.values())):
             return self.body(*args, **kwargs)
         rule, name = self.rule, getattr(self.body, "__name__", "primitive")
@@ -87,12 +94,20 @@ class Primitive:
             raise TypeError(
                 f"{name} has no gradient rule: write rg.defvjp({name}, lambda g, out, ...: ...)"
             )
-        if self.door.__code__ is _door.__code__ and write_door(self.door, rule, self.body):
+        if self.door.__code__ is _door.__code__ and write_door(
+            self.door, rule, self.body, self.ignores
+        ):
             return self.door(*args, **kwargs)  # by the code that was just written
         if len(args) > rule.arrays or (kwargs and not kwargs.keys() <= rule.options):
+            kwargs = {k: v for k, v in kwargs.items() if k not in self.ignores}
             bound, kwargs = bind(rule, args, kwargs)
             args = tuple(bound)
         return run(rule, args, kwargs)
+
+    def _check_words(self, words: Iterable[str]) -> None:
+        """Raise TypeError for keywords that are not the body's, with what to write instead."""
+        if unknown := [word for word in words if word not in arguments(self.body)]:
+            refuse_words(getattr(self.body, "__name__", "primitive"), unknown)
 
 
 def _answer(args: Any, kwargs: Any) -> NoReturn:
@@ -114,9 +129,13 @@ READ = """
     else:
         _array_{0} = {0}"""
 
+CHECK = """
+    if _words:
+        _refuse_words({name!r}, _words)"""
+
 # What `run` does, written out for the arguments of one function.
 DOOR = """
-def door({signature}):
+def door({signature}):{check}
     _traced = _needs = False{reads}
     if not _traced:
         return _body({passed})
@@ -132,13 +151,18 @@ def door({signature}):
 """
 
 
-def write_door(door: Any, rule: Rule, body: Any) -> bool:
-    """Give a primitive a door that is written for its arguments; tell whether that is possible."""
+def write_door(door: Any, rule: Rule, body: Any, ignores: Collection[str] = ()) -> bool:
+    """Give a primitive a door that is written for its arguments; tell whether that is possible.
+
+    Options that it `ignores` do not go through. Where one is an `axis`, which others call `dim`,
+    the door takes any keyword, to say so.
+    """
     code = getattr(body, "__code__", None)
     if code is None or code.co_flags & (_VARARGS | _VARKEYWORDS) or rule.multi:
         return False
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    arrays, options = names[: rule.arrays], names[rule.arrays :]
+    arrays = names[: rule.arrays]
+    options = tuple(name for name in names[rule.arrays :] if name not in ignores)
     if len(arrays) > code.co_argcount or not rule.differentiable or not arrays:
         return False
     # The door hands all options to each vjp, so each must take all of them; `run` hands on only
@@ -151,8 +175,12 @@ def write_door(door: Any, rule: Rule, body: Any) -> bool:
     spelled = [n if i < required else f"{n}=None" for i, n in enumerate(names)]
     if code.co_kwonlyargcount:
         spelled.insert(code.co_argcount, "*")
+    says_axis = not {"axis", "start_axis", "keepdims"}.isdisjoint(options)
+    if says_axis:
+        spelled.append("**_words")
     source = DOOR.format(
         signature=", ".join(spelled),
+        check=CHECK.format(name=body.__name__) if says_axis else "",
         reads="".join(map(READ.format, arrays)),
         passed=", ".join([*arrays, *(f"{n}={n}" for n in options)]),
         given="".join(f"{n}, " for n in arrays),
@@ -175,5 +203,6 @@ def _takes(vjp: Any, options: tuple[str, ...]) -> bool:
 
 _VARARGS, _VARKEYWORDS = 4, 8  # inspect.CO_VARARGS and CO_VARKEYWORDS
 _COMMON = {  # what the source of a door refers to
-    "_MODE": MODE, "_TENSORS": TENSORS, "_describe": describe, "_keep": keep, "_run": run,
+    "_MODE": MODE, "_TENSORS": TENSORS, "_describe": describe, "_keep": keep,
+    "_refuse_words": refuse_words, "_run": run,
 }  # fmt: skip

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, Type
 
 import numpy as np
 
+from retrograd.checks import device_and_dtype, refuse_words
 from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
 from retrograd.engine.elsewhere import KnowsElsewhere
 from retrograd.engine.mode import MODE, Mode, escape, tell
@@ -324,6 +325,37 @@ class Tensor(metaclass=KnowsElsewhere):
             tell("leaf made", out, self)
         return out
 
+    def cpu(self) -> Self:
+        """Return the Tensor itself: there is no other device that it could be on.
+
+        Returns:
+            The Tensor itself.
+
+        >>> rg.Tensor([1.0]).cpu()
+        Tensor([1.])
+        """
+        return self
+
+    def to(self, device: Any) -> Self:
+        """Return the Tensor itself for "cpu": there is no other device. `astype` sets a dtype.
+
+        Args:
+            device: "cpu".
+
+        Returns:
+            The Tensor itself.
+
+        Raises:
+            AttributeError: for a dtype, which `astype` takes.
+            ValueError: for another device.
+
+        >>> rg.Tensor([1.0]).to("cpu")
+        Tensor([1.])
+        """
+        if device_and_dtype("t.to", (device,), None, None) is not None:
+            raise AttributeError("a Tensor has no .to(dtype): write t.astype(dtype)")
+        return self
+
     # Gradients
 
     def backward(
@@ -553,7 +585,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """The Tensor with its last two axes exchanged."""
         return record(np.swapaxes, self, axis1=-1, axis2=-2)
 
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def sum(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the sum of the elements, as `np.sum`.
 
         Args:
@@ -566,9 +598,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).sum(axis=1)
         Tensor([3.])
         """
+        if _words:
+            refuse_words("Tensor.sum", _words)
         return record(np.sum, self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def mean(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the mean of the elements, as `np.mean`.
 
         Args:
@@ -581,9 +615,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).mean()
         Tensor(1.5)
         """
+        if _words:
+            refuse_words("Tensor.mean", _words)
         return record(np.mean, self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def max(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the largest element, as `np.max`; equal ones share the gradient.
 
         Args:
@@ -599,9 +635,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).max()
         Tensor(2.)
         """
+        if _words:
+            refuse_words("Tensor.max", _words)
         return record(np.max, self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def min(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the smallest element, as `np.min`; equal ones share the gradient.
 
         Args:
@@ -617,9 +655,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).min()
         Tensor(1.)
         """
+        if _words:
+            refuse_words("Tensor.min", _words)
         return record(np.min, self, axis=axis, keepdims=keepdims)
 
-    def prod(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def prod(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the product of the elements, as `np.prod`.
 
         Args:
@@ -632,9 +672,13 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[2.0, 3.0]]).prod()
         Tensor(6.)
         """
+        if _words:
+            refuse_words("Tensor.prod", _words)
         return record(np.prod, self, axis=axis, keepdims=keepdims)
 
-    def var(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    def var(
+        self, axis: Any = None, ddof: float = 0, keepdims: bool = False, **_words: Any
+    ) -> Tensor:
         """Return the variance of the elements, as `np.var`.
 
         Args:
@@ -648,9 +692,13 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 3.0]).var(ddof=1)
         Tensor(2.)
         """
+        if _words:
+            refuse_words("Tensor.var", _words)
         return record(np.var, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
-    def std(self, axis: Any = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
+    def std(
+        self, axis: Any = None, ddof: float = 0, keepdims: bool = False, **_words: Any
+    ) -> Tensor:
         """Return the standard deviation of the elements, as `np.std`.
 
         Args:
@@ -664,9 +712,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 3.0]).std()
         Tensor(1.)
         """
+        if _words:
+            refuse_words("Tensor.std", _words)
         return record(np.std, self, axis=axis, ddof=ddof, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmax(self, axis: int | None = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return where the largest element is, as `np.argmax`; it has no gradient.
 
         Args:
@@ -682,9 +732,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 5.0, 2.0]).argmax()
         Tensor(1)
         """
+        if _words:
+            refuse_words("Tensor.argmax", _words)
         return record(np.argmax, self, axis=axis, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    def argmin(self, axis: int | None = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return where the smallest element is, as `np.argmin`; it has no gradient.
 
         Args:
@@ -700,9 +752,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([3.0, 1.0, 2.0]).argmin()
         Tensor(1)
         """
+        if _words:
+            refuse_words("Tensor.argmin", _words)
         return record(np.argmin, self, axis=axis, keepdims=keepdims)
 
-    def any(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def any(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Tell whether any element is not zero, as `np.any`; it has no gradient.
 
         Args:
@@ -715,9 +769,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([0.0, 2.0]).any()
         Tensor(True)
         """
+        if _words:
+            refuse_words("Tensor.any", _words)
         return record(np.any, self, axis=axis, keepdims=keepdims)
 
-    def all(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+    def all(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Tell whether all elements are not zero, as `np.all`; it has no gradient.
 
         Args:
@@ -730,6 +786,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([0.0, 2.0]).all()
         Tensor(False)
         """
+        if _words:
+            refuse_words("Tensor.all", _words)
         return record(np.all, self, axis=axis, keepdims=keepdims)
 
     def clip(self, min: Any = None, max: Any = None) -> Tensor:
@@ -837,7 +895,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         return record(np.swapaxes, self, axis1=axis1, axis2=axis2)
 
-    def squeeze(self, axis: Any = None) -> Tensor:
+    def squeeze(self, axis: Any = None, **_words: Any) -> Tensor:
         """Return the Tensor without axes of length 1, as `np.squeeze`.
 
         Args:
@@ -852,6 +910,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([[1.0, 2.0]]).squeeze()
         Tensor([1., 2.])
         """
+        if _words:
+            refuse_words("Tensor.squeeze", _words)
         return record(np.squeeze, self, axis=axis)
 
     def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:
@@ -886,7 +946,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         return _Above.answer(np.trace, (self, offset, axis1, axis2), {})
 
-    def cumsum(self, axis: int | None = None) -> Tensor:
+    def cumsum(self, axis: int | None = None, **_words: Any) -> Tensor:
         """Return the sums so far, as `np.cumsum`.
 
         Args:
@@ -898,9 +958,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0, 3.0]).cumsum()
         Tensor([1., 3., 6.])
         """
+        if _words:
+            refuse_words("Tensor.cumsum", _words)
         return _Above.answer(np.cumsum, (self, axis), {})
 
-    def cumprod(self, axis: int | None = None) -> Tensor:
+    def cumprod(self, axis: int | None = None, **_words: Any) -> Tensor:
         """Return the products so far, as `np.cumprod`.
 
         Args:
@@ -912,9 +974,13 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0, 3.0]).cumprod()
         Tensor([1., 2., 6.])
         """
+        if _words:
+            refuse_words("Tensor.cumprod", _words)
         return _Above.answer(np.cumprod, (self, axis), {})
 
-    def take(self, indices: Any, axis: int | None = None, mode: Any = "raise") -> Tensor:
+    def take(
+        self, indices: Any, axis: int | None = None, mode: Any = "raise", **_words: Any
+    ) -> Tensor:
         """Return the elements at indices, as `np.take`.
 
         Args:
@@ -931,9 +997,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0, 3.0]).take([2, 0])
         Tensor([3., 1.])
         """
+        if _words:
+            refuse_words("Tensor.take", _words)
         return _Above.answer(np.take, (self, indices, axis), {"mode": mode})
 
-    def repeat(self, repeats: Any, axis: int | None = None) -> Tensor:
+    def repeat(self, repeats: Any, axis: int | None = None, **_words: Any) -> Tensor:
         """Return the elements each repeated, as `np.repeat`.
 
         Args:
@@ -946,9 +1014,11 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0]).repeat(2)
         Tensor([1., 1., 2., 2.])
         """
+        if _words:
+            refuse_words("Tensor.repeat", _words)
         return _Above.answer(np.repeat, (self, repeats, axis), {})
 
-    def compress(self, condition: Any, axis: int | None = None) -> Tensor:
+    def compress(self, condition: Any, axis: int | None = None, **_words: Any) -> Tensor:
         """Return the slices where a condition is true, as `np.compress`.
 
         Args:
@@ -961,9 +1031,13 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0, 3.0]).compress([True, False, True])
         Tensor([1., 3.])
         """
+        if _words:
+            refuse_words("Tensor.compress", _words)
         return _Above.answer(np.compress, (condition, self, axis), {})
 
-    def argsort(self, axis: int | None = -1, *, stable: bool | None = None) -> Tensor:
+    def argsort(
+        self, axis: int | None = -1, *, stable: bool | None = None, **_words: Any
+    ) -> Tensor:
         """Return the indices that sort the elements, as `np.argsort`; they have no gradient.
 
         Args:
@@ -976,6 +1050,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([3.0, 1.0, 2.0]).argsort()
         Tensor([1, 2, 0])
         """
+        if _words:
+            refuse_words("Tensor.argsort", _words)
         return _Above.answer(np.argsort, (self, axis), {"stable": stable})
 
     def round(self, decimals: int = 0) -> Tensor:
@@ -1055,6 +1131,12 @@ def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
             f"{name}(t) of a Tensor that requires grad would leave its graph, and lose the "
             f"gradient: write t itself, t.copy() for memory of its own, or {instead} to leave it"
         )
+
+
+def has_grad(t: Tensor) -> bool:
+    """Tell whether a Tensor has a gradient; a recording hears of the question."""
+    mode = MODE.get()
+    return t._grad is not None if mode.tell is None else bool(mode.tell("has grad", t))
 
 
 def wrap(array: Array) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from retrograd.checks import check_device
 from retrograd.engine import Tensor, TensorLike, TensorT
 from retrograd.nn import functional as F
 from retrograd.nn.module import Module
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 class ReLU(Module):
     """The positive part: `max(input, 0)`. Its slope is 0 below 0 and at 0, and 1 above.
 
+    Args:
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
+
     Shape:
         - input: any shape `(...)`.
         - output: the same shape.
@@ -32,6 +36,8 @@ class ReLU(Module):
     Tensor([0., 2.])
     """
 
+    def __init__(self, inplace: bool = False) -> None: ...
+
     def forward(self, input: TensorT) -> TensorT:
         return F.relu(input)
 
@@ -41,6 +47,7 @@ class LeakyReLU(ShowsArguments):
 
     Args:
         negative_slope: The slope below 0 (default 0.01).
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
 
     Shape:
         - input: any shape `(...)`.
@@ -52,7 +59,7 @@ class LeakyReLU(ShowsArguments):
     Tensor([-0.1,  2. ])
     """
 
-    def __init__(self, negative_slope: float = 0.01) -> None:
+    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         self.negative_slope = negative_slope
 
     def forward(self, input: TensorT) -> TensorT:
@@ -65,6 +72,7 @@ class PReLU(ShowsArguments):
     Args:
         num_parameters: 1 for one slope (the default), or the number of channels for a slope each.
         init: What all slopes are at first (default 0.25).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of `weight`; by default that of `rg.get_default_dtype()`.
 
     Shape:
@@ -84,8 +92,10 @@ class PReLU(ShowsArguments):
     """
 
     def __init__(
-        self, num_parameters: int = 1, init: float = 0.25, dtype: DTypeLike | None = None
-    ) -> None:
+        self, num_parameters: int = 1, init: float = 0.25, device: str | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         self.num_parameters = num_parameters
         self.weight = new_parameter((num_parameters,), dtype, init)
 
@@ -98,6 +108,7 @@ class ELU(ShowsArguments):
 
     Args:
         alpha: How far down it goes (default 1.0).
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
 
     Shape:
         - input: any shape `(...)`.
@@ -109,11 +120,40 @@ class ELU(ShowsArguments):
     Tensor([-2.,  2.])
     """
 
-    def __init__(self, alpha: float = 1.0) -> None:
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         self.alpha = alpha
 
     def forward(self, input: TensorT) -> TensorT:
         return F.elu(input, alpha=self.alpha)
+
+
+class CELU(ShowsArguments):
+    """The input where it is positive, elsewhere `alpha * (exp(input / alpha) - 1)`.
+
+    It goes down to `-alpha`, and its slope is 1 at 0 for every `alpha`.
+
+    Args:
+        alpha: How far down it goes (default 1.0).
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
+
+    Shape:
+        - input: any shape `(...)`.
+        - output: the same shape.
+
+    Raises:
+        ValueError: when called, if `alpha` is 0.
+
+    Barron 2017, "Continuously differentiable exponential linear units".
+
+    >>> rg.nn.CELU(alpha=2.0)(rg.Tensor([-1000.0, 2.0]))
+    Tensor([-2.,  2.])
+    """
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        self.alpha = alpha
+
+    def forward(self, input: TensorT) -> TensorT:
+        return F.celu(input, alpha=self.alpha)
 
 
 class SELU(ShowsArguments):
@@ -121,6 +161,9 @@ class SELU(ShowsArguments):
 
     It is `1.0507 * ELU(alpha=1.6733)`, the constants being those of the paper in full precision;
     the weights before it are best drawn by `init.kaiming_normal_` with `nonlinearity="linear"`.
+
+    Args:
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
 
     Shape:
         - input: any shape `(...)`.
@@ -131,6 +174,8 @@ class SELU(ShowsArguments):
     >>> rg.nn.SELU()(rg.Tensor([-1.0, 1.0])).round(3)
     Tensor([-1.111,  1.051])
     """
+
+    def __init__(self, inplace: bool = False) -> None: ...
 
     def forward(self, input: TensorT) -> TensorT:
         return F.selu(input)
@@ -166,6 +211,9 @@ class GELU(ShowsArguments):
 class SiLU(ShowsArguments):
     """The input times its sigmoid: `input / (1 + exp(-input))`, also called swish.
 
+    Args:
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
+
     Shape:
         - input: any shape `(...)`.
         - output: the same shape.
@@ -177,12 +225,17 @@ class SiLU(ShowsArguments):
     Tensor([-0.269,  0.731])
     """
 
+    def __init__(self, inplace: bool = False) -> None: ...
+
     def forward(self, input: TensorT) -> TensorT:
         return F.silu(input)
 
 
 class Mish(ShowsArguments):
     """The input times the tanh of its softplus: `input * tanh(log(1 + exp(input)))`.
+
+    Args:
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
 
     Shape:
         - input: any shape `(...)`.
@@ -193,6 +246,8 @@ class Mish(ShowsArguments):
     >>> rg.nn.Mish()(rg.Tensor([-1.0, 1.0])).round(3)
     Tensor([-0.303,  0.865])
     """
+
+    def __init__(self, inplace: bool = False) -> None: ...
 
     def forward(self, input: TensorT) -> TensorT:
         return F.mish(input)
@@ -276,6 +331,7 @@ class Hardtanh(ShowsArguments):
     Args:
         min_val: The lower bound (default -1.0).
         max_val: The upper bound (default 1.0).
+        inplace: Does nothing; it is there so that PyTorch's arguments fit.
 
     Shape:
         - input: any shape `(...)`.
@@ -288,7 +344,7 @@ class Hardtanh(ShowsArguments):
     Tensor([-1. ,  0.5])
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
+    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         if not min_val < max_val:
             raise ValueError(f"Hardtanh takes min_val below max_val, not {min_val} and {max_val}")
         self.min_val, self.max_val = min_val, max_val
@@ -337,6 +393,32 @@ class Softmax(ShowsArguments):
 
     def forward(self, input: TensorT) -> TensorT:
         return F.softmax(input, axis=self.axis)
+
+
+class Softmin(ShowsArguments):
+    """The softmax of the input with the other sign: positive numbers that sum to 1.
+
+    Where the input is small they are large.
+
+    Args:
+        axis: The axis along which they sum to 1 (default -1, the last one).
+
+    Shape:
+        - input: any shape `(...)` that has the axis.
+        - output: the same shape.
+
+    Raises:
+        ValueError: when called, if the input has no such axis.
+
+    >>> rg.nn.Softmin()(rg.Tensor([[0.0, np.log(3.0)]])).round(3)
+    Tensor([[0.75, 0.25]])
+    """
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
+    def forward(self, input: TensorT) -> TensorT:
+        return F.softmin(input, axis=self.axis)
 
 
 class LogSoftmax(ShowsArguments):

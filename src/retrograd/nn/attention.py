@@ -1,23 +1,20 @@
-"""Attention and transformers as Modules."""
+"""Attention in several heads as a Module."""
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import check_sizes
+from retrograd.checks import check_device, check_sizes
 from retrograd.engine import Tensor, TensorLike, defvjp, primitive
 from retrograd.nn import functional as F
-from retrograd.nn.containers import ModuleList
+from retrograd.nn.dropping import generator_to_keep
 from retrograd.nn.functional.attention import additive_mask, causal, mixture, weigh
-from retrograd.nn.init import xavier_uniform_
-from retrograd.nn.layers import Dropout, Linear, generator_to_keep
+from retrograd.nn.init import xavier_normal_, xavier_uniform_
+from retrograd.nn.layers import Linear
 from retrograd.nn.module import Module
-from retrograd.nn.normalization import LayerNorm
 from retrograd.nn.parameter import Parameter, new_parameter
 from retrograd.random import RngLike
 
@@ -47,9 +44,12 @@ class MultiheadAttention(Module):
         num_heads: Number of heads, which divides `embed_dim`.
         dropout: In training, the probability of each weight to be set to 0 (default 0.0).
         bias: Whether the affine maps have biases (default True).
+        add_bias_kv: Whether there is one more key, and value, that is a parameter (default False).
+        add_zero_attn: Whether there is one more key, and value, of zeros (default False).
         kdim: Number of features of the keys; by default `embed_dim`.
         vdim: Number of features of the values; by default `embed_dim`.
         batch_first: Whether the batch comes before the places in inputs and output (default False).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values and dropout; by default the generator that
             `rg.manual_seed` seeds.
@@ -69,6 +69,9 @@ class MultiheadAttention(Module):
         k_proj_weight: Parameter `(E, kdim)`, likewise.
         v_proj_weight: Parameter `(E, vdim)`, likewise.
         in_proj_bias: Parameter `(3 * E,)`, at first 0; None without `bias`.
+        bias_k: Parameter `(1, 1, E)`, the further key, by `xavier_normal_`; None without
+            `add_bias_kv`.
+        bias_v: Parameter `(1, 1, E)`, its value, likewise.
         out_proj: `Linear(E, E)`, its bias at first 0.
 
     Raises:
@@ -88,10 +91,12 @@ class MultiheadAttention(Module):
     in_proj_weight: Parameter | None
 
     def __init__(
-        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True, *,
+        self, embed_dim: int, num_heads: int, dropout: float = 0.0, bias: bool = True,
+        add_bias_kv: bool = False, add_zero_attn: bool = False,
         kdim: int | None = None, vdim: int | None = None, batch_first: bool = False,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         check_sizes(type(self).__name__, embed_dim=embed_dim, num_heads=num_heads)
         if embed_dim % num_heads:
             raise ValueError(f"MultiheadAttention: {num_heads} heads of {embed_dim} features")
@@ -107,9 +112,16 @@ class MultiheadAttention(Module):
         for name, shape in shapes.items():
             setattr(self, name, xavier_uniform_(new_parameter(shape, dtype), rng=self.rng))
         self.in_proj_bias = new_parameter((3 * embed_dim,), dtype) if bias else None
-        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype, self.rng)
+        self.out_proj = Linear(embed_dim, embed_dim, bias, dtype=dtype, rng=self.rng)
         if bias:
             self.out_proj.bias = new_parameter((embed_dim,), dtype)
+        self.bias_k: Parameter | None = None
+        self.bias_v: Parameter | None = None
+        if add_bias_kv:
+            for name in ("bias_k", "bias_v"):
+                one = new_parameter((1, 1, embed_dim), dtype)
+                setattr(self, name, xavier_normal_(one, rng=self.rng))
+        self.add_zero_attn = add_zero_attn
 
     def forward(
         self, query: TensorLike, key: TensorLike, value: TensorLike,
@@ -136,7 +148,8 @@ class MultiheadAttention(Module):
 
         Returns:
             What is mixed, in the shape of `query`, and the weights `(N, T, S)`, of each head
-            `(N, num_heads, T, S)`, without a batch no N; None without `need_weights`. A query that
+            `(N, num_heads, T, S)`, without a batch no N; None without `need_weights`. S counts the
+            further keys of `add_bias_kv` and `add_zero_attn` too, at its end. A query that
             may attend to nothing gets weights of 0.
 
         Raises:
@@ -159,6 +172,10 @@ class MultiheadAttention(Module):
         self._check_shapes(query, key, value)
         q, k, v = self._heads(query, key, value)
         mask = self._mask(q, k, key_padding_mask, attn_mask, is_causal)
+        if self.bias_k is not None:
+            k, v, mask = self._one_more_key(k, v, mask, self.bias_k, self.bias_v)
+        if self.add_zero_attn:
+            k, v, mask = self._one_more_key(k, v, mask, None, None)
         weights = weigh(q, k, mask, scale=1 / math.sqrt(q.shape[-1]))  # (N, heads, S, T)
         if self.dropout and self.training:
             weights = F.dropout(weights, self.dropout, rng=self.rng)
@@ -225,187 +242,16 @@ class MultiheadAttention(Module):
             mask = padding if mask is None else mask + padding
         return None if mask is None else np.swapaxes(mask, -1, -2)
 
-
-class TransformerEncoderLayer(Module):
-    """A layer of a transformer: self-attention, then two affine maps with an activation between.
-
-    With `attend` and `feed` for the two, each with dropout, it is `x = norm1(x + attend(x))`, then
-    `norm2(x + feed(x))`; with `norm_first` it is `x = x + attend(norm1(x))`, then
-    `x + feed(norm2(x))`. Called with `src`, and masks if need be (see `forward`).
-
-    Args:
-        d_model: Number of features E of input and output.
-        nhead: Number of heads of the attention, which divides `d_model`.
-        dim_feedforward: Number of features between the affine maps (default 2048).
-        dropout: In training, the probability of an element to be set to 0 (default 0.1).
-        activation: "relu" (the default), "gelu" or a function of a Tensor.
-        layer_norm_eps: The eps of the norms (default 1e-5).
-        batch_first: Whether the batch comes before the places (default False).
-        norm_first: Whether the norms come before the parts rather than behind them (default False).
-        bias: Whether affine maps and norms have biases (default True).
-        dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
-        rng: Generator or seed for the initial values and dropout; by default the generator that
-            `rg.manual_seed` seeds.
-
-    Shape:
-        - src: `(T, N, E)` for T places and a batch of N, `(N, T, E)` with `batch_first`, or
-          `(T, E)` without a batch.
-        - output: the shape of src.
-
-    Attributes:
-        self_attn: `MultiheadAttention(d_model, nhead)`.
-        linear1: `Linear(d_model, dim_feedforward)`.
-        linear2: `Linear(dim_feedforward, d_model)`.
-        norm1: `LayerNorm(d_model)`, of the attention; `norm2` likewise of the affine maps.
-
-    Raises:
-        ValueError: if a size is no whole number of at least 1, the heads do not divide the
-            features, `dropout` is no probability or `activation` not known; when called, if shapes
-            do not fit.
-
-    Vaswani et al. 2017, "Attention is all you need".
-
-    >>> layer = rg.nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True)
-    >>> layer(np.ones((3, 5, 8))).shape
-    (3, 5, 8)
-    """
-
-    activation: Callable[[Any], Any]
-
-    def __init__(
-        self, d_model: int, nhead: int, dim_feedforward: int = 2048, dropout: float = 0.1,
-        activation: str | Callable[[Any], Any] = "relu", layer_norm_eps: float = 1e-5,
-        batch_first: bool = False, norm_first: bool = False, bias: bool = True,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
-    ) -> None:  # fmt: skip
-        rng = generator_to_keep(rng)
-        self.self_attn = MultiheadAttention(
-            d_model, nhead, dropout, bias, batch_first=batch_first, dtype=dtype, rng=rng
-        )
-        self.linear1 = Linear(d_model, dim_feedforward, bias, dtype, rng)
-        self.dropout = Dropout(dropout, rng)
-        self.linear2 = Linear(dim_feedforward, d_model, bias, dtype, rng)
-        self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.norm2 = LayerNorm(d_model, layer_norm_eps, bias=bias, dtype=dtype)
-        self.dropout1, self.dropout2 = Dropout(dropout, rng), Dropout(dropout, rng)
-        known: Any = {"relu": F.relu, "gelu": F.gelu}
-        if isinstance(activation, str) and activation not in known:
-            raise ValueError(f'activation must be "relu", "gelu" or a function, not {activation!r}')
-        self.activation = known.get(activation, activation)
-
-    def forward(
-        self, src: TensorLike, src_mask: TensorLike | None = None,
-        src_key_padding_mask: TensorLike | None = None, is_causal: bool = False,
-    ) -> Tensor:  # fmt: skip
-        """Apply both parts.
-
-        Args:
-            src: `(T, N, E)`, with `batch_first` `(N, T, E)`, or without a batch `(T, E)`.
-            src_mask: `(T, T)`, or one for each head `(N * nhead, T, T)`: booleans, of which True
-                means that a place does not attend to another; or numbers, which are added to the
-                scores.
-            src_key_padding_mask: `(N, T)`, without a batch `(T,)`: booleans, of which True means
-                that a place is not attended to; or numbers, which are added to its scores.
-            is_causal: Whether, without `src_mask`, a place attends only to those up to itself
-                (default False).
-
-        Returns:
-            A Tensor of the shape of `src`.
-
-        Raises:
-            ValueError: if shapes do not fit.
-            TypeError: if a mask holds integers, which would mask nothing.
-
-        >>> layer = rg.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-        >>> layer.forward(np.ones((3, 5, 8)), is_causal=True).shape
-        (3, 5, 8)
-        """
-
-        def attend(x: Any) -> Any:
-            out, _ = self.self_attn(x, x, x, src_key_padding_mask, False, src_mask, True, is_causal)
-            return self.dropout1(out)
-
-        def feed(x: Any) -> Any:
-            return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
-
-        if self.norm_first:
-            x = src + attend(self.norm1(src))
-            return x + feed(self.norm2(x))
-        x = self.norm1(src + attend(src))
-        return self.norm2(x + feed(x))
-
-
-class TransformerEncoder(Module):
-    """Copies of a transformer's layer one after another, then a norm where there is one.
-
-    The copies begin with the values of the layer they are made of, and then go their own ways. They
-    draw from its generator where it has one. Called with `src`, and masks if need be (see
-    `forward`).
-
-    Args:
-        encoder_layer: The layer, such as a `TransformerEncoderLayer`.
-        num_layers: Number of copies.
-        norm: A Module for the end, such as a `LayerNorm`; by default none.
-        enable_nested_tensor: Does nothing; it is there so that PyTorch's arguments fit.
-
-    Shape:
-        - src: as for `encoder_layer`, such as `(T, N, E)`.
-        - output: the shape of src.
-
-    Attributes:
-        layers: `ModuleList` of the copies.
-        norm: The Module for the end, or None.
-
-    Raises:
-        ValueError: if `num_layers` is no whole number of at least 1; when called, if shapes do not
-            fit.
-
-    Vaswani et al. 2017, "Attention is all you need".
-
-    >>> layer = rg.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
-    >>> rg.nn.TransformerEncoder(layer, 2)(np.ones((3, 5, 8))).shape
-    (3, 5, 8)
-    """
-
-    def __init__(
-        self, encoder_layer: Module, num_layers: int, norm: Module | None = None,
-        enable_nested_tensor: bool = False,
-    ) -> None:  # fmt: skip
-        check_sizes(type(self).__name__, num_layers=num_layers)
-        values = [v for m in encoder_layer.modules() for v in vars(m).values()]
-        # Generators are not copied: copies of one would drop the same elements in each layer.
-        generators = {id(v): v for v in values if isinstance(v, np.random.Generator)}
-        copies = (copy.deepcopy(encoder_layer, {**generators}) for _ in range(num_layers))
-        self.layers = ModuleList(copies)
-        self.num_layers, self.norm = num_layers, norm
-
-    def forward(
-        self, src: TensorLike, mask: TensorLike | None = None,
-        src_key_padding_mask: TensorLike | None = None, is_causal: bool = False,
-    ) -> Any:  # fmt: skip
-        """Apply all layers, then the norm.
-
-        Args:
-            src: As for the layers, such as `(T, N, E)`.
-            mask: `(T, T)`, or one for each head `(N * nhead, T, T)`: booleans, of which True means
-                that a place does not attend to another; or numbers, which are added to the scores.
-            src_key_padding_mask: `(N, T)`, without a batch `(T,)`: booleans, of which True means
-                that a place is not attended to; or numbers, which are added to its scores.
-            is_causal: Whether, without `mask`, a place attends only to those up to itself (default
-                False).
-
-        Returns:
-            A Tensor of the shape of `src`.
-
-        Raises:
-            ValueError: if shapes do not fit.
-            TypeError: if a mask holds integers, which would mask nothing.
-
-        >>> layer = rg.nn.TransformerEncoderLayer(8, 2, 16)
-        >>> rg.nn.TransformerEncoder(layer, 2).forward(np.ones((5, 3, 8)), is_causal=True).shape
-        (5, 3, 8)
-        """
-        for layer in self.layers:
-            src = layer(src, mask, src_key_padding_mask, is_causal)
-        return src if self.norm is None else self.norm(src)
+    def _one_more_key(self, k: Any, v: Any, mask: Any, key: Any, value: Any) -> tuple[Any, ...]:
+        """Return keys, values and mask with one more key, of zeros where none is given."""
+        (batch, heads, _, features), rows = k.shape, []
+        shape = (batch, heads, 1, features)
+        for given, new in ((k, key), (v, value)):
+            row: Any = np.zeros(shape, k.dtype)
+            if new is not None:
+                row = np.broadcast_to(new.reshape((heads, 1, features)), shape)
+            rows.append(np.concatenate([given, row], axis=2))
+        if mask is not None:
+            # every query may attend to it
+            mask = np.concatenate([mask, np.zeros_like(mask[..., :1, :])], axis=-2)
+        return rows[0], rows[1], mask

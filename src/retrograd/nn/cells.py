@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from retrograd.checks import check_sizes
+from retrograd.checks import check_device, check_sizes
 from retrograd.engine import TensorLike
 from retrograd.nn.recurrent import GruSteps, LstmSteps, Recurrent, RnnSteps
 from retrograd.random import RngLike, generator
@@ -20,8 +20,9 @@ class _Cell(Recurrent):
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         check_sizes(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         self._make_weights(input_size, bias, dtype, generator(rng))
@@ -69,6 +70,7 @@ class RNNCell(_Cell, RnnSteps):
         hidden_size: Number of features of the state.
         bias: Whether there are biases (default True).
         nonlinearity: "tanh" (the default) or "relu".
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -99,10 +101,10 @@ class RNNCell(_Cell, RnnSteps):
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh",
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         self._set_nonlinearity(nonlinearity)
-        super().__init__(input_size, hidden_size, bias, dtype, rng)
+        super().__init__(input_size, hidden_size, bias, device, dtype, rng)
 
 
 class LSTMCell(_Cell, LstmSteps):
@@ -115,6 +117,7 @@ class LSTMCell(_Cell, LstmSteps):
         input_size: Number of features that come in.
         hidden_size: Number of features of the hidden state, and of the cells.
         bias: Whether there are biases (default True).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -155,6 +158,7 @@ class GRUCell(_Cell, GruSteps):
         input_size: Number of features that come in.
         hidden_size: Number of features of the state.
         bias: Whether there are biases (default True).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.

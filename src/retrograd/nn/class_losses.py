@@ -51,7 +51,7 @@ class CrossEntropyLoss(Loss):
     weight: Array | None
 
     def __init__(
-        self, weight: ArrayLike | Tensor | None = None, ignore_index: int = -100,
+        self, weight: ArrayLike | Tensor | None = None, *, ignore_index: int = -100,
         reduction: str = "mean", label_smoothing: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(reduction)
@@ -99,7 +99,7 @@ class NLLLoss(Loss):
     weight: Array | None
 
     def __init__(
-        self, weight: ArrayLike | Tensor | None = None, ignore_index: int = -100,
+        self, weight: ArrayLike | Tensor | None = None, *, ignore_index: int = -100,
         reduction: str = "mean",
     ) -> None:  # fmt: skip
         super().__init__(reduction)

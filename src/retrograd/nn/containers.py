@@ -25,8 +25,8 @@ class _Numbered(_Container):
 
     _order: tuple[Module, ...] = ()  # the children, as `forward` and `len` need them
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
-        self.extend(modules)
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        self.extend(modules or ())
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -78,6 +78,74 @@ class _Numbered(_Container):
         for module in modules:
             self.append(module)
         return self
+
+    def insert(self, index: int, module: Module) -> Self:
+        """Put a Module before the one at an index; those behind it move on.
+
+        Args:
+            index: Where it is to be, from 0; negative numbers count from the end.
+            module: The Module.
+
+        Returns:
+            This container.
+
+        Raises:
+            TypeError: if it is no Module.
+
+        >>> rg.nn.Sequential(rg.nn.ReLU()).insert(0, rg.nn.Linear(2, 4))[0]
+        Linear(2, 4, bias=True)
+        """
+        names, modules = self._names(), list(self._order)
+        self.append(module)  # checks that it is one, and finds a name
+        modules.insert(index, module)
+        where = modules.index(module)
+        names.insert(where, self._names()[-1])
+        self._rename(names, modules)
+        return self
+
+    def pop(self, index: int | slice = -1) -> Any:
+        """Take a Module out; those behind it move up.
+
+        Args:
+            index: Which one, from 0; negative numbers count from the end (default: the last).
+
+        Returns:
+            The Module.
+
+        Raises:
+            IndexError: if there is none.
+
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 4), rg.nn.ReLU())
+        >>> net.pop()
+        ReLU()
+        >>> len(net)
+        1
+        """
+        out = self[index]
+        del self[index]
+        return out
+
+    def clear(self) -> None:
+        """Take all Modules out.
+
+        >>> net = rg.nn.ModuleList([rg.nn.ReLU()])
+        >>> net.clear()
+        >>> len(net)
+        0
+        """
+        self._rename([], [])
+
+    def __delitem__(self, index: int | slice) -> None:
+        names, modules = self._names(), list(self._order)
+        del names[index], modules[index]
+        self._rename(names, modules)
+
+    def _rename(self, names: list[str], modules: list[Module]) -> None:
+        """Hold these Modules, in this order; those that are named by numbers get new ones."""
+        for name in self._names():
+            delattr(self, name)
+        for place, (name, module) in enumerate(zip(names, modules, strict=True)):
+            self._put(str(place) if name.isdigit() else name, module)
 
     def __len__(self) -> int:
         return len(self._order)
@@ -171,7 +239,7 @@ class ModuleList(_Numbered):
     ['layers.0.weight', 'layers.0.bias']
     """
 
-    def __init__(self, modules: Iterable[Module] = ()) -> None:
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__(modules)
 
 
@@ -227,6 +295,40 @@ class ModuleDict(_Container):
     def __delitem__(self, name: str) -> None:
         self[name]  # a KeyError for a name that is no Module's
         delattr(self, name)
+
+    def pop(self, key: str) -> Module:
+        """Take a Module out.
+
+        Args:
+            key: Its name.
+
+        Returns:
+            The Module.
+
+        Raises:
+            KeyError: if there is none of that name.
+
+        >>> heads = rg.nn.ModuleDict({"act": rg.nn.ReLU()})
+        >>> heads.pop("act"), len(heads)
+        (ReLU(), 0)
+        """
+        module = self[key]
+        del self[key]
+        return module
+
+    def clear(self) -> None:
+        """Take all Modules out.
+
+        >>> heads = rg.nn.ModuleDict({"act": rg.nn.ReLU()})
+        >>> heads.clear()
+        >>> len(heads)
+        0
+        """
+        for name in list(self.keys()):
+            del self[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in dict(self.named_children())
 
     def __len__(self) -> int:
         return len(dict(self.named_children()))

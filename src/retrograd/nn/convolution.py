@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from retrograd.checks import check_sizes, per_axis
+from retrograd.checks import check_device, check_sizes, ensure, one_of, per_axis
 from retrograd.engine import Tensor, TensorLike
 from retrograd.nn import functional as F
 from retrograd.nn.functional.convolution import padding_pairs
@@ -31,9 +32,11 @@ class _Conv(Module):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
         padding: Sizes | str = 0, dilation: Sizes = 1, groups: int = 1, bias: bool = True,
-        padding_mode: str = "zeros", dtype: DTypeLike | None = None, rng: RngLike = None,
+        padding_mode: str = "zeros", device: str | None = None, dtype: DTypeLike | None = None,
+        rng: RngLike = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
+        check_device(name, device)
         check_sizes(name, in_channels=in_channels, out_channels=out_channels, groups=groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
@@ -96,6 +99,7 @@ class Conv1d(_Conv):
         bias: Whether a bias is added (default True).
         padding_mode: What is put there: "zeros" (the default), "reflect" (the input mirrored at its
             ends), "replicate" (its last element) or "circular" (its other end).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -150,6 +154,7 @@ class Conv2d(_Conv):
         bias: Whether a bias is added (default True).
         padding_mode: What is put there: "zeros" (the default), "reflect" (the input mirrored at its
             ends), "replicate" (its last element) or "circular" (its other end).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -186,7 +191,102 @@ class Conv2d(_Conv):
         return F.conv2d(input, self.weight, self.bias, *options)
 
 
-class ConvTranspose2d(_Conv):
+class _ConvTranspose(_Conv):
+    """What transposed convolutions share: arguments, and what size comes out."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
+        padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, bias: bool = True,
+        dilation: Sizes = 1, padding_mode: str = "zeros", device: str | None = None,
+        dtype: DTypeLike | None = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        one_of("padding_mode", padding_mode, "zeros", where=type(self).__name__)
+        self.output_padding = self._per_axis("output_padding", output_padding, 0)
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
+            device=device, dtype=dtype, rng=rng,
+        )  # fmt: skip
+
+    def _channels(self) -> tuple[int, int]:
+        return self.in_channels, self.out_channels // self.groups
+
+    def _options(self, input: TensorLike, output_size: Any) -> tuple[Any, ...]:
+        """Return the arguments of the function behind the bias, for an output of a size."""
+        extra = self.output_padding
+        if output_size is not None:
+            here = input.shape[-self._axes :]
+            extra = self._output_padding(here, output_size)
+        return self.stride, self.padding, extra, self.groups, self.dilation
+
+    def _output_padding(self, here: tuple[int, ...], output_size: Any) -> tuple[int, ...]:
+        """Return how many elements must be added at the ends of what comes out."""
+        wanted = (output_size,) * self._axes if isinstance(output_size, int) else output_size
+        wanted = tuple(wanted)[-self._axes :]
+        axes = zip(here, self.kernel_size, self.stride, self.dilation, self.padding, strict=True)
+        least = tuple((n - 1) * s - 2 * p + d * (k - 1) + 1 for n, k, s, d, p in axes)
+        most = tuple(low + s - 1 for low, s in zip(least, self.stride, strict=True))
+        good = len(wanted) == self._axes and all(
+            low <= size <= high for low, size, high in zip(least, wanted, most, strict=True)
+        )
+        ensure(good, "output_size", f"from {least} to {most}", output_size, type(self).__name__)
+        return tuple(size - low for size, low in zip(wanted, least, strict=True))
+
+
+class ConvTranspose1d(_ConvTranspose):
+    """Makes signals longer where a `Conv1d` of the same arguments makes them shorter.
+
+    It is the adjoint of that convolution, which its backward pass does to gradients: every element
+    of the input adds its filter, times itself, to what it would have covered.
+
+    Args:
+        in_channels: Number of channels C of the input.
+        out_channels: Number of channels O of the output.
+        kernel_size: Length of the filters.
+        stride: How far apart neighbours in the input add their filters (default 1).
+        padding: How many elements are cut off on both sides of the output (default 0).
+        output_padding: How many elements are added at the end of the output, below `stride` or
+            `dilation` (default 0): with a stride, signals of several lengths become one length, and
+            this says which of them it was.
+        groups: Number of groups into which the channels are divided, each by itself (default 1).
+        bias: Whether a bias is added (default True).
+        dilation: How far the elements of a filter are apart (default 1).
+        padding_mode: "zeros": nothing else is there.
+        device: None or "cpu": there is no other device.
+        dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
+        rng: Generator or seed for the initial values; by default the generator that
+            `rg.manual_seed` seeds.
+
+    Shape:
+        - input: `(N, C, L)` or `(C, L)`.
+        - output_size: length of the output, in the place of `output_padding`, a number or
+          `(..., M)`; by default `output_padding` decides.
+        - output: `(N, O, M)` or `(O, M)`, where `M = (L - 1) * stride - 2 * padding + dilation *
+          (kernel_size - 1) + output_padding + 1`.
+
+    Attributes:
+        weight: Parameter `(C, O / groups, kernel_size)`, at first uniform within
+            `1 / sqrt(fan_in)` of 0, where `fan_in = O / groups * kernel_size`.
+        bias: Parameter `(O,)`, at first drawn like `weight`; None without `bias`.
+
+    Raises:
+        ValueError: if a size is no whole number of its kind or `groups` does not divide the
+            channels; when called, if the input has other channels, `output_padding` is too large,
+            or nothing is left.
+
+    Zeiler et al. 2010, "Deconvolutional networks".
+
+    >>> rg.nn.ConvTranspose1d(8, 1, 2, stride=2)(np.ones((2, 8, 4))).shape
+    (2, 1, 8)
+    """
+
+    _axes = 1
+
+    def forward(self, input: TensorLike, output_size: int | Sequence[int] | None = None) -> Tensor:
+        options = self._options(input, output_size)
+        return F.conv_transpose1d(input, self.weight, self.bias, *options)
+
+
+class ConvTranspose2d(_ConvTranspose):
     """Makes images larger where a `Conv2d` of the same arguments makes them smaller.
 
     It is the adjoint of that convolution, which its backward pass does to gradients: every element
@@ -207,12 +307,16 @@ class ConvTranspose2d(_Conv):
         groups: Number of groups into which the channels are divided, each by itself (default 1).
         bias: Whether a bias is added (default True).
         dilation: How far the elements of a filter are apart, one number or a pair (default 1).
+        padding_mode: "zeros": nothing else is there.
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
 
     Shape:
         - input: `(N, C, H, W)` or `(C, H, W)`.
+        - output_size: height and width of the output, in the place of `output_padding`, a pair or
+          `(..., H', W')`; by default `output_padding` decides.
         - output: `(N, O, H', W')` or `(O, H', W')`; from a length L comes `(L - 1) * stride -
           2 * padding + dilation * (kernel_size - 1) + output_padding + 1`.
 
@@ -234,20 +338,6 @@ class ConvTranspose2d(_Conv):
 
     _axes = 2
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: Sizes, stride: Sizes = 1,
-        padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, bias: bool = True,
-        dilation: Sizes = 1, dtype: DTypeLike | None = None, rng: RngLike = None,
-    ) -> None:  # fmt: skip
-        self.output_padding = self._per_axis("output_padding", output_padding, 0)
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias,
-            dtype=dtype, rng=rng,
-        )  # fmt: skip
-
-    def _channels(self) -> tuple[int, int]:
-        return self.in_channels, self.out_channels // self.groups
-
-    def forward(self, input: TensorLike) -> Tensor:
-        options = self.stride, self.padding, self.output_padding, self.groups, self.dilation
+    def forward(self, input: TensorLike, output_size: int | Sequence[int] | None = None) -> Tensor:
+        options = self._options(input, output_size)
         return F.conv_transpose2d(input, self.weight, self.bias, *options)

@@ -1,21 +1,21 @@
-"""Layers that stand for themselves: affine maps, tables of vectors, dropout, other shapes."""
+"""Layers that stand for themselves: maps with weights, tables of vectors, other shapes."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from retrograd.checks import check_probability, check_sizes
-from retrograd.engine import Tensor, TensorLike, TensorT
+from retrograd.checks import check_device, check_sizes
+from retrograd.engine import Tensor, TensorLike, TensorT, as_array
 from retrograd.nn import functional as F
 from retrograd.nn.init import fans, normal_, uniform_
 from retrograd.nn.module import Module
-from retrograd.nn.parameter import new_parameter
+from retrograd.nn.parameter import Parameter, new_parameter
 from retrograd.nn.reprs import ShowsArguments
 from retrograd.random import RngLike, generator
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike
+    from numpy.typing import ArrayLike, DTypeLike
 
 
 def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
@@ -29,11 +29,6 @@ def init_affine(weight: Tensor, bias: Tensor | None, rng: RngLike) -> None:
         uniform_(bias, -bound, bound, rng)
 
 
-def generator_to_keep(rng: RngLike) -> RngLike:
-    """Return the Generator that a layer draws from, or None: the default one of each moment."""
-    return rng if rng is None else generator(rng)
-
-
 class Linear(Module):
     """An affine map of the last axis: `input @ weight.T + bias`.
 
@@ -41,6 +36,7 @@ class Linear(Module):
         in_features: Length of the last axis of the input.
         out_features: Length of the last axis of the output.
         bias: Whether a bias is added (default True).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -67,8 +63,9 @@ class Linear(Module):
 
     def __init__(
         self, in_features: int, out_features: int, bias: bool = True,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
+        check_device(type(self).__name__, device)
         check_sizes(type(self).__name__, in_features=in_features, out_features=out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = new_parameter((out_features, in_features), dtype)
@@ -82,6 +79,60 @@ class Linear(Module):
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
 
 
+class Bilinear(ShowsArguments):
+    """A form in two inputs: `input1 @ weight[o] @ input2 + bias[o]` for each output o.
+
+    Args:
+        in1_features: Length of the last axis of the first input.
+        in2_features: Length of the last axis of the second input.
+        out_features: Length of the last axis of the output.
+        bias: Whether a bias is added (default True).
+        device: None or "cpu": there is no other device.
+        dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
+        rng: Generator or seed for the initial values; by default the generator that
+            `rg.manual_seed` seeds.
+
+    Shape:
+        - input1: `(..., in1_features)`.
+        - input2: `(..., in2_features)`, the other axes as those of input1.
+        - output: `(..., out_features)`.
+
+    Attributes:
+        weight: Parameter `(out_features, in1_features, in2_features)`, at first uniform within
+            `1 / sqrt(in1_features)` of 0.
+        bias: Parameter `(out_features,)`, at first drawn like `weight`; None without `bias`.
+
+    Raises:
+        ValueError: if a size is no whole number of at least 1; when called, if shapes do not fit.
+
+    >>> rg.nn.Bilinear(2, 3, 4)(np.ones((5, 2)), np.ones((5, 3))).shape
+    (5, 4)
+    """
+
+    def __init__(
+        self, in1_features: int, in2_features: int, out_features: int, bias: bool = True,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        name = type(self).__name__
+        check_device(name, device)
+        check_sizes(name, in1_features=in1_features, in2_features=in2_features)
+        check_sizes(name, out_features=out_features)
+        self.in1_features, self.in2_features = in1_features, in2_features
+        self.out_features = out_features
+        self.weight = new_parameter((out_features, in1_features, in2_features), dtype)
+        self.bias = new_parameter((out_features,), dtype) if bias else None
+        rng, bound = generator(rng), 1 / math.sqrt(in1_features)
+        uniform_(self.weight, -bound, bound, rng)
+        if self.bias is not None:
+            uniform_(self.bias, -bound, bound, rng)
+
+    def forward(self, input1: TensorLike, input2: TensorLike) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, bias={self.bias is not None}"
+
+
 class Embedding(ShowsArguments):
     """A table of vectors, looked up by row number: for words, categories and other names.
 
@@ -90,6 +141,12 @@ class Embedding(ShowsArguments):
         embedding_dim: Length of each vector.
         padding_idx: A row that starts at 0 and gets no gradient, so that it stays there; negative
             numbers count from the end. By default there is none.
+        max_norm: Makes the rows that are looked up no longer than this, in `weight` itself, each
+            time; by default they stay as they are.
+        norm_type: The order of the norm that `max_norm` bounds (default 2.0).
+        scale_grad_by_freq: Is not there; False.
+        sparse: Does nothing: gradients are dense.
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of `weight`; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values; by default the generator that
             `rg.manual_seed` seeds.
@@ -104,7 +161,8 @@ class Embedding(ShowsArguments):
         padding_idx: The row as a number from 0, or None.
 
     Raises:
-        ValueError: if a size is no whole number of at least 1, or `padding_idx` is no row.
+        ValueError: if a size is no whole number of at least 1, `padding_idx` is no row, or for
+            `scale_grad_by_freq`.
         TypeError: when called, if the input does not hold integers.
         IndexError: when called, if a number is no row.
 
@@ -117,12 +175,17 @@ class Embedding(ShowsArguments):
 
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
+        check_device(name, device)
         check_sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
-        self.padding_idx = padding_idx
+        self.padding_idx, self.max_norm, self.norm_type = padding_idx, max_norm, norm_type
+        if scale_grad_by_freq:
+            raise ValueError(f"{name} has no scale_grad_by_freq: scale the loss of each word")
         self.weight = new_parameter((num_embeddings, embedding_dim), dtype)
         normal_(self.weight, rng=rng)
         if padding_idx is not None:
@@ -132,7 +195,44 @@ class Embedding(ShowsArguments):
             self.weight._array[padding_idx] = 0
 
     def forward(self, input: TensorLike) -> Tensor:
-        return F.embedding(input, self.weight, self.padding_idx)
+        options = self.padding_idx, self.max_norm, self.norm_type
+        return F.embedding(input, self.weight, *options)
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: ArrayLike | Tensor, freeze: bool = True, padding_idx: int | None = None,
+        max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Self:  # fmt: skip
+        """Make a table of vectors that are known already.
+
+        Args:
+            embeddings: The vectors, `(num_embeddings, embedding_dim)`; the table owns a copy.
+            freeze: Whether they stay as they are, rather than being trained (default True).
+            padding_idx: A row that gets no gradient; it stays as it is given.
+            max_norm: As for the class.
+            norm_type: As for the class.
+            scale_grad_by_freq: Is not there; False.
+            sparse: Does nothing: gradients are dense.
+
+        Returns:
+            An Embedding of the dtype of the vectors.
+
+        Raises:
+            ValueError: if the vectors are no matrix, or an argument cannot be, as for the class.
+            TypeError: if they are no floating numbers and not frozen.
+
+        >>> table = rg.nn.Embedding.from_pretrained([[1.0, 2.0], [3.0, 4.0]])
+        >>> table(np.array([1]))
+        Tensor([[3., 4.]])
+        """
+        array = as_array(embeddings)
+        if array.ndim != 2:
+            raise ValueError(f"{cls.__name__}.from_pretrained takes a matrix, not {array.shape}")
+        options: Any = padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        made = cls(*array.shape, *options)
+        made.weight = Parameter(array, requires_grad=not freeze)
+        return made
 
 
 class Identity(Module):
@@ -154,6 +254,32 @@ class Identity(Module):
 
     def forward(self, input: TensorT) -> TensorT:
         return input
+
+
+class CosineSimilarity(ShowsArguments):
+    """The cosines of the angles between vectors: `x1 @ x2 / (norm(x1) * norm(x2))`.
+
+    Args:
+        axis: The axis of the vectors (default 1: the rows of a matrix).
+        eps: The least length to divide by (default 1e-8).
+
+    Shape:
+        - x1: any shape `(...)` that has the axis.
+        - x2: a shape that broadcasts with it.
+        - output: the shape of both without the axis.
+
+    Raises:
+        ValueError: when called, if the shapes do not broadcast.
+
+    >>> rg.nn.CosineSimilarity()(rg.Tensor([[1.0, 0.0]]), np.array([[1.0, 1.0]])).round(3)
+    Tensor([0.707])
+    """
+
+    def __init__(self, axis: int = 1, eps: float = 1e-8) -> None:
+        self.axis, self.eps = axis, eps
+
+    def forward(self, x1: TensorT, x2: TensorLike) -> TensorT:
+        return F.cosine_similarity(x1, x2, self.axis, self.eps)
 
 
 class Flatten(ShowsArguments):
@@ -206,38 +332,3 @@ class Unflatten(ShowsArguments):
 
     def forward(self, input: TensorT) -> TensorT:
         return F.unflatten(input, self.axis, self.unflattened_size)
-
-
-class Dropout(ShowsArguments):
-    """In training each element is set to 0 with probability `p`, the others are scaled up.
-
-    They are multiplied by `1 / (1 - p)`, so that the expected value stays. In evaluation (see
-    `eval`) the input passes as it is.
-
-    Args:
-        p: The probability, from 0 to 1 (default 0.5).
-        rng: Generator to draw from, or a seed for one of this layer's own; by default the generator
-            that `rg.manual_seed` seeds.
-
-    Shape:
-        - input: any shape `(...)`.
-        - output: the same shape.
-
-    Raises:
-        ValueError: if `p` is not from 0 to 1.
-
-    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-
-    >>> layer = rg.nn.Dropout(0.5, rng=0)
-    >>> layer(rg.Tensor(np.ones(6)))
-    Tensor([2., 0., 0., 0., 2., 2.])
-    >>> layer.eval()(rg.Tensor(np.ones(6)))
-    Tensor([1., 1., 1., 1., 1., 1.])
-    """
-
-    def __init__(self, p: float = 0.5, rng: RngLike = None) -> None:
-        check_probability(type(self).__name__, p)
-        self.p, self.rng = p, generator_to_keep(rng)
-
-    def forward(self, input: TensorT) -> TensorT:
-        return F.dropout(input, self.p, self.training, self.rng)

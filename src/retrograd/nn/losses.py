@@ -269,7 +269,7 @@ class PoissonNLLLoss(Loss):
     """
 
     def __init__(
-        self, log_input: bool = True, full: bool = False, eps: float = 1e-8,
+        self, log_input: bool = True, full: bool = False, *, eps: float = 1e-8,
         reduction: str = "mean",
     ) -> None:  # fmt: skip
         super().__init__(reduction)

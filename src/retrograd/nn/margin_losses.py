@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from retrograd.engine import TensorLike, TensorT
+from typing import TYPE_CHECKING
+
+from retrograd.checks import one_of
+from retrograd.engine import Array, Tensor, TensorLike, TensorT
 from retrograd.nn import functional as F
 from retrograd.nn.losses import Loss
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class HingeEmbeddingLoss(Loss):
@@ -152,3 +158,77 @@ class TripletMarginLoss(Loss):
             anchor, positive, negative, margin=self.margin, p=self.p, eps=self.eps,
             swap=self.swap, reduction=self.reduction,
         )  # fmt: skip
+
+
+class SoftMarginLoss(Loss):
+    """A loss of scores whose sign should be right: `log(1 + exp(-target * input))`.
+
+    Called with scores `input` and a `target` of 1 and -1, both of one shape `(...)`.
+
+    Args:
+        reduction: "mean" of all elements (the default), their "sum", or "none" for each one's.
+
+    Shape:
+        - input: any shape `(...)`.
+        - target: the shape of `input`.
+        - output: `()`, or for `reduction="none"` the shape of `input`.
+
+    Raises:
+        ValueError: if `reduction` is another one; when called, if the shapes differ.
+
+    >>> loss = rg.nn.SoftMarginLoss()
+    >>> loss(rg.Tensor([0.0, 1000.0]), np.array([1.0, 1.0])).round(4)
+    Tensor(0.3466)
+    """
+
+    def forward(self, input: TensorT, target: TensorLike) -> TensorT:
+        return F.soft_margin_loss(input, target, reduction=self.reduction)
+
+
+class MultiMarginLoss(Loss):
+    """A loss of scores of classes: the right one should be above all others by a margin.
+
+    Called with scores `input` `(N, C)` for C classes, and a `target` `(N,)` of class numbers from 0
+    to C - 1. For one sample it is the mean over all classes j but the right one y (the sum divided
+    by C) of `weight[y] * max(0, margin - input[y] + input[j]) ** p`.
+
+    Args:
+        p: 1 (the default) or 2.
+        margin: By how much the right class should be above (default 1.0).
+        weight: A factor for each class, an array `(C,)`; by default all are 1.
+        reduction: "mean" of all samples (the default), their "sum", or "none" for each one's.
+
+    Shape:
+        - input: `(N, C)`, or `(C,)` for one sample.
+        - target: integers `(N,)`, or `()`.
+        - output: `()`, or for `reduction="none"` `(N,)`.
+
+    Attributes:
+        weight: Buffer `(C,)`, or None.
+
+    Raises:
+        ValueError: if `p` or `reduction` is another one; when called, if shapes do not fit or a
+            class number is none of the classes.
+        TypeError: when called, if the target holds no integers.
+
+    Weston and Watkins 1999, "Support vector machines for multi-class pattern recognition".
+
+    >>> rg.nn.MultiMarginLoss()(rg.Tensor([[1.0, 3.0]]), np.array([0])).item()
+    1.5
+    """
+
+    weight: Array | None
+
+    def __init__(
+        self, p: int = 1, margin: float = 1.0, weight: ArrayLike | Tensor | None = None, *,
+        reduction: str = "mean",
+    ) -> None:  # fmt: skip
+        super().__init__(reduction)
+        one_of("p", p, 1, 2, where=type(self).__name__)
+        self.p, self.margin = p, margin
+        self.register_buffer("weight", weight)
+
+    def forward(self, input: TensorT, target: TensorLike) -> TensorT:
+        return F.multi_margin_loss(
+            input, target, self.p, self.margin, self.weight, reduction=self.reduction
+        )

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import types
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from retrograd.checks import OTHER_WORDS, device_and_dtype, refuse_words
 from retrograd.engine import (
     MODE,
     Array,
     Tensor,
+    arguments,
     as_array,
     check_floating,
     no_grad,
@@ -41,6 +45,9 @@ class AttributeCount:
 
 
 ATTRIBUTES = AttributeCount()
+
+_VARKEYWORDS = 8  # inspect.CO_VARKEYWORDS
+_ANY = (lambda **kwargs: kwargs).__code__  # of a function that takes any keyword
 
 
 class LoadedKeys(NamedTuple):
@@ -86,6 +93,22 @@ class Module:
     _training = True
     _buffers: Mapping[str, bool] = {}  # whether each registered name is in the state_dict
     _hooks: Hooks | None = None  # None in the class shows through where an instance has no hook
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make a Module that is yet to be initialised, unless its arguments have others' names."""
+        if cls.__init__ is object.__init__ and (args or kwargs):
+            raise TypeError(f"{cls.__name__}() takes no arguments")
+        if kwargs and not OTHER_WORDS.keys().isdisjoint(kwargs):
+            own = arguments(cls.__init__)
+            takes_all = getattr(cls.__init__, "__code__", _ANY).co_flags & _VARKEYWORDS
+            if not takes_all and (unknown := [word for word in kwargs if word not in own]):
+                refuse_words(cls.__name__, unknown)
+        return super().__new__(cls)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.startswith("retrograd.nn."):
+            speak_for(cls, "__init__", "forward")
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output: every Module defines its own.
@@ -205,11 +228,14 @@ class Module:
         """
         return (module for _, module in self.named_modules())
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """Yield every Parameter of this Module and of all inside it, each once.
 
         Args:
             prefix: What the names begin with (default "").
+            recurse: Whether those of the Modules inside are yielded too (default True).
 
         Yields:
             Pairs of dotted name and Parameter. One that is shared comes under its first name.
@@ -217,15 +243,22 @@ class Module:
         >>> [(name, p.shape) for name, p in rg.nn.Linear(3, 2).named_parameters()]
         [('weight', (2, 3)), ('bias', (2,))]
         """
+        modules = self.named_modules(prefix) if recurse else [(prefix, self)]
         return once(
             (_join(at, name), value)
-            for at, module in self.named_modules(prefix)
+            for at, module in modules
             for name, value in vars(module).items()
             if isinstance(value, Parameter)
         )
 
-    def parameters(self) -> Iterator[Parameter]:
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Yield every Parameter of this Module and of all inside it, each once: for optimizers.
+
+        Where there are none, but Modules in a plain list or Tensors that are no Parameters, a
+        UserWarning names these.
+
+        Args:
+            recurse: Whether those of the Modules inside are yielded too (default True).
 
         Yields:
             Parameters.
@@ -233,7 +266,7 @@ class Module:
         >>> sum(p.size for p in rg.nn.Linear(3, 2).parameters())
         8
         """
-        return (parameter for _, parameter in self.named_parameters())
+        return FoundParameters(self, recurse)
 
     def register_parameter(self, name: str, parameter: Parameter | None) -> None:
         """Set an attribute to a Parameter, or to None where this Module goes without.
@@ -297,11 +330,12 @@ class Module:
             if (array := getattr(self, name)) is not None:
                 yield name, array
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Array]]:
+    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Array]]:
         """Yield the registered buffers of this Module and of all inside it.
 
         Args:
             prefix: What the names begin with (default "").
+            recurse: Whether those of the Modules inside are yielded too (default True).
 
         Yields:
             Pairs of dotted name and array: the buffer itself, not a copy.
@@ -309,12 +343,15 @@ class Module:
         >>> [name for name, array in rg.nn.BatchNorm1d(2).named_buffers()]
         ['running_mean', 'running_var', 'num_batches_tracked']
         """
-        for at, module in self.named_modules(prefix):
+        for at, module in self.named_modules(prefix) if recurse else [(prefix, self)]:
             for name, array in module._own_buffers():
                 yield _join(at, name), array
 
-    def buffers(self) -> Iterator[Array]:
+    def buffers(self, recurse: bool = True) -> Iterator[Array]:
         """Yield the registered buffers of this Module and of all inside it.
+
+        Args:
+            recurse: Whether those of the Modules inside are yielded too (default True).
 
         Yields:
             Arrays: the buffers themselves, not copies.
@@ -322,7 +359,7 @@ class Module:
         >>> [array.shape for array in rg.nn.BatchNorm1d(2).buffers()]
         [(2,), (2,), ()]
         """
-        return (array for _, array in self.named_buffers())
+        return (array for _, array in self.named_buffers(recurse=recurse))
 
     def get_submodule(self, target: str) -> Module:
         """Return the Module of a dotted name.
@@ -366,25 +403,34 @@ class Module:
         fn(self)
         return self
 
-    def to(self, dtype: DTypeLike) -> Self:
+    def to(self, *args: Any, device: Any = None, dtype: DTypeLike | None = None) -> Self:
         """Change parameters, their gradients and floating buffers to another floating dtype.
 
         The Parameters stay the same objects, so that an optimizer keeps them.
 
         Args:
-            dtype: A floating dtype.
+            *args: A floating dtype, "cpu", or "cpu" and a dtype.
+            device: None or "cpu": there is no other device.
+            dtype: A floating dtype; None changes nothing.
 
         Returns:
             This Module.
 
         Raises:
             TypeError: if `dtype` is not floating.
+            ValueError: for another device.
 
         >>> rg.nn.Linear(2, 1).to(np.float32).weight.dtype
         dtype('float32')
+        >>> rg.nn.Linear(2, 1).to("cpu").weight.dtype
+        dtype('float64')
         """
+        name = f"{type(self).__name__}.to"
+        dtype = device_and_dtype(name, args, device, dtype)
+        if dtype is None:
+            return self
         check_floating(np.empty(0, dtype))
-        for parameter in self.parameters():
+        for _, parameter in self.named_parameters():
             grad, parameter.grad = parameter.grad, None
             parameter.data = as_array(parameter).astype(dtype)
             parameter.grad = None if grad is None else grad.astype(dtype)
@@ -392,6 +438,17 @@ class Module:
             for name, array in module._own_buffers():
                 if array.dtype.kind == "f":
                     setattr(module, name, array.astype(dtype))
+        return self
+
+    def cpu(self) -> Self:
+        """Do nothing: there is no other device that this Module could be on.
+
+        Returns:
+            This Module.
+
+        >>> rg.nn.ReLU().cpu()
+        ReLU()
+        """
         return self
 
     def float(self) -> Self:
@@ -428,7 +485,7 @@ class Module:
         >>> rg.nn.Linear(2, 1).requires_grad_(False).bias.requires_grad
         False
         """
-        for parameter in self.parameters():
+        for _, parameter in self.named_parameters():
             parameter.requires_grad_(requires_grad)
         return self
 
@@ -461,8 +518,12 @@ class Module:
         """
         return self.train(False)
 
-    def zero_grad(self) -> None:
+    def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop the gradients of all Parameters: each `.grad` is None then.
+
+        Args:
+            set_to_none: Whether they are dropped (default True); else those that are there become
+                zeros.
 
         >>> layer = rg.nn.Linear(2, 1)
         >>> layer(np.ones(2)).sum().backward()
@@ -470,8 +531,9 @@ class Module:
         >>> print(layer.weight.grad)
         None
         """
-        for parameter in self.parameters():
-            parameter.grad = None
+        for _, parameter in self.named_parameters():
+            grad = None if set_to_none else parameter.grad
+            parameter.grad = None if grad is None else grad * 0
 
     # Hooks
 
@@ -557,11 +619,14 @@ class Module:
                     state[_join(at, name)] = array
         return state
 
-    def state_dict(self) -> dict[str, Array]:
+    def state_dict(self, *, prefix: str = "") -> dict[str, Array]:
         """Return copies of all Parameters and persistent buffers, under their dotted names.
 
         What is done to the arrays does not reach the Module, nor does training go on in them; see
         `load_state_dict` for the way back, `rg.save` for files.
+
+        Args:
+            prefix: What the names begin with (default ""), with its dot, such as "encoder.".
 
         Returns:
             A dict of names to arrays. What is shared comes under each of its names.
@@ -574,7 +639,7 @@ class Module:
         >>> layer.bias.item() == 5.0
         False
         """
-        return {name: as_array(value).copy() for name, value in self._state().items()}
+        return {prefix + name: as_array(value).copy() for name, value in self._state().items()}
 
     def load_state_dict(
         self, state_dict: Mapping[str, ArrayLike | Tensor], strict: bool = True
@@ -669,6 +734,87 @@ class Module:
         inside = "".join(f"\n({name}): {child!r}" for name, child in self.named_children())
         inside = inside.replace("\n", "\n  ") + "\n" if inside else self.extra_repr()
         return f"{type(self).__name__}({inside})"
+
+
+class FoundParameters(Iterator[Parameter]):
+    """The Parameters of a Module, one after another: what `parameters()` returns.
+
+    If there are none, it warns of what looks as if it was meant to be trained.
+
+    Args:
+        module: the Module.
+        recurse: whether those of the Modules inside are found too.
+    """
+
+    def __init__(self, module: Module, recurse: bool) -> None:
+        self._module = module
+        self._named = module.named_parameters(recurse=recurse)
+        self._is_first = True
+
+    def __next__(self) -> Parameter:
+        for _, parameter in self._named:
+            self._is_first = False
+            return parameter
+        if self._is_first and (text := self.explain()):
+            warnings.warn(text, UserWarning, stacklevel=2)
+        self._is_first = False
+        raise StopIteration
+
+    def explain(self) -> str:
+        """Return why there are no Parameters, where the Module has what looks like some; or ""."""
+        if next(self._module.named_parameters(), None) is not None:
+            return ""
+        inside = {id(module) for module in self._module.modules()}
+        found = [
+            f"{type(module).__name__}.{name} {text}"
+            for module in self._module.modules()
+            for name, value in vars(module).items()
+            if (text := _overlooked(value, inside))
+        ]
+        return f"{type(self._module).__name__} has no Parameters: {', '.join(found)}" * bool(found)
+
+
+def _overlooked(value: Any, inside: set[int]) -> str:
+    """Return what is to be done for what is in an attribute to be trained, or "" if nothing is."""
+    if isinstance(value, Tensor) and value.dtype.kind == "f":
+        return "is a Tensor and no Parameter, write nn.Parameter(...)"
+    if not isinstance(value, (list, tuple, dict, set)):
+        return ""
+    words = ("nn.ModuleDict", "nn.ParameterDict")
+    if not isinstance(value, dict):
+        words = ("nn.ModuleList", "nn.ParameterList")
+    stack, kind = [value], type(value).__name__
+    while stack:
+        part = stack.pop()
+        if isinstance(part, Module) and id(part) not in inside:
+            return f"is a {kind}, in which Modules are not found, write {words[0]}(...)"
+        if isinstance(part, Tensor) and part.dtype.kind == "f":
+            return f"is a {kind}, in which Parameters are not found, write {words[1]}(...)"
+        if isinstance(part, dict):
+            stack += part.values()
+        elif isinstance(part, (list, tuple, set)):
+            stack += part
+    return ""
+
+
+def speak_for(cls: type, *names: str) -> None:
+    """Give a class methods of its base as its own, so that Python's errors name this class.
+
+    Args:
+        cls: the class.
+        *names: the methods; those of `Module` itself stay where they are.
+    """
+    for name in names:
+        method = getattr(cls, name)
+        if name in vars(cls) or method in (getattr(Module, name), getattr(object, name, None)):
+            continue
+        own = types.FunctionType(
+            method.__code__, method.__globals__, name, method.__defaults__, method.__closure__
+        )
+        own.__kwdefaults__, own.__doc__ = method.__kwdefaults__, method.__doc__
+        own.__annotations__, own.__module__ = method.__annotations__, cls.__module__
+        own.__qualname__ = f"{cls.__qualname__}.{name}"
+        setattr(cls, name, own)
 
 
 def _join(prefix: str, name: str) -> str:

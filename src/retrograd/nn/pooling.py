@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from retrograd.engine import TensorT
+from retrograd.engine import TensorLike, TensorT
 from retrograd.nn import functional as F
 from retrograd.nn.reprs import ShowsArguments
 
@@ -17,10 +17,16 @@ class _MaxPool(ShowsArguments):
 
     def __init__(
         self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
-        dilation: Sizes = 1,
+        dilation: Sizes = 1, return_indices: bool = False, ceil_mode: bool = False,
     ) -> None:  # fmt: skip
         self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
         self.padding, self.dilation = padding, dilation
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+
+    def _options(self) -> tuple[Any, ...]:
+        """Return the arguments of the function, in its order."""
+        sizes = self.kernel_size, self.stride, self.padding, self.dilation
+        return (*sizes, self.ceil_mode, self.return_indices)
 
 
 class MaxPool1d(_MaxPool):
@@ -34,11 +40,15 @@ class MaxPool1d(_MaxPool):
         padding: How far the first window begins before the input and the last ends behind it, at
             most half of `kernel_size` (default 0). What lies there is never the largest.
         dilation: How far the elements of a window are apart (default 1).
+        return_indices: Whether to put out also where the largest elements are (default False).
+        ceil_mode: Whether a last window may begin in the input and end behind the padding (default
+            False): M is rounded up then.
 
     Shape:
         - input: `(N, C, L)` or `(C, L)`.
         - output: `(N, C, M)` or `(C, M)`, where
-          `M = (L + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+          `M = (L + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`; with
+          `return_indices` a pair of that and integers of its shape, places in L.
 
     Raises:
         ValueError: when called, if an argument is no whole number of its kind, or the windows do
@@ -48,8 +58,8 @@ class MaxPool1d(_MaxPool):
     array([[3., 2.]])
     """
 
-    def forward(self, input: TensorT) -> TensorT:
-        return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation)
+    def forward(self, input: TensorLike) -> Any:
+        return F.max_pool1d(input, *self._options())
 
 
 class MaxPool2d(_MaxPool):
@@ -64,11 +74,16 @@ class MaxPool2d(_MaxPool):
             most half of `kernel_size`, for both axes or a pair (default 0). What lies there is
             never the largest.
         dilation: How far the elements of a window are apart, for both axes or a pair (default 1).
+        return_indices: Whether to put out also where the largest elements are (default False).
+        ceil_mode: Whether a last window may begin in the input and end behind the padding (default
+            False): lengths are rounded up then.
 
     Shape:
         - input: `(N, C, H, W)` or `(C, H, W)`.
         - output: `(N, C, H', W')` or `(C, H', W')`; from a length L comes
-          `(L + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`.
+          `(L + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`; with
+          `return_indices` a pair of that and integers of its shape, places in the image, row by
+          row.
 
     Raises:
         ValueError: when called, if an argument is no whole number of its kind, or the windows do
@@ -78,28 +93,19 @@ class MaxPool2d(_MaxPool):
     (2, 3, 4, 3)
     """
 
-    def forward(self, input: TensorT) -> TensorT:
-        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation)
+    def forward(self, input: TensorLike) -> Any:
+        return F.max_pool2d(input, *self._options())
 
 
-class _AvgPool(ShowsArguments):
-    """The arguments that `avg_pool1d` and `avg_pool2d` share."""
-
-    def __init__(
-        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, *,
-        count_include_pad: bool = True,
-    ) -> None:  # fmt: skip
-        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
-        self.padding, self.count_include_pad = padding, count_include_pad
-
-
-class AvgPool1d(_AvgPool):
+class AvgPool1d(ShowsArguments):
     """The mean of each window along the last axis.
 
     Args:
         kernel_size: Number of elements in a window.
         stride: How far windows are apart; by default `kernel_size`.
         padding: How many zeros are put on both sides, at most half of `kernel_size` (default 0).
+        ceil_mode: Whether a last window may begin in the input and end behind the padding, which is
+            not counted there (default False): M is rounded up then.
         count_include_pad: Whether those zeros count as elements of a window (default True);
             otherwise the sum is divided by the number of the others.
 
@@ -116,14 +122,20 @@ class AvgPool1d(_AvgPool):
     array([[2., 1.]])
     """
 
+    def __init__(
+        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+        ceil_mode: bool = False, count_include_pad: bool = True,
+    ) -> None:  # fmt: skip
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.ceil_mode = padding, ceil_mode
+        self.count_include_pad = count_include_pad
+
     def forward(self, input: TensorT) -> TensorT:
-        return F.avg_pool1d(
-            input, self.kernel_size, self.stride, self.padding,
-            count_include_pad=self.count_include_pad,
-        )  # fmt: skip
+        options = self.padding, self.ceil_mode, self.count_include_pad
+        return F.avg_pool1d(input, self.kernel_size, self.stride, *options)
 
 
-class AvgPool2d(_AvgPool):
+class AvgPool2d(ShowsArguments):
     """The mean of each window over the last two axes.
 
     Args:
@@ -131,8 +143,11 @@ class AvgPool2d(_AvgPool):
         stride: How far windows are apart, for both axes or a pair; by default `kernel_size`.
         padding: How many zeros are put on both sides, at most half of `kernel_size`, for both axes
             or a pair (default 0).
+        ceil_mode: Whether a last window may begin in the input and end behind the padding, which is
+            not counted there (default False): lengths are rounded up then.
         count_include_pad: Whether those zeros count as elements of a window (default True);
             otherwise the sum is divided by the number of the others.
+        divisor_override: What the sums are divided by instead; by default the number of elements.
 
     Shape:
         - input: `(N, C, H, W)` or `(C, H, W)`.
@@ -147,11 +162,19 @@ class AvgPool2d(_AvgPool):
     (2, 3, 4, 3)
     """
 
+    def __init__(
+        self, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+        ceil_mode: bool = False, count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:  # fmt: skip
+        self.kernel_size, self.stride = kernel_size, kernel_size if stride is None else stride
+        self.padding, self.ceil_mode = padding, ceil_mode
+        self.count_include_pad = count_include_pad
+        self.divisor_override = divisor_override
+
     def forward(self, input: TensorT) -> TensorT:
-        return F.avg_pool2d(
-            input, self.kernel_size, self.stride, self.padding,
-            count_include_pad=self.count_include_pad,
-        )  # fmt: skip
+        options = self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
+        return F.avg_pool2d(input, self.kernel_size, self.stride, *options)
 
 
 class AdaptiveAvgPool1d(ShowsArguments):

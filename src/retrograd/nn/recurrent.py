@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import check_probability, check_sizes, one_of
+from retrograd.checks import (
+    check_device,
+    check_probability,
+    check_sizes,
+    ensure,
+    one_of,
+    whole,
+)
 from retrograd.engine import Tensor, TensorLike
 from retrograd.nn import functional as F
+from retrograd.nn.dropping import generator_to_keep
 from retrograd.nn.functional.recurrent import gru, lstm, rnn
 from retrograd.nn.init import uniform_
-from retrograd.nn.layers import generator_to_keep
 from retrograd.nn.module import Module
 from retrograd.nn.parameter import new_parameter
 from retrograd.nn.reprs import unusual
@@ -39,6 +46,12 @@ class Recurrent(Module):
 
     input_size: int
     hidden_size: int
+    proj_size: int = 0  # of an LSTM: how many features its hidden state is brought to
+
+    @property
+    def _out_size(self) -> int:
+        """How many features the hidden state has."""
+        return self.proj_size or self.hidden_size
 
     def _steps(self, x: Any, state: States, weights: States) -> Any:
         """Return what all steps over `x` `(T, N, features)` made."""
@@ -50,8 +63,11 @@ class Recurrent(Module):
         """Set the weights of one layer in one direction, drawn uniformly; biases may be None."""
         h = self.hidden_size
         rows, bound = self._gates * h, 1 / math.sqrt(h)
-        shapes: Any = ((rows, features), (rows, h), (rows,), (rows,))
-        for name, shape in zip(WEIGHTS, shapes, strict=True):
+        shapes: Any = ((rows, features), (rows, self._out_size), (rows,), (rows,))
+        named = [*zip(WEIGHTS, shapes, strict=True)]
+        if self.proj_size:
+            named.append(("weight_hr", (self.proj_size, h)))
+        for name, shape in named:
             parameter = None
             if bias or len(shape) == 2:
                 parameter = uniform_(new_parameter(shape, dtype), -bound, bound, rng)
@@ -59,28 +75,32 @@ class Recurrent(Module):
 
     def _run(self, x: Any, state: States, suffix: str = "") -> Any:
         """Return what all steps of one layer in one direction made."""
-        return self._steps(x, state, tuple(getattr(self, name + suffix) for name in WEIGHTS))
+        names = (*WEIGHTS, "weight_hr") if self.proj_size else WEIGHTS
+        return self._steps(x, state, tuple(getattr(self, name + suffix) for name in names))
 
     def _first_state(self, hx: Any, alone: bool, shape: tuple[int, ...], dtype: Any) -> States:
         """Return the arrays of a first state, 0 where none is given; ValueError for other shapes.
 
         `alone` says that the axis of the batch is left out.
         """
+        shapes = [(*shape[:-1], self._out_size), shape][: self._states]
         if hx is None:
-            return (np.zeros(shape, dtype),) * self._states
+            return tuple(np.zeros(each, dtype) for each in shapes)
         states = tuple(hx) if self._states > 1 else (hx,)
         if alone:
             states = tuple(np.expand_dims(s, -2) for s in states)
-        got, fits = [getattr(s, "shape", s) for s in states], [shape] * self._states
-        if got != fits:
-            raise ValueError(f"{type(self).__name__} takes a state {fits}, not {got}")
+        got = [getattr(s, "shape", s) for s in states]
+        if got != shapes:
+            raise ValueError(f"{type(self).__name__} takes a state {shapes}, not {got}")
         return states
 
     def _last_state(self, made: Any) -> States:
         """Return the arrays of the state after the last step: a hidden one, then that of a cell."""
-        h = self.hidden_size
-        hidden = np.transpose(made[-1, -h:])
-        return (hidden,) if self._states == 1 else (hidden, np.transpose(made[-1, -2 * h : -h]))
+        out = self._out_size
+        hidden = np.transpose(made[-1, -out:])
+        if self._states == 1:
+            return (hidden,)
+        return hidden, np.transpose(made[-1, -out - self.hidden_size : -out])
 
     def _state_for_user(self, states: States, alone: bool) -> Any:
         """Return a state as users have it: one array or a pair, without a batch as it came."""
@@ -112,7 +132,26 @@ class LstmSteps(Recurrent):
     _gates, _states = 4, 2
 
     def _steps(self, x: Any, state: States, weights: States) -> Any:
+        if self.proj_size:
+            return _projected_steps(x, *state, *weights)
         return lstm(x, *state, *weights)
+
+
+def _projected_steps(
+    x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, w_hr: Any
+) -> Any:
+    """Return the cells and the hidden states, each brought to fewer features by `w_hr`.
+
+    As the functions that make steps without a projection do, it returns rows `(T, rows, N)`.
+    """
+    steps = []
+    for t in range(x.shape[0]):
+        gates = F.linear(x[t], w_ih, b_ih) + F.linear(h, w_hh, b_hh)
+        write, keep, news, show = np.split(gates, 4, axis=1)
+        c = F.sigmoid(keep) * c + F.sigmoid(write) * np.tanh(news)
+        h = F.linear(F.sigmoid(show) * np.tanh(c), w_hr)
+        steps.append(np.transpose(np.concatenate([c, h], axis=1)))
+    return np.stack(steps)
 
 
 class GruSteps(Recurrent):
@@ -130,9 +169,10 @@ class _Layers(Recurrent):
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
         batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
-        dtype: DTypeLike | None = None, rng: RngLike = None,
+        device: str | None = None, dtype: DTypeLike | None = None, rng: RngLike = None,
     ) -> None:  # fmt: skip
         name = type(self).__name__
+        check_device(name, device)
         check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         check_probability(name, dropout)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
@@ -140,7 +180,7 @@ class _Layers(Recurrent):
         self.dropout, self.rng = dropout, generator_to_keep(rng)
         self._directions = ("", "_reverse")[: 1 + bidirectional]
         for layer in range(num_layers):
-            features = hidden_size * len(self._directions) if layer else input_size
+            features = self._out_size * len(self._directions) if layer else input_size
             for direction in self._directions:
                 self._make_weights(features, bias, dtype, self.rng, f"_l{layer}{direction}")
 
@@ -184,7 +224,7 @@ class _Layers(Recurrent):
             for direction in self._directions:
                 state = tuple(s[len(ends)] for s in first)
                 made = self._run(x[::-1] if direction else x, state, f"_l{layer}{direction}")
-                out = np.transpose(made[:, -self.hidden_size :], (0, 2, 1))
+                out = np.transpose(made[:, -self._out_size :], (0, 2, 1))
                 outs.append(out[::-1] if direction else out)
                 ends.append(self._last_state(made))
             x = outs[0] if len(outs) == 1 else np.concatenate(outs, axis=2)
@@ -227,6 +267,7 @@ class RNN(_Layers, RnnSteps):
             0.0).
         bidirectional: Whether each layer goes over the sequence backwards too, with weights of its
             own, and puts out both (default False).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values and dropout; by default the generator that
             `rg.manual_seed` seeds.
@@ -261,12 +302,13 @@ class RNN(_Layers, RnnSteps):
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int = 1, nonlinearity: str = "tanh",
         bias: bool = True, batch_first: bool = False, dropout: float = 0.0,
-        bidirectional: bool = False, dtype: DTypeLike | None = None, rng: RngLike = None,
+        bidirectional: bool = False, device: str | None = None, dtype: DTypeLike | None = None,
+        rng: RngLike = None,
     ) -> None:  # fmt: skip
         self._set_nonlinearity(nonlinearity)
         super().__init__(
-            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, dtype,
-            rng,
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
+            dtype, rng,
         )  # fmt: skip
 
 
@@ -288,6 +330,9 @@ class LSTM(_Layers, LstmSteps):
             0.0).
         bidirectional: Whether each layer goes over the sequence backwards too, with weights of its
             own, and puts out both (default False).
+        proj_size: Number of features that the hidden state is brought to by one more matrix, below
+            `hidden_size`; by default 0, there is none.
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values and dropout; by default the generator that
             `rg.manual_seed` seeds.
@@ -296,7 +341,7 @@ class LSTM(_Layers, LstmSteps):
         - input: `(T, N, input_size)` for T steps and a batch of N; `(N, T, input_size)` with
           `batch_first`; `(T, input_size)` without a batch.
         - h_0 and c_0: `(num_layers * D, N, hidden_size)` each, without a batch no N; D is 2 if
-          `bidirectional`, else 1. By default 0.
+          `bidirectional`, else 1. By default 0. With `proj_size` that is the length of h.
         - output: a pair: the hidden states of the last layer at all steps, like the input with
           `D * hidden_size` features; and the pair of the last `(h, c)`, like `(h_0, c_0)`.
 
@@ -308,10 +353,13 @@ class LSTM(_Layers, LstmSteps):
         weight_hh_l0: Parameter `(4 * hidden_size, hidden_size)`, for each layer.
         bias_ih_l0: Parameter `(4 * hidden_size,)`, for each layer; None without `bias`.
         bias_hh_l0: likewise.
+        weight_hr_l0: Parameter `(proj_size, hidden_size)`, for each layer, only with `proj_size`,
+            which `weight_hh_l0` has for its second length then.
 
     Raises:
-        ValueError: if a size is no whole number of at least 1, or `dropout` no probability; when
-            called, if shapes do not fit or there are no steps.
+        ValueError: if a size is no whole number of at least 1, or `dropout` no probability, or
+            `proj_size` not below `hidden_size`; when called, if shapes do not fit or there are no
+            steps.
 
     Hochreiter and Schmidhuber 1997, "Long short-term memory".
 
@@ -319,6 +367,26 @@ class LSTM(_Layers, LstmSteps):
     >>> out.shape, h.shape, c.shape
     ((5, 2, 8), (2, 2, 4), (2, 2, 4))
     """
+
+    def __init__(
+        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True,
+        batch_first: bool = False, dropout: float = 0.0, bidirectional: bool = False,
+        proj_size: int = 0, device: str | None = None, dtype: DTypeLike | None = None,
+        rng: RngLike = None,
+    ) -> None:  # fmt: skip
+        name = type(self).__name__
+        whole(name, at_least=0, proj_size=proj_size)
+        check_sizes(name, hidden_size=hidden_size)
+        wanted = f"below hidden_size={hidden_size}"
+        ensure(proj_size < hidden_size, "proj_size", wanted, proj_size, name)
+        self.proj_size = proj_size
+        super().__init__(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device,
+            dtype, rng,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + unusual(self, proj_size=0)
 
 
 class GRU(_Layers, GruSteps):
@@ -339,6 +407,7 @@ class GRU(_Layers, GruSteps):
             0.0).
         bidirectional: Whether each layer goes over the sequence backwards too, with weights of its
             own, and puts out both (default False).
+        device: None or "cpu": there is no other device.
         dtype: Floating dtype of the parameters; by default that of `rg.get_default_dtype()`.
         rng: Generator or seed for the initial values and dropout; by default the generator that
             `rg.manual_seed` seeds.

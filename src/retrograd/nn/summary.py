@@ -46,12 +46,12 @@ def table(module: Module, shapes: dict[int, str] | None) -> str:
     for name, inner in module.named_modules():
         *above, label = name.split(".")
         title = f"{'  ' * (len(above) + 1)}{label}: " if name else ""
-        size = sum(p.size for p in inner.parameters())
+        size = sum(p.size for _, p in inner.named_parameters())
         shape = (shapes or {}).get(id(inner), "")
         rows.append((title + type(inner).__name__, shape, str(size)))
     wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"{m:{wide[0]}}  {s:{wide[1]}}  {p:>{wide[2]}}" for m, s, p in rows]
-    parameters = list(module.parameters())
+    parameters = [parameter for _, parameter in module.named_parameters()]
     total = sum(p.size for p in parameters)
     trained = sum(p.size for p in parameters if p.requires_grad)
     size = sum(p.nbytes for p in parameters)

@@ -15,9 +15,16 @@ from retrograd.nn.module import Module
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from retrograd.nn.weight_norms import (
+        remove_spectral_norm,
+        remove_weight_norm,
+        spectral_norm,
+        weight_norm,
+    )
+
 __all__ = [
-    "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "retain_memory",
-    "vector_to_parameters",
+    "clip_grad_norm_", "clip_grad_value_", "parameters_to_vector", "remove_spectral_norm",
+    "remove_weight_norm", "retain_memory", "spectral_norm", "vector_to_parameters", "weight_norm",
 ]  # fmt: skip
 
 
@@ -144,5 +151,13 @@ def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) 
         touch(p)
 
 
-# It averages what an optimizer trains, and so stands in `optim`; it is found here as before.
-__getattr__ = load_later(__name__, {"retrograd.optim.averaging": "AveragedModel"})
+# AveragedModel averages what an optimizer trains, and so stands in `optim`; it is found here as
+# before. The others are loaded on first use.
+__getattr__ = load_later(
+    __name__,
+    {
+        "retrograd.optim.averaging": "AveragedModel",
+        "retrograd.nn.weight_norms": "remove_spectral_norm remove_weight_norm spectral_norm "
+        "weight_norm",
+    },
+)

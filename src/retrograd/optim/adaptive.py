@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.optim.buckets import State
-from retrograd.optim.optimizer import Optimizer, Options, Params, average, gradient
+from retrograd.optim.optimizer import Optimizer, Options, Params, average, gradient, refuse
 
 
 class RMSprop(Optimizer):
@@ -24,8 +24,10 @@ class RMSprop(Optimizer):
         weight_decay: adds that much of the parameter to the gradient (default 0).
         momentum: how much of the buffer `b` stays at a step (default 0: there is none).
         centered: divides by the standard deviation instead, so that a steady gradient does not
-            slow itself down (default False).
+            slow itself down (default False). The variance is at least `v` times the rounding error
+            of the dtype: of a constant gradient the rest is noise, below 0 as often as above.
         maximize: climbs instead (default False).
+        foreach, capturable, differentiable: PyTorch's choices of an implementation; leave them out.
 
     Raises:
         TypeError: if `params` are no leaves.
@@ -42,9 +44,14 @@ class RMSprop(Optimizer):
 
     def __init__(
         self, params: Params, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8,
-        weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False, *,
-        maximize: bool = False,
+        weight_decay: float = 0.0, momentum: float = 0.0, centered: bool = False,
+        capturable: bool = False, foreach: bool | None = None, maximize: bool = False,
+        differentiable: bool = False,
     ) -> None:  # fmt: skip
+        refuse(
+            type(self).__name__, foreach=foreach, capturable=capturable,
+            differentiable=differentiable,
+        )  # fmt: skip
         defaults = {
             "lr": lr, "alpha": alpha, "eps": eps, "weight_decay": weight_decay,
             "momentum": momentum, "centered": centered, "maximize": maximize,
@@ -66,7 +73,9 @@ class RMSprop(Optimizer):
         if options["centered"]:
             m = state["grad_avg"]
             average(m, g, alpha)
-            v = v - m * m
+            # A variance that rounding cannot tell from 0, or that overflow makes inf - inf, is
+            # as large as rounding may make it: never negative, and never nan.
+            v = np.fmax(v - m * m, np.finfo(p.dtype).eps * v)
         step = g / (np.sqrt(v) + options["eps"])
         if options["momentum"] != 0:
             buffer = state["momentum_buffer"]
@@ -90,6 +99,7 @@ class Adagrad(Optimizer):
         initial_accumulator_value: what the sum starts at (default 0).
         eps: is added to the root (default 1e-10).
         maximize: climbs instead (default False).
+        foreach, differentiable, fused: PyTorch's choices of an implementation; leave them out.
 
     Raises:
         TypeError: if `params` are no leaves.
@@ -106,8 +116,11 @@ class Adagrad(Optimizer):
 
     def __init__(
         self, params: Params, lr: float = 1e-2, lr_decay: float = 0.0, weight_decay: float = 0.0,
-        initial_accumulator_value: float = 0.0, eps: float = 1e-10, *, maximize: bool = False,
+        initial_accumulator_value: float = 0.0, eps: float = 1e-10,
+        foreach: bool | None = None, *, maximize: bool = False, differentiable: bool = False,
+        fused: bool | None = None,
     ) -> None:  # fmt: skip
+        refuse(type(self).__name__, foreach=foreach, differentiable=differentiable, fused=fused)
         defaults = {
             "lr": lr, "lr_decay": lr_decay, "weight_decay": weight_decay,
             "initial_accumulator_value": initial_accumulator_value, "eps": eps,
@@ -138,6 +151,7 @@ class Adadelta(Optimizer):
         eps: is added inside the roots (default 1e-6); it is what the first steps grow from.
         weight_decay: adds that much of the parameter to the gradient (default 0).
         maximize: climbs instead (default False).
+        foreach, capturable, differentiable: PyTorch's choices of an implementation; leave them out.
 
     Raises:
         TypeError: if `params` are no leaves.
@@ -153,8 +167,13 @@ class Adadelta(Optimizer):
 
     def __init__(
         self, params: Params, lr: float = 1.0, rho: float = 0.9, eps: float = 1e-6,
-        weight_decay: float = 0.0, *, maximize: bool = False,
+        weight_decay: float = 0.0, foreach: bool | None = None, *, capturable: bool = False,
+        maximize: bool = False, differentiable: bool = False,
     ) -> None:  # fmt: skip
+        refuse(
+            type(self).__name__, foreach=foreach, capturable=capturable,
+            differentiable=differentiable,
+        )  # fmt: skip
         defaults = {
             "lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize,
         }  # fmt: skip

@@ -122,10 +122,12 @@ class Buckets:
 
     Args:
         scalars: the slots that are one number for a parameter, as in `Optimizer.scalars`.
+        elementwise: whether parameters may share a bucket, as in `Optimizer.elementwise`.
     """
 
-    def __init__(self, scalars: Sequence[str] = ()) -> None:
+    def __init__(self, scalars: Sequence[str] = (), elementwise: bool = True) -> None:
         self.scalars = scalars
+        self._small = SMALL if elementwise else -1
         self._buckets: list[Bucket] = []
 
     def arrange(self, params: Sequence[Tensor], slots: Slots, entries: Mapping[int, State]) -> None:
@@ -138,7 +140,7 @@ class Buckets:
         for p in params:
             entry = entries.get(id(p), {})
             numbers = [float(entry.get(slot, 0)) for slot in ("step", *self.scalars)]
-            key = (p.dtype, *numbers) if p.size <= SMALL else id(p)
+            key = (p.dtype, *numbers) if p.size <= self._small else id(p)
             together.setdefault(key, []).append(p)
         old = {tuple(map(id, bucket.params)): bucket for bucket in self._buckets}
         made = []

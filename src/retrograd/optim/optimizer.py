@@ -13,6 +13,7 @@ import numpy as np
 
 from retrograd.checks import ensure
 from retrograd.engine import CLOCK, Tensor, as_array, is_recording, section, tell
+from retrograd.engine.tensor import has_grad
 from retrograd.optim.buckets import Buckets, State
 
 # What an optimizer trains: Tensors, or param groups, {"params": Tensors, options of the group}.
@@ -25,6 +26,28 @@ BOUNDS = {
     "momentum": math.inf, "weight_decay": math.inf, "eps": math.inf, "lr_decay": math.inf,
     "momentum_decay": math.inf, "initial_accumulator_value": math.inf, "alpha": 1, "rho": 1,
 }  # fmt: skip
+
+
+# Arguments of PyTorch's optimizers that choose among its implementations, and why there is no
+# choice here.
+REFUSED = {
+    "foreach": "small parameters share an array in every update",
+    "fused": "rg.compile makes one program of a training step",
+    "capturable": "there is no GPU here",
+    "differentiable": "updates are not recorded: write them as a function for rg.func.grad",
+}
+
+
+def refuse(where: str, **given: Any) -> None:
+    """Raise ValueError for an argument of PyTorch's that is neither None nor False.
+
+    Args:
+        where: the optimizer that was called.
+        **given: the arguments, each one of `REFUSED`.
+    """
+    for name, value in given.items():
+        if value is not None and value is not False:
+            raise ValueError(f"{where} got {name}={value!r}, but {REFUSED[name]}: leave it out")
 
 
 def gradient(p: Any, g: Any, options: Options, lr: Any) -> Any:
@@ -48,15 +71,25 @@ def average(mean: Any, x: Any, beta: float) -> None:
     mean += (1 - beta) * x
 
 
+def write_to(x: Any, ufunc: np.ufunc, other: Any) -> None:
+    """Write `ufunc(x, other)` into `x`; for an `update`."""
+    if isinstance(x, Tensor):
+        x._update(ufunc, other)
+    else:
+        ufunc(x, other, out=x)
+
+
 class Optimizer:
     """Base of the optimizers: define `update` and, where it keeps state, `used_slots`.
 
     A step changes parameters in place. Small ones share an array, so that an update of many costs
-    as many NumPy calls as one: `update` gets that array, and so must act element by element.
+    as many NumPy calls as one: `update` gets that array, and so must act element by element. A
+    class whose `update` does not says `elementwise = False`; it gets each parameter in its shape.
 
     Args:
-        params: leaves that require grad, as `model.parameters()`; or param groups, dicts
-            `{"params": leaves}` with options of their own.
+        params: leaves that require grad, as `model.parameters()`, or pairs of names and leaves, as
+            `model.named_parameters()`; or param groups, dicts `{"params": leaves}` with options of
+            their own.
         defaults: the options by name, such as `{"lr": 0.1}`, for groups that do not say
             otherwise. There must be an `lr`.
 
@@ -65,6 +98,7 @@ class Optimizer:
             changed between two steps: `optimizer.param_groups[0]["lr"] = 0.01`.
         defaults: the options as given.
         scalars: of a class, the names of the state that is one number for a parameter.
+        elementwise: of a class, whether small parameters may share an array (default True).
 
     Raises:
         TypeError: if `params` is a Tensor or a Module, or holds something other than Tensors.
@@ -87,6 +121,7 @@ class Optimizer:
     """
 
     scalars: tuple[str, ...] = ()
+    elementwise: bool = True
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor) or hasattr(params, "parameters"):
@@ -97,6 +132,9 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[dict[str, Any]] = []
         self._buckets: list[Buckets] = []  # of each group
+        explain = getattr(params, "explain", str)  # of what `parameters()` returns
+        if why := explain():
+            raise ValueError(f"an optimizer got no parameters: {why}")
         given: list[Any] = list(params)
         if not given:
             raise ValueError("an optimizer got no parameters")
@@ -123,7 +161,7 @@ class Optimizer:
         if not isinstance(group, Mapping) or "params" not in group:
             raise TypeError('a param group is a dict with the key "params"')
         params = group["params"]
-        params = [params] if isinstance(params, Tensor) else list(params)
+        params = [params] if isinstance(params, Tensor) else list(map(_leaf, params))
         if unknown := [key for key in group if key not in ("params", *self.defaults)]:
             raise ValueError(f"{type(self).__name__} has no option {', '.join(unknown)}")
         seen = {id(x) for p in self._all() for x in (p, p._array)}
@@ -143,7 +181,7 @@ class Optimizer:
         made = {**self.defaults, **group, "params": params}
         self.check(made)
         self.param_groups.append(made)
-        self._buckets.append(Buckets(self.scalars))
+        self._buckets.append(Buckets(self.scalars, self.elementwise))
         # now and not at the first step: arrays taken of the parameters from here on stay theirs
         self._buckets[-1].arrange(params, self.used_slots(made), {})
 
@@ -177,7 +215,8 @@ class Optimizer:
         """Change parameters and their state in place; called by `step`.
 
         It is written in NumPy calls that act element by element, without a branch on values: the
-        compiler runs it on Tensors, to record it.
+        compiler runs it on Tensors, to record it, and with numbers `lr` and `t` that only take
+        arithmetic and comparisons.
 
         Args:
             p: the values of parameters, as one array; one of several is flat.
@@ -227,7 +266,7 @@ class Optimizer:
                     p._grad = None
             return
         for p in self._all():
-            if set_to_none or p._grad is not None:
+            if set_to_none or has_grad(p):
                 p.grad = None if set_to_none else np.zeros_like(p._array)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -366,3 +405,9 @@ class Optimizer:
             for group in self.param_groups
         ]
         return f"{type(self).__name__}({'; '.join(shown)})"
+
+
+def _leaf(given: Any) -> Any:
+    """Return the Tensor of a pair such as `named_parameters` gives; anything else as it is."""
+    pair = isinstance(given, tuple) and len(given) == 2 and isinstance(given[0], str)
+    return given[1] if pair else given

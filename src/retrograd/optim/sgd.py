@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from retrograd.optim.buckets import State
-from retrograd.optim.optimizer import Optimizer, Options, Params, gradient
+from retrograd.optim.optimizer import Optimizer, Options, Params, gradient, refuse
 
 
 class SGD(Optimizer):
@@ -22,6 +22,7 @@ class SGD(Optimizer):
         weight_decay: adds that much of the parameter to the gradient (default 0).
         nesterov: looks a step ahead (default False).
         maximize: climbs instead (default False).
+        foreach, differentiable, fused: PyTorch's choices of an implementation; leave them out.
 
     Raises:
         TypeError: if `params` are no leaves.
@@ -39,7 +40,9 @@ class SGD(Optimizer):
     def __init__(
         self, params: Params, lr: float = 1e-3, momentum: float = 0.0, dampening: float = 0.0,
         weight_decay: float = 0.0, nesterov: bool = False, *, maximize: bool = False,
+        foreach: bool | None = None, differentiable: bool = False, fused: bool | None = None,
     ) -> None:  # fmt: skip
+        refuse(type(self).__name__, foreach=foreach, differentiable=differentiable, fused=fused)
         defaults = {
             "lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay,
             "nesterov": nesterov, "maximize": maximize,

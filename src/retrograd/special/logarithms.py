@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.checks import refuse_words
 from retrograd.engine import TensorLike, TensorT, defvjp, primitive
 from retrograd.rules.axes import spread
 from retrograd.special import logistic
@@ -169,7 +170,7 @@ defvjp(logsumexp, lambda g, out, a, axis=None, keepdims=False:
 # fmt: on
 
 
-def softmax(x: TensorT, axis: Axis = None) -> TensorT:
+def softmax(x: TensorT, axis: Axis = None, **_words: Any) -> TensorT:
     """Return `exp(x)` divided by its sum over `axis`, as `nn.functional.softmax`.
 
     Args:
@@ -183,10 +184,12 @@ def softmax(x: TensorT, axis: Axis = None) -> TensorT:
     array([[0.25, 0.25],
            [0.25, 0.25]])
     """
+    if _words:
+        refuse_words("softmax", _words)
     return logistic.softmax(x, axis)
 
 
-def log_softmax(x: TensorT, axis: Axis = None) -> TensorT:
+def log_softmax(x: TensorT, axis: Axis = None, **_words: Any) -> TensorT:
     """Return the logarithm of `softmax(x, axis)`, accurate where that is tiny.
 
     Args:
@@ -199,4 +202,6 @@ def log_softmax(x: TensorT, axis: Axis = None) -> TensorT:
     >>> rg.special.log_softmax(np.array([0.0, 1000.0]))
     array([-1000.,     0.])
     """
+    if _words:
+        refuse_words("log_softmax", _words)
     return logistic.log_softmax(x, axis)

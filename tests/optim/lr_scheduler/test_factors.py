@@ -29,10 +29,24 @@ def test_an_exponential_schedule_does_not_break_where_powers_vanish():
     assert rates(schedule, 3)[-1] == [0.0]
 
 
+def test_a_constant_schedule_comes_back_from_zero():
+    schedule = schedules.ConstantLR(optimizer_of(1.0), 0.0, 2)
+    assert rates(schedule, 4) == [[0.0], [0.0], [1.0], [1.0], [1.0]]
+
+
+def test_a_function_of_something_else_is_refused():
+    for kind in (schedules.LambdaLR, schedules.MultiplicativeLR):
+        with pytest.raises(TypeError, match="lr_lambda is a function of the count of steps"):
+            kind(SGD, 0.5)
+
+
 SGD = optimizer_of(0.1)
 BAD = {
     "whole number": lambda: schedules.StepLR(SGD, 0),
     "start_factor 0": lambda: schedules.LinearLR(SGD, 0),
+    "factor must be from 0 to 1": lambda: schedules.ConstantLR(SGD, 1.5),
+    "total_iters must be": lambda: schedules.ConstantLR(SGD, total_iters=2.5),
+    "power must be at least 0": lambda: schedules.PolynomialLR(SGD, power=-1),
     "2 functions for 1": lambda: schedules.LambdaLR(SGD, [abs, abs]),
 }
 

@@ -1,4 +1,4 @@
-"""Activations, and dropout: what stands between the layers of a net."""
+"""Activations: what stands between the layers of a net."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.checks import ensure, refuse_words
 from retrograd.engine import Constants, TensorLike, TensorT, defvjp, primitive
-from retrograd.random import RngLike, generator, uniform
-from retrograd.special.logistic import sigmoid
+from retrograd.special.logistic import sigmoid, softmax
 
 __all__ = [
-    "dropout", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "mish", "prelu", "relu", "selu",
-    "silu", "softplus", "softsign", "tanh",
+    "celu", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "mish", "prelu", "relu", "selu",
+    "silu", "softmin", "softplus", "softsign", "tanh",
 ]  # fmt: skip
 
 ZERO = Constants(0.0)
@@ -24,12 +24,13 @@ def _is_positive(x: Any) -> Any:
     return (x > 0).astype(x.dtype)
 
 
-@primitive
-def relu(input: TensorT) -> TensorT:
+@primitive(ignores=("inplace",))
+def relu(input: TensorT, inplace: bool = False) -> TensorT:
     """Return the positive part of `input`: `max(input, 0)`, with slope 0 at 0.
 
     Args:
         input: array or Tensor of any shape.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -63,13 +64,14 @@ def tanh(input: TensorT) -> TensorT:
     return out
 
 
-@primitive
-def leaky_relu(input: TensorT, negative_slope: float = 0.01) -> TensorT:
+@primitive(ignores=("inplace",))
+def leaky_relu(input: TensorT, negative_slope: float = 0.01, inplace: bool = False) -> TensorT:
     """Return `input` where it is positive, elsewhere `negative_slope * input`.
 
     Args:
         input: array or Tensor of any shape.
         negative_slope: what negative elements, and the gradient at 0, are multiplied by.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -118,13 +120,14 @@ def prelu(input: TensorLike, weight: TensorT) -> TensorT:
     return out
 
 
-@primitive
-def elu(input: TensorT, alpha: float = 1.0) -> TensorT:
+@primitive(ignores=("inplace",))
+def elu(input: TensorT, alpha: float = 1.0, inplace: bool = False) -> TensorT:
     """Return `input` where it is positive, elsewhere `alpha * (exp(input) - 1)`.
 
     Args:
         input: array or Tensor of any shape.
         alpha: minus the value that very negative elements come near.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -145,11 +148,42 @@ defvjp(elu, lambda g, out, input, alpha=1.0:
 # fmt: on
 
 
-def selu(input: TensorT) -> TensorT:
+@primitive(ignores=("inplace",))
+def celu(input: TensorT, alpha: float = 1.0, inplace: bool = False) -> TensorT:
+    """Return `input` where it is positive, elsewhere `alpha * (exp(input / alpha) - 1)`.
+
+    It is an `elu` whose slope goes through 1 at 0 for every `alpha`.
+
+    Args:
+        input: array or Tensor of any shape.
+        alpha: minus the value that very negative elements come near.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
+
+    Returns:
+        A Tensor of the shape of `input`; an array for an array.
+
+    Raises:
+        ValueError: if `alpha` is 0.
+
+    Barron 2017, "Continuously differentiable exponential linear units".
+
+    >>> F.celu(np.array([-1000.0, 2.0]), alpha=2.0)
+    array([-2.,  2.])
+    """
+    ensure(alpha != 0, "alpha", "a number other than 0", alpha, "celu")
+    out: Any = np.maximum(input, 0.0) + alpha * np.expm1(np.minimum(input, 0.0) / alpha)
+    return out
+
+
+defvjp(celu, lambda g, out, input, alpha=1.0: g * np.exp(np.minimum(input, 0.0) / alpha))
+
+
+def selu(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `1.0507 * elu(input, 1.6733)`, under which mean 0 and variance 1 stay so.
 
     Args:
         input: array or Tensor of any shape.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -163,11 +197,12 @@ def selu(input: TensorT) -> TensorT:
     return 1.0507009873554805 * elu(input, 1.6732632423543772)
 
 
-def silu(input: TensorT) -> TensorT:
+def silu(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `input * sigmoid(input)`, also known as swish.
 
     Args:
         input: array or Tensor of any shape.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -208,11 +243,12 @@ defvjp(softplus, lambda g, out, input, beta=1.0, threshold=20.0:
        np.where(beta * input > threshold, g, g * sigmoid(beta * input)))  # fmt: skip
 
 
-def mish(input: TensorT) -> TensorT:
+def mish(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `input * tanh(softplus(input))`.
 
     Args:
         input: array or Tensor of any shape.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -281,8 +317,10 @@ def softsign(input: TensorT) -> TensorT:
     return input / (1 + np.abs(input))
 
 
-@primitive
-def hardtanh(input: TensorT, min_val: float = -1.0, max_val: float = 1.0) -> TensorT:
+@primitive(ignores=("inplace",))
+def hardtanh(
+    input: TensorT, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> TensorT:
     """Return `input` limited to the range from `min_val` to `max_val`.
 
     The slope is 1 within, and 0 beyond the bounds and at them.
@@ -291,6 +329,7 @@ def hardtanh(input: TensorT, min_val: float = -1.0, max_val: float = 1.0) -> Ten
         input: array or Tensor of any shape.
         min_val: the lower bound.
         max_val: the upper bound.
+        inplace: does nothing; it is there so that PyTorch's arguments fit.
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
@@ -306,7 +345,7 @@ defvjp(hardtanh, lambda g, out, input, min_val=-1.0, max_val=1.0:
        g * ((input > min_val) & (input < max_val)))  # fmt: skip
 
 
-def glu(input: TensorT, axis: int = -1) -> TensorT:
+def glu(input: TensorT, axis: int = -1, **_words: Any) -> TensorT:
     """Return the first half of `input` along an axis times the sigmoid of the second half.
 
     Args:
@@ -324,6 +363,8 @@ def glu(input: TensorT, axis: int = -1) -> TensorT:
     >>> F.glu(np.array([3.0, 0.0]))
     array([1.5])
     """
+    if _words:
+        refuse_words("glu", _words)
     if not input.ndim or input.shape[axis] % 2:
         raise ValueError(f"glu takes an axis {axis} whose length is even, shape is {input.shape}")
     halves: Any = np.split(input, 2, axis=axis)
@@ -331,33 +372,19 @@ def glu(input: TensorT, axis: int = -1) -> TensorT:
     return value * sigmoid(gate)
 
 
-def dropout(input: TensorT, p: float = 0.5, training: bool = True, rng: RngLike = None) -> TensorT:
-    """Return `input` with elements drawn at random set to 0, and the others made larger.
-
-    Each element is set to 0 with probability `p`; the rest is multiplied by `1 / (1 - p)`, so that
-    the expected value of each stays the same.
+def softmin(input: TensorT, axis: int = -1, **_words: Any) -> TensorT:
+    """Return the `softmax` of `-input`: positive numbers that sum to 1, large where it is small.
 
     Args:
         input: array or Tensor of any shape.
-        p: the probability, from 0 to 1.
-        training: whether to do so; if not, `input` itself comes back.
-        rng: where to draw from: a Generator, a seed, or None for the default generator (which
-            `rg.manual_seed` seeds).
+        axis: the axis along which the result sums to 1 (default: the last).
 
     Returns:
         A Tensor of the shape of `input`; an array for an array.
 
-    Raises:
-        ValueError: if `p` is no probability.
-
-    Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
-
-    >>> F.dropout(np.ones(6), 0.5, rng=0)
-    array([2., 0., 0., 0., 2., 2.])
+    >>> F.softmin(np.array([0.0, np.log(3.0)])).round(4)
+    array([0.75, 0.25])
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout takes a probability p from 0 to 1, not {p}")
-    if not training or p == 0:
-        return input
-    mask: Any = uniform(generator(rng), input.shape, input.dtype) >= p
-    return input * (mask.astype(input.dtype) * (1 / (1 - p) if p < 1 else 0.0))
+    if _words:
+        refuse_words("softmin", _words)
+    return softmax(-input, axis)

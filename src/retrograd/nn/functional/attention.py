@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import TensorLike, TensorT, defvjp, defvjp_joint, primitive
-from retrograd.nn.functional.activations import dropout
+from retrograd.nn.functional.dropping import dropout
 from retrograd.nn.functional.linear import ones
 from retrograd.random import RngLike
 

@@ -18,7 +18,7 @@ from retrograd.nn.functional.windows import (
     fold,
 )
 
-__all__ = ["conv1d", "conv2d", "conv_transpose2d"]
+__all__ = ["conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"]
 
 
 def _as_groups(x: Any, groups: int) -> Any:
@@ -199,6 +199,55 @@ def padding_pairs(name: str, padding: Any, kernel: Any, stride: Any, dilation: A
 
 
 @overload
+def conv_transpose1d(
+    input: TensorLike, weight: Tensor, bias: TensorLike | None = None, stride: Sizes = 1,
+    padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> Tensor: ...  # fmt: skip
+@overload
+def conv_transpose1d(
+    input: TensorT, weight: Array, bias: Array | None = None, stride: Sizes = 1,
+    padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> TensorT: ...  # fmt: skip
+def conv_transpose1d(
+    input: TensorLike, weight: TensorLike, bias: TensorLike | None = None, stride: Sizes = 1,
+    padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
+) -> TensorLike:  # fmt: skip
+    """Return what `conv1d` with these filters and options sends back to its input, plus `bias`.
+
+    Each element of `input` adds the filters, times itself, to the output, `stride` apart: signals
+    become longer. It is the adjoint of `conv1d` (its transpose, written as a matrix), not its
+    inverse: `sum(conv_transpose1d(x, w) * y) == sum(x * conv1d(y, w))`.
+
+    Args:
+        input: signals `(N, C, L)`, or one signal `(C, L)`.
+        weight: filters `(C, O / groups, k)`, which `conv1d` would use from O channels to C.
+        bias: `(O,)`, or None.
+        stride: how many elements apart in the output two neighbours of `input` add their filters.
+        padding: how many elements to leave out at both ends.
+        output_padding: how many more elements there are at the end: with a stride above 1
+            `conv1d` makes the same of several lengths, and this chooses which of them comes out.
+            Must be below the stride or the dilation.
+        groups: makes of C and of O this many groups, each for itself. Must divide C.
+        dilation: how far apart in the output the elements of a filter come.
+
+    Returns:
+        A Tensor `(N, O, M)`, or `(O, M)` for one signal, where
+        `M = (L - 1) * stride - 2 * padding + dilation * (k - 1) + output_padding + 1`; an array if
+        all arguments are arrays.
+
+    Raises:
+        ValueError: if shapes do not fit, nothing would be left, or an option is none of the above.
+
+    Zeiler et al. 2010, "Deconvolutional networks".
+
+    >>> F.conv_transpose1d(np.ones((1, 1, 2)), np.ones((1, 1, 2)), stride=2)
+    array([[[1., 1., 1., 1.]]])
+    """
+    options = stride, padding, output_padding, groups, dilation
+    return _convolve_transposed(1, input, weight, bias, *options)
+
+
+@overload
 def conv_transpose2d(
     input: TensorLike, weight: Tensor, bias: TensorLike | None = None, stride: Sizes = 1,
     padding: Sizes = 0, output_padding: Sizes = 0, groups: int = 1, dilation: Sizes = 1,
@@ -245,27 +294,28 @@ def conv_transpose2d(
     array([[[[1., 1., 1., 1.]]]])
     """
     options = stride, padding, output_padding, groups, dilation
-    return _convolve_transposed(input, weight, bias, *options)
+    return _convolve_transposed(2, input, weight, bias, *options)
 
 
-def _convolve_transposed(input: Any, weight: Any, bias: Any, *options: Any) -> Any:
-    if input.ndim == 3:
-        return _convolve_transposed(input[None], weight, bias, *options)[0]
+def _convolve_transposed(axes: int, input: Any, weight: Any, bias: Any, *options: Any) -> Any:
+    if input.ndim == axes + 1:
+        return _convolve_transposed(axes, input[None], weight, bias, *options)[0]
+    name = f"conv_transpose{axes}d"
     stride, padding, output_padding, groups, dilation = options
-    outs = _output_channels("conv_transpose2d", 2, input, weight, bias, groups, transposed=True)
+    outs = _output_channels(name, axes, input, weight, bias, groups, transposed=True)
     kernel, here = weight.shape[2:], input.shape[2:]
-    stride = per_axis("stride", stride, 2, 1)
-    dilation = per_axis("dilation", dilation, 2, 1)
-    pads = tuple((p, p) for p in per_axis("padding", padding, 2, 0))
-    extra = per_axis("output_padding", output_padding, 2, 0)
+    stride = per_axis("stride", stride, axes, 1)
+    dilation = per_axis("dilation", dilation, axes, 1)
+    pads = tuple((p, p) for p in per_axis("padding", padding, axes, 0))
+    extra = per_axis("output_padding", output_padding, axes, 0)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise ValueError(f"output_padding {extra} must be below stride or dilation")
-    axes = zip(here, kernel, stride, dilation, pads, extra, strict=True)
-    size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, d, (p, _), e in axes]
+    along = zip(here, kernel, stride, dilation, pads, extra, strict=True)
+    size = [(n - 1) * s - 2 * p + d * (k - 1) + e + 1 for n, k, s, d, (p, _), e in along]
     if min(size) < 1:
         raise ValueError(f"{padding=} leaves nothing of {input.shape}")
     x = _as_groups(batch_last(input), groups)
     cols = np.matmul(np.swapaxes(_as_groups(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
     windows = (kernel, stride, dilation, here, pads)
     out = fold(cols, shape=(input.shape[0], outs, *size), windows=windows)
-    return out if bias is None else out + bias.reshape((-1, 1, 1))
+    return out if bias is None else out + bias.reshape((-1,) + (1,) * axes)

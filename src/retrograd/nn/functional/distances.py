@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.checks import refuse_words
 from retrograd.engine import TensorLike, TensorT
 from retrograd.nn.functional.activations import relu
 from retrograd.nn.functional.losses import reduce_loss
@@ -16,7 +17,9 @@ __all__ = [
 ]  # fmt: skip
 
 
-def normalize(input: TensorT, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> TensorT:
+def normalize(
+    input: TensorT, p: float = 2.0, axis: int = 1, eps: float = 1e-12, **_words: Any
+) -> TensorT:
     """Return vectors divided by their length: `input / max(norm(input), eps)`.
 
     Args:
@@ -32,11 +35,15 @@ def normalize(input: TensorT, p: float = 2.0, axis: int = 1, eps: float = 1e-12)
     >>> F.normalize(np.array([[3.0, 4.0]]))
     array([[0.6, 0.8]])
     """
+    if _words:
+        refuse_words("normalize", _words)
     length: Any = np.linalg.norm(input, p, axis, keepdims=True)
     return input / np.maximum(length, eps)
 
 
-def cosine_similarity(x1: TensorT, x2: TensorLike, axis: int = 1, eps: float = 1e-8) -> TensorT:
+def cosine_similarity(
+    x1: TensorT, x2: TensorLike, axis: int = 1, eps: float = 1e-8, **_words: Any
+) -> TensorT:
     """Return the cosines of the angles between vectors: `x1 @ x2 / (norm(x1) * norm(x2))`.
 
     Args:
@@ -51,6 +58,8 @@ def cosine_similarity(x1: TensorT, x2: TensorLike, axis: int = 1, eps: float = 1
     >>> F.cosine_similarity(np.array([[1.0, 0.0]]), np.array([[1.0, 1.0]])).round(4)
     array([0.7071])
     """
+    if _words:
+        refuse_words("cosine_similarity", _words)
     one: Any = x1
     two: Any = x2
     if np.ndim(one) != np.ndim(two):

@@ -8,10 +8,23 @@ from typing import Any, overload
 
 import numpy as np
 
-from retrograd.engine import Array, Tensor, TensorLike, TensorT, defvjp, primitive
+from retrograd.checks import refuse_words
+from retrograd.engine import (
+    Array,
+    Tensor,
+    TensorLike,
+    TensorT,
+    as_array,
+    defvjp,
+    is_recording,
+    no_grad,
+    nograd,
+    primitive,
+    wrap,
+)
 from retrograd.rules.indexing import put_taken
 
-__all__ = ["embedding", "flatten", "linear", "unflatten"]
+__all__ = ["bilinear", "embedding", "flatten", "linear", "unflatten"]
 
 
 @overload
@@ -81,7 +94,7 @@ def _linear_db(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> A
 defvjp(linear, _linear_dx, _linear_dw, _linear_db)
 
 
-def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1) -> TensorT:
+def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1, **_words: Any) -> TensorT:
     """Return `input` with the axes from `start_axis` to `end_axis` made one.
 
     Args:
@@ -98,6 +111,8 @@ def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1) -> TensorT:
     >>> F.flatten(np.ones((2, 3, 4)), 1).shape
     (2, 12)
     """
+    if _words:
+        refuse_words("flatten", _words)
     shape: tuple[int, ...] = input.shape or (1,)
     axes = len(shape)
     start, end = start_axis % axes, end_axis % axes
@@ -107,7 +122,7 @@ def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1) -> TensorT:
     return input.reshape(shape[:start] + joined + shape[end + 1 :])
 
 
-def unflatten(input: TensorT, axis: int, sizes: tuple[int, ...]) -> TensorT:
+def unflatten(input: TensorT, axis: int, sizes: tuple[int, ...], **_words: Any) -> TensorT:
     """Return `input` with one axis made several: the opposite of `flatten`.
 
     Args:
@@ -124,6 +139,8 @@ def unflatten(input: TensorT, axis: int, sizes: tuple[int, ...]) -> TensorT:
     >>> F.unflatten(np.ones((2, 12)), 1, (3, -1)).shape
     (2, 3, 4)
     """
+    if _words:
+        refuse_words("unflatten", _words)
     shape, at = input.shape, axis % input.ndim
     try:
         sizes = np.empty(shape[at], bool).reshape(sizes).shape
@@ -132,7 +149,45 @@ def unflatten(input: TensorT, axis: int, sizes: tuple[int, ...]) -> TensorT:
     return input.reshape(shape[:at] + sizes + shape[at + 1 :])
 
 
-def embedding(input: TensorLike, weight: TensorT, padding_idx: int | None = None) -> TensorT:
+def bilinear(
+    input1: TensorLike, input2: TensorLike, weight: TensorT, bias: TensorLike | None = None
+) -> TensorT:
+    """Return a form in two inputs, `input1 @ weight[o] @ input2 + bias[o]` for each output o.
+
+    Args:
+        input1: `(..., in1)`, of any number of axes.
+        input2: `(..., in2)`, the other axes as those of `input1`.
+        weight: `(out, in1, in2)`.
+        bias: `(out,)`, or None.
+
+    Returns:
+        A Tensor `(..., out)`; an array if all arguments are arrays.
+
+    Raises:
+        ValueError: if shapes do not fit.
+
+    >>> F.bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.ones((1, 2, 1)))
+    array([9.])
+    """
+    x: tuple[int, ...] = input1.shape
+    y: tuple[int, ...] = input2.shape
+    w: tuple[int, ...] = weight.shape
+    if len(w) != 3 or x[:-1] != y[:-1] or (*x[-1:], *y[-1:]) != w[1:]:
+        raise ValueError(
+            "bilinear takes input1 (..., in1), input2 (..., in2) and weight (out, in1, in2), not "
+            f"{x}, {y} and {w}"
+        )
+    products: Any = input1[..., :, None] * input2[..., None, :]
+    rows: Any = weight.reshape((w[0], w[1] * w[2]))
+    out: Any = linear(products.reshape((*x[:-1], w[1] * w[2])), rows, bias)
+    return out
+
+
+def embedding(
+    input: TensorLike, weight: TensorT, padding_idx: int | None = None,
+    max_norm: float | None = None, norm_type: float = 2.0, scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> TensorT:  # fmt: skip
     """Return the rows of the table `weight` at the numbers in `input`.
 
     Args:
@@ -140,13 +195,18 @@ def embedding(input: TensorLike, weight: TensorT, padding_idx: int | None = None
         weight: the table `(V, D)`: a vector of length D for each of V words.
         padding_idx: the number of a row that gets no gradient, or None; negative numbers count from
             the end.
+        max_norm: makes the rows that are looked up no longer than this, in `weight` itself; None
+            leaves them as they are.
+        norm_type: the order of the norm that `max_norm` bounds.
+        scale_grad_by_freq: is not there; False.
+        sparse: does nothing: gradients are dense.
 
     Returns:
         A Tensor `(..., D)`: each number replaced by its row; an array if `weight` is an array.
 
     Raises:
         TypeError: if `input` holds no integers.
-        ValueError: if `weight` has not two axes.
+        ValueError: if `weight` has not two axes, or for `scale_grad_by_freq`.
         IndexError: for a number that is negative, or V or more.
 
     >>> F.embedding(np.array([2, 0]), np.array([[1.0], [2.0], [3.0]]))
@@ -157,7 +217,41 @@ def embedding(input: TensorLike, weight: TensorT, padding_idx: int | None = None
         raise TypeError(f"embedding takes row numbers as integers, not {input.dtype}")
     if weight.ndim != 2:
         raise ValueError(f"embedding takes a weight (rows, features), not {weight.shape}")
+    if scale_grad_by_freq:
+        raise ValueError("embedding has no scale_grad_by_freq: scale the loss of each word instead")
+    if max_norm is not None:
+        _shorten_rows(input, weight, max_norm, norm_type)
     return rows(input, weight, skip=None if padding_idx is None else padding_idx % len(weight))
+
+
+def _shorten_rows(index: Any, table: Any, max_norm: float, norm_type: float) -> None:
+    """Scale rows of the table down in place, so that none is longer than `max_norm`."""
+    # through Tensors, as a compiled step does it again in each of its runs
+    target = table if isinstance(table, Tensor) else wrap(table)
+    with no_grad():
+        factors = _row_factors(
+            wrap(as_array(index)) if not isinstance(index, Tensor) else index,
+            target,
+            max_norm=max_norm,
+            norm_type=norm_type,
+        )
+        if is_recording() or bool((factors != 1.0).any()):
+            target *= factors
+
+
+@primitive(looks_through=False)
+def _row_factors(index: Any, table: Any, max_norm: float, norm_type: float) -> Any:
+    """Return what to multiply each row of the table by, `(V, 1)`: 1 unless it is looked up."""
+    chosen = np.unique(index)
+    lengths = np.linalg.norm(table[chosen], norm_type, axis=1)
+    factors = np.ones((len(table), 1), table.dtype)
+    # PyTorch's number against a division by 0
+    shorter = max_norm / (lengths + 1e-7)
+    factors[chosen, 0] = np.where(lengths > max_norm, shorter, 1.0)
+    return factors
+
+
+nograd(_row_factors)
 
 
 @primitive(looks_through=False)

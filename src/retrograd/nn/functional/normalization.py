@@ -24,7 +24,7 @@ from retrograd.engine import (
 from retrograd.nn.functional.linear import ones
 from retrograd.nn.functional.windows import batch_first, batch_last
 
-__all__ = ["batch_norm", "group_norm", "layer_norm", "rms_norm"]
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
 # From this length of a row on, NumPy's mean, which is more exact, costs no more than a product.
 LONG_ROW = 512
@@ -257,6 +257,67 @@ def batch_norm(
     return batch_first(out.reshape((channels, *input.shape[2:], -1)))
 
 
+def instance_norm(
+    input: TensorT, running_mean: TensorLike | None = None, running_var: TensorLike | None = None,
+    weight: TensorLike | None = None, bias: TensorLike | None = None, use_input_stats: bool = True,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> TensorT:  # fmt: skip
+    """Return `input` with mean 0 and variance 1 over each channel of each sample, then scaled.
+
+    `(input - mean) / sqrt(variance + eps) * weight + bias`, with the mean and the (biased) variance
+    of the elements of a channel in a sample: `group_norm` with a group for every channel. Running
+    values, if there are some, move towards the means of theirs over the batch, as in `batch_norm`.
+
+    Args:
+        input: `(N, C, ...)` with an axis behind the channels.
+        running_mean: `(C,)`, written into with `use_input_stats`; None if no running values are
+            kept.
+        running_var: `(C,)`, likewise.
+        weight: what to multiply each channel by, `(C,)`, or None.
+        bias: what to add to each channel, `(C,)`, or None.
+        use_input_stats: whether to use mean and variance of the input, or the running ones.
+        momentum: how far the running values go towards those of the input, from 0 to 1.
+        eps: is added to the variance, so that channels of equal elements do not divide by 0.
+
+    Returns:
+        A Tensor of the shape of `input`; an array if all are arrays.
+
+    Raises:
+        ValueError: if `input` has fewer than three axes, or, with `use_input_stats`, a channel of a
+            sample has one value only.
+
+    Ulyanov et al. 2016, "Instance normalization: the missing ingredient for fast stylization".
+
+    >>> F.instance_norm(np.array([[[1.0, 3.0], [5.0, 25.0]]])).round(4)
+    array([[[-1.,  1.],
+            [-1.,  1.]]])
+    """
+    if input.ndim < 3:
+        raise ValueError(f"instance_norm takes an input (N, C, L, ...), not {input.shape}")
+    if not use_input_stats:
+        return _by_running_values(input, running_mean, running_var, weight, bias, eps)
+    samples, channels = input.shape[:2]
+    rows = input.reshape((samples, channels, -1))
+    if rows.shape[2] < 2:
+        raise ValueError(f"instance_norm takes more than one value a channel, not {input.shape}")
+    if running_mean is not None:
+        with no_grad():
+            means = np.mean(rows, axis=(0, 2))
+            variances = np.mean(np.var(rows, axis=2, ddof=1), axis=0)
+        _move_towards(running_mean, means, momentum)
+        _move_towards(running_var, variances, momentum)
+    return group_norm(input, channels, weight, bias, eps)
+
+
+def _move_towards(running: Any, value: Any, momentum: Any) -> None:
+    """Write a running value that has moved towards another one."""
+    # the compiler sees writes through Tensors
+    target = running if isinstance(running, Tensor) else wrap(running)
+    with no_grad():
+        target *= 1 - momentum
+        target += momentum * value
+
+
 def _by_running_values(
     input: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, eps: float
 ) -> Any:
@@ -276,7 +337,4 @@ def _move_running_values(running_mean: Any, running_var: Any, rows: Any, momentu
         mean = _row_mean(rows)
         var = np.sum(np.square(rows - mean), axis=1) * (1 / (rows.shape[1] - 1))
         for running, value in ((running_mean, mean[:, 0]), (running_var, var)):
-            # the compiler sees writes through Tensors
-            target = running if isinstance(running, Tensor) else wrap(running)
-            target *= 1 - momentum
-            target += momentum * value
+            _move_towards(running, value, momentum)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from retrograd.checks import ensure, whole
 from retrograd.engine import TensorT, defvjp, primitive
 from retrograd.nn.functional.windows import Windows, padded_size
 
-__all__ = ["interpolate", "pad"]
+__all__ = ["interpolate", "pad", "pixel_shuffle"]
 
 
 @primitive(looks_through=False)
@@ -39,7 +40,7 @@ def pad(
         input: array or Tensor of any shape.
         pad: how many elements to add: before and after the last axis, then before and after the
             axis in front of it, and so on; an even number of whole numbers, at most two an axis.
-            With mode "constant" negative numbers cut elements off.
+            Negative numbers cut elements off.
         mode: "constant"; or with elements that are there, "reflect" (mirrored at the outermost
             element, which is not repeated), "replicate" (the outermost element again and again) or
             "circular" (those of the other end).
@@ -72,14 +73,28 @@ def pad(
         raise ValueError(f"pad takes mode constant, {', '.join(_MODES)}, not {mode!r}")
     for axis, (lo, hi) in enumerate(pairs):
         if lo or hi:
-            n = x.shape[axis]
-            most = {"reflect": n - 1, "circular": n}.get(mode, lo + hi)
-            if min(lo, hi) < 0 or max(lo, hi) > most or not n:
-                raise ValueError(f"pad with {mode=} of length {n} by {lo}, {hi}")
-            places = np.pad(np.arange(n), (lo, hi), _MODES[mode])
-            before, after = (np.take(x, at, axis) for at in (places[:lo], places[lo + n :]))
-            x = np.concatenate([before, x, after], axis)
+            x = _pad_with_own(x, axis, lo, hi, mode)
     return x
+
+
+def _pad_with_own(x: Any, axis: int, lo: int, hi: int, mode: str) -> Any:
+    """Return `x` with elements of its own before and after an axis; negative numbers cut off.
+
+    What is added is taken from the whole of `x`, but with mode "circular", as in PyTorch, from
+    what the cuts leave.
+    """
+    source, n, at = x, x.shape[axis], (slice(None),) * axis
+    if min(lo, hi) < 0:
+        x = x[(*at, slice(max(-lo, 0), min(hi, 0) or None))]
+        if mode == "circular":
+            source, n = x, x.shape[axis]
+    before, after = max(lo, 0), max(hi, 0)
+    most = {"reflect": n - 1, "circular": n}.get(mode, before + after)
+    if max(before, after) > most or not x.shape[axis]:
+        raise ValueError(f"pad with {mode=} of length {n} by {lo}, {hi}")
+    places = np.pad(np.arange(n), (before, after), _MODES[mode])
+    ends = (np.take(source, p, axis) for p in (places[:before], places[before + n :]))
+    return np.concatenate([next(ends), x, *ends], axis)
 
 
 def resample(x: Any, matrices: Sequence[Any]) -> Any:
@@ -93,7 +108,8 @@ def resample(x: Any, matrices: Sequence[Any]) -> Any:
 def interpolate(
     input: TensorT, size: int | Sequence[int] | None = None,
     scale_factor: float | Sequence[float] | None = None, mode: str = "nearest",
-    align_corners: bool | None = None,
+    align_corners: bool | None = None, recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> TensorT:  # fmt: skip
     """Return `input` with other lengths of its axes from axis 2 on, its elements interpolated.
 
@@ -107,13 +123,17 @@ def interpolate(
         align_corners: for "linear" and "bilinear", what is kept in place: the outermost elements
             (True), or the outer edges of the input, in which elements are cells of equal width
             (False or None).
+        recompute_scale_factor: for `scale_factor`, whether places are computed from the lengths
+            that come out (True), or from the factor itself (False or None).
+        antialias: is not there; False.
 
     Returns:
         A Tensor `(N, C, ...)` with the new lengths; an array for an array.
 
     Raises:
         ValueError: unless either `size` or `scale_factor` is given, the mode fits the number of
-            axes, "nearest" comes without `align_corners`, and all lengths are at least 1.
+            axes, "nearest" comes without `align_corners`, all lengths are at least 1, and
+            `antialias` is False.
 
     >>> F.interpolate(np.array([[[1.0, 2.0]]]), scale_factor=2)
     array([[[1., 1., 2., 2.]]])
@@ -121,6 +141,7 @@ def interpolate(
     array([[[1. , 1.5, 2. ]]])
     """
     here = input.shape[2:]
+    ensure(not antialias, "antialias", "False", antialias, "interpolate")
     if (
         not here
         or {"nearest": len(here), "linear": 1, "bilinear": 2}.get(mode) != len(here)
@@ -140,7 +161,7 @@ def interpolate(
     matrices = []
     for old, new, value in zip(here, sizes, wanted, strict=True):
         # PyTorch steps by the factor where one is given, even if the length was rounded
-        step = 1 / value if size is None else old / new
+        step = 1 / value if size is None and not recompute_scale_factor else old / new
         matrices.append(_weights(old, new, step, mode, bool(align_corners)))
     return resample(input, matrices)
 
@@ -157,3 +178,39 @@ def _weights(old: int, new: int, step: float, mode: str, align_corners: bool) ->
     # of the old elements on both sides of a place the nearer counts more
     distance = np.abs(np.minimum(place, old - 1)[:, None] - np.arange(old))
     return np.maximum(1 - distance, 0.0)
+
+
+def pixel_shuffle(input: TensorT, upscale_factor: int) -> TensorT:
+    """Return images that are larger by a whole factor r, made of r * r channels each.
+
+    Element `(y, x)` of channel c comes from channel `c * r * r + (y % r) * r + x % r`.
+
+    Args:
+        input: images `(..., C * r * r, H, W)`.
+        upscale_factor: r.
+
+    Returns:
+        A Tensor `(..., C, H * r, W * r)`; an array for an array.
+
+    Raises:
+        ValueError: if there are fewer than three axes, the factor is no whole number of at least 1,
+            or its square does not divide the channels.
+
+    Shi et al. 2016, "Real-time single image and video super-resolution using an efficient sub-pixel
+    convolutional neural network".
+
+    >>> F.pixel_shuffle(np.arange(4.0).reshape(4, 1, 1), 2)
+    array([[[0., 1.],
+            [2., 3.]]])
+    """
+    whole("pixel_shuffle", upscale_factor=upscale_factor)
+    r, x = int(upscale_factor), cast("Any", input)
+    if x.ndim < 3 or x.shape[-3] % (r * r):
+        raise ValueError(f"pixel_shuffle by {r} takes (..., C * {r * r}, H, W), not {x.shape}")
+    batch: tuple[int, ...] = x.shape[:-3]
+    c, height, width = x.shape[-3:]
+    n: int = len(batch)
+    parts = x.reshape((*batch, c // (r * r), r, r, height, width))
+    parts = np.transpose(parts, (*range(n), n, n + 3, n + 1, n + 4, n + 2))
+    out: Any = parts.reshape((*batch, c // (r * r), height * r, width * r))
+    return out

@@ -7,18 +7,23 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from retrograd.checks import whole
 from retrograd.optim.optimizer import Optimizer
 
 
 class LRScheduler:
     """Base of the schedules: define `get_lr`, from the count of steps `self.last_epoch`.
 
-    To continue a run, load the states of optimizer and schedule; or load the optimizer's and pass
-    `last_epoch`.
+    A schedule makes its first step when it is made, and so sets the rates for epoch 0. Where
+    `get_lr` computes the next rates from those that the optimizer has, the schedule combines with
+    others, stepped one after another, and with changes by hand.
+
+    To continue a run, load the states of optimizer and schedule, in any order. Or load the
+    optimizer's and pass the last epoch that was complete as `last_epoch`.
 
     Args:
         optimizer: the optimizer whose rates are set; those that it has are the first ones.
-        last_epoch: how many steps there were (default -1: a new run).
+        last_epoch: the last epoch that was complete (default -1: a new run).
 
     Attributes:
         optimizer: the optimizer.
@@ -38,8 +43,12 @@ class LRScheduler:
     [0.25]
     """
 
+    # Whether `step` is the first one, which a schedule makes by itself.
+    _is_initial: bool = False
+
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         groups = groups_of(optimizer)
+        whole(last_epoch=last_epoch, at_least=-1)
         self.optimizer, self.last_epoch = optimizer, last_epoch
         for group in groups:
             if last_epoch == -1:
@@ -47,7 +56,7 @@ class LRScheduler:
             elif "initial_lr" not in group:
                 raise ValueError("the optimizer has no initial_lr: load its state_dict first")
         self.base_lrs: list[float] = [group["initial_lr"] for group in groups]
-        self.step()
+        self._begin()
 
     def get_lr(self) -> list[float]:
         """Return the rates for step `self.last_epoch`; called by `step`, for others to define.
@@ -79,6 +88,22 @@ class LRScheduler:
         self.last_epoch += 1
         self._set(self.get_lr())
 
+    def _begin(self) -> None:
+        """Make the first step, which sets the rates of the epoch after `self.last_epoch`."""
+        self._is_initial = True
+        try:
+            self.step()
+        finally:
+            self._is_initial = False
+
+    def _first_rates(self) -> list[float]:
+        """Return the rate that each param group had before the first step."""
+        return self.base_lrs
+
+    def _enter(self) -> None:
+        """Begin as the next of schedules in a row."""
+        self.restart()
+
     def _set(self, rates: list[float]) -> None:
         groups = self.optimizer.param_groups
         if len(rates) != len(groups):
@@ -104,43 +129,68 @@ class LRScheduler:
         >>> schedule.step(); schedule.restart(); schedule.get_last_lr()
         [0.5]
         """
-        self._set(self.base_lrs)
+        self._set(self._first_rates())
         self.last_epoch = -1
-        self.step()
+        self._begin()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a run needs to go on: all but the optimizer and functions.
 
         Returns:
-            The attributes by name, copied.
+            The attributes by name, copied; and as "options" what the optimizer has of the options
+            that the schedule sets, a dict for each param group.
 
         >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
         >>> schedule = rg.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
         >>> schedule.step(); schedule.state_dict()["last_epoch"]
         1
         """
-        others = ("optimizer", "lr_lambdas", "schedulers")
-        return copy.deepcopy({k: v for k, v in vars(self).items() if k not in others})
+        others = ("optimizer", "lr_lambdas", "scale_fn", "schedulers", "_is_initial")
+        state = {k: v for k, v in vars(self).items() if k not in others}
+        # What the optimizer has, not what this schedule set: another one may have acted since.
+        groups = self.optimizer.param_groups
+        state["options"] = [{k: group[k] for k in self._options_set()} for group in groups]
+        return copy.deepcopy(state)
+
+    def _options_set(self) -> tuple[str, ...]:
+        """Return the options of a param group that this schedule sets."""
+        return ("lr",)
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Continue from where `state_dict` was taken; the rates are in the optimizer's state.
+        """Continue from where `state_dict` was taken, with the rates that the optimizer had then.
 
         Args:
             state_dict: what `state_dict` returned.
 
         Raises:
-            ValueError: if it is no dict, or of another kind of schedule.
+            ValueError: if it is no dict, or of another kind of schedule or number of param groups.
+                Nothing is changed then.
 
         >>> optimizer = rg.optim.SGD([rg.nn.Parameter([0.0])], lr=0.5)
         >>> old, new = (rg.optim.lr_scheduler.StepLR(optimizer, 10) for _ in range(2))
         >>> old.step(); new.load_state_dict(old.state_dict()); new.last_epoch
         1
         """
+        self._check_state(state_dict)
+        self._take_state(state_dict)
+
+    def _check_state(self, state_dict: Mapping[str, Any]) -> None:
+        """Raise ValueError for a state that cannot be taken."""
         if not isinstance(state_dict, Mapping):
             raise ValueError(f"a state_dict is a dict, not {type(state_dict).__name__}")
         if differ := sorted(self.state_dict().keys() ^ state_dict.keys()):
             raise ValueError(f"no state_dict of {type(self).__name__}: {', '.join(differ)}")
-        vars(self).update({k: v for k, v in state_dict.items() if k != "schedules"})
+        there, here = len(state_dict["options"]), len(self.optimizer.param_groups)
+        if there != here:
+            raise ValueError(f"a state of {there} param groups, here are {here}")
+
+    def _take_state(self, state_dict: Mapping[str, Any]) -> None:
+        """Take a state that was checked."""
+        others = ("options", "schedules")
+        vars(self).update({k: copy.deepcopy(v) for k, v in state_dict.items() if k not in others})
+        for group, values in zip(self.optimizer.param_groups, state_dict["options"], strict=True):
+            # JSON has no tuples, and betas are one.
+            group.update({k: tuple(v) if k == "betas" else v for k, v in values.items()})
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(last_epoch={self.last_epoch}, lr={self._last_lr})"
