@@ -265,3 +265,21 @@ def test_no_memory_is_kept_of_calls_that_are_over():
         assert [r() for r in gone] == [None, None]
     finally:
         gc.enable()
+
+
+def test_arguments_in_trees_and_those_that_require_grad_run_in_halves_too():
+    w = leaf(3)
+
+    def f(x, *, state):
+        return np.exp(w * x) * state["h"]
+
+    compiled = rg.compile(f)
+    for i in range(1, 10):
+        x, h = (rg.Tensor(X[j] * i / 9, requires_grad=True) for j in (0, 1))
+        w.grad = None
+        np.sum(compiled(x, state={"h": h})).backward()
+        np.testing.assert_allclose(h.grad, np.exp(w.data * x.data))
+        np.testing.assert_allclose(x.grad, w.data * np.exp(w.data * x.data) * h.data)
+        np.testing.assert_allclose(w.grad, x.data * np.exp(w.data * x.data) * h.data)
+    (program,) = compiled.programs
+    assert program.graph._halves is not None

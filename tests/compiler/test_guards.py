@@ -204,10 +204,14 @@ def test_an_attribute_that_no_code_reads_is_no_reason_for_another_program():
 def test_an_attribute_that_is_read_is_watched_even_if_it_has_not_mattered_yet():
     net = Counting()
     step, x = rg.compile(net), np.ones((3, 2))
-    with pytest.warns(RuntimeWarning, match=r"'self.epoch', which Counting finds outside") as heard:
+
+    def train():
         for _ in range(40):
             net.epoch += 1
             np.testing.assert_allclose(step(x).data, net(x).data)
+
+    with pytest.warns(RuntimeWarning, match=r"'self.epoch', which Counting finds") as heard:
+        train()
     assert len(heard) == 1
     assert heard[0].filename == __file__
     assert len(step.programs) == 2
@@ -217,15 +221,23 @@ def test_a_number_that_changes_at_every_call_is_named_once():
     beta, config = 0.0, {"lam": 0.0}
     by_name = rg.compile(lambda x: x * beta)
     by_key = rg.compile(lambda x: x * config["lam"])
-    with pytest.warns(RuntimeWarning, match="'beta'.*pass it as an argument") as heard:
+
+    def change_the_variable():
+        nonlocal beta
         for number in range(10):
             beta = float(number)
             assert by_name(np.ones(1)).item() == number
-    assert len(heard) == 1
-    with pytest.warns(RuntimeWarning, match=r"'config\[\"lam\"\]', which <lambda> finds"):
+
+    def change_the_entry():
         for number in range(10):
             config["lam"] = float(number)
             assert by_key(np.ones(1)).item() == number
+
+    with pytest.warns(RuntimeWarning, match=r"'beta'.*pass it as an argument") as heard:
+        change_the_variable()
+    assert len(heard) == 1
+    with pytest.warns(RuntimeWarning, match=r"'config\[\"lam\"\]', which <lambda> finds"):
+        change_the_entry()
 
 
 def test_values_that_come_back_need_no_new_program():
@@ -242,7 +254,7 @@ def test_an_equal_value_in_the_place_of_another_is_no_change():
     step = rg.compile(lambda x: x * config["lam"] * config["kinds"][1])
     for _ in range(10):
         config["lam"] = float("1000")
-        config["kinds"] = tuple([1, 2])
+        config["kinds"] = tuple(range(1, 3))
         step(np.ones(1))
     assert len(step.programs) == 1
 

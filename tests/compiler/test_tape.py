@@ -71,7 +71,7 @@ def test_a_write_into_a_tensor_is_recorded():
 
     for _ in range(4):
         w.data[...] = 0.0
-        np.testing.assert_array_equal(f(X).data, X + [3.0, 0.0, 0.0])
+        np.testing.assert_array_equal(f(X).data, np.add(X, [3.0, 0.0, 0.0]))
         assert w.data[0] == 3.0
 
 

@@ -148,3 +148,52 @@ def test_parameters_whose_dtype_changes_take_their_state_along(name):
     for p, entry in zip(params, optimizer.state_dict()["state"].values(), strict=True):
         assert entry["step"] == 3
         assert all(v.dtype == p.dtype for v in entry.values() if isinstance(v, np.ndarray))
+
+
+def stepped(optimizer, *gradients):
+    for p, g in zip(optimizer.param_groups[0]["params"], gradients, strict=True):
+        p.grad = None if g is None else np.full_like(p.data, g)
+    optimizer.step()
+
+
+@pytest.mark.parametrize("parted", [False, True])
+def test_a_step_can_be_taken_back_even_where_it_parts_a_bucket(parted):
+    a, b = rg.Parameter([1.0, 2.0]), rg.Parameter([3.0])
+    optimizer = rg.optim.Adam([a, b], lr=0.1)
+    stepped(optimizer, 1.0, 2.0)
+    before = repr((a.data, b.data, optimizer.state_dict()))
+    optimizer._back_up()
+    assert optimizer._spoiled() == []
+    with np.errstate(invalid="ignore"):
+        stepped(optimizer, np.inf, None if parted else 1.0)
+    assert np.isnan(a.data).all()
+    (spoiled,) = optimizer._spoiled()
+    assert spoiled is a
+    optimizer._put_back()
+    assert repr((a.data, b.data, optimizer.state_dict())) == before
+    stepped(optimizer, 1.0, 1.0)
+    other = [rg.Parameter([1.0, 2.0]), rg.Parameter([3.0])]
+    twin = rg.optim.Adam(other, lr=0.1)
+    stepped(twin, 1.0, 2.0)
+    stepped(twin, 1.0, 1.0)
+    for p, q in zip((a, b), other, strict=True):
+        np.testing.assert_array_equal(p.data, q.data)
+
+
+def test_an_update_that_does_not_act_element_by_element_gets_each_parameter_in_its_shape():
+    shapes = []
+
+    class Centred(rg.optim.Optimizer):
+        elementwise = False
+
+        def __init__(self, params, lr=0.1):
+            super().__init__(params, {"lr": lr})
+
+        def update(self, p, g, state, options, lr, t):
+            shapes.append(p.shape)
+            p -= lr * (g - g.mean())
+
+    params = [rg.Parameter(np.ones((2, 3))), rg.Parameter(np.ones(4))]
+    stepped(Centred(params), 1.0, 2.0)
+    assert shapes == [(2, 3), (4,)]
+    assert all((p.data == 1).all() for p in params)

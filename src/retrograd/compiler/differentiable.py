@@ -44,7 +44,7 @@ class Graph:
         used: what gradients flow to: a Tensor outside, or the position of an argument among those
             that are arrays.
         structure: the tree of the arguments.
-        compile: makes a compiled function of one.
+        compile: makes a compiled function of a function.
 
     Attributes:
         is_eager: whether the function is not compiled at all, since it uses Tensors outside that
@@ -54,9 +54,10 @@ class Graph:
 
     def __init__(
         self, fn: Callable[..., Any], outs: Sequence[int], used: Sequence[Tensor | int],
-        structure: tree.Structure, compile: Callable[[Callable[..., Any]], Any],
+        structure: tree.Structure, compile: Callable[..., Any],
     ) -> None:  # fmt: skip
-        self.fn, self._compile = fn, compile
+        self.fn = fn
+        self._compile = compile
         self.outs = outs
         self.used = used
         self.structure = structure
@@ -251,7 +252,7 @@ def _set(draws: Sequence[tuple[Any, Any]], written: Sequence[tuple[Any, Any]]) -
 
 def find_graph(
     fn: Callable[..., Any], tape: Tape, result: Any, start: int, recorded: Program,
-    structure: tree.Structure, compile: Callable[[Callable[..., Any]], Any],
+    structure: tree.Structure, compile: Callable[..., Any],
 ) -> Graph | None:  # fmt: skip
     """Return how gradients flow to the results of a run, None where nobody can ask for any.
 
@@ -264,7 +265,7 @@ def find_graph(
         start: when the run began, by the clock of recorded calls.
         recorded: the run as a program.
         structure: the tree of the arguments.
-        compile: makes a compiled function of one.
+        compile: makes a compiled function of a function.
     """
     values = tree.leaves(result)
     outs = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]

@@ -76,8 +76,17 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
     The first call with arguments of given shapes, dtypes and values runs the function and records
     its NumPy calls: forward, `backward()`, `zero_grad()`, `step()`, clipping. Later ones run these
     calls alone, optimised and with buffers that are there already; the first of them are compared
-    with the function. What is read outside by name (parameters, an optimizer's learning rate,
-    `training`) is read anew, or lets it be recorded anew.
+    with the function.
+
+    What the function finds outside may change between two calls. Arrays, parameters and learning
+    rates are read anew in every run. Numbers, options, names, attributes and entries of dicts and
+    lists, in the function and in those of yours that it calls, are watched: another value lets
+    the function be recorded anew. A number that changes at every call therefore belongs among the
+    arguments, as an array. At the calls 4, 8, 16, ... the function is recorded beside its program
+    and compared with it, for what nobody could watch. Since its Python runs only then, it may not
+    change anything outside besides what it updates by recorded calls. What is kept from call to
+    call is in Tensors, written in place under `rg.no_grad()` (see `nn.Module.register_buffer`);
+    random numbers come from `rg.random.uniform` and `normal`, and from Dropout.
 
     Args:
         fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
@@ -99,7 +108,8 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
             `backward` and gets a Tensor that has a graph.
         TraceError: when called, with the line, if the function does what a program cannot do
             again: reads a value (`.item()`, `float(t)`, `if t > 0`), writes into an argument,
-            changes something outside, or does something else in its second run.
+            changes something outside or a dict or list that it gets, or does something else in
+            its second run, or in one to which it is compared later.
         RuntimeError: when called, if a program does not compute what the function does.
 
     >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retrograd.compiler.ir import Program, Var, root
-from retrograd.compiler.outside import Contents, Outside, Place, attributes, is_equal
+from retrograd.compiler.outside import Outside, attributes
+from retrograd.compiler.places import Contents, Place, is_equal
 from retrograd.compiler.statements import (
     Attribute,
     Bound,
@@ -63,14 +64,13 @@ class Attributes:
         self.seen = [ATTRIBUTES.count]
 
     def find_changes(self) -> Iterator[tuple[str, Any, str]]:
-        """Yield each attribute that is no more what it was: the Module's name, itself, and which."""
+        """Yield each attribute that has changed: the Module's name, the Module, and which."""
         for name, module, then in self.then:
             has = attributes(module)
             for n in (*then, *(n for n in has if n not in then)):
                 old, new = then.get(n, then), has.get(n, then)
-                if old is not new and (id(module), n) not in self.ignored:
-                    if not is_equal(old, new):
-                        yield name, module, n
+                if (id(module), n) not in self.ignored and not is_equal(old, new):
+                    yield name, module, n
 
     def hold(self) -> bool:
         """Tell whether all are the same objects as at first, or equal plain values."""

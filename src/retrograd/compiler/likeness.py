@@ -14,7 +14,7 @@ import numpy as np
 from retrograd.compiler.ir import Call, Flow, Program, Var, root
 from retrograd.compiler.lines import Line
 from retrograd.compiler.live import Live
-from retrograd.compiler.outside import is_alike
+from retrograd.compiler.places import is_alike
 from retrograd.engine import Array, spelled
 
 BECAUSE = "A branch or a number outside decides it: pass it as an argument."

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NamedTuple
 
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 class TraceError(RuntimeError):
@@ -41,7 +41,7 @@ NOWHERE = Line()
 def user_place() -> tuple[str, int]:
     """Return the file and the number of the line being run outside this library."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
-import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,18 +18,27 @@ import numpy as np
 
 from retrograd.compiler.codes import Scan, scan
 from retrograd.compiler.ir import root
+from retrograd.compiler.places import (
+    COPIED,
+    MISSING,
+    PLAIN,
+    Place,
+    is_alike,
+    is_compiled,
+    is_users,
+    is_users_object,
+)
 from retrograd.engine import Array, Tensor
 from retrograd.nn.module import Module
 
-COPIED = 1_000_000  # elements: larger arrays are not compared after a run
 BUDGET = 4_000_000  # elements: as many are copied in all
-ENTRIES = 1000  # of a container; of a longer one the length alone is watched
-MISSING = object()
-
-_PLAIN = (int, float, complex, str, bytes, bool, np.generic, np.dtype, type(None), type(Ellipsis),
-          slice, range)  # fmt: skip
+ENTRIES = 256  # of a container; of a longer one the length alone is watched
+PLACES = 2000  # so many are watched in all, and of containers that come later the length
+COMPARED = 20_000  # entries: of a longer container the length alone is compared after a run
+# methods that no expression calls, and those that only making an object does
+_SILENT = {"__repr__", "__str__", "__del__", "__reduce__", "__getstate__", "__setstate__"}
+_MAKING = {"__init__", "__new__", "__post_init__"}
 _CONTAINERS = (dict, list, set, deque)
-_OTHERS = {*sys.stdlib_module_names, *sys.builtin_module_names, "numpy", "retrograd", "scipy"}
 
 
 def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
@@ -44,133 +51,6 @@ def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
         with contextlib.suppress(ValueError):  # a variable that has no value yet
             found[name] = cell.cell_contents
     return found
-
-
-class Place:
-    """Where a function reads something outside, and what was there.
-
-    Args:
-        name: how a reader would write it: `beta`, `config["lam"]`, `self.t`.
-        how: "variable" of a module; "cell", a variable of an enclosing function; "attribute";
-            "item" of a dict or a list; "length" of one; "content" of a set.
-        owner: what it is read from.
-        key: the key or the attribute.
-        value: what was there.
-    """
-
-    __slots__ = ("how", "key", "name", "owner", "value")
-
-    def __init__(self, name: str, how: str, owner: Any, key: Any, value: Any) -> None:
-        self.name = name
-        self.how = how
-        self.owner = owner
-        self.key = key
-        self.value = value
-
-    def read(self) -> Any:
-        """Return what is there now, `MISSING` if nothing is."""
-        try:
-            if self.how in ("item", "variable"):
-                return self.owner[self.key]
-            if self.how == "cell":
-                return self.owner.cell_contents
-            if self.how == "content":
-                return frozenset(self.owner)
-            return len(self.owner) if self.how == "length" else getattr(self.owner, self.key)
-        except (KeyError, IndexError, AttributeError, ValueError):
-            return MISSING
-
-    def holds(self) -> bool:
-        """Tell whether what is there is the same: the object, or a value that is equal.
-
-        An equal value takes the place of the old one, so that it is the object from then on.
-        """
-        now = self.read()
-        if not is_equal(now, self.value):
-            return False
-        self.value = now
-        return True
-
-
-class Contents:
-    """An array outside whose values a program may depend on without reading it.
-
-    Args:
-        name: how a reader would write it.
-        array: the array. Of a large one some elements are looked at.
-    """
-
-    LOOKED_AT = 10_000
-
-    def __init__(self, name: str, array: Array) -> None:
-        self.name = name
-        self.array = array
-        self.looked_at = array
-        if array.size > self.LOOKED_AT:
-            every = -(-array.size // self.LOOKED_AT)
-            self.looked_at = array.reshape(-1)[::every] if array.flags.c_contiguous else array[:1]
-        self._bytes = self.looked_at.tobytes()
-
-    def holds(self) -> bool:
-        """Tell whether the values are those from before."""
-        return self.looked_at.tobytes() == self._bytes
-
-
-def is_equal(x: Any, y: Any) -> bool:
-    """Tell whether two values are one object, or plain values that are equal to the bit."""
-    if x is y:
-        return True
-    if type(x) is not type(y):
-        return False
-    if isinstance(x, float):
-        return (x == y and math.copysign(1, x) == math.copysign(1, y)) or (x != x and y != y)
-    if isinstance(x, (tuple, frozenset)):
-        if isinstance(x, frozenset):
-            return x == y
-        return len(x) == len(y) and all(map(is_equal, x, y))
-    if isinstance(x, np.generic):
-        return x.dtype == y.dtype and x.tobytes() == y.tobytes()
-    if isinstance(x, complex):
-        return repr(x) == repr(y)
-    if isinstance(x, _PLAIN):
-        return bool(x == y)
-    if isinstance(x, types.MethodType):  # made anew whenever it is asked for
-        return x.__func__ is y.__func__ and x.__self__ is y.__self__
-    return False
-
-
-def is_alike(x: Any, y: Any, depth: int = 8) -> bool:
-    """Tell whether two values are equal, also arrays, and what is in containers and objects.
-
-    Tensors are alike only if they are one.
-    """
-    if is_equal(x, y):
-        return True
-    if type(x) is not type(y) or depth == 0:
-        return False
-    if isinstance(x, np.ndarray):
-        same = x.shape == y.shape and x.dtype == y.dtype and x.size <= COPIED
-        return same and x.tobytes() == y.tobytes()
-    if isinstance(x, dict):
-        return x.keys() == y.keys() and all(is_alike(v, y[k], depth - 1) for k, v in x.items())
-    if isinstance(x, (list, tuple, deque)):
-        return len(x) == len(y) and all(
-            is_alike(v, w, depth - 1) for v, w in zip(x, y, strict=True)
-        )
-    if isinstance(x, set):
-        return bool(x == y)
-    if isinstance(x, (Tensor, Module)) or not _is_users_object(x):
-        return False
-    return is_alike(getattr(x, "__dict__", x), getattr(y, "__dict__", y), depth - 1)
-
-
-def _is_users(module: Any) -> bool:
-    """Tell whether a name of a module is none of Python's own, NumPy's or this library's."""
-    return isinstance(module, str) and module.split(".")[0] not in _OTHERS
-
-
-def _is_users_object(value: Any) -> bool:
-    return isinstance(value, types.SimpleNamespace) or _is_users(type(value).__module__)
 
 
 class Outside:
@@ -200,7 +80,7 @@ class Outside:
         self._todo: deque[tuple[str, Any]] = deque()
         self._objects: list[tuple[str, Any]] = []
         self._tensors: list[Tensor] = []
-        self._placed: set[tuple[int, Any]] = set()
+        self._placed: set[tuple[int, str, Any]] = set()
         self._stored: list[tuple[str, dict[str, Any], str]] = []
         self._snapshots: list[tuple[str, Any, Any]] = []
         self._copies: list[tuple[str, Array, Array]] = []
@@ -232,7 +112,7 @@ class Outside:
             return
         self._placed.add(at)
         place = Place(name, how, owner, key, value)
-        known = isinstance(value, types.ModuleType) and not _is_users(value.__name__)
+        known = isinstance(value, types.ModuleType) and not is_users(value.__name__)
         if not known:
             self.places.append(place)
             if how not in ("item", "length", "content"):
@@ -240,11 +120,11 @@ class Outside:
         self._todo.append((name, value))
 
     def _visit(self, name: str, value: Any) -> None:
-        if isinstance(value, (*_PLAIN, frozenset)) or id(value) in self._seen:
+        if isinstance(value, (*PLAIN, frozenset)) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
         if isinstance(value, types.FunctionType):
-            if _is_users(value.__module__) or not name:
+            if is_users(value.__module__) or not name:
                 self._visit_function(value)
         elif isinstance(value, types.MethodType):
             self._todo.append(("self" if not name else name.rpartition(".")[0], value.__self__))
@@ -258,21 +138,21 @@ class Outside:
             self._tensors.append(value)  # its array is watched where a program reads it
         elif isinstance(value, (dict, list, tuple, set, deque)):
             self._visit_container(name, value)
+        elif is_compiled(value):
+            self._todo.append((name, value.fn))
         elif isinstance(value, Module):
             self._visit_module(name, value)
         elif hasattr(type(value), "add_param_group"):
             self.optimizers[id(value)] = value
-            if _is_users_object(value):
+            if is_users_object(value):
                 self._visit_object(name, value)
         elif isinstance(value, types.ModuleType):
-            if _is_users(value.__name__):
+            if is_users(value.__name__):
                 self._visit_object(name, value)
         elif isinstance(value, type):
-            if _is_users(value.__module__):
+            if is_users(value.__module__):
                 self._visit_object(name, value)
-        elif type(value).__module__ == "retrograd.compiler.step":
-            self._todo.append((name, value.fn))
-        elif _is_users_object(value):
+        elif is_users_object(value):
             self._visit_object(name, value)
         elif hasattr(value, "__wrapped__"):
             self._todo.append((name, value.__wrapped__))
@@ -299,14 +179,17 @@ class Outside:
 
     def _visit_container(self, name: str, value: Any) -> None:
         if not isinstance(value, tuple):
-            self._snapshots.append((name, value, value.copy()))
+            if len(value) <= COMPARED:
+                self._snapshots.append((name, value, value.copy()))
+            else:
+                self._variables.append(Place(name, "length", value, None, len(value)))
             if isinstance(value, set):
                 self._add(name, "content", value, None, frozenset(value))
             else:
                 self._add(f"len({name})", "length", value, None, len(value))
-        if _is_users_object(value):
+        if is_users_object(value):
             self._visit_object(name, value)
-        if len(value) > ENTRIES or isinstance(value, set):
+        if len(value) > ENTRIES or len(self.places) > PLACES or isinstance(value, set):
             return
         for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
             text = f'"{key}"' if isinstance(key, str) else repr(key)
@@ -316,12 +199,15 @@ class Outside:
                 self._add(f"{name}[{text}]", "item", value, key, entry)
 
     def _visit_module(self, name: str, value: Module) -> None:
-        for path, module in value.named_modules():
+        inside: Iterable[tuple[str, Any]] = value.named_modules()
+        for path, module in inside:
             at = f"{name}.{path}" if path else name
-            if module is value or id(module) not in self._seen:
+            if is_compiled(module):
+                self._todo.append((at, module.fn))
+            elif module is value or id(module) not in self._seen:
                 self._seen[id(module)] = module
                 self.modules[id(module)] = at, module
-                if _is_users(type(module).__module__):
+                if is_users(type(module).__module__):
                     self._visit_object(at, module)
                 for each in (module._hooks or {}).values():
                     self._todo += [(at, hook) for hook in each.values()]
@@ -331,9 +217,10 @@ class Outside:
         if not isinstance(value, (type, types.ModuleType)) and hasattr(value, "__dict__"):
             self._snapshots.append((name, value, {**attributes(value)}))
         for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
-            if _is_users(kind.__module__):
+            if is_users(kind.__module__):
                 for n, f in vars(kind).items():
-                    if n[:2] == "__" and isinstance(f, types.FunctionType):
+                    skipped = n in _SILENT or (n in _MAKING and not isinstance(value, type))
+                    if n[:2] == "__" and isinstance(f, types.FunctionType) and not skipped:
                         self._todo.append((n, f))
         self._look_at_attributes(name, value)
 
@@ -342,7 +229,7 @@ class Outside:
         names: Iterable[str] = sorted(self.read | self.called)
         if self.reads_all:
             kinds = value.__mro__ if isinstance(value, type) else type(value).__mro__
-            of_kinds = (n for k in kinds if _is_users(k.__module__) for n in vars(k))
+            of_kinds = (n for k in kinds if is_users(k.__module__) for n in vars(k))
             names = {*names, *own, *of_kinds}
             names = [n for n in names if n[:2] != "__"]
         for n in names:
@@ -443,7 +330,7 @@ def _find_attribute(value: Any, own: Any, name: str) -> Any:
         return own[name]
     for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
         if name in vars(kind):
-            return vars(kind)[name] if _is_users(kind.__module__) else MISSING
+            return vars(kind)[name] if is_users(kind.__module__) else MISSING
     return MISSING
 
 
@@ -463,4 +350,4 @@ def attributes(value: Any) -> dict[str, Any]:
     """Return the attributes of an object that matter: all but a Module's mode."""
     if isinstance(value, Module):
         return {**vars(value), "training": None, "_training": None}
-    return vars(value)
+    return {**vars(value)}

@@ -24,6 +24,7 @@ from retrograd.compiler.ir import Flow, Program, Var, root
 from retrograd.compiler.likeness import Likeness, find_any_difference
 from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import optimise
+from retrograd.compiler.places import is_compiled
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
     Assign,
@@ -347,7 +348,8 @@ class ReadyProgram:
         for ran in self.program.ran:
             for path, m in ran.named_modules():
                 name = type(ran).__name__
-                inside.setdefault(id(m), (f"{name}.{path}" if path else name, m))
+                if not is_compiled(m):
+                    inside.setdefault(id(m), (f"{name}.{path}" if path else name, m))
         self.attributes = Attributes(inside.values(), self.ignored)
         captured = [v.array for v in self.captured]
         found = guards_of(self.program, self.holders, self.attributes, outside, captured)

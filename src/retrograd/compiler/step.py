@@ -245,6 +245,9 @@ class CompiledStep:
                     return self._replay(program, same, leaves, structure, arrays)
                 if graph.is_eager:
                     return graph.run_eagerly(given)
+                if not program.checks_left and program.runs + 1 < program.next_audit:
+                    program.runs += 1
+                    return graph.answer(program, given, program.arrays(arrays))
                 call = RecordedCall(graph, program, given)
                 result = self._replay(program, same, leaves, structure, arrays)
                 return graph.connect(result, call)

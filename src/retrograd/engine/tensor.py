@@ -308,7 +308,7 @@ class Tensor(metaclass=KnowsElsewhere):
                 "np.broadcast_to(t, shape) for np.full, a @ t for a.dot(t), t.detach() for the "
                 "values alone"
             )
-        escape("np.asarray(t)", self, _STAYS_A_TENSOR, asked=False)
+        escape("np.asarray(t)", self, _NO_ARRAY_OF_IT, asked=False)
         return np.array(self._array, dtype, copy=copy)
 
     def detach(self) -> Tensor:
@@ -1201,6 +1201,10 @@ _STAYS_A_TENSOR = (
     "the next run has another value. Return the Tensor and read it after the step; "
     "np.where(condition, x, y) branches on values; what a step writes into must be a Tensor too: "
     "t[...] = value under rg.no_grad()."
+)
+_NO_ARRAY_OF_IT = (
+    "an array outside that is indexed by a Tensor, or computed with one by a function that knows "
+    "no Tensors, must be a Tensor too: X = rg.Tensor(X) once, outside. Otherwise " + _STAYS_A_TENSOR
 )
 INSTEAD_OF_A_NUMBER = (
     "Write t.item() for the number alone; np.sin and the like for math.sin; np.stack, or a write "

@@ -7,15 +7,8 @@ from typing import Any
 import numpy as np
 
 from retrograd.optim.buckets import State
-from retrograd.optim.optimizer import (
-    Optimizer,
-    Options,
-    Params,
-    average,
-    gradient,
-    refuse,
-    write_to,
-)
+from retrograd.optim.optimizer import Optimizer, Params, refuse
+from retrograd.optim.updates import Options, average, gradient, write_to
 
 Betas = tuple[float, float]
 

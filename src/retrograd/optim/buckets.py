@@ -95,14 +95,16 @@ class Bucket:
             np.copyto(copy, array)
         self._count_then = self.count
 
-    def spoiled(self) -> list[Tensor]:
-        """Return the parameters that were finite at the last `back_up` and are not any more."""
+    def is_finite(self) -> bool:
+        """Tell whether all values are finite."""
         flat = self.data.ravel()
-        if math.isfinite(flat.dot(flat)):  # one pass, and no array
-            return []
-        before = cut(self._copies[0], self.params)
-        each = zip(self.params, before, strict=True)
-        return [p for p, old in each if (np.isfinite(old) & ~np.isfinite(p._array)).any()]
+        # The sum of squares takes one pass and no array; it may overflow.
+        return math.isfinite(flat.dot(flat)) or bool(np.isfinite(flat).all())
+
+    def copies(self) -> dict[int, Array]:
+        """Return the value that each parameter had at the last `back_up`, by its id."""
+        parts = cut(self._copies[0], self.params)
+        return {id(p): part for p, part in zip(self.params, parts, strict=True)}
 
     def put_back(self) -> None:
         """Put back what `back_up` copied, in place."""
@@ -238,7 +240,11 @@ class Buckets:
 
     def spoiled(self) -> list[Tensor]:
         """Return the parameters that were finite at the last `back_up` and are not any more."""
-        return [p for bucket in self._buckets_then for p in bucket.spoiled()]
+        suspects = [p for b in self._buckets if not b.is_finite() for p in b.params]
+        if not suspects:
+            return []
+        before = {key: old for b in self._buckets_then for key, old in b.copies().items()}
+        return [p for p in suspects if (np.isfinite(before[id(p)]) & ~np.isfinite(p._array)).any()]
 
     def put_back(self, slots: Slots) -> None:
         """Put back what `back_up` copied, in place; buckets that were made since go."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from retrograd.checks import ensure, one_of
 from retrograd.optim.buckets import State
-from retrograd.optim.optimizer import Optimizer, Options, Params, average
+from retrograd.optim.optimizer import Optimizer, Params
+from retrograd.optim.updates import Options, average
 
 Three = tuple[float, float, float]
 

@@ -15,11 +15,10 @@ from retrograd.checks import ensure
 from retrograd.engine import CLOCK, Tensor, as_array, is_recording, section, tell
 from retrograd.engine.tensor import has_grad
 from retrograd.optim.buckets import Buckets, State
+from retrograd.optim.updates import Options
 
 # What an optimizer trains: Tensors, or param groups, {"params": Tensors, options of the group}.
 Params: TypeAlias = Iterable[Tensor] | Iterable[Mapping[str, Any]]
-# The options of a param group, by name.
-Options: TypeAlias = Mapping[str, Any]
 
 # Options that must be numbers from 0 to a bound.
 BOUNDS = {
@@ -48,35 +47,6 @@ def refuse(where: str, **given: Any) -> None:
     for name, value in given.items():
         if value is not None and value is not False:
             raise ValueError(f"{where} got {name}={value!r}, but {REFUSED[name]}: leave it out")
-
-
-def gradient(p: Any, g: Any, options: Options, lr: Any) -> Any:
-    """Return the gradient to descend along, after `maximize` and `weight_decay`; for an `update`.
-
-    A `decoupled_weight_decay` is taken off `p` here instead, in place.
-    """
-    if options["maximize"]:
-        g = -g
-    if options["weight_decay"]:
-        if options.get("decoupled_weight_decay"):
-            p *= 1 - lr * options["weight_decay"]
-        else:
-            g = g + options["weight_decay"] * p
-    return g
-
-
-def average(mean: Any, x: Any, beta: float) -> None:
-    """Move a running mean towards `x` in place; for an `update`."""
-    mean *= beta
-    mean += (1 - beta) * x
-
-
-def write_to(x: Any, ufunc: np.ufunc, other: Any) -> None:
-    """Write `ufunc(x, other)` into `x`; for an `update`."""
-    if isinstance(x, Tensor):
-        x._update(ufunc, other)
-    else:
-        ufunc(x, other, out=x)
 
 
 class Optimizer:

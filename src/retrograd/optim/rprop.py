@@ -8,7 +8,8 @@ import numpy as np
 
 from retrograd.checks import ensure
 from retrograd.optim.buckets import State
-from retrograd.optim.optimizer import Optimizer, Options, Params, refuse, write_to
+from retrograd.optim.optimizer import Optimizer, Params, refuse
+from retrograd.optim.updates import Options, write_to
 
 Pair = tuple[float, float]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from retrograd.optim.buckets import State
-from retrograd.optim.optimizer import Optimizer, Options, Params, gradient, refuse
+from retrograd.optim.optimizer import Optimizer, Params, refuse
+from retrograd.optim.updates import Options, gradient
 
 
 class SGD(Optimizer):
