@@ -81,3 +81,7 @@ def test_one_slope_keeps_the_shape_of_a_number():
 
 def test_softsign_has_a_second_derivative_at_0():
     assert rg.func.hessian(lambda x: F.softsign(x))(np.array(0.0)).data == 0.0
+
+
+def test_a_gate_of_float16_closes_wholly():
+    assert F.glu(np.array([1000.0, -1000.0], "f2")).tolist() == [0.0]

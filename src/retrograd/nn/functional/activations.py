@@ -356,6 +356,7 @@ defvjp(hardtanh, lambda g, out, input, min_val=-1.0, max_val=1.0:
        g * ((input > min_val) & (input < max_val)))  # fmt: skip
 
 
+@at_least_single
 def glu(input: TensorT, axis: int = -1, **_words: Any) -> TensorT:
     """Return the first half of `input` along an axis times the sigmoid of the second half.
 
