@@ -8,7 +8,8 @@ A program is data until one writer makes text of it. In the order of what happen
 4. `assembly`: the calls as statements (`statements`), with the help of `names`, `scalars`,
    `buffers` and `spelling`;
 5. `writer`: the statements as text; `program`: the text compiled, run, mended if it fails;
-6. `guards`: when a program holds; `outside`, `checking`: what could make it wrong;
+6. `guards`: when a program holds; `outside`: what could make it wrong; `comparison`: the program
+   beside its function (`checking`), at other values (`moving`);
 7. `differentiable`: a compiled call inside a graph; `export`: a program as a script of its own.
 """
 
