@@ -25,20 +25,7 @@ from retrograd.compiler.callables import (
     remember_for_forks,
     takes_self,
 )
-from retrograd.compiler.checking import (
-    EPSILON,
-    Doubt,
-    Left,
-    Watch,
-    differ_in_size,
-    distance,
-    find_differing_call,
-    find_differing_result,
-    find_first_difference,
-    is_finite,
-    precision,
-    tells_nothing,
-)
+from retrograd.compiler.comparison import Comparison
 from retrograd.compiler.differentiable import (
     Graph,
     RecordedCall,
@@ -51,9 +38,8 @@ from retrograd.compiler.ir import Program
 from retrograd.compiler.likeness import Likeness
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
-from retrograd.compiler.moving import DISTANCES, State, Trial
 from retrograd.compiler.outside import Outside, find_change, look_around
-from retrograd.compiler.program import CHECKS, ReadyProgram
+from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape, recording
 from retrograd.engine import CLOCK, MODE, Tensor, wrap
 from retrograd.engine.arrays import unmasked
@@ -461,94 +447,13 @@ class CompiledStep:
         )
 
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
-        """Compare the program with the function at values near these, then run it at these."""
-        if program.checks_left == CHECKS:
-            self._find_constants(program, leaves, structure, arrays)
-        state = State(program)
-        try:
-            for far, turns in DISTANCES:
-                trial = Trial(program, state, leaves, far, turns)
-                try:
-                    found = self._try(program, trial, structure)
-                except Exception:
-                    if not far:
-                        raise
-                    continue  # the function is not defined there, or the sizes are others
-                if not found:
-                    break
-                if found.is_certain or not far:
-                    raise found.error
-        finally:
-            try:
-                state.put_back()
-            except BaseException:  # an interrupt: what is not put back is lost
-                state.put_back()
-                raise
+        """Compare the program with the function, then run it."""
+
+        def record(given: Any) -> tuple[Tape, Any]:
+            return self._record(given, structure)
+
+        Comparison(self.fn, self.__name__, program, record).check(leaves, arrays)
         return program(arrays)
-
-    def _find_constants(
-        self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any
-    ) -> None:
-        """Run the function once more: which arrays outside are others each time, though equal?"""
-        watch = Watch(program, arrays)
-        tape, _ = self._record(leaves, structure)
-        problem, constants = find_differing_call(program.recorded, lower(tape, self.fn))
-        problem = problem or watch.find_mutation()
-        tape.put_back()
-        if problem:
-            raise TraceError(f"{self.__name__} cannot be compiled: {problem}")
-        if constants:
-            program.write(constants)
-
-    def _try(self, program: ReadyProgram, trial: Trial, structure: Any) -> Doubt | None:
-        """Run the function, put back what it changed, run the program, and compare the two."""
-        with np.errstate(all="ignore"):
-            arrays = trial.begin()
-            watch = Watch(program, arrays)
-            tape, result = self._record(trial.leaves, structure)
-            second = lower(tape, self.fn)
-            problem, constants = find_differing_call(program.recorded, second)
-            if problem := problem or watch.find_mutation():
-                error = TraceError(f"{self.__name__} cannot be compiled: {problem}")
-                tape.put_back()
-                return Doubt(error, not differ_in_size(program.recorded, second))
-            if not program.constants.issuperset(constants):
-                program.write(constants)  # before it runs: it may round differently afterwards
-            after = watch.results(result)
-            tape.put_back()
-            replayed = watch.results(program(arrays))
-            itemsize = precision(program.recorded)
-            problem = find_differing_result(replayed, after, itemsize)
-            if problem:
-                noise = self._noise(trial, structure, after, itemsize, program)
-                problem = find_differing_result(replayed, after, itemsize, noise)
-            if problem:
-                arrays = trial.begin()
-                kept, _ = self._record(trial.leaves, structure)
-                trace = lower(kept, self.fn, keep=True)
-                kept.put_back()
-                text = (
-                    f"the compiled {self.__name__} computes something else: "
-                    f"{problem}{find_first_difference(program, arrays, trace, itemsize)}"
-                )
-                return Doubt(RuntimeError(text), is_finite([*after, *replayed]))
-        if trial.far and tells_nothing(after):
-            return Doubt(RuntimeError("nothing to compare"), False)
-        return None
-
-    def _noise(
-        self, trial: Trial, structure: Any, after: Left, itemsize: int, program: ReadyProgram
-    ) -> list[float]:
-        """Return how far rounding moves what the function itself leaves behind, times ten."""
-        noise = [0.0] * len(after)
-        for seed in (1, 2, 3):
-            watch = Watch(program, trial.begin(jitter=8 * EPSILON[itemsize], again=seed))
-            tape, result = self._record(trial.leaves, structure)
-            again = watch.results(result)
-            tape.put_back()
-            off = [distance(x, y) for (_, x), (_, y) in zip(again, after, strict=True)]
-            noise = [max(most, 10 * d) for most, d in zip(noise, off, strict=True)]
-        return noise
 
 
 def _kind(leaf: Any) -> Any:
