@@ -132,4 +132,6 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no forks
 
 def takes_self(fn: Callable[..., Any]) -> bool:
     """Tell whether a function in a class body is a method of the instances."""
+    if isinstance(fn, functools.partial):  # which had a `__get__` before it became a method by it
+        return sys.version_info >= (3, 14)
     return hasattr(type(fn), "__get__") and not isinstance(fn, MethodType)
