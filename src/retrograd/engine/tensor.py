@@ -1281,7 +1281,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     needs = False
     for a in args:
         cls = a.__class__
-        if cls in TENSORS:
+        if cls is Tensor or cls in TENSORS:
             if a.requires_grad:
                 needs = True
             a = a._array
