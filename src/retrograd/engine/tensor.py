@@ -21,7 +21,7 @@ from retrograd.checks import device_and_dtype, refuse_words
 from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
 from retrograd.engine.elsewhere import KnowsElsewhere
 from retrograd.engine.mode import MODE, Mode, escape, tell
-from retrograd.engine.rule import RULES, UFUNC_METHODS, Rule, defvjp, load_rules
+from retrograd.engine.rule import RULES, Rule, defvjp
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -56,15 +56,18 @@ def _not_connected(*args: Any, **kwargs: Any) -> NoReturn:
 class _Above:
     """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`.
 
-    `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives.
+    `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives,
+    `answer_method` what one of a method of a ufunc gives; `nest` makes a Tensor of lists.
     """
 
     backward: Callable[[Tensor, ArrayLike | Tensor | None, bool], None] = _not_connected
     answer: Callable[[Callable[..., Any], Any, dict[str, Any]], Tensor] = _not_connected
+    answer_method: Callable[[np.ufunc, str, Any, dict[str, Any]], Any] = _not_connected
+    nest: Callable[[Any], Any] = _not_connected
 
 
 def connect(**rooms: Callable[..., Any]) -> None:
-    """Set what a Tensor asks of another room: `backward` or `answer`."""
+    """Set what a Tensor asks of other rooms: see `_Above`."""
     for name, function in rooms.items():
         setattr(_Above, name, staticmethod(function))
 
@@ -468,12 +471,7 @@ class Tensor(metaclass=KnowsElsewhere):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
         if method != "__call__":
-            named = UFUNC_METHODS.get((ufunc, method))
-            if named is None and load_rules():
-                named = UFUNC_METHODS.get((ufunc, method))
-            if named is None:
-                raise TypeError(f"np.{ufunc.__name__}.{method} of a Tensor has no gradient rule")
-            return named(*args, **kwargs)
+            return _Above.answer_method(ufunc, method, args, kwargs)
         rule = RULES.get(ufunc)
         if rule is None or kwargs or len(args) != rule.arrays or not rule.differentiable:
             return _Above.answer(ufunc, args, kwargs)
@@ -1197,6 +1195,20 @@ def plain(value: Any) -> Any:
     return value
 
 
+def holds_tensors(data: Any) -> bool:
+    """Tell whether there is a Tensor somewhere in nested lists and tuples."""
+    if isinstance(data, (list, tuple)):
+        return any(map(holds_tensors, data))
+    return isinstance(data, Tensor)
+
+
+def holds_gradients(data: Any) -> bool:
+    """Tell whether a Tensor somewhere in nested lists and tuples requires grad."""
+    if isinstance(data, (list, tuple)):
+        return any(map(holds_gradients, data))
+    return isinstance(data, Tensor) and data.requires_grad
+
+
 _STAYS_A_TENSOR = (
     "the next run has another value. Return the Tensor and read it after the step; "
     "np.where(condition, x, y) branches on values; what a step writes into must be a Tensor too: "
@@ -1287,7 +1299,8 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
             a = a._array
         elif (cls is list or cls is tuple) and rule.takes_array(len(arrays)):
             i = len(arrays)
-            return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
+            a = _Above.nest(a) if holds_tensors(a) else np.asarray(a)
+            return run(rule, (*args[:i], a, *args[i + 1 :]), kwargs)
         arrays.append(a)
     arrays = tuple(arrays)
     mode = MODE.get()
