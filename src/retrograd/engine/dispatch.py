@@ -57,12 +57,10 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
         if writes and target_of_write(fn, args, kwargs) is not None:
             return _leave_to_numpy(fn, args, kwargs, no_out(rule.name))
         args, kwargs = bind(rule, args, kwargs)
-        if not rule.differentiable:
-            # Nothing is lost where Tensors in lists become arrays here.
-            args = [plain(a) if isinstance(a, (list, tuple)) else a for a in args]
-            kwargs = {k: plain(v) for k, v in kwargs.items()}
-        elif kwargs:
+        if rule.differentiable:
             kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
+        else:  # nothing is lost where a Tensor is no array of the rule
+            kwargs = {k: plain(v) for k, v in kwargs.items()}
         return record(fn, *args, **kwargs)
     if load_rules():
         return call_numpy(fn, args, kwargs)

@@ -13,6 +13,7 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -307,9 +308,9 @@ class Tensor(metaclass=KnowsElsewhere):
         if self.requires_grad and MODE.get().tell is None:
             raise TypeError(
                 "a Tensor that requires grad does not become an array by itself, its gradient "
-                "would be lost: write rg.array([...]) or np.stack for a list of Tensors, "
-                "np.broadcast_to(t, shape) for np.full, a @ t for a.dot(t), t.detach() for the "
-                "values alone"
+                "would be lost: write rg.array([[t, 1.0], ...]) for lists of Tensors and numbers, "
+                "also where they go to np.stack and its like, np.broadcast_to(t, shape) for "
+                "np.full, a @ t for a.dot(t), t.detach() for the values alone"
             )
         escape("np.asarray(t)", self, _NO_ARRAY_OF_IT, asked=False)
         return np.array(self._array, dtype, copy=copy)
@@ -1227,12 +1228,19 @@ INSTEAD_OF_A_NUMBER = (
 def _frames_of_libraries() -> int:
     """Return how many frames up the user's line is, for `warnings.warn` in the caller."""
     frame, count = sys._getframe(2), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_LIBRARIES):
+    while frame.f_back is not None and is_of_library(frame):
         frame, count = frame.f_back, count + 1
     return count
 
 
-_LIBRARIES = ("retrograd.", "numpy.")
+def is_of_library(frame: FrameType) -> bool:
+    """Tell whether a frame runs code that takes numbers for a user, who wrote none of its lines."""
+    return f"{frame.f_globals.get('__name__', '')}.".startswith(_LIBRARIES)
+
+
+_LIBRARIES = (
+    "retrograd.", "numpy.", "scipy.", "sklearn.", "matplotlib.", "statistics.", "random.",
+)  # fmt: skip
 
 
 # Stamps: when the memory of a Tensor was last written in place
@@ -1297,10 +1305,13 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
             if a.requires_grad:
                 needs = True
             a = a._array
-        elif (cls is list or cls is tuple) and rule.takes_array(len(arrays)):
+        elif cls is list or cls is tuple:
             i = len(arrays)
-            a = _Above.nest(a) if holds_tensors(a) else np.asarray(a)
-            return run(rule, (*args[:i], a, *args[i + 1 :]), kwargs)
+            is_array = rule.takes_array(i)
+            if (is_array or not rule.differentiable) and holds_tensors(a):
+                return run(rule, (*args[:i], _Above.nest(a), *args[i + 1 :]), kwargs)
+            if is_array:
+                return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
         arrays.append(a)
     arrays = tuple(arrays)
     mode = MODE.get()
