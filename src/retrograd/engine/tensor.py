@@ -119,7 +119,7 @@ class Tensor(metaclass=KnowsElsewhere):
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor) and data.requires_grad:
-            _check_detached(type(self).__name__, data, requires_grad)
+            check_detached(type(self).__name__, data, requires_grad)
         array = as_array(data)
         if requires_grad:
             check_floating(array)
@@ -1145,7 +1145,7 @@ def copied(array: Array) -> Array:
     return made
 
 
-def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
+def check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
     """Raise RuntimeError where a Tensor of `data` would lose the gradient without a word."""
     if MODE.get().grad and (data.call is not None or not requires_grad):
         instead = "t.detach().requires_grad_()" if requires_grad else "t.detach()"
