@@ -9,6 +9,7 @@ import numpy as np
 
 from retrograd.checks import ensure, refuse_words
 from retrograd.engine import Constants, TensorLike, TensorT, defvjp, primitive
+from retrograd.rules.axes import axis_of
 from retrograd.special.logistic import sigmoid, softmax
 from retrograd.special.precision import at_least_single
 
@@ -377,7 +378,7 @@ def glu(input: TensorT, axis: int = -1, **_words: Any) -> TensorT:
     """
     if _words:
         refuse_words("glu", _words)
-    if not input.ndim or input.shape[axis] % 2:
+    if not input.ndim or input.shape[axis_of(input, axis)] % 2:
         raise ValueError(f"glu takes an axis {axis} whose length is even, shape is {input.shape}")
     halves: Any = np.split(input, 2, axis=axis)
     value, gate = halves
