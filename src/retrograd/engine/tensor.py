@@ -1375,9 +1375,9 @@ def keep(
 def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
     """Tell whether a result can have a gradient; TypeError where no Tensor can hold it."""
     if dtype.kind == "c":
-        raise TypeError(f"the result of {rule.name} is complex: not supported")
+        raise TypeError(f"the result of {rule.title} is complex: not supported")
     if dtype.kind not in "fiub":
-        raise TypeError(f"the result of {rule.name} is no array of numbers")
+        raise TypeError(f"the result of {rule.title} is no array of numbers")
     return dtype.kind == "f"
 
 
@@ -1403,7 +1403,7 @@ def describe(rule: Rule, args: Any, kwargs: dict[str, Any]) -> str:
     """Return a call as text, with dtypes and shapes for arrays."""
     shown = [f"{a.dtype}{list(a.shape)}" if isinstance(a, _ndarray) else repr(a) for a in args]
     shown += [f"{k}={v!r}" for k, v in kwargs.items()]
-    return f"{rule.name}({', '.join(shown)})"
+    return f"{rule.title}({', '.join(shown)})"
 
 
 # Functions that stand for what Tensors do by a method or an operator

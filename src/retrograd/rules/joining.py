@@ -22,7 +22,7 @@ def _concat_joint(needed: Any, g: Any, out: Any, *arrays: Any, axis: int | None 
     return [piece.reshape(arrays[i].shape) for i, piece in pieces.items()]
 
 
-defvjp_joint(concat, _concat_joint)
+defvjp_joint(concat, _concat_joint, title="np.concatenate")
 
 
 def _check_casting(fn: str, casting: str) -> None:

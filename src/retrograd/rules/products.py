@@ -110,7 +110,7 @@ def _contract_piece(position: int, g: Any, operands: Any, subscripts: str, optim
     return np.einsum(f"{','.join(names)}->{target}", *arrays, optimize=optimize)
 
 
-defvjp_joint(contract, _contract_joint)
+defvjp_joint(contract, _contract_joint, title="np.einsum")
 
 
 @adapted(np.einsum)

@@ -26,10 +26,14 @@ def at_least_single(fn: F) -> F:
 
     @functools.wraps(fn)
     def compute(*args: Any, **kwargs: Any) -> Any:
-        x, *rest = args if args else (kwargs.pop(name, None),)
+        if not args:
+            if name not in kwargs:
+                return fn(**kwargs)  # which says what is missing
+            args = (kwargs.pop(name),)
+        x, *rest = args
         dtype = getattr(x, "dtype", None)
         if dtype is None:
-            return fn(*args, **kwargs) if args else fn(x, **kwargs)
+            return fn(*args, **kwargs)
         if dtype == HALF:
             return fn(x.astype(SINGLE), *rest, **kwargs).astype(HALF)
         if dtype.kind != "f":
