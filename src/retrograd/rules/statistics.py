@@ -11,6 +11,7 @@ from retrograd.engine.rule import COMPOSED
 from retrograd.rules.axes import axes_of, merge_last, shape_with, to_array, to_floats
 from retrograd.rules.indexing import take
 from retrograd.rules.reductions import broadcast_weights
+from retrograd.rules.shaping import at_least
 
 # Leaving nan out
 
@@ -117,7 +118,7 @@ def _cov(
 ) -> Any:  # fmt: skip
     # variables are rows
     arrays = [to_array(v) for v in (m, y) if v is not None]
-    x = np.concatenate([np.atleast_2d(v) if rowvar or v.ndim < 2 else v.T for v in arrays])
+    x = np.concatenate([at_least(2, v) if rowvar or v.ndim < 2 else v.T for v in arrays])
     if x.ndim > 2:
         raise ValueError(f"np.cov takes a matrix, not shape {x.shape}")
     x = x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype)
