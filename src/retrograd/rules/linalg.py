@@ -270,8 +270,8 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = Non
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """With more rows than columns there are residuals, whatever the rank, unlike NumPy's."""
     a, b = to_array(a), to_array(b)
-    kind = np.result_type(a.dtype, b.dtype)
-    kind = kind if kind.kind == "f" else np.dtype(float)
+    # whole numbers are computed with as float64
+    kind = np.result_type(*(x.dtype if x.dtype.kind == "f" else float for x in (a, b)))
     a, b = (x if x.dtype == kind else x.astype(kind) for x in (a, b))
     m, n = a.shape
     if rcond is None or rcond == -1:

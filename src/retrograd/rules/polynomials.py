@@ -13,7 +13,7 @@ from retrograd.rules.shaping import at_least
 @composed(np.polyval)
 def _polyval(p: Any, x: Any) -> Any:
     p, x = to_array(p), to_array(x)
-    return functools.reduce(lambda y, c: y * x + c, p, x * 0.0)
+    return functools.reduce(lambda y, c: y * x + c, p, np.zeros_like(x))
 
 
 def _lengthen(p: Any, other: Any) -> Any:

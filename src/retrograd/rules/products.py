@@ -166,7 +166,7 @@ def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     left, right = (np.moveaxis(to_array(x), axis, -1) for x in (x1, x2))
     if left.shape[-1] != right.shape[-1]:
         raise ValueError(f"np.vecdot of shapes {left.shape} and {right.shape}: last axes differ")
-    return np.sum(left * right, axis=-1)
+    return np.matmul(left[..., None, :], right[..., None])[..., 0, 0]
 
 
 @composed(np.linalg.outer)

@@ -68,10 +68,11 @@ def _quantile(
 ) -> Any:  # fmt: skip
     if getattr(q, "requires_grad", False):
         raise TypeError("a quantile has no gradient to q: pass q.detach()")
-    a = to_floats(to_array(a))
+    a = to_array(a)
     # NumPy's dtype of the result depends on how q is given, and on the method
     fn: Any = np.percentile if percent else np.quantile
     kind = fn(np.ones(1, a.dtype), getattr(q, "_array", q), method=method).dtype
+    a = to_floats(a)
     q = to_array(q) / 100 if percent else to_array(q)
     axes = axes_of(a, axis)
     if weights is not None:
@@ -97,7 +98,7 @@ def _median(
     skip: bool, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    return _quantile(skip, False, a, 0.5, axis, keepdims=keepdims)
+    return _quantile(skip, False, to_floats(to_array(a)), 0.5, axis, keepdims=keepdims)
 
 
 composed(np.quantile)(functools.partial(_quantile, False, False))
