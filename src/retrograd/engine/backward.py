@@ -205,7 +205,8 @@ class ReversePass:
             if _meets_limit(roots):
                 self._run_lifted(roots, seeds)
                 return
-        keep = keep or bool(LIMITS)  # a limit looks at the whole graph
+        if LIMITS:
+            keep = True  # a limit looks at the whole graph
         last_write = CLOCK.last_write
         queue: list[tuple[int, Tensor]] = []  # a heap: the last recorded comes first
         for root, seed in zip(roots, seeds, strict=True):

@@ -487,7 +487,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # Indexing
 
     def __getitem__(self, index: Any) -> Tensor:
-        return record(operator.getitem, self, plain(index))
+        return run(RULES[operator.getitem], (self, plain(index)), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not self._writable():
@@ -601,7 +601,7 @@ class Tensor(metaclass=KnowsElsewhere):
     @property
     def T(self) -> Tensor:
         """The Tensor with its axes reversed."""
-        return record(np.transpose, self)
+        return run(RULES[np.transpose], (self,), {})
 
     @property
     def mT(self) -> Tensor:
@@ -623,7 +623,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.sum", _words)
-        return record(np.sum, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.sum], (self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the mean of the elements, as `np.mean`.
@@ -640,7 +640,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.mean", _words)
-        return record(np.mean, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.mean], (self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the largest element, as `np.max`; equal ones share the gradient.
@@ -861,7 +861,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0]).reshape(2, 1).shape
         (2, 1)
         """
-        return record(np.reshape, self, shape[0] if len(shape) == 1 else shape)
+        shape = shape[0] if len(shape) == 1 else shape
+        return run(RULES[np.reshape], (self, shape), {})
 
     def ravel(self) -> Tensor:
         """Return the elements in one axis, as `ndarray.ravel`.
@@ -1262,6 +1263,7 @@ def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
 # Recording
 
 _new = object.__new__
+_tick = CLOCK.tick
 _ndarray = np.ndarray
 _float64, _float32 = np.dtype(np.float64), np.dtype(np.float32)
 
@@ -1340,7 +1342,7 @@ def keep(
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
         t.call = rule, args, arrays, kwargs
-        t._order = CLOCK.tick()
+        t._order = _tick()
         t._retains = False
     else:
         t.requires_grad = False
