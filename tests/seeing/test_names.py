@@ -33,14 +33,22 @@ def test_a_name_is_a_string_of_a_tensor():
         rg.name(leaf(1.0), 3)
 
 
-def test_a_place_in_a_module_comes_before_a_variable_and_the_shorter_place_first():
-    inner = nn.Linear(2, 1)
-    outer = nn.Sequential(nn.Sequential(inner))
-    weight = inner.weight
-    assert Names().of(weight) == "inner.weight"
-    assert Names().of_module(outer[0]) == "outer.0"
-    del inner
-    assert Names().of(weight) == "outer.0.0.weight"
+def test_a_place_in_a_module_comes_before_a_variable_and_the_larger_module_first():
+    layer = nn.Linear(2, 1)
+    weight = layer.weight
+    assert Names().of(weight) == "layer.weight"
+    net = nn.Sequential(nn.Sequential(layer), nn.Linear(1, 1))
+    names = Names()
+    assert names.of(weight) == "net.0.0.weight"
+    assert names.of_module(net[0][0]) == "net.0.0"
+    assert names.owner(weight) == ("net", "0", "0")
+    assert names.type_at(("net", "0", "0")) == "Linear"
+
+
+def test_of_two_modules_that_hold_the_same_the_shorter_place_comes_first():
+    net = nn.Sequential(nn.Linear(2, 1))
+    wrapper = nn.Sequential(net)
+    assert Names().of(wrapper[0][0].weight) == "net.0.weight"
 
 
 def test_places_in_lists_dicts_and_objects_are_found():

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType, FunctionType, ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ __all__ = ["Names", "label", "name", "user_frames"]
 __dir__ = public_names(__name__)
 
 T = TypeVar("T", bound=Tensor)
+# the way to a Module: a variable, then names of attributes
+Path: TypeAlias = tuple[str, ...]
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # how many entries of a list or a dict of the user's are looked at
@@ -77,7 +79,8 @@ class Names:
     A name that was given (`t.name`) comes first, then the place in a Module that a variable holds,
     then a variable, then the place in a list, a dict or an object that a variable holds. Variables
     are those of the user's functions that are running and of the modules they are in; inner ones
-    come first, and of two places in Modules the one with the shorter name.
+    come first. What is in two Modules is called by its place in the larger one, since a variable
+    such as that of a loop may hold a part of a net.
 
     Args:
         frames: where to look (default: the frames of the caller that are outside the library).
@@ -90,36 +93,42 @@ class Names:
     def __init__(self, frames: Iterable[FrameType] | None = None) -> None:
         # by id, each with the value itself so that the id stays its own
         self._known: dict[int, tuple[str, Any]] = {}
-        self._modules: dict[int, tuple[str, Any]] = {}
+        self._modules: dict[int, tuple[Path, Module]] = {}
+        self._owners: dict[int, Path] = {}
+        self._types: dict[Path, str] = {}
         scopes = [*_scopes(user_frames() if frames is None else frames)]
-        modules = [(n, v) for scope in scopes for n, v in scope.items() if isinstance(v, Module)]
+        variables = [pair for scope in scopes for pair in scope.items()]
+        self._note_modules((n, v) for n, v in variables if isinstance(v, Module))
+        for variable, value in variables:
+            self._note(variable, value)
+        parts = [part for pair in variables for part in _parts(*pair)]
+        self._note_modules((n, v) for n, v in parts if isinstance(v, Module))
+        for place, part in parts:
+            self._note(place, part)
+
+    def _note_modules(self, modules: Iterable[tuple[str, Module]]) -> None:
+        found = []
         for variable, module in modules:
-            self._enter_module(variable, module)
-        for scope in scopes:
-            for variable, value in scope.items():
-                self._note(variable, value)
-        for scope in scopes:
-            for variable, value in scope.items():
-                for place, part in _parts(variable, value):
-                    if isinstance(part, Module):
-                        self._enter_module(place, part)
-                    self._note(place, part)
+            inside = [((variable, *at.split(".")) if at else (variable,), inner)
+                      for at, inner in module.named_modules()]  # fmt: skip
+            size = sum(isinstance(v, Tensor) for _, m in inside for v in vars(m).values())
+            found += [(-size, len(path), i, path, m) for i, (path, m) in enumerate(inside)]
+        for *_, path, module in sorted(found, key=lambda each: each[:3]):
+            if id(module) not in self._modules:
+                self._modules[id(module)] = path, module
+                self._types[path] = type(module).__name__
+            for attribute, value in vars(module).items():
+                if not attribute.startswith("_") and self._note(
+                    ".".join((*path, attribute)), value
+                ):
+                    self._owners[id(value)] = path
 
-    def _enter_module(self, path: str, module: Module) -> None:
-        for at, inner in module.named_modules(path):
-            before = self._modules.get(id(inner))
-            if before is None or at.count(".") < before[0].count("."):
-                self._modules[id(inner)] = at, inner
-            for attribute, value in vars(inner).items():
-                if not attribute.startswith("_"):
-                    place = f"{at}.{attribute}"
-                    known = self._known.get(id(value))
-                    if known is None or place.count(".") < known[0].count("."):
-                        self._note(place, value, known is not None)
-
-    def _note(self, place: str, value: Any, again: bool = False) -> None:
-        if isinstance(value, (Tensor, np.ndarray)) and (again or id(value) not in self._known):
-            self._known[id(value)] = place, value
+    def _note(self, place: str, value: Any) -> bool:
+        """Note what a value is called, if it is the first name of one; tell whether it is."""
+        if not isinstance(value, (Tensor, np.ndarray)) or id(value) in self._known:
+            return False
+        self._known[id(value)] = place, value
+        return True
 
     def of(self, value: Any) -> str:
         """Return the name of a value, "" for one that has none.
@@ -145,7 +154,31 @@ class Names:
         >>> rg.seeing.Names().of_module(net[0])
         'net.0'
         """
-        return self._modules.get(id(module), ("",))[0]
+        return ".".join(self._modules.get(id(module), ((),))[0])
+
+    def owner(self, value: Any) -> Path | None:
+        """Return the way to the Module that has a Tensor as an attribute, None where none has it.
+
+        Args:
+            value: the Tensor, or an array.
+
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 1))
+        >>> rg.seeing.Names().owner(net[0].weight)
+        ('net', '0')
+        """
+        return self._owners.get(id(value))
+
+    def type_at(self, path: Path) -> str:
+        """Return the name of the class of a Module, "" where there is none.
+
+        Args:
+            path: the way to it, as `owner` returns it.
+
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 1))
+        >>> rg.seeing.Names().type_at(("net", "0"))
+        'Linear'
+        """
+        return self._types.get(path, "")
 
 
 def label(graph: Graph, names: Names) -> dict[Node, str]:
