@@ -129,6 +129,8 @@ class Call:
         rule: the rule of `fn`, if it has one.
         view_of: the position of the argument whose memory the output looks at.
         number: the position in the recording; None for what a pass made.
+        origin: the user's line that it comes from: in the backward pass that of the call whose
+            gradient it computes, where `line` is that of `backward()`; else the same.
     """
 
     kind: str
@@ -141,6 +143,7 @@ class Call:
     rule: Rule | None = None
     view_of: int | None = None
     number: int | None = None
+    origin: Line = NOWHERE
 
     def vars(self, kind: Any = Var) -> list[Var]:
         """Return the Vars among the arguments, or what else is of a kind."""

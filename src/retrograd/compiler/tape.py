@@ -39,7 +39,7 @@ class Event(NamedTuple):
         draw        generator, shape, dtype, output
         named       array, name
         grad        leaf, the gradient it had when the run first asked
-        gradient    array, its gradient
+        gradient    array, its gradient, an output of the call whose rule has computed that
         module ran  Module, output array or None
         training    Module that was asked for its mode
     """
@@ -314,9 +314,11 @@ class Tape:
                 self.log.append(Event("grad", (leaf, grad)))
         return grad
 
-    def _gradient(self, of: Tensor, g: Tensor) -> None:
-        if isinstance(g, Tensor):
-            self.log.append(Event("gradient", (of._array, g._array)))
+    def _gradient(self, of: Tensor, g: Any, behind: Tensor) -> None:
+        out = behind._array
+        first = out[0] if isinstance(out, tuple) else out
+        gradient = g._array if isinstance(g, Tensor) else None
+        self.log.append(Event("gradient", (of._array, gradient, first)))
 
     def _update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
         before = self._updated[id(bucket)]
@@ -370,7 +372,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "grad": Tape._grad,  # leaf: returns its gradient
     "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient
     "grad replaced": Tape._grad_replaced,  # leaf
-    "gradient": Tape._gradient,  # Tensor, its gradient
+    "gradient": Tape._gradient,  # Tensor, its gradient, Tensor whose call's rule computed that
     "update": Tape._update,  # optimizer, group, bucket, gradient: updates the bucket
 }
 

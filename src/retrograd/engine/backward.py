@@ -268,7 +268,7 @@ class ReversePass:
                         if a._call is not None:
                             heappush(queue, (-a._order, a))
                     if lift:
-                        tell("gradient", a, ga)
+                        tell("gradient", a, ga, t)
             except Exception as error:
                 error.add_note(f"in the gradient of {describe(t.rule, t.args, t.kwargs)}")
                 raise

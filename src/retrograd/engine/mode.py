@@ -29,7 +29,8 @@ class Listener(Protocol):
                 - "section": name of the part of the program that begins. Returns the one before.
                 - "grad": leaf. Returns its gradient.
                 - "grad replaced": leaf whose gradient is about to be set.
-                - "gradient": Tensor and its gradient, once a reverse pass knows it.
+                - "gradient": Tensor and its gradient, once a reverse pass knows it, and the Tensor
+                  whose call's rule has computed that.
                 - "update": optimizer, group, bucket, gradient. Updates the bucket.
                 - "module ran": Module and its output.
                 - "training read": Module that was asked whether it is being trained.
