@@ -118,8 +118,9 @@ class Call:
     """One step of a program.
 
     Args:
-        kind: "call", of `fn`; "write", which changes its first argument by the ufunc `fn`; or
-            "draw", from the generator `fn`.
+        kind: "call", of `fn`; "write", which changes its first argument by the ufunc `fn`, by
+            `np.copyto` or by `operator.setitem`, whose index comes last; or "draw", from the
+            generator `fn`.
         fn: what is called.
         args: its arguments, Vars in the place of arrays, also in lists and tuples.
         kwargs: its keywords, likewise.

@@ -174,9 +174,9 @@ class _Lowering:
         self._add(event, rule.fn, tuple(args), options, outs, rule, view_of)
 
     def _write(self, event: Event) -> None:
-        ufunc, target, array, given = event.what
+        ufunc, target, array, given, *at = event.what
         var = self.see(array, target)
-        self._add(event, ufunc, (var, self._look(given)), {}, (var,))
+        self._add(event, ufunc, (var, *map(self._look, (given, *at))), {}, (var,))
 
     def _draw(self, event: Event) -> None:
         rng, shape, dtype, out = event.what

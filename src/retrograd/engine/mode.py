@@ -25,6 +25,7 @@ class Listener(Protocol):
                 - "call": rule, arguments as given, arguments as arrays, keywords. Runs the call and
                   returns what it returns.
                 - "write": ufunc, leaf, other. Writes `ufunc(leaf, other)` into the leaf's array.
+                  With `operator.setitem` and an index, it writes `other` there.
                 - "draw": generator, shape, dtype. Returns a Tensor drawn from [0, 1).
                 - "section": name of the part of the program that begins. Returns the one before.
                 - "grad": leaf. Returns its gradient.

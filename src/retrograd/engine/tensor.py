@@ -541,11 +541,7 @@ class Tensor(metaclass=KnowsElsewhere):
             mask = index[(..., *[None] * (self.ndim - index.ndim))]
             tell("write", np.copyto, self, record(np.where, mask, value, self))
         else:
-            escape(
-                "t[index] = value with an array as the index",
-                None,
-                "write all of it, t[...] = np.where(mask, value, t).",
-            )
+            tell("write", operator.setitem, self, value, plain(index))
 
     def _writable(self) -> bool:
         return self._call is None and not MODE.get().grad
