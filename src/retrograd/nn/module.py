@@ -18,6 +18,7 @@ from retrograd.engine import (
     as_array,
     check_floating,
     escape,
+    is_grad_enabled,
     is_recording,
     no_grad,
     tell,
@@ -337,7 +338,8 @@ class Module:
             persistent: Whether `state_dict` has it (default True).
 
         Raises:
-            TypeError: if `array` holds no real numbers.
+            TypeError: if `array` holds no real numbers, or is a Tensor that requires grad, which
+                the buffer, a copy, would lose.
 
         >>> module = rg.nn.Module()
         >>> module.register_buffer("mean", [0.0, 1.0])
@@ -363,6 +365,12 @@ class Module:
         """
         value: TensorLike | None = None if array is None else as_array(array).copy()
         if isinstance(array, Tensor):
+            if array.requires_grad and is_grad_enabled():
+                raise TypeError(
+                    f"{type(self).__name__}.{name} is a buffer, which has no gradient: write "
+                    "t.detach() for the values alone, or make an nn.Parameter an attribute to "
+                    "train it"
+                )
             value = Tensor(as_array(array).copy())
         setattr(self, name, value)
         self._buffers = {**self._buffers, name: persistent}
