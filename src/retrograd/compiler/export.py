@@ -89,6 +89,12 @@ def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None
         raise ValueError(f"export writes a Python script: {target.name} must end in .py")
     if program.program.starts:
         raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
+    if program.program.carried:
+        name = program.program.carried[0][0].place.name
+        raise TypeError(
+            f"this program assigns to {name}, which a script has not: write into the Tensor that "
+            f"is there under rg.no_grad(), {name}[...] = value"
+        )
     saved: dict[str, Array] = {}
     text = _script(program, name, target.name, saved)
     data_file = target.with_suffix(".npz")

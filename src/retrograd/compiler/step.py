@@ -25,6 +25,7 @@ from retrograd.compiler.callables import (
     remember_for_forks,
     takes_self,
 )
+from retrograd.compiler.carried import find_kept, find_shared
 from retrograd.compiler.comparison import Comparison
 from retrograd.compiler.differentiable import (
     Graph,
@@ -38,7 +39,7 @@ from retrograd.compiler.ir import Program
 from retrograd.compiler.likeness import Likeness
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
-from retrograd.compiler.outside import Outside, find_change, look_around
+from retrograd.compiler.outside import Outside, look_around
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape, recording
 from retrograd.engine import CLOCK, MODE, Tensor, wrap
@@ -408,20 +409,20 @@ class CompiledStep:
             with recording(tape, mode.grad):
                 result = self.fn(*args, **kwargs)
             self._check_arguments(as_given, (args, kwargs))
-            written = [event.what[2] for event in tape.log if event.kind == "write"]
-            changed = find_change(before, self.fn, written)
-            if changed:
-                if not again:
-                    raise TraceError(
-                        f"{self.__name__} changes {changed!r} outside: a compiled function runs "
-                        "its Python once only. Return the value and change things after the step"
-                    )
-                tape.put_back()
-                return self._record(leaves, structure, again=False)
+            kept, problem = find_kept(before, tape, self.__name__)
+            if problem and not again:
+                raise TraceError(problem)
+            shared = find_shared(kept, before)
+            if problem or shared:
+                tape.put_back(keeps=True)
+                for each in kept if shared else ():
+                    each.set_apart(shared)
+                return self._record(leaves, structure, again=not problem)
             tape.finish()
             for t, leaf in standing:
                 leaf._grad = t._grad
         except BaseException as error:
+            find_kept(before, tape, self.__name__)
             tape.put_back()
             if isinstance(error, ValueError) and isinstance(error.__cause__, TraceError):
                 raise error.__cause__ from None  # NumPy says only that it got no number
