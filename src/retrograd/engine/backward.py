@@ -210,7 +210,8 @@ class ReversePass:
             if meets_limit(roots):
                 self._run_lifted(roots, seeds)
                 return
-        keep = keep or bool(LIMITS)  # a limit looks at the whole graph
+        if LIMITS:
+            keep = True  # a limit looks at the whole graph
         last_write = CLOCK.last_write
         queue: list[tuple[float, Tensor]] = []  # a heap: the last recorded comes first
         for root, seed in zip(roots, seeds, strict=True):
@@ -277,7 +278,7 @@ class ReversePass:
                         if a._call is not None:
                             heappush(queue, (-a._order, a))
                     if lift:
-                        tell("gradient", a, ga)
+                        tell("gradient", a, ga, t)
             except Exception as error:
                 error.add_note(f"in the gradient of {describe(t.rule, t.args, t.kwargs)}")
                 raise

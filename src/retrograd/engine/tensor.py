@@ -566,7 +566,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # Indexing
 
     def __getitem__(self, index: Any) -> Tensor:
-        return record(operator.getitem, self, plain(index))
+        return run(RULES[operator.getitem], (self, plain(index)), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not self._writable():
@@ -595,11 +595,7 @@ class Tensor(metaclass=KnowsElsewhere):
             mask = index[(..., *[None] * (self.ndim - index.ndim))]
             tell("write", np.copyto, self, record(np.where, mask, value, self))
         else:
-            escape(
-                "t[index] = value with an array as the index",
-                None,
-                "write all of it, t[...] = np.where(mask, value, t).",
-            )
+            tell("write", operator.setitem, self, value, plain(index))
 
     def _writable(self) -> bool:
         return self._call is None and not MODE.get().grad
@@ -680,7 +676,7 @@ class Tensor(metaclass=KnowsElsewhere):
     @property
     def T(self) -> Tensor:
         """The Tensor with its axes reversed."""
-        return record(np.transpose, self)
+        return run(RULES[np.transpose], (self,), {})
 
     @property
     def mT(self) -> Tensor:
@@ -702,7 +698,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.sum", _words)
-        return record(np.sum, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.sum], (self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the mean of the elements, as `np.mean`.
@@ -719,7 +715,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.mean", _words)
-        return record(np.mean, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.mean], (self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the largest element, as `np.max`; equal ones share the gradient.
@@ -940,7 +936,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0]).reshape(2, 1).shape
         (2, 1)
         """
-        return record(np.reshape, self, shape[0] if len(shape) == 1 else shape)
+        shape = shape[0] if len(shape) == 1 else shape
+        return run(RULES[np.reshape], (self, shape), {})
 
     def ravel(self) -> Tensor:
         """Return the elements in one axis, as `ndarray.ravel`.
@@ -1341,6 +1338,7 @@ def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
 # Recording
 
 _new = object.__new__
+_tick = CLOCK.tick
 _ndarray = np.ndarray
 _float64, _float32 = np.dtype(np.float64), np.dtype(np.float32)
 
@@ -1419,7 +1417,7 @@ def keep(
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
         t._call = rule, args, arrays, kwargs
-        t._order = CLOCK.tick()
+        t._order = _tick()
         t._retains = 0
     else:
         t.requires_grad = False
