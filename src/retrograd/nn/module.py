@@ -12,6 +12,7 @@ from retrograd.checks import OTHER_WORDS, device_and_dtype, refuse_words
 from retrograd.engine import (
     MODE,
     Array,
+    Handle,
     Tensor,
     TensorLike,
     arguments,
@@ -24,7 +25,7 @@ from retrograd.engine import (
     unrecorded,
 )
 from retrograd.nn.found_parameters import FoundParameters
-from retrograd.nn.hooks import Handle, Hook, Hooks, add_hook, call_with_hooks
+from retrograd.nn.hooks import Hook, Hooks, add_hook, call_with_hooks
 from retrograd.nn.own_methods import speak_for
 from retrograd.nn.parameter import Parameter
 from retrograd.nn.summary import output_shapes, table
@@ -87,7 +88,7 @@ class Module:
     ...     def forward(self, x):
     ...         return x * self.factor
     >>> Scale()(np.ones(2))
-    Tensor([2., 2.], requires_grad=True)
+    Tensor([2., 2.], call=np.multiply)
     >>> list(Scale().state_dict())
     ['factor']
     """
