@@ -19,7 +19,9 @@ import numpy as np
 
 from retrograd.checks import device_and_dtype, refuse_words
 from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
+from retrograd.engine.call import Call, describe
 from retrograd.engine.elsewhere import KnowsElsewhere
+from retrograd.engine.hooks import RETAINS, Handle, Hook, add_hook
 from retrograd.engine.mode import MODE, Mode, escape, tell
 from retrograd.engine.rule import RULES, UFUNC_METHODS, Rule, defvjp, load_rules
 
@@ -100,8 +102,8 @@ class Tensor(metaclass=KnowsElsewhere):
     # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
     # no reference cycles.
     __slots__ = (
-        "__weakref__", "_array", "_call", "_grad", "_name", "_order", "_retains", "_stamp",
-        "requires_grad",
+        "__weakref__", "_array", "_call", "_grad", "_hooks", "_name", "_order", "_retains",
+        "_stamp", "requires_grad",
     )  # fmt: skip
 
     _array: Array  # not _data, which np.ma would take for the values of a masked array
@@ -112,8 +114,10 @@ class Tensor(metaclass=KnowsElsewhere):
     # a leaf; once backward has freed it, all but the rule are None.
     _call: tuple[Rule, Any, Any, Any] | None
     _order: int  # of its call among all recorded calls
-    _retains: bool
-    _name: str  # not set where it has none, as `_order` and `_retains` are not for a leaf
+    _retains: int  # RETAINS and HOOKED, added up
+    # These are not set where there are none, as `_order` and `_retains` are not for a leaf.
+    _hooks: dict[int, Hook]
+    _name: str
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor) and data.requires_grad:
@@ -216,6 +220,12 @@ class Tensor(metaclass=KnowsElsewhere):
     dtype = property(lambda self: self._array.dtype, doc="Type of the elements.")
     nbytes = property(lambda self: self._array.nbytes, doc="Bytes of the elements.")
     is_leaf = property(lambda self: self._call is None, doc="Whether no recorded call made it.")
+
+    @property
+    def call(self) -> Call | None:
+        """The recorded call that made it, with its function and arguments; None for a leaf."""
+        return None if self._call is None else Call(*self._call)
+
     rule = property(
         lambda self: self._call and self._call[0], doc="The rule of the call that made it, or None."
     )
@@ -242,7 +252,15 @@ class Tensor(metaclass=KnowsElsewhere):
         text = (
             repr(self._array).replace("array", name, 1).replace("\n", "\n" + " " * (len(name) - 5))
         )
-        return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
+        more = [] if self.name is None else [f"name={self.name!r}"]
+        if self._call is not None:
+            rule, inputs, *_ = self._call
+            # of several outputs each is picked from a Tensor that stands for the call
+            made_by = inputs[0].rule if inputs and rule is RULES[pick] else rule
+            more.append(f"call={made_by.name}")
+        elif self.requires_grad:
+            more.append("requires_grad=True")
+        return f"{text[:-1]}{''.join(f', {part}' for part in more)})" if more else text
 
     # Ways out: values leave the graph
 
@@ -422,8 +440,44 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if not self.requires_grad:
             raise RuntimeError("retain_grad of a Tensor that does not require grad")
-        self._retains = True
+        if self._call is not None:
+            self._retains |= RETAINS
         return self
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
+        """Let a function see the gradient of this Tensor whenever it is computed.
+
+        It is called once in each reverse pass that comes here, as soon as the gradient is complete
+        and before it goes on: to what this Tensor was computed from, and into `.grad`. What it
+        returns takes the place of the gradient, None leaves it. Several are called in the order in
+        which they were registered, each with what the one before has left.
+
+        A hook is PyTorch's, but it gets an array, which it must not write into. Where gradients are
+        recorded (`create_graph=True`) it gets a Tensor. A recorded program would not call it:
+        `rg.compile` refuses it by name.
+
+        Args:
+            hook: a function of the gradient, an array of this Tensor's shape. It returns None, or
+                an array of that shape.
+
+        Returns:
+            A handle; its `remove()` takes the hook off again.
+
+        Raises:
+            RuntimeError: if this Tensor does not require grad; and from the reverse pass, if the
+                hook returns another shape.
+            TypeError: if the hook cannot be called.
+
+        >>> x = rg.Tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> handle = y.register_hook(lambda g: print("arrives:", g))
+        >>> _ = x.register_hook(lambda g: np.clip(g, -1.0, 1.0))
+        >>> (2 * y).backward()
+        arrives: 2.0
+        >>> x.grad
+        array(1.)
+        """
+        return add_hook(self, hook)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Make this leaf require a gradient, or not.
@@ -512,7 +566,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # Indexing
 
     def __getitem__(self, index: Any) -> Tensor:
-        return record(operator.getitem, self, plain(index))
+        return run(RULES[operator.getitem], (self, plain(index)), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not self._writable():
@@ -541,11 +595,7 @@ class Tensor(metaclass=KnowsElsewhere):
             mask = index[(..., *[None] * (self.ndim - index.ndim))]
             tell("write", np.copyto, self, record(np.where, mask, value, self))
         else:
-            escape(
-                "t[index] = value with an array as the index",
-                None,
-                "write all of it, t[...] = np.where(mask, value, t).",
-            )
+            tell("write", operator.setitem, self, value, plain(index))
 
     def _writable(self) -> bool:
         return self._call is None and not MODE.get().grad
@@ -626,7 +676,7 @@ class Tensor(metaclass=KnowsElsewhere):
     @property
     def T(self) -> Tensor:
         """The Tensor with its axes reversed."""
-        return record(np.transpose, self)
+        return run(RULES[np.transpose], (self,), {})
 
     @property
     def mT(self) -> Tensor:
@@ -648,7 +698,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.sum", _words)
-        return record(np.sum, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.sum], (self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the mean of the elements, as `np.mean`.
@@ -665,7 +715,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.mean", _words)
-        return record(np.mean, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.mean], (self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the largest element, as `np.max`; equal ones share the gradient.
@@ -886,7 +936,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0]).reshape(2, 1).shape
         (2, 1)
         """
-        return record(np.reshape, self, shape[0] if len(shape) == 1 else shape)
+        shape = shape[0] if len(shape) == 1 else shape
+        return run(RULES[np.reshape], (self, shape), {})
 
     def ravel(self) -> Tensor:
         """Return the elements in one axis, as `ndarray.ravel`.
@@ -1287,6 +1338,7 @@ def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
 # Recording
 
 _new = object.__new__
+_tick = CLOCK.tick
 _ndarray = np.ndarray
 _float64, _float32 = np.dtype(np.float64), np.dtype(np.float32)
 
@@ -1365,8 +1417,8 @@ def keep(
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
         t._call = rule, args, arrays, kwargs
-        t._order = CLOCK.tick()
-        t._retains = False
+        t._order = _tick()
+        t._retains = 0
     else:
         t.requires_grad = False
         t._call = None
@@ -1395,16 +1447,9 @@ def _several(
     if whole.requires_grad:
         whole._call = rule, args, arrays, kwargs
         whole._order = CLOCK.tick()
-        whole._retains = False
+        whole._retains = 0
     picked = [record(pick, whole, i) for i in range(len(outs))]
     return outs._make(picked) if hasattr(outs, "_make") else tuple(picked)
-
-
-def describe(rule: Rule, args: Any, kwargs: dict[str, Any]) -> str:
-    """Return a call as text, with dtypes and shapes for arrays."""
-    shown = [f"{a.dtype}{list(a.shape)}" if isinstance(a, _ndarray) else repr(a) for a in args]
-    shown += [f"{k}={v!r}" for k, v in kwargs.items()]
-    return f"{rule.name}({', '.join(shown)})"
 
 
 # Functions that stand for what Tensors do by a method or an operator
