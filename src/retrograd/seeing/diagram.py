@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from retrograd.seeing.folding import Group
-from retrograd.seeing.opening import Pane, Sheet, open_up
+from retrograd.seeing.opening import Pane, Sheet, name_within, open_up
 from retrograd.seeing.svg import Box, Edge, Frame, Scene, Text
 
 MOST_GIVENS = 6  # as many leaves that one folded box alone takes are shown beside it
 DECADES = 2.0  # that the scale of gradients spans at least
+ROUNDING = 14.0  # decades below the largest gradient: what is smaller has no shade of its own
 
 
 @dataclass
@@ -163,6 +164,7 @@ class _Maker:
                 self.shown[call] = id(part) if isinstance(part, Sheet) else part
         self.boxes: list[Box] = []
         self.frames: list[Frame] = []
+        self.modules: list[str] = []  # the Module of each frame
         self.places: dict[Any, int] = {}  # of boxes, by what they stand for
         self.hidden = self._find_hidden()
         self.frame_of: dict[Any, list[int]] = {}  # the frames around it, the outermost first
@@ -196,7 +198,7 @@ class _Maker:
                     given = arrow.source
                     if given in homes and given not in self.hidden and given not in placed:
                         placed.add(given)
-                        self._add(given, self._value_box(given), homes[given])
+                        self._add(given, self._given_box(given, homes[given]), homes[given])
             if sheet:
                 self._add(id(part), self._sheet_box(sheet), self._frame(id(part)))
             else:
@@ -232,6 +234,7 @@ class _Maker:
         for part in pane.parts:
             if isinstance(part, Pane):
                 self.frames.append(Frame(part.title, frame=around[-1] if around else None))
+                self.modules.append(part.place)
                 self._make_frames(part, [*around, len(self.frames) - 1])
             else:
                 self.frame_of[id(part) if isinstance(part, Sheet) else part] = around
@@ -257,6 +260,15 @@ class _Maker:
         self.gradients[key] = value.gradient
         return Box(value.lines, value.kind, hint=value.hint)
 
+    def _given_box(self, key: Any, home: int | None) -> Box:
+        """Return the box of a leaf, which in the frame of its Module is called as there."""
+        box = self._value_box(key)
+        if home is None:
+            return box
+        first, *others = box.lines
+        name = name_within(self.diagram.values[key].name, self.modules[home])
+        return Box((Text(name, first.style), *others), box.kind, hint=box.hint)
+
     def _sheet_box(self, sheet: Sheet) -> Box:
         inside = set(sheet.members)
         outs = [
@@ -277,7 +289,10 @@ class _Maker:
         notes = [note for note in (count, shape) if note]
         if notes:
             lines.append(Text("  ".join(notes), "note"))
-        return Box(tuple(lines), "folded", hint="\n".join(line.text for line in lines))
+        hint = [line.text for line in lines]
+        if sheet.group is not None and sheet.group.name:
+            hint.append(f'unfold="{sheet.group.name}" opens it')
+        return Box(tuple(lines), "folded", hint="\n".join(hint))
 
     # Arrows
 
@@ -329,8 +344,10 @@ class _Scale:
 
     def __init__(self, sizes: Iterable[float]) -> None:
         logs = [math.log10(size) for size in sizes if 0 < size < math.inf]
-        self.is_empty = not logs
         self.high = max(logs, default=0.0)
+        # what is far below the largest is rounding, and would leave no shades for the others
+        logs = [log for log in logs if log > self.high - ROUNDING]
+        self.is_empty = not logs
         self.low = min(min(logs, default=0.0), self.high - DECADES)
 
     def heat(self, size: float) -> float | None:
@@ -339,7 +356,7 @@ class _Scale:
             return 1.0
         if size == 0 or self.is_empty:
             return None
-        return (math.log10(size) - self.low) / (self.high - self.low)
+        return max((math.log10(size) - self.low) / (self.high - self.low), 0.0)
 
     def ends(self) -> tuple[str, str] | None:
         """Return the smallest and the largest, as text."""

@@ -59,10 +59,17 @@ class _Reader:
                 graph.send_gradients()
             except RuntimeError as error:
                 self.notes.append(f"without gradients: {str(error).partition(':')[0]}")
+        # calls whose gradient is not computed: one formula covers them and what takes them
+        self.passed = {
+            argument.node
+            for node in graph.nodes
+            for argument in node.arguments
+            if argument.to is not argument.node and argument.to is not None
+        }
 
     def diagram(self) -> Diagram:
         values: dict[Any, Value] = {}
-        arrows = []
+        arrows: list[Arrow] = []
         for node in self.graph.nodes:
             for argument in node.arguments:
                 key = self._key(argument)
@@ -72,6 +79,9 @@ class _Reader:
                     values[key] = self._array_value(argument.value)
                 sent = _flat(argument.sent) if argument.to is argument.node else None
                 arrows.append(Arrow(key, node, describe(argument.value), sent))
+                if sent is None and argument.to is not None:
+                    passed_by = argument.node
+                    arrows.append(Arrow(argument.to, passed_by, "", _flat(argument.sent)))
             if not node.is_leaf:
                 values[node] = self._call_value(node)
             elif self._has_box(node):
@@ -116,7 +126,7 @@ class _Reader:
 
     def _call_value(self, node: Node) -> Value:
         name, formula = self.labels[node], self._formula(node)
-        shape = "several" if node.is_several else _shape(node.value)
+        shape = f"{len(node.value)} outputs" if node.is_several else _shape(node.value)
         is_named = bool(self.names.of(node.tensor))
         is_result = node in self.graph.roots
         kind = "result" if is_result else "call"
@@ -124,9 +134,9 @@ class _Reader:
             lines = [Text(name, "name"), Text(formula), Text(shape, "note")]
         elif _is_view(node) and not is_result:
             kind = "view"
-            lines = [Text(f"{name}  {shape}", "note")]
+            lines = [Text(_with_name(name, shape), "note")]
         else:
-            lines = [Text(formula), Text(f"{name}  {shape}", "note")]
+            lines = [Text(formula), Text(_with_name(name, shape), "note")]
         gradient = _flat(node.gradient)
         hint = self._hint(node, f"{name} = {self._formula(node, 200)}")
         return Value(name, tuple(lines), kind, hint, gradient, False, node.function, shape)
@@ -139,15 +149,12 @@ class _Reader:
             return pattern.format(*arguments)
         while len(arguments) > 1 and arguments[-1] == "None":
             arguments.pop()
-        text = f"{node.function}({', '.join(arguments)})"
-        for key, value in node.keywords.items():
-            if value is None or value is False:
-                continue
-            longer = f"{text[:-1]}, {key}={value!r})"
-            if len(longer) > longest:
-                break
-            text = longer
-        return text
+        options = [
+            f"{key}={value!r}"
+            for key, value in node.keywords.items()
+            if value is not None and value is not False
+        ]
+        return _fit(node.function, arguments, options, longest)
 
     def _argument(self, argument: Argument, call: Node) -> str:
         node, value = argument.node, argument.value
@@ -159,7 +166,7 @@ class _Reader:
             name = self.names.of(value)
             if name:
                 return name.rpartition(".")[2] if self.names.owner(value) is not None else name
-            return describe(value) if value.size == 1 else f"array{value.shape}"
+            return describe(value) if value.size == 1 else "array"
         if call.function == "getitem":
             return _index(value)
         if isinstance(value, float):
@@ -174,6 +181,8 @@ class _Reader:
                 lines.append(f"gradient: {describe(node.gradient)}")
                 if node.value.size > 1:
                     lines[-1] += f", root mean square {size_of(node.gradient):.3g}"
+        if node.gradient is None and node in self.passed:
+            lines.append("its gradient is not needed: one formula covers it and the next call")
         return "\n".join(lines)
 
 
@@ -187,6 +196,11 @@ def _flat(gradient: Any) -> Any:
 
 def _shape(array: Any) -> str:
     return describe(array) if array.ndim == 0 else str(array.shape)
+
+
+def _with_name(name: str, shape: str) -> str:
+    is_shape = shape.startswith("(") or shape.endswith("outputs")
+    return f"{name}: {shape}" if is_shape else f"{name} = {shape}"
 
 
 def _is_view(node: Node) -> bool:
@@ -207,7 +221,20 @@ def _index(value: Any) -> str:
         return ":".join(ends) + ("" if value.step is None else f":{value.step}")
     if value is Ellipsis:
         return "..."
-    return f"array{value.shape}" if isinstance(value, np.ndarray) else repr(value)
+    return "array" if isinstance(value, np.ndarray) else repr(value)
+
+
+def _fit(function: str, arguments: list[str], options: list[str], longest: int) -> str:
+    """Write a call with as many arguments and keywords as there is room for."""
+    for n in range(len(options), -1, -1):
+        text = f"{function}({', '.join(arguments + options[:n])})"
+        if len(text) <= longest:
+            return text
+    for n in range(len(arguments) - 1, 0, -1):
+        text = f"{function}({', '.join(arguments[:n])}, \N{HORIZONTAL ELLIPSIS})"
+        if len(text) <= longest:
+            return text
+    return f"{function}(\N{HORIZONTAL ELLIPSIS})"
 
 
 def _count(n: int, what: str) -> str:
