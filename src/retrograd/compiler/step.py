@@ -91,7 +91,7 @@ class CompiledStep:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None or not takes_self(self.fn):
             return self
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             return MethodType(self.fn, instance)  # a part of what is recorded now
         if isinstance(instance, type):
             return MethodType(self, instance)  # of a classmethod: the class is an argument
@@ -120,7 +120,7 @@ class CompiledStep:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = MODE.get()
         if mode.tell is not None:
-            return self.fn(*args, **kwargs)  # it is compiled as a part of what calls it
+            return mode.tell("compiled", self, args, kwargs)
         with self._lock:
             last = self._last
             if last and last.settled and not kwargs and last.grad is mode.grad:

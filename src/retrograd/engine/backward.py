@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd.engine.arrays import check_floating
-from retrograd.engine.mode import MODE, Mode, mode_set, section, tell
+from retrograd.engine.mode import MODE, mode_set, section
 from retrograd.engine.rule import Rule
 from retrograd.engine.tensor import (
     CLOCK,
@@ -41,14 +41,14 @@ def backward(
 ) -> None:
     """Add the gradient of `root` to `.grad` of its leaves: see `Tensor.backward`."""
     mode = MODE.get()
-    lift = mode.tell is not None  # a program is made of what the rules record
+    lift = mode.records  # a program is made of what the rules record
     seed = seed_of(root, gradient, lift)
     walk = ReversePass(retain_graph, lift)
     if not lift:
         walk.run((root,), (seed,))
         walk.land()
         return
-    with mode_set(Mode(bool(LIMITS), mode.tell, mode.on_escape)), section("backward"):
+    with mode_set(mode.with_grad(bool(LIMITS))), section("backward"):
         walk.run((root,), (seed,))
         walk.land()
 
@@ -206,6 +206,8 @@ class ReversePass:
                 self._run_lifted(roots, seeds)
                 return
         keep = keep or bool(LIMITS)  # a limit looks at the whole graph
+        hear = MODE.get().tell
+        is_plain = hear is None and not lift
         last_write = CLOCK.last_write
         queue: list[tuple[int, Tensor]] = []  # a heap: the last recorded comes first
         for root, seed in zip(roots, seeds, strict=True):
@@ -235,8 +237,12 @@ class ReversePass:
             if rule.multi:
                 g = g.full(out)
             arrays = args
-            if lift:
-                args, out = _lifted(t)
+            if not is_plain:
+                if hear is not None:
+                    rule = hear("visit", t, g, rule)
+                    through = rule.through
+                if lift:
+                    args, out = _lifted(t)
             given = (g, out, *args)
             try:
                 vjps = rule.vjps
@@ -266,8 +272,8 @@ class ReversePass:
                         found[a] = ga
                         if a.call is not None:
                             heappush(queue, (-a._order, a))
-                    if lift:
-                        tell("gradient", a, ga)
+                    if hear is not None:
+                        hear("gradient", a, ga)
             except Exception as error:
                 error.add_note(f"in the gradient of {describe(t.rule, t.args, t.kwargs)}")
                 raise
@@ -297,7 +303,7 @@ class ReversePass:
         """Run on Tensors, recorded so that a rule can take a limit, and unwrap what is found."""
         walk = ReversePass(True, True, self.wanted, self.ends)
         mode = MODE.get()
-        with mode_set(Mode(True, mode.tell, mode.on_escape)):
+        with mode_set(mode.with_grad(True)):
             walk.run(roots, [wrap(seed) for seed in seeds])
         for t, g in walk.found.items():
             self.found[t] = g.unwrapped() if isinstance(g, Parts) else borrowed(g._array)

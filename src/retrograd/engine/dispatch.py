@@ -78,7 +78,7 @@ def _constant(rule: Rule, name: str, value: Any) -> Any:
             raise TypeError(
                 f"{name}= of {rule.name} has no gradient: pass {name}=t.detach() to go without"
             )
-        if mode.tell is not None:
+        if mode.records:
             escape(f"a Tensor as {name}= of {rule.name}", value)
         return value._array
     return value

@@ -20,7 +20,7 @@ import numpy as np
 from retrograd.checks import device_and_dtype, refuse_words
 from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
 from retrograd.engine.elsewhere import KnowsElsewhere
-from retrograd.engine.mode import MODE, Mode, escape, tell
+from retrograd.engine.mode import MODE, Mode, escape, is_recording, tell
 from retrograd.engine.rule import RULES, UFUNC_METHODS, Rule, defvjp, load_rules
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ class Tensor(metaclass=KnowsElsewhere):
         grad = self._grad
         if grad is not None and not isinstance(grad, np.ndarray):
             grad = self._grad = grad.copied()
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             grad = tell("grad", self)
             return None if grad is None else wrap(grad)
         return grad
@@ -301,7 +301,7 @@ class Tensor(metaclass=KnowsElsewhere):
         return format(self.item(), spec)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self.requires_grad and MODE.get().tell is None:
+        if self.requires_grad and not MODE.get().records:
             raise TypeError(
                 "a Tensor that requires grad does not become an array by itself, its gradient "
                 "would be lost: write rg.array([...]) or np.stack for a list of Tensors, "
@@ -496,7 +496,7 @@ class Tensor(metaclass=KnowsElsewhere):
                 "do it under rg.no_grad() on a leaf"
             )
         self._check_own()
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             self._record_write(index, value)
         else:
             self._array[plain(index)] = plain(value)
@@ -542,12 +542,11 @@ class Tensor(metaclass=KnowsElsewhere):
                     "leave the leaf as it is: write `with rg.no_grad():` around it, or x = x + y "
                     "where a new Tensor is meant"
                 )
-            if mode.tell is not None:
-                mode.tell("replace", self)
+            tell("replace", self)
             return record(ufunc, self, other)
         self._check_own()
-        if mode.tell is not None:
-            mode.tell("write", ufunc, self, other)
+        if mode.records:
+            tell("write", ufunc, self, other)
         else:
             ufunc(self._array, plain(other), out=self._array)
         touch(self)
@@ -1139,10 +1138,9 @@ def as_array(data: Any) -> Array:
 
 def copied(array: Array) -> Array:
     """Return a copy of an array; in a recording it is a call like any other."""
-    mode = MODE.get()
-    if mode.tell is None:
+    if not is_recording():
         return array.copy()
-    made: Array = mode.tell("call", RULES[np.copy], (array,), (array,), {})
+    made: Array = tell("call", RULES[np.copy], (array,), (array,), {})
     return made
 
 
@@ -1158,8 +1156,7 @@ def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
 
 def has_grad(t: Tensor) -> bool:
     """Tell whether a Tensor has a gradient; a recording hears of the question."""
-    mode = MODE.get()
-    return t._grad is not None if mode.tell is None else bool(mode.tell("has grad", t))
+    return bool(tell("has grad", t)) if is_recording() else t._grad is not None
 
 
 def wrap(array: Array) -> Tensor:

@@ -134,13 +134,17 @@ class Module:
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call `forward` with hooks around it, in a recording that hears of it, or both."""
+        """Call `forward` with hooks around it, where somebody listens, or both."""
+        hear = MODE.get().tell
+        if hear is None:
+            return self._forward_with_hooks(args, kwargs)
+        return hear("module", self, args, kwargs)
+
+    def _forward_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call `forward`, with the hooks around it if there are some."""
         if self._hooks is None:
-            out = self.forward(*args, **kwargs)
-        else:
-            out = call_with_hooks(self, self._hooks, args, kwargs)
-        tell("module ran", self, out)
-        return out
+            return self.forward(*args, **kwargs)
+        return call_with_hooks(self, self._hooks, args, kwargs)
 
     @property
     def training(self) -> bool:
