@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from retrograd.compiler.ir import Call, Names, Program, Var, apply
-from retrograd.compiler.lines import NOWHERE
+from retrograd.lines import NOWHERE
 from retrograd.compiler.live import Live
 from retrograd.compiler.names import stem_of
 from retrograd.engine import RULES

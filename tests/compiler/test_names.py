@@ -8,7 +8,7 @@ import pytest
 import retrograd as rg
 from compiler.parts import argument, call
 from retrograd.compiler.ir import Flow, Names
-from retrograd.compiler.lines import Line
+from retrograd.lines import Line
 from retrograd.compiler.names import Taken, merge, name_assigned, wish
 
 

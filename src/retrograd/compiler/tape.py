@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, NoReturn, cast
 import numpy as np
 
 from retrograd.compiler.ir import root
-from retrograd.compiler.lines import TraceError, user_line, user_place
+from retrograd.compiler.lines import TraceError
 from retrograd.compiler.live import Live, Reading
 from retrograd.compiler.statements import Literal, Operation
 from retrograd.engine import Array, Mode, Rule, Tensor, mode_set, pick, touch, wrap
+from retrograd.lines import user_line, user_place
 
 READS = (
     "the next run has another value. Return the Tensor and read it after the step; "
