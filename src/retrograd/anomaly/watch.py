@@ -294,7 +294,7 @@ class Watcher:
             )
         )
 
-    def _hear_gradient(self, t: Tensor, g: Any) -> None:
+    def _hear_gradient(self, t: Tensor, g: Any, behind: Tensor) -> None:
         """Look at the sum of the gradients that have come to a Tensor, each of which is finite."""
         if is_finite(g):
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -298,6 +299,10 @@ class Assembly:
         if call.fn is np.copyto:
             value = self.expression(call.args[1])
             self._add(call, target, Copy(name, value, casts=True))
+            return
+        if call.fn is operator.setitem:
+            value, index = map(self.expression, call.args[1:])
+            self._add(call, target, Assign((Index(name, index),), value))
             return
         other = self.operands(call)[1]
         self._add(call, target, Do(Invoke(self.ufunc(call.fn), (name, other)), name))

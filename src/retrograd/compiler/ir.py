@@ -118,8 +118,9 @@ class Call:
     """One step of a program.
 
     Args:
-        kind: "call", of `fn`; "write", which changes its first argument by the ufunc `fn`; or
-            "draw", from the generator `fn`.
+        kind: "call", of `fn`; "write", which changes its first argument by the ufunc `fn`, by
+            `np.copyto` or by `operator.setitem`, whose index comes last; or "draw", from the
+            generator `fn`.
         fn: what is called.
         args: its arguments, Vars in the place of arrays, also in lists and tuples.
         kwargs: its keywords, likewise.
@@ -129,6 +130,8 @@ class Call:
         rule: the rule of `fn`, if it has one.
         view_of: the position of the argument whose memory the output looks at.
         number: the position in the recording; None for what a pass made.
+        origin: the user's line that it comes from: in the backward pass that of the call whose
+            gradient it computes, where `line` is that of `backward()`; else the same.
     """
 
     kind: str
@@ -141,6 +144,7 @@ class Call:
     rule: Rule | None = None
     view_of: int | None = None
     number: int | None = None
+    origin: Line = NOWHERE
 
     def vars(self, kind: Any = Var) -> list[Var]:
         """Return the Vars among the arguments, or what else is of a kind."""

@@ -81,6 +81,8 @@ class _Lowering:
         self.ran: dict[int, Any] = {}
         self.outputs: dict[int, Var] = {}
         self.lines: dict[tuple[str, int], Line] = {}
+        self.makers: dict[Var | None, Call] = {}
+        self.explained = 0  # so many calls are known to belong to the gradient of another
         self.take: dict[str, Callable[[Event], None]] = {
             "argument": self._argument,
             "seen": self._seen,
@@ -133,7 +135,9 @@ class _Lowering:
         view_of: int | None = None,
     ) -> None:  # fmt: skip
         number, line = len(self.calls), self._line(event.place)
-        call = Call(event.kind, fn, args, kwargs, (), event.section, line, rule, view_of, number)
+        call = Call(
+            event.kind, fn, args, kwargs, (), event.section, line, rule, view_of, number, line
+        )
         self.calls.append(call)
         if event.kind == "write":
             call.outs = outs
@@ -142,6 +146,7 @@ class _Lowering:
         made = [Var("made", out, None, stem, keep) for out in outs]
         for out, var in zip(outs, made, strict=True):
             known[id(out)] = var
+            self.makers[var] = call
         call.outs = tuple(made)
 
     def _argument(self, event: Event) -> None:
@@ -170,9 +175,9 @@ class _Lowering:
         self._add(event, rule.fn, tuple(args), options, outs, rule, view_of)
 
     def _write(self, event: Event) -> None:
-        ufunc, target, array, given = event.what
+        ufunc, target, array, given, *at = event.what
         var = self.see(array, target)
-        self._add(event, ufunc, (var, self._look(given)), {}, (var,))
+        self._add(event, ufunc, (var, *map(self._look, (given, *at))), {}, (var,))
 
     def _draw(self, event: Event) -> None:
         rng, shape, dtype, out = event.what
@@ -188,9 +193,16 @@ class _Lowering:
         self.starts.append(var)
 
     def _gradient(self, event: Event) -> None:
-        of, g = map(self.find, event.what)
+        of, g, behind = map(self.find, event.what)
         if of is not None and g is not None:
             self.gradient_of.setdefault(g, of)
+        if behind in self.makers:
+            # the rule has done all that was recorded since another one was over
+            origin = self.makers[behind].origin
+            for call in self.calls[self.explained :]:
+                if call.section == "backward":
+                    call.origin = origin
+        self.explained = len(self.calls)
 
     def _module_ran(self, event: Event) -> None:
         module, out = event.what

@@ -34,6 +34,7 @@ from retrograd.compiler.statements import (
     Do,
     Effect,
     Expression,
+    Index,
     Invoke,
     Literal,
     Name,
@@ -386,7 +387,8 @@ def _writes_over(step: Any, space: dict[str, Any]) -> bool:
     """Tell whether a statement writes into what it reads, so that it must not be done twice."""
     statement = step.statement
     if not isinstance(statement, Do):
-        return isinstance(statement, Copy)
+        at_index = isinstance(statement, Assign) and isinstance(statement.targets[0], Index)
+        return at_index or isinstance(statement, Copy)
     out = eval(PYTHON.expression(statement.out), space)
     names = {part.text for part in statement.call.parts() if isinstance(part, Name)}
     read = [space[name] for name in names if isinstance(space.get(name), np.ndarray)]

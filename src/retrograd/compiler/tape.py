@@ -7,6 +7,7 @@ what must be refused at the user's line, and what is changed outside is remember
 from __future__ import annotations
 
 import functools
+import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, cast
@@ -36,11 +37,12 @@ class Event(NamedTuple):
         seen        Tensors or arrays as they were given, arrays: arguments of a call looked through
         call        rule, arguments as given, arguments as arrays, keywords, output, the position
                     of the argument that the output is a view of, or None
-        write       ufunc or np.copyto, Tensor that is written, its array, what it is written with
+        write       ufunc, np.copyto or operator.setitem, Tensor that is written, its array, what it
+                    is written with, and where to, for `setitem`
         draw        generator, shape, dtype, output
         named       array, name
         grad        leaf, the gradient it had when the run first asked
-        gradient    array, its gradient
+        gradient    array, its gradient, an output of the call whose rule has computed that
         module ran  Module, output array or None
         training    Module that was asked for its mode
     """
@@ -225,7 +227,7 @@ class Tape:
                 found, self._views[id(out)] = k, a
         return found
 
-    def _write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
+    def _write(self, ufunc: Callable[..., Any], target: Tensor, other: Any, *at: Any) -> None:
         array = target._array
         given = other._array if isinstance(other, Tensor) else other
         self.check((array,))
@@ -240,9 +242,12 @@ class Tape:
             self.undo[id(array)] = functools.partial(np.copyto, array, before)
             if array is viewed:
                 self.initial[id(array)] = before
-        self.check((given,))
-        self.log.append(Event("write", (ufunc, target, array, given), self.section, user_place()))
-        if ufunc is np.copyto:
+        self.check((given, *at))
+        what = (ufunc, target, array, given, *at)
+        self.log.append(Event("write", what, self.section, user_place()))
+        if ufunc is operator.setitem:
+            array[at[0]] = _value(given)
+        elif ufunc is np.copyto:
             np.copyto(array, _value(given), casting="unsafe")
         else:
             ufunc(array, _value(given), out=array)
@@ -323,9 +328,11 @@ class Tape:
                 self.log.append(Event("grad", (leaf, grad)))
         return grad
 
-    def _gradient(self, of: Tensor, g: Tensor) -> None:
-        if isinstance(g, Tensor):
-            self.log.append(Event("gradient", (of._array, g._array)))
+    def _gradient(self, of: Tensor, g: Any, behind: Tensor) -> None:
+        out = behind._array
+        first = out[0] if isinstance(out, tuple) else out
+        gradient = g._array if isinstance(g, Tensor) else None
+        self.log.append(Event("gradient", (of._array, gradient, first)))
 
     def _update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
         before = self._updated[id(bucket)]
@@ -369,7 +376,7 @@ class Tape:
 # what the engine tells, by kind: see the calls of `tell` there
 _ANSWERS: dict[str, Callable[..., Any]] = {
     "call": Tape._call,  # rule, arguments, arrays, keywords: returns what the call returns
-    "write": Tape._write,  # ufunc, leaf, other: changes the leaf's array
+    "write": Tape._write,  # ufunc, leaf, other, perhaps an index: changes the leaf's array
     "replace": Tape._replace,  # Tensor in whose place `x += y` puts a new one
     "draw": Tape._draw,  # generator, shape, dtype: returns the Tensor drawn
     "section": Tape._section,  # name: returns the one before
@@ -381,7 +388,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "grad": Tape._grad,  # leaf: returns its gradient
     "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient
     "grad replaced": Tape._grad_replaced,  # leaf
-    "gradient": Tape._gradient,  # Tensor, its gradient
+    "gradient": Tape._gradient,  # Tensor, its gradient, Tensor whose call's rule computed that
     "update": Tape._update,  # optimizer, group, bucket, gradient: updates the bucket
 }
 

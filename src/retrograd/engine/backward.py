@@ -103,12 +103,12 @@ def needs_limit(t: Tensor) -> None:
     LIMITS[key] = weakref.ref(t, lambda _: LIMITS.pop(key, None))
 
 
-def _meets_limit(roots: Iterable[Tensor]) -> bool:
+def meets_limit(roots: Iterable[Tensor]) -> bool:
     """Tell whether a call that needs a limit lies behind one of the roots."""
     stack, seen = [*roots], set()
     while stack:
         t = stack.pop()
-        if t not in seen and t.call is not None:
+        if t not in seen and t._call is not None:
             if id(t) in LIMITS:
                 return True
             seen.add(t)
@@ -202,10 +202,11 @@ class ReversePass:
         found, keep, lift, wanted = self.found, self.keep, self.lift, self.wanted
         if LIMITS and not lift:
             roots = [*roots]
-            if _meets_limit(roots):
+            if meets_limit(roots):
                 self._run_lifted(roots, seeds)
                 return
-        keep = keep or bool(LIMITS)  # a limit looks at the whole graph
+        if LIMITS:
+            keep = True  # a limit looks at the whole graph
         hear = MODE.get().tell
         is_plain = hear is None and not lift
         last_write = CLOCK.last_write
@@ -215,12 +216,12 @@ class ReversePass:
                 found[root] = _sum(found[root], seed)
             else:
                 found[root] = seed
-                if root.call is not None:
+                if root._call is not None:
                     heappush(queue, (-root._order, root))
         while queue:
             t = heappop(queue)[1]
             g = found.pop(t)
-            rule, inputs, args, kwargs = t.call  # type: ignore[misc]
+            rule, inputs, args, kwargs = t._call  # type: ignore[misc]
             if inputs is None:
                 raise RuntimeError(
                     "backward through a graph that was freed by an earlier backward: write "
@@ -242,7 +243,7 @@ class ReversePass:
                     rule = hear("visit", t, g, rule)
                     through = rule.through
                 if lift:
-                    args, out = _lifted(t)
+                    args, out = lifted(t)
             given = (g, out, *args)
             try:
                 vjps = rule.vjps
@@ -255,7 +256,7 @@ class ReversePass:
                     if wanted is not None and a not in wanted:
                         continue
                     if through is not None and a is inputs[0] and wanted is None:
-                        vjp, a, like = _through(through, vjp, a, like)
+                        vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
                     ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
                     if (
@@ -270,15 +271,15 @@ class ReversePass:
                         ga = found[a] = _sum(found[a], ga)
                     else:
                         found[a] = ga
-                        if a.call is not None:
+                        if a._call is not None:
                             heappush(queue, (-a._order, a))
                     if hear is not None:
-                        hear("gradient", a, ga)
+                        hear("gradient", a, ga, t)
             except Exception as error:
                 error.add_note(f"in the gradient of {describe(t.rule, t.args, t.kwargs)}")
                 raise
             if not keep:
-                t.call = rule.freed
+                t._call = rule.freed
 
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
@@ -326,16 +327,16 @@ def _sum(x: Any, y: Any) -> Any:
     return total(x, y)
 
 
-def _through(
+def one_formula(
     formulas: dict[Rule, Callable[..., Any]], vjp: Callable[..., Any], a: Tensor, like: Any
 ) -> tuple[Callable[..., Any], Tensor, Any]:
     """Return the formula for two calls at once, where its result goes, and the array there.
 
     If the call behind `a` has none, or somebody wants the gradient in between: what was given.
     """
-    if a.call is None:
+    if a._call is None:
         return vjp, a, like
-    rule, inputs, arrays, _ = a.call
+    rule, inputs, arrays, _ = a._call
     if inputs is None or rule not in formulas or a._retains:
         return vjp, a, like
     if CLOCK.last_write > a._order:
@@ -354,9 +355,9 @@ def check_unwritten(t: Tensor) -> None:
             )
 
 
-def _lifted(t: Tensor) -> tuple[Any, Any]:
+def lifted(t: Tensor) -> tuple[Any, Any]:
     """Return the arguments and the output of the call behind `t` as Tensors for its rule."""
-    rule, inputs, args, _ = t.call  # type: ignore[misc]
+    rule, inputs, args, _ = t._call  # type: ignore[misc]
     out: Any = t
     if not MODE.get().grad:
         inputs, out = args, wrap(t._array)

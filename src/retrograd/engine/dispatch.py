@@ -20,7 +20,7 @@ from retrograd.engine.rule import (
     spelled,
     writes_out,
 )
-from retrograd.engine.tensor import Tensor, connect, plain, record
+from retrograd.engine.tensor import Tensor, connect, plain, run
 
 
 def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
@@ -50,7 +50,7 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
             kwargs = {k: plain(v) for k, v in kwargs.items()}
         elif kwargs:
             kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
-        return record(fn, *args, **kwargs)
+        return run(rule, tuple(args), kwargs)
     if load_rules():
         return call_numpy(fn, args, kwargs)
     name = spelled(fn)

@@ -30,11 +30,13 @@ class Listener(Protocol):
                 - "call": rule, arguments as given, arguments as arrays, keywords. Runs the call and
                   returns what it returns.
                 - "write": ufunc, leaf, other. Writes `ufunc(leaf, other)` into the leaf's array.
+                  With `operator.setitem` and an index, it writes `other` there.
                 - "draw": generator, shape, dtype. Returns a Tensor drawn from [0, 1).
                 - "section": name of the part of the program that begins. Returns the one before.
                 - "grad": leaf. Returns its gradient.
                 - "grad replaced": leaf whose gradient is about to be set.
-                - "gradient": Tensor and its gradient, once a reverse pass knows it.
+                - "gradient": Tensor and its gradient, once a reverse pass knows it, and the Tensor
+                  whose call's rule has computed that.
                 - "update": optimizer, group, bucket, gradient. Updates the bucket.
                 - "module": Module, arguments, keywords. Runs the Module and returns its output.
                 - "visit": Tensor that a reverse pass comes to, its gradient, its rule. Returns the

@@ -44,8 +44,8 @@ class Rule:
         differentiable: whether any of the arrays has a gradient.
         trusted: whether its gradients may be written into, since nothing else refers to them.
         options: the names of the keywords that it understands.
-        freed: takes the place of a Tensor's `call` once backward has freed that; the rule stays,
-            for the error of a second backward.
+        freed: takes the place of what a Tensor keeps of its call, once backward has freed that; the
+            rule stays, for the error of a second backward.
     """
 
     __slots__ = (

@@ -100,7 +100,8 @@ class Tensor(metaclass=KnowsElsewhere):
     # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
     # no reference cycles.
     __slots__ = (
-        "__weakref__", "_array", "_grad", "_order", "_retains", "_stamp", "call", "requires_grad",
+        "__weakref__", "_array", "_call", "_grad", "_name", "_order", "_retains", "_stamp",
+        "requires_grad",
     )  # fmt: skip
 
     _array: Array  # not _data, which np.ma would take for the values of a masked array
@@ -109,9 +110,10 @@ class Tensor(metaclass=KnowsElsewhere):
     requires_grad: bool
     # The call that made it: its rule, the arguments as given and as arrays, the keywords. None for
     # a leaf; once backward has freed it, all but the rule are None.
-    call: tuple[Rule, Any, Any, Any] | None
+    _call: tuple[Rule, Any, Any, Any] | None
     _order: int  # of its call among all recorded calls
     _retains: bool
+    _name: str  # not set where it has none, as `_order` and `_retains` are not for a leaf
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor) and data.requires_grad:
@@ -121,7 +123,7 @@ class Tensor(metaclass=KnowsElsewhere):
             check_floating(array)
             array = copied(array)
         self._array = array
-        self._grad = self._stamp = self.call = None
+        self._grad = self._stamp = self._call = None
         self.requires_grad = bool(requires_grad)
         if isinstance(data, Tensor) and not requires_grad:
             _share_stamp(self, data)
@@ -150,7 +152,7 @@ class Tensor(metaclass=KnowsElsewhere):
     @data.setter
     def data(self, value: ArrayLike) -> None:
         array = as_array(value)
-        if self.call is not None:
+        if self._call is not None:
             raise RuntimeError("t.data can be replaced on a leaf only: make a new Tensor")
         if array.shape != self._array.shape:
             raise ValueError(
@@ -189,22 +191,43 @@ class Tensor(metaclass=KnowsElsewhere):
         tell("grad replaced", self)
         self._grad = value
 
+    @property
+    def name(self) -> str | None:
+        """What it is called where people look at a graph; None where nobody has named it.
+
+        A string, or None to take the name away (TypeError for others). `rg.name(t, "x")` names a
+        Tensor in passing.
+        """
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        if value is None:
+            if self.name is not None:
+                del self._name
+        elif isinstance(value, str):
+            self._name = value
+        else:
+            raise TypeError(f"t.name is a string, or None, not {value!r}")
+
     shape = property(lambda self: self._array.shape, doc="Lengths of the axes, a tuple of ints.")
     ndim = property(lambda self: self._array.ndim, doc="Number of axes.")
     size = property(lambda self: self._array.size, doc="Number of elements.")
     dtype = property(lambda self: self._array.dtype, doc="Type of the elements.")
     nbytes = property(lambda self: self._array.nbytes, doc="Bytes of the elements.")
-    is_leaf = property(lambda self: self.call is None, doc="Whether no recorded call made it.")
+    is_leaf = property(lambda self: self._call is None, doc="Whether no recorded call made it.")
     rule = property(
-        lambda self: self.call and self.call[0], doc="The rule of the call that made it, or None."
+        lambda self: self._call and self._call[0], doc="The rule of the call that made it, or None."
     )
     inputs = property(
-        lambda self: self.call and self.call[1], doc="The call's arguments as given, or None."
+        lambda self: self._call and self._call[1], doc="The call's arguments as given, or None."
     )
     args = property(
-        lambda self: self.call and self.call[2], doc="The call's arguments as arrays, or None."
+        lambda self: self._call and self._call[2], doc="The call's arguments as arrays, or None."
     )
-    kwargs = property(lambda self: self.call and self.call[3], doc="The call's keywords, or None.")
+    kwargs = property(
+        lambda self: self._call and self._call[3], doc="The call's keywords, or None."
+    )
 
     def __len__(self) -> int:
         return len(self._array)
@@ -418,7 +441,7 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0]).requires_grad_()
         Tensor([1.], requires_grad=True)
         """
-        if self.call is not None:
+        if self._call is not None:
             raise RuntimeError("requires_grad_ is for leaves; use detach() to leave the graph")
         if requires_grad:
             check_floating(self._array)
@@ -434,14 +457,16 @@ class Tensor(metaclass=KnowsElsewhere):
         return _restored, made, (None, self._own())
 
     def _check_copyable(self) -> None:
-        if self.call is not None:
+        if self._call is not None:
             raise RuntimeError(
                 "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
             )
 
     def _own(self) -> dict[str, Any]:
-        """Return the attributes that a derived class has put in."""
+        """Return its name and the attributes that a derived class has put in."""
         own = dict(getattr(self, "__dict__", {}))
+        if self.name is not None:
+            own["_name"] = self.name
         for cls in type(self).__mro__[: -len(Tensor.__mro__)]:
             names = getattr(cls, "__slots__", ())
             own |= {name: getattr(self, name) for name in names if hasattr(self, name)}
@@ -487,7 +512,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # Indexing
 
     def __getitem__(self, index: Any) -> Tensor:
-        return record(operator.getitem, self, plain(index))
+        return run(RULES[operator.getitem], (self, plain(index)), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not self._writable():
@@ -516,14 +541,10 @@ class Tensor(metaclass=KnowsElsewhere):
             mask = index[(..., *[None] * (self.ndim - index.ndim))]
             tell("write", np.copyto, self, record(np.where, mask, value, self))
         else:
-            escape(
-                "t[index] = value with an array as the index",
-                None,
-                "write all of it, t[...] = np.where(mask, value, t).",
-            )
+            tell("write", operator.setitem, self, value, plain(index))
 
     def _writable(self) -> bool:
-        return self.call is None and not MODE.get().grad
+        return self._call is None and not MODE.get().grad
 
     def _check_own(self) -> None:
         if self._stamp is not None and len(self._stamp) > 1:
@@ -535,8 +556,8 @@ class Tensor(metaclass=KnowsElsewhere):
     def _update(self, ufunc: np.ufunc, other: Any) -> Tensor:
         """Answer `x += y`: a new Tensor, or under no_grad a write into the memory of a leaf."""
         mode = MODE.get()
-        if mode.grad or self.call is not None:
-            if self.call is None and self.requires_grad:
+        if mode.grad or self._call is not None:
+            if self._call is None and self.requires_grad:
                 raise TypeError(
                     "an update in place of a leaf that requires grad would make a new Tensor and "
                     "leave the leaf as it is: write `with rg.no_grad():` around it, or x = x + y "
@@ -600,7 +621,7 @@ class Tensor(metaclass=KnowsElsewhere):
     @property
     def T(self) -> Tensor:
         """The Tensor with its axes reversed."""
-        return record(np.transpose, self)
+        return run(RULES[np.transpose], (self,), {})
 
     @property
     def mT(self) -> Tensor:
@@ -622,7 +643,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.sum", _words)
-        return record(np.sum, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.sum], (self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the mean of the elements, as `np.mean`.
@@ -639,7 +660,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.mean", _words)
-        return record(np.mean, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.mean], (self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the largest element, as `np.max`; equal ones share the gradient.
@@ -860,7 +881,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0]).reshape(2, 1).shape
         (2, 1)
         """
-        return record(np.reshape, self, shape[0] if len(shape) == 1 else shape)
+        shape = shape[0] if len(shape) == 1 else shape
+        return run(RULES[np.reshape], (self, shape), {})
 
     def ravel(self) -> Tensor:
         """Return the elements in one axis, as `ndarray.ravel`.
@@ -1146,7 +1168,7 @@ def copied(array: Array) -> Array:
 
 def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
     """Raise RuntimeError where a Tensor of `data` would lose the gradient without a word."""
-    if MODE.get().grad and (data.call is not None or not requires_grad):
+    if MODE.get().grad and (data._call is not None or not requires_grad):
         instead = "t.detach().requires_grad_()" if requires_grad else "t.detach()"
         raise RuntimeError(
             f"{name}(t) of a Tensor that requires grad would leave its graph, and lose the "
@@ -1163,7 +1185,7 @@ def wrap(array: Array) -> Tensor:
     """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
     t = _new(Tensor)
     t._array = array
-    t._grad = t._stamp = t.call = None
+    t._grad = t._stamp = t._call = None
     t.requires_grad = False
     return t
 
@@ -1172,7 +1194,7 @@ def _restored(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array 
     """Return a leaf that was copied or pickled."""
     t = _new(kind)
     t._array, t._grad, t.requires_grad = data, grad, requires_grad
-    t._stamp = t.call = None
+    t._stamp = t._call = None
     return t
 
 
@@ -1240,7 +1262,7 @@ def _share_stamp(view: Tensor, of: Tensor) -> None:
     if of._stamp is None:
         # Rules read the output of a recorded call, so its memory must never be written: a second
         # entry says so, which `_check_own` looks for.
-        of._stamp = [0] if of.call is None else [0, 1]
+        of._stamp = [0] if of._call is None else [0, 1]
     view._stamp = of._stamp
 
 
@@ -1259,6 +1281,7 @@ def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
 # Recording
 
 _new = object.__new__
+_tick = CLOCK.tick
 _ndarray = np.ndarray
 _float64, _float32 = np.dtype(np.float64), np.dtype(np.float32)
 
@@ -1336,12 +1359,12 @@ def keep(
         needs = False
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
-        t.call = rule, args, arrays, kwargs
-        t._order = CLOCK.tick()
+        t._call = rule, args, arrays, kwargs
+        t._order = _tick()
         t._retains = False
     else:
         t.requires_grad = False
-        t.call = None
+        t._call = None
     return t
 
 
@@ -1363,9 +1386,9 @@ def _several(
     """
     whole._array = outs
     whole.requires_grad = needs and rule.differentiable
-    whole.call = None
+    whole._call = None
     if whole.requires_grad:
-        whole.call = rule, args, arrays, kwargs
+        whole._call = rule, args, arrays, kwargs
         whole._order = CLOCK.tick()
         whole._retains = False
     picked = [record(pick, whole, i) for i in range(len(outs))]
