@@ -114,7 +114,8 @@ class Fault:
         known = {**self.inputs, "g": self.g, "out": self.values if not self.of else self.out}
         for name, value in known.items():
             at = _element(value, self.index, self.values.shape)
-            if at is not None and (self.elementwise or np.ndim(value) == 0 or name == "out"):
+            is_result = name == "out" and not self.of
+            if at is not None and (self.elementwise or np.ndim(value) == 0 or is_result):
                 found[name] = at
         return found
 
@@ -161,6 +162,8 @@ class Fault:
         what = f"the gradient of {self.function} for {self.of}" if self.of else self.function
         if self.of and self.function == "":
             what = f"the gradient of {self.of}"
+        elif self.of and self.function.startswith("the gradient"):
+            what = f"the derivative of {self.function}"
         inside = f" (in {self.within})" if self.within else ""
         lines = [f"{what}{inside} is {value}"]
         if shape:
@@ -220,21 +223,23 @@ def argument_names(rule: Rule, count: int) -> list[str]:
 
 
 def maker_names(inputs: Iterable[Any]) -> tuple[str, ...]:
-    """Return the functions that made the arguments of a call, through views and changes of sign."""
+    """Return the functions that made the arguments of a call, through views and linear steps."""
     found = []
     for value in inputs:
         while isinstance(value, Tensor) and value.rule is not None:
-            if value.rule.name not in _PASSING or not value.inputs:
+            tensors = [a for a in value.inputs or () if isinstance(a, Tensor)]
+            if value.rule.name not in _PASSING or len(tensors) != 1:
                 found.append(value.rule.name)
                 break
-            value = value.inputs[0]
+            value = tensors[0]
     return tuple(found)
 
 
-# functions that hand values on, in another shape or a part of them
+# functions that hand the values of one Tensor on: a part of them, or shifted and scaled
 _PASSING = {
     "np.reshape", "np.transpose", "np.expand_dims", "np.squeeze", "np.broadcast_to", "getitem",
-    "np.ravel", "np.swapaxes", "np.moveaxis", "t.astype", "astype", "np.maximum", "np.clip",
+    "np.add", "np.subtract", "np.multiply", "np.negative", "np.ravel", "np.swapaxes",
+    "np.moveaxis", "astype", "np.maximum", "np.clip",
 }  # fmt: skip
 
 
@@ -248,7 +253,8 @@ def is_elementwise(rule: Rule, values: Any, arrays: Iterable[Any]) -> bool:
         return True
     home = str(getattr(fn, "__module__", ""))
     own = home.startswith("retrograd.special") and "soft" not in rule.name
-    return own and all(shape == np.shape(values) for shape in shapes)
+    users = not home.startswith(("numpy", "retrograd"))  # most likely, where shapes are equal
+    return (own or users) and all(shape == np.shape(values) for shape in shapes)
 
 
 def arrays_in(value: Any) -> list[Array]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import sys
 import warnings
 import weakref
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -72,11 +73,8 @@ class detect_anomaly:
 
     def __enter__(self) -> None:
         before = MODE.get()
-        quiet = warnings.catch_warnings()
+        quiet = without_warnings()
         quiet.__enter__()
-        # which NumPy gives where it makes nan, before anybody could look at that
-        for message in ("Mean of empty slice", "Degrees of freedom <= 0"):
-            warnings.filterwarnings("ignore", message, RuntimeWarning)
         mode = before
         if not before.records:  # a recording runs the function as it is, to make a program of it
             mode = Mode(before.grad, Watcher().hear, before.on_escape, records=False)
@@ -86,6 +84,21 @@ class detect_anomaly:
         token, quiet = self._contexts.pop()
         MODE.reset(token)
         quiet.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Leave out what NumPy warns of where it makes nan, before anybody could look at that."""
+    with warnings.catch_warnings():
+        for message in _WARNINGS:
+            warnings.filterwarnings("ignore", message, RuntimeWarning)
+        yield
+
+
+_WARNINGS = (
+    "Mean of empty slice", "Degrees of freedom <= 0", "invalid value encountered in (add|reduce)",
+    "overflow encountered in (add|reduce|cast)",
+)  # fmt: skip
 
 
 class _Origin(NamedTuple):
@@ -167,14 +180,12 @@ class Watcher:
         if is_finite(out) or rule.fn is np.empty_like or any(map(_is_meant, given)):
             return
         came = ""
-        if has_nan(out) and any(map(has_nan, given)):
-            culprit = next(a for a in (*args, *kwargs.values()) if has_nan(a))
-            came = _spoiled(culprit)
+        if any(_is_parameter(a) and not is_finite(a) for a in args):
+            came = cures.SPOILED_LEAF
+        elif has_nan(out) and any(map(has_nan, given)):
+            came = cures.SPOILED_DATA
         elif not has_nan(out) and not all(map(is_finite, given)):
-            culprit = next((a for a in args if _is_parameter(a) and not is_finite(a)), None)
-            if culprit is None:
-                return  # inf that was meant, such as a mask
-            came = _spoiled(culprit)
+            return  # inf that was meant, such as a mask
         function, within = _names(rule, origin)
         raise AnomalyError(
             Fault(
@@ -352,10 +363,6 @@ def _name(t: Tensor) -> str:
 
 def _is_parameter(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_leaf and value.requires_grad
-
-
-def _spoiled(culprit: Any) -> str:
-    return cures.SPOILED_LEAF if _is_parameter(culprit) else cures.SPOILED_DATA
 
 
 def _sums(values: Sequence[Any]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from retrograd.anomaly import cures
 from retrograd.anomaly.faults import AnomalyError, Fault, is_finite
-from retrograd.anomaly.watch import Watcher
+from retrograd.anomaly.watch import Watcher, without_warnings
 from retrograd.compiler.aside import Aside
 from retrograd.compiler.assembly import Step
 from retrograd.compiler.ir import Call, Flow, Var
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 def find_nan(step: CompiledStep, args: Any, kwargs: dict[str, Any]) -> None:
     """Raise AnomalyError at the first nan or inf of a call: see `CompiledStep.find_nan`."""
-    with step._lock, np.errstate(all="ignore"):
+    with step._lock, np.errstate(all="ignore"), without_warnings():
         aside = Aside(step, args, kwargs)
         ready = aside.make_program()
         state = State(ready)
         try:
-            births = _run_statements(ready, aside.arrays)
+            births, first = _run_statements(ready, aside.arrays)
         finally:
             state.put_back()
         tapes: list[_WatchingTape] = []
@@ -44,11 +44,11 @@ def find_nan(step: CompiledStep, args: Any, kwargs: dict[str, Any]) -> None:
         try:
             aside.record(watch)
         except AnomalyError as error:
-            text = _line_of(births, tapes[-1].failed, error.fault.line)
+            text = _line_of(births, tapes[-1].failed, error.fault.line) or first
             raise AnomalyError(replace(error.fault, program_line=text)) from None
-    first = next((birth for birth in births if birth.matters), None)
-    if first is not None:  # in the program alone, which may compute otherwise
-        raise AnomalyError(first.fault())
+    found = next((birth for birth in births if birth.matters), None)
+    if found is not None:  # in the program alone, which may compute otherwise
+        raise AnomalyError(found.fault())
 
 
 class _WatchingTape(Tape):
@@ -131,13 +131,19 @@ class _Birth(NamedTuple):
         )
 
 
-def _run_statements(ready: ReadyProgram, arguments: Any) -> list[_Birth]:
-    """Run a program statement by statement; return where numbers stop being finite, in order."""
+def _run_statements(ready: ReadyProgram, arguments: Any) -> tuple[list[_Birth], str]:
+    """Run a program statement by statement.
+
+    Returns:
+        Where numbers stop being finite, in order; and the first statement that reads or gives what
+        is not finite, which may have become a constant before all runs.
+    """
     code, flow = ready.code, Flow(ready.program.calls)
     values = [*ready.arrays(arguments), *ready.numbers()]
     space = dict(ready.namespace)
     space.update(zip([*code.inputs, *code.lives], values, strict=True))
     births: list[_Birth] = []
+    first = ""
     causes: dict[Any, _Birth] = {}  # by memory: why it is not finite
 
     def read(var: Var) -> Any:
@@ -148,6 +154,8 @@ def _run_statements(ready: ReadyProgram, arguments: Any) -> list[_Birth]:
         given = {v: np.array(read(v)) for v in call.vars() if isinstance(read(v), np.ndarray)}
         for step in steps:
             exec(PYTHON.statement(step.statement), space)
+            if not first and not all(map(is_finite, (*given.values(), *map(read, call.outs)))):
+                first = PYTHON.statement(step.statement)
         for v in call.outs:
             out = read(v)
             causes.pop(flow.memory(v), None)
@@ -164,7 +172,7 @@ def _run_statements(ready: ReadyProgram, arguments: Any) -> list[_Birth]:
         known = causes.get(flow.memory(v))
         if known is not None and not is_finite(read(v)):
             known.spoils.append(v)
-    return births
+    return births, first
 
 
 _MEANT = "meant"
