@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -189,29 +187,6 @@ class Fault:
 
 
 # What a call gave, and what it was given
-
-
-def function_name(rule: Rule) -> str:
-    """Return what a user writes for the function of a rule; "" for one of the library's own."""
-    if rule.fn is astype:
-        return "t.astype"
-    if rule.fn is operator.getitem:
-        return "t[index]"
-    module = getattr(rule.fn, "__module__", None) or ""
-    if rule.name.startswith("np.") or not module.startswith("retrograd."):
-        return rule.name
-    return public_name(rule.name)
-
-
-def public_name(name: str) -> str:
-    """Return what a user writes for a function of the library; "" for one that is not public."""
-    for home, short in (
-        ("retrograd.nn.functional", "nn.functional"),
-        ("retrograd.special", "special"),
-    ):
-        if name in getattr(sys.modules.get(home), "__all__", ()):
-            return f"{short}.{name}"
-    return ""
 
 
 def argument_names(rule: Rule, count: int) -> list[str]:

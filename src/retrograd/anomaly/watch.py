@@ -21,14 +21,13 @@ from retrograd.anomaly.faults import (
     Fault,
     argument_names,
     arrays_in,
-    function_name,
     has_nan,
     is_elementwise,
     is_finite,
     maker_names,
-    public_name,
 )
-from retrograd.engine import MODE, Array, Mode, ReversePass, Rule, Tensor, pick, spelled
+from retrograd.anomaly.naming import called_function, function_name
+from retrograd.engine import MODE, Array, Mode, ReversePass, Rule, Tensor, pick
 from retrograd.lines import NOWHERE, Line, line_at, user_frame
 
 
@@ -224,7 +223,7 @@ class Watcher:
             at = note.origin.place if note is not None else ("", 0)
             name = function_name(t.rule) or t.rule.name
             return _Origin(at, f"the gradient of {name}", True)
-        return _Origin(place, _called(inner))
+        return _Origin(place, called_function(inner))
 
     # Backward
 
@@ -388,15 +387,3 @@ def _visited(user: FrameType) -> Tensor | None:
             return found
         frame = frame.f_back
     return None
-
-
-def _called(inner: FrameType) -> str:
-    """Return what the user called, given the frame of the library that came of it."""
-    name, variables = inner.f_code.co_name, inner.f_locals
-    if name == "__array_function__":
-        return spelled(variables["fn"])
-    if name == "__array_ufunc__":
-        return spelled(variables["ufunc"])
-    if name == "__call__":
-        return type(variables.get("self")).__name__
-    return public_name(name)
