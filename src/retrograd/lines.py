@@ -28,15 +28,12 @@ class Line(NamedTuple):
 NOWHERE = Line()
 
 
-def user_frame() -> tuple[FrameType, FrameType]:
-    """Return the frame being run outside this library and NumPy, and the inner one it has called.
-
-    Where there is nothing but the library, both are its outermost frame.
-    """
-    inner = frame = sys._getframe(1)
+def user_frame() -> FrameType:
+    """Return the frame being run outside this library and NumPy."""
+    frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
-        inner, frame = frame, frame.f_back
-    return frame, inner
+        frame = frame.f_back
+    return frame
 
 
 def user_place() -> tuple[str, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import sys
+from collections.abc import Iterator
 from types import FrameType
 
 from retrograd.engine import Rule, astype, spelled
@@ -32,16 +33,37 @@ def public_name(name: str) -> str:
     return ""
 
 
-def called_function(inner: FrameType) -> str:
-    """Return what the user called, given the frame of the library that came of it.
+def called_function(user: FrameType) -> str:
+    """Return what the user called in a frame, through which the present call of a function came.
 
     Where that is an operator or a method, it is "": the rule has the name.
     """
-    name, variables = inner.f_code.co_name, inner.f_locals
+    return next(reversed([*_callers(user)]), "")
+
+
+def caller_in_library(user: FrameType) -> str:
+    """Return the innermost function or Module that a user knows around the present call, or "".
+
+    It names what a function of the library's own is a part of, such as `nn.functional.conv2d`.
+    """
+    return next((name for name in _callers(user) if name), "")
+
+
+def _callers(user: FrameType) -> Iterator[str]:
+    """Yield what a user writes for each frame inside of the user's, the innermost first, or ""."""
+    frame = sys._getframe(1)
+    while frame is not None and frame is not user:
+        yield _name_of(frame)
+        frame = frame.f_back  # type: ignore[assignment]
+
+
+def _name_of(frame: FrameType) -> str:
+    """Return what a user writes for a function of the library that is running, or ""."""
+    name, variables = frame.f_code.co_name, frame.f_locals
     if name == "__array_function__":
         return spelled(variables["fn"])
     if name == "__array_ufunc__":
         return spelled(variables["ufunc"])
-    if name == "__call__":
-        return type(variables.get("self")).__name__
+    if name in ("__call__", "forward"):
+        return type(variables["self"]).__name__ if "self" in variables else ""
     return public_name(name)

@@ -26,7 +26,7 @@ from retrograd.anomaly.faults import (
     is_finite,
     maker_names,
 )
-from retrograd.anomaly.naming import called_function, function_name
+from retrograd.anomaly.naming import called_function, caller_in_library, function_name
 from retrograd.engine import MODE, Array, Mode, ReversePass, Rule, Tensor, pick
 from retrograd.lines import NOWHERE, Line, line_at, user_frame
 
@@ -105,6 +105,7 @@ class _Origin(NamedTuple):
 
     place: tuple[str, int] = ("", 0)
     called: str = ""
+    inner: str = ""  # the innermost function that the user knows around it
     is_gradient: bool = False  # whether the call is a part of a gradient, at the line of that
 
     @property
@@ -216,14 +217,15 @@ class Watcher:
 
     def _origin(self) -> _Origin:
         """Return where the call that is being made comes from."""
-        frame, inner = user_frame()
+        frame = user_frame()
         place = frame.f_code.co_filename, frame.f_lineno
         if self._inside and (t := _visited(frame)) is not None:
             note = self._note_of(t)
             at = note.origin.place if note is not None else ("", 0)
             name = function_name(t.rule) or t.rule.name
-            return _Origin(at, f"the gradient of {name}", True)
-        return _Origin(place, called_function(inner))
+            gradient = f"the gradient of {name}"
+            return _Origin(at, gradient, gradient, True)
+        return _Origin(place, called_function(frame), caller_in_library(frame))
 
     # Backward
 
@@ -347,9 +349,7 @@ _KINKS = {"kinked", "times_sign"}
 
 def _names(rule: Rule, origin: _Origin) -> tuple[str, str]:
     """Return what a user calls the function of a rule, and what it is a part of, or ""."""
-    function = function_name(rule)
-    if not function:
-        return origin.called or rule.name, ""
+    function = function_name(rule) or origin.inner or rule.name
     return function, "" if origin.called == function else origin.called
 
 

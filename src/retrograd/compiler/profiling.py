@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SECONDS = 0.3  # about so long a program is timed
 RUNS = 5, 500  # at least and at most
+WIDTH = 72  # of a column of text at most
 
 
 class ProfiledLine(NamedTuple):
@@ -126,7 +127,7 @@ class ProgramProfile:
             *(
                 (
                     f"{line.microseconds:.1f}", f"{100 * line.microseconds / total:.0f}",
-                    f"{line.bytes:,}", line.text, line.shape, line.line.text,
+                    f"{line.bytes:,}", _shorten(line.text), line.shape, _shorten(line.line.text),
                 )
                 for line in lines
             ),
@@ -134,6 +135,11 @@ class ProgramProfile:
 
     def _total(self) -> str:
         return f"{self.microseconds:,.1f} us in {len(self.lines)} lines, median of {self.runs} runs"
+
+
+def _shorten(text: str) -> str:
+    """Return a text that fits a column of a table."""
+    return text if len(text) <= WIDTH else f"{text[: WIDTH - 3]}..."
 
 
 def profile(step: CompiledStep, args: Any, kwargs: dict[str, Any]) -> ProgramProfile:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.anomaly.naming import called_function, function_name
+from retrograd.anomaly.naming import caller_in_library, function_name
 from retrograd.engine import MODE, Array, Mode, Rule, Tensor, mode_set, pick
 from retrograd.later import public_names
 from retrograd.lines import user_frame
@@ -209,7 +209,7 @@ class profile:
     # Whose it is
 
     def _row(self, rule: Rule) -> ProfileRow:
-        name = function_name(rule) or called_function(user_frame()[1]) or rule.name
+        name = function_name(rule) or caller_in_library(user_frame()) or rule.name
         return self._functions.setdefault(name, ProfileRow(name))
 
     def _row_of(self, module: Module) -> ProfileRow:
