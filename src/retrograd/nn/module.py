@@ -28,7 +28,7 @@ from retrograd.nn.found_parameters import FoundParameters
 from retrograd.nn.hooks import Handle, Hook, Hooks, add_hook, call_with_hooks
 from retrograd.nn.own_methods import speak_for
 from retrograd.nn.parameter import Parameter
-from retrograd.nn.summary import output_shapes, table
+from retrograd.nn.summary import html, output_shapes, text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -770,10 +770,10 @@ class Module:
         12 parameters, 12 trained, 96 bytes
         """
         if not inputs:
-            return table(self, None)
+            return text(self, None)
         with evaluating(self), output_shapes(self) as shapes:
             self(*inputs)
-        return table(self, shapes)
+        return text(self, shapes)
 
     def extra_repr(self) -> str:
         """Return what `repr` shows in the brackets of a Module without Modules inside.
@@ -782,6 +782,9 @@ class Module:
             Text such as "3, 2, bias=True"; "" unless a Module defines its own.
         """
         return ""
+
+    def _repr_html_(self) -> str:
+        return html(self)
 
     def __repr__(self) -> str:
         inside = "".join(f"\n({name}): {child!r}" for name, child in self.named_children())
