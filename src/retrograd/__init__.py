@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from retrograd.compiler import TraceError, compile
     from retrograd.inventory import coverage
     from retrograd.io import load, save
-    from retrograd.seeing import name, profile
+    from retrograd.seeing import draw, name, profile
     from retrograd.training import evaluate, fit
 
 __version__ = "0.1.0"
@@ -41,8 +41,8 @@ __docformat__ = "google"
 
 __all__ = [
     "AnomalyError", "Parameter", "Tensor", "TraceError", "anomaly", "array", "autograd", "compile",
-    "coverage", "data", "defvjp", "detect_anomaly", "enable_grad", "evaluate", "fit", "func",
-    "get_default_dtype", "is_grad_enabled", "load", "manual_seed", "name", "nn", "no_grad",
+    "coverage", "data", "defvjp", "detect_anomaly", "draw", "enable_grad", "evaluate", "fit",
+    "func", "get_default_dtype", "is_grad_enabled", "load", "manual_seed", "name", "nn", "no_grad",
     "optim", "primitive", "profile", "rules", "save", "seeing", "set_default_dtype",
     "set_grad_enabled", "special", "testing", "training", "tree",
 ]  # fmt: skip
@@ -52,7 +52,7 @@ __all__ = [
 __getattr__ = load_later(__name__, {
     "anomaly": "AnomalyError anomaly detect_anomaly",
     "compiler": "TraceError compile compiler", "data": "data", "func": "func",
-    "inventory": "coverage inventory", "io": "io load save", "seeing": "name profile seeing",
+    "inventory": "coverage inventory", "io": "io load save", "seeing": "draw name profile seeing",
     "special": "special",
     "testing": "testing", "training": "evaluate fit training", "tree": "tree",
 })  # fmt: skip

@@ -57,7 +57,7 @@ def grad(
     >>> (dx,) = rg.autograd.grad(x ** 3, x, create_graph=True)
     >>> (d2x,) = rg.autograd.grad(dx, x)
     >>> dx, d2x
-    (Tensor(27., requires_grad=True), Tensor(18.))
+    (Tensor(27., call=np.multiply), Tensor(18.))
     """
     roots, targets = _tensors(outputs, "outputs"), _tensors(inputs, "inputs")
     if isinstance(outputs, Tensor):

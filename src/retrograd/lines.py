@@ -8,10 +8,11 @@ import sys
 from types import FrameType
 from typing import NamedTuple
 
-import numpy as np
-
 HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_LIBRARIES = (HERE, os.path.dirname(os.path.abspath(np.__file__)) + os.sep)
+# whose code takes numbers for a user, who wrote none of its lines
+_LIBRARIES = (
+    "retrograd.", "numpy.", "scipy.", "sklearn.", "matplotlib.", "statistics.", "random.",
+)  # fmt: skip
 
 
 class Line(NamedTuple):
@@ -28,19 +29,24 @@ class Line(NamedTuple):
 NOWHERE = Line()
 
 
+def is_of_library(frame: FrameType) -> bool:
+    """Tell whether a frame runs code of a library, or code that this one has written."""
+    if frame.f_code.co_filename.startswith(HERE):
+        return True
+    return f"{frame.f_globals.get('__name__', '')}.".startswith(_LIBRARIES)
+
+
 def user_frame() -> FrameType:
-    """Return the frame being run outside this library and NumPy."""
+    """Return the frame being run outside of libraries."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_LIBRARIES):
+    while frame.f_back is not None and is_of_library(frame):
         frame = frame.f_back
     return frame
 
 
 def user_place() -> tuple[str, int]:
-    """Return the file and the number of the line being run outside this library."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
-        frame = frame.f_back
+    """Return the file and the number of the line being run outside of libraries."""
+    frame = user_frame()
     return frame.f_code.co_filename, frame.f_lineno
 
 
@@ -50,5 +56,5 @@ def line_at(place: tuple[str, int]) -> Line:
 
 
 def user_line() -> Line:
-    """Return the line being run outside this library."""
+    """Return the line being run outside of libraries."""
     return line_at(user_place())

@@ -153,4 +153,4 @@ def test_text_of_the_programs_line_is_that_of_the_source():
     bad, _ = compiled(lambda x: np.log(x), [1.0, 0.0])
     with pytest.raises(rg.AnomalyError) as caught:
         bad.find_nan(1.0)
-    assert caught.value.fault.program_line in step.source
+    assert caught.value.fault.program_line in step.fast_source

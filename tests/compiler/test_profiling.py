@@ -13,7 +13,7 @@ def test_lines_are_those_of_the_source_in_order_or_the_hottest_first():
     profile = step.profile(X, Y)
     assert [line.text for line in profile.lines] == [
         line.partition("  #")[0].strip()
-        for line in step.source.splitlines()[1:]
+        for line in step.fast_source.splitlines()[1:]
         if line.strip() and not line.strip().startswith(("#", "return"))
     ]
     assert {line.section for line in profile.lines} == {"forward", "backward", "update"}

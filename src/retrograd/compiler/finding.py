@@ -124,7 +124,7 @@ class _Birth(NamedTuple):
             function=spelled(call.fn),
             values=self.values,
             inputs=self.inputs,
-            line=call.line,
+            line=call.origin,
             elementwise=isinstance(call.fn, np.ufunc),
             came=self.came,
             program_line=self.text,
@@ -212,7 +212,7 @@ def _line_of(births: list[_Birth], number: int | None, line: Line) -> str:
         line: the user's line.
     """
     same_call = [b for b in births if number is not None and b.step.call.number == number]
-    same_line = [b for b in births if b.step.call.line == line]
+    same_line = [b for b in births if b.step.call.origin == line]
     found = same_call or [b for b in same_line if b.matters] or [b for b in births if b.matters]
     found = found or same_line
     return found[0].text if found else ""

@@ -160,7 +160,7 @@ def profile(step: CompiledStep, args: Any, kwargs: dict[str, Any]) -> ProgramPro
             float(medians[i]) / 1000,
             _bytes_of(ready, item),
             str(item.fills.shape) if item.fills else "",
-            item.call.line,
+            item.call.origin,
         )
         for i, item in enumerate(ready.code.body)
     ]

@@ -90,8 +90,9 @@ def fold(graph: Graph, names: Names) -> Group:
     """Return the calls of a graph in groups: by Module, and where equal parts repeat as loops.
 
     Calls are those of a Module if they take its Parameters, or if what they are computed from and
-    what is computed from them both are; they must follow on each other. Eager code keeps nothing
-    else, so a Module without Parameters has no group of its own.
+    what is computed from them both are, or if they only look at the array of such a call in another
+    way (`reshape`); they must follow on each other. Eager code keeps nothing else, so a Module
+    without Parameters has no group of its own.
 
     Parts are equal if they call the same functions on arguments of the same shapes. They are a loop
     where three or more follow on each other.
@@ -124,6 +125,7 @@ def _paths(graph: Graph, names: Names) -> dict[Node, Path]:
     own: dict[Node, Path] = {}  # of what is made of Parameters alone, and of what takes it
     constant: dict[Node, Path | None] = {}  # Parameters, and what is made of them alone
     before: dict[Node, Path | None] = {}  # of the calls that it was computed from
+    sources: dict[Node, list[Path]] = {}  # the same, of each
     after: dict[Node, Path | None] = dict.fromkeys(graph.nodes)  # of those computed from it
     for node in graph.nodes:
         given = [a.node for a in node.arguments if a.node is not None]
@@ -141,6 +143,7 @@ def _paths(graph: Graph, names: Names) -> dict[Node, Path]:
         data = [n for n in given if n not in constant]
         known = [path for n in data if (path := own.get(n, before[n])) is not None]
         before[node] = _common(known) if known else None
+        sources[node] = known
     for node in reversed(graph.nodes):
         path = own.get(node, after[node])
         for argument in node.arguments:
@@ -148,12 +151,29 @@ def _paths(graph: Graph, names: Names) -> dict[Node, Path]:
             if path is not None and n is not None:
                 known_after = after[n]
                 after[n] = path if known_after is None else _common([known_after, path])
-    found = {}
+    found: dict[Node, Path] = {}
     for node in graph.calls:
-        ways = (before[node], after[node])
-        between = [path for path in ways if path is not None]
-        found[node] = own.get(node, _common(between) if len(between) == 2 else ())
+        path = after[node]
+        viewed = None if names.of(node.tensor) else _viewed(node)
+        if node in own:
+            found[node] = own[node]
+        elif viewed in found:
+            found[node] = found[viewed]
+        elif path is None:
+            found[node] = ()
+        else:
+            # in a residual block `x + f(x)` one of the sources is in the block, and what follows
+            shared = [_common([path, source]) for source in sources[node]]
+            found[node] = max(shared, key=len, default=())
     return found
+
+
+def _viewed(node: Node) -> Node | None:
+    """Return the node whose array a call only looks at in another way, None if it makes a new."""
+    if node.is_several or not node.value.size:
+        return None
+    given = [a for a in node.arguments if a.node is not None and not a.node.is_several]
+    return next((a.node for a in given if np.may_share_memory(a.value, node.value)), None)
 
 
 def _common(paths: Iterable[Path]) -> Path:

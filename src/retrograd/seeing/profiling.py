@@ -174,7 +174,7 @@ class profile:
             row.forward += (time.perf_counter_ns() - self._mark) / 1000
 
     def _hear_visit(self, t: Tensor, g: Any, rule: Rule) -> Rule:
-        if self._rules:
+        if self._rules or not rule.differentiable:
             return rule
         owner = self._owner_of(t)
         self._visited = (self._row(rule),) if owner is None else owner.rows
