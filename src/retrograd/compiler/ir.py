@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.compiler.lines import NOWHERE, Line
+from retrograd.lines import NOWHERE, Line
 
 if TYPE_CHECKING:
     from retrograd.compiler.carried import Carried

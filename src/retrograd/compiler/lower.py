@@ -9,11 +9,12 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.ir import Call, Names, Program, Var
-from retrograd.compiler.lines import Line, TraceError, line_at
+from retrograd.compiler.lines import TraceError
 from retrograd.compiler.live import Reading
 from retrograd.compiler.names import name_outside, stem_of
 from retrograd.compiler.tape import Event, Tape
 from retrograd.engine import Array, Constants, Rule, Tensor
+from retrograd.lines import Line, line_at
 
 _ndarray = np.ndarray
 

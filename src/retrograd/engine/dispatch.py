@@ -107,7 +107,7 @@ def _leave_to_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any], w
     loses = mode.grad and holds_gradients(given)
     # no argument is a Tensor where one was given as like=
     no_arrays = not holds_tensors(given) or holds_tensors(target_of_write(fn, args, kwargs))
-    if loses or no_arrays or mode.tell is not None:
+    if loses or no_arrays or mode.records:
         raise TypeError(why)
     return fn(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
 
@@ -123,7 +123,7 @@ def _constant(rule: Rule, name: str, value: Any) -> Any:
             raise TypeError(
                 f"{name}= of {rule.name} has no gradient: pass {name}=t.detach() to go without"
             )
-        if mode.tell is not None:
+        if mode.records:
             escape(f"a Tensor as {name}= of {rule.name}", value)
         return value._array
     return value

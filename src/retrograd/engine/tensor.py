@@ -13,7 +13,6 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -23,8 +22,9 @@ from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
 from retrograd.engine.call import Call, describe
 from retrograd.engine.elsewhere import KnowsElsewhere
 from retrograd.engine.hooks import RETAINS, Handle, Hook, add_hook
-from retrograd.engine.mode import MODE, Mode, escape, tell
+from retrograd.engine.mode import MODE, Mode, escape, is_recording, tell
 from retrograd.engine.rule import RULES, Rule, defvjp
+from retrograd.lines import is_of_library
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -182,7 +182,7 @@ class Tensor(metaclass=KnowsElsewhere):
         grad = self._grad
         if grad is not None and not isinstance(grad, np.ndarray):
             grad = self._grad = grad.copied()
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             grad = tell("grad", self)
             return None if grad is None else wrap(grad)
         return grad
@@ -346,7 +346,7 @@ class Tensor(metaclass=KnowsElsewhere):
         return format(self.item(), spec)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self.requires_grad and MODE.get().tell is None:
+        if self.requires_grad and not MODE.get().records:
             raise TypeError(
                 "a Tensor that requires grad does not become an array by itself, its gradient "
                 "would be lost: write rg.array([[t, 1.0], ...]) for lists of Tensors and numbers, "
@@ -574,7 +574,7 @@ class Tensor(metaclass=KnowsElsewhere):
                 "do it under rg.no_grad() on a leaf"
             )
         self._check_own()
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             self._record_write(index, value)
         else:
             self._array[plain(index)] = plain(value)
@@ -616,12 +616,11 @@ class Tensor(metaclass=KnowsElsewhere):
                     "leave the leaf as it is: write `with rg.no_grad():` around it, or x = x + y "
                     "where a new Tensor is meant"
                 )
-            if mode.tell is not None:
-                mode.tell("replace", self)
+            tell("replace", self)
             return record(ufunc, self, other)
         self._check_own()
-        if mode.tell is not None:
-            mode.tell("write", ufunc, self, other)
+        if mode.records:
+            tell("write", ufunc, self, other)
         else:
             ufunc(self._array, plain(other), out=self._array)
         touch(self)
@@ -1214,10 +1213,9 @@ def as_array(data: Any) -> Array:
 
 def copied(array: Array) -> Array:
     """Return a copy of an array; in a recording it is a call like any other."""
-    mode = MODE.get()
-    if mode.tell is None:
+    if not is_recording():
         return array.copy()
-    made: Array = mode.tell("call", RULES[np.copy], (array,), (array,), {})
+    made: Array = tell("call", RULES[np.copy], (array,), (array,), {})
     return made
 
 
@@ -1233,8 +1231,7 @@ def check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
 
 def has_grad(t: Tensor) -> bool:
     """Tell whether a Tensor has a gradient; a recording hears of the question."""
-    mode = MODE.get()
-    return t._grad is not None if mode.tell is None else bool(mode.tell("has grad", t))
+    return bool(tell("has grad", t)) if is_recording() else t._grad is not None
 
 
 def wrap(array: Array) -> Tensor:
@@ -1307,16 +1304,6 @@ def _frames_of_libraries() -> int:
     while frame.f_back is not None and is_of_library(frame):
         frame, count = frame.f_back, count + 1
     return count
-
-
-def is_of_library(frame: FrameType) -> bool:
-    """Tell whether a frame runs code that takes numbers for a user, who wrote none of its lines."""
-    return f"{frame.f_globals.get('__name__', '')}.".startswith(_LIBRARIES)
-
-
-_LIBRARIES = (
-    "retrograd.", "numpy.", "scipy.", "sklearn.", "matplotlib.", "statistics.", "random.",
-)  # fmt: skip
 
 
 # Stamps: when the memory of a Tensor was last written in place

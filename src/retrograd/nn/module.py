@@ -28,7 +28,7 @@ from retrograd.nn.found_parameters import FoundParameters
 from retrograd.nn.hooks import Hook, Hooks, add_hook, call_with_hooks
 from retrograd.nn.own_methods import speak_for
 from retrograd.nn.parameter import Parameter
-from retrograd.nn.summary import output_shapes, table
+from retrograd.nn.summary import html, output_shapes, text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -137,13 +137,17 @@ class Module:
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call `forward` with hooks around it, in a recording that hears of it, or both."""
+        """Call `forward` with hooks around it, where somebody listens, or both."""
+        hear = MODE.get().tell
+        if hear is None:
+            return self._forward_with_hooks(args, kwargs)
+        return hear("module", self, args, kwargs)
+
+    def _forward_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call `forward`, with the hooks around it if there are some."""
         if self._hooks is None:
-            out = self.forward(*args, **kwargs)
-        else:
-            out = call_with_hooks(self, self._hooks, args, kwargs)
-        tell("module ran", self, out)
-        return out
+            return self.forward(*args, **kwargs)
+        return call_with_hooks(self, self._hooks, args, kwargs)
 
     @property
     def training(self) -> bool:
@@ -760,10 +764,10 @@ class Module:
         12 parameters, 12 trained, 96 bytes
         """
         if not inputs:
-            return table(self, None)
+            return text(self, None)
         with evaluating(self), output_shapes(self) as shapes:
             self(*inputs)
-        return table(self, shapes)
+        return text(self, shapes)
 
     def extra_repr(self) -> str:
         """Return what `repr` shows in the brackets of a Module without Modules inside.
@@ -772,6 +776,9 @@ class Module:
             Text such as "3, 2, bias=True"; "" unless a Module defines its own.
         """
         return ""
+
+    def _repr_html_(self) -> str:
+        return html(self)
 
     def __repr__(self) -> str:
         inside = "".join(f"\n({name}): {child!r}" for name, child in self.named_children())
