@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from retrograd.compiler import TraceError, compile
     from retrograd.inventory import coverage
     from retrograd.io import load, save
-    from retrograd.seeing import name
+    from retrograd.seeing import explain, name
     from retrograd.training import evaluate, fit
 
 __version__ = "0.1.0"
@@ -40,16 +40,17 @@ __docformat__ = "google"
 
 __all__ = [
     "Parameter", "Tensor", "TraceError", "array", "autograd", "compile", "coverage", "data",
-    "defvjp", "enable_grad", "evaluate", "fit", "func", "get_default_dtype", "is_grad_enabled",
-    "load", "manual_seed", "name", "nn", "no_grad", "optim", "primitive", "rules", "save", "seeing",
-    "set_default_dtype", "set_grad_enabled", "special", "testing", "training", "tree",
+    "defvjp", "enable_grad", "evaluate", "explain", "fit", "func", "get_default_dtype",
+    "is_grad_enabled", "load", "manual_seed", "name", "nn", "no_grad", "optim", "primitive",
+    "rules", "save", "seeing", "set_default_dtype", "set_grad_enabled", "special", "testing",
+    "training", "tree",
 ]  # fmt: skip
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs. The
 # modules that are not in `__all__` can be had too; what is public of them is here.
 __getattr__ = load_later(__name__, {
     "compiler": "TraceError compile compiler", "data": "data", "func": "func",
-    "inventory": "coverage inventory", "io": "io load save", "seeing": "name seeing",
+    "inventory": "coverage inventory", "io": "io load save", "seeing": "explain name seeing",
     "special": "special",
     "testing": "testing", "training": "evaluate fit training", "tree": "tree",
 })  # fmt: skip

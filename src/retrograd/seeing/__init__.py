@@ -2,14 +2,20 @@
 
 1. `graph`: the graph as data, with what each call sends back to its arguments;
 2. `names`: what a value is called;
-3. `folding`: which calls are one thing to a reader, of a Module or of a loop.
+3. `folding`: which calls are one thing to a reader, of a Module or of a loop;
+4. `explanation`: what each call sends back and why, in words (`formulas` finds what a rule says,
+   `numbers` and `calls` write numbers and calls, `entries` what there is to say, `pages` the text).
 """
 
 from retrograd.later import public_names
+from retrograd.seeing.explanation import Explanation, explain
 from retrograd.seeing.folding import Group, fold
 from retrograd.seeing.graph import Argument, Graph, Node
 from retrograd.seeing.names import Names, label, name, user_frames
 
-__all__ = ["Argument", "Graph", "Group", "Names", "Node", "fold", "label", "name", "user_frames"]
+__all__ = [
+    "Argument", "Explanation", "Graph", "Group", "Names", "Node", "explain", "fold", "label",
+    "name", "user_frames",
+]  # fmt: skip
 
 __dir__ = public_names(__name__)
