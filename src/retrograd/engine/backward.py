@@ -312,18 +312,7 @@ class ReversePass:
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:
         """Return the gradient of a Tensor after its hooks have seen it."""
-        if not self.calls_hooks:
-            return g
-        unrecorded("a hook of t.register_hook")
-        for hook in hooks_of(t).values():
-            if not self.lift:
-                # a view that cannot be written: others may have the same memory, or keep it
-                g = borrowed(g)
-                g.flags.writeable = False
-            answer = hook(g)
-            if answer is not None:
-                g = _replacement(answer, t, self.lift)
-        return g
+        return after_hooks(t, g, self.lift) if self.calls_hooks else g
 
     def _await_leaves(self, queue: list[tuple[float, Tensor]]) -> None:
         """Queue for each leaf with hooks that they are called as soon as its gradient is complete.
@@ -377,6 +366,28 @@ class ReversePass:
                 leaf._grad = g
             else:
                 land(leaf, g)
+
+
+def after_hooks(t: Tensor, g: Any, lift: bool) -> Any:
+    """Return the gradient of a Tensor as its hooks leave it, `g` itself where it has none.
+
+    Args:
+        t: the Tensor.
+        g: its gradient.
+        lift: whether that is a Tensor in place of an array.
+    """
+    hooks = hooks_of(t)
+    if hooks:
+        unrecorded("a hook of t.register_hook")
+    for hook in hooks.values():
+        if not lift:
+            # a view that cannot be written: others may have the same memory, or keep it
+            g = borrowed(g)
+            g.flags.writeable = False
+        answer = hook(g)
+        if answer is not None:
+            g = _replacement(answer, t, lift)
+    return g
 
 
 def _replacement(answer: Any, t: Tensor, lift: bool) -> Any:
