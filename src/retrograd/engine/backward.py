@@ -439,7 +439,7 @@ def check_unwritten(t: Tensor) -> None:
     for a in t.inputs:
         if isinstance(a, Tensor) and a._stamp is not None and a._stamp[0] > t._order:
             raise RuntimeError(
-                f"an argument of {t.rule.name}, shape {a.shape}, was written in place after it "
+                f"an argument of {t.rule.title}, shape {a.shape}, was written in place after it "
                 "was recorded: its gradient would be wrong. Call backward before the write "
                 "(optimizer.step(), x += y under no_grad), or record again"
             )
