@@ -89,6 +89,11 @@ def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None
         raise ValueError(f"export writes a Python script: {target.name} must end in .py")
     if program.program.starts:
         raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
+    if any(step.call.acts for step in program.code.body):
+        raise TypeError(
+            "this program acts on other processes, a script would not: export that of the plain "
+            "optimizer, in one process"
+        )
     saved: dict[str, Array] = {}
     text = _script(program, name, target.name, saved)
     data_file = target.with_suffix(".npz")

@@ -38,6 +38,9 @@ class Rule:
         multi: whether the function returns several arrays.
         looks_through: whether the compiler records the NumPy calls inside `run` instead.
         through: a vjp for this function of the output of another, in one formula: see `defvjp`.
+        on_program: makes this a function that acts on other processes: a program does it once in
+            each of its runs, at its place, into `out=`. Each new program that does is told to it,
+            as the names of all calls of its recording.
 
     Attributes:
         name: what a user writes to call the function.
@@ -50,7 +53,7 @@ class Rule:
 
     __slots__ = (
         "arrays", "differentiable", "fn", "freed", "joint", "looks_through", "multi", "name",
-        "names", "options", "run", "through", "trusted", "vjps",
+        "names", "on_program", "options", "run", "through", "trusted", "vjps",
     )  # fmt: skip
 
     def __init__(
@@ -65,8 +68,10 @@ class Rule:
         multi: bool = False,
         looks_through: bool = False,
         through: Mapping[Callable[..., Any], Vjp] | None = None,
+        on_program: Callable[[Sequence[str]], Any] | None = None,
     ) -> None:
         self.fn = fn
+        self.on_program = on_program
         self.name = spelled(fn)
         self.vjps = tuple(vjps)
         self.joint = joint
