@@ -65,7 +65,7 @@ def results():
         key = f"{name} {'compiled' if compiled else 'eager'}"
         found |= {f"{key} losses": np.array(losses), f"{key} state": state}
     for name, compiled in (("sgd", False), ("adam", True)):
-        losses, state, _ = train(name, compiled, norm=True, steps=30)
+        losses, state, _ = train(name, compiled, norm=True, steps=12)
         key = f"{name} norm"
         found |= {f"{key} losses": np.array(losses), f"{key} state": state}
     return found

@@ -20,7 +20,7 @@ from retrograd.parallel.faults import Watch, abort_on_exceptions
 
 # So many calls at first are compared: each costs one more message. It covers the first steps of
 # deep nets.
-COMPARED = 256
+COMPARED = 128
 TIMEOUT = 1800.0  # seconds
 # How launchers tell a process how many there are.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")

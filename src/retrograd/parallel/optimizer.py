@@ -15,7 +15,7 @@ from retrograd.optim.buckets import State
 from retrograd.optim.optimizer import Optimizer
 from retrograd.optim.updates import Options
 from retrograd.parallel.group import TIMEOUT, group_of
-from retrograd.parallel.sums import SumOfRanks, as_dtype, constant, summed_dtype
+from retrograd.parallel.sums import SumOfRanks, as_dtype, constant, no_part, summed_dtype
 
 
 class DataParallel(Optimizer):
@@ -271,7 +271,7 @@ class DataParallel(Optimizer):
             flat = np.concatenate((*grads, value, constant(1.0, kind)), axis=None)
             given = np.concatenate((as_dtype(flat, kind) * weight, signature))
         else:
-            given = np.concatenate((constant(0.0, kind, size + 2), signature))
+            given = no_part(size + 2, float(signature[0]), kind)
         total = self._sum(given)
         count = np.maximum(total[size + 1], 1.0)
         mean = as_dtype(total[:size] / count, dtype)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import Array, Rule, Tensor, is_rehearsal, primitive, run
+from retrograd.engine import Array, Rule, Tensor, is_recording, is_rehearsal, primitive, run
 from retrograd.engine import defvjp as _defvjp
 from retrograd.parallel.group import Group, NotFiniteError
 
@@ -40,7 +40,7 @@ class SumOfRanks:
 
     def __call__(self, x: Any) -> Any:
         """Return the sum over all ranks: of an array an array, of a Tensor a Tensor."""
-        if isinstance(x, Tensor):
+        if isinstance(x, Tensor) or is_recording():
             return run(self._rule, (x,), {})
         return self._fill(x, np.empty_like(x))
 
@@ -89,5 +89,13 @@ def summed_dtype(dtype: Any) -> Any:
 def constant(value: float, dtype: Any, count: int = 1) -> Array:
     """Return a vector of one value, which is a constant of a program: the same in each run."""
     made = np.full(count, value, dtype)
+    made.flags.writeable = False
+    return made
+
+
+@functools.cache
+def no_part(size: int, signature: float, dtype: Any) -> Array:
+    """Return what a rank adds to a sum that has nothing to add: zeros, and the signature."""
+    made = np.append(np.zeros(size, dtype), np.array(signature, dtype))
     made.flags.writeable = False
     return made
