@@ -189,9 +189,7 @@ class Blocks:
             self._kept.move_to_end(block)
         else:
             start = block * self._size
-            found = self._read(slice(start, min(start + self._size, self._count)))
-            # copies: a block that is a view of a mapped file would keep its pages
-            self._kept[block] = [a if isinstance(a, Tensor) else np.array(a) for a in found]
+            self._kept[block] = self._read(slice(start, min(start + self._size, self._count)))
             for array in self._arrays:
                 let_go(array)
         return self._kept[block]
