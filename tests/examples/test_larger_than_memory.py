@@ -8,7 +8,7 @@ pytest.importorskip("resource")
 def test_it_trains_on_files(check):
     first, second, third = check("larger_than_memory", "--megabytes", "64")
     assert first == "1 files, 62,500 samples, 64 MB"
-    assert 0.4 < float(re.search(r"loss (\S+) ", second)[1]) < 0.8
+    assert float(re.search(r"loss (\S+) ", second)[1]) < 0.6
     assert re.fullmatch(r"[\d.]+ s to train, at most \d+ MB of memory", third)
 
 

@@ -74,7 +74,8 @@ def let_go(array: Any) -> None:
     The pages of a file count as this process's memory once they were read.
     """
     mapped = getattr(array, "_mmap", None)
-    if isinstance(mapped, mmap.mmap) and array.mode in ("r", "r+") and hasattr(mapped, "madvise"):
+    # in the mode "c" what was written is in memory only
+    if isinstance(mapped, mmap.mmap) and array.mode != "c" and hasattr(mapped, "madvise"):
         mapped.madvise(mmap.MADV_DONTNEED)
 
 
