@@ -1,6 +1,6 @@
 """A run of `fit` on any number of ranks, which may be killed and resumed.
 
-    mpiexec -n 2 python fitting.py history.npz checkpoint.npz EPOCHS [kill|nan|raise UPDATE]
+mpiexec -n 2 python fitting.py history.npz checkpoint.npz EPOCHS [kill|nan|raise UPDATE]
 """
 
 import os
@@ -53,7 +53,8 @@ def fit(checkpoint=None, epochs=3, fault="", at=-1, compile=False, resume=True, 
 if __name__ == "__main__":
     out, checkpoint, epochs, *fault = sys.argv[1:]
     wrong = (fault[0], int(fault[1])) if fault else ()
-    history = fit(checkpoint, int(epochs), *wrong, callbacks=[lambda run: print("epoch", run.epoch)])
+    report = [lambda run: print("epoch", run.epoch)]
+    history = fit(checkpoint, int(epochs), *wrong, callbacks=report)
     if rg.parallel.rank() == 0:
         np.savez(out, **history)
     history.plot(out.replace(".npz", f"{rg.parallel.rank()}.png"))

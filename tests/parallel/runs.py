@@ -1,6 +1,6 @@
 """Small runs of every kind, the same on any number of ranks: as a script it writes their results.
 
-    mpiexec -n 2 python runs.py results.npz
+mpiexec -n 2 python runs.py results.npz
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Where one rank fails, all end in bounded time, with its message; one that is late is waited for."""
+"""Where one rank fails, all end in bounded time, with its message; a late one is waited for."""
 
 import subprocess
 import sys

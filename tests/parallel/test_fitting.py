@@ -22,9 +22,7 @@ def assert_same(path, whole):
 
 @needs_mpi
 @pytest.mark.parametrize("ranks", [1, 4])
-def test_a_run_of_two_ranks_of_which_one_is_killed_goes_on_with_one_or_four(
-    ranks, whole, tmp_path
-):
+def test_a_run_of_two_ranks_of_which_one_is_killed_goes_on_with_one_or_four(ranks, whole, tmp_path):
     out, checkpoint = tmp_path / "history.npz", tmp_path / "run.npz"
     done = launch(2, "fitting.py", out, checkpoint, 3, "kill", 8, check=False)
     assert done.code != 0

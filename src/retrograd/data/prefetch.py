@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -24,10 +25,9 @@ def read_ahead(items: Iterator[Any], ahead: int) -> Iterator[Any]:
 
     def put(item: Any) -> None:
         while not is_over.is_set():
-            try:
-                return waiting.put(item, timeout=0.05)
-            except queue.Full:
-                continue
+            with contextlib.suppress(queue.Full):
+                waiting.put(item, timeout=0.05)
+                return
 
     def fetch() -> None:
         try:

@@ -66,10 +66,10 @@ from retrograd.engine.tensor import (
 
 __all__ = [
     "CLOCK", "MODE", "RULES", "Array", "Constants", "Mode", "ReversePass", "Rule", "Tensor",
-    "TensorLike", "TensorT", "adapted", "arguments", "as_array", "astype", "borrowed",
-    "call_numpy", "check_floating", "composed", "defvjp", "defvjp_joint", "enable_grad", "escape",
-    "get_default_dtype",
-    "is_grad_enabled", "is_recording", "is_rehearsal", "mode_set", "no_grad", "nograd", "pick", "primitive",
-    "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of", "set_default_dtype",
-    "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded", "wrap",
+    "TensorLike", "TensorT", "adapted", "arguments", "as_array", "astype", "borrowed", "call_numpy",
+    "check_floating", "composed", "defvjp", "defvjp_joint", "enable_grad", "escape",
+    "get_default_dtype", "is_grad_enabled", "is_recording", "is_rehearsal", "mode_set", "no_grad",
+    "nograd", "pick", "primitive", "record", "refuse", "rehearsal", "rules_later", "run", "section",
+    "seed_of", "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch",
+    "unrecorded", "wrap",
 ]  # fmt: skip

@@ -55,7 +55,7 @@ class SyncBatchNorm(BatchNorm1d):
     [[-1.0], [1.0]]
     """
 
-    _axes = (2, 3, 4)
+    _axes = (2, 3, 4)  # type: ignore[assignment]
 
     def __init__(
         self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1,
@@ -119,7 +119,9 @@ class SyncBatchNorm(BatchNorm1d):
             out = out * self.weight.reshape(-1, 1)
         if self.bias is not None:
             out = out + self.bias.reshape(-1, 1)
-        return batch_first(out.reshape((self.num_features, *input.shape[2:], len(input))))
+        shape = (self.num_features, *input.shape[2:], len(input))
+        found: TensorLike = batch_first(out.reshape(shape))
+        return found
 
 
 def _standardize(rows: Any, samples: int, eps: float, group: Group) -> tuple[Any, Any, Any, Any]:

@@ -100,9 +100,7 @@ def abort_on_exceptions() -> None:
 
     comm, before = MPI.COMM_WORLD, sys.excepthook
 
-    def end(
-        kind: type[BaseException], error: BaseException, trace: TracebackType | None
-    ) -> None:
+    def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sys.stdout.flush()
         print(f"retrograd: rank {comm.rank} of {comm.size} fails:", file=sys.stderr)
         before(kind, error, trace)

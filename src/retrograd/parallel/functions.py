@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from retrograd.checks import one_of
-from retrograd.engine import Array, Tensor, escape, get_default_dtype, is_recording
+from retrograd.engine import Tensor, TensorLike, escape, get_default_dtype, is_recording
 from retrograd.parallel.group import Group, group_of
 from retrograd.parallel.sums import SumOfRanks, as_dtype, constant, summed_dtype, weigh_gradient
 
@@ -53,11 +53,7 @@ def sum_of(group: Group) -> SumOfRanks:
     return SumOfRanks(group)
 
 
-@overload
-def allreduce(x: Tensor, op: str = ..., comm: Any = ...) -> Tensor: ...
-@overload
-def allreduce(x: ArrayLike, op: str = ..., comm: Any = ...) -> Array: ...
-def allreduce(x: Any, op: str = "average", comm: Any = None) -> Any:
+def allreduce(x: ArrayLike | Tensor, op: str = "average", comm: Any = None) -> TensorLike:
     """Return the average, or the sum, of what all ranks have: the same on each.
 
     All ranks must call it. It differentiates, and in a compiled step it is a line of the program:
@@ -90,7 +86,7 @@ def allreduce(x: Any, op: str = "average", comm: Any = None) -> Any:
         raise TypeError(f"allreduce takes floating numbers, not {given.dtype}: .astype(float)")
     if group.size == 1:
         return np.copy(given)
-    total = sum_over_ranks(given, group)
+    total: TensorLike = sum_over_ranks(given, group)
     return total / group.size if op == "average" else total
 
 

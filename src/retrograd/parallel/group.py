@@ -216,12 +216,11 @@ def world() -> Group:
             ) from error
         return Group()
     comm = MPI.COMM_WORLD
-    if comm.size == 1:
-        if launched > 1:
-            raise RuntimeError(
-                f"this is one of {launched} processes, but mpi4py knows only this one: it belongs "
-                "to another MPI than mpiexec. Use the mpiexec beside this Python"
-            )
+    if comm.size == 1 < launched:
+        raise RuntimeError(
+            f"this is one of {launched} processes, but mpi4py knows only this one: it belongs to "
+            "another MPI than mpiexec. Use the mpiexec beside this Python"
+        )
     return _own_group(comm)
 
 

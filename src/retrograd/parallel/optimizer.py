@@ -32,9 +32,12 @@ class DataParallel(Optimizer):
 
     **Faults.** An exception that nobody catches on a rank, a rank that is killed, one that ends
     while others wait for it: all ranks end within seconds, with its message. A rank that is late is
-    waited for, `timeout` seconds at most. Gradients or losses that are not finite on some rank are a
-    NotFiniteError on all, before the update. Ranks with other parameters or options are told here;
-    such with other shapes, or calls in their compiled steps, at the first step.
+    waited for, `timeout` seconds at most. Gradients or losses that are not finite on some rank are
+    a NotFiniteError on all, before the update. Ranks with other parameters or options are told
+    here; such with other shapes, or calls in their compiled steps, at the first step.
+
+    **Accumulation.** Gradients of several batches add up without any exchange, until `step`:
+    divide their losses by the number of batches, and pass the samples of all as `batch_size`.
 
     Args:
         optimizer: an optimizer of the model's parameters, which updates by gradients: not LBFGS.

@@ -1,4 +1,4 @@
-"""The sum over all ranks as a recorded call: it has a gradient, and stands in programs as a line."""
+"""The sum over all ranks as a recorded call: it has a gradient, and is a line of programs."""
 
 from __future__ import annotations
 

@@ -132,13 +132,13 @@ def fit(
                 due = save_every and run.update % save_every == 0
                 if checkpoint and due and run.within_epoch():
                     ranks.save(checkpoint)
-            run._seen, run._sum = ranks.sum(run._seen, run._sum)
-            measured = {"loss": run._mean_loss()}
+            seen, total = ranks.sum(run._seen, run._sum)
+            measured = {"loss": run._mean_loss(seen, total)}
             ranks.share_buffers()
             if validation is not None:
                 sums, count = add_up(model, validation, {"loss": loss, **(metrics or {})})
-                *totals, count = ranks.sum(*sums.values(), count)
-                found = means(dict(zip(sums, totals, strict=True)), count)
+                *totals, total = ranks.sum(*sums.values(), count)
+                found = means(dict(zip(sums, totals, strict=True)), total)
                 measured |= {f"val_{name}": value for name, value in found.items()}
             run._end_epoch(measured, step_scheduler == "epoch", patience, keep_best)
             for callback in callbacks if ranks.is_first else ():
@@ -169,13 +169,14 @@ def _updater(
 
         return optimizer.step(closure)
 
+    chosen: Callable[[list[Any], Any], Tensor] = update
     if isinstance(optimizer, DataParallel):
-        update = parallel_update(model, loss, optimizer, clip_norm)
+        chosen = parallel_update(model, loss, optimizer, clip_norm)
     if not compile:
-        return update
+        return chosen
     from retrograd.compiler import CompiledStep
 
-    return CompiledStep(update, replay_first=True)
+    return CompiledStep(chosen, replay_first=True)
 
 
 def _number(data: Any, counted: int) -> int:
