@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from retrograd.compiler import TraceError, compile
     from retrograd.inventory import coverage
     from retrograd.io import load, save
-    from retrograd.seeing import explain, name
+    from retrograd.seeing import draw, explain, name
     from retrograd.training import evaluate, fit
 
 __version__ = "0.1.0"
@@ -40,7 +40,7 @@ __docformat__ = "google"
 
 __all__ = [
     "Parameter", "Tensor", "TraceError", "array", "autograd", "compile", "coverage", "data",
-    "defvjp", "enable_grad", "evaluate", "explain", "fit", "func", "get_default_dtype",
+    "defvjp", "draw", "enable_grad", "evaluate", "explain", "fit", "func", "get_default_dtype",
     "is_grad_enabled", "load", "manual_seed", "name", "nn", "no_grad", "optim", "primitive",
     "rules", "save", "seeing", "set_default_dtype", "set_grad_enabled", "special", "testing",
     "training", "tree",
@@ -50,7 +50,7 @@ __all__ = [
 # modules that are not in `__all__` can be had too; what is public of them is here.
 __getattr__ = load_later(__name__, {
     "compiler": "TraceError compile compiler", "data": "data", "func": "func",
-    "inventory": "coverage inventory", "io": "io load save", "seeing": "explain name seeing",
+    "inventory": "coverage inventory", "io": "io load save", "seeing": "draw explain name seeing",
     "special": "special",
     "testing": "testing", "training": "evaluate fit training", "tree": "tree",
 })  # fmt: skip

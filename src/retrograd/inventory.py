@@ -12,13 +12,13 @@ from retrograd.engine.rule import (
     ADAPTED,
     COMPOSED,
     METADATA,
-    REFUSED,
     UFUNC_METHODS,
     VALUES,
+    home_of,
     load_rules,
+    remedy_for,
 )
 from retrograd.later import public_names
-from retrograd.rules.refusals import REFUSED_MODULES
 
 __all__ = ["Coverage", "coverage"]
 __dir__ = public_names(__name__)
@@ -38,7 +38,8 @@ class Coverage(NamedTuple):
         differentiable: functions that have gradients, such as "np.cumsum".
         without_gradient: functions that give a Tensor without a gradient, such as "np.argmax".
         metadata: functions that tell of an array or compare it, and give no Tensor: "np.shape".
-        refused: functions that raise TypeError, each with what to write instead.
+        refused: functions that raise TypeError for a Tensor that requires grad, each with what to
+            write instead.
         methods: methods of ufuncs and of ndarray that have gradients: "np.add.reduce",
             "ndarray.sum".
         unknown: the others. There are none, unless NumPy is newer than this library.
@@ -100,19 +101,11 @@ def coverage() -> Coverage:
     return Coverage(**{**names, "methods": tuple(sorted(_methods()))})
 
 
-def _home_of(fn: Callable[..., Any]) -> str:
-    """Return the module that a function is for."""
-    if isinstance(fn, np.ufunc):  # which does not tell its module
-        takes_numbers = any("d" in loop for loop in fn.types) or hasattr(np, fn.__name__)
-        return "numpy" if takes_numbers else "numpy.strings"
-    return getattr(fn, "__module__", None) or "numpy"
-
-
 def _name_of(fn: Callable[..., Any]) -> str:
     """Return the name of a function with that of its module, also where that is no public one."""
     name = spelled(fn)
     if isinstance(fn, np.ufunc) and not name.startswith("np."):
-        name = f"{_home_of(fn)}.{name.lstrip('_')}".replace("numpy", "np", 1)
+        name = f"{home_of(fn)}.{name.lstrip('_')}".replace("numpy", "np", 1)
     return name
 
 
@@ -128,8 +121,7 @@ def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
         return "differentiable", ""
     if fn in RULES:
         return "without_gradient", ""
-    homes = (remedy for home, remedy in REFUSED_MODULES.items() if _home_of(fn).startswith(home))
-    remedy = REFUSED.get(fn) or next(homes, "")
+    remedy = remedy_for(fn)
     return ("refused" if remedy else "unknown"), remedy
 
 

@@ -102,3 +102,20 @@ def test_what_is_left_of_a_round_belongs_to_a_first_round_that_differs():
     assert loops("abababa") == [(0, 2, 3)]
     assert loops("Abababab") == [(2, 2, 3)]
     assert loops("xabababa") == [(1, 2, 3)]
+
+
+def test_residual_blocks_are_whole_and_their_views_theirs():
+    class Block(nn.Module):
+        def __init__(self):
+            self.inner, self.norm = nn.Linear(4, 4), nn.LayerNorm(4)
+
+        def forward(self, x):
+            return self.norm(x + np.tanh(self.inner(x)))
+
+    net = nn.Sequential(*(Block() for _ in range(3)))
+    whole = fold(Graph(np.sum(net(np.ones((2, 5, 4))))), Names()).parts[0]
+    loop = whole.parts[0]
+    assert len(whole.parts) == 1
+    assert [repr(r.parts[0]) for r in loop.parts] == [
+        f"<net.{i}: Block, 6 calls>" for i in range(3)
+    ]  # fmt: skip

@@ -95,6 +95,8 @@ class Likeness:
             [(reading.name, id(reading.owner), reading.path) for reading in program.lives],
             [(positions.get(i, i), started) for i, started in program.started.items()],
             [(id(module), module._training) for module in program.modules],
+            [(number(v), v.shape, v.dtype) for _, v in program.kept],
+            [(place.key, [number(v) for v in ends]) for place, ends in program.carried],
         )
 
     def _mark(self, call: Call, numbers: dict[Var, int]) -> Mark:

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import NamedTuple
 
+from retrograd.engine.tensor import is_of_library
+
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -39,9 +41,11 @@ NOWHERE = Line()
 
 
 def user_place() -> tuple[str, int]:
-    """Return the file and the number of the line being run outside this library."""
+    """Return the file and the number of the line being run outside of libraries."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith(HERE) or is_of_library(frame)
+    ):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 
@@ -52,5 +56,5 @@ def line_at(place: tuple[str, int]) -> Line:
 
 
 def user_line() -> Line:
-    """Return the line being run outside this library."""
+    """Return the line being run outside of libraries."""
     return line_at(user_place())

@@ -25,6 +25,7 @@ from retrograd.compiler.callables import (
     remember_for_forks,
     takes_self,
 )
+from retrograd.compiler.carried import find_kept, find_shared
 from retrograd.compiler.comparison import Comparison
 from retrograd.compiler.differentiable import (
     Graph,
@@ -38,10 +39,12 @@ from retrograd.compiler.ir import Program
 from retrograd.compiler.likeness import Likeness
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
-from retrograd.compiler.outside import Outside, find_change, look_around
+from retrograd.compiler.outside import Outside, look_around
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape, recording
-from retrograd.engine import CLOCK, MODE, Tensor, wrap
+from retrograd.compiler.passes import simplify
+from retrograd.compiler.readable import Example, Readable
+from retrograd.engine import CLOCK, MODE, Mode, Tensor, mode_set, wrap
 from retrograd.engine.arrays import unmasked
 from retrograd.nn.module import Module
 
@@ -169,7 +172,55 @@ class CompiledStep:
             np.add(exp, one, out=add)  # (2,)
             return add
         """
+        return self.readable().source
+
+    @property
+    def fast_source(self) -> str:
+        """The source of the program that ran last as it runs: NumPy calls into kept buffers.
+
+        Beside each stands the shape of what it fills. What is computed before all runs, such as
+        buffers and constants, is not shown: `export` writes that too.
+
+        Raises:
+            RuntimeError: if nothing is recorded yet.
+
+        >>> @rg.compile
+        ... def step(x):
+        ...     return np.exp(x) + 1
+        >>> _ = step(np.zeros(2))
+        >>> print(step.fast_source)
+        def step(x):
+            # x: (2,) float64
+        <BLANKLINE>
+            # forward
+            np.exp(x, out=exp)         # (2,)
+            np.add(exp, one, out=add)  # (2,)
+            return add
+        """
         return self._ran().source
+
+    def readable(self) -> Readable:
+        """Return the program that ran last for readers, as data."""
+        from retrograd.compiler.readable.build import make_readable
+
+        with self._lock:
+            ready = self._ran()
+            if ready.readable is None:
+                name = "predict" if isinstance(self.fn, Module) else "step"
+                ready.readable = make_readable(ready, name, self._record_plainly)
+            return ready.readable
+
+    def _record_plainly(self, ready: ReadyProgram, leaves: list[Any]) -> Program:
+        """Record the function for other arguments; return the program without buffers."""
+        mode = MODE.get()
+        with mode_set(Mode(ready.grad, mode.tell, mode.on_escape)):
+            tape, result = self._record(leaves, ready.example.structure)
+            tape.put_back()
+        recorded = lower(tape, self.fn, result)
+        known = {id(v.array) for v in ready.captured}
+        inside = [v for call in recorded.calls for v in call.vars()]
+        fresh = [v for v in inside if v.kind == "captured" and id(v.array) not in known]
+        return simplify(recorded, dict.fromkeys(fresh))
 
     def export(self, path: str | PathLike[str], overwrite: bool = False) -> None:
         """Write the program that ran last to a Python script, which needs NumPy only.
@@ -253,6 +304,7 @@ class CompiledStep:
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
             found = ReadyProgram(recorded, grad, simple, outside, graph)
+            found.example = Example.of(structure, leaves)
             same.append(found)
         program = self._last = found
         is_eager = program.graph is not None and program.graph.is_eager
@@ -408,20 +460,20 @@ class CompiledStep:
             with recording(tape, mode.grad):
                 result = self.fn(*args, **kwargs)
             self._check_arguments(as_given, (args, kwargs))
-            written = [event.what[2] for event in tape.log if event.kind == "write"]
-            changed = find_change(before, self.fn, written)
-            if changed:
-                if not again:
-                    raise TraceError(
-                        f"{self.__name__} changes {changed!r} outside: a compiled function runs "
-                        "its Python once only. Return the value and change things after the step"
-                    )
-                tape.put_back()
-                return self._record(leaves, structure, again=False)
+            kept, problem = find_kept(before, tape, self.__name__)
+            if problem and not again:
+                raise TraceError(problem)
+            shared = find_shared(kept, before)
+            if problem or shared:
+                tape.put_back(keeps=True)
+                for each in kept if shared else ():
+                    each.set_apart(shared)
+                return self._record(leaves, structure, again=not problem)
             tape.finish()
             for t, leaf in standing:
                 leaf._grad = t._grad
         except BaseException as error:
+            find_kept(before, tape, self.__name__)
             tape.put_back()
             if isinstance(error, ValueError) and isinstance(error.__cause__, TraceError):
                 raise error.__cause__ from None  # NumPy says only that it got no number

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 Point = tuple[float, float]
 Size = tuple[float, float]
@@ -118,6 +118,7 @@ class _Node:
     across: float
     along: float
     is_bend: bool = False
+    is_label: bool = False
     above: list[_Segment] = field(default_factory=list)
     below: list[_Segment] = field(default_factory=list)
     at: float = 0.0  # the middle, across
@@ -172,6 +173,7 @@ class _Layers:
         free = {n.layer for n, item in zip(self.nodes, items, strict=True) if not item.layer}
         self.borders = {0, len(self.layers) - 1} - free
         _order(self.layers)
+        _balance(self.layers)
         _place(self.layers)
 
     def _make_nets(self) -> list[_Net]:
@@ -201,7 +203,7 @@ class _Layers:
         at = leaves - net.trunk[0].layer
         end, label = net.trunk[at], None
         if link.label:
-            label = self._add_node(_Node(target.layer - 1, *link.label))
+            label = self._add_node(_Node(target.layer - 1, *link.label, is_label=True))
             self._connect(net, end, label, 0.0, pull)
             end = label
         last = self._connect(net, end, target, _offset(link.arrives_at, target), pull)
@@ -429,6 +431,38 @@ def _crossings(layers: list[list[_Node]]) -> int:
             count += len(seen) - bisect_right(seen, end)
             insort(seen, end)
     return count
+
+
+def _balance(layers: list[list[_Node]]) -> None:
+    """Put leaves of one call on both sides of what else it takes, which is so in the middle."""
+    ends: dict[int, int] = {}  # of each node that goes on to one item alone, that item, by id
+    leaves: set[int] = set()
+    for layer in reversed(layers):
+        for node in layer:
+            targets = {id(s.target): s.target for s in node.below}
+            end = id(node)
+            if len(targets) == 1:
+                end, target = targets.popitem()
+                end = ends[end] if target.is_label or target.is_bend else end
+            ends[id(node)] = end
+    for layer in layers:
+        for node in layer:
+            is_on_the_way = node.is_label or node.is_bend
+            if all(id(s.source) in leaves for s in node.above) and (
+                node.above or not is_on_the_way
+            ):
+                leaves.add(id(node))
+        runs = groupby(layer, lambda node: ends[id(node)])
+        layer[:] = [node for _, run in runs for node in _middle(run, leaves)]
+    _number(layers)
+
+
+def _middle(run: Iterable[_Node], leaves: set[int]) -> list[_Node]:
+    nodes = [*run]
+    beside = [node for node in nodes if id(node) in leaves]
+    others = [node for node in nodes if id(node) not in leaves]
+    half = len(beside) // 2
+    return [*beside[:half], *others, *beside[half:]] if others else nodes
 
 
 # Where, across

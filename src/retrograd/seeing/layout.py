@@ -177,13 +177,12 @@ class _Layout:
         return (size[1], size[0]) if self.sketch.goes_right else size
 
     def _arrange(self, frame: int) -> _Inside:
-        keys = list(self.members[frame])
+        title = frame != _ROOT and not self.sketch.goes_right
+        # the title comes first, so that no line into the frame runs through it
+        keys = [("title", frame)] * title + self.members[frame]
         links = self.links[frame]
         ends = {end for pair in links for end in pair}
         keys += sorted(end for end in ends if end[0] in ("in", "out"))
-        title = frame != _ROOT and not self.sketch.goes_right
-        if title:
-            keys.append(("title", frame))
         places = {key: i for i, key in enumerate(keys)}
         items = [self._item(kind, i) for kind, i in keys]
         found = []
