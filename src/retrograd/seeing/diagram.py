@@ -100,6 +100,8 @@ def number(x: float) -> str:
 
 def describe(array: Any) -> str:
     """Write the one element of an array, or the least and the largest of all."""
+    if isinstance(array, tuple):
+        return f"{len(array)} outputs"
     array = np.asarray(array)
     if array.size == 1:
         return number(array.item()) if array.dtype != bool else str(array.item())
