@@ -39,7 +39,8 @@ class TensorDataset:
 
     Args:
         *arrays: arrays or Tensors with first axes of one length, such as inputs `(N, ...)` and
-            targets `(N,)`. Arrays give arrays, Tensors give Tensors, which require no grad.
+            targets `(N,)`. Arrays give arrays, Tensors give Tensors, through which gradients
+            flow.
 
     Attributes:
         arrays: the arrays as a tuple.
@@ -53,7 +54,7 @@ class TensorDataset:
     """
 
     def __init__(self, *arrays: ArrayLike | Tensor) -> None:
-        self.arrays = tuple(a.detach() if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
+        self.arrays = tuple(a if isinstance(a, Tensor) else np.asarray(a) for a in arrays)
         shapes = [a.shape for a in self.arrays]
         if () in shapes or len({shape[0] for shape in shapes}) != 1:
             got = shapes or "no arrays"

@@ -129,7 +129,11 @@ def guards_of(
     """
     found = []
     if outside is not None:
-        found += _of_places(outside, captured)
+        found += _of_places(outside, captured, {place.key for place, _ in program.carried})
+    for place, _ in program.carried:
+        what = f"{place.place.name} has arrays of the same kinds"
+        kinds = Invoke(Bound("kept", place.holds), ())
+        found.append(Guard(what, kinds, place.place.name))
     optimizers = {id(o): o for o in program.optimizers}
     if outside is not None:
         optimizers |= outside.optimizers
@@ -164,9 +168,13 @@ def guards_of(
     return found
 
 
-def _of_places(outside: Outside, captured: Iterable[Any]) -> list[Guard]:
+def _of_places(
+    outside: Outside, captured: Iterable[Any], assigned: Collection[tuple[int, str, Any]]
+) -> list[Guard]:
     found = []
     for place in outside.places:
+        if (id(place.owner), place.how, place.key) in assigned:
+            continue
         owner, what = Bound("outside", place.owner), f"{place.name} is what it was"
         if place.how == "length":
             count = Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))

@@ -16,7 +16,7 @@ import numpy as np
 from retrograd.engine.arrays import check_floating
 from retrograd.engine.call import describe
 from retrograd.engine.hooks import HOOKED, HOOKED_LEAVES, RETAINS, hooks_of
-from retrograd.engine.mode import MODE, Mode, mode_set, section, tell, unrecorded
+from retrograd.engine.mode import MODE, mode_set, section, unrecorded
 from retrograd.engine.rule import Rule
 from retrograd.engine.tensor import (
     CLOCK,
@@ -42,14 +42,14 @@ def backward(
 ) -> None:
     """Add the gradient of `root` to `.grad` of its leaves: see `Tensor.backward`."""
     mode = MODE.get()
-    lift = mode.tell is not None  # a program is made of what the rules record
+    lift = mode.records  # a program is made of what the rules record
     seed = seed_of(root, gradient, lift)
     walk = ReversePass(retain_graph, lift)
     if not lift:
         walk.run((root,), (seed,))
         walk.land()
         return
-    with mode_set(Mode(bool(LIMITS), mode.tell, mode.on_escape)), section("backward"):
+    with mode_set(mode.with_grad(bool(LIMITS))), section("backward"):
         walk.run((root,), (seed,))
         walk.land()
 
@@ -212,6 +212,8 @@ class ReversePass:
                 return
         if LIMITS:
             keep = True  # a limit looks at the whole graph
+        hear = MODE.get().tell
+        is_plain = hear is None and not lift
         last_write = CLOCK.last_write
         queue: list[tuple[float, Tensor]] = []  # a heap: the last recorded comes first
         for root, seed in zip(roots, seeds, strict=True):
@@ -246,8 +248,12 @@ class ReversePass:
             if rule.multi:
                 g = g.full(out)
             arrays = args
-            if lift:
-                args, out = lifted(t)
+            if not is_plain:
+                if hear is not None:
+                    rule = hear("visit", t, g, rule)
+                    through = rule.through
+                if lift:
+                    args, out = lifted(t)
             given = (g, out, *args)
             try:
                 vjps = rule.vjps
@@ -277,8 +283,8 @@ class ReversePass:
                         found[a] = ga
                         if a._call is not None:
                             heappush(queue, (-a._order, a))
-                    if lift:
-                        tell("gradient", a, ga, t)
+                    if hear is not None:
+                        hear("gradient", a, ga, t)
             except Exception as error:
                 error.add_note(f"in the gradient of {describe(t.rule, t.args, t.kwargs)}")
                 raise
@@ -358,7 +364,7 @@ class ReversePass:
         """Run on Tensors, recorded so that a rule can take a limit, and unwrap what is found."""
         walk = ReversePass(True, True, self.wanted, self.ends, self.calls_hooks)
         mode = MODE.get()
-        with mode_set(Mode(True, mode.tell, mode.on_escape)):
+        with mode_set(mode.with_grad(True)):
             walk.run(roots, [wrap(seed) for seed in seeds])
         for t, g in walk.found.items():
             self.found[t] = g.unwrapped() if isinstance(g, Parts) else borrowed(g._array)

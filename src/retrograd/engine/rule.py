@@ -146,8 +146,12 @@ METADATA: frozenset[Callable[..., Any]] = frozenset({
 VALUES: frozenset[Callable[..., Any]] = frozenset({
     np.array_equal, np.array_equiv, np.allclose, np.array_repr, np.array_str, np.array2string,
 })  # fmt: skip
-# Functions that cannot run on Tensors, with what to write instead.
+# Functions that cannot run on Tensors with gradients, with what to write instead.
 REFUSED: dict[Callable[..., Any], str] = {}
+# Modules of which no function can, likewise.
+REFUSED_MODULES: dict[str, str] = {}
+# Functions that write into their first argument.
+WRITERS: set[Callable[..., Any]] = set()
 # (np.add, "reduce") and the like, answered by the function they mean.
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 
@@ -278,10 +282,36 @@ def nograd(*fns: Callable[..., Any], multi: bool = False) -> None:
         defvjp(fn, None, multi=multi)
 
 
-def refuse(remedy: str, *fns: Callable[..., Any]) -> None:
-    """Answer `fns` by an error that says what to write instead."""
+def refuse(remedy: str, *fns: Callable[..., Any] | str, writes: bool = False) -> None:
+    """Answer calls that would lose a gradient by an error that says what to write instead.
+
+    Args:
+        remedy: what to write instead, put after "... of a Tensor is not possible: ".
+        *fns: the functions, and the names of modules all of whose functions are meant.
+        writes: whether the functions write into their first argument.
+    """
     for fn in fns:
-        REFUSED[fn] = remedy
+        if isinstance(fn, str):
+            REFUSED_MODULES[fn] = remedy
+        else:
+            REFUSED[fn] = remedy
+            if writes:
+                WRITERS.add(fn)
+
+
+def remedy_for(fn: Callable[..., Any]) -> str:
+    """Return what to write instead of a function that is refused, "" for any other."""
+    home = home_of(fn)
+    modules = (remedy for module, remedy in REFUSED_MODULES.items() if home.startswith(module))
+    return REFUSED.get(fn) or next(modules, "")
+
+
+def home_of(fn: Callable[..., Any]) -> str:
+    """Return the name of the module that a function is for."""
+    if isinstance(fn, np.ufunc):  # which does not tell its module; those of strings have no types
+        takes_numbers = fn.types or hasattr(np, fn.__name__)
+        return "numpy" if takes_numbers else "numpy.strings"
+    return getattr(fn, "__module__", None) or "numpy"
 
 
 def adapted(*fns: Callable[..., Any]) -> Callable[[F], F]:
@@ -307,6 +337,8 @@ def composed(*fns: Callable[..., Any]) -> Callable[[F], F]:
 def spelled(fn: Callable[..., Any]) -> str:
     """Return the name a user writes, such as `np.linalg.inv` or `relu`."""
     name = getattr(fn, "__name__", repr(fn))
+    if isinstance(getattr(fn, "__self__", None), np.ufunc):
+        return f"{spelled(fn.__self__)}.{name}"  # type: ignore[attr-defined]
     if isinstance(fn, np.ufunc):
         homes = {"np": np, "scipy.special": sys.modules.get("scipy.special")}
         home = next((h for h, m in homes.items() if getattr(m, name, None) is fn), None)
@@ -337,22 +369,24 @@ def defaults(fn: Callable[..., Any]) -> dict[str, Any]:
 def no_out(name: str) -> str:
     """Return what to say when a call is to write its result somewhere."""
     return (
-        f"{name} of a Tensor cannot write to `out=`, the gradient would be lost: "
-        f"write y = {name}(...)"
+        f"{name} of a Tensor cannot write into an array (`out=`, `a += t`), the gradient would be "
+        f"lost: write y = {name}(...), or t.detach() for the values alone"
     )
 
 
-def writes_out(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    """Tell whether a call of `fn` is given an array to write its result to."""
+def target_of_write(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Return what a call of `fn` is given to write its result into, None for nothing."""
     if kwargs.get("out") is not None:
-        return True
+        return kwargs["out"]
     place = _out_place(fn)
-    return place is not None and len(args) > place and args[place] is not None
+    return args[place] if place is not None and len(args) > place else None
 
 
 @functools.cache
 def _out_place(fn: Callable[..., Any]) -> int | None:
-    """Return the position of `out`, where it may be given by position."""
+    """Return the position of what is written into, where it may be given by position."""
+    if fn in WRITERS or getattr(fn, "__name__", "") == "at":
+        return 0
     if isinstance(fn, np.ufunc) or "out" not in defaults(fn):
         return None
     import inspect

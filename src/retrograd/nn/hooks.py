@@ -127,7 +127,7 @@ def _watch(values: tuple[Any, ...], on_grads: Hook) -> tuple[Any, ...]:
     It gets None for what has no gradient. Where none has, the values themselves come back.
     """
     mode = MODE.get()
-    if mode.tell is not None:
+    if mode.records:
         escape("a backward hook")
     places = {i: t for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad}
     if not places or not mode.grad:

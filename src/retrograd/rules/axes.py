@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.rules.nesting import holds_tensors, nest
+from retrograd.engine.tensor import holds_tensors
+from retrograd.rules.nesting import nest
 
 # What a user may give
 

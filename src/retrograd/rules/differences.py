@@ -55,12 +55,12 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
     axes = axes_of(f, tuple(axis) if isinstance(axis, list) else axis)
     if edge_order not in (1, 2):
         raise ValueError(f"np.gradient takes edge_order 1 or 2, not {edge_order}")
-    steps = varargs or (1.0,)
-    if len(steps) == 1 and not np.ndim(steps[0]):
+    steps = tuple(map(to_array, varargs or (1.0,)))
+    if len(steps) == 1 and not steps[0].ndim:
         steps *= len(axes)
     if len(steps) != len(axes):
         raise TypeError(f"np.gradient got {len(steps)} steps for {len(axes)} axes")
-    slopes = tuple(_slope(f, to_array(h), i, edge_order) for i, h in zip(axes, steps, strict=True))
+    slopes = tuple(_slope(f, h, i, edge_order) for i, h in zip(axes, steps, strict=True))
     return slopes[0] if len(slopes) == 1 else slopes
 
 

@@ -225,6 +225,11 @@ def _clip_dmax(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -
 defvjp(np.clip, _clip_dx, _clip_dmin, _clip_dmax)
 
 
+# `array.clip(low, high)` calls a ufunc, which NumPy has under no public name
+_CLIP: Any = np._core.umath.clip  # type: ignore[attr-defined]
+adapted(_CLIP)(lambda a, low, high: record(np.clip, a, low, high))
+
+
 @adapted(np.clip)
 def _clip(
     a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None,

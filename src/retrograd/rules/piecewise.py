@@ -34,7 +34,9 @@ def _choose_joint(needed: Any, g: Any, out: Any, *arrays: Any, mode: Any = "rais
 
 defvjp_joint(choose, _choose_joint)
 adapted(np.choose)(
-    lambda a, choices, out=None, mode="raise": record(choose, to_array(a), *choices, mode=mode)
+    lambda a, choices, out=None, mode="raise": record(
+        choose, to_array(a), *map(to_array, choices), mode=mode
+    )
 )
 
 

@@ -4,7 +4,8 @@
 2. `names`: what a value is called;
 3. `folding`: which calls are one thing to a reader, of a Module or of a loop;
 4. `draw`: a picture, by way of a `diagram` (of a graph: `graph_diagram`), of which `opening` says
-   what is shown, `layout` and `layers` where, and `svg` how.
+   what is shown, `layout` and `layers` where, and `svg` how;
+5. `profiling`: what takes the time and the memory.
 """
 
 from retrograd.later import public_names
@@ -12,9 +13,11 @@ from retrograd.seeing.draw import Drawing, draw
 from retrograd.seeing.folding import Group, fold
 from retrograd.seeing.graph import Argument, Graph, Node
 from retrograd.seeing.names import Names, label, name, user_frames
+from retrograd.seeing.profiling import ProfileRow, profile
 
 __all__ = [
-    "Argument", "Drawing", "Graph", "Group", "Names", "Node", "draw", "fold", "label", "name",
+    "Argument", "Drawing", "Graph", "Group", "Names", "Node", "ProfileRow", "draw", "fold", "label",
+    "name", "profile",
     "user_frames",
 ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from retrograd.engine import MODE, Mode, Rule, Tensor, mode_set, seed_of, unrecorded
+from retrograd.engine import MODE, Rule, Tensor, mode_set, seed_of, unrecorded
 from retrograd.engine.backward import (
     LIMITS,
     check_unwritten,
@@ -228,7 +228,7 @@ class Graph:
             for argument in node.arguments:
                 argument.sent = argument.to = argument.vjp = None
         mode = MODE.get()
-        with mode_set(Mode(lift, mode.tell, mode.on_escape)):
+        with mode_set(mode.with_grad(lift)):
             for root, weight in zip(self.roots, weights, strict=True):
                 _arrive(root, seed_of(root.tensor, weight, lift))
             for node in reversed(self.nodes):
