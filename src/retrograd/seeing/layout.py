@@ -236,7 +236,7 @@ class _Layout:
         return Item(0.0, 0.0, layer="first" if kind == "in" else "last", is_port=True)
 
     def _port(self, end: End, kind: str, net: int) -> float | None:
-        """Return where, across, edges from a box cross the border of a frame; None for its middle."""
+        """Return where, across, edges from a box cross the border of a frame; None for a box."""
         if end[0] != "frame":
             return None
         inside = self.inside[end[1]]

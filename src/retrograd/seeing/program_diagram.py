@@ -68,26 +68,27 @@ class _Reader:
 
     def _group(self) -> Group:
         """Return the lines in groups: by section, by loop, and where lines repeat themselves."""
-        sections: list[Group] = []
+        sections: list[tuple[str, list[Any]]] = []
         for i, row in enumerate(self.program.rows):
             if not _is_shown(row):
                 continue
-            if not sections or sections[-1].name != row.section:
-                sections.append(Group("section", [], row.section))
-            parts = sections[-1].parts
+            if not sections or sections[-1][0] != row.section:
+                sections.append((row.section, []))
+            parts = sections[-1][1]
             if row.depth > 1:
                 if not (parts and isinstance(parts[-1], Group)):
                     parts.append(Group("rounds", [], f"done {row.times} times"))
                 parts = parts[-1].parts
             parts.append(i)
         numbers: dict[str, int] = {}
-        for section in sections:
+        groups = []
+        for name, parts in sections:
             kinds = [
                 -1 - n if isinstance(part, Group) else self._kind(part, numbers)
-                for n, part in enumerate(section.parts)
+                for n, part in enumerate(parts)
             ]
-            section.parts = with_loops(section.parts, kinds)
-        return Group("all", sections)
+            groups.append(Group("section", with_loops(parts, kinds), name))
+        return Group("all", groups)
 
     def _kind(self, i: int, numbers: dict[str, int]) -> int:
         """Return a number that is the same for lines that differ in names only."""

@@ -131,7 +131,7 @@ def draw(
     ...     return np.tanh(x) + 1
     >>> _ = step(np.zeros(3))
     >>> rg.draw(step)
-    <Drawing: The program of step: 2 lines; .save("graph.svg") writes it to a file>
+    <Drawing: The program of step: 1 line; .save("graph.svg") writes it to a file>
     """
     if direction not in ("down", "right"):
         raise ValueError(f'direction is "down" or "right", not {direction!r}')
