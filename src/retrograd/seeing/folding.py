@@ -230,11 +230,16 @@ def _fold_loops(top: Group) -> None:
     for group in reversed(order):  # what is inside comes first
         sequence = [kind_of(part) for part in group.parts]
         kinds[id(group)] = numbers.setdefault((group.kind, group.type, *sequence), len(numbers))
-        group.parts = _with_loops(group.parts, sequence)
+        group.parts = with_loops(group.parts, sequence)
 
 
-def _with_loops(parts: list[Node | Group], kinds: list[int]) -> list[Node | Group]:
-    """Return parts with each loop among them as a group, of rounds that have loops in turn."""
+def with_loops(parts: list[Any], kinds: list[int]) -> list[Any]:
+    """Return parts with each loop among them as a group, of rounds that have loops in turn.
+
+    Args:
+        parts: calls and groups, in order.
+        kinds: for each a number, the same for parts that are equal.
+    """
     found: list[Node | Group] = []
     at = 0
     functions = [part.type if isinstance(part, Group) else part.function for part in parts]
@@ -244,7 +249,7 @@ def _with_loops(parts: list[Node | Group], kinds: list[int]) -> list[Node | Grou
         for begin in range(start, start + period * count, period):
             inside = parts[begin : begin + period]
             if period >= _LEAST:
-                inside = _with_loops(inside, kinds[begin : begin + period])
+                inside = with_loops(inside, kinds[begin : begin + period])
             rounds.append(Group("round", inside))
         found.append(Group("loop", rounds))
         at = start + period * count
