@@ -28,6 +28,7 @@ from retrograd.compiler.statements import (
     method,
 )
 from retrograd.compiler.writer import FastWriter
+from retrograd.engine import get_default_dtype
 from retrograd.nn.module import ATTRIBUTES
 
 # what reading a place raises that is no more
@@ -103,6 +104,10 @@ def guards_of(
     found = []
     if outside is not None:
         found += _of_places(outside, captured, {place.key for place, _ in program.carried})
+    if program.default_dtype is not None:
+        dtype = Invoke(Bound("default_dtype", get_default_dtype), ())
+        is_same = Operation("==", dtype, Bound("dtype", program.default_dtype))
+        found.append(Guard("the default dtype is the same", is_same, "rg.get_default_dtype()"))
     for place, _ in program.carried:
         what = f"{place.place.name} has arrays of the same kinds"
         kinds = Invoke(Bound("kept", place.holds), ())
@@ -152,6 +157,10 @@ def _of_places(
         if place.how == "content":
             equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
             found.append(Guard(what, equal, place.name))
+            continue
+        if place.how == "context":
+            same = Invoke(Bound("equal", place.holds), ())
+            found.append(Guard(what, same, place.name))
             continue
         if place.how == "attribute":
             now: Expression = Attribute(owner, place.key)

@@ -13,7 +13,7 @@ from retrograd.compiler.lines import Line, TraceError, line_at
 from retrograd.compiler.live import Reading
 from retrograd.compiler.names import name_outside, stem_of
 from retrograd.compiler.tape import Event, Tape
-from retrograd.engine import Array, Constants, Rule, Tensor
+from retrograd.engine import Array, Constants, Rule, Tensor, get_default_dtype
 
 _ndarray = np.ndarray
 
@@ -69,6 +69,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         initial={lowering.known[i]: array for i, array in tape.initial.items()},
         kept=tuple(lowering.kept),
         carried=tuple(carried),
+        default_dtype=get_default_dtype() if tape.asks_default_dtype else None,
     )
 
 

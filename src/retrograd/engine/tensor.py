@@ -144,11 +144,12 @@ class Tensor(metaclass=KnowsElsewhere):
         A leaf's may be replaced by another array of its shape: RuntimeError for a Tensor that is
         no leaf, ValueError for another shape, TypeError for integers where it requires grad.
         """
-        escape("t.data", self)
+        escape("t.data", self, _DATA_STAYS)
         return self._array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
+        escape("t.data = value", self, _DATA_STAYS)
         array = as_array(value)
         if self.call is not None:
             raise RuntimeError("t.data can be replaced on a leaf only: make a new Tensor")
@@ -1193,6 +1194,10 @@ def plain(value: Any) -> Any:
     return value
 
 
+_DATA_STAYS = (
+    "the next run has another value. Return the Tensor and read it after the step; change it under "
+    "rg.no_grad(), p -= lr * p.grad or p[...] = value."
+)
 _STAYS_A_TENSOR = (
     "the next run has another value. Return the Tensor and read it after the step; "
     "np.where(condition, x, y) branches on values; what a step writes into must be a Tensor too: "
