@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.compiler.lines import NOWHERE, Line
+from retrograd.lines import NOWHERE, Line
 
 if TYPE_CHECKING:
     from retrograd.compiler.carried import Carried
@@ -132,6 +132,8 @@ class Call:
         rule: the rule of `fn`, if it has one.
         view_of: the position of the argument whose memory the output looks at.
         number: the position in the recording; None for what a pass made.
+        origin: the user's line that it comes from: in the backward pass that of the call whose
+            gradient it computes, where `line` is that of `backward()`; else the same.
     """
 
     kind: str
@@ -144,6 +146,12 @@ class Call:
     rule: Rule | None = None
     view_of: int | None = None
     number: int | None = None
+    origin: Line = NOWHERE
+
+    @property
+    def acts(self) -> bool:
+        """Whether it acts on other processes, which each run does once: see `Rule.on_program`."""
+        return self.rule is not None and self.rule.on_program is not None
 
     def vars(self, kind: Any = Var) -> list[Var]:
         """Return the Vars among the arguments, or what else is of a kind."""
@@ -289,6 +297,17 @@ class Program:
     kept: tuple[tuple[str, Var], ...] = ()
     carried: tuple[tuple[Carried, tuple[Any, ...]], ...] = ()
     default_dtype: np.dtype[Any] | None = None
+
+    def acts(self) -> bool:
+        """Tell whether a call of it acts on other processes."""
+        return any(call.acts for call in self.calls)
+
+    def announce(self) -> None:
+        """Tell what acts on other processes that a new program does so: see `Rule.on_program`."""
+        heard = {id(c.rule): c.rule.on_program for c in self.calls if c.rule and c.acts}
+        for on_program in heard.values():
+            if on_program is not None:
+                on_program([getattr(call.fn, "__name__", call.kind) for call in self.calls])
 
     def wanted(self) -> list[Var]:
         """Return the Vars that are read after a run: results, gradients, what is assigned."""

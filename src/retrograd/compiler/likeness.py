@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retrograd.compiler.ir import Call, Flow, Program, Var, root
-from retrograd.compiler.lines import Line
 from retrograd.compiler.live import Live
 from retrograd.compiler.places import is_alike
 from retrograd.engine import Array, spelled
+from retrograd.lines import Line
 
 BECAUSE = "A branch or a number outside decides it: pass it as an argument."
 

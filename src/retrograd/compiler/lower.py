@@ -9,11 +9,12 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.ir import Call, Names, Program, Var
-from retrograd.compiler.lines import Line, TraceError, line_at
+from retrograd.compiler.lines import TraceError
 from retrograd.compiler.live import Reading
 from retrograd.compiler.names import name_outside, stem_of
 from retrograd.compiler.tape import Event, Tape
 from retrograd.engine import Array, Constants, Rule, Tensor, get_default_dtype
+from retrograd.lines import Line, line_at
 
 _ndarray = np.ndarray
 
@@ -90,6 +91,8 @@ class _Lowering:
         self.ran: dict[int, Any] = {}
         self.outputs: dict[int, Var] = {}
         self.lines: dict[tuple[str, int], Line] = {}
+        self.makers: dict[Var | None, Call] = {}
+        self.explained = 0  # so many calls are known to belong to the gradient of another
         self.take: dict[str, Callable[[Event], None]] = {
             "argument": self._argument,
             "seen": self._seen,
@@ -153,7 +156,9 @@ class _Lowering:
         view_of: int | None = None,
     ) -> None:  # fmt: skip
         number, line = len(self.calls), self._line(event.place)
-        call = Call(event.kind, fn, args, kwargs, (), event.section, line, rule, view_of, number)
+        call = Call(
+            event.kind, fn, args, kwargs, (), event.section, line, rule, view_of, number, line
+        )
         self.calls.append(call)
         if event.kind == "write":
             call.outs = outs
@@ -162,6 +167,7 @@ class _Lowering:
         made = [Var("made", out, None, stem, keep) for out in outs]
         for out, var in zip(outs, made, strict=True):
             known[id(out)] = var
+            self.makers[var] = call
         call.outs = tuple(made)
 
     def _argument(self, event: Event) -> None:
@@ -208,9 +214,16 @@ class _Lowering:
         self.starts.append(var)
 
     def _gradient(self, event: Event) -> None:
-        of, g = map(self.find, event.what)
+        of, g, behind = map(self.find, event.what)
         if of is not None and g is not None:
             self.gradient_of.setdefault(g, of)
+        if behind in self.makers:
+            # the rule has done all that was recorded since another one was over
+            origin = self.makers[behind].origin
+            for call in self.calls[self.explained :]:
+                if call.section == "backward":
+                    call.origin = origin
+        self.explained = len(self.calls)
 
     def _module_ran(self, event: Event) -> None:
         module, out = event.what

@@ -121,8 +121,7 @@ class State:
             v.tensor for v in program.starts if id(v.tensor) not in ready.positions
         ]
         self._counts = [(bucket, bucket.count) for _, bucket in program.updates]
-        draws = {id(c.fn): c.fn.bit_generator for c in program.calls if c.kind == "draw"}
-        self._generators = [(bits, bits.state) for bits in draws.values()]
+        self._generators = [(bits, bits.state) for bits in ready.bit_generators]
 
     def move(self, move: Move) -> None:
         """Put values near the ones that were there into what is outside."""

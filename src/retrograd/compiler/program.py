@@ -23,7 +23,7 @@ from retrograd.compiler.guards import (
 from retrograd.compiler.ir import Call, Flow, Program, Var, root
 from retrograd.compiler.likeness import Likeness, find_any_difference
 from retrograd.compiler.outside import Outside
-from retrograd.compiler.passes import optimise
+from retrograd.compiler.passes import simplify, stack
 from retrograd.compiler.places import is_compiled
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
@@ -110,13 +110,16 @@ class ReadyProgram:
         self.positions = recorded.positions
         self.namespace: dict[str, Any] = {}
         self.files: list[str] = []
+        self.example: Any = None
+        self.readable: Any = None
         weakref.finalize(self, _let_go, self.namespace, self.files).atexit = False
         self.write()
 
     def write(self, constants: Collection[Var] = ()) -> None:
         """Make the code and the function; again if more is found to be constant."""
         self.constants |= {*constants}
-        program = self.program = optimise(self.recorded, self.constants)
+        self.plain = simplify(self.recorded, self.constants)
+        program = self.program = stack(self.plain)
         self.code = assemble(program)
         self.captured = [v for v in self.code.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]

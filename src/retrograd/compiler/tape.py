@@ -16,10 +16,11 @@ import numpy as np
 
 from retrograd.compiler.carried import Carried
 from retrograd.compiler.ir import root
-from retrograd.compiler.lines import TraceError, user_line, user_place
+from retrograd.compiler.lines import TraceError
 from retrograd.compiler.live import Live, Reading
 from retrograd.compiler.statements import Literal, Operation
 from retrograd.engine import Array, Mode, Rule, Tensor, mode_set, pick, touch, wrap
+from retrograd.lines import user_line, user_place
 
 READS = (
     "the next run has another value. Return the Tensor and read it after the step; "
@@ -42,7 +43,7 @@ class Event(NamedTuple):
         draw        generator, shape, dtype, output
         named       array, name
         grad        leaf, the gradient it had when the run first asked
-        gradient    array, its gradient
+        gradient    array, its gradient, an output of the call whose rule has computed that
         module ran  Module, output array or None
         training    Module that was asked for its mode
     """
@@ -297,9 +298,17 @@ class Tape:
     def _training_read(self, module: Any) -> None:
         self.log.append(Event("training", (module,)))
 
-    def _module_ran(self, module: Any, output: Any) -> None:
+    def _module(self, module: Any, args: Any, kwargs: Any) -> Any:
+        output = module._forward_with_hooks(args, kwargs)
         out = output._array if isinstance(output, Tensor) else None
         self.log.append(Event("module ran", (module, out)))
+        return output
+
+    def _visit(self, t: Tensor, g: Any, rule: Rule) -> Rule:
+        return rule
+
+    def _compiled(self, step: Any, args: Any, kwargs: Any) -> Any:
+        return step.fn(*args, **kwargs)  # it is compiled as a part of what calls it
 
     def _leaf_made(self, leaf: Tensor, source: Any) -> None:
         if not isinstance(source, (Tensor, _ndarray, np.generic, type(None))):
@@ -344,9 +353,11 @@ class Tape:
                 self.log.append(Event("grad", (leaf, grad)))
         return grad
 
-    def _gradient(self, of: Tensor, g: Tensor) -> None:
-        if isinstance(g, Tensor):
-            self.log.append(Event("gradient", (of._array, g._array)))
+    def _gradient(self, of: Tensor, g: Any, behind: Tensor) -> None:
+        out = behind._array
+        first = out[0] if isinstance(out, tuple) else out
+        gradient = g._array if isinstance(g, Tensor) else None
+        self.log.append(Event("gradient", (of._array, gradient, first)))
 
     def _update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
         before = self._updated[id(bucket)]
@@ -395,12 +406,14 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "draw": Tape._draw,  # generator, shape, dtype: returns the Tensor drawn
     "section": Tape._section,  # name: returns the one before
     "training read": Tape._training_read,  # Module
-    "module ran": Tape._module_ran,  # Module, output
+    "module": Tape._module,  # Module, arguments, keywords: returns its output
+    "visit": Tape._visit,  # Tensor, its gradient, its rule: returns the rule to use
+    "compiled": Tape._compiled,  # compiled function, arguments, keywords: returns its results
     "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
     "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient
     "grad replaced": Tape._grad_replaced,  # leaf
-    "gradient": Tape._gradient,  # Tensor, its gradient
+    "gradient": Tape._gradient,  # Tensor, its gradient, Tensor whose call's rule computed that
     "update": Tape._update,  # optimizer, group, bucket, gradient: updates the bucket
 }
 
