@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from types import MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +28,7 @@ from retrograd.compiler.statements import (
     Operation,
     method,
 )
-from retrograd.compiler.writer import FastWriter
+from retrograd.compiler.writer import FastWriter, PythonWriter
 from retrograd.engine import HOOKED_LEAVES, get_default_dtype, hooks_of
 from retrograd.nn.module import ATTRIBUTES
 
@@ -250,6 +251,31 @@ def _of_update(group: dict[str, Any], bucket: Any) -> list[Guard]:
         kept = _is(method(Attribute(of, "state"), "get", key), Bound("state", array))
         found.append(Guard(f"an optimizer keeps {key} in the same array", kept))
     return found
+
+
+class _Naming(PythonWriter):
+    """Writes conditions so that equal texts are one condition."""
+
+    def bound(self, value: Bound) -> str:
+        """Return what stands for an object: itself, or what a place outside is and holds."""
+        of = value.value
+        if isinstance(of, MethodType) and isinstance(of.__self__, Place):
+            of = of.__self__
+        if isinstance(of, Place):
+            return f"place_{id(of.owner)}_{of.how}_{of.key!r}_{id(of.value)}"
+        return f"{value.stem}_{id(of)}"
+
+
+def find_further(guards: Iterable[Guard], known: Iterable[Guard]) -> list[Guard]:
+    """Return the conditions that are not among others, which are asked already.
+
+    Args:
+        guards: conditions of what is outside.
+        known: others, whose objects are alive.
+    """
+    writer = _Naming()
+    asked = {writer.expression(guard.condition) for guard in known}
+    return [guard for guard in guards if writer.expression(guard.condition) not in asked]
 
 
 def argument_guards(args: Sequence[Var]) -> list[Guard]:
