@@ -127,6 +127,7 @@ class ReadyProgram:
         drawing = (f for f in self.code.functions.values() if isinstance(f, np.random.Generator))
         self.bit_generators = [rng.bit_generator for rng in drawing]
         self.written = [v.array for v in program.written_outside(flow)]
+        self.changes = bool(self.written or program.carried or self.bit_generators)
         self._first_write = self._find_first_write(flow)
         roots = {id(root(a)) for a in self.written}
         self.trained = [t for t, a in self.holders if id(root(a)) in roots]

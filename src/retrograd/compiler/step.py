@@ -26,6 +26,7 @@ from retrograd.compiler.callables import (
     takes_self,
 )
 from retrograd.compiler.carried import find_kept, find_shared
+from retrograd.compiler.changes import look_around
 from retrograd.compiler.comparison import Comparison
 from retrograd.compiler.differentiable import (
     Graph,
@@ -39,7 +40,7 @@ from retrograd.compiler.ir import Program
 from retrograd.compiler.likeness import Likeness
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
-from retrograd.compiler.outside import Outside, look_around
+from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.readable import Example, Readable
