@@ -198,7 +198,8 @@ def _choices(shapes: Sequence[tuple[int, ...]]) -> Iterator[Growth]:
                  if (m == n or (multiples and m and m % n == 0)) and (a == 0 or not leading)]
                 for k, shape in enumerate(shapes)
             ]  # fmt: skip
-            for chosen in itertools.product(*(at or [None] for at in places)):
+            options: list[list[tuple[int, int, int] | None]] = [[*at] or [None] for at in places]
+            for chosen in itertools.product(*options):
                 growth = {(p[0], p[1]): p[2] for p in chosen if p is not None}
                 if 1 in growth.values() and growth not in tried:
                     tried.append(growth)
@@ -288,9 +289,14 @@ class _Comparison:
         if a.shape == b.shape and a.tobytes() == b.tobytes():
             return
         shape = self.value(a.shape, b.shape)
-        first, second = (x.reshape(-1)[0].item() if x.size else None for x in (a, b))
-        if first is not None and (a == first).all() and (b == second).all():
-            number = self.value(first, second)
+        first, second = (x.reshape(-1)[0].item() if x.size else 0 for x in (a, b))
+        if a.size and b.size and (a == first).all() and (b == second).all():
+            number: Any = first
+            if first != second and v.dtype.kind == "f":
+                exact = 4.0 * float(np.finfo(v.dtype).eps) if v.dtype != np.float64 else 1e-14
+                number = Ratio(first, self.number(first, second, exact))
+            elif first != second:
+                number = self.value(first, second)
             self.formulas[v] = (full(shape, number, v.dtype), True)
         elif a.ndim == 1 and all(
             np.array_equal(x, np.arange(len(x), dtype=x.dtype)) for x in (a, b)
@@ -317,11 +323,19 @@ class _Comparison:
             return _times(a // (n * n), square)
         raise _Different
 
-    def number(self, a: float, b: float) -> Expression:
-        """Return a number as a formula of the length."""
+    def number(self, a: float, b: float, exact: float = 1e-14) -> Expression:
+        """Return a number as a formula of the length.
+
+        Args:
+            a: the number in the first recording.
+            b: the number in the second one.
+            exact: how far, relatively, rounding takes such numbers.
+        """
         if a == int(a) and b == int(b):
             return self.integer(int(a), int(b))
         n, m, size = self.n, self.m, self.size
+        if a and b and _near(1 / a, exact) and _near(1 / b, exact):
+            return Operation("/", Literal(1), self.integer(round(1 / a), round(1 / b)))
         less = Operation("-", size, Literal(1))
         for at_n, at_m, by in (
             (n, m, size),
@@ -330,11 +344,17 @@ class _Comparison:
             (n * n, m * m, Operation("**", size, Literal(2))),
             (n * (n - 1), m * (m - 1), Operation("*", size, less)),
         ):
-            if math.isclose(a * at_n, b * at_m, rel_tol=1e-14):
-                return _divided(a * at_n, by)
-            if at_n and at_m and math.isclose(a / at_n, b / at_m, rel_tol=1e-14):
+            if math.isclose(a * at_n, b * at_m, rel_tol=exact):
+                c = a * at_n
+                return Operation("/", Literal(round(c) if _near(c, exact) else c), by)
+            if at_n and at_m and math.isclose(a / at_n, b / at_m, rel_tol=exact):
                 return Operation("*", Literal(a / at_n), by)
         raise _Different
+
+
+def _near(value: float, exact: float) -> bool:
+    """Tell whether a number is a whole one but for rounding."""
+    return round(value) != 0 and math.isclose(value, round(value), rel_tol=exact)
 
 
 _SLICE = ("start", "stop", "step")
@@ -344,15 +364,6 @@ def _times(factor: int, term: Expression) -> Expression:
     return term if factor == 1 else Operation("*", Literal(factor), term)
 
 
-def _divided(c: float, by: Expression) -> Expression:
-    """Return `c / by`, with whole numbers where they are what was meant."""
-    if math.isclose(c, round(c), rel_tol=1e-14) and round(c):
-        return Operation("/", Literal(round(c)), by)
-    if c and math.isclose(1 / c, round(1 / c), rel_tol=1e-14):
-        return Operation("/", Literal(1), Operation("*", Literal(round(1 / c)), by))
-    return Operation("/", Literal(c), by)
-
-
 def full(shape: Any, number: Any, dtype: Any) -> Expression:
     """Return the call that makes an array of one number."""
     known = {0.0: "zeros", 1.0: "ones"}.get(float(number))
@@ -360,4 +371,3 @@ def full(shape: Any, number: Any, dtype: Any) -> Expression:
     if known and isinstance(number, (int, float, bool)) and math.copysign(1, number) > 0:
         return numpy(known, shape, **options)
     return numpy("full", shape, number, **({"dtype": dtype} if options else {}))
-
