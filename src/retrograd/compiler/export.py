@@ -87,6 +87,17 @@ def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None
     target = Path(path)
     if program.program.starts and target.suffix == ".py":
         raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
+    if program.program.carried:
+        name = program.program.carried[0][0].place.name
+        raise TypeError(
+            f"this program assigns to {name}, which a script has not: write into the Tensor that "
+            f"is there under rg.no_grad(), {name}[...] = value"
+        )
+    if any(step.call.acts for step in program.code.body):
+        raise TypeError(
+            "this program acts on other processes, a script would not: export that of the plain "
+            "optimizer, in one process"
+        )
     saved: dict[str, Array] = {}
     write_script(target, saved, overwrite, lambda: _script(program, name, target.name, saved))
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.ir import Var
-from retrograd.compiler.lines import NOWHERE, Line
+from retrograd.lines import NOWHERE, Line
 
 WIDTH = 64  # columns: code up to this width has its comment in one column with that of its block
 
