@@ -260,6 +260,9 @@ class _Building:
             for v in [*item.reads(), *item.targets]:
                 if v.kind == "captured":
                     self.outside[v] = None
+        for v in self.program.wanted():
+            if v.kind == "captured":
+                self.outside[v] = None
         for v in self.outside:
             self.name_of(v)
 
@@ -538,16 +541,14 @@ def _repeated(a: Array) -> Expression | None:
         return None
     flat = a.reshape(-1)
     starts = np.flatnonzero(np.r_[True, flat[1:] != flat[:-1]])
-    lengths = np.diff(np.r_[starts, a.size])
-    if len(starts) > 6 or len({*lengths.tolist()}) > 1:
+    each = int(np.gcd.reduce(np.diff(np.r_[starts, a.size])))
+    values = flat[::each]
+    if len(values) > 8 or each == 1:
         return None
-    made = numpy("repeat", flat[starts].tolist(), int(lengths[0]))
-    if a.ndim == 1 and a.dtype == np.float64:
-        return made
-    whole: Expression = made
-    if a.dtype != np.float64:
-        whole = numpy("repeat", numpy("array", flat[starts].tolist(), dtype=a.dtype),
-                      int(lengths[0]))  # fmt: skip
+    some: Any = values.tolist()
+    if a.dtype != np.array(some).dtype:
+        some = numpy("array", some, dtype=a.dtype)
+    whole: Expression = numpy("repeat", some, each)
     if a.ndim > 1:
         index = tuple(Literal(slice(None)) if n == a.size else Literal(None) for n in a.shape)
         whole = Index(whole, Tuple(index))

@@ -148,6 +148,7 @@ def find_sizes(
     shapes = [part.shape for part in example.arrays()]
     if len(shapes) != len(program.args):
         return None
+    fallback: Sized | None = None
     for growth in itertools.islice(_choices(shapes), _TRIES):
         i, axis = next(place for place, by in growth.items() if by == 1)
         n = shapes[i][axis]
@@ -161,11 +162,15 @@ def find_sizes(
         except Exception:  # a function may refuse these shapes with any error
             continue
         size = Var("size", np.empty(()), stem="n")
-        found = _Comparison(n, n + 1, Ref(size)).compare(program, other)
+        comparison = _Comparison(n, n + 1, Ref(size))
+        found = comparison.compare(program, other)
         if found is not None:
             found.size, found.source = size, (program.args[i], axis)
-            return found
-    return None
+            if comparison.differs:
+                return found
+            # perhaps only the rest of an argument is longer, which the function does not look at
+            fallback = fallback or found
+    return fallback
 
 
 Growth = dict[tuple[int, int], int]  # by how much axes grow: argument and axis, and by how much
@@ -217,6 +222,7 @@ class _Comparison:
         self.n, self.m, self.size = n, m, size
         self.pairs: dict[Var, Var] = {}
         self.formulas: dict[Var, tuple[Expression, bool]] = {}
+        self.differs = False  # whether any number or any shape follows the length
 
     def compare(self, one: Program, other: Program) -> Sized | None:
         """Return the first program with formulas for its numbers, or None."""
@@ -244,12 +250,15 @@ class _Comparison:
             for v, w in zip(one.outs, other.outs, strict=True):
                 if v.ndim != w.ndim or v.dtype != w.dtype:
                     raise _Different
+                self.differs |= v.shape != w.shape
                 self.pairs[v] = w
         return replace(one, args=args, kwargs=kwargs)
 
     def value(self, a: Any, b: Any) -> Any:
         if isinstance(a, Var):
-            if not isinstance(b, Var) or self.pairs.get(a, b) is not b:
+            if not isinstance(b, Var):
+                raise _Different
+            if self.pairs.get(a, b) is not b and not _are_equal_constants(self.pairs[a], b):
                 raise _Different
             if a not in self.pairs:
                 self.pairs[a] = b
@@ -362,6 +371,12 @@ _SLICE = ("start", "stop", "step")
 
 def _times(factor: int, term: Expression) -> Expression:
     return term if factor == 1 else Operation("*", Literal(factor), term)
+
+
+def _are_equal_constants(v: Var, w: Var) -> bool:
+    if v.kind != "const" or w.kind != "const" or v.shape != w.shape or v.dtype != w.dtype:
+        return False
+    return bool(v.array.tobytes() == w.array.tobytes())
 
 
 def full(shape: Any, number: Any, dtype: Any) -> Expression:
