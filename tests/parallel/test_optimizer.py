@@ -46,7 +46,7 @@ def step(x):
 
 for _ in range(5):
     step(rng.normal(size=4))
-sums = [line.split("#")[0].strip() for line in step.source.splitlines() if "allreduce" in line]
+sums = [line.split("#")[0].strip() for line in step.fast_source.splitlines() if "allreduce" in line]
 assert len(sums) == 2, sums  # a flat buffer of each dtype, one Allreduce of each
 same = rg.parallel.allreduce(doubles[1].data)
 assert np.array_equal(same, doubles[1].data)
