@@ -64,37 +64,43 @@ class Group:
         self._told: dict[float, str] = {}  # what a sum is, by its signature
         self._program: tuple[str, ...] | None = None  # that the next call is a part of
         self._heard_program = False
-        self._watch = Watch(self, comm) if self.size > 1 else None
+        self._watch: Watch | None = None
+        if self.size > 1:
+            from mpi4py import MPI
+
+            self._in_place: Any = MPI.IN_PLACE
+            self._watch = Watch(self, comm)
 
     def __repr__(self) -> str:
         return f"<rank {self.rank} of {self.size}>"
 
     # Calls that all ranks make together
 
-    def sum(self, x: Array, out: Array) -> None:
-        """Add up arrays of all ranks.
+    def sum(self, array: Array) -> None:
+        """Add up arrays of all ranks, in place.
 
         Args:
-            x: a vector, whose last element is the same on all ranks: a signature of what it is.
-            out: like `x`, for the sum.
+            array: a vector, whose last element is the same on all ranks: a signature of what it
+                is, which stays.
 
         Raises:
             RanksDifferError: if the ranks add up other things.
         """
         if self.size == 1:
-            np.copyto(out, x)
             return
-        what = self._told.get(float(x[-1]), "values")
-        self._meet("allreduce", f"{what}: {x.size - 1} numbers of {x.dtype}")
+        signature = float(array[-1])
+        what = self._told.get(signature, "values")
+        self._meet("allreduce", f"{what}: {array.size - 1} numbers of {array.dtype}")
         try:
-            self._wait("allreduce", self._comm.Allreduce, x, out)
+            self._wait("allreduce", self._comm.Allreduce, self._in_place, array)
         except Exception as error:
             raise RanksDifferError(f"{self._name()}: the sum of {what} failed: {error}") from error
-        if out[-1] != self.size * x[-1]:
+        if array[-1] != self.size * signature:
             raise RanksDifferError(
                 f"{self._name()} sums up {what}, another rank something else: all must make the "
                 "same calls, in one order"
             )
+        array[-1] = signature
 
     def gather(self, value: Any) -> list[Any]:
         """Return what each rank has, by rank; what can be pickled."""
