@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,6 +25,8 @@ COMPARED = 128
 TIMEOUT = 1800.0  # seconds
 # How launchers tell a process how many there are.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+# With what the names begin that launchers set: of MPICH and its kin, Open MPI, Slurm, Cray, Flux.
+_LAUNCHERS = ("PMI", "OMPI_", "MV2_", "SLURM_PROCID", "PALS_", "ALPS_", "FLUX_TASK_")
 
 
 class RanksDifferError(RuntimeError):
@@ -207,11 +210,17 @@ class Group:
 def world() -> Group:
     """Return the group of all ranks: of one where no MPI is, or no `mpiexec` has started this.
 
+    MPI is not started without need: some machines allow it in jobs only. Whoever has a launcher
+    that is not known here imports `mpi4py.MPI` before.
+
     Raises:
         ImportError: if this is one of several processes, and mpi4py is not installed.
         RuntimeError: if mpi4py belongs to another MPI than that which started this.
     """
-    launched = max((int(os.environ.get(name) or 1) for name in _SIZES), default=1)
+    launched = max(int(os.environ.get(name) or 1) for name in _SIZES)
+    is_launched = any(name.startswith(_LAUNCHERS) for name in os.environ)
+    if not is_launched and "mpi4py.MPI" not in sys.modules:
+        return Group()
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:

@@ -36,6 +36,9 @@ class DataParallel(Optimizer):
     a NotFiniteError on all, before the update. Ranks with other parameters or options are told
     here; such with other shapes, or calls in their compiled steps, at the first step.
 
+    **Draws.** Ranks that are seeded alike draw the same dropout for different samples: write
+    `rg.manual_seed(seed + rg.parallel.rank())`.
+
     **Accumulation.** Gradients of several batches add up without any exchange, until `step`:
     divide their losses by the number of batches, and pass the samples of all as `batch_size`.
 

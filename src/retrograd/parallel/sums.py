@@ -69,7 +69,7 @@ class MeanOfRanks:
                 if not np.isfinite(out.dot(out)) and not np.isfinite(out).all():
                     _tell_whose(group, x[:-2] if weight else x[:0])
             mean = out[:-2]
-            mean /= max(out[-2], 1)
+            mean *= 1 / max(out[-2], 1)
             return out
 
         self._allreduce = allreduce
