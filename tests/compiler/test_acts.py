@@ -51,7 +51,11 @@ def test_each_call_acts_once_also_where_it_records_compares_or_audits(replay_fir
         np.testing.assert_array_equal(act.done[-1], x)
     assert len(act.programs) == 2
     assert act.programs[0][:2] == ["act", "multiply"]
-    assert "act_2(x, out=act)" in compiled.source
+    assert "act_2(x, out=act)" in compiled.fast_source
+    assert "(x)" in compiled.source
+    compiled.profile(x)
+    compiled.find_nan(x)
+    assert len(act.done) == 20
 
 
 def test_acts_are_neither_merged_nor_left_out_nor_computed_before_the_run():

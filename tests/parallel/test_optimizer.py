@@ -48,8 +48,13 @@ def step(x):
 
 for _ in range(5):
     step(rng.normal(size=4))
-sums = [line.split("#")[0].strip() for line in step.source.splitlines() if "allreduce" in line]
-assert len(sums) == 2, sums  # a flat buffer of each dtype, one Allreduce of each
+for text in (step.fast_source, step.source):
+    lines = [line.strip() for line in text.splitlines()[1:] if "allreduce(" in line]
+    # a flat buffer of each dtype, one Allreduce of each
+    assert len([line for line in lines if "weight=4.0" in line]) == 2, text
+step.profile(rng.normal(size=4))
+if rg.parallel.rank() == 0:
+    step.find_nan(rng.normal(size=4))  # one rank alone may look: nothing is exchanged
 same = rg.parallel.allreduce(doubles[1].data)
 assert np.array_equal(same, doubles[1].data)
 try:

@@ -27,6 +27,16 @@ def optimise(program: Program, constants: Collection[Var] = ()) -> Program:
         program: a program as recorded.
         constants: those of its arrays from outside that are known never to change.
     """
+    return stack(simplify(program, constants))
+
+
+def simplify(program: Program, constants: Collection[Var] = ()) -> Program:
+    """Return a program without what is computed in vain, twice or of constants: for `stack`.
+
+    Args:
+        program: a program as recorded.
+        constants: those of its arrays from outside that are known never to change.
+    """
     written = {v for call in program.calls if call.kind == "write" for v in call.outs}
     fresh = {v: _copy(v, program.initial[v]) for v in constants if v in written}
     replaced: Replaced = {v: v.constant() for v in constants}
@@ -34,20 +44,31 @@ def optimise(program: Program, constants: Collection[Var] = ()) -> Program:
     calls = [*fresh.values(), *substitute(program.calls, replaced)]
     became = [*replaced.items()]
     wanted = {v: replaced.get(v, v) for v in program.wanted()}
-    for last in (False, True):
-        before = -1
-        while len(calls) != before:
-            before = len(calls)
-            calls, replaced = shorten(calls)
-            became += replaced.items()
-            wanted = {v: replaced.get(now, now) for v, now in wanted.items()}
-            calls = prune(calls, wanted.values())
-        if not last:
-            calls = sums_at_once(calls, wanted.values())
-            calls = products_at_once(calls)
+    calls = _repeat(calls, wanted, became)
     names = name_assigned(merge(program.names, became), program.calls)
     names = merge(names, [pair for pair in became if pair[1].kind == "const"])
     return replace(program.with_calls(calls, wanted), names=names)
+
+
+def stack(program: Program) -> Program:
+    """Return a program that computes many sums and products at once: for speed alone."""
+    wanted = {v: v for v in program.wanted()}
+    calls = products_at_once(sums_at_once(program.calls, wanted.values()))
+    became: list[tuple[Var, Var]] = []
+    calls = _repeat(calls, wanted, became)
+    return replace(program.with_calls(calls, wanted), names=merge(program.names, became))
+
+
+def _repeat(calls: Calls, wanted: Replaced, became: list[tuple[Var, Var]]) -> list[Call]:
+    """Shorten calls until nothing changes, and note what became of what."""
+    before = -1
+    while len(calls) != before:
+        before = len(calls)
+        calls, replaced = shorten(calls)
+        became += replaced.items()
+        wanted.update({v: replaced.get(now, now) for v, now in wanted.items()})
+        calls = prune(calls, wanted.values())
+    return [*calls]
 
 
 def _copy(var: Var, initial: Array) -> Call:

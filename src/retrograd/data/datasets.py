@@ -30,9 +30,9 @@ class TensorDataset:
 
     Args:
         *arrays: arrays or Tensors with first axes of one length, such as inputs `(N, ...)` and
-            targets `(N,)`. Arrays give arrays, Tensors give Tensors, which require no grad. Arrays
-            on files stay there, and give arrays in memory: `np.memmap`, `Shards`, and what else has
-            `shape`, `dtype` and slices along the first axis.
+            targets `(N,)`. Arrays give arrays, Tensors give Tensors, through which gradients
+            flow. Arrays on files stay there, and give arrays in memory: `np.memmap`, `Shards`, and
+            what else has `shape`, `dtype` and slices along the first axis.
 
     Attributes:
         arrays: the arrays as a tuple.
@@ -60,9 +60,7 @@ class TensorDataset:
 
 
 def _as_array(given: Any) -> Any:
-    if isinstance(given, Tensor):
-        return given.detach()
-    return given if is_lazy(given) else np.asarray(given)
+    return given if isinstance(given, Tensor) or is_lazy(given) else np.asarray(given)
 
 
 class Subset:

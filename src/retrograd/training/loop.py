@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -61,7 +63,9 @@ def fit(
         scheduler: a schedule of this optimizer's learning rate.
         step_scheduler: when the schedule steps: after each "epoch" (default) or "update".
         clip_norm: scales the gradients, all together, down to this norm (default: no bound).
-        callbacks: functions that are called with the `Training` after each epoch.
+        callbacks: functions that are called after each epoch with the run so far, a `Training`:
+            its `history`, `epoch`, `update`, `model`, `optimizer`, `scheduler`, `data`, `best` and
+            `best_epoch`; `run.stop = True` ends it.
         patience: ends the run after so many epochs without a new best (default: never).
         keep_best: whether the model gets the weights of its best epoch at the end, not those of
             the last (default False).
@@ -72,10 +76,12 @@ def fit(
             `rngs` (default False).
         rngs: other generators that the run draws from, by name.
         compile: whether updates run as NumPy programs (default False). They may round differently.
-        progress: whether to show a bar, if tqdm is installed (default True).
+        progress: whether to show a bar, in a terminal or a notebook, if tqdm is installed
+            (default True).
 
     Returns:
-        What was measured after each epoch, a `History`.
+        What was measured after each epoch, a `History`: `history.plot()` draws it, and a notebook
+        shows it as a picture.
 
     Raises:
         TypeError: if an argument is of another kind, or a batch no tuple `(*inputs, target)`.
@@ -188,14 +194,23 @@ def _bar(progress: bool, epochs: int, data: Any, done: int) -> Any:
     """Return a bar that counts updates, as a context; None is in it where there is no bar."""
     if progress:
         with contextlib.suppress(ImportError):
-            from tqdm import tqdm  # type: ignore[import-untyped]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a notebook without widgets gets a bar of text
+                from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
             total = epochs * len(data) if hasattr(data, "__len__") else None
-            # disable=None: no bar in a log file
+            # None: no bar in a log file, for which a notebook would be taken too
+            disable = False if _is_notebook() else None
             return tqdm(
-                total=total, initial=done, unit="update", leave=False, delay=1, disable=None
+                total=total, initial=done, unit="update", leave=False, delay=1, disable=disable
             )
     return contextlib.nullcontext()
+
+
+def _is_notebook() -> bool:
+    """Tell whether this runs in the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(shell, "config", ())
 
 
 # Arguments

@@ -94,6 +94,15 @@ class Training:
         self._seen, self._sum = 0, 0.0  # samples of this epoch, and the sum of their losses
         self._rngs = _generators(model, data, validation, rngs)
 
+    def __repr__(self) -> str:
+        best = f"{self.best:.4g} (epoch {self.best_epoch})" if self.best_epoch else "none yet"
+        measured = {name: values[-1] for name, values in self.history.items()}
+        last = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
+        return (
+            f"Training(epoch={self.epoch}, update={self.update}, history: {last or 'empty'}, "
+            f"best={best}, stop={self.stop}; model, optimizer, scheduler, data, best_weights)"
+        )
+
     def within_epoch(self) -> bool:
         """Tell whether the epoch has further batches; for data that tells how far it is.
 
