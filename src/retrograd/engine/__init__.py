@@ -74,5 +74,6 @@ __all__ = [
     "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of", "is_grad_enabled",
     "is_recording", "is_rehearsal", "mode_set", "no_grad", "nograd", "pick", "primitive",
     "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of",
-    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded", "wrap",
+    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch",
+    "unrecorded", "wrap",
 ]  # fmt: skip
