@@ -208,7 +208,7 @@ TRANSITIONS = [
 def test_writes_at_indices_that_are_arguments_are_done_again():
     compiled = assert_compiled_agrees(table_and_counts, TRANSITIONS)
     assert len(compiled.programs) == 1
-    assert "[state, action] = " in compiled.source
+    assert "[state, action] = " in compiled.fast_source
 
 
 def test_an_exported_step_writes_at_indices_too(tmp_path):

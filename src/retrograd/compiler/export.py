@@ -95,6 +95,11 @@ def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None
             f"this program assigns to {name}, which a script has not: write into the Tensor that "
             f"is there under rg.no_grad(), {name}[...] = value"
         )
+    if any(step.call.acts for step in program.code.body):
+        raise TypeError(
+            "this program acts on other processes, a script would not: export that of the plain "
+            "optimizer, in one process"
+        )
     saved: dict[str, Array] = {}
     text = _script(program, name, target.name, saved)
     data_file = target.with_suffix(".npz")

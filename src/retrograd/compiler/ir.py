@@ -148,6 +148,11 @@ class Call:
     number: int | None = None
     origin: Line = NOWHERE
 
+    @property
+    def acts(self) -> bool:
+        """Whether it acts on other processes, which each run does once: see `Rule.on_program`."""
+        return self.rule is not None and self.rule.on_program is not None
+
     def vars(self, kind: Any = Var) -> list[Var]:
         """Return the Vars among the arguments, or what else is of a kind."""
         found: list[Var] = []
@@ -290,6 +295,17 @@ class Program:
     initial: dict[Var, Array] = field(default_factory=dict)
     kept: tuple[tuple[str, Var], ...] = ()
     carried: tuple[tuple[Carried, tuple[Any, ...]], ...] = ()
+
+    def acts(self) -> bool:
+        """Tell whether a call of it acts on other processes."""
+        return any(call.acts for call in self.calls)
+
+    def announce(self) -> None:
+        """Tell what acts on other processes that a new program does so: see `Rule.on_program`."""
+        heard = {id(c.rule): c.rule.on_program for c in self.calls if c.rule and c.acts}
+        for on_program in heard.values():
+            if on_program is not None:
+                on_program([getattr(call.fn, "__name__", call.kind) for call in self.calls])
 
     def wanted(self) -> list[Var]:
         """Return the Vars that are read after a run: results, gradients, what is assigned."""

@@ -98,7 +98,7 @@ def substitute(calls: Calls, replaced: Replaced) -> list[Call]:
 
 
 def prune(calls: Calls, results: Iterable[Var]) -> list[Call]:
-    """Drop calls that nothing uses, but no random draws, nor sizes that values decide.
+    """Drop calls that nothing uses, but no draws, no acts, nor sizes that values decide.
 
     A function may have asked for such a size: another one is found by the call that has it.
     """
@@ -110,6 +110,7 @@ def prune(calls: Calls, results: Iterable[Var]) -> list[Call]:
     for call in reversed(calls):
         if (
             call.kind == "draw"
+            or call.acts
             or (call.kind == "write" and flow.memory(call.outs[0]) in used)
             or (call.kind == "call" and not needed.isdisjoint(call.outs))
             or (call.kind == "call" and is_sized_by_mask(call))
@@ -145,7 +146,7 @@ def shorten(calls: Calls) -> tuple[list[Call], Replaced]:
         if replaced and any(v in replaced for v in call.vars()):
             (call,) = substitute((call,), replaced)
         flow.add(call)
-        if call.kind == "call":
+        if call.kind == "call" and not call.acts:
             apart = bool(written) and any(flow.memory(v) in written for v in call.outs)
             constant = all(v.kind == "const" for v in call.vars()) and not call.vars(Live)
             same: tuple[Var, ...] | None = None

@@ -353,6 +353,8 @@ class CompiledStep:
         graph = None
         if grad:
             graph = find_graph(self.fn, tape, result, start, recorded, structure, CompiledStep)
+            if graph is not None and recorded.acts():
+                graph.is_eager = True  # its backward pass would act a second time
         found = self._find_same(same, recorded, outside, changes, graph)
         if found is None:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
@@ -361,6 +363,7 @@ class CompiledStep:
             found = ReadyProgram(recorded, grad, simple, outside, graph)
             found.example = Example.of(structure, leaves)
             same.append(found)
+            recorded.announce()
         program = self._last = found
         is_eager = program.graph is not None and program.graph.is_eager
         ignored = bool(changes) and all(change in program.ignored for change in changes)
@@ -371,9 +374,12 @@ class CompiledStep:
         if program.graph is not None:
             tape.put_back()
             return program.graph.run_eagerly(given)
-        if self.replay_first:
+        if self.replay_first or recorded.acts():  # which a recording only rehearses
             tape.put_back()
-            result = self._check(program, leaves, structure, arrays)
+            if program.checks_left:
+                result = self._check(program, leaves, structure, arrays)
+            else:
+                result = program(arrays)
         tape.undo.clear()
         return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
 

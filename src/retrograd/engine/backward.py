@@ -312,18 +312,7 @@ class ReversePass:
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:
         """Return the gradient of a Tensor after its hooks have seen it."""
-        if not self.calls_hooks:
-            return g
-        unrecorded("a hook of t.register_hook")
-        for hook in hooks_of(t).values():
-            if not self.lift:
-                # a view that cannot be written: others may have the same memory, or keep it
-                g = borrowed(g)
-                g.flags.writeable = False
-            answer = hook(g)
-            if answer is not None:
-                g = _replacement(answer, t, self.lift)
-        return g
+        return after_hooks(t, g, self.lift) if self.calls_hooks else g
 
     def _await_leaves(self, queue: list[tuple[float, Tensor]]) -> None:
         """Queue for each leaf with hooks that they are called as soon as its gradient is complete.
@@ -379,6 +368,28 @@ class ReversePass:
                 land(leaf, g)
 
 
+def after_hooks(t: Tensor, g: Any, lift: bool) -> Any:
+    """Return the gradient of a Tensor as its hooks leave it, `g` itself where it has none.
+
+    Args:
+        t: the Tensor.
+        g: its gradient.
+        lift: whether that is a Tensor in place of an array.
+    """
+    hooks = hooks_of(t)
+    if hooks:
+        unrecorded("a hook of t.register_hook")
+    for hook in hooks.values():
+        if not lift:
+            # a view that cannot be written: others may have the same memory, or keep it
+            g = borrowed(g)
+            g.flags.writeable = False
+        answer = hook(g)
+        if answer is not None:
+            g = _replacement(answer, t, lift)
+    return g
+
+
 def _replacement(answer: Any, t: Tensor, lift: bool) -> Any:
     """Return what a hook has returned as a gradient of a Tensor, which others may refer to."""
     if not isinstance(answer, Tensor):
@@ -428,7 +439,7 @@ def check_unwritten(t: Tensor) -> None:
     for a in t.inputs:
         if isinstance(a, Tensor) and a._stamp is not None and a._stamp[0] > t._order:
             raise RuntimeError(
-                f"an argument of {t.rule.name}, shape {a.shape}, was written in place after it "
+                f"an argument of {t.rule.title}, shape {a.shape}, was written in place after it "
                 "was recorded: its gradient would be wrong. Call backward before the write "
                 "(optimizer.step(), x += y under no_grad), or record again"
             )

@@ -73,7 +73,7 @@ def describe(rule: Rule, args: Any, kwargs: dict[str, Any], inputs: Any = ()) ->
     names = [getattr(t, "_name", None) for t in inputs] or [None] * len(args)
     shown = [_shown(a) if name is None else name for name, a in zip(names, args, strict=True)]
     shown += [f"{k}={v!r}" for k, v in kwargs.items()]
-    return f"{rule.name}({', '.join(shown)})"
+    return f"{rule.title}({', '.join(shown)})"
 
 
 def _shown(value: Any) -> str:

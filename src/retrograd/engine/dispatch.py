@@ -55,7 +55,7 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
     if rule is not None:
         writes = kwargs or len(args) > rule.arrays
         if writes and target_of_write(fn, args, kwargs) is not None:
-            return _leave_to_numpy(fn, args, kwargs, no_out(rule.name))
+            return _leave_to_numpy(fn, args, kwargs, no_out(rule.title))
         args, kwargs = bind(rule, args, kwargs)
         if rule.differentiable:
             kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
@@ -121,10 +121,10 @@ def _constant(rule: Rule, name: str, value: Any) -> Any:
         mode = MODE.get()
         if value.requires_grad and mode.grad:
             raise TypeError(
-                f"{name}= of {rule.name} has no gradient: pass {name}=t.detach() to go without"
+                f"{name}= of {rule.title} has no gradient: pass {name}=t.detach() to go without"
             )
         if mode.records:
-            escape(f"a Tensor as {name}= of {rule.name}", value)
+            escape(f"a Tensor as {name}= of {rule.title}", value)
         return value._array
     return value
 

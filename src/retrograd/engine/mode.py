@@ -162,6 +162,33 @@ class mode_set:
         MODE.reset(self._token)
 
 
+_IN_REHEARSAL: ContextVar[bool] = ContextVar("retrograd_rehearsal", default=False)
+
+
+class rehearsal:
+    """Run programs for comparison only: a context in which nothing is done outside of them.
+
+    What acts on other processes, such as a sum over all of them, stands still in it.
+    """
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _IN_REHEARSAL.set(True)
+
+    def __exit__(self, *error: object) -> None:
+        _IN_REHEARSAL.reset(self._token)
+
+
+def is_rehearsal() -> bool:
+    """Tell whether this run is recorded or compared: its results are not those of the user's call.
+
+    A call of a compiled function may run the function and its program several times, more often in
+    one process than in another. What acts on other processes is to happen once in each call.
+    """
+    return MODE.get().tell is not None or _IN_REHEARSAL.get()
+
+
 # what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)
 _RUNS_LATER = 0x20 | 0x80 | 0x200
 

@@ -38,9 +38,14 @@ class Rule:
         multi: whether the function returns several arrays.
         looks_through: whether the compiler records the NumPy calls inside `run` instead.
         through: a vjp for this function of the output of another, in one formula: see `defvjp`.
+        title: the name by which users know the function, where it is not its own.
+        on_program: makes this a function that acts on other processes: a program does it once in
+            each of its runs, at its place, into `out=`. Each new program that does is told to it,
+            as the names of all calls of its recording.
 
     Attributes:
-        name: what a user writes to call the function.
+        name: what one writes to call the function.
+        title: what messages call it; the inner functions of this package have no name there.
         differentiable: whether any of the arrays has a gradient.
         trusted: whether its gradients may be written into, since nothing else refers to them.
         options: the names of the keywords that it understands.
@@ -50,7 +55,7 @@ class Rule:
 
     __slots__ = (
         "arrays", "differentiable", "fn", "freed", "joint", "looks_through", "multi", "name",
-        "names", "options", "run", "through", "trusted", "vjps",
+        "names", "on_program", "options", "run", "through", "title", "trusted", "vjps",
     )  # fmt: skip
 
     def __init__(
@@ -65,9 +70,13 @@ class Rule:
         multi: bool = False,
         looks_through: bool = False,
         through: Mapping[Callable[..., Any], Vjp] | None = None,
+        title: str | None = None,
+        on_program: Callable[[Sequence[str]], Any] | None = None,
     ) -> None:
         self.fn = fn
+        self.on_program = on_program
         self.name = spelled(fn)
+        self.title = title or (self.name if _is_public(fn) else "an inner function")
         self.vjps = tuple(vjps)
         self.joint = joint
         # 0 for any number: `*arrays` leave no place for other arguments, nor for lists
@@ -108,6 +117,13 @@ class Rule:
         return position < self.arrays and (
             self.joint is not None or self.vjps[position] is not None
         )
+
+
+def _is_public(fn: Callable[..., Any]) -> bool:
+    """Tell whether a user knows a function by its name: all but the inner ones of this package."""
+    module = str(getattr(fn, "__module__", None))
+    listed = getattr(sys.modules.get(module), "__all__", ())
+    return not module.startswith("retrograd.") or getattr(fn, "__name__", "") in listed
 
 
 def _is_ours(vjp: Vjp) -> bool:
@@ -232,6 +248,7 @@ def defvjp_joint(
     *,
     run: Callable[..., Any] | None = None,
     multi: bool = False,
+    title: str | None = None,
 ) -> None:
     """Give `fn` one function for the gradients of all its arrays, which share work.
 
@@ -243,9 +260,10 @@ def defvjp_joint(
         arrays: how many arrays `fn` takes first; None where it takes any number (`*arrays`).
         run: computes what `fn` does in less time (default: `fn` itself).
         multi: whether `fn` returns a tuple of arrays.
+        title: the name by which users know it, for messages (default: its own).
     """
     _check_recorded("defvjp_joint", fn, [joint])
-    _register(fn, joint=joint, arrays=arrays, run=run, multi=multi)
+    _register(fn, joint=joint, arrays=arrays, run=run, multi=multi, title=title)
 
 
 def _check_recorded(name: str, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
@@ -408,10 +426,10 @@ def bind(
     rest = {}
     if order is not None and len(args) > arrays:
         if len(args) > len(order):
-            raise TypeError(f"{rule.name} got {len(args)} arguments, at most {len(order)} fit")
+            raise TypeError(f"{rule.title} got {len(args)} arguments, at most {len(order)} fit")
         extra = dict(zip(order[arrays:], args[arrays:], strict=False))
         if twice := extra.keys() & kwargs.keys():
-            raise TypeError(f"{rule.name} got {', '.join(sorted(twice))} twice")
+            raise TypeError(f"{rule.title} got {', '.join(sorted(twice))} twice")
         args, kwargs = args[:arrays], {**extra, **kwargs}
     for name, value in kwargs.items():
         if not (name in own and own[name] is value):
@@ -421,13 +439,13 @@ def bind(
         while len(args) < arrays and order[len(args)] in rest:
             args.append(rest.pop(order[len(args)]))
     if rest.get("out") is not None:
-        raise TypeError(no_out(rule.name))
+        raise TypeError(no_out(rule.title))
     if known is not None:
         unknown = [f"{name}=" for name in rest if name not in known]
         if unknown:
             knows = ", ".join(known[arrays:]) or "none"
             raise TypeError(
-                f"{rule.name} of a Tensor got {', '.join(unknown)}, which its gradient rule does "
+                f"{rule.title} of a Tensor got {', '.join(unknown)}, which its gradient rule does "
                 f"not know (it knows: {knows}); leave it out, or do it in a call of its own"
             )
     return args, rest

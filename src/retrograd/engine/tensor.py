@@ -1439,9 +1439,9 @@ def keep(
 def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
     """Tell whether a result can have a gradient; TypeError where no Tensor can hold it."""
     if dtype.kind == "c":
-        raise TypeError(f"the result of {rule.name} is complex: not supported")
+        raise TypeError(f"the result of {rule.title} is complex: not supported")
     if dtype.kind not in "fiub":
-        raise TypeError(f"the result of {rule.name} is no array of numbers")
+        raise TypeError(f"the result of {rule.title} is no array of numbers")
     return dtype.kind == "f"
 
 

@@ -30,8 +30,8 @@ def jacobian(
         f: A function written in NumPy calls and operators. The chosen arguments are trees (nested
             dicts, lists, tuples) of floats, floating arrays or Tensors; it gets Tensors in their
             place. It may return a Tensor or a tree of Tensors.
-        argnums: The position of the argument to differentiate with respect to, or a tuple of
-            different positions. Negative ones count from the last argument that is given.
+        argnums: The position of the argument to differentiate with respect to, or a tuple or
+            list of different positions. Negative ones count from the last argument that is given.
         has_aux: Whether `f` returns a pair `(value, aux)`, of which aux is not differentiated.
 
     Returns:
@@ -67,8 +67,8 @@ def hessian(
 
     Args:
         f: A function that returns one number, as for `grad`.
-        argnums: The position of the argument to differentiate with respect to, or a tuple of
-            different positions. Negative ones count from the last argument that is given.
+        argnums: The position of the argument to differentiate with respect to, or a tuple or
+            list of different positions. Negative ones count from the last argument that is given.
         has_aux: Whether `f` returns a pair `(number, aux)`, of which aux is not differentiated.
 
     Returns:

@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import composed
-from retrograd.rules.axes import along, axes_of, check_at_least, shape_with, to_array, vector_along
+from retrograd.rules.axes import (
+    along,
+    axes_of,
+    axis_of,
+    check_at_least,
+    shape_with,
+    to_array,
+    vector_along,
+)
 
 
 def _neighbours(x: Any, axis: int) -> tuple[Any, Any]:
@@ -20,7 +28,7 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
     if not n:
         return a
     check_at_least(1, "np.diff", "ndim", a.ndim)
-    one = shape_with(a, (axis % a.ndim,))
+    one = shape_with(a, (axis_of(a, axis),))
     ends = [to_array(x) for x in (prepend, a, append) if x is not None]
     if len(ends) > 1:
         ends = [x if x.ndim else np.broadcast_to(x, one) for x in ends]

@@ -25,7 +25,7 @@ def _pile_joint(needed: Sequence[int], g: Any, out: Any, *arrays: Any) -> list[A
     return [g[i] for i in needed]
 
 
-defvjp_joint(pile, _pile_joint)
+defvjp_joint(pile, _pile_joint, title="rg.array")
 
 
 def nest(data: Any) -> Any:

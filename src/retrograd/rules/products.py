@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp, defvjp_joint, record
-from retrograd.rules.axes import check_at_least, to_array
+from retrograd.rules.axes import axes_of, check_at_least, to_array
 
 
 def swap_last(x: Any) -> Any:
@@ -53,7 +53,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, int):
         axes = range(a.ndim - axes, a.ndim), range(axes)
     over_a, over_b = ([ax] if isinstance(ax, int) else list(ax) for ax in axes)
-    over_a, over_b = [i % a.ndim for i in over_a], [i % b.ndim for i in over_b]
+    over_a, over_b = [*axes_of(a, tuple(over_a))], [*axes_of(b, tuple(over_b))]
     summed = [a.shape[i] for i in over_a]
     if summed != [b.shape[i] for i in over_b]:
         raise ValueError(f"np.tensordot: {over_a} of {a.shape} are not {over_b} of {b.shape}")
@@ -110,7 +110,7 @@ def _contract_piece(position: int, g: Any, operands: Any, subscripts: str, optim
     return np.einsum(f"{','.join(names)}->{target}", *arrays, optimize=optimize)
 
 
-defvjp_joint(contract, _contract_joint)
+defvjp_joint(contract, _contract_joint, title="np.einsum")
 
 
 @adapted(np.einsum)

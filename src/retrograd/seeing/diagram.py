@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -213,7 +213,9 @@ class _Maker:
         for key, place in self.places.items():
             if key in sizes:
                 box = self.boxes[place]
-                self.boxes[place] = Box(box.lines, box.kind, scale.heat(sizes[key]), box.hint, box.frame)
+                self.boxes[place] = Box(
+                    box.lines, box.kind, scale.heat(sizes[key]), box.hint, box.frame
+                )
         edges = []
         for (source, target), (text, sent, dashed) in merged.items():
             lines = [Text(text, "note")] if self.shows_values and text else []
@@ -228,7 +230,7 @@ class _Maker:
 
     def _add(self, key: Any, box: Box, frame: int | None) -> None:
         self.places[key] = len(self.boxes)
-        self.boxes.append(Box(box.lines, box.kind, None, box.hint, frame))
+        self.boxes.append(replace(box, frame=frame))
 
     def _make_frames(self, pane: Pane, around: list[int]) -> None:
         for part in pane.parts:
@@ -272,9 +274,7 @@ class _Maker:
     def _sheet_box(self, sheet: Sheet) -> Box:
         inside = set(sheet.members)
         outs = [
-            call
-            for call in sheet.members
-            if not self.users[call] or not self.users[call] <= inside
+            call for call in sheet.members if not self.users[call] or not self.users[call] <= inside
         ]
         values = self.diagram.values
         arrays = [values[call].gradient for call in outs if values[call].gradient is not None]
@@ -288,7 +288,7 @@ class _Maker:
         count = "" if sheet.title.endswith("calls") else f"{n} call{'s' * (n != 1)}"
         notes = [note for note in (count, shape) if note]
         if notes:
-            lines.append(Text("  ".join(notes), "note"))
+            lines.append(Text(": ".join(notes), "note"))
         hint = [line.text for line in lines]
         if sheet.group is not None and sheet.group.name:
             hint.append(f'unfold="{sheet.group.name}" opens it')

@@ -7,6 +7,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from retrograd.engine import Tensor
 from retrograd.files import write_whole
 from retrograd.later import public_names
@@ -109,7 +111,7 @@ def draw(
         TypeError: if something else than a Tensor is given.
         RuntimeError: if `backward` has freed the graph; if gradients are asked for and the Tensor
             does not require grad, or has more than one element and no weights.
-        ValueError: if `direction` is another word, or weights do not have the shape of their Tensor.
+        ValueError: if `direction` is another word, or weights have another shape than their Tensor.
 
     >>> x = rg.Tensor([1.0, 2.0], requires_grad=True)
     >>> loss = np.sum(np.tanh(x) ** 2)
@@ -120,5 +122,6 @@ def draw(
         raise ValueError(f'direction is "down" or "right", not {direction!r}')
     if isinstance(unfold, str):
         unfold = (unfold,)
-    diagram = diagram_of_graph(of, gradient, gradients)
-    return Drawing(make_scene(diagram, unfold, values, gradients, direction == "right"))
+    with np.errstate(all="ignore"):  # what is nan or infinite is drawn like anything else
+        diagram = diagram_of_graph(of, gradient, gradients)
+        return Drawing(make_scene(diagram, unfold, values, gradients, direction == "right"))

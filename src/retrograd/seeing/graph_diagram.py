@@ -115,7 +115,9 @@ class _Reader:
         kind = "parameter" if t.requires_grad else "data"
         inside = owner is not None or not self.names.of(t)
         gradient = node.gradient
-        return Value(name, lines, kind, self._hint(node, name), gradient, inside, shape=_shape(t.data))
+        return Value(
+            name, lines, kind, self._hint(node, name), gradient, inside, shape=_shape(t.data)
+        )
 
     def _array_value(self, array: Any) -> Value:
         name = self.names.of(array)

@@ -66,11 +66,18 @@ class Link:
 
 @dataclass(frozen=True)
 class Strand:
-    """A line of one or more links: it ends at an item, or where it parts into others (None)."""
+    """A line of one or more links.
+
+    Args:
+        points: where it goes.
+        edges: the numbers of the edges that it stands for.
+        source: the item that it begins at; None where it goes on from another line.
+        target: the item that it ends at; None where it parts into others.
+    """
 
     points: tuple[Point, ...]
     edges: tuple[int, ...]
-    source: int
+    source: int | None
     target: int | None
 
 
@@ -284,7 +291,8 @@ class _Layers:
 
     def _strands(self, net: _Net) -> list[Strand]:
         """Return the lines of a net: the trunk where it is shared, and the branches."""
-        found = []
+        found: list[Strand] = []
+        source: int | None = net.source
         first = net.trunk[0]
         at = first.at + net.leaves
         points = [(at, self._foot(first)), (at, self.bottoms[first.layer])]
@@ -298,11 +306,11 @@ class _Layers:
             if len(here) + (rest > 0) > 1:
                 if i:
                     edges = tuple(edge for edges in waiting for edge in edges)
-                    found.append(Strand(tuple(points), edges, net.source, None))
-                    points = points[-1:]
-                found += [self._branch(net, branch, points) for branch in here]
+                    found.append(Strand(tuple(points), edges, source, None))
+                    points, source = points[-1:], None
+                found += [self._branch(source, branch, points) for branch in here]
             elif here:
-                found.append(self._branch(net, here[0], points))
+                found.append(self._branch(source, here[0], points))
             waiting = waiting[len(here) :]
         return found
 
@@ -310,14 +318,14 @@ class _Layers:
         """Return where, along, lines leave an item."""
         return self.tops[node.layer] if node.is_bend else self._start(node)[1] + node.along
 
-    def _branch(self, net: _Net, branch: _Branch, points: list[Point]) -> Strand:
+    def _branch(self, source: int | None, branch: _Branch, points: list[Point]) -> Strand:
         points = list(points)
         if (label := branch.label) is not None:
             points += [(label.at, self.tops[label.layer]), (label.at, self.bottoms[label.layer])]
         at, target = _end(branch.last), branch.last.target
         points.append((at, self.tops[target.layer]))
         points.append((at, self._head(target)))
-        return Strand(tuple(points), branch.link.edges, net.source, branch.link.target)
+        return Strand(tuple(points), branch.link.edges, source, branch.link.target)
 
     def _head(self, node: _Node) -> float:
         """Return where, along, lines arrive at an item."""

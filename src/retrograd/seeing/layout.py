@@ -256,8 +256,8 @@ class _Layout:
                 labels[edge] = self._area((begin[0] + corner[0], begin[1] + corner[1]), size)
             for strand in found.strands:
                 points = [(begin[0] + a, begin[1] + b) for a, b in strand.points]
-                kind = inside.keys[strand.source][0]
-                if kind == "in":
+                begin_at = "" if strand.source is None else inside.keys[strand.source][0]
+                if begin_at == "in":
                     points.insert(0, (points[0][0], along))
                 end = "" if strand.target is None else inside.keys[strand.target][0]
                 if end == "out":

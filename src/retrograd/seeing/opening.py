@@ -85,11 +85,12 @@ def open_up(
     """
     everything = unfold is True
     wanted = () if isinstance(unfold, bool) else tuple(unfold)
+    parts_of = _Parts(spell, everything, wanted)
 
     def weight(parts: Sequence[Any]) -> int:
         return sum(1 if isinstance(part, Sheet) else weigh(part) for part in parts)
 
-    whole = Pane("", "", _parts(top, "", spell, everything))
+    whole = Pane("", "", parts_of(top, ""))
     total, panes = weight(whole.parts), [whole]
     while panes:
         level = []
@@ -97,7 +98,7 @@ def open_up(
             for i, sheet in enumerate(pane.parts):
                 if isinstance(sheet, Sheet) and sheet.group is not None:
                     place = sheet.group.name or pane.place
-                    inner = _parts(sheet.group, place, spell, everything)
+                    inner = parts_of(sheet.group, place)
                     level.append((pane, i, sheet, Pane(sheet.full_title, place, inner)))
         fits = everything or total + sum(weight(x[3].parts) - 1 for x in level) <= MOST_BOXES
         room = MOST_BOXES if fits or total < MOST_BOXES / 2 else 0
@@ -146,27 +147,45 @@ def _holds(group: Any, wanted: tuple[str, ...]) -> bool:
     return any(_holds(part, wanted) for part in group.parts if isinstance(part, Group))
 
 
-def _parts(group: Group, place: str, spell: Callable[[Any], str], everything: bool) -> list[Any]:
-    """Return what is shown of an opened group: calls, and groups as sheets."""
-    if group.kind == "loop" and not everything:
-        first, *others = group.parts
+@dataclass
+class _Parts:
+    """What is shown of an opened group: calls, and groups as sheets."""
+
+    spell: Callable[[Any], str]
+    everything: bool
+    wanted: tuple[str, ...]
+
+    def __call__(self, group: Group, place: str) -> list[Any]:
+        if self.everything:
+            return _sheets(group.parts, place)
+        if group.kind == "loop":
+            return self._first_round(group, place)
+        parts: list[Any] = []
+        for part in group.parts:
+            is_loop = isinstance(part, Group) and part.kind == "loop"
+            inner = [*_calls(part)] if is_loop else ()
+            parts += inner if 0 < len(inner) < LEAST_LOOP else (part,)
+        middle = parts[ENDS:-ENDS]
+        if len(parts) <= MOST_PARTS or self._are_wanted(middle):
+            return _sheets(parts, place)
+        calls = [call for part in middle for call in _calls(part)]
+        counts = Counter(map(self.spell, calls)).most_common(3)
+        text = ", ".join(f"{name} {count}" for name, count in counts)
+        run = Sheet(f"{len(calls)} calls", text, calls)
+        return [*_sheets(parts[:ENDS], place), run, *_sheets(parts[-ENDS:], place)]
+
+    def _first_round(self, loop: Group, place: str) -> list[Any]:
+        """Return the first round of a loop, and the others as one sheet."""
+        first, *others = loop.parts
         assert isinstance(first, Group)
+        if self._are_wanted(others):
+            return _sheets(loop.parts, place)
         members = [call for other in others for call in _calls(other)]
         rest = Sheet(f"{len(others)} more", "equal to the one before", members)
         return [*_sheets(first.parts, place), rest]
-    parts: list[Any] = []
-    for part in group.parts:
-        is_short = isinstance(part, Group) and part.kind == "loop" and not everything
-        inner = [*_calls(part)] if is_short else ()
-        parts += inner if 0 < len(inner) < LEAST_LOOP else (part,)
-    if len(parts) > MOST_PARTS and not everything:
-        begin, middle, end = parts[:ENDS], parts[ENDS:-ENDS], parts[-ENDS:]
-        calls = [call for part in middle for call in _calls(part)]
-        counts = Counter(map(spell, calls)).most_common(3)
-        text = ", ".join(f"{name} {count}" for name, count in counts)
-        run = Sheet(f"{len(calls)} calls", text, calls)
-        return [*_sheets(begin, place), run, *_sheets(end, place)]
-    return _sheets(parts, place)
+
+    def _are_wanted(self, parts: Sequence[Any]) -> bool:
+        return any(_holds(part, self.wanted) for part in parts if isinstance(part, Group))
 
 
 def _sheets(parts: Sequence[Any], place: str) -> list[Any]:

@@ -22,6 +22,8 @@ class History(dict[str, list[float]]):
     (2, 1.5)
     """
 
+    writes = True  # whether `plot` writes to files: not so on ranks other than the first
+
     @property
     def epochs(self) -> int:
         """How many epochs were measured."""
@@ -34,7 +36,8 @@ class History(dict[str, list[float]]):
         the history itself.
 
         Args:
-            path: a file to write the picture to (default: none is written).
+            path: a file to write the picture to (default: none is written). Of several ranks the
+                first one writes it.
 
         Returns:
             The matplotlib figure, which pyplot need not know of.
@@ -61,7 +64,7 @@ class History(dict[str, list[float]]):
             axes.grid(alpha=0.3)
             if title != "lr":
                 axes.legend()
-        if path is not None:
+        if path is not None and self.writes:
             figure.savefig(path)
         return figure
 

@@ -13,13 +13,16 @@ import numpy as np
 
 from retrograd.checks import ensure, one_of, whole
 from retrograd.engine import Tensor
-from retrograd.io.saving import load, resolve, save
+from retrograd.io.saving import resolve
 from retrograd.nn.module import Module
 from retrograd.nn.utils import clip_grad_norm_
 from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from retrograd.optim.optimizer import Optimizer
-from retrograd.training.evaluation import Metric, evaluate, inputs_and_targets
+from retrograd.parallel.group import NotFiniteError
+from retrograd.parallel.optimizer import DataParallel
+from retrograd.training.evaluation import Metric, add_up, inputs_and_targets, means
 from retrograd.training.history import History
+from retrograd.training.ranks import Ranks, parallel_update
 from retrograd.training.run import Training
 from retrograd.training.safeguard import Safeguard
 
@@ -39,6 +42,11 @@ def fit(
     progress: bool = True,
 ) -> History:  # fmt: skip
     """Train a model: for each batch an update by the gradients of `loss(model(*inputs), target)`.
+
+    With a `rg.parallel.DataParallel` as the optimizer, several ranks train together, each on its
+    part of the batches: the `DataLoader` has an `rg.parallel.DistributedSampler`. What is measured
+    is that of all ranks. The first rank alone shows the bar, saves, and calls the callbacks; what
+    these change, the others take over. A run may be resumed on another number of ranks.
 
     All that is measured is a mean over samples. Where a loss is watched, by a ReduceLROnPlateau,
     `patience` or `keep_best`, it is that of the validation, or without it that of the training.
@@ -98,18 +106,28 @@ def fit(
     if patience is not None:
         whole(patience=patience)
     _check_saving(checkpoint, save_every, resume, data)
-    if resume and checkpoint and os.path.exists(checkpoint):
-        run.load_state_dict(load(checkpoint))
+    ranks = Ranks(run)
+    ranks.check_data()
+    if resume and checkpoint:
+        ranks.resume(checkpoint)
+    ranks.follow()
     safeguard = Safeguard(model, optimizer)
     update = _updater(model, loss, optimizer, clip_norm, compile)
-    with _bar(progress, epochs, data, run.update) as bar:
+    with _bar(progress and ranks.is_first, epochs, data, run.update) as bar:
         while run.epoch < epochs and not run.stop:
             model.train()
             for batch, (inputs, target) in enumerate(inputs_and_targets(data), 1):
                 safeguard.back_up()
-                value = update(inputs, target).item()
+                at = f"epoch {run.epoch + 1}, batch {_number(data, batch)}"
+                try:
+                    value = update(inputs, target).item()
+                except NotFiniteError as error:
+                    causes = ranks.tell_causes(safeguard.undo(inputs, target)) or str(error)
+                    raise ValueError(
+                        f"{at}: the loss or its gradients are not finite: {causes}. Model and "
+                        "optimizer are as they were before this batch"
+                    ) from None
                 if fault := safeguard.undo_if_spoiled(value, inputs, target):
-                    at = f"epoch {run.epoch + 1}, batch {_number(data, batch)}"
                     raise ValueError(f"{at}: {fault}")
                 run._count_update(value, len(target))
                 if scheduler is not None and step_scheduler == "update":
@@ -119,16 +137,22 @@ def fit(
                     bar.update()
                 due = save_every and run.update % save_every == 0
                 if checkpoint and due and run.within_epoch():
-                    save(run.state_dict(), checkpoint)
-            measured = {"loss": run._mean_loss()}
+                    ranks.save(checkpoint)
+            seen, total = ranks.sum(run._seen, run._sum)
+            measured = {"loss": run._mean_loss(seen, total)}
+            ranks.share_buffers()
             if validation is not None:
-                found = evaluate(model, validation, {"loss": loss, **(metrics or {})})
+                sums, count = add_up(model, validation, {"loss": loss, **(metrics or {})})
+                *totals, total = ranks.sum(*sums.values(), count)
+                found = means(dict(zip(sums, totals, strict=True)), total)
                 measured |= {f"val_{name}": value for name, value in found.items()}
             run._end_epoch(measured, step_scheduler == "epoch", patience, keep_best)
-            for callback in callbacks:
+            for callback in callbacks if ranks.is_first else ():
                 callback(run)
+            if callbacks:
+                ranks.follow()
             if checkpoint:
-                save(run.state_dict(), checkpoint)
+                ranks.save(checkpoint)
     if keep_best and run.best_weights is not None:
         model.load_state_dict(run.best_weights)
     return run.history
@@ -151,11 +175,14 @@ def _updater(
 
         return optimizer.step(closure)
 
+    chosen: Callable[[list[Any], Any], Tensor] = update
+    if isinstance(optimizer, DataParallel):
+        chosen = parallel_update(model, loss, optimizer, clip_norm)
     if not compile:
-        return update
+        return chosen
     from retrograd.compiler import CompiledStep
 
-    return CompiledStep(update, replay_first=True)
+    return CompiledStep(chosen, replay_first=True)
 
 
 def _number(data: Any, counted: int) -> int:
@@ -205,7 +232,7 @@ def _check_schedule(scheduler: Any, step_scheduler: str, optimizer: Optimizer) -
         return
     if not isinstance(scheduler, LRScheduler):
         raise TypeError(f"fit takes a schedule, not {type(scheduler).__name__}")
-    if scheduler.optimizer is not optimizer:
+    if scheduler.optimizer not in (optimizer, getattr(optimizer, "optimizer", None)):
         raise ValueError("the scheduler is a schedule of another optimizer")
     if isinstance(scheduler, ReduceLROnPlateau) and step_scheduler == "update":
         raise ValueError("ReduceLROnPlateau steps after an epoch, which is measured")

@@ -192,11 +192,11 @@ class Training:
         self._seen += samples
         self._sum += loss * samples
 
-    def _mean_loss(self) -> float:
-        """Return the mean loss of this epoch's samples; ValueError if there were none."""
-        if not self._seen:
+    def _mean_loss(self, samples: float, total: float) -> float:
+        """Return the mean loss of so many samples, given its sum; ValueError if there are none."""
+        if not samples:
             raise ValueError("the data has no batches")
-        return self._sum / self._seen
+        return total / samples
 
     def _end_epoch(
         self, measured: dict[str, float], step: bool, patience: int | None, keep_best: bool
