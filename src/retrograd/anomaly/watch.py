@@ -306,7 +306,8 @@ class Watcher:
                 makers=maker_names(t.inputs),
                 elementwise=is_elementwise(rule, out, t.args) and values.shape == np.shape(out),
                 options=t.kwargs,
-                came=cures.KINK if rule.name in _KINKS else "",
+                # functions of the library's own in a gradient know where it has no derivative
+                came=cures.KINK if origin.is_gradient and not function_name(rule) else "",
             )
         )
 
@@ -345,10 +346,6 @@ class Watcher:
 def _is_meant(value: Any) -> bool:
     """Tell whether a value is nan because somebody wrote it so, as a number."""
     return isinstance(value, float) and value != value
-
-
-# what rules of the library put where there is no second derivative
-_KINKS = {"kinked", "times_sign", "_root_slope"}
 
 
 def _names(rule: Rule, origin: _Origin) -> tuple[str, str]:
