@@ -125,3 +125,10 @@ def test_an_answer_takes_numpys_arguments_in_numpys_order(fn):
 def test_newer_functions_are_looked_up_by_name():
     assert newer("linalg.norm") is np.linalg.norm
     assert newer("no_such_function") is None
+
+
+def test_a_notebook_shows_the_coverage_as_a_table_with_all_names():
+    found = rg.coverage()
+    html = found._repr_html_()
+    assert f">{len(found.differentiable)}</td>" in html
+    assert ", np.cumsum, " in html

@@ -239,7 +239,7 @@ class Function:
         ...         return np.flip(g, ctx.axis), None
         >>> x = rg.Tensor([[1.0, 2.0]], requires_grad=True)
         >>> Reversed.apply(x, 1)
-        Tensor([[2., 1.]], requires_grad=True)
+        Tensor([[2., 1.]], call=Reversed)
         """
         for a in args:
             parts = a.values() if isinstance(a, dict) else a

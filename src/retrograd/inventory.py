@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from retrograd.engine.rule import (
     remedy_for,
 )
 from retrograd.later import public_names
+from retrograd.tables import as_html
 
 __all__ = ["Coverage", "coverage"]
 __dir__ = public_names(__name__)
@@ -60,14 +61,22 @@ class Coverage(NamedTuple):
     methods: tuple[str, ...]
     unknown: tuple[str, ...]
 
+    def _kinds(self) -> list[tuple[Collection[str], str]]:
+        """Return the names of each kind, and what there is to say of it."""
+        return [
+            (self.differentiable, "functions differentiate"),
+            (self.methods, "methods of ufuncs and of ndarray differentiate"),
+            (self.without_gradient, "are recorded without a gradient"),
+            (self.metadata, "tell of the array, or compare it"),
+            (self.refused, "are refused with a remedy"),
+        ]
+
     def __str__(self) -> str:
-        return "\n".join((
-            f"{len(self.differentiable):4} functions differentiate",
-            f"{len(self.methods):4} methods of ufuncs and of ndarray differentiate",
-            f"{len(self.without_gradient):4} are recorded without a gradient",
-            f"{len(self.metadata):4} tell of the array, or compare it",
-            f"{len(self.refused):4} are refused with a remedy",
-        ))  # fmt: skip
+        return "\n".join(f"{len(names):4} {what}" for names, what in self._kinds())
+
+    def _repr_html_(self) -> str:
+        rows = [(str(len(names)), what, ", ".join(names)) for names, what in self._kinds()]
+        return as_html([("", "functions", "names"), *rows], right=(0,))
 
 
 def coverage() -> Coverage:

@@ -29,7 +29,7 @@ from retrograd.engine.tensor import (
     holds_gradients,
     holds_tensors,
     plain,
-    record,
+    run,
 )
 
 
@@ -64,7 +64,7 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
             kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
         else:  # nothing is lost where a Tensor is no array of the rule
             kwargs = {k: plain(v) for k, v in kwargs.items()}
-        return record(fn, *args, **kwargs)
+        return run(rule, tuple(args), kwargs)
     if load_rules():
         return call_numpy(fn, args, kwargs)
     name = spelled(fn)
@@ -110,7 +110,7 @@ def _leave_to_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any], w
     loses = mode.grad and holds_gradients(given)
     # no argument is a Tensor where one was given as like=
     no_arrays = not holds_tensors(given) or holds_tensors(target_of_write(fn, args, kwargs))
-    if loses or no_arrays or mode.tell is not None:
+    if loses or no_arrays or mode.records:
         raise TypeError(why)
     return fn(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
 
@@ -126,7 +126,7 @@ def _constant(rule: Rule, name: str, value: Any) -> Any:
             raise TypeError(
                 f"{name}= of {rule.title} has no gradient: pass {name}=t.detach() to go without"
             )
-        if mode.tell is not None:
+        if mode.records:
             escape(f"a Tensor as {name}= of {rule.title}", value)
         return value._array
     return value

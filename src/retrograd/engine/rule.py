@@ -39,6 +39,9 @@ class Rule:
         looks_through: whether the compiler records the NumPy calls inside `run` instead.
         through: a vjp for this function of the output of another, in one formula: see `defvjp`.
         title: the name by which users know the function, where it is not its own.
+        on_program: makes this a function that acts on other processes: a program does it once in
+            each of its runs, at its place, into `out=`. Each new program that does is told to it,
+            as the names of all calls of its recording.
 
     Attributes:
         name: what one writes to call the function.
@@ -46,13 +49,13 @@ class Rule:
         differentiable: whether any of the arrays has a gradient.
         trusted: whether its gradients may be written into, since nothing else refers to them.
         options: the names of the keywords that it understands.
-        freed: takes the place of a Tensor's `call` once backward has freed that; the rule stays,
-            for the error of a second backward.
+        freed: takes the place of what a Tensor keeps of its call, once backward has freed that; the
+            rule stays, for the error of a second backward.
     """
 
     __slots__ = (
         "arrays", "differentiable", "fn", "freed", "joint", "looks_through", "multi", "name",
-        "names", "options", "run", "through", "title", "trusted", "vjps",
+        "names", "on_program", "options", "run", "through", "title", "trusted", "vjps",
     )  # fmt: skip
 
     def __init__(
@@ -68,8 +71,10 @@ class Rule:
         looks_through: bool = False,
         through: Mapping[Callable[..., Any], Vjp] | None = None,
         title: str | None = None,
+        on_program: Callable[[Sequence[str]], Any] | None = None,
     ) -> None:
         self.fn = fn
+        self.on_program = on_program
         self.name = spelled(fn)
         self.title = title or (self.name if _is_public(fn) else "an inner function")
         self.vjps = tuple(vjps)

@@ -238,7 +238,7 @@ def _watching(name: str, mode: Mode, escapes: list[str]) -> Mode:
         if mode.on_escape is not None:
             mode.on_escape(what, of, why, asked)
 
-    return Mode(True, mode.tell, on_escape)
+    return Mode(True, mode.tell, on_escape, mode.records)
 
 
 def leaf(array: Array, source: Any = None) -> Tensor:
