@@ -55,6 +55,8 @@ class BatchRun:
 
     def enter(self, batch: Array | Tensor) -> Tensor:
         """Return the Tensor that stands for a batch inside."""
+        if self._tells and not self.around.records and not isinstance(batch, Tensor):
+            batch = wrap(batch)  # who watches is told of calls on Tensors
         t = wrap(self._first(batch))
         # so that transforms inside know that somebody outside differentiates
         t.requires_grad = isinstance(batch, Tensor) and batch.requires_grad
