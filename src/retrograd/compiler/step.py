@@ -393,12 +393,13 @@ class CompiledStep:
             graph = find_graph(self.fn, tape, result, start, recorded, structure, CompiledStep)
             if graph is not None and recorded.acts():
                 graph.is_eager = True  # its backward pass would act a second time
-        found = self._find_same(same, recorded, outside, changes, graph)
+        likeness = Likeness(recorded)
+        found = self._find_same(same, likeness, outside, changes, graph)
         if found is None:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
-            found = ReadyProgram(recorded, grad, simple, outside, graph)
+            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness)
             found.example = Example.of(structure, leaves)
             same.append(found)
             recorded.announce()
@@ -426,7 +427,7 @@ class CompiledStep:
         return structure, tuple(map(_kind, given)), MODE.get().grad
 
     def _find_same(
-        self, same: list[ReadyProgram], recorded: Program, outside: Outside,
+        self, same: list[ReadyProgram], likeness: Likeness, outside: Outside,
         changes: list[tuple[int, str]], graph: Graph | None,
     ) -> ReadyProgram | None:  # fmt: skip
         """Return the program that a recording turns out to be, made to hold again, or None.
@@ -434,7 +435,6 @@ class CompiledStep:
         Attributes of Modules whose change was no reason, and which no code of the user reads, are
         watched no more.
         """
-        likeness = Likeness(recorded)
         for program in reversed(same):
             if flow_alike(program.graph, graph) and program.takes(likeness, outside):
                 program.ignored |= {c for c in changes if not outside.reads(*c)}
