@@ -29,7 +29,8 @@ MODULES = [
     "retrograd", "retrograd.anomaly", "retrograd.autograd", "retrograd.compiler", "retrograd.data",
     "retrograd.func", "retrograd.inventory", "retrograd.io", "retrograd.nn",
     "retrograd.nn.functional", "retrograd.nn.init", "retrograd.nn.utils", "retrograd.optim",
-    "retrograd.optim.lr_scheduler", "retrograd.parallel", "retrograd.random", "retrograd.rules", "retrograd.special",
+    "retrograd.optim.lr_scheduler", "retrograd.parallel", "retrograd.random", "retrograd.rules",
+    "retrograd.special",
     "retrograd.testing", "retrograd.testing.strategies", "retrograd.training", "retrograd.tree",
 ]  # fmt: skip
 
