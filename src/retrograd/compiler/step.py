@@ -39,8 +39,9 @@ from retrograd.compiler.lower import lower
 from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify
 from retrograd.compiler.program import ReadyProgram
-from retrograd.compiler.readable import Example, Readable
+from retrograd.compiler.readable import Readable
 from retrograd.compiler.recorder import record_run
+from retrograd.compiler.sample import Sample
 from retrograd.compiler.tape import Tape
 from retrograd.engine import CLOCK, MODE, Tensor, mode_set, wrap
 from retrograd.nn.module import Module
@@ -171,12 +172,15 @@ class CompiledStep:
         ...     y = np.exp(x) + 1
         ...     return np.sum(y * y)
         >>> _ = step(np.zeros(2))
-        >>> print(step.source.partition("  #")[0])
+        >>> for line in step.source.splitlines():
+        ...     print(line.partition("  # (2,)")[0].partition("  # ()")[0].rstrip())
         def step(x):
-            # x: (2,) float64
+            # x: (n,) float64
         <BLANKLINE>
             # forward
             y = np.exp(x) + 1
+            total = np.sum(y * y)
+            return total
         """
         return self.readable().source
 
@@ -234,7 +238,7 @@ class CompiledStep:
         """Record the function for other arguments; return the program without buffers."""
         mode = MODE.get()
         with mode_set(mode.with_grad(ready.grad)):
-            tape, result = self._record(leaves, ready.example.structure)
+            tape, result = self._record(leaves, ready.sample.structure)
             tape.put_back()
         recorded = lower(tape, self.fn, result)
         known = {id(v.array) for v in ready.captured}
@@ -395,7 +399,7 @@ class CompiledStep:
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
             found = ReadyProgram(recorded, grad, simple, outside, graph, likeness)
-            found.example = Example.of(structure, leaves)
+            found.sample = Sample.of(structure, leaves)
             same.append(found)
             recorded.announce()
         program = self._last = found
