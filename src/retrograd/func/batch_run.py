@@ -51,10 +51,12 @@ class BatchRun:
     def _outside(self, grad: bool) -> mode_set:
         """Return a context in which calls are those of the whole batch."""
         around = self.around
-        return mode_set(Mode(grad and around.grad, around.tell, around.on_escape))
+        return mode_set(around.with_grad(grad and around.grad))
 
     def enter(self, batch: Array | Tensor) -> Tensor:
         """Return the Tensor that stands for a batch inside."""
+        if self._tells and not self.around.records and not isinstance(batch, Tensor):
+            batch = wrap(batch)  # who watches is told of calls on Tensors
         t = wrap(self._first(batch))
         # so that transforms inside know that somebody outside differentiates
         t.requires_grad = isinstance(batch, Tensor) and batch.requires_grad
@@ -205,7 +207,7 @@ class BatchRun:
                 "write np.where(mask, value, t), x = x + y, or np.stack of parts. (BatchNorm "
                 "writes its running statistics while it trains: call model.eval())"
             )
-        if self.around.tell is not None:
+        if self.around.tell is not None and self.around.records:
             self.around.tell("write", ufunc, target, other)
             return
         given = other._array if isinstance(other, Tensor) else other
@@ -251,7 +253,9 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "update": BatchRun._refuse_grads,
     "replace": lambda *_: None,  # another Tensor takes the place of one, nothing is written
     "gradient": lambda *_: None,
-    "module ran": lambda *_: None,
+    "module": lambda _, module, args, kwargs: module._forward_with_hooks(args, kwargs),
+    "visit": lambda _, t, g, rule: rule,
+    "compiled": lambda _, step, args, kwargs: step.fn(*args, **kwargs),
 }
 
 
