@@ -615,3 +615,10 @@ def test_a_sum_of_powers_of_minus_infinity_has_gradient_0():
     logsumexp = rg.special.logsumexp
     assert gradients(logsumexp, [-np.inf, -np.inf]) == [[0.0, 0.0]]
     assert gradients(logsumexp, [1.0, np.inf]) == [[0.0, 1.0]]
+
+
+def test_the_recorded_gradient_of_a_size_can_be_differentiated():
+    x = rg.Tensor([3.0, 0.0, -4.0], requires_grad=True)
+    (slope,) = rg.autograd.grad(np.sum(np.abs(x)), x, create_graph=True)
+    np.sum(slope**2).backward()
+    assert x.grad is None or x.grad.tolist() == [0.0, 0.0, 0.0]
