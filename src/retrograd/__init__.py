@@ -28,7 +28,7 @@ from retrograd.random import manual_seed
 from retrograd.rules.nesting import array
 
 if TYPE_CHECKING:
-    from retrograd import data, func, special, testing, training, tree
+    from retrograd import data, func, linalg, special, stats, testing, training, tree
     from retrograd.compiler import TraceError, compile
     from retrograd.inventory import coverage
     from retrograd.io import load, save
@@ -40,15 +40,16 @@ __docformat__ = "google"
 __all__ = [
     "Parameter", "Tensor", "TraceError", "array", "autograd", "compile", "coverage", "data",
     "defvjp", "enable_grad", "evaluate", "fit", "func", "get_default_dtype", "is_grad_enabled",
-    "load", "manual_seed", "nn", "no_grad", "optim", "primitive", "rules", "save",
-    "set_default_dtype", "set_grad_enabled", "special", "testing", "training", "tree",
+    "linalg", "load", "manual_seed", "nn", "no_grad", "optim", "primitive", "rules", "save",
+    "set_default_dtype", "set_grad_enabled", "special", "stats", "testing", "training", "tree",
 ]  # fmt: skip
 
 # Loaded on first use, so that `import retrograd` loads only what training a small net needs. The
 # modules that are not in `__all__` can be had too; what is public of them is here.
 __getattr__ = load_later(__name__, {
     "compiler": "TraceError compile compiler", "data": "data", "func": "func",
-    "inventory": "coverage inventory", "io": "io load save", "special": "special",
+    "inventory": "coverage inventory", "io": "io load save", "linalg": "linalg",
+    "special": "special", "stats": "stats",
     "testing": "testing", "training": "evaluate fit training", "tree": "tree",
 })  # fmt: skip
 rules_later("retrograd.special.scipy_ufuncs", once="scipy.special")

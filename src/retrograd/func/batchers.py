@@ -33,6 +33,8 @@ def batcher_of(fn: Callable[..., Any]) -> Callable[[Call], Any] | None:
     """Return how a function runs on a batch, or None where that is not in one call."""
     if isinstance(fn, np.ufunc) and fn.signature is None:
         return elementwise
+    if getattr(fn, "__module__", None) in ELEMENTWISE_ROOMS:
+        return elementwise
     return BATCHERS.get(fn)
 
 
@@ -334,6 +336,10 @@ ELEMENTWISE = (
     activations.elu, activations.celu, activations.softplus, activations.softsign,
     activations.hardtanh, piecewise.hardsigmoid,
 )  # fmt: skip
+# Modules that have functions of elements alone, which are not to be loaded for that.
+ELEMENTWISE_ROOMS = frozenset(
+    f"retrograd.special.{room}" for room in ("bessel", "errors", "gammas", "incomplete")
+)
 # How functions run on a batch, where it is not one by one. Ufuncs are known to be elementwise.
 BATCHERS: dict[Callable[..., Any], Callable[[Call], Any]] = {
     **dict.fromkeys(AXES, _along_axes),
