@@ -21,6 +21,7 @@ from retrograd.func.calls import Batched, Call, one_by_one, repeat, widen
 from retrograd.func.run import variable
 from retrograd.nn.functional import activations, piecewise
 from retrograd.nn.functional.linear import linear, rows
+from retrograd.nn.functional.pooling import from_window, to_window
 from retrograd.nn.functional.resizing import surround
 from retrograd.nn.functional.windows import columns, fold
 from retrograd.rules.elementwise import kinked, times_sign
@@ -330,6 +331,11 @@ def _surround(c: Call) -> Any:
     return c.run(c.values, widths=((0, 0), *c.kwargs["widths"]))
 
 
+def _pooled(c: Call) -> Any:
+    pairs = zip(c.values, c.flags, strict=True)
+    return c.run([v if flag or v is None else repeat(v, c.size) for v, flag in pairs])
+
+
 # Linear algebra, where NumPy has stacks of matrices
 
 
@@ -386,6 +392,6 @@ BATCHERS: dict[Callable[..., Any], Callable[[Call], Any]] = {
     operator.getitem: _indexing, put: _indexing, concat: _concat, pile: _pile,
     np.take: _take, np.take_along_axis: _take_along, put_taken: _put_taken,
     np.searchsorted: _lookup(1), np.isin: _lookup(0), np.digitize: _lookup(0),
-    columns: _columns, fold: _fold, surround: _surround, rows: _lookup(0),
+    to_window: _pooled, from_window: _pooled, columns: _columns, fold: _fold, surround: _surround, rows: _lookup(0),
     pick: lambda c: c.x[c.values[1]],
 }  # fmt: skip
