@@ -99,3 +99,23 @@ def test_a_program_that_is_recorded_holds_the_layouts_of_arguments_only():
     (x,) = program.args
     assert (x.array, x.shape) == (None, (2, 3))
     assert program.results[0].strides == (8, 24)
+
+
+def test_calls_of_the_backward_pass_know_the_line_whose_gradient_they_compute():
+    w = rg.Tensor(np.ones(3), requires_grad=True)
+
+    def fn(x):
+        a = np.exp(w * x)
+        b = np.sum(a * a)
+        b.backward()
+        return b
+
+    step = rg.compile(fn)
+    step(X)
+    program = step.programs[0].recorded
+    texts = {"a = np.exp(w * x)", "b = np.sum(a * a)"}
+    backward = [call for call in program.calls if call.section == "backward"]
+    assert {call.origin.text for call in backward} == texts
+    assert {call.line.text for call in backward} == {"b.backward()"}
+    forward = [call for call in program.calls if call.section == "forward"]
+    assert all(call.origin is call.line for call in forward)

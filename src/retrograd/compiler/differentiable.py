@@ -22,11 +22,14 @@ from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape
 from retrograd.engine import (
     CLOCK,
+    MODE,
+    Array,
     ReversePass,
     Rule,
     Tensor,
     as_array,
     enable_grad,
+    keep,
     run,
     section,
     wrap,
@@ -64,6 +67,7 @@ class Graph:
         self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in used)
         self._step: Any = None  # the compiled function that computes results and gradients
         self._halves: Halves | None = None
+        self._inputs: tuple[Any, ...] | None = None  # what gradients flow to, if always the same
         self._whole: list[ReadyProgram] = []  # its programs that do not fall into halves
         self.count = 0
 
@@ -82,7 +86,7 @@ class Graph:
             arrays: these as arrays.
         """
         call = RecordedCall(self, ready, leaves)
-        halves = self._find_halves(arrays)
+        halves = self._find_halves(ready, arrays)
         if halves is None:
             return self.connect(ready.replay(arrays), call)
         try:
@@ -91,7 +95,7 @@ class Graph:
             call.put_back()
             raise
         if ready.single:
-            return self.connect(wrap(run.results[0]), call)
+            return self._connect_one(run.results[0], call)
         remaining = iter(run.results)
         program = ready.program
         values = [
@@ -100,10 +104,15 @@ class Graph:
         ]
         return self.connect(program.structure.unflatten(values), call)
 
-    def _find_halves(self, arrays: Sequence[Any]) -> Halves | None:
-        """Return the program of results and gradients in halves, once it can be had."""
+    def _find_halves(self, ready: ReadyProgram, arrays: Sequence[Any]) -> Halves | None:
+        """Return the program of results and gradients in halves, once it can be had.
+
+        Args:
+            ready: the program of the results, which holds.
+            arrays: the arguments.
+        """
         halves = self._halves
-        if halves is not None and halves.ready.holds():
+        if halves is not None and halves.holds_beside(ready.guards):
             return halves
         for program in self._step.programs if self._step is not None else ():
             if program.settled and program not in self._whole and program.holds():
@@ -133,6 +142,16 @@ class Graph:
                 values[i] = t
         call.first = ()
         return structure.unflatten(values)
+
+    def _connect_one(self, array: Array, call: RecordedCall) -> Tensor:
+        """Return an array, the only result, as that of one recorded call."""
+        inputs = self._inputs
+        if inputs is None:
+            inputs = tuple(call.arrays[u] if isinstance(u, int) else u for u in self.used)
+            if not any(isinstance(u, int) for u in self.used):
+                self._inputs = inputs
+        arrays = tuple([t._array for t in inputs])
+        return keep(_ONE, inputs, arrays, {"call": call}, array, True, MODE.get())
 
     def step(self, leaves: Sequence[Any]) -> Any:
         """Return the compiled function of arrays and gradients of results, which gives both.
@@ -183,16 +202,23 @@ class RecordedCall:
         leaves: the leaves of its arguments, as given.
     """
 
-    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "run", "written")
+    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "places", "run", "written")
 
     def __init__(self, graph: Graph, ready: ReadyProgram, leaves: Sequence[Any]) -> None:
         self.graph = graph
         self.leaves = leaves
         self.first: tuple[Any, ...] = ()
         self.run: Run | None = None
-        self.arrays = [v for v in leaves if isinstance(v, _ARRAYS)]
-        self.written = [(array, array.copy()) for array in ready.written]
-        self.draws = [(bits, bits.state) for bits in ready.bit_generators]
+        self.arrays: Sequence[Any] = leaves
+        if not ready.simple:
+            self.arrays = [v for v in leaves if isinstance(v, _ARRAYS)]
+        self.written: Sequence[Any] = ()
+        self.places: Sequence[Any] = ()
+        self.draws: Sequence[Any] = ()
+        if ready.changes:
+            self.written = [(array, array.copy()) for array in ready.written]
+            self.places = [(c.place, c.place.read()) for c, _ in ready.program.carried]
+            self.draws = [(bits, bits.state) for bits in ready.bit_generators]
 
     def __repr__(self) -> str:
         return f"<a call of {_name_of(self.graph.fn)}>"
@@ -202,11 +228,12 @@ class RecordedCall:
         """Set what the call has changed outside to what it was before, for a while."""
         draws = [(bits, bits.state) for bits, _ in self.draws]
         written = [(array, array.copy()) for array, _ in self.written]
+        places = [(place, place.read()) for place, _ in self.places]
         try:
-            _set(self.draws, self.written)
+            self.put_back()
             yield
         finally:
-            _set(draws, written)
+            _set(draws, written, places)
 
     def gradients(self, needed: Sequence[int], seeds: Sequence[Any]) -> list[Any]:
         """Return the gradients of what the function used, at the positions in `needed`.
@@ -229,7 +256,7 @@ class RecordedCall:
 
     def put_back(self) -> None:
         """Put back what the call has changed outside."""
-        _set(self.draws, self.written)
+        _set(self.draws, self.written, self.places)
 
     def _recorded(self, needed: Sequence[int], seeds: Sequence[Tensor]) -> list[Any]:
         start = CLOCK.tick()
@@ -243,11 +270,16 @@ class RecordedCall:
         return [walk.found.get(used[i]) for i in needed]
 
 
-def _set(draws: Sequence[tuple[Any, Any]], written: Sequence[tuple[Any, Any]]) -> None:
+def _set(
+    draws: Sequence[tuple[Any, Any]], written: Sequence[tuple[Any, Any]],
+    places: Sequence[tuple[Any, Any]],
+) -> None:  # fmt: skip
     for bits, state in draws:
         bits.state = state
     for array, values in written:
         array[...] = values
+    for place, value in places:
+        place.put(value)
 
 
 def find_graph(

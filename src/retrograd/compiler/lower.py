@@ -9,10 +9,12 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.ir import Call, Names, Program, Var
-from retrograd.compiler.lines import Line, TraceError, line_at
+from retrograd.compiler.lines import TraceError
+from retrograd.compiler.live import Reading
 from retrograd.compiler.names import name_outside, stem_of
 from retrograd.compiler.tape import Event, Tape
-from retrograd.engine import Array, Constants, Rule, Tensor
+from retrograd.engine import Array, Constants, Rule, Tensor, get_default_dtype
+from retrograd.lines import Line, line_at
 
 _ndarray = np.ndarray
 
@@ -36,6 +38,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
             "recorded calls would never change"
         )
     lowering = _Lowering(tape.inside, keep)
+    readings = lowering.read_kept(tape)
     log = tape.take_log()
     for event in log:
         lowering.take[event.kind](event)
@@ -43,6 +46,10 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
     grads = [(leaf, None if grad is None else see(grad)) for leaf, grad in tape.grads]
     tape.check([v._array for v in values if isinstance(v, Tensor)])
     results = [see(v._array) if isinstance(v, Tensor) else v for v in values]
+    carried = [
+        (place, tuple(see(v._array) if isinstance(v, Tensor) else v for v in place.ends))
+        for place in tape.carried
+    ]
     name_outside(fn, lowering.ran, lowering.find, lowering.outputs, lowering.wishes)
     return Program(
         args=tuple(lowering.args),
@@ -51,7 +58,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         results=tuple(results),
         structure=structure,
         grads=tuple((leaf, grad) for leaf, grad in grads if leaf.is_leaf),
-        lives=tuple(tape.lives),
+        lives=(*tape.lives, *readings),
         updates=tuple(tape.updates),
         optimizers=tuple(tape.optimizers.values()),
         positions=tape.positions,
@@ -61,6 +68,9 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         ran=tuple(lowering.ran.values()),
         names=Names(lowering.wishes, lowering.gradient_of),
         initial={lowering.known[i]: array for i, array in tape.initial.items()},
+        kept=tuple(lowering.kept),
+        carried=tuple(carried),
+        default_dtype=get_default_dtype() if tape.asks_default_dtype else None,
     )
 
 
@@ -73,6 +83,7 @@ class _Lowering:
         self.known: dict[int, Var] = {}  # by the id of the array
         self.args: list[Var] = []
         self.starts: list[Var] = []
+        self.kept: list[tuple[str, Var]] = []
         self.calls: list[Call] = []
         self.wishes: dict[Var, str] = {}
         self.gradient_of: dict[Var, Var] = {}
@@ -80,6 +91,8 @@ class _Lowering:
         self.ran: dict[int, Any] = {}
         self.outputs: dict[int, Var] = {}
         self.lines: dict[tuple[str, int], Line] = {}
+        self.makers: dict[Var | None, Call] = {}
+        self.explained = 0  # so many calls are known to belong to the gradient of another
         self.take: dict[str, Callable[[Event], None]] = {
             "argument": self._argument,
             "seen": self._seen,
@@ -92,6 +105,17 @@ class _Lowering:
             "module ran": self._module_ran,
             "training": self._training,
         }
+
+    def read_kept(self, tape: Tape) -> list[Reading]:
+        """Return how a run reads what is in the places to which it assigns."""
+        readings: list[Reading] = []
+        for place in tape.carried:
+            taken = [reading.name for reading in (*tape.lives, *readings)]
+            for reading, array in place.readings(taken):
+                var = self.known[id(array)] = Var("kept", array, None, reading.name, self.keep)
+                self.kept.append((reading.name, var))
+                readings.append(reading)
+        return readings
 
     def find(self, array: Any) -> Var | None:
         """Return the Var of an array, None for one that the log has not."""
@@ -132,7 +156,9 @@ class _Lowering:
         view_of: int | None = None,
     ) -> None:  # fmt: skip
         number, line = len(self.calls), self._line(event.place)
-        call = Call(event.kind, fn, args, kwargs, (), event.section, line, rule, view_of, number)
+        call = Call(
+            event.kind, fn, args, kwargs, (), event.section, line, rule, view_of, number, line
+        )
         self.calls.append(call)
         if event.kind == "write":
             call.outs = outs
@@ -141,6 +167,7 @@ class _Lowering:
         made = [Var("made", out, None, stem, keep) for out in outs]
         for out, var in zip(outs, made, strict=True):
             known[id(out)] = var
+            self.makers[var] = call
         call.outs = tuple(made)
 
     def _argument(self, event: Event) -> None:
@@ -169,9 +196,9 @@ class _Lowering:
         self._add(event, rule.fn, tuple(args), options, outs, rule, view_of)
 
     def _write(self, event: Event) -> None:
-        ufunc, target, array, given = event.what
+        ufunc, target, array, given, *at = event.what
         var = self.see(array, target)
-        self._add(event, ufunc, (var, self._look(given)), {}, (var,))
+        self._add(event, ufunc, (var, *map(self._look, (given, *at))), {}, (var,))
 
     def _draw(self, event: Event) -> None:
         rng, shape, dtype, out = event.what
@@ -187,9 +214,16 @@ class _Lowering:
         self.starts.append(var)
 
     def _gradient(self, event: Event) -> None:
-        of, g = map(self.find, event.what)
+        of, g, behind = map(self.find, event.what)
         if of is not None and g is not None:
             self.gradient_of.setdefault(g, of)
+        if behind in self.makers:
+            # the rule has done all that was recorded since another one was over
+            origin = self.makers[behind].origin
+            for call in self.calls[self.explained :]:
+                if call.section == "backward":
+                    call.origin = origin
+        self.explained = len(self.calls)
 
     def _module_ran(self, event: Event) -> None:
         module, out = event.what

@@ -7,17 +7,20 @@ what must be refused at the user's line, and what is changed outside is remember
 from __future__ import annotations
 
 import functools
+import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 
+from retrograd.compiler.carried import Carried
 from retrograd.compiler.ir import root
-from retrograd.compiler.lines import TraceError, user_line, user_place
+from retrograd.compiler.lines import TraceError
 from retrograd.compiler.live import Live, Reading
 from retrograd.compiler.statements import Literal, Operation
 from retrograd.engine import Array, Mode, Rule, Tensor, mode_set, pick, touch, wrap
+from retrograd.lines import user_line, user_place
 
 READS = (
     "the next run has another value. Return the Tensor and read it after the step; "
@@ -35,11 +38,12 @@ class Event(NamedTuple):
         seen        Tensors or arrays as they were given, arrays: arguments of a call looked through
         call        rule, arguments as given, arguments as arrays, keywords, output, the position
                     of the argument that the output is a view of, or None
-        write       ufunc or np.copyto, Tensor that is written, its array, what it is written with
+        write       ufunc, np.copyto or operator.setitem, Tensor that is written, its array, what it
+                    is written with, and where to, for `setitem`
         draw        generator, shape, dtype, output
         named       array, name
         grad        leaf, the gradient it had when the run first asked
-        gradient    array, its gradient
+        gradient    array, its gradient, an output of the call whose rule has computed that
         module ran  Module, output array or None
         training    Module that was asked for its mode
     """
@@ -66,6 +70,8 @@ class Tape:
         updates: each group of an optimizer that was updated, and the bucket.
         optimizers: the optimizers that these are of, by id.
         undo: what puts back what the run changed outside.
+        undo_refused: what puts back Tensors that no program can assign as the run did.
+        asks_default_dtype: whether it has made Tensors of lists or numbers, or drawn some.
         initial: what was in an array that no call had made before it was written, by its id.
     """
 
@@ -82,7 +88,10 @@ class Tape:
         self.updates: list[tuple[dict[str, Any], Any]] = []
         self.optimizers: dict[int, Any] = {}
         self.undo: dict[int, Callable[[], Any]] = {}
+        self.undo_refused: list[Callable[[], Any]] = []
         self.initial: dict[int, Array] = {}
+        self.carried: list[Carried] = []  # the places outside to which the run has assigned
+        self.asks_default_dtype = False
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
         self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
@@ -121,16 +130,32 @@ class Tape:
                 leaf._grad = grad.copy()  # two leaves may share one array
             self.grads.append((leaf, grad))
 
+    def has_made(self, t: Tensor) -> bool:
+        """Tell whether the run itself has made a Tensor, or what shares its memory."""
+        i = id(self._viewed(t._array))
+        return i in self._made or i in self._arguments or id(t) in self.inside
+
+    def carry(self, carried: Sequence[Carried]) -> None:
+        """Take note of places outside to which the run has assigned."""
+        self.carried = [*carried]
+        for each in carried:
+            self.undo[id(each)] = functools.partial(each.place.put, each.place.value)
+
     def take_log(self) -> list[Event]:
         """Return the events and let go of them, and of all arrays of the run."""
         log, self.log = self.log, []
         self._views.clear()
         return log
 
-    def put_back(self) -> None:
-        """Put back what the run changed outside."""
+    def put_back(self, keeps: bool = False) -> None:
+        """Put back what the run changed outside.
+
+        Args:
+            keeps: whether what no program can do stays: it may be filled once, such as a cache.
+        """
         # the last first: an array may be a part of one that was noted before
         everything = [*reversed(self.undo.values())]
+        everything += [] if keeps else self.undo_refused
         try:
             for put_back in everything:
                 put_back()
@@ -224,7 +249,7 @@ class Tape:
                 found, self._views[id(out)] = k, a
         return found
 
-    def _write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
+    def _write(self, ufunc: Callable[..., Any], target: Tensor, other: Any, *at: Any) -> None:
         array = target._array
         given = other._array if isinstance(other, Tensor) else other
         self.check((array,))
@@ -239,9 +264,12 @@ class Tape:
             self.undo[id(array)] = functools.partial(np.copyto, array, before)
             if array is viewed:
                 self.initial[id(array)] = before
-        self.check((given,))
-        self.log.append(Event("write", (ufunc, target, array, given), self.section, user_place()))
-        if ufunc is np.copyto:
+        self.check((given, *at))
+        what = (ufunc, target, array, given, *at)
+        self.log.append(Event("write", what, self.section, user_place()))
+        if ufunc is operator.setitem:
+            array[at[0]] = _value(given)
+        elif ufunc is np.copyto:
             np.copyto(array, _value(given), casting="unsafe")
         else:
             ufunc(array, _value(given), out=array)
@@ -255,6 +283,7 @@ class Tape:
             )
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
+        self.asks_default_dtype = True  # perhaps
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
         self.note(rng.bit_generator, "state")
         out = rng.random(shape, dtype=kind.type)
@@ -269,11 +298,21 @@ class Tape:
     def _training_read(self, module: Any) -> None:
         self.log.append(Event("training", (module,)))
 
-    def _module_ran(self, module: Any, output: Any) -> None:
+    def _module(self, module: Any, args: Any, kwargs: Any) -> Any:
+        output = module._forward_with_hooks(args, kwargs)
         out = output._array if isinstance(output, Tensor) else None
         self.log.append(Event("module ran", (module, out)))
+        return output
+
+    def _visit(self, t: Tensor, g: Any, rule: Rule) -> Rule:
+        return rule
+
+    def _compiled(self, step: Any, args: Any, kwargs: Any) -> Any:
+        return step.fn(*args, **kwargs)  # it is compiled as a part of what calls it
 
     def _leaf_made(self, leaf: Tensor, source: Any) -> None:
+        if not isinstance(source, (Tensor, _ndarray, np.generic, type(None))):
+            self.asks_default_dtype = True
         shares = isinstance(source, Tensor) and source._array is leaf._array
         self.inside[id(leaf)] = leaf, source if shares else None
 
@@ -314,9 +353,11 @@ class Tape:
                 self.log.append(Event("grad", (leaf, grad)))
         return grad
 
-    def _gradient(self, of: Tensor, g: Tensor) -> None:
-        if isinstance(g, Tensor):
-            self.log.append(Event("gradient", (of._array, g._array)))
+    def _gradient(self, of: Tensor, g: Any, behind: Tensor) -> None:
+        out = behind._array
+        first = out[0] if isinstance(out, tuple) else out
+        gradient = g._array if isinstance(g, Tensor) else None
+        self.log.append(Event("gradient", (of._array, gradient, first)))
 
     def _update(self, optimizer: Any, group: dict[str, Any], bucket: Any, g: Any) -> None:
         before = self._updated[id(bucket)]
@@ -360,17 +401,19 @@ class Tape:
 # what the engine tells, by kind: see the calls of `tell` there
 _ANSWERS: dict[str, Callable[..., Any]] = {
     "call": Tape._call,  # rule, arguments, arrays, keywords: returns what the call returns
-    "write": Tape._write,  # ufunc, leaf, other: changes the leaf's array
+    "write": Tape._write,  # ufunc, leaf, other, perhaps an index: changes the leaf's array
     "replace": Tape._replace,  # Tensor in whose place `x += y` puts a new one
     "draw": Tape._draw,  # generator, shape, dtype: returns the Tensor drawn
     "section": Tape._section,  # name: returns the one before
     "training read": Tape._training_read,  # Module
-    "module ran": Tape._module_ran,  # Module, output
+    "module": Tape._module,  # Module, arguments, keywords: returns its output
+    "visit": Tape._visit,  # Tensor, its gradient, its rule: returns the rule to use
+    "compiled": Tape._compiled,  # compiled function, arguments, keywords: returns its results
     "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
     "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient
     "grad replaced": Tape._grad_replaced,  # leaf
-    "gradient": Tape._gradient,  # Tensor, its gradient
+    "gradient": Tape._gradient,  # Tensor, its gradient, Tensor whose call's rule computed that
     "update": Tape._update,  # optimizer, group, bucket, gradient: updates the bucket
 }
 

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd.engine.arrays import check_floating
-from retrograd.engine.mode import MODE, Mode, mode_set, section, tell
+from retrograd.engine.call import describe
+from retrograd.engine.hooks import HOOKED, HOOKED_LEAVES, RETAINS, hooks_of
+from retrograd.engine.mode import MODE, mode_set, section, unrecorded
 from retrograd.engine.rule import Rule
 from retrograd.engine.tensor import (
     CLOCK,
@@ -23,7 +25,6 @@ from retrograd.engine.tensor import (
     as_array,
     borrowed,
     connect,
-    describe,
     pick,
     record,
     total,
@@ -41,14 +42,14 @@ def backward(
 ) -> None:
     """Add the gradient of `root` to `.grad` of its leaves: see `Tensor.backward`."""
     mode = MODE.get()
-    lift = mode.tell is not None  # a program is made of what the rules record
+    lift = mode.records  # a program is made of what the rules record
     seed = seed_of(root, gradient, lift)
     walk = ReversePass(retain_graph, lift)
     if not lift:
         walk.run((root,), (seed,))
         walk.land()
         return
-    with mode_set(Mode(bool(LIMITS), mode.tell, mode.on_escape)), section("backward"):
+    with mode_set(mode.with_grad(bool(LIMITS))), section("backward"):
         walk.run((root,), (seed,))
         walk.land()
 
@@ -103,12 +104,12 @@ def needs_limit(t: Tensor) -> None:
     LIMITS[key] = weakref.ref(t, lambda _: LIMITS.pop(key, None))
 
 
-def _meets_limit(roots: Iterable[Tensor]) -> bool:
+def meets_limit(roots: Iterable[Tensor]) -> bool:
     """Tell whether a call that needs a limit lies behind one of the roots."""
     stack, seen = [*roots], set()
     while stack:
         t = stack.pop()
-        if t not in seen and t.call is not None:
+        if t not in seen and t._call is not None:
             if id(t) in LIMITS:
                 return True
             seen.add(t)
@@ -134,14 +135,14 @@ def derivative_along(y: Tensor, whole: Tensor, part: int, direction: Any) -> Any
     """
     u = wrap(np.zeros_like(y._array))
     u.requires_grad = True
-    there = ReversePass(True, True, between([y], [whole]), {whole})
+    there = ReversePass(True, True, between([y], [whole]), {whole}, calls_hooks=False)
     there.run([y], [u])
     sent = there.found.get(whole)
     weighed = None if sent is None else sent.parts[part]
     if weighed is None or not weighed.requires_grad:
         return None
     total = np.sum(weighed * direction)
-    back = ReversePass(True, True, between([total], [u]))
+    back = ReversePass(True, True, between([total], [u]), calls_hooks=False)
     back.run([total], [wrap(np.ones((), y.dtype))])
     return back.found.get(u)
 
@@ -176,6 +177,8 @@ class ReversePass:
             for derivatives of derivatives, and for programs.
         wanted: the Tensors to visit; None for all.
         ends: those of `wanted` that the walk does not go beyond.
+        calls_hooks: whether hooks of Tensors are called; not so where what arrives is a step in
+            between that no user knows of.
 
     Attributes:
         found: while the walk goes on, the gradient so far of each Tensor that was met and is not
@@ -190,11 +193,13 @@ class ReversePass:
         lift: bool = False,
         wanted: set[Tensor] | None = None,
         ends: Collection[Tensor] = (),
+        calls_hooks: bool = True,
     ) -> None:
         self.keep = keep
         self.lift = lift
         self.wanted = wanted
         self.ends = ends
+        self.calls_hooks = calls_hooks
         self.found: dict[Tensor, Any] = {}
 
     def run(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
@@ -202,23 +207,28 @@ class ReversePass:
         found, keep, lift, wanted = self.found, self.keep, self.lift, self.wanted
         if LIMITS and not lift:
             roots = [*roots]
-            if _meets_limit(roots):
+            if meets_limit(roots):
                 self._run_lifted(roots, seeds)
                 return
-        keep = keep or bool(LIMITS)  # a limit looks at the whole graph
+        if LIMITS:
+            keep = True  # a limit looks at the whole graph
+        hear = MODE.get().tell
+        is_plain = hear is None and not lift
         last_write = CLOCK.last_write
-        queue: list[tuple[int, Tensor]] = []  # a heap: the last recorded comes first
+        queue: list[tuple[float, Tensor]] = []  # a heap: the last recorded comes first
         for root, seed in zip(roots, seeds, strict=True):
             if root in found:
                 found[root] = _sum(found[root], seed)
             else:
                 found[root] = seed
-                if root.call is not None:
+                if root._call is not None:
                     heappush(queue, (-root._order, root))
+        if HOOKED_LEAVES.by_id and self.calls_hooks:
+            self._await_leaves(queue)
         while queue:
             t = heappop(queue)[1]
             g = found.pop(t)
-            rule, inputs, args, kwargs = t.call  # type: ignore[misc]
+            rule, inputs, args, kwargs = t._call  # type: ignore[misc]
             if inputs is None:
                 raise RuntimeError(
                     "backward through a graph that was freed by an earlier backward: write "
@@ -227,20 +237,27 @@ class ReversePass:
             if last_write > t._order:
                 check_unwritten(t)
             if t._retains or wanted is not None:
-                if t._retains or t in wanted:  # type: ignore[operator]
+                if t in self.ends:  # where another walk goes on, with hooks and all
                     found[t] = g
-                if t in self.ends:
                     continue
+                if t._retains & HOOKED:
+                    g = self._call_hooks(t, g)
+                if t._retains & RETAINS or (wanted is not None and t in wanted):
+                    found[t] = g
             through, out = rule.through, t._array
             if rule.multi:
                 g = g.full(out)
             arrays = args
-            if lift:
-                args, out = _lifted(t)
+            if not is_plain:
+                if hear is not None:
+                    rule = hear("visit", t, g, rule)
+                    through = rule.through
+                if lift:
+                    args, out = lifted(t)
             given = (g, out, *args)
             try:
-                vjps = rule.vjps
-                if rule.joint is not None:
+                vjps, is_joint = rule.vjps, rule.joint is not None
+                if is_joint:
                     vjps = self._joint(rule, inputs, arrays, given, kwargs)
                 for a, like, vjp in zip(inputs, arrays, vjps):  # noqa: B905, options follow
                     # an argument that was no Tensor is the same object in both tuples
@@ -249,9 +266,12 @@ class ReversePass:
                     if wanted is not None and a not in wanted:
                         continue
                     if through is not None and a is inputs[0] and wanted is None:
-                        vjp, a, like = _through(through, vjp, a, like)
+                        vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
-                    ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
+                    if is_joint:
+                        ga = vjp
+                    else:
+                        ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
                     if (
                         ga.__class__ is not _ndarray
                         or ga.shape != like.shape
@@ -264,40 +284,76 @@ class ReversePass:
                         ga = found[a] = _sum(found[a], ga)
                     else:
                         found[a] = ga
-                        if a.call is not None:
+                        if a._call is not None:
                             heappush(queue, (-a._order, a))
-                    if lift:
-                        tell("gradient", a, ga)
+                    if hear is not None:
+                        hear("gradient", a, ga, t)
             except Exception as error:
                 error.add_note(f"in the gradient of {describe(t.rule, t.args, t.kwargs)}")
                 raise
             if not keep:
-                t.call = rule.freed
+                t._call = rule.freed
 
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Any]:
-        """Return, for a rule with one function for all arrays, vjps that return its gradients."""
+        """Return, for a rule with one function for all arrays, the gradient of each, or None."""
         wanted = self.wanted
-        needed = [
-            i
-            for i, (a, like) in enumerate(zip(inputs, arrays, strict=True))
-            if a is not like and a.requires_grad and (wanted is None or a in wanted)
-        ]
-        vjps: list[Any] = [None] * len(inputs)
+        needed = []
+        for i, (a, like) in enumerate(zip(inputs, arrays, strict=True)):
+            if a is not like and a.requires_grad and (wanted is None or a in wanted):
+                needed.append(i)
+        gradients: list[Any] = [None] * len(inputs)
         if needed:
             assert rule.joint is not None
-            gradients = rule.joint(needed, *given, **kwargs)
-            for i, ga in zip(needed, gradients, strict=True):
-                if ga is not None:
-                    vjps[i] = lambda *_, _gradient=ga, **__: _gradient
-        return vjps
+            for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
+                gradients[i] = ga
+        return gradients
+
+    def _call_hooks(self, t: Tensor, g: Any) -> Any:
+        """Return the gradient of a Tensor after its hooks have seen it."""
+        return after_hooks(t, g, self.lift) if self.calls_hooks else g
+
+    def _await_leaves(self, queue: list[tuple[float, Tensor]]) -> None:
+        """Queue for each leaf with hooks that they are called as soon as its gradient is complete.
+
+        That is so when the first recorded of the calls that take it was visited. For that moment a
+        Tensor is queued of a call that takes nothing, with a hook that calls those of the leaf.
+        """
+        first: dict[Tensor, float] = {t: 0 for t in self.found if t._call is None}
+        stack = [t for _, t in queue]
+        seen = set(stack)
+        while stack:
+            t = stack.pop()
+            for a in t.inputs or ():
+                if not isinstance(a, Tensor) or not a.requires_grad:
+                    continue
+                if a._call is None:
+                    first[a] = min(first.get(a, t._order), t._order)
+                elif a not in seen and a not in self.ends:
+                    seen.add(a)
+                    stack.append(a)
+        for leaf, order in first.items():
+            if leaf in self.ends or (self.wanted is not None and leaf not in self.wanted):
+                continue
+            if id(leaf) in HOOKED_LEAVES.by_id:
+                moment = wrap(leaf._array)
+                moment._call = _NOTHING, (), (), {}
+                moment._order = order - 0.5  # type: ignore[assignment]
+                moment._retains = HOOKED
+                moment._hooks = {0: functools.partial(self._call_hooks_of_leaf, leaf)}
+                self.found[moment] = moment._array
+                heappush(queue, (-moment._order, moment))
+
+    def _call_hooks_of_leaf(self, leaf: Tensor, _: Any) -> None:
+        if leaf in self.found:
+            self.found[leaf] = self._call_hooks(leaf, self.found[leaf])
 
     def _run_lifted(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
         """Run on Tensors, recorded so that a rule can take a limit, and unwrap what is found."""
-        walk = ReversePass(True, True, self.wanted, self.ends)
+        walk = ReversePass(True, True, self.wanted, self.ends, self.calls_hooks)
         mode = MODE.get()
-        with mode_set(Mode(True, mode.tell, mode.on_escape)):
+        with mode_set(mode.with_grad(True)):
             walk.run(roots, [wrap(seed) for seed in seeds])
         for t, g in walk.found.items():
             self.found[t] = g.unwrapped() if isinstance(g, Parts) else borrowed(g._array)
@@ -312,6 +368,47 @@ class ReversePass:
                 land(leaf, g)
 
 
+def after_hooks(t: Tensor, g: Any, lift: bool) -> Any:
+    """Return the gradient of a Tensor as its hooks leave it, `g` itself where it has none.
+
+    Args:
+        t: the Tensor.
+        g: its gradient.
+        lift: whether that is a Tensor in place of an array.
+    """
+    hooks = hooks_of(t)
+    if hooks:
+        unrecorded("a hook of t.register_hook")
+    for hook in hooks.values():
+        if not lift:
+            # a view that cannot be written: others may have the same memory, or keep it
+            g = borrowed(g)
+            g.flags.writeable = False
+        answer = hook(g)
+        if answer is not None:
+            g = _replacement(answer, t, lift)
+    return g
+
+
+def _replacement(answer: Any, t: Tensor, lift: bool) -> Any:
+    """Return what a hook has returned as a gradient of a Tensor, which others may refer to."""
+    if not isinstance(answer, Tensor):
+        answer = as_array(answer)
+    if answer.shape != t.shape:
+        raise RuntimeError(
+            f"a hook of a Tensor of shape {t.shape} returned a gradient of shape {answer.shape}"
+        )
+    if answer.dtype != t.dtype:
+        answer = answer.astype(t.dtype)
+    if lift:
+        return answer if isinstance(answer, Tensor) else wrap(answer)
+    return borrowed(as_array(answer))
+
+
+# the rule of a call that takes nothing and does nothing
+_NOTHING = Rule(lambda: None)
+
+
 def _sum(x: Any, y: Any) -> Any:
     """Return the sum of two gradients, as `total` does; in the memory of `x` where it is ours."""
     if x.__class__ is _ndarray and x.base is None:
@@ -320,16 +417,16 @@ def _sum(x: Any, y: Any) -> Any:
     return total(x, y)
 
 
-def _through(
+def one_formula(
     formulas: dict[Rule, Callable[..., Any]], vjp: Callable[..., Any], a: Tensor, like: Any
 ) -> tuple[Callable[..., Any], Tensor, Any]:
     """Return the formula for two calls at once, where its result goes, and the array there.
 
     If the call behind `a` has none, or somebody wants the gradient in between: what was given.
     """
-    if a.call is None:
+    if a._call is None:
         return vjp, a, like
-    rule, inputs, arrays, _ = a.call
+    rule, inputs, arrays, _ = a._call
     if inputs is None or rule not in formulas or a._retains:
         return vjp, a, like
     if CLOCK.last_write > a._order:
@@ -342,15 +439,15 @@ def check_unwritten(t: Tensor) -> None:
     for a in t.inputs:
         if isinstance(a, Tensor) and a._stamp is not None and a._stamp[0] > t._order:
             raise RuntimeError(
-                f"an argument of {t.rule.name}, shape {a.shape}, was written in place after it "
+                f"an argument of {t.rule.title}, shape {a.shape}, was written in place after it "
                 "was recorded: its gradient would be wrong. Call backward before the write "
                 "(optimizer.step(), x += y under no_grad), or record again"
             )
 
 
-def _lifted(t: Tensor) -> tuple[Any, Any]:
+def lifted(t: Tensor) -> tuple[Any, Any]:
     """Return the arguments and the output of the call behind `t` as Tensors for its rule."""
-    rule, inputs, args, _ = t.call  # type: ignore[misc]
+    rule, inputs, args, _ = t._call  # type: ignore[misc]
     out: Any = t
     if not MODE.get().grad:
         inputs, out = args, wrap(t._array)

@@ -19,9 +19,12 @@ import numpy as np
 
 from retrograd.checks import device_and_dtype, refuse_words
 from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
+from retrograd.engine.call import Call, describe
 from retrograd.engine.elsewhere import KnowsElsewhere
-from retrograd.engine.mode import MODE, Mode, escape, tell
-from retrograd.engine.rule import RULES, UFUNC_METHODS, Rule, defvjp, load_rules
+from retrograd.engine.hooks import RETAINS, Handle, Hook, add_hook
+from retrograd.engine.mode import MODE, Mode, escape, is_recording, tell
+from retrograd.engine.rule import RULES, Rule, defvjp
+from retrograd.lines import is_of_library
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -56,15 +59,18 @@ def _not_connected(*args: Any, **kwargs: Any) -> NoReturn:
 class _Above:
     """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`.
 
-    `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives.
+    `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives,
+    `answer_method` what one of a method of a ufunc gives; `nest` makes a Tensor of lists.
     """
 
     backward: Callable[[Tensor, ArrayLike | Tensor | None, bool], None] = _not_connected
     answer: Callable[[Callable[..., Any], Any, dict[str, Any]], Tensor] = _not_connected
+    answer_method: Callable[[np.ufunc, str, Any, dict[str, Any]], Any] = _not_connected
+    nest: Callable[[Any], Any] = _not_connected
 
 
 def connect(**rooms: Callable[..., Any]) -> None:
-    """Set what a Tensor asks of another room: `backward` or `answer`."""
+    """Set what a Tensor asks of other rooms: see `_Above`."""
     for name, function in rooms.items():
         setattr(_Above, name, staticmethod(function))
 
@@ -100,7 +106,8 @@ class Tensor(metaclass=KnowsElsewhere):
     # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
     # no reference cycles.
     __slots__ = (
-        "__weakref__", "_array", "_grad", "_order", "_retains", "_stamp", "call", "requires_grad",
+        "__weakref__", "_array", "_call", "_grad", "_hooks", "_name", "_order", "_retains",
+        "_stamp", "requires_grad",
     )  # fmt: skip
 
     _array: Array  # not _data, which np.ma would take for the values of a masked array
@@ -109,19 +116,22 @@ class Tensor(metaclass=KnowsElsewhere):
     requires_grad: bool
     # The call that made it: its rule, the arguments as given and as arrays, the keywords. None for
     # a leaf; once backward has freed it, all but the rule are None.
-    call: tuple[Rule, Any, Any, Any] | None
+    _call: tuple[Rule, Any, Any, Any] | None
     _order: int  # of its call among all recorded calls
-    _retains: bool
+    _retains: int  # RETAINS and HOOKED, added up
+    # These are not set where there are none, as `_order` and `_retains` are not for a leaf.
+    _hooks: dict[int, Hook]
+    _name: str
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor) and data.requires_grad:
-            _check_detached(type(self).__name__, data, requires_grad)
+            check_detached(type(self).__name__, data, requires_grad)
         array = as_array(data)
         if requires_grad:
             check_floating(array)
             array = copied(array)
         self._array = array
-        self._grad = self._stamp = self.call = None
+        self._grad = self._stamp = self._call = None
         self.requires_grad = bool(requires_grad)
         if isinstance(data, Tensor) and not requires_grad:
             _share_stamp(self, data)
@@ -144,13 +154,14 @@ class Tensor(metaclass=KnowsElsewhere):
         A leaf's may be replaced by another array of its shape: RuntimeError for a Tensor that is
         no leaf, ValueError for another shape, TypeError for integers where it requires grad.
         """
-        escape("t.data", self)
+        escape("t.data", self, _DATA_STAYS)
         return self._array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
+        escape("t.data = value", self, _DATA_STAYS)
         array = as_array(value)
-        if self.call is not None:
+        if self._call is not None:
             raise RuntimeError("t.data can be replaced on a leaf only: make a new Tensor")
         if array.shape != self._array.shape:
             raise ValueError(
@@ -172,7 +183,7 @@ class Tensor(metaclass=KnowsElsewhere):
         grad = self._grad
         if grad is not None and not isinstance(grad, np.ndarray):
             grad = self._grad = grad.copied()
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             grad = tell("grad", self)
             return None if grad is None else wrap(grad)
         return grad
@@ -189,22 +200,49 @@ class Tensor(metaclass=KnowsElsewhere):
         tell("grad replaced", self)
         self._grad = value
 
+    @property
+    def name(self) -> str | None:
+        """What it is called where people look at a graph; None where nobody has named it.
+
+        A string, or None to take the name away (TypeError for others). `rg.name(t, "x")` names a
+        Tensor in passing.
+        """
+        return getattr(self, "_name", None)
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        if value is None:
+            if self.name is not None:
+                del self._name
+        elif isinstance(value, str):
+            self._name = value
+        else:
+            raise TypeError(f"t.name is a string, or None, not {value!r}")
+
     shape = property(lambda self: self._array.shape, doc="Lengths of the axes, a tuple of ints.")
     ndim = property(lambda self: self._array.ndim, doc="Number of axes.")
     size = property(lambda self: self._array.size, doc="Number of elements.")
     dtype = property(lambda self: self._array.dtype, doc="Type of the elements.")
     nbytes = property(lambda self: self._array.nbytes, doc="Bytes of the elements.")
-    is_leaf = property(lambda self: self.call is None, doc="Whether no recorded call made it.")
+    is_leaf = property(lambda self: self._call is None, doc="Whether no recorded call made it.")
+
+    @property
+    def call(self) -> Call | None:
+        """The recorded call that made it, with its function and arguments; None for a leaf."""
+        return None if self._call is None else Call(*self._call)
+
     rule = property(
-        lambda self: self.call and self.call[0], doc="The rule of the call that made it, or None."
+        lambda self: self._call and self._call[0], doc="The rule of the call that made it, or None."
     )
     inputs = property(
-        lambda self: self.call and self.call[1], doc="The call's arguments as given, or None."
+        lambda self: self._call and self._call[1], doc="The call's arguments as given, or None."
     )
     args = property(
-        lambda self: self.call and self.call[2], doc="The call's arguments as arrays, or None."
+        lambda self: self._call and self._call[2], doc="The call's arguments as arrays, or None."
     )
-    kwargs = property(lambda self: self.call and self.call[3], doc="The call's keywords, or None.")
+    kwargs = property(
+        lambda self: self._call and self._call[3], doc="The call's keywords, or None."
+    )
 
     def __len__(self) -> int:
         return len(self._array)
@@ -219,7 +257,15 @@ class Tensor(metaclass=KnowsElsewhere):
         text = (
             repr(self._array).replace("array", name, 1).replace("\n", "\n" + " " * (len(name) - 5))
         )
-        return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
+        more = [] if self.name is None else [f"name={self.name!r}"]
+        if self._call is not None:
+            rule, inputs, *_ = self._call
+            # of several outputs each is picked from a Tensor that stands for the call
+            made_by = inputs[0].rule if inputs and rule is RULES[pick] else rule
+            more.append(f"call={made_by.name}")
+        elif self.requires_grad:
+            more.append("requires_grad=True")
+        return f"{text[:-1]}{''.join(f', {part}' for part in more)})" if more else text
 
     # Ways out: values leave the graph
 
@@ -301,12 +347,12 @@ class Tensor(metaclass=KnowsElsewhere):
         return format(self.item(), spec)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self.requires_grad and MODE.get().tell is None:
+        if self.requires_grad and not MODE.get().records:
             raise TypeError(
                 "a Tensor that requires grad does not become an array by itself, its gradient "
-                "would be lost: write rg.array([...]) or np.stack for a list of Tensors, "
-                "np.broadcast_to(t, shape) for np.full, a @ t for a.dot(t), t.detach() for the "
-                "values alone"
+                "would be lost: write rg.array([[t, 1.0], ...]) for lists of Tensors and numbers, "
+                "also where they go to np.stack and its like, np.broadcast_to(t, shape) for "
+                "np.full, a @ t for a.dot(t), t.detach() for the values alone"
             )
         escape("np.asarray(t)", self, _NO_ARRAY_OF_IT, asked=False)
         return np.array(self._array, dtype, copy=copy)
@@ -399,8 +445,44 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if not self.requires_grad:
             raise RuntimeError("retain_grad of a Tensor that does not require grad")
-        self._retains = True
+        if self._call is not None:
+            self._retains |= RETAINS
         return self
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
+        """Let a function see the gradient of this Tensor whenever it is computed.
+
+        It is called once in each reverse pass that comes here, as soon as the gradient is complete
+        and before it goes on: to what this Tensor was computed from, and into `.grad`. What it
+        returns takes the place of the gradient, None leaves it. Several are called in the order in
+        which they were registered, each with what the one before has left.
+
+        A hook is PyTorch's, but it gets an array, which it must not write into. Where gradients are
+        recorded (`create_graph=True`) it gets a Tensor. A recorded program would not call it:
+        `rg.compile` refuses it by name.
+
+        Args:
+            hook: a function of the gradient, an array of this Tensor's shape. It returns None, or
+                an array of that shape.
+
+        Returns:
+            A handle; its `remove()` takes the hook off again.
+
+        Raises:
+            RuntimeError: if this Tensor does not require grad; and from the reverse pass, if the
+                hook returns another shape.
+            TypeError: if the hook cannot be called.
+
+        >>> x = rg.Tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> handle = y.register_hook(lambda g: print("arrives:", g))
+        >>> _ = x.register_hook(lambda g: np.clip(g, -1.0, 1.0))
+        >>> (2 * y).backward()
+        arrives: 2.0
+        >>> x.grad
+        array(1.)
+        """
+        return add_hook(self, hook)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Make this leaf require a gradient, or not.
@@ -418,7 +500,7 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0]).requires_grad_()
         Tensor([1.], requires_grad=True)
         """
-        if self.call is not None:
+        if self._call is not None:
             raise RuntimeError("requires_grad_ is for leaves; use detach() to leave the graph")
         if requires_grad:
             check_floating(self._array)
@@ -434,14 +516,16 @@ class Tensor(metaclass=KnowsElsewhere):
         return _restored, made, (None, self._own())
 
     def _check_copyable(self) -> None:
-        if self.call is not None:
+        if self._call is not None:
             raise RuntimeError(
                 "a Tensor with a graph cannot be copied or pickled: use t.detach(), or t.data"
             )
 
     def _own(self) -> dict[str, Any]:
-        """Return the attributes that a derived class has put in."""
+        """Return its name and the attributes that a derived class has put in."""
         own = dict(getattr(self, "__dict__", {}))
+        if self.name is not None:
+            own["_name"] = self.name
         for cls in type(self).__mro__[: -len(Tensor.__mro__)]:
             names = getattr(cls, "__slots__", ())
             own |= {name: getattr(self, name) for name in names if hasattr(self, name)}
@@ -468,12 +552,7 @@ class Tensor(metaclass=KnowsElsewhere):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
         if method != "__call__":
-            named = UFUNC_METHODS.get((ufunc, method))
-            if named is None and load_rules():
-                named = UFUNC_METHODS.get((ufunc, method))
-            if named is None:
-                raise TypeError(f"np.{ufunc.__name__}.{method} of a Tensor has no gradient rule")
-            return named(*args, **kwargs)
+            return _Above.answer_method(ufunc, method, args, kwargs)
         rule = RULES.get(ufunc)
         if rule is None or kwargs or len(args) != rule.arrays or not rule.differentiable:
             return _Above.answer(ufunc, args, kwargs)
@@ -487,7 +566,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # Indexing
 
     def __getitem__(self, index: Any) -> Tensor:
-        return record(operator.getitem, self, plain(index))
+        return run(RULES[operator.getitem], (self, plain(index)), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if not self._writable():
@@ -496,7 +575,7 @@ class Tensor(metaclass=KnowsElsewhere):
                 "do it under rg.no_grad() on a leaf"
             )
         self._check_own()
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             self._record_write(index, value)
         else:
             self._array[plain(index)] = plain(value)
@@ -516,14 +595,10 @@ class Tensor(metaclass=KnowsElsewhere):
             mask = index[(..., *[None] * (self.ndim - index.ndim))]
             tell("write", np.copyto, self, record(np.where, mask, value, self))
         else:
-            escape(
-                "t[index] = value with an array as the index",
-                None,
-                "write all of it, t[...] = np.where(mask, value, t).",
-            )
+            tell("write", operator.setitem, self, value, plain(index))
 
     def _writable(self) -> bool:
-        return self.call is None and not MODE.get().grad
+        return self._call is None and not MODE.get().grad
 
     def _check_own(self) -> None:
         if self._stamp is not None and len(self._stamp) > 1:
@@ -535,19 +610,18 @@ class Tensor(metaclass=KnowsElsewhere):
     def _update(self, ufunc: np.ufunc, other: Any) -> Tensor:
         """Answer `x += y`: a new Tensor, or under no_grad a write into the memory of a leaf."""
         mode = MODE.get()
-        if mode.grad or self.call is not None:
-            if self.call is None and self.requires_grad:
+        if mode.grad or self._call is not None:
+            if self._call is None and self.requires_grad:
                 raise TypeError(
                     "an update in place of a leaf that requires grad would make a new Tensor and "
                     "leave the leaf as it is: write `with rg.no_grad():` around it, or x = x + y "
                     "where a new Tensor is meant"
                 )
-            if mode.tell is not None:
-                mode.tell("replace", self)
+            tell("replace", self)
             return record(ufunc, self, other)
         self._check_own()
-        if mode.tell is not None:
-            mode.tell("write", ufunc, self, other)
+        if mode.records:
+            tell("write", ufunc, self, other)
         else:
             ufunc(self._array, plain(other), out=self._array)
         touch(self)
@@ -601,7 +675,7 @@ class Tensor(metaclass=KnowsElsewhere):
     @property
     def T(self) -> Tensor:
         """The Tensor with its axes reversed."""
-        return record(np.transpose, self)
+        return run(RULES[np.transpose], (self,), {})
 
     @property
     def mT(self) -> Tensor:
@@ -623,7 +697,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.sum", _words)
-        return record(np.sum, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.sum], (self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the mean of the elements, as `np.mean`.
@@ -640,7 +714,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if _words:
             refuse_words("Tensor.mean", _words)
-        return record(np.mean, self, axis=axis, keepdims=keepdims)
+        return run(RULES[np.mean], (self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: Any = None, keepdims: bool = False, **_words: Any) -> Tensor:
         """Return the largest element, as `np.max`; equal ones share the gradient.
@@ -861,7 +935,8 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1.0, 2.0]).reshape(2, 1).shape
         (2, 1)
         """
-        return record(np.reshape, self, shape[0] if len(shape) == 1 else shape)
+        shape = shape[0] if len(shape) == 1 else shape
+        return run(RULES[np.reshape], (self, shape), {})
 
     def ravel(self) -> Tensor:
         """Return the elements in one axis, as `ndarray.ravel`.
@@ -1139,16 +1214,15 @@ def as_array(data: Any) -> Array:
 
 def copied(array: Array) -> Array:
     """Return a copy of an array; in a recording it is a call like any other."""
-    mode = MODE.get()
-    if mode.tell is None:
+    if not is_recording():
         return array.copy()
-    made: Array = mode.tell("call", RULES[np.copy], (array,), (array,), {})
+    made: Array = tell("call", RULES[np.copy], (array,), (array,), {})
     return made
 
 
-def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
+def check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
     """Raise RuntimeError where a Tensor of `data` would lose the gradient without a word."""
-    if MODE.get().grad and (data.call is not None or not requires_grad):
+    if MODE.get().grad and (data._call is not None or not requires_grad):
         instead = "t.detach().requires_grad_()" if requires_grad else "t.detach()"
         raise RuntimeError(
             f"{name}(t) of a Tensor that requires grad would leave its graph, and lose the "
@@ -1158,15 +1232,14 @@ def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
 
 def has_grad(t: Tensor) -> bool:
     """Tell whether a Tensor has a gradient; a recording hears of the question."""
-    mode = MODE.get()
-    return t._grad is not None if mode.tell is None else bool(mode.tell("has grad", t))
+    return bool(tell("has grad", t)) if is_recording() else t._grad is not None
 
 
 def wrap(array: Array) -> Tensor:
     """Return a Tensor of the array as it is: no checks, no copy, no gradient."""
     t = _new(Tensor)
     t._array = array
-    t._grad = t._stamp = t.call = None
+    t._grad = t._stamp = t._call = None
     t.requires_grad = False
     return t
 
@@ -1175,7 +1248,7 @@ def _restored(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array 
     """Return a leaf that was copied or pickled."""
     t = _new(kind)
     t._array, t._grad, t.requires_grad = data, grad, requires_grad
-    t._stamp = t.call = None
+    t._stamp = t._call = None
     return t
 
 
@@ -1197,6 +1270,26 @@ def plain(value: Any) -> Any:
     return value
 
 
+_DATA_STAYS = (
+    "the next run has another value. Return the Tensor and read it after the step; change it under "
+    "rg.no_grad(), p -= lr * p.grad or p[...] = value."
+)
+
+
+def holds_tensors(data: Any) -> bool:
+    """Tell whether there is a Tensor somewhere in nested lists and tuples."""
+    if isinstance(data, (list, tuple)):
+        return any(map(holds_tensors, data))
+    return isinstance(data, Tensor)
+
+
+def holds_gradients(data: Any) -> bool:
+    """Tell whether a Tensor somewhere in nested lists and tuples requires grad."""
+    if isinstance(data, (list, tuple)):
+        return any(map(holds_gradients, data))
+    return isinstance(data, Tensor) and data.requires_grad
+
+
 _STAYS_A_TENSOR = (
     "the next run has another value. Return the Tensor and read it after the step; "
     "np.where(condition, x, y) branches on values; what a step writes into must be a Tensor too: "
@@ -1215,12 +1308,9 @@ INSTEAD_OF_A_NUMBER = (
 def _frames_of_libraries() -> int:
     """Return how many frames up the user's line is, for `warnings.warn` in the caller."""
     frame, count = sys._getframe(2), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_LIBRARIES):
+    while frame.f_back is not None and is_of_library(frame):
         frame, count = frame.f_back, count + 1
     return count
-
-
-_LIBRARIES = ("retrograd.", "numpy.")
 
 
 # Stamps: when the memory of a Tensor was last written in place
@@ -1243,7 +1333,7 @@ def _share_stamp(view: Tensor, of: Tensor) -> None:
     if of._stamp is None:
         # Rules read the output of a recorded call, so its memory must never be written: a second
         # entry says so, which `_check_own` looks for.
-        of._stamp = [0] if of.call is None else [0, 1]
+        of._stamp = [0] if of._call is None else [0, 1]
     view._stamp = of._stamp
 
 
@@ -1262,6 +1352,7 @@ def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
 # Recording
 
 _new = object.__new__
+_tick = CLOCK.tick
 _ndarray = np.ndarray
 _float64, _float32 = np.dtype(np.float64), np.dtype(np.float32)
 
@@ -1285,9 +1376,13 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
             if a.requires_grad:
                 needs = True
             a = a._array
-        elif (cls is list or cls is tuple) and rule.takes_array(len(arrays)):
+        elif cls is list or cls is tuple:
             i = len(arrays)
-            return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
+            is_array = rule.takes_array(i)
+            if (is_array or not rule.differentiable) and holds_tensors(a):
+                return run(rule, (*args[:i], _Above.nest(a), *args[i + 1 :]), kwargs)
+            if is_array:
+                return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
         arrays.append(a)
     arrays = tuple(arrays)
     mode = MODE.get()
@@ -1339,21 +1434,21 @@ def keep(
         needs = False
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
-        t.call = rule, args, arrays, kwargs
-        t._order = CLOCK.tick()
-        t._retains = False
+        t._call = rule, args, arrays, kwargs
+        t._order = _tick()
+        t._retains = 0
     else:
         t.requires_grad = False
-        t.call = None
+        t._call = None
     return t
 
 
 def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
     """Tell whether a result can have a gradient; TypeError where no Tensor can hold it."""
     if dtype.kind == "c":
-        raise TypeError(f"the result of {rule.name} is complex: not supported")
+        raise TypeError(f"the result of {rule.title} is complex: not supported")
     if dtype.kind not in "fiub":
-        raise TypeError(f"the result of {rule.name} is no array of numbers")
+        raise TypeError(f"the result of {rule.title} is no array of numbers")
     return dtype.kind == "f"
 
 
@@ -1366,20 +1461,13 @@ def _several(
     """
     whole._array = outs
     whole.requires_grad = needs and rule.differentiable
-    whole.call = None
+    whole._call = None
     if whole.requires_grad:
-        whole.call = rule, args, arrays, kwargs
+        whole._call = rule, args, arrays, kwargs
         whole._order = CLOCK.tick()
-        whole._retains = False
+        whole._retains = 0
     picked = [record(pick, whole, i) for i in range(len(outs))]
     return outs._make(picked) if hasattr(outs, "_make") else tuple(picked)
-
-
-def describe(rule: Rule, args: Any, kwargs: dict[str, Any]) -> str:
-    """Return a call as text, with dtypes and shapes for arrays."""
-    shown = [f"{a.dtype}{list(a.shape)}" if isinstance(a, _ndarray) else repr(a) for a in args]
-    shown += [f"{k}={v!r}" for k, v in kwargs.items()]
-    return f"{rule.name}({', '.join(shown)})"
 
 
 # Functions that stand for what Tensors do by a method or an operator

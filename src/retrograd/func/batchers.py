@@ -392,6 +392,7 @@ BATCHERS: dict[Callable[..., Any], Callable[[Call], Any]] = {
     operator.getitem: _indexing, put: _indexing, concat: _concat, pile: _pile,
     np.take: _take, np.take_along_axis: _take_along, put_taken: _put_taken,
     np.searchsorted: _lookup(1), np.isin: _lookup(0), np.digitize: _lookup(0),
-    to_window: _pooled, from_window: _pooled, columns: _columns, fold: _fold, surround: _surround, rows: _lookup(0),
+    to_window: _pooled, from_window: _pooled, columns: _columns, fold: _fold,
+    surround: _surround, rows: _lookup(0),
     pick: lambda c: c.x[c.values[1]],
 }  # fmt: skip

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from retrograd.checks import check_device, check_sizes
 from retrograd.engine import Tensor, TensorLike, TensorT, as_array
+from retrograd.engine.tensor import check_detached
 from retrograd.nn import functional as F
 from retrograd.nn.init import fans, normal_, uniform_
 from retrograd.nn.module import Module
@@ -144,7 +145,8 @@ class Embedding(ShowsArguments):
         max_norm: Makes the rows that are looked up no longer than this, in `weight` itself, each
             time; by default they stay as they are.
         norm_type: The order of the norm that `max_norm` bounds (default 2.0).
-        scale_grad_by_freq: Is not there; False.
+        scale_grad_by_freq: Whether the gradient of each row is divided by how often it was looked
+            up (default False).
         sparse: Does nothing: gradients are dense.
         device: None or "cpu": there is no other device.
         dtype: Floating dtype of `weight`; by default that of `rg.get_default_dtype()`.
@@ -161,8 +163,7 @@ class Embedding(ShowsArguments):
         padding_idx: The row as a number from 0, or None.
 
     Raises:
-        ValueError: if a size is no whole number of at least 1, `padding_idx` is no row, or for
-            `scale_grad_by_freq`.
+        ValueError: if a size is no whole number of at least 1, or `padding_idx` is no row.
         TypeError: when called, if the input does not hold integers.
         IndexError: when called, if a number is no row.
 
@@ -184,8 +185,7 @@ class Embedding(ShowsArguments):
         check_sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx, self.max_norm, self.norm_type = padding_idx, max_norm, norm_type
-        if scale_grad_by_freq:
-            raise ValueError(f"{name} has no scale_grad_by_freq: scale the loss of each word")
+        self.scale_grad_by_freq = scale_grad_by_freq
         self.weight = new_parameter((num_embeddings, embedding_dim), dtype)
         normal_(self.weight, rng=rng)
         if padding_idx is not None:
@@ -195,7 +195,7 @@ class Embedding(ShowsArguments):
             self.weight._array[padding_idx] = 0
 
     def forward(self, input: TensorLike) -> Tensor:
-        options = self.padding_idx, self.max_norm, self.norm_type
+        options = self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
         return F.embedding(input, self.weight, *options)
 
     @classmethod
@@ -212,7 +212,7 @@ class Embedding(ShowsArguments):
             padding_idx: A row that gets no gradient; it stays as it is given.
             max_norm: As for the class.
             norm_type: As for the class.
-            scale_grad_by_freq: Is not there; False.
+            scale_grad_by_freq: As for the class.
             sparse: Does nothing: gradients are dense.
 
         Returns:
@@ -221,11 +221,14 @@ class Embedding(ShowsArguments):
         Raises:
             ValueError: if the vectors are no matrix, or an argument cannot be, as for the class.
             TypeError: if they are no floating numbers and not frozen.
+            RuntimeError: if they are a Tensor with a graph, which would be lost without a word.
 
         >>> table = rg.nn.Embedding.from_pretrained([[1.0, 2.0], [3.0, 4.0]])
         >>> table(np.array([1]))
         Tensor([[3., 4.]])
         """
+        if isinstance(embeddings, Tensor) and embeddings.requires_grad:
+            check_detached(f"{cls.__name__}.from_pretrained", embeddings, requires_grad=True)
         array = as_array(embeddings)
         if array.ndim != 2:
             raise ValueError(f"{cls.__name__}.from_pretrained takes a matrix, not {array.shape}")

@@ -5,7 +5,16 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import composed
-from retrograd.rules.axes import along, axes_of, check_at_least, shape_with, to_array, vector_along
+from retrograd.rules.axes import (
+    along,
+    axes_of,
+    axis_of,
+    check_at_least,
+    shape_with,
+    to_array,
+    to_floats,
+    vector_along,
+)
 
 
 def _neighbours(x: Any, axis: int) -> tuple[Any, Any]:
@@ -20,7 +29,7 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
     if not n:
         return a
     check_at_least(1, "np.diff", "ndim", a.ndim)
-    one = shape_with(a, (axis % a.ndim,))
+    one = shape_with(a, (axis_of(a, axis),))
     ends = [to_array(x) for x in (prepend, a, append) if x is not None]
     if len(ends) > 1:
         ends = [x if x.ndim else np.broadcast_to(x, one) for x in ends]
@@ -51,16 +60,16 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 @composed(np.gradient)
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    f = to_array(f)
+    f = to_floats(to_array(f))  # since differences of unsigned integers wrap round
     axes = axes_of(f, tuple(axis) if isinstance(axis, list) else axis)
     if edge_order not in (1, 2):
         raise ValueError(f"np.gradient takes edge_order 1 or 2, not {edge_order}")
-    steps = varargs or (1.0,)
-    if len(steps) == 1 and not np.ndim(steps[0]):
+    steps = tuple(map(to_array, varargs or (1.0,)))
+    if len(steps) == 1 and not steps[0].ndim:
         steps *= len(axes)
     if len(steps) != len(axes):
         raise TypeError(f"np.gradient got {len(steps)} steps for {len(axes)} axes")
-    slopes = tuple(_slope(f, to_array(h), i, edge_order) for i, h in zip(axes, steps, strict=True))
+    slopes = tuple(_slope(f, h, i, edge_order) for i, h in zip(axes, steps, strict=True))
     return slopes[0] if len(slopes) == 1 else slopes
 
 
@@ -69,8 +78,7 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
     n = f.shape[axis]
     check_at_least(edge_order + 1, "np.gradient", "elements", n)
     f = np.moveaxis(f, axis, 0)
-    kind = np.result_type(f.dtype, 0.0)
-    h = np.diff(step) if step.ndim else step.astype(kind)
+    h = np.diff(to_floats(step)) if step.ndim else step.astype(f.dtype)
     h = vector_along(np.broadcast_to(h, (n - 1,)), 0, f.ndim)
     slopes = (f[1:] - f[:-1]) / h
     one, two = h[:-1], h[1:]
@@ -81,5 +89,5 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
         first = first - (slopes[1:2] - first) * h[:1] / (h[:1] + h[1:2])
         last = last + (last - slopes[-2:-1]) * h[-1:] / (h[-1:] + h[-2:-1])
     # NumPy writes the slopes into an array of the dtype of `f`
-    slopes = np.concatenate([first, inner, last]).astype(kind)
+    slopes = np.concatenate([first, inner, last]).astype(f.dtype)
     return np.moveaxis(slopes, 0, axis)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp_joint, record
-from retrograd.rules.axes import along, check_at_least, in_dtype, shape_with, to_array
+from retrograd.rules.axes import along, axis_of, check_at_least, in_dtype, shape_with, to_array
+from retrograd.rules.shaping import at_least
 
 
 def concat(*arrays: Any, axis: int | None = 0) -> Any:
@@ -22,7 +23,7 @@ def _concat_joint(needed: Any, g: Any, out: Any, *arrays: Any, axis: int | None 
     return [piece.reshape(arrays[i].shape) for i, piece in pieces.items()]
 
 
-defvjp_joint(concat, _concat_joint)
+defvjp_joint(concat, _concat_joint, title="np.concatenate")
 
 
 def _check_casting(fn: str, casting: str) -> None:
@@ -55,18 +56,18 @@ def _stack(
 @composed(np.vstack)
 def _vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     _check_casting("np.vstack", casting)
-    return _concatenate([np.atleast_2d(to_array(a)) for a in tup], dtype=dtype)
+    return _concatenate([at_least(2, to_array(a)) for a in tup], dtype=dtype)
 
 
 @composed(np.hstack)
 def _hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     _check_casting("np.hstack", casting)
-    arrays = [np.atleast_1d(to_array(a)) for a in tup]
+    arrays = [at_least(1, to_array(a)) for a in tup]
     return _concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
 
 
 # fmt: off
-composed(np.dstack)(lambda tup: _concatenate([np.atleast_3d(to_array(a)) for a in tup], 2))
+composed(np.dstack)(lambda tup: _concatenate([at_least(3, to_array(a)) for a in tup], 2))
 composed(np.column_stack)(lambda tup: _concatenate(
     [a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in map(to_array, tup)], 1))
 adapted(np.append)(lambda arr, values, axis=None: _concatenate((arr, values), axis))
@@ -95,7 +96,7 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     arr, values = to_array(arr), to_array(values)
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    axis %= arr.ndim
+    axis = axis_of(arr, axis)
     n = arr.shape[axis]
     places = np.arange(*obj.indices(n)) if isinstance(obj, slice) else np.asarray(obj)
     if places.dtype == bool:
@@ -156,7 +157,7 @@ if hasattr(np, "unstack"):  # NumPy 2.1
 
 @composed(np.apply_along_axis)
 def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    axis %= arr.ndim
+    axis = axis_of(arr, axis)
     moved = np.moveaxis(arr, axis, -1)
     lead = moved.shape[:-1]
     check_at_least(1, "np.apply_along_axis", "axes", min(lead, default=1))
@@ -170,7 +171,7 @@ def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: An
 @composed(np.apply_over_axes)
 def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     for axis in axes if np.ndim(axes) else [axes]:
-        axis = int(axis) % a.ndim
+        axis = axis_of(a, int(axis))
         result = func(a, axis)
         a = result if result.ndim == a.ndim else np.expand_dims(result, axis)
     return a

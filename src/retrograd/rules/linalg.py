@@ -26,6 +26,7 @@ from retrograd.engine.backward import LIMITS, derivative_along, needs_limit
 from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
 from retrograd.rules.elementwise import kinked
 from retrograd.rules.reductions import root
+from retrograd.rules.shaping import at_least
 
 # Parts of rules
 
@@ -270,8 +271,8 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = Non
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """With more rows than columns there are residuals, whatever the rank, unlike NumPy's."""
     a, b = to_array(a), to_array(b)
-    kind = np.result_type(a.dtype, b.dtype)
-    kind = kind if kind.kind == "f" else np.dtype(float)
+    # whole numbers are computed with as float64
+    kind = np.result_type(*(x.dtype if x.dtype.kind == "f" else float for x in (a, b)))
     a, b = (x if x.dtype == kind else x.astype(kind) for x in (a, b))
     m, n = a.shape
     if rcond is None or rcond == -1:
@@ -279,7 +280,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     values = np.linalg.svd(a, compute_uv=False)
     rank = np.linalg.matrix_rank(a, rtol=rcond).astype(np.intc)
     x = _pinv(a, rcond) @ b
-    residuals = np.sum(np.atleast_2d(np.square(b - a @ x).T), axis=-1)
+    residuals = np.sum(at_least(2, np.square(b - a @ x).T), axis=-1)
     return x, residuals if m > n else np.ravel(residuals)[:0], rank, values
 
 
@@ -300,7 +301,7 @@ def _matrix_power(a: Any, n: int) -> Any:
 def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     a, b = to_array(a), to_array(b)
     if axes is not None:
-        moved = [i % a.ndim for i in axes]
+        moved = [*axes_of(a, tuple(axes))]
         a = np.transpose(a, [i for i in range(a.ndim) if i not in moved] + moved)
     shape = a.shape[b.ndim :]
     n = math.prod(shape)
@@ -398,9 +399,7 @@ defvjp(_signed_power, _signed_power_dx)
 
 def _matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = False) -> Any:
     """Return the norm of matrices on two axes."""
-    row, column = (i % x.ndim for i in axes)
-    if row == column:
-        raise ValueError(f"a norm of matrices takes two axes, not {axes}")
+    row, column = axes_of(x, axes)
     if order in (None, "fro"):
         return _vector_length(x, 2, (row, column), keepdims)
     if order in (1, -1, math.inf, -math.inf):

@@ -7,23 +7,24 @@ import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp, primitive
 from retrograd.rules.axes import check_at_least, to_array, to_floats
+from retrograd.rules.shaping import at_least
 
 
 @composed(np.polyval)
 def _polyval(p: Any, x: Any) -> Any:
     p, x = to_array(p), to_array(x)
-    return functools.reduce(lambda y, c: y * x + c, p, x * 0.0)
+    return functools.reduce(lambda y, c: y * x + c, p, np.zeros_like(x))
 
 
 def _lengthen(p: Any, other: Any) -> Any:
     """Return `p` with zeros before it, where `other` has more coefficients."""
-    p = np.atleast_1d(p)
-    return np.concatenate([np.zeros(max(np.size(other) - p.shape[0], 0), p.dtype), p])
+    p, other = at_least(1, to_array(p)), to_array(other)
+    return np.concatenate([np.zeros(max(other.size - p.shape[0], 0), p.dtype), p])
 
 
 composed(np.polyadd)(lambda a1, a2: _lengthen(a1, a2) + _lengthen(a2, a1))
 composed(np.polysub)(lambda a1, a2: _lengthen(a1, a2) - _lengthen(a2, a1))
-composed(np.polymul)(lambda a1, a2: np.convolve(a1, a2))
+composed(np.polymul)(lambda a1, a2: np.convolve(to_array(a1), to_array(a2)))
 
 
 @composed(np.polyder)
@@ -38,7 +39,7 @@ def _polyder(p: Any, m: int = 1) -> Any:
 def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     check_at_least(0, "np.polyint", "m", m)
     p = to_array(p)
-    constants = np.broadcast_to(np.zeros(1) if k is None else np.atleast_1d(k), (m,))
+    constants = np.broadcast_to(np.zeros(1) if k is None else at_least(1, to_array(k)), (m,))
     for i in range(m):
         p = np.concatenate([p / np.arange(p.shape[0], 0, -1), constants[i : i + 1]])
     return p

@@ -18,7 +18,7 @@ from retrograd.rules.axes import (
     spread,
     to_array,
 )
-from retrograd.rules.elementwise import nonzero
+from retrograd.rules.elementwise import nonzero, unsettle
 
 # The rules
 
@@ -27,7 +27,8 @@ def share_ties(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = Fals
     """Share `g` equally among the elements that attain the maximum or minimum."""
     ties = x == spread(out, x, axis, keepdims)
     number = np.sum(ties, axis=axis, keepdims=True).astype(g.dtype)
-    return np.where(ties, spread(g, x, axis, keepdims) / number, 0.0)
+    shares = np.where(ties, spread(g, x, axis, keepdims) / number, 0.0)
+    return unsettle(shares, g, ties & (number > 1), x, axis=axis)
 
 
 def _prod_dx(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
@@ -115,6 +116,8 @@ def _total(
 ) -> Any:  # fmt: skip
     """Answer `np.sum` or `np.prod`: `unit` changes nothing, `pair` takes `initial` in."""
     found = record(fn, fill_masked(a, dtype, where, unit), axis=axis, keepdims=keepdims)
+    # NumPy would widen short integers, even those of a dtype that was asked for
+    found = in_dtype(found, dtype)
     return found if initial is None else pair(found, initial)
 
 
@@ -166,8 +169,8 @@ def _mean(
 ) -> Any:  # fmt: skip
     if where is True:
         return record(np.mean, in_dtype(a, dtype), axis=axis, keepdims=keepdims)
-    total = np.sum(a, axis, dtype, keepdims=keepdims, where=where)
-    return total / count_masked(a, axis, keepdims, where)
+    a = in_dtype(a, dtype)
+    return np.sum(a, axis, keepdims=keepdims, where=where) / count_masked(a, axis, keepdims, where)
 
 
 def broadcast_weights(weights: Any, a: Any, axis: Any) -> Any:

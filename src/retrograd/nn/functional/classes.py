@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import TensorLike, TensorT, defvjp, is_recording, nograd, primitive
+from retrograd.engine import TensorLike, TensorT, defvjp, escape, is_recording, nograd, primitive
 from retrograd.nn.functional.losses import reduce_loss
 from retrograd.special.logistic import log_softmax
 
@@ -40,6 +40,9 @@ def one_hot(tensor: TensorT, num_classes: int = -1) -> TensorT:
     if num_classes == -1:
         if not tensor.size:
             raise ValueError("one_hot of nothing: num_classes must be given")
+        if is_recording():
+            why = "the next run may have more classes. Pass their number: one_hot(t, 10)."
+            escape("one_hot without num_classes", tensor, why)
         num_classes = int(tensor.max()) + 1
     # a compiled function must not branch on values
     known = not is_recording() and tensor.size
@@ -147,7 +150,20 @@ def _picked_dx(
     return _by_class(np.where(_hits(input, target, ignore_index), -g, 0.0), weight)
 
 
-defvjp(picked_loss, _picked_dx, None, None)
+def _picked_dweight(
+    g: Any, out: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    losses = -input
+    if reduction == "mean":  # the weights are also what the mean divides by
+        losses = losses - out
+        g = g / _total_weight(input, target, weight, ignore_index)
+    elif g.ndim:
+        g = g[:, None]
+    parts = np.where(_hits(input, target, ignore_index), g * losses, 0.0)
+    return np.sum(parts, axis=tuple(i for i in range(input.ndim) if i != min(input.ndim - 1, 1)))
+
+
+defvjp(picked_loss, _picked_dx, None, _picked_dweight)
 
 
 def cross_entropy(
