@@ -56,6 +56,8 @@ class BatchRun:
 
     def enter(self, batch: Array | Tensor) -> Tensor:
         """Return the Tensor that stands for a batch inside."""
+        if self._tells and not self.around.records and not isinstance(batch, Tensor):
+            batch = wrap(batch)  # who watches is told of calls on Tensors
         t = wrap(self._first(batch))
         # so that transforms inside know that somebody outside differentiates
         t.requires_grad = isinstance(batch, Tensor) and batch.requires_grad
@@ -207,11 +209,8 @@ class BatchRun:
                 "write np.where(mask, value, t), x = x + y, or np.stack of parts. (BatchNorm "
                 "writes its running statistics while it trains: call model.eval())"
             )
-        if self._tells:
-            tell = self.around.tell
-            assert tell is not None
-            tell("write", ufunc, target, other, *at)
-        if self.around.records:
+        if self.around.tell is not None and self.around.records:
+            self.around.tell("write", ufunc, target, other, *at)
             return
         given = plain(other)
         if ufunc is operator.setitem:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.seeing.folding import Group
+from retrograd.seeing.numbers import show_number
 from retrograd.seeing.opening import Pane, Sheet, name_within, open_up
 from retrograd.seeing.svg import Box, Edge, Frame, Scene, Text
 
@@ -97,18 +98,13 @@ def size_of(gradient: Any) -> float:
     return largest * math.sqrt(np.mean((array / largest) ** 2))
 
 
-def number(x: float) -> str:
-    """Write a number with four digits, if it needs as many."""
-    return f"{x:.4g}"
-
-
 def describe(array: Any) -> str:
     """Write the one element of an array, or the least and the largest of all."""
     if isinstance(array, tuple):
         return f"{len(array)} outputs"
     array = np.asarray(array)
     if array.size == 1:
-        return number(array.item()) if array.dtype != bool else str(array.item())
+        return show_number(array.item())
     if not array.size or array.dtype.kind not in "fiu":
         return f"{array.shape} {array.dtype}"
     return f"{array.min():.3g} \N{HORIZONTAL ELLIPSIS} {array.max():.3g}"
@@ -117,12 +113,12 @@ def describe(array: Any) -> str:
 def describe_gradient(gradient: Any) -> str:
     """Write a gradient of one element, or the root mean square of one of more."""
     array = np.asarray(gradient)
-    return f"grad {number(array.item())}" if array.size == 1 else f"grad {size_of(array):.2g}"
+    return f"grad {show_number(array.item())}" if array.size == 1 else f"grad {size_of(array):.2g}"
 
 
 def make_scene(
     diagram: Diagram,
-    unfold: bool | Collection[str] = (),
+    unfold: bool | str | Collection[str] = False,
     values: bool = False,
     gradients: bool = False,
     goes_right: bool = False,
@@ -141,7 +137,7 @@ def make_scene(
 
 class _Maker:
     def __init__(
-        self, diagram: Diagram, unfold: bool | Collection[str], values: bool, gradients: bool
+        self, diagram: Diagram, unfold: bool | str | Collection[str], values: bool, gradients: bool
     ) -> None:
         self.diagram = diagram
         self.shows_values, self.shows_gradients = values, gradients
@@ -298,8 +294,8 @@ class _Maker:
         if notes:
             lines.append(Text(": ".join(notes), "note"))
         hint = [line.text for line in lines]
-        if sheet.group is not None and sheet.group.name:
-            hint.append(f'unfold="{sheet.group.name}" opens it')
+        if sheet.name:
+            hint.append(f'unfold="{sheet.name}" opens it')
         section = values[sheet.members[0]].section
         return Box(tuple(lines), "folded", hint="\n".join(hint), section=section)
 

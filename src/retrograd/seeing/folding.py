@@ -117,6 +117,33 @@ def fold(graph: Graph, names: Names) -> Group:
     return top
 
 
+def name_groups(top: Group) -> dict[int, str]:
+    """Return the names of all groups by id: of a Module its place, of a loop a number.
+
+    The rounds of a loop are equal, so what is inside has the same names in each.
+
+    Args:
+        top: the group of everything.
+    """
+    names: dict[int, str] = {}  # groups are as deep as Modules are nested: recursion will do
+
+    def enter(group: Group, loops: int) -> int:
+        """Name the groups inside one, and return how many loops there are by now."""
+        if group.kind == "loop":
+            loops += 1
+            names[id(group)] = f"loop{loops}"
+            return [enter(part, loops) for part in group.parts if isinstance(part, Group)][-1:][0]
+        if group.name:
+            names[id(group)] = group.name
+        for part in group.parts:
+            if isinstance(part, Group):
+                loops = enter(part, loops)
+        return loops
+
+    enter(top, 0)
+    return names
+
+
 # By Module
 
 
@@ -230,26 +257,28 @@ def _fold_loops(top: Group) -> None:
     for group in reversed(order):  # what is inside comes first
         sequence = [kind_of(part) for part in group.parts]
         kinds[id(group)] = numbers.setdefault((group.kind, group.type, *sequence), len(numbers))
-        group.parts = with_loops(group.parts, sequence)
+        functions = [p.type if isinstance(p, Group) else p.function for p in group.parts]
+        group.parts = with_loops(group.parts, sequence, functions)
 
 
-def with_loops(parts: list[Any], kinds: list[int]) -> list[Any]:
+def with_loops(parts: list[Any], kinds: list[int], functions: list[str]) -> list[Any]:
     """Return parts with each loop among them as a group, of rounds that have loops in turn.
 
     Args:
         parts: calls and groups, in order.
         kinds: for each a number, the same for parts that are equal.
+        functions: the function of each, or what else is the same in rounds that differ a little.
     """
-    found: list[Node | Group] = []
+    found: list[Any] = []
     at = 0
-    functions = [part.type if isinstance(part, Group) else part.function for part in parts]
     for start, period, count in sorted(find_loops(kinds, functions)):
         found += parts[at:start]
         rounds = []
         for begin in range(start, start + period * count, period):
-            inside = parts[begin : begin + period]
+            one = slice(begin, begin + period)
+            inside = parts[one]
             if period >= _LEAST:
-                inside = with_loops(inside, kinds[begin : begin + period])
+                inside = with_loops(inside, kinds[one], functions[one])
             rounds.append(Group("round", inside))
         found.append(Group("loop", rounds))
         at = start + period * count

@@ -87,7 +87,8 @@ class _Reader:
                 -1 - n if isinstance(part, Group) else self._kind(part, numbers)
                 for n, part in enumerate(parts)
             ]
-            groups.append(Group("section", with_loops(parts, kinds), name))
+            functions = [str(kind) for kind in kinds]
+            groups.append(Group("section", with_loops(parts, kinds, functions), name))
         return Group("all", groups)
 
     def _kind(self, i: int, numbers: dict[str, int]) -> int:
