@@ -59,6 +59,7 @@ from retrograd.engine.tensor import (
     as_array,
     astype,
     borrowed,
+    keep,
     pick,
     record,
     run,
@@ -72,7 +73,8 @@ __all__ = [
     "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "arguments", "as_array",
     "astype", "borrowed", "call_numpy", "check_floating", "composed", "defvjp", "defvjp_joint",
     "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of", "is_grad_enabled",
-    "is_recording", "is_rehearsal", "mode_set", "no_grad", "nograd", "pick", "primitive",
+    "is_recording", "is_rehearsal", "keep", "mode_set", "no_grad", "nograd", "pick", "primitive",
     "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of",
-    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded", "wrap",
+    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded",
+    "wrap",
 ]  # fmt: skip
