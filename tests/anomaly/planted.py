@@ -53,6 +53,13 @@ PLANTED = {
         "np.log",
         "logsigmoid(logits)",
     ),
+    "logsumexp by hand": Planted(
+        lambda x: np.log(np.sum(np.exp(x))),
+        [-1e3, -2e3],
+        "np.log",
+        "special.logsumexp",
+        index=(),
+    ),
     "log of a negative": Planted(
         lambda x: np.log10(x),
         [1.0, -2.0],
@@ -84,6 +91,13 @@ PLANTED = {
         "np.divide",
         "std + 1e-5",
         index=(0,),
+    ),
+    "division by two norms": Planted(
+        lambda x: np.sum(x * x) / (np.linalg.norm(x) * np.linalg.norm(x)),
+        [0.0, 0.0],
+        "np.divide",
+        "nn.functional.normalize",
+        index=(),
     ),
     "division by a count": Planted(
         lambda x: x / np.sum(x * _none),
@@ -233,6 +247,13 @@ PLANTED = {
         "np.linalg.norm(x)",
         "x",
         (),
+    ),
+    "slope of a distance": Planted(
+        lambda x: np.sqrt(x**2 + (2 * x) ** 2),
+        [1.0, 0.0],
+        "np.sqrt",
+        "np.hypot(x, y)",
+        "x",
     ),
     "two-sided where": Planted(
         lambda x: np.where(x > 0, np.sqrt(x), 0.0),

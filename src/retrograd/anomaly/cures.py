@@ -17,12 +17,14 @@ class Cure(NamedTuple):
             of the arguments have the names that the rule has for them, `g` is the gradient that
             arrives, `out` what the function gave. A number that is not known is nan.
         text: the cause and the cure, in a sentence or two.
-        made_by: functions one of which must have made an argument; none if it may be any.
+        made_by: functions one of which must have made the argument; none if it may be any.
+        argument: the argument that must have been made so.
     """
 
     when: Callable[[Numbers], bool]
     text: str
     made_by: frozenset[str] = frozenset()
+    argument: str = "x"
 
 
 def _always(at: Numbers) -> bool:
@@ -94,6 +96,12 @@ _LOGARITHM = (
         "a loss that takes logits, nn.functional.binary_cross_entropy_with_logits",
         _SIGMOIDS,
     ),
+    Cure(
+        lambda at: at["x"] == 0,
+        "the logarithm of a sum that is 0. Of exponentials, all of which have become 0, write "
+        "special.logsumexp(x); else np.log(total + 1e-12)",
+        _SUMS,
+    ),
     Cure(lambda at: at["x"] == 0, _LOG_OF_0),
     Cure(lambda at: at["x"] < 0, _LOG_BELOW_0),
 )
@@ -104,12 +112,14 @@ _DIVISION = (
         "nn.functional.normalize does; of a deviation, where all numbers are equal: x / (std + "
         "1e-5)",
         _ROOTS,
+        "y",
     ),
     Cure(
         lambda at: at["y"] == 0,
         "a division by a deviation that is 0, where all numbers are equal: x / (std + 1e-5), or "
         "x / np.sqrt(var + 1e-5), as nn.functional.layer_norm has it",
         _SPREADS,
+        "y",
     ),
     Cure(
         lambda at: at["y"] == 0,
@@ -117,6 +127,7 @@ _DIVISION = (
         "Of exponentials, all of which have become 0: subtract the largest number first, "
         "nn.functional.softmax. Else x / (total + 1e-12)",
         _SUMS,
+        "y",
     ),
     Cure(lambda at: at["y"] == 0, _BY_0),
     Cure(
@@ -168,7 +179,7 @@ VALUES: dict[str, tuple[Cure, ...]] = {
     ),
     **dict.fromkeys(
         ("np.exp", "np.exp2", "np.expm1", "np.sinh", "np.cosh"),
-        (Cure(lambda at: abs(at["x"]) > 80, _EXP),),
+        (Cure(lambda at: abs(at["x"]) > 11, _EXP),),
     ),
     **dict.fromkeys(("np.power", "np.float_power"), _POWER),
     **dict.fromkeys(("np.arcsin", "np.arccos"), (Cure(lambda at: abs(at["x"]) > 1, _WITHIN_1),)),
@@ -225,15 +236,27 @@ VALUES: dict[str, tuple[Cure, ...]] = {
     ),
     **dict.fromkeys(
         ("softmax", "log_softmax", "logsumexp", "softmin", "scaled_dot_product_attention"),
-        (Cure(_always, _MASKED_ROW),),
+        (Cure(lambda at: math.isnan(at["out"]), _MASKED_ROW),),
     ),
     **dict.fromkeys(
         ("np.linalg.inv", "np.linalg.solve", "np.linalg.pinv", "np.linalg.lstsq",
          "np.linalg.tensorsolve", "np.linalg.tensorinv", "np.linalg.slogdet"),
         (Cure(_always, _NEAR_SINGULAR),),
     ),
+    "gamma": (
+        Cure(lambda at: at["x"] > 30, "it overflows above 171: go on with special.gammaln(x)"),
+        Cure(_always, _POLE),
+    ),
+    **dict.fromkeys(("gammaln", "digamma", "polygamma", "betaln"), (Cure(_always, _POLE),)),
     **dict.fromkeys(
-        ("gamma", "gammaln", "digamma", "polygamma", "betaln"), (Cure(_always, _POLE),)
+        ("rel_entr", "kl_div"),
+        (
+            Cure(
+                _always,
+                "it is infinite where the second distribution has 0 and the first has not: "
+                "np.maximum(q, 1e-12), or compute both from logits, nn.functional.log_softmax",
+            ),
+        ),
     ),
     "logit": (
         Cure(
@@ -255,9 +278,9 @@ VALUES: dict[str, tuple[Cure, ...]] = {
 _SLOPE_OF_ROOT = (
     Cure(
         lambda at: at["out"] == 0,
-        "the slope of a root is infinite at 0. Of a sum of squares write np.linalg.norm(x), whose "
-        "gradient at 0 is 0; else np.sqrt(x + 1e-12)",
-        _SUMS,
+        "the slope of a root is infinite at 0. Of a sum of squares write np.linalg.norm(x), of two "
+        "np.hypot(x, y), of one np.abs(x): their gradients at 0 are 0; else np.sqrt(x + 1e-12)",
+        _SUMS | {"np.square", "np.power"},
     ),
     Cure(
         lambda at: at["out"] == 0,
@@ -355,17 +378,16 @@ OWN_FORMULA = (
 )
 
 
-def find_cure(table: Iterable[Cure], at: Numbers, makers: Iterable[str]) -> str:
+def find_cure(table: Iterable[Cure], at: Numbers, makers: Mapping[str, frozenset[str]]) -> str:
     """Return what to do about the first cause that fits, "" if none does.
 
     Args:
         table: the usual causes of a function.
         at: the numbers at the first bad place.
-        makers: the functions that made the arguments.
+        makers: the functions that made each argument, by its name.
     """
-    made_by = {*makers}
     for cure in table:
-        if cure.made_by and cure.made_by.isdisjoint(made_by):
+        if cure.made_by and cure.made_by.isdisjoint(makers.get(cure.argument, ())):
             continue
         if cure.when(_Known(at)):
             return cure.text

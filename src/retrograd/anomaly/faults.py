@@ -61,7 +61,7 @@ class Fault:
         out: the result, where `values` are a gradient.
         line: the user's line of the forward call.
         within: what the user called, where the function is a part of that; "".
-        makers: the functions that made the arguments.
+        makers: the functions that made each argument, by its name.
         elementwise: whether each element comes of the elements at its place alone.
         options: the keywords of the call.
         came: what is wrong with the inputs already: "" for nothing, else a sentence.
@@ -80,7 +80,7 @@ class Fault:
     out: Any = None
     line: Line = NOWHERE
     within: str = ""
-    makers: tuple[str, ...] = ()
+    makers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     elementwise: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     came: str = ""
@@ -197,25 +197,34 @@ def argument_names(rule: Rule, count: int) -> list[str]:
     return [f"argument {i}" for i in range(count)] if count > 1 else ["x"]
 
 
-def maker_names(inputs: Iterable[Any]) -> tuple[str, ...]:
-    """Return the functions that made the arguments of a call, through views and linear steps."""
-    found = []
-    for value in inputs:
-        while isinstance(value, Tensor) and value.rule is not None:
-            tensors = [a for a in value.inputs or () if isinstance(a, Tensor)]
-            if value.rule.name not in _PASSING or len(tensors) != 1:
-                found.append(value.rule.name)
-                break
-            value = tensors[0]
-    return tuple(found)
+def makers_of(value: Any) -> frozenset[str]:
+    """Return the functions that made an argument, behind those that move, shift and scale it."""
+    found: set[str] = set()
+    stack = [value]
+    for _ in range(_LOOKED_AT):
+        if not stack:
+            break
+        t = stack.pop()
+        if not isinstance(t, Tensor) or t.rule is None:
+            continue
+        if t.rule.name in MOVING or t.rule.name in _LINEAR:
+            stack += t.inputs or ()
+        else:
+            found.add(t.rule.name)
+    return frozenset(found)
 
 
-# functions that hand the values of one Tensor on: a part of them, or shifted and scaled
-_PASSING = {
+_LOOKED_AT = 32  # so many arguments at most
+
+# functions that put values elsewhere, and compute nothing
+MOVING = {
     "np.reshape", "np.transpose", "np.expand_dims", "np.squeeze", "np.broadcast_to", "getitem",
-    "np.add", "np.subtract", "np.multiply", "np.negative", "np.ravel", "np.swapaxes",
-    "np.moveaxis", "astype", "np.maximum", "np.clip",
+    "np.ravel", "np.swapaxes", "np.moveaxis", "np.where", "np.sort", "np.copy", "np.concatenate",
+    "np.flip", "np.roll", "np.pad", "np.take_along_axis", "np.take", "concat", "astype", "pick",
+    "np.repeat", "np.tile",
 }  # fmt: skip
+# functions that shift and scale values, or bound them
+_LINEAR = {"np.add", "np.subtract", "np.multiply", "np.negative", "np.maximum", "np.clip"}
 
 
 def is_elementwise(rule: Rule, values: Any, arrays: Iterable[Any]) -> bool:
@@ -295,7 +304,8 @@ def _largest(value: Any) -> float:
 
 def _last(name: str) -> str:
     """Return a name as the tables of cures have it."""
-    return name.removeprefix("special.").removeprefix("nn.functional.")
+    name = name.removeprefix("special.").removeprefix("nn.functional.")
+    return name.replace("np.lib.scimath.", "np.")
 
 
 def _kinds(fault: Fault) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 
 from retrograd.anomaly import cures
 from retrograd.anomaly.faults import (
+    MOVING,
     AnomalyError,
     Fault,
     argument_names,
@@ -24,7 +25,7 @@ from retrograd.anomaly.faults import (
     has_nan,
     is_elementwise,
     is_finite,
-    maker_names,
+    makers_of,
 )
 from retrograd.anomaly.naming import called_function, caller_in_library, function_name
 from retrograd.engine import MODE, Array, Mode, ReversePass, Rule, Tensor, pick
@@ -183,18 +184,22 @@ class Watcher:
         if any(_is_parameter(a) and not is_finite(a) for a in args):
             came = cures.SPOILED_LEAF
         elif has_nan(out) and any(map(has_nan, given)):
+            # where data is only moved, or looked at by functions for that, it may be left out yet
+            if rule.name in MOVING or origin.called.startswith("np.nan"):
+                return
             came = cures.SPOILED_DATA
         elif not has_nan(out) and not all(map(is_finite, given)):
             return  # inf that was meant, such as a mask
         function, within = _names(rule, origin)
+        names = argument_names(rule, len(arrays))
         raise AnomalyError(
             Fault(
                 function=function,
                 values=next(a for a in arrays_in(out) if not is_finite(a)),
-                inputs=dict(zip(argument_names(rule, len(arrays)), arrays, strict=True)),
+                inputs=dict(zip(names, arrays, strict=True)),
                 line=origin.line,
                 within=within,
-                makers=maker_names(args),
+                makers=dict(zip(names, map(makers_of, args), strict=True)),
                 elementwise=is_elementwise(rule, out, arrays),
                 options=kwargs,
                 came=came,
@@ -222,8 +227,8 @@ class Watcher:
         if self._inside and (t := _visited(frame)) is not None:
             note = self._note_of(t)
             at = note.origin.place if note is not None else ("", 0)
-            name = function_name(t.rule) or t.rule.name
-            gradient = f"the gradient of {name}"
+            before = note.origin if note is not None else _Origin()
+            gradient = f"the gradient of {_names(t.rule, before)[0]}"
             return _Origin(at, gradient, gradient, True)
         return _Origin(place, called_function(frame), caller_in_library(frame))
 
@@ -299,10 +304,11 @@ class Watcher:
                 out=out,
                 line=origin.line,
                 within=within,
-                makers=maker_names(t.inputs),
+                makers=dict(zip(names, map(makers_of, t.inputs), strict=True)),
                 elementwise=is_elementwise(rule, out, t.args) and values.shape == np.shape(out),
                 options=t.kwargs,
-                came=cures.KINK if rule.name in _KINKS else "",
+                # functions of the library's own in a gradient know where it has no derivative
+                came=cures.KINK if origin.is_gradient and not function_name(rule) else "",
             )
         )
 
@@ -341,10 +347,6 @@ class Watcher:
 def _is_meant(value: Any) -> bool:
     """Tell whether a value is nan because somebody wrote it so, as a number."""
     return isinstance(value, float) and value != value
-
-
-# what rules of the library put where there is no second derivative
-_KINKS = {"kinked", "times_sign"}
 
 
 def _names(rule: Rule, origin: _Origin) -> tuple[str, str]:

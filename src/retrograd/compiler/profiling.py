@@ -15,13 +15,14 @@ from retrograd.compiler.moving import State
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.statements import Name
 from retrograd.compiler.writer import PYTHON
+from retrograd.engine import rehearsal
 from retrograd.lines import Line
 from retrograd.tables import as_html, as_text
 
 if TYPE_CHECKING:
     from retrograd.compiler.step import CompiledStep
 
-SECONDS = 0.3  # about so long a program is timed
+SECONDS = 0.2  # about so long a program is timed
 RUNS = 5, 500  # at least and at most
 WIDTH = 72  # of a column of text at most
 
@@ -149,7 +150,8 @@ def profile(step: CompiledStep, args: Any, kwargs: dict[str, Any]) -> ProgramPro
         ready = aside.find_program() or aside.make_program()
         state = State(ready)
         try:
-            times = _time(ready, aside.arrays)
+            with rehearsal():
+                times = _time(ready, aside.arrays)
         finally:
             state.put_back()
     medians = np.median(times, axis=0)

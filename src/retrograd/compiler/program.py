@@ -79,6 +79,7 @@ class ReadyProgram:
         simple: whether it takes plain arrays by position.
         outside: what the function finds outside.
         graph: how gradients flow to its results, None if nobody can ask for any.
+        likeness: of the recorded program, if it is known already.
 
     Attributes:
         likeness: what other recordings are compared with.
@@ -98,10 +99,10 @@ class ReadyProgram:
 
     def __init__(
         self, recorded: Program, grad: bool, simple: bool, outside: Outside | None = None,
-        graph: Graph | None = None,
+        graph: Graph | None = None, likeness: Likeness | None = None,
     ) -> None:  # fmt: skip
         self.recorded = recorded
-        self.likeness = Likeness(recorded)
+        self.likeness = likeness or Likeness(recorded)
         self.runs = 1
         self.next_audit = FIRST_AUDIT
         self.outside = outside
@@ -133,6 +134,7 @@ class ReadyProgram:
         drawing = (f for f in self.code.functions.values() if isinstance(f, np.random.Generator))
         self.bit_generators = [rng.bit_generator for rng in drawing]
         self.written = [v.array for v in program.written_outside(flow)]
+        self.changes = bool(self.written or program.carried or self.bit_generators)
         self._first_write = self._find_first_write(flow)
         roots = {id(root(a)) for a in self.written}
         self.trained = [t for t, a in self.holders if id(root(a)) in roots]

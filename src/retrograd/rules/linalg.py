@@ -26,6 +26,7 @@ from retrograd.engine.backward import LIMITS, derivative_along, needs_limit
 from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
 from retrograd.rules.elementwise import kinked
 from retrograd.rules.reductions import root
+from retrograd.rules.shaping import at_least
 
 # Parts of rules
 
@@ -259,8 +260,9 @@ def _solve(a: Any, b: Any) -> Any:
 
 @adapted(np.linalg.pinv)
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    if hermitian:
-        raise TypeError("np.linalg.pinv of a Tensor is for any matrix: leave hermitian= out")
+    if hermitian:  # NumPy reads the lower triangle alone, and so does its gradient
+        a = to_array(a)
+        a = np.tril(a) + np.swapaxes(np.tril(a, -1), -1, -2)
     rcond = rcond if rtol is None else rtol
     return record(np.linalg.pinv, a, **({} if rcond is None else {"rcond": rcond}))
 
@@ -269,8 +271,8 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = Non
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """With more rows than columns there are residuals, whatever the rank, unlike NumPy's."""
     a, b = to_array(a), to_array(b)
-    kind = np.result_type(a.dtype, b.dtype)
-    kind = kind if kind.kind == "f" else np.dtype(float)
+    # whole numbers are computed with as float64
+    kind = np.result_type(*(x.dtype if x.dtype.kind == "f" else float for x in (a, b)))
     a, b = (x if x.dtype == kind else x.astype(kind) for x in (a, b))
     m, n = a.shape
     if rcond is None or rcond == -1:
@@ -278,7 +280,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     values = np.linalg.svd(a, compute_uv=False)
     rank = np.linalg.matrix_rank(a, rtol=rcond).astype(np.intc)
     x = _pinv(a, rcond) @ b
-    residuals = np.sum(np.atleast_2d(np.square(b - a @ x).T), axis=-1)
+    residuals = np.sum(at_least(2, np.square(b - a @ x).T), axis=-1)
     return x, residuals if m > n else np.ravel(residuals)[:0], rank, values
 
 

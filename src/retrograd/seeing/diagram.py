@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.seeing.folding import Group
+from retrograd.seeing.numbers import show_number
 from retrograd.seeing.opening import Pane, Sheet, name_within, open_up
 from retrograd.seeing.svg import Box, Edge, Frame, Scene, Text
 
@@ -33,6 +34,7 @@ class Value:
             is folded.
         function: of a call, the name of the function.
         shape: its shape, as text.
+        section: of a line of a program: "forward", "backward" or "update".
     """
 
     name: str
@@ -43,6 +45,7 @@ class Value:
     stays_inside: bool = False
     function: str = ""
     shape: str = ""
+    section: str = ""
 
 
 @dataclass
@@ -73,6 +76,7 @@ class Diagram:
         group: the keys of the calls, in groups, in an order in which they may run.
         title: a few words on what it shows.
         notes: what is to be said below.
+        unit: what a call is called here.
     """
 
     values: dict[Any, Value]
@@ -80,6 +84,7 @@ class Diagram:
     group: Group
     title: str = ""
     notes: list[str] = field(default_factory=list)
+    unit: str = "call"
 
 
 def size_of(gradient: Any) -> float:
@@ -93,16 +98,13 @@ def size_of(gradient: Any) -> float:
     return largest * math.sqrt(np.mean((array / largest) ** 2))
 
 
-def number(x: float) -> str:
-    """Write a number with four digits, if it needs as many."""
-    return f"{x:.4g}"
-
-
 def describe(array: Any) -> str:
     """Write the one element of an array, or the least and the largest of all."""
+    if isinstance(array, tuple):
+        return f"{len(array)} outputs"
     array = np.asarray(array)
     if array.size == 1:
-        return number(array.item()) if array.dtype != bool else str(array.item())
+        return show_number(array.item())
     if not array.size or array.dtype.kind not in "fiu":
         return f"{array.shape} {array.dtype}"
     return f"{array.min():.3g} \N{HORIZONTAL ELLIPSIS} {array.max():.3g}"
@@ -111,12 +113,12 @@ def describe(array: Any) -> str:
 def describe_gradient(gradient: Any) -> str:
     """Write a gradient of one element, or the root mean square of one of more."""
     array = np.asarray(gradient)
-    return f"grad {number(array.item())}" if array.size == 1 else f"grad {size_of(array):.2g}"
+    return f"grad {show_number(array.item())}" if array.size == 1 else f"grad {size_of(array):.2g}"
 
 
 def make_scene(
     diagram: Diagram,
-    unfold: bool | Collection[str] = (),
+    unfold: bool | str | Collection[str] = False,
     values: bool = False,
     gradients: bool = False,
     goes_right: bool = False,
@@ -135,7 +137,7 @@ def make_scene(
 
 class _Maker:
     def __init__(
-        self, diagram: Diagram, unfold: bool | Collection[str], values: bool, gradients: bool
+        self, diagram: Diagram, unfold: bool | str | Collection[str], values: bool, gradients: bool
     ) -> None:
         self.diagram = diagram
         self.shows_values, self.shows_gradients = values, gradients
@@ -156,8 +158,9 @@ class _Maker:
             lambda call: 1 + beside[call],
             lambda call: diagram.values[call].function.rpartition(".")[2],
             unfold,
+            diagram.unit,
         )
-        # what stands for a call: itself, or the sheet that it is in
+        # what stands for a call: itself, or the sheet that it is in, by its number
         self.shown: dict[Any, Any] = {}
         for part in self.pane.flat():
             for call in part.members if isinstance(part, Sheet) else (part,):
@@ -172,11 +175,11 @@ class _Maker:
 
     def _find_hidden(self) -> set[Any]:
         """Return the leaves that are not shown."""
-        alone: dict[Any, list[Any]] = defaultdict(list)
+        alone: dict[frozenset[Any], list[Any]] = defaultdict(list)
         for key in self.givens:
-            by = {self.shown[user] for user in self.users[key]}
-            if len(by) == 1 and (sheet := next(iter(by))) not in self.diagram.values:
-                alone[sheet].append(key)
+            by = frozenset(self.shown[user] for user in self.users[key])
+            if by and not any(shown in self.diagram.values for shown in by):
+                alone[by].append(key)
         hidden = set()
         for keys in alone.values():
             inside = [key for key in keys if self.diagram.values[key].stays_inside]
@@ -260,7 +263,7 @@ class _Maker:
     def _value_box(self, key: Any) -> Box:
         value = self.diagram.values[key]
         self.gradients[key] = value.gradient
-        return Box(value.lines, value.kind, hint=value.hint)
+        return Box(value.lines, value.kind, hint=value.hint, section=value.section)
 
     def _given_box(self, key: Any, home: int | None) -> Box:
         """Return the box of a leaf, which in the frame of its Module is called as there."""
@@ -269,7 +272,7 @@ class _Maker:
             return box
         first, *others = box.lines
         name = name_within(self.diagram.values[key].name, self.modules[home])
-        return Box((Text(name, first.style), *others), box.kind, hint=box.hint)
+        return replace(box, lines=(Text(name, first.style), *others))
 
     def _sheet_box(self, sheet: Sheet) -> Box:
         inside = set(sheet.members)
@@ -285,14 +288,16 @@ class _Maker:
             lines.append(Text(sheet.text))
         shape = values[outs[0]].shape if len(outs) == 1 else ""
         n = len(sheet.members)
-        count = "" if sheet.title.endswith("calls") else f"{n} call{'s' * (n != 1)}"
+        unit = f"{self.diagram.unit}{'s' * (n != 1)}"
+        count = "" if sheet.title.endswith(unit) else f"{n} {unit}"
         notes = [note for note in (count, shape) if note]
         if notes:
             lines.append(Text(": ".join(notes), "note"))
         hint = [line.text for line in lines]
-        if sheet.group is not None and sheet.group.name:
-            hint.append(f'unfold="{sheet.group.name}" opens it')
-        return Box(tuple(lines), "folded", hint="\n".join(hint))
+        if sheet.name:
+            hint.append(f'unfold="{sheet.name}" opens it')
+        section = values[sheet.members[0]].section
+        return Box(tuple(lines), "folded", hint="\n".join(hint), section=section)
 
     # Arrows
 

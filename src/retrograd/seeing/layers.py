@@ -366,11 +366,17 @@ def _layer_numbers(items: Sequence[Item], links: Sequence[Link]) -> list[int]:
                 order.append(j)
     if len(order) < len(items):
         raise ValueError("frames cannot stand in one order: edges go from each to the other")
+    # what is made of one leaf that nothing else takes may stand as near to what takes it
+    loose: set[int] = set()
+    for i in order:
+        is_free = not items[i].layer and len(into[i]) <= 1
+        if is_free and all(j in loose and len(out[j]) == 1 for j in into[i]):
+            loose.add(i)
     last = max(numbers, default=0)
     for i in reversed(order):
         if items[i].layer == "last":
             numbers[i] = last
-        elif items[i].layer != "first" and out[i] and len(into[i]) <= len(out[i]):
+        elif not items[i].layer and out[i] and (i in loose or len(into[i]) < len(out[i])):
             numbers[i] = min(numbers[j] for j in out[i]) - 1
     return numbers
 
@@ -442,7 +448,7 @@ def _crossings(layers: list[list[_Node]]) -> int:
 
 
 def _balance(layers: list[list[_Node]]) -> None:
-    """Put leaves of one call on both sides of what else it takes, which is so in the middle."""
+    """Put leaves of one call on both sides of what else it takes, unless more edges cross then."""
     ends: dict[int, int] = {}  # of each node that goes on to one item alone, that item, by id
     leaves: set[int] = set()
     for layer in reversed(layers):
@@ -460,8 +466,15 @@ def _balance(layers: list[list[_Node]]) -> None:
                 node.above or not is_on_the_way
             ):
                 leaves.add(id(node))
-        runs = groupby(layer, lambda node: ends[id(node)])
+    before, crossings = [[*layer] for layer in layers], _crossings(layers)
+    for layer in layers:
+        runs = groupby([*layer], lambda node: ends[id(node)])
         layer[:] = [node for _, run in runs for node in _middle(run, leaves)]
+    _number(layers)
+    if _crossings(layers) <= crossings:
+        return
+    for layer, order in zip(layers, before, strict=True):
+        layer[:] = order
     _number(layers)
 
 
@@ -469,8 +482,10 @@ def _middle(run: Iterable[_Node], leaves: set[int]) -> list[_Node]:
     nodes = [*run]
     beside = [node for node in nodes if id(node) in leaves]
     others = [node for node in nodes if id(node) not in leaves]
+    if not others or len(beside) < 2:
+        return nodes
     half = len(beside) // 2
-    return [*beside[:half], *others, *beside[half:]] if others else nodes
+    return [*beside[:half], *others, *beside[half:]]
 
 
 # Where, across

@@ -143,7 +143,7 @@ class _Itemising:
         """Tell whether a value is written where it is used."""
         (var,) = item.targets
         call = item.call
-        if var in self.results or call.kind == "draw" or var in self.through:
+        if var in self.results or call.kind == "draw" or call.acts or var in self.through:
             return False
         is_view = call.view_of is not None
         if self.flow.memory(var) in self.written and not is_view:
