@@ -30,7 +30,8 @@ MODULES = [
     "retrograd.data", "retrograd.func", "retrograd.inventory", "retrograd.io", "retrograd.linalg",
     "retrograd.nn", "retrograd.nn.functional", "retrograd.nn.init", "retrograd.nn.utils",
     "retrograd.optim", "retrograd.optim.lr_scheduler", "retrograd.parallel", "retrograd.random",
-    "retrograd.rules", "retrograd.special", "retrograd.stats", "retrograd.testing",
+    "retrograd.rules", "retrograd.seeing", "retrograd.special", "retrograd.stats",
+    "retrograd.testing",
     "retrograd.testing.strategies", "retrograd.training", "retrograd.tree",
 ]  # fmt: skip
 
