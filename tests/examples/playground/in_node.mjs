@@ -15,9 +15,9 @@ for (const [name, root] of [["packages", packages], ["project", project]]) {
 pyodide.globals.set("args", pyodide.toPy(args));
 process.exitCode = await pyodide.runPythonAsync(`
 import os, sys
-sys.path[:0] = ["/project/src", "/packages"]
+sys.path[:0] = ["/project/src", "/packages", "/project/tests/examples/playground"]
 os.chdir("/project")
 import numpy, pytest
 print("Python", sys.version.split()[0], "on", sys.platform, "NumPy", numpy.__version__, flush=True)
-int(pytest.main(list(args)))
+int(pytest.main(["-p", "without_processes", "-p", "no:cacheprovider", *args]))
 `);
