@@ -373,6 +373,8 @@ def fitted(g: Any, like: Any) -> Any:
     if g.shape != like.shape:
         g = unbroadcast(g, like.shape)
     if g.dtype != like.dtype:
+        if g.dtype.kind == "c" and like.dtype.kind == "f":
+            g = np.real(g)  # how the loss changes with the imaginary part of a real number is no matter
         check_floating(like)  # t.requires_grad = True, set by hand, bypasses the check of integers
         g = g.astype(like.dtype)
     return g

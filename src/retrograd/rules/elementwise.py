@@ -145,8 +145,6 @@ defvjp(np.nextafter,  lambda g, out, x, y: g, None)
 
 defvjp(np.negative,   lambda g, out, x: -g)
 defvjp(np.positive,   lambda g, out, x: g)
-defvjp(np.conjugate,  lambda g, out, x: g)
-defvjp(np.abs,        lambda g, out, x: times_sign(g, x))
 defvjp(np.fabs,       lambda g, out, x: times_sign(g, x))
 defvjp(times_sign,    lambda g, out, slope, x: np.where(x == 0, math.nan, g * np.sign(x)), None)
 defvjp(kinked,        lambda g, out, x, where: np.where(where, math.nan, g), None)
@@ -195,7 +193,7 @@ for _extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
 
 nograd(
     np.sign, np.floor, np.ceil, np.trunc, np.fix, np.rint, np.round, np.around, np.floor_divide,
-    np.spacing, np.angle, np.imag, np.gcd, np.lcm, np.left_shift, np.right_shift, np.greater,
+    np.spacing, np.gcd, np.lcm, np.left_shift, np.right_shift, np.greater,
     np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal, np.logical_and,
     np.logical_or, np.logical_xor, np.logical_not, np.bitwise_and, np.bitwise_or, np.bitwise_xor,
     np.invert, np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isclose, np.signbit,
@@ -237,9 +235,6 @@ def _clip(
 # fmt: off
 adapted(np.where)(lambda condition, x=None, y=None:
     np.nonzero(condition) if x is None and y is None else record(np.where, condition, x, y))
-# every Tensor is real
-adapted(np.real)(lambda val: np.positive(val))
-adapted(np.real_if_close)(lambda a, tol=100: np.positive(a))
 # fmt: on
 
 # Of a number outside of their real domain these are complex in NumPy: a Tensor raises there.

@@ -35,9 +35,14 @@ def _eye(like: Any) -> Any:
     return np.eye(like.shape[-1], dtype=like.dtype)
 
 
+def adjoint(x: Any) -> Any:
+    """Return transposed matrices, of complex numbers their conjugates."""
+    return np.conjugate(x.mT) if x.dtype.kind == "c" else x.mT
+
+
 def _antisymmetric(x: Any) -> Any:
-    """Return the antisymmetric part of matrices, which is that of turns."""
-    return 0.5 * (x - x.mT)
+    """Return the antisymmetric part of matrices, which is that of turns; of complex ones too."""
+    return 0.5 * (x - adjoint(x))
 
 
 def _largest(x: Any) -> Any:
@@ -114,41 +119,46 @@ def _total(values: Any) -> Any:
 
 def gather_triangle(g: Any, upper: bool) -> Any:
     """Gather the gradient of a symmetric matrix in the triangle that NumPy reads."""
-    whole = (g + g.mT) * (1 - 0.5 * _eye(g))
+    whole = (g + adjoint(g)) * (1 - 0.5 * _eye(g))
     return np.triu(whole) if upper else np.tril(whole)
 
 
 def _pinv_dx(g: Any, out: Any, a: Any, rcond: Any = None) -> Any:
     """Golub and Pereyra 1973, "The differentiation of pseudo-inverses": the rank is constant."""
     p, left, right = out, a @ out, out @ a
-    grown = (_eye(left) - left) @ g.mT @ (p @ p.mT) + (p.mT @ p) @ g.mT @ (_eye(right) - right)
-    return grown - p.mT @ g @ p.mT
+    back, turned = adjoint(g), adjoint(p)
+    grown = (_eye(left) - left) @ back @ (p @ turned) + (turned @ p) @ back @ (_eye(right) - right)
+    return grown - turned @ g @ turned
 
 
 def _cholesky_dx(g: Any, out: Any, a: Any, upper: bool = False) -> Any:
     """Murray 2016, "Differentiation of the Cholesky decomposition", arXiv:1602.07527."""
     if upper:
-        g, out = g.mT, out.mT
-    inner = np.tril(out.mT @ np.tril(g))
+        g, out = adjoint(g), adjoint(out)
+    inner = np.tril(adjoint(out) @ np.tril(g))
     inner = inner - 0.5 * inner * _eye(inner)
-    return gather_triangle(np.linalg.solve(out.mT, np.linalg.solve(out.mT, inner.mT).mT), upper)
+    upper_factor = adjoint(out)
+    half = adjoint(np.linalg.solve(upper_factor, adjoint(inner)))
+    return gather_triangle(np.linalg.solve(upper_factor, half), upper)
 
 
 def _qr_dx(g: Any, out: Any, a: Any) -> Any:
     """For a matrix that is no wider than it is high: `_qr` sees to the others."""
     (gq, gr), (q, r) = g, out
-    m = r @ gr.mT - gq.mT @ q
-    whole = np.tril(m) + np.tril(m, -1).mT
-    return np.linalg.solve(r, (gq + q @ whole).mT).mT
+    m = r @ adjoint(gr) - adjoint(gq) @ q
+    below = np.tril(m, -1)
+    # the diagonal of r is real
+    whole = below + adjoint(below) + np.real(m) * _eye(m)
+    return adjoint(np.linalg.solve(r, adjoint(gq + q @ whole)))
 
 
 def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     (gw, gv), (w, v) = g, out
     inner = gw[..., None] * _eye(v)
     if g.came[1]:
-        part = _antisymmetric(v.mT @ gv)
+        part = _antisymmetric(adjoint(v) @ gv)
         inner = inner + Turns(w, 0, g, out, gv).divide_pairs(part, _difference)
-    return gather_triangle(v @ inner @ v.mT, UPLO.upper() == "U")
+    return gather_triangle(v @ inner @ adjoint(v), UPLO.upper() == "U")
 
 
 def _eig_dx(g: Any, out: Any, a: Any) -> Any:
@@ -205,10 +215,10 @@ defvjp(np.linalg.slogdet, lambda g, out, a: g[1][..., None, None] * np.linalg.in
 defvjp(np.linalg.solve,   lambda g, out, a, b: -np.linalg.solve(a.mT, g) @ out.mT,
                           lambda g, out, a, b: np.linalg.solve(a.mT, g))
 # fmt: on
-defvjp(np.linalg.pinv, _pinv_dx)
-defvjp(np.linalg.cholesky, _cholesky_dx)
-defvjp(np.linalg.qr, _qr_dx, multi=True)
-defvjp(np.linalg.eigh, _eigh_dx, multi=True)
+defvjp(np.linalg.pinv, _pinv_dx, analytic=False)
+defvjp(np.linalg.cholesky, _cholesky_dx, analytic=False)
+defvjp(np.linalg.qr, _qr_dx, multi=True, analytic=False)
+defvjp(np.linalg.eigh, _eigh_dx, multi=True, analytic=False)
 defvjp(real_eig, _eig_dx, multi=True)
 defvjp(np.linalg.svd, _svd_dx, multi=True)
 nograd(np.linalg.matrix_rank)
