@@ -29,14 +29,14 @@ MODULES = [
     "retrograd", "retrograd.autograd", "retrograd.compiler", "retrograd.data", "retrograd.func",
     "retrograd.inventory", "retrograd.io", "retrograd.nn", "retrograd.nn.functional",
     "retrograd.nn.init", "retrograd.nn.utils", "retrograd.optim", "retrograd.optim.lr_scheduler",
-    "retrograd.random", "retrograd.rules", "retrograd.special", "retrograd.testing",
-    "retrograd.testing.strategies", "retrograd.training", "retrograd.tree",
+    "retrograd.parallel", "retrograd.random", "retrograd.rules", "retrograd.special",
+    "retrograd.testing", "retrograd.testing.strategies", "retrograd.training", "retrograd.tree",
 ]  # fmt: skip
 
 # loaded on first use, which must not hide them from `import *`, `dir` and `help`
 LATER = [
-    "TraceError", "compile", "coverage", "data", "evaluate", "fit", "func", "load", "save",
-    "special", "testing", "tree",
+    "TraceError", "compile", "coverage", "data", "evaluate", "fit", "func", "load", "parallel",
+    "save", "special", "testing", "tree",
 ]  # fmt: skip
 
 # An example would show nothing that the first line does not say.

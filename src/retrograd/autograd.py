@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, ValuesView
 from typing import TYPE_CHECKING, Any, cast
 
-from retrograd.engine import MODE, Mode, ReversePass, Tensor, mode_set, seed_of, wrap
+from retrograd.engine import MODE, ReversePass, Tensor, mode_set, seed_of, wrap
 from retrograd.engine.backward import LIMITS, between
 from retrograd.function import Context, Function, once_differentiable
 from retrograd.later import public_names
@@ -57,7 +57,7 @@ def grad(
     >>> (dx,) = rg.autograd.grad(x ** 3, x, create_graph=True)
     >>> (d2x,) = rg.autograd.grad(dx, x)
     >>> dx, d2x
-    (Tensor(27., requires_grad=True), Tensor(18.))
+    (Tensor(27., call=np.multiply), Tensor(18.))
     """
     roots, targets = _tensors(outputs, "outputs"), _tensors(inputs, "inputs")
     if isinstance(outputs, Tensor):
@@ -72,10 +72,10 @@ def grad(
             raise RuntimeError(f"an input of shape {t.shape} does not require grad")
     keep = create_graph if retain_graph is None else retain_graph
     mode = MODE.get()
-    lift = create_graph or mode.tell is not None
+    lift = create_graph or mode.records
     seeds = [seed_of(root, w, lift) for root, w in zip(roots, weights, strict=True)]
     walk = ReversePass(keep, lift, between(roots, targets))
-    with mode_set(Mode(create_graph or (lift and bool(LIMITS)), mode.tell, mode.on_escape)):
+    with mode_set(mode.with_grad(create_graph or (lift and bool(LIMITS)))):
         walk.run(roots, seeds)
     found: list[Any] = []
     for t in targets:

@@ -239,7 +239,7 @@ class Function:
         ...         return np.flip(g, ctx.axis), None
         >>> x = rg.Tensor([[1.0, 2.0]], requires_grad=True)
         >>> Reversed.apply(x, 1)
-        Tensor([[2., 1.]], requires_grad=True)
+        Tensor([[2., 1.]], call=Reversed)
         """
         for a in args:
             parts = a.values() if isinstance(a, dict) else a
@@ -324,7 +324,10 @@ def _make_rules(cls: type[Function]) -> tuple[Rule, Rule]:
     forward.__name__ = cls.__name__
     backward.__name__ = f"{cls.__name__}_backward"
     joint = functools.partial(_gradients, cls)
-    return Rule(forward, joint=joint, multi=True), Rule(backward, [None], multi=True)
+    return (
+        Rule(forward, joint=joint, multi=True, title=forward.__name__),
+        Rule(backward, [None], multi=True, title=backward.__name__),
+    )
 
 
 def _run_unrecorded(fn: Callable[..., Any], *args: Any) -> Any:
@@ -351,7 +354,7 @@ def _run_with_context(rule: Rule, args: Sequence[Any], ctx: Context) -> Any:
     fn.__name__ = rule.name
     fn._bound = rule.fn  # type: ignore[attr-defined]
     joint = rule.joint and functools.partial(rule.joint, ctx=ctx)
-    again = Rule(fn, rule.vjps, joint=joint, run=bound, multi=True)
+    again = Rule(fn, rule.vjps, joint=joint, run=bound, multi=True, title=rule.title)
     return run(again, tuple(args), {})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +12,14 @@ from retrograd.engine.rule import (
     ADAPTED,
     COMPOSED,
     METADATA,
-    REFUSED,
     UFUNC_METHODS,
     VALUES,
+    home_of,
     load_rules,
+    remedy_for,
 )
 from retrograd.later import public_names
-from retrograd.rules.refusals import REFUSED_MODULES
+from retrograd.tables import as_html
 
 __all__ = ["Coverage", "coverage"]
 __dir__ = public_names(__name__)
@@ -38,7 +39,8 @@ class Coverage(NamedTuple):
         differentiable: functions that have gradients, such as "np.cumsum".
         without_gradient: functions that give a Tensor without a gradient, such as "np.argmax".
         metadata: functions that tell of an array or compare it, and give no Tensor: "np.shape".
-        refused: functions that raise TypeError, each with what to write instead.
+        refused: functions that raise TypeError for a Tensor that requires grad, each with what to
+            write instead.
         methods: methods of ufuncs and of ndarray that have gradients: "np.add.reduce",
             "ndarray.sum".
         unknown: the others. There are none, unless NumPy is newer than this library.
@@ -59,14 +61,22 @@ class Coverage(NamedTuple):
     methods: tuple[str, ...]
     unknown: tuple[str, ...]
 
+    def _kinds(self) -> list[tuple[Collection[str], str]]:
+        """Return the names of each kind, and what there is to say of it."""
+        return [
+            (self.differentiable, "functions differentiate"),
+            (self.methods, "methods of ufuncs and of ndarray differentiate"),
+            (self.without_gradient, "are recorded without a gradient"),
+            (self.metadata, "tell of the array, or compare it"),
+            (self.refused, "are refused with a remedy"),
+        ]
+
     def __str__(self) -> str:
-        return "\n".join((
-            f"{len(self.differentiable):4} functions differentiate",
-            f"{len(self.methods):4} methods of ufuncs and of ndarray differentiate",
-            f"{len(self.without_gradient):4} are recorded without a gradient",
-            f"{len(self.metadata):4} tell of the array, or compare it",
-            f"{len(self.refused):4} are refused with a remedy",
-        ))  # fmt: skip
+        return "\n".join(f"{len(names):4} {what}" for names, what in self._kinds())
+
+    def _repr_html_(self) -> str:
+        rows = [(str(len(names)), what, ", ".join(names)) for names, what in self._kinds()]
+        return as_html([("", "functions", "names"), *rows], right=(0,))
 
 
 def coverage() -> Coverage:
@@ -100,19 +110,11 @@ def coverage() -> Coverage:
     return Coverage(**{**names, "methods": tuple(sorted(_methods()))})
 
 
-def _home_of(fn: Callable[..., Any]) -> str:
-    """Return the module that a function is for."""
-    if isinstance(fn, np.ufunc):  # which does not tell its module
-        takes_numbers = any("d" in loop for loop in fn.types) or hasattr(np, fn.__name__)
-        return "numpy" if takes_numbers else "numpy.strings"
-    return getattr(fn, "__module__", None) or "numpy"
-
-
 def _name_of(fn: Callable[..., Any]) -> str:
     """Return the name of a function with that of its module, also where that is no public one."""
     name = spelled(fn)
     if isinstance(fn, np.ufunc) and not name.startswith("np."):
-        name = f"{_home_of(fn)}.{name.lstrip('_')}".replace("numpy", "np", 1)
+        name = f"{home_of(fn)}.{name.lstrip('_')}".replace("numpy", "np", 1)
     return name
 
 
@@ -128,8 +130,7 @@ def _kind_of(fn: Callable[..., Any]) -> tuple[str, str]:
         return "differentiable", ""
     if fn in RULES:
         return "without_gradient", ""
-    homes = (remedy for home, remedy in REFUSED_MODULES.items() if _home_of(fn).startswith(home))
-    remedy = REFUSED.get(fn) or next(homes, "")
+    remedy = remedy_for(fn)
     return ("refused" if remedy else "unknown"), remedy
 
 

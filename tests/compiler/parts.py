@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 
 from retrograd.compiler.ir import Call, Names, Program, Var, apply
-from retrograd.compiler.lines import NOWHERE
 from retrograd.compiler.live import Live
 from retrograd.compiler.names import stem_of
 from retrograd.engine import RULES
+from retrograd.lines import NOWHERE
 
 # Small programs, written out by hand
 

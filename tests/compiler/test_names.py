@@ -8,8 +8,8 @@ import pytest
 import retrograd as rg
 from compiler.parts import argument, call
 from retrograd.compiler.ir import Flow, Names
-from retrograd.compiler.lines import Line
 from retrograd.compiler.names import Taken, merge, name_assigned, wish
+from retrograd.lines import Line
 
 
 def test_each_name_is_given_once_and_numbered_from_two_on():

@@ -363,7 +363,7 @@ def test_what_is_no_function_is_refused():
     with pytest.raises(TypeError, match="function or a Module"):
         rg.compile(3)
     with pytest.raises(RuntimeError, match="call the compiled function first"):
-        _ = rg.compile(lambda x: x).source
+        _ = rg.compile(lambda x: x).fast_source
 
 
 def test_many_programs_warn_and_stay_bounded():

@@ -156,16 +156,6 @@ def test_an_exported_step_writes_too(tmp_path):
         np.testing.assert_array_equal(space["step"](*call), step(*call).data)
 
 
-class Rebinds(rg.nn.Module):
-    def __init__(self, start):
-        self.register_buffer("mean", start)
-
-    def forward(self, x):
-        with rg.no_grad():
-            self.mean = 0.9 * self.mean + 0.1 * np.mean(x, axis=0)
-        return x - self.mean
-
-
 class WritesAnArray(rg.nn.Module):
     def __init__(self, index):
         self.register_buffer("mean", np.zeros(SIZE))
@@ -179,8 +169,6 @@ class WritesAnArray(rg.nn.Module):
 @pytest.mark.parametrize(
     ("layer", "cure"),
     [
-        (Rebinds(rg.Tensor(np.zeros(SIZE))), r"no_grad\(\), self\.mean\[\.\.\.\] = value"),
-        (Rebinds(np.zeros(SIZE)), r'Make it a Tensor: self\.register_buffer\("mean"'),
         (WritesAnArray(...), r"must be a Tensor too: t\[\.\.\.\] = value under rg\.no_grad"),
         (WritesAnArray(0), r"must be a Tensor too: t\[\.\.\.\] = value under rg\.no_grad"),
         (WritesAnArray(slice(2)), r"must be a Tensor too: t\[\.\.\.\] = value under rg\.no_grad"),
@@ -220,7 +208,7 @@ TRANSITIONS = [
 def test_writes_at_indices_that_are_arguments_are_done_again():
     compiled = assert_compiled_agrees(table_and_counts, TRANSITIONS)
     assert len(compiled.programs) == 1
-    assert "[state, action] = " in compiled.source
+    assert "[state, action] = " in compiled.fast_source
 
 
 def test_an_exported_step_writes_at_indices_too(tmp_path):

@@ -147,3 +147,41 @@ def test_a_mode_is_put_back_after_an_error():
     with pytest.raises(ZeroDivisionError), mode_set(Mode(False)):
         raise ZeroDivisionError
     assert MODE.get() is before
+
+
+def watching(heard):
+    """Return a mode whose listener notes what it hears and changes nothing."""
+
+    def hear(kind, *what):
+        heard.append(kind)
+        if kind == "call":
+            rule, _, arrays, kwargs = what
+            return rule.run(*arrays, **kwargs)
+        if kind == "module":
+            module, args, kwargs = what
+            return module._forward_with_hooks(args, kwargs)
+        return what[2] if kind == "visit" else None
+
+    return mode_set(Mode(True, hear, records=False))
+
+
+def test_who_watches_hears_of_all_and_nothing_is_another_one():
+    def train():
+        net = rg.nn.Sequential(rg.nn.Linear(3, 4, rng=0), rg.nn.Tanh(), rg.nn.Dropout(0.5, rng=1))
+        optimizer = rg.optim.Adam(net.parameters())
+        loss = np.mean(net(np.ones((2, 3))) ** 2)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        with rg.no_grad():
+            net[0].bias *= 2
+        (second,) = rg.autograd.grad(np.sum(np.exp(net[0].weight)), net[0].weight)
+        return [loss.item(), *(p.data for p in net.parameters()), net[0].weight.grad, second.data]
+
+    heard = []
+    with watching(heard):
+        assert not is_recording()
+        watched = train()
+    assert {"call", "module", "visit", "gradient", "section"} <= {*heard}
+    for mine, right in zip(watched, train(), strict=True):
+        np.testing.assert_array_equal(mine, right)

@@ -1,6 +1,7 @@
 """What a rule is given and which arguments of a user fit it."""
 
 import functools
+import re
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import retrograd as rg
 from helpers import leaf
 from retrograd.engine import Rule, arguments, spelled
-from retrograd.engine.rule import defaults
+from retrograd.engine.rule import RULES, defaults, load_rules
 
 
 @pytest.mark.parametrize(
@@ -122,3 +123,37 @@ def test_functions_are_called_as_users_write_them():
 def test_defaults_are_those_of_the_function_where_it_tells_them():
     assert defaults(np.exp)["casting"] == "same_kind"
     assert list(defaults(np.sum))[:2] == ["a", "axis"]
+
+
+def test_messages_name_what_users_know_and_no_inner_function():
+    F, special = rg.nn.functional, rg.special
+    x, y = (rg.Tensor(np.ones(shape), requires_grad=True) for shape in ((2, 3), (4, 5)))
+    for call, said in (
+        (lambda: np.concatenate([x, y]), r"in np\.concatenate\(float64\[2, 3\], float64"),
+        (lambda: np.einsum("ij,jk", x, y), r"in np\.einsum\("),
+        (lambda: np.choose([0, 1], [x, y]), r"in np\.choose\("),
+        (lambda: np.linalg.eig(x), r"in an inner function\(float64\[2, 3\]\)"),
+        (lambda: F.embedding(np.array([9]), x), "in an inner function"),
+        (lambda: F.cross_entropy(x, np.array([0, 9])), "in an inner function"),
+        (lambda: special.xlogy(x, y), r"in xlogy\("),
+        (lambda: np.unique(x, axis=2), "in an inner function"),
+    ):
+        with pytest.raises((ValueError, IndexError)) as caught:
+            call()
+        (note,) = caught.value.__notes__
+        assert re.match(said, note)
+
+
+def test_no_private_name_is_the_title_of_a_rule():
+    load_rules()
+    ours = [fn for fn in RULES if str(getattr(fn, "__module__", "")).startswith("retrograd.")]
+    titles = {RULES[fn].title for fn in ours}
+    assert not {t for t in titles if t.startswith("_") or "._" in t}
+    public = {*rg.nn.functional.__all__, *rg.special.__all__, "an inner function", "rg.array"}
+    assert {t for t in titles if not t.startswith("np.")} <= public
+
+
+def test_a_function_called_without_its_argument_says_so():
+    for fn in (rg.special.erf, rg.nn.functional.softplus, rg.nn.functional.gelu):
+        with pytest.raises(TypeError, match="missing 1 required positional argument"):
+            fn()

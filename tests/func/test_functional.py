@@ -112,3 +112,14 @@ def test_scipy_minimizes_what_value_and_grad_returns(method):
     fun = func.value_and_grad(lambda x: np.sum((x - 1.0) ** 2))
     found = optimize.minimize(fun, np.zeros(2), jac=True, method=method)
     np.testing.assert_allclose(np.asarray(found.x), 1.0, atol=1e-4)
+
+
+def test_a_tensor_in_the_place_of_a_buffer_keeps_its_gradient():
+    loss, logits = nn.BCEWithLogitsLoss(pos_weight=np.ones(2)), np.array([[0.5, -1.0]])
+
+    def weighed(w):
+        return functional_call(loss, {"pos_weight": w}, (logits, np.ones((1, 2))))
+
+    expected = -nn.functional.logsigmoid(logits[0]) / 2
+    np.testing.assert_allclose(grad(weighed)(np.ones(2)).data, expected)
+    assert type(loss.pos_weight) is np.ndarray

@@ -126,7 +126,7 @@ def test_arguments_that_are_not_floating_are_named():
 @pytest.mark.parametrize(
     ("argnums", "error"),
     [(2, ValueError), (-3, ValueError), ((), ValueError), ((0, 0), ValueError),
-     ((0, -2), ValueError), ("0", TypeError), ([0], TypeError), (1.0, TypeError)],
+     ((0, -2), ValueError), ("0", TypeError), ([0.0], TypeError), (1.0, TypeError)],
 )  # fmt: skip
 def test_argnums_name_positional_arguments(argnums, error):
     with pytest.raises(error, match="argnums"):
@@ -176,8 +176,8 @@ def test_words_of_others_are_answered_with_those_of_here():
             transform(np.sin, argnum=0)
         with pytest.raises(TypeError, match="unexpected keyword argument 'foo'"):
             transform(np.sin, foo=0)
-    with pytest.raises(TypeError, match=r"argnums .* not \[0, 1\]: write \(0, 1\)"):
-        func.grad(np.multiply, argnums=[0, 1])(1.0, 2.0)
+    with pytest.raises(TypeError, match=r"argnums is an int or a tuple of ints, not 1\.0"):
+        func.grad(np.multiply, argnums=1.0)(1.0, 2.0)
     with pytest.raises(AttributeError, match=r"rg\.func\.grad\(lambda x: np\.sum\(f\(x\)\)\)"):
         func.elementwise_grad  # noqa: B018
     with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
@@ -186,3 +186,10 @@ def test_words_of_others_are_answered_with_those_of_here():
         func.grad(np.sin)(3)
     with pytest.raises(TypeError, match=r"int64 has no derivative: use \.astype\(float\)"):
         func.grad(np.sum)(np.arange(3))
+
+
+def test_argnums_in_a_list_are_as_those_in_a_tuple():
+    for transform in (func.grad, func.value_and_grad, func.jacobian, func.hessian):
+        assert str(transform(np.multiply, [0, 1])(2.0, 3.0)) == str(
+            transform(np.multiply, (0, 1))(2.0, 3.0)
+        )

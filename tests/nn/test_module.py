@@ -253,3 +253,19 @@ def test_a_prefix_comes_before_all_names():
 
 def order(net):
     return [name for name, _ in net.named_parameters()]
+
+
+def test_a_buffer_loses_no_gradient():
+    computed = rg.Tensor([1.0, 2.0], requires_grad=True) * 2
+    for make in (
+        lambda: nn.Module().register_buffer("scale", computed),
+        lambda: nn.CrossEntropyLoss(weight=computed),
+        lambda: nn.NLLLoss(weight=computed), lambda: nn.BCELoss(weight=computed),
+        lambda: nn.BCEWithLogitsLoss(pos_weight=computed),
+        lambda: nn.MultiMarginLoss(weight=computed),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match=r"is a buffer.*t\.detach\(\).*nn\.Parameter"):
+            make()
+    assert nn.CrossEntropyLoss(weight=computed.detach()).weight.tolist() == [2.0, 4.0]
+    with pytest.raises(RuntimeError, match=r"from_pretrained\(t\).*lose the gradient"):
+        nn.Embedding.from_pretrained(np.outer(computed, computed))

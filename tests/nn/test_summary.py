@@ -59,3 +59,11 @@ def test_a_summary_runs_the_net_without_gradients_as_for_evaluation():
     net.summary(np.ones(2))
     assert seen == [(False, False)] * 2
     assert [module.training for module in net] == [True, False]
+
+
+def test_a_notebook_shows_the_summary_as_a_table():
+    net = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
+    html = net._repr_html_()
+    assert html.startswith("<table>")
+    assert "9 parameters, 9 trained, 72 bytes" in html
+    assert '&nbsp;&nbsp;0: Linear</td><td style="text-align:right">9</td>' in html

@@ -492,7 +492,7 @@ def right_or_nan(found, right):
     assert not np.any(bad), found
 
 
-ZEROS = np.zeros((2, 2))
+ZEROS, OPPOSED = np.zeros((2, 2)), np.array([[1.0, -1.0], [-1.0, 1.0]])
 SMOOTH_ALTHOUGH_MADE_OF_KINKS = [
     (lambda x: np.linalg.norm(x) ** 2, np.zeros(2), 2 * np.eye(2)),
     (lambda x: np.linalg.norm(x, 2, axis=0) ** 2, np.zeros(2), 2 * np.eye(2)),
@@ -519,6 +519,18 @@ SMOOTH_ALTHOUGH_MADE_OF_KINKS = [
     (lambda x: np.sum(np.maximum(x, -x) ** 2), np.zeros(2), 2 * np.eye(2)),
     (lambda x: np.sum(np.minimum(x, -x) ** 2), np.zeros(2), 2 * np.eye(2)),
     (lambda x: np.sum(np.fmax(x, -x) ** 2), np.zeros(2), 2 * np.eye(2)),
+    (lambda x: np.sum(np.maximum(x, 1.0) ** 2 + np.minimum(1.0, x) ** 2), np.ones(2),
+     2 * np.eye(2)),
+    (lambda x: np.ptp(x) ** 2, np.ones(2), 2 * OPPOSED),
+    (lambda x: np.max(x) * np.min(x), np.ones(2), np.eye(2)[::-1]),
+    (lambda x: np.sum(np.max(x, axis=0) ** 2 + np.min(x, axis=0, keepdims=True) ** 2),
+     np.ones((2, 1)), 2 * np.eye(2)),
+    (lambda x: np.amax(x) ** 2 + np.nanmin(x) ** 2, np.ones(2), 2 * np.eye(2)),
+    (lambda x: np.max(x, initial=0.0) ** 2 + x.min() ** 2, np.ones(2), 2 * np.eye(2)),
+    (lambda x: np.linalg.norm(x, np.inf) ** 2 + np.linalg.norm(x, -np.inf) ** 2, np.ones(2),
+     2 * np.eye(2)),
+    (lambda x: np.maximum.accumulate(x)[1] ** 2 + x.min() ** 2, np.ones(2), 2 * np.eye(2)),
+    (lambda x: np.maximum.reduce(x) ** 2 + np.fmin.reduce(x) ** 2, np.ones(2), 2 * np.eye(2)),
     (lambda x: np.sum(np.sqrt(x) ** 4), np.zeros(2), 2 * np.eye(2)),
     (lambda x: np.sum(np.cbrt(x) ** 6), np.zeros(2), 2 * np.eye(2)),
     (lambda x: np.sum(x ** 2.0), np.zeros(2), 2 * np.eye(2)),
@@ -545,7 +557,44 @@ def test_a_size_that_a_condition_leaves_out_has_right_second_derivatives():
     np.testing.assert_allclose(hessian(huber, [0.0, 0.5, 2.0]), np.diag([1.0, 1.0, 0.0]))
     np.testing.assert_allclose(hessian(lambda x: np.sum(np.abs(x)), [0.0, 1.0]), ZEROS)
     relu_squared = hessian(lambda x: np.sum(np.maximum(x, 0.0) ** 2), [0.0, -1.0, 1.0])
-    np.testing.assert_allclose(np.diag(relu_squared), [0.5, 0.0, 2.0])
+    np.testing.assert_array_equal(np.diag(relu_squared), [np.nan, 0.0, 2.0])
+    relu_squared = hessian(lambda x: np.sum(rg.nn.functional.relu(x) ** 2), [0.0, -1.0, 1.0])
+    np.testing.assert_allclose(relu_squared, np.diag([0.0, 0.0, 2.0]))
+
+
+@pytest.mark.parametrize("fn", [np.abs, np.max, np.ptp, lambda x: np.maximum(x, 1.0)])
+def test_where_gradients_do_not_vary_the_second_derivative_is_that_of_the_pieces(fn):
+    x = np.zeros(2) if fn is np.abs else np.ones(2)
+    np.testing.assert_array_equal(hessian(lambda x: np.sum(3.0 * fn(x)), x), ZEROS)
+
+
+@pytest.mark.parametrize("fn", [np.abs, np.copysign, np.maximum, np.max, np.min, np.fmin])
+def test_first_derivatives_at_kinks_are_the_same_whichever_way_they_are_taken(fn):
+    def call(x):
+        return fn(x, x[::-1] + 1e-300) if isinstance(fn, np.ufunc) and fn.nin == 2 else fn(x)
+
+    def wide(x):  # of which the Jacobian is taken forward
+        return np.broadcast_to(call(x), (9, 2))
+
+    x, v = np.zeros(2), np.array([1.0, 2.0])
+    backward = np.broadcast_to(rg.func.jacobian(call)(x).data, (9, 2, 2))
+    assert np.all(np.isfinite(backward))
+    np.testing.assert_array_equal(rg.func.jacobian(wide)(x).data, backward)
+    np.testing.assert_array_equal(rg.func.jvp(wide, (x,), (v,))[1].data, backward @ v)
+
+
+def test_second_derivatives_at_kinks_are_right_or_nan_whichever_way_they_are_taken():
+    def f(x):
+        return np.sum(np.abs(x) ** 2)
+
+    x, v = np.array([0.0, 1.0]), np.ones(2)
+    along = [
+        rg.func.hvp(f, (x,), (v,))[0], rg.func.jvp(rg.func.grad(f), (x,), (v,))[1],
+        rg.func.grad(lambda x: rg.func.jvp(f, (x,), (v,))[1])(x),
+        rg.func.jacobian(rg.func.grad(f))(x) @ v,
+    ]  # fmt: skip
+    for found in along:
+        right_or_nan(found.data, [2.0, 2.0])
 
 
 @pytest.mark.parametrize("order", [-2, -1, -0.5, 0.5, 1, 1.5, 2, 3, 2.5, np.inf, -np.inf])

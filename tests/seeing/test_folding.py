@@ -85,7 +85,37 @@ def test_inputs_and_outputs_of_a_group_are_the_nodes_on_its_border():
 
 
 def test_of_overlapping_loops_the_one_that_covers_most_is_taken_with_the_shortest_round():
-    assert find_loops([0, 1, 1, 1, 2]) == [(1, 1, 3)]
-    assert find_loops([9, 1, 1, 1, 2, 1, 1, 1, 2, 1, 1, 1, 2]) == [(1, 4, 3)]
-    assert find_loops([1, 2] * 6) == [(0, 2, 6)]
-    assert find_loops([1, 2, 1, 2, 3]) == find_loops([]) == []
+    def loops(text):
+        return find_loops([*map(ord, text)], text.lower())
+
+    assert loops("xaaab") == [(1, 1, 3)]
+    assert loops("xaaabaaabaaab") == [(1, 4, 3)]
+    assert loops("abababababab") == [(0, 2, 6)]
+    assert loops("xababababy") == [(1, 2, 4)]
+    assert loops("ababc") == loops("") == []
+
+
+def test_what_is_left_of_a_round_belongs_to_a_first_round_that_differs():
+    def loops(text):
+        return find_loops([*map(ord, text)], text.lower())
+
+    assert loops("abababa") == [(0, 2, 3)]
+    assert loops("Abababab") == [(2, 2, 3)]
+    assert loops("xabababa") == [(1, 2, 3)]
+
+
+def test_residual_blocks_are_whole_and_their_views_theirs():
+    class Block(nn.Module):
+        def __init__(self):
+            self.inner, self.norm = nn.Linear(4, 4), nn.LayerNorm(4)
+
+        def forward(self, x):
+            return self.norm(x + np.tanh(self.inner(x)))
+
+    net = nn.Sequential(*(Block() for _ in range(3)))
+    whole = fold(Graph(np.sum(net(np.ones((2, 5, 4))))), Names()).parts[0]
+    loop = whole.parts[0]
+    assert len(whole.parts) == 1
+    assert [repr(r.parts[0]) for r in loop.parts] == [
+        f"<net.{i}: Block, 6 calls>" for i in range(3)
+    ]  # fmt: skip

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -134,8 +135,8 @@ def test_the_bar_counts_updates_and_shows_epoch_and_loss(monkeypatch):
     class Bar:
         disable = False
 
-        def __init__(self, total, initial, **_):
-            shown.append((initial, total))
+        def __init__(self, total, initial, disable, **_):
+            shown.append((initial, total, disable))
 
         def __enter__(self):
             return self
@@ -149,13 +150,18 @@ def test_the_bar_counts_updates_and_shows_epoch_and_loss(monkeypatch):
         def update(self):
             shown.append("+1")
 
-    monkeypatch.setattr(pytest.importorskip("tqdm"), "tqdm", Bar)
+    monkeypatch.setattr(pytest.importorskip("tqdm.auto"), "tqdm", Bar)
     history = rg.fit(*parts(), epochs=2)
-    assert shown[0] == (0, 8)
+    assert shown[0] == (0, 8, None)
     assert shown.count("+1") == 8
     assert shown[1].startswith("epoch 1, loss ")
     assert shown[-2].startswith("epoch 2, loss ")
     assert history.epochs == 2
+    kernel = types.SimpleNamespace(config={"IPKernelApp": {}})
+    ipython = types.SimpleNamespace(get_ipython=lambda: kernel)
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    rg.fit(*parts(), epochs=1)
+    assert (0, 4, False) in shown  # a notebook is no terminal, and shows it nevertheless
 
 
 def test_each_shape_of_batches_goes_through_one_program_from_the_first_on(monkeypatch):

@@ -186,3 +186,11 @@ def test_a_resume_that_fails_changes_nothing(tmp_path):
             wide, data, loss, rg.optim.SGD(wide.parameters()), epochs=2, checkpoint=path,
             resume=True,
         )  # fmt: skip
+
+
+def test_a_run_says_what_callbacks_may_read():
+    seen = []
+    rg.fit(*parts(), epochs=2, callbacks=[lambda run: seen.append(repr(run))])
+    assert seen[1].startswith("Training(epoch=2, update=8, history: loss ")
+    for name in ("best=", "stop=False", "model, optimizer, scheduler, data, best_weights"):
+        assert name in seen[1]

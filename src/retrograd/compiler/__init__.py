@@ -9,9 +9,11 @@ A program is data until one writer makes text of it. In the order of what happen
    `buffers` and `spelling`;
 5. `writer`: the statements as text; `program`: the text compiled, run, mended if it fails;
 6. `guards`: when a program holds; `outside`: what it finds and changes outside (`codes`, `places`);
+   `carried`: what a run assigns outside;
    `likeness`: whether two recordings are one; `comparison`: the program beside its function
    (`checking`), at other values (`moving`);
-7. `differentiable`: a compiled call inside a graph; `export`: a program as a script of its own.
+7. `differentiable`: a compiled call inside a graph; `export`: a program as a script of its own;
+8. `aside`: a call that is only looked at: `finding` its first nan, `profiling` its lines.
 """
 
 from retrograd.compiler.entry import compile

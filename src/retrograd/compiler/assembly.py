@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.buffers import Buffers, find_joined
+from retrograd.compiler.carried import Carried
 from retrograd.compiler.ir import Call, Flow, Names, Program, Var
 from retrograd.compiler.live import Live
 from retrograd.compiler.names import Taken, wish
@@ -62,6 +63,8 @@ class Code:
         body: what a run does.
         results: the name of each result, None for what is no array.
         grads: the name of each gradient that is left behind, None for none.
+        carried: the places outside to which it assigns, and the names of what, None for what is
+            no array.
         data: the arrays that the program finds or holds, by name.
         functions: the functions and generators that it calls, by name.
         names: the name of each array.
@@ -74,6 +77,7 @@ class Code:
     body: list[Step] = field(default_factory=list)
     results: list[str | None] = field(default_factory=list)
     grads: list[str | None] = field(default_factory=list)
+    carried: list[tuple[Carried, list[str | None]]] = field(default_factory=list)
     data: dict[str, Array] = field(default_factory=dict)
     functions: dict[str, Any] = field(default_factory=dict)
     names: dict[Var, str] = field(default_factory=dict)
@@ -87,6 +91,10 @@ def assemble(program: Program) -> Code:
     assembly.add_calls()
     name = assembly.name
     code.grads = [None if g is None else name(g) for _, g in program.grads]
+    code.carried = [
+        (place, [name(v) if isinstance(v, Var) else None for v in ends])
+        for place, ends in program.carried
+    ]
     code.results = [name(v) if isinstance(v, Var) else None for v in program.results]
     code.inputs = [name(v) for v in (*program.args, *program.starts)]
     return code
@@ -111,6 +119,7 @@ class Assembly:
         self.code = Code(lives=lives)
         self._names = Names({**program.names.wishes}, program.names.gradient_of)
         self._taken = Taken(lives)
+        self.code.names.update((v, name) for name, v in program.kept)
         self._made: dict[Any, str] = {}  # names of constants and views, by how they are computed
         self._functions: dict[int, str] = {}
         kept = program.wanted()
@@ -253,7 +262,8 @@ class Assembly:
 
     def is_static(self, value: Any) -> bool:
         """Tell whether an array lies in the same memory in all runs."""
-        return isinstance(value, Var) and self.flow.viewed(value).kind not in ("arg", "grad")
+        moving = ("arg", "grad", "kept")
+        return isinstance(value, Var) and self.flow.viewed(value).kind not in moving
 
     def part(self, part: Var, flat: Var, start: int) -> Expression:
         """Return the place of a part in a joined array."""

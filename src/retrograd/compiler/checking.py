@@ -43,6 +43,7 @@ class Watch:
 
     def __init__(self, ready: ReadyProgram, arguments: Any) -> None:
         self.written = ready.written
+        self.carried = [place for place, _ in ready.program.carried]
         self.leaves = [ready.leaf(leaf, arguments) for leaf, _ in ready.program.grads]
         for leaf in self.leaves:
             _ = leaf.grad  # reading it copies what is still in a buffer of the program
@@ -72,6 +73,7 @@ class Watch:
         """Return copies of all that a run leaves behind, each with what it is."""
         found = [("a result", v._array) for v in tree.leaves(result) if isinstance(v, Tensor)]
         found += [("an array it writes", a) for a in self.written]
+        found += [(f"what it assigns to {c.place.name}", a) for c in self.carried for a in c.now()]
         return copy.deepcopy(found + [("a gradient", leaf.grad) for leaf in self.leaves])
 
 

@@ -29,6 +29,7 @@ from retrograd.compiler.lower import lower
 from retrograd.compiler.moving import DISTANCES, State, Trial
 from retrograd.compiler.program import CHECKS, ReadyProgram
 from retrograd.compiler.tape import Tape
+from retrograd.engine import rehearsal
 
 
 class Comparison:
@@ -54,6 +55,9 @@ class Comparison:
     def check(self, leaves: Any, arrays: Any) -> None:
         """Raise unless the two agree; all that they change is put back.
 
+        Other processes hear nothing of it: how often the two run depends on values, which differ
+        between processes.
+
         Args:
             leaves: the arguments of a call.
             arrays: those of them that are arrays or Tensors.
@@ -62,6 +66,10 @@ class Comparison:
             TraceError: if the function calls something else than before.
             RuntimeError: if the program computes something else.
         """
+        with rehearsal():
+            self._compare(leaves, arrays)
+
+    def _compare(self, leaves: Any, arrays: Any) -> None:
         if self.program.checks_left == CHECKS:
             self._find_constants(leaves, arrays)
         state = State(self.program)

@@ -183,7 +183,7 @@ class RecordedCall:
         leaves: the leaves of its arguments, as given.
     """
 
-    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "run", "written")
+    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "places", "run", "written")
 
     def __init__(self, graph: Graph, ready: ReadyProgram, leaves: Sequence[Any]) -> None:
         self.graph = graph
@@ -192,6 +192,7 @@ class RecordedCall:
         self.run: Run | None = None
         self.arrays = [v for v in leaves if isinstance(v, _ARRAYS)]
         self.written = [(array, array.copy()) for array in ready.written]
+        self.places = [(c.place, c.place.read()) for c, _ in ready.program.carried]
         self.draws = [(bits, bits.state) for bits in ready.bit_generators]
 
     def __repr__(self) -> str:
@@ -202,11 +203,12 @@ class RecordedCall:
         """Set what the call has changed outside to what it was before, for a while."""
         draws = [(bits, bits.state) for bits, _ in self.draws]
         written = [(array, array.copy()) for array, _ in self.written]
+        places = [(place, place.read()) for place, _ in self.places]
         try:
-            _set(self.draws, self.written)
+            self.put_back()
             yield
         finally:
-            _set(draws, written)
+            _set(draws, written, places)
 
     def gradients(self, needed: Sequence[int], seeds: Sequence[Any]) -> list[Any]:
         """Return the gradients of what the function used, at the positions in `needed`.
@@ -229,7 +231,7 @@ class RecordedCall:
 
     def put_back(self) -> None:
         """Put back what the call has changed outside."""
-        _set(self.draws, self.written)
+        _set(self.draws, self.written, self.places)
 
     def _recorded(self, needed: Sequence[int], seeds: Sequence[Tensor]) -> list[Any]:
         start = CLOCK.tick()
@@ -243,11 +245,16 @@ class RecordedCall:
         return [walk.found.get(used[i]) for i in needed]
 
 
-def _set(draws: Sequence[tuple[Any, Any]], written: Sequence[tuple[Any, Any]]) -> None:
+def _set(
+    draws: Sequence[tuple[Any, Any]], written: Sequence[tuple[Any, Any]],
+    places: Sequence[tuple[Any, Any]],
+) -> None:  # fmt: skip
     for bits, state in draws:
         bits.state = state
     for array, values in written:
         array[...] = values
+    for place, value in places:
+        place.put(value)
 
 
 def find_graph(

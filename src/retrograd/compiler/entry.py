@@ -85,8 +85,9 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
     arguments, as an array. At the calls 4, 8, 16, ... the function is recorded beside its program
     and compared with it, for what nobody could watch. Since its Python runs only then, it may not
     change anything outside besides what it updates by recorded calls. What is kept from call to
-    call is in Tensors, written in place under `rg.no_grad()` (see `nn.Module.register_buffer`);
-    random numbers come from `rg.random.uniform` and `normal`, and from Dropout.
+    call is in Tensors: written in place under `rg.no_grad()`, also at indices, or assigned to where
+    they were, `self.h = np.tanh(self.h + x)`, without a graph. Random numbers come from
+    `rg.random.uniform` and `normal`, and from Dropout.
 
     Args:
         fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value

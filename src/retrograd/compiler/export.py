@@ -89,6 +89,17 @@ def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None
         raise ValueError(f"export writes a Python script: {target.name} must end in .py")
     if program.program.starts:
         raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
+    if program.program.carried:
+        name = program.program.carried[0][0].place.name
+        raise TypeError(
+            f"this program assigns to {name}, which a script has not: write into the Tensor that "
+            f"is there under rg.no_grad(), {name}[...] = value"
+        )
+    if any(step.call.acts for step in program.code.body):
+        raise TypeError(
+            "this program acts on other processes, a script would not: export that of the plain "
+            "optimizer, in one process"
+        )
     saved: dict[str, Array] = {}
     text = _script(program, name, target.name, saved)
     data_file = target.with_suffix(".npz")
@@ -115,9 +126,7 @@ def _script(program: ReadyProgram, name: str, file: str, saved: dict[str, Array]
             state = literal(fn.bit_generator.state)
             generators.append(f"{known}.bit_generator.state = {state}")
         else:
-            parts: dict[str, str] = {}
-            _collect(fn, known, parts, imports)
-            functions += ["", "", _enclosed(known, parts).rstrip()]
+            functions += ["", "", source_of(fn, known, imports).rstrip()]
     title = "A training step." if program.written else "A function of arrays."
     state = ", and updates the arrays above it" if program.written else ""
     options = "[STEPS [SAVED.npz]]" if program.written else "[STEPS]"
@@ -190,6 +199,36 @@ def _arrays(code: Code, saved: dict[str, Array]) -> list[str]:
         text = "\n    ".join(textwrap.wrap(literal(a.tolist()), 92))
         lines.append(f"{name} = np.array({text}, {literal(a.dtype)}){shape}")
     return lines + views
+
+
+def source_of(fn: Callable[..., Any], name: str, imports: set[str]) -> str:
+    """Return the source of a function under a name, with all that it calls.
+
+    Args:
+        fn: the function.
+        name: its name there.
+        imports: takes the names of the modules that it needs.
+
+    Raises:
+        TypeError: if it has none, or uses what has no source.
+    """
+    return _enclosed(name, parts_of(fn, name, imports))
+
+
+def parts_of(fn: Callable[..., Any], name: str, imports: set[str]) -> dict[str, str]:
+    """Return the source of a function under a name, and of each that it calls, by names.
+
+    Args:
+        fn: the function.
+        name: its name there.
+        imports: takes the names of the modules that it needs.
+
+    Raises:
+        TypeError: if it has none, or uses what has no source.
+    """
+    parts: dict[str, str] = {}
+    _collect(fn, name, parts, imports)
+    return parts
 
 
 def _enclosed(name: str, parts: dict[str, str]) -> str:

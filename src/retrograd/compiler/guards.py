@@ -28,6 +28,7 @@ from retrograd.compiler.statements import (
     method,
 )
 from retrograd.compiler.writer import FastWriter
+from retrograd.engine import HOOKED_LEAVES, hooks_of
 from retrograd.nn.module import ATTRIBUTES
 
 # what reading a place raises that is no more
@@ -87,6 +88,32 @@ class Attributes:
         return Operation("or", unchanged, Invoke(Bound("attributes_hold", self.hold), ()))
 
 
+class Hooks:
+    """Tensors outside that have no hooks, asked only if a hook was registered since the last time.
+
+    Args:
+        tensors: the Tensors, none of which has a hook now: a recording refuses those that have.
+    """
+
+    def __init__(self, tensors: Iterable[Any]) -> None:
+        self.tensors = [*tensors]
+        self.seen = [HOOKED_LEAVES.count]
+
+    def hold(self) -> bool:
+        """Tell whether none of them has a hook."""
+        now = HOOKED_LEAVES.count
+        if any(hooks_of(t) for t in self.tensors):
+            return False
+        self.seen[0] = now
+        return True
+
+    def condition(self) -> Expression:
+        """Return the condition that none has."""
+        seen = Index(Bound("hooks_seen", self.seen), Literal(0))
+        unchanged = Operation("==", seen, Attribute(Bound("hooked", HOOKED_LEAVES), "count"))
+        return Operation("or", unchanged, Invoke(Bound("hooks_hold", self.hold), ()))
+
+
 def guards_of(
     program: Program, holders: Iterable[tuple[Any, Any]], modules: Attributes,
     outside: Outside | None = None, captured: Iterable[Any] = (),
@@ -102,12 +129,17 @@ def guards_of(
     """
     found = []
     if outside is not None:
-        found += _of_places(outside, captured)
+        found += _of_places(outside, captured, {place.key for place, _ in program.carried})
+    for place, _ in program.carried:
+        what = f"{place.place.name} has arrays of the same kinds"
+        kinds = Invoke(Bound("kept", place.holds), ())
+        found.append(Guard(what, kinds, place.place.name))
     optimizers = {id(o): o for o in program.optimizers}
     if outside is not None:
         optimizers |= outside.optimizers
     for optimizer in optimizers.values():
         found += _of_optimizer(optimizer)
+    holders = [*holders]
     for holder, array in holders:
         t = Bound("holder", holder)
         what = f"a Tensor outside, of shape {array.shape},"
@@ -115,6 +147,9 @@ def guards_of(
         found.append(Guard(f"{what} holds the same array", same))
         needs = _is(Attribute(t, "requires_grad"), Literal(holder.requires_grad))
         found.append(Guard(f"{what} has requires_grad={holder.requires_grad}", needs))
+    if program.leaves:
+        hooks = Hooks([holder for holder, _ in holders])
+        found.append(Guard("no Tensor outside has a hook", hooks.condition()))
     for module in program.modules:
         mode = _is(Attribute(Bound("module", module), "_training"), Literal(module._training))
         name = type(module).__name__
@@ -133,9 +168,13 @@ def guards_of(
     return found
 
 
-def _of_places(outside: Outside, captured: Iterable[Any]) -> list[Guard]:
+def _of_places(
+    outside: Outside, captured: Iterable[Any], assigned: Collection[tuple[int, str, Any]]
+) -> list[Guard]:
     found = []
     for place in outside.places:
+        if (id(place.owner), place.how, place.key) in assigned:
+            continue
         owner, what = Bound("outside", place.owner), f"{place.name} is what it was"
         if place.how == "length":
             count = Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))

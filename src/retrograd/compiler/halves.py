@@ -106,7 +106,8 @@ class Halves:
             fills_result = step.fills is not None and code.names[step.fills] in wanted
             if i >= at and (fills_result or step.call.kind != "call"):
                 return None
-        return None if code.lives or ready.program.grads else cls(ready, count, results, at)
+        whole = code.lives or code.carried or ready.program.grads
+        return None if whole else cls(ready, count, results, at)
 
     def start(self, arrays: Sequence[Array]) -> Run:
         """Run the first half on arguments."""

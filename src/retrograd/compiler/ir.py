@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.compiler.lines import NOWHERE, Line
+from retrograd.lines import NOWHERE, Line
 
 if TYPE_CHECKING:
+    from retrograd.compiler.carried import Carried
     from retrograd.compiler.live import Reading
     from retrograd.engine import Array, Rule, Tensor
 
@@ -24,7 +25,8 @@ class Var:
 
     Args:
         kind: where it comes from: "arg", an argument; "captured", an array outside; "grad", the
-            gradient that a leaf had before; "const", which never changes; "made" by a call.
+            gradient that a leaf had before; "kept", what the run before has left in a place
+            outside; "const", which never changes; "made" by a call.
         array: the array, for its layout.
         tensor: the leaf that holds it outside, or whose gradient it was.
         stem: what to call it where nobody gave it a name.
@@ -47,7 +49,7 @@ class Var:
         keep: bool = False,
     ) -> None:
         self.kind = kind
-        self.array: Any = array if keep or (kind != "made" and kind != "arg") else None
+        self.array: Any = array if keep or kind not in ("made", "arg", "kept") else None
         self.shape: tuple[int, ...] = array.shape
         self.dtype: np.dtype[Any] = array.dtype
         self.strides: tuple[int, ...] = array.strides
@@ -145,6 +147,11 @@ class Call:
     view_of: int | None = None
     number: int | None = None
     origin: Line = NOWHERE
+
+    @property
+    def acts(self) -> bool:
+        """Whether it acts on other processes, which each run does once: see `Rule.on_program`."""
+        return self.rule is not None and self.rule.on_program is not None
 
     def vars(self, kind: Any = Var) -> list[Var]:
         """Return the Vars among the arguments, or what else is of a kind."""
@@ -266,6 +273,8 @@ class Program:
         ran: the Modules that ran.
         names: what is known of readers' names.
         initial: what was in the arrays that it writes and has not made, before it did.
+        kept: what it reads anew in places to which it assigns, with the names of the readings.
+        carried: the places to which it assigns, and what: Vars, anything else as it is.
     """
 
     args: tuple[Var, ...] = ()
@@ -284,10 +293,24 @@ class Program:
     ran: tuple[Any, ...] = ()
     names: Names = field(default_factory=lambda: Names({}, {}))
     initial: dict[Var, Array] = field(default_factory=dict)
+    kept: tuple[tuple[str, Var], ...] = ()
+    carried: tuple[tuple[Carried, tuple[Any, ...]], ...] = ()
+
+    def acts(self) -> bool:
+        """Tell whether a call of it acts on other processes."""
+        return any(call.acts for call in self.calls)
+
+    def announce(self) -> None:
+        """Tell what acts on other processes that a new program does so: see `Rule.on_program`."""
+        heard = {id(c.rule): c.rule.on_program for c in self.calls if c.rule and c.acts}
+        for on_program in heard.values():
+            if on_program is not None:
+                on_program([getattr(call.fn, "__name__", call.kind) for call in self.calls])
 
     def wanted(self) -> list[Var]:
-        """Return the Vars that are read after a run: results and gradients."""
+        """Return the Vars that are read after a run: results, gradients, what is assigned."""
         found = [v for v in self.results if isinstance(v, Var)]
+        found += [v for _, ends in self.carried for v in ends if isinstance(v, Var)]
         return found + [g for _, g in self.grads if g is not None]
 
     def with_calls(self, calls: Iterable[Call], became: dict[Var, Var]) -> Program:
@@ -301,6 +324,7 @@ class Program:
             calls=tuple(calls),
             results=tuple(map(now, self.results)),
             grads=tuple((leaf, now(g)) for leaf, g in self.grads),
+            carried=tuple((place, tuple(map(now, ends))) for place, ends in self.carried),
         )
 
     def written_outside(self, flow: Flow) -> list[Var]:

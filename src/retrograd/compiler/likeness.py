@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from retrograd.compiler.ir import Call, Flow, Program, Var, root
-from retrograd.compiler.lines import Line
 from retrograd.compiler.live import Live
 from retrograd.compiler.places import is_alike
 from retrograd.engine import Array, spelled
+from retrograd.lines import Line
 
 BECAUSE = "A branch or a number outside decides it: pass it as an argument."
 
@@ -95,6 +95,8 @@ class Likeness:
             [(reading.name, id(reading.owner), reading.path) for reading in program.lives],
             [(positions.get(i, i), started) for i, started in program.started.items()],
             [(id(module), module._training) for module in program.modules],
+            [(number(v), v.shape, v.dtype) for _, v in program.kept],
+            [(place.key, [number(v) for v in ends]) for place, ends in program.carried],
         )
 
     def _mark(self, call: Call, numbers: dict[Var, int]) -> Mark:

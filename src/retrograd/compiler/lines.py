@@ -1,13 +1,4 @@
-"""Where in the user's code something happens, and the error that says so."""
-
-from __future__ import annotations
-
-import linecache
-import os
-import sys
-from typing import NamedTuple
-
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+"""The error that says where in the user's code something cannot be compiled."""
 
 
 class TraceError(RuntimeError):
@@ -22,35 +13,3 @@ class TraceError(RuntimeError):
     ...     print(str(error)[:30])
     t.item() cannot be compiled: t
     """
-
-
-class Line(NamedTuple):
-    """A line of the user's code; as text it ends a message."""
-
-    file: str = ""
-    number: int = 0
-    text: str = ""
-
-    def __str__(self) -> str:
-        return f"\n  {self.file}:{self.number}: {self.text}" if self.file else ""
-
-
-NOWHERE = Line()
-
-
-def user_place() -> tuple[str, int]:
-    """Return the file and the number of the line being run outside this library."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(HERE):
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
-
-
-def line_at(place: tuple[str, int]) -> Line:
-    """Return the line at a place, with its text."""
-    return Line(*place, linecache.getline(*place).strip())
-
-
-def user_line() -> Line:
-    """Return the line being run outside this library."""
-    return line_at(user_place())

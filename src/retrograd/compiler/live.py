@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from retrograd.compiler.lines import TraceError, user_line
+from retrograd.compiler.lines import TraceError
 from retrograd.compiler.statements import (
     Attribute,
     Expression,
@@ -17,6 +17,7 @@ from retrograd.compiler.statements import (
     Operation,
 )
 from retrograd.compiler.writer import PYTHON
+from retrograd.lines import user_line
 
 
 class Reading(NamedTuple):

@@ -9,10 +9,12 @@ import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.ir import Call, Names, Program, Var
-from retrograd.compiler.lines import Line, TraceError, line_at
+from retrograd.compiler.lines import TraceError
+from retrograd.compiler.live import Reading
 from retrograd.compiler.names import name_outside, stem_of
 from retrograd.compiler.tape import Event, Tape
 from retrograd.engine import Array, Constants, Rule, Tensor
+from retrograd.lines import Line, line_at
 
 _ndarray = np.ndarray
 
@@ -36,6 +38,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
             "recorded calls would never change"
         )
     lowering = _Lowering(tape.inside, keep)
+    readings = lowering.read_kept(tape)
     log = tape.take_log()
     for event in log:
         lowering.take[event.kind](event)
@@ -43,6 +46,10 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
     grads = [(leaf, None if grad is None else see(grad)) for leaf, grad in tape.grads]
     tape.check([v._array for v in values if isinstance(v, Tensor)])
     results = [see(v._array) if isinstance(v, Tensor) else v for v in values]
+    carried = [
+        (place, tuple(see(v._array) if isinstance(v, Tensor) else v for v in place.ends))
+        for place in tape.carried
+    ]
     name_outside(fn, lowering.ran, lowering.find, lowering.outputs, lowering.wishes)
     return Program(
         args=tuple(lowering.args),
@@ -51,7 +58,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         results=tuple(results),
         structure=structure,
         grads=tuple((leaf, grad) for leaf, grad in grads if leaf.is_leaf),
-        lives=tuple(tape.lives),
+        lives=(*tape.lives, *readings),
         updates=tuple(tape.updates),
         optimizers=tuple(tape.optimizers.values()),
         positions=tape.positions,
@@ -61,6 +68,8 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         ran=tuple(lowering.ran.values()),
         names=Names(lowering.wishes, lowering.gradient_of),
         initial={lowering.known[i]: array for i, array in tape.initial.items()},
+        kept=tuple(lowering.kept),
+        carried=tuple(carried),
     )
 
 
@@ -73,6 +82,7 @@ class _Lowering:
         self.known: dict[int, Var] = {}  # by the id of the array
         self.args: list[Var] = []
         self.starts: list[Var] = []
+        self.kept: list[tuple[str, Var]] = []
         self.calls: list[Call] = []
         self.wishes: dict[Var, str] = {}
         self.gradient_of: dict[Var, Var] = {}
@@ -94,6 +104,17 @@ class _Lowering:
             "module ran": self._module_ran,
             "training": self._training,
         }
+
+    def read_kept(self, tape: Tape) -> list[Reading]:
+        """Return how a run reads what is in the places to which it assigns."""
+        readings: list[Reading] = []
+        for place in tape.carried:
+            taken = [reading.name for reading in (*tape.lives, *readings)]
+            for reading, array in place.readings(taken):
+                var = self.known[id(array)] = Var("kept", array, None, reading.name, self.keep)
+                self.kept.append((reading.name, var))
+                readings.append(reading)
+        return readings
 
     def find(self, array: Any) -> Var | None:
         """Return the Var of an array, None for one that the log has not."""

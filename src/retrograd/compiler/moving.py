@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from retrograd import tree
 from retrograd.compiler.program import ReadyProgram
 from retrograd.engine import Array, Tensor, wrap
 
@@ -81,6 +82,13 @@ def _draw(rng: np.random.Generator, low: float, high: float, like: Array) -> Arr
     return np.resize(rng.uniform(low, high, min(like.size, _PERIOD)), like.shape)
 
 
+def _moved(value: Any, move: Move) -> Any:
+    """Return what stands for a leaf of what is in a place outside."""
+    if isinstance(value, Tensor):
+        return wrap(move.array(value._array))
+    return move.array(value) if isinstance(value, np.ndarray) else value
+
+
 class State:
     """What a program finds outside and a run of it changes: moved for a check, and put back.
 
@@ -101,7 +109,8 @@ class State:
             if array.dtype.kind == "f" and array.flags.writeable and array.size <= LARGE
         ]
         leaves = [leaf for leaf, _ in program.grads if id(leaf) not in ready.positions]
-        self._is_pure = not written and not leaves
+        self._carried = [(c.place, c.place.read()) for c, _ in program.carried]
+        self._is_pure = not written and not leaves and not self._carried
         self._is_touched = not self._is_pure
         self._arrays = {id(array): (array, array.copy()) for array in self._held}
         self._arrays.update(
@@ -112,8 +121,7 @@ class State:
             v.tensor for v in program.starts if id(v.tensor) not in ready.positions
         ]
         self._counts = [(bucket, bucket.count) for _, bucket in program.updates]
-        draws = {id(c.fn): c.fn.bit_generator for c in program.calls if c.kind == "draw"}
-        self._generators = [(bits, bits.state) for bits in draws.values()]
+        self._generators = [(bits, bits.state) for bits in ready.bit_generators]
 
     def move(self, move: Move) -> None:
         """Put values near the ones that were there into what is outside."""
@@ -125,6 +133,8 @@ class State:
             np.copyto(array, move.array(self._arrays[id(array)][1], not self._is_pure))
         for leaf in self._starts:
             leaf._grad = move.array(leaf._grad)
+        for place, old in self._carried:
+            place.put(tree.map(lambda v: _moved(v, move), old))
 
     def put_back(self) -> None:
         """Put back all that was moved, or changed by a run."""
@@ -133,6 +143,8 @@ class State:
                 np.copyto(array, old)
         for leaf, grad in self._gradients:
             leaf._grad = grad
+        for place, old in self._carried:
+            place.put(old)
         for bucket, count in self._counts:
             bucket.count = count
         for bits, state in self._generators:

@@ -17,7 +17,7 @@ from retrograd.nn.module import Module
 # what a name must not be: Python's own, and what programs and scripts use themselves
 _RESERVED = {*keyword.kwlist, *dir(builtins), "np", "program", "step", "predict", "main", "sys",
              "Path", "ARGUMENTS", "save", "threading"} - {"input"}  # fmt: skip
-_PLAIN = {"getitem": "part", "concat": "joined", "contract": "einsum"}
+_PLAIN = {"getitem": "part", "concat": "joined", "contract": "einsum", "allreduce": "total"}
 _ASSIGNED = re.compile(r"(?:\w+\.)*(\w+) ?=[^=].*[^(\[{,]$")
 
 
@@ -95,7 +95,10 @@ def name_outside(
     scope = {"": fn} if isinstance(fn, Module) else surroundings(fn)
     if hasattr(fn, "__self__"):
         scope["self"] = fn.__self__
-    inner = {id(c) for m in ran.values() for c in m.children()}
+    inner: set[int] = set()
+    for i, m in ran.items():
+        if i not in inner:
+            inner |= {id(part) for _, part in m.named_modules() if part is not m}
     tops = [m for i, m in ran.items() if i not in inner]
     tops += [m for m in scope.values() if isinstance(m, Module) and id(m) not in ran]
 
@@ -117,6 +120,6 @@ def name_outside(
 
 def _short(path: str, module: Any) -> str:
     parts = path.split(".")
-    if parts[-1].isdigit():
-        parts[-1] = type(module).__name__.lower() + parts[-1]
-    return "_".join(p for p in parts if not p.isdigit())
+    if path.isdigit():
+        return type(module).__name__.lower() + path
+    return ("block" if parts[0].isdigit() else "") + "_".join(parts)

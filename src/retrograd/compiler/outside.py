@@ -12,7 +12,7 @@ import functools
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,20 @@ def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
         with contextlib.suppress(ValueError):  # a variable that has no value yet
             found[name] = cell.cell_contents
     return found
+
+
+class Change(NamedTuple):
+    """Something outside that is no more what it was.
+
+    Args:
+        name: what it is, as the user would write it.
+        place: where it is, and what was there; None for what has changed inside, such as a set.
+        now: what is there now.
+    """
+
+    name: str
+    place: Place | None
+    now: Any
 
 
 class Outside:
@@ -280,30 +294,33 @@ class Outside:
                 left -= array.size
                 self._copies.append((name, array, array.copy()))
 
-    def find_change(self, written: Iterable[Array] = ()) -> str:
-        """Return the name of what is no more what it was, or "".
+    def find_changes(self, written: Iterable[Array] = ()) -> Iterator[Change]:
+        """Yield what is no more what it was.
 
         Args:
             written: arrays that the function may write into.
         """
+        seen: set[tuple[int, str, Any]] = set()
         for place in self._variables:
-            if not self._is_as_before(place.value, place.read()):
-                return place.name
+            now, at = place.read(), (id(place.owner), place.how, place.key)
+            if at not in seen and not self._is_as_before(place.value, now):
+                seen.add(at)
+                yield Change(place.name, place, now)
         for name, value, before in self._snapshots:
-            now = attributes(value) if not isinstance(value, _CONTAINERS) else value
             if isinstance(value, (set, deque)):
                 if value != before:
-                    return name
+                    yield Change(name, None, value)
                 continue
-            pairs = _pairs(before, now)
-            for key, old, new in pairs:
-                if not self._is_as_before(old, new):
-                    return f"{name}.{key}" if now is not value else name
+            is_object = not isinstance(value, _CONTAINERS)
+            how = "attribute" if is_object else "item"
+            for key, old, new in _pairs(before, attributes(value) if is_object else value):
+                if (id(value), how, key) not in seen and not self._is_as_before(old, new):
+                    text = f"{name}.{key}" if is_object else name
+                    yield Change(text, Place(text, how, value, key, old), new)
         roots = {id(root(a)) for a in written}
         for name, array, copy in self._copies:
             if id(root(array)) not in roots and array.tobytes() != copy.tobytes():
-                return name
-        return ""
+                yield Change(name, None, array)
 
     def _is_as_before(self, old: Any, new: Any) -> bool:
         """Tell whether a value is what it was, given that containers may have changed inside."""
@@ -339,11 +356,6 @@ def look_around(fn: Callable[..., Any]) -> Outside:
     found = Outside(fn)
     found.copy_arrays()
     return found
-
-
-def find_change(before: Outside, fn: Callable[..., Any], written: Iterable[Array] = ()) -> str:
-    """Return the name of what is no more what it was in an earlier look, or ""."""
-    return before.find_change(written)
 
 
 def attributes(value: Any) -> dict[str, Any]:

@@ -27,6 +27,16 @@ def optimise(program: Program, constants: Collection[Var] = ()) -> Program:
         program: a program as recorded.
         constants: those of its arrays from outside that are known never to change.
     """
+    return stack(simplify(program, constants))
+
+
+def simplify(program: Program, constants: Collection[Var] = ()) -> Program:
+    """Return a program without what is computed in vain, twice or of constants: for `stack`.
+
+    Args:
+        program: a program as recorded.
+        constants: those of its arrays from outside that are known never to change.
+    """
     written = {v for call in program.calls if call.kind == "write" for v in call.outs}
     fresh = {v: _copy(v, program.initial[v]) for v in constants if v in written}
     replaced: Replaced = {v: v.constant() for v in constants}
@@ -34,20 +44,31 @@ def optimise(program: Program, constants: Collection[Var] = ()) -> Program:
     calls = [*fresh.values(), *substitute(program.calls, replaced)]
     became = [*replaced.items()]
     wanted = {v: replaced.get(v, v) for v in program.wanted()}
-    for last in (False, True):
-        before = -1
-        while len(calls) != before:
-            before = len(calls)
-            calls, replaced = shorten(calls)
-            became += replaced.items()
-            wanted = {v: replaced.get(now, now) for v, now in wanted.items()}
-            calls = prune(calls, wanted.values())
-        if not last:
-            calls = sums_at_once(calls, wanted.values())
-            calls = products_at_once(calls)
+    calls = _repeat(calls, wanted, became)
     names = name_assigned(merge(program.names, became), program.calls)
     names = merge(names, [pair for pair in became if pair[1].kind == "const"])
     return replace(program.with_calls(calls, wanted), names=names)
+
+
+def stack(program: Program) -> Program:
+    """Return a program that computes many sums and products at once: for speed alone."""
+    wanted = {v: v for v in program.wanted()}
+    calls = products_at_once(sums_at_once(program.calls, wanted.values()))
+    became: list[tuple[Var, Var]] = []
+    calls = _repeat(calls, wanted, became)
+    return replace(program.with_calls(calls, wanted), names=merge(program.names, became))
+
+
+def _repeat(calls: Calls, wanted: Replaced, became: list[tuple[Var, Var]]) -> list[Call]:
+    """Shorten calls until nothing changes, and note what became of what."""
+    before = -1
+    while len(calls) != before:
+        before = len(calls)
+        calls, replaced = shorten(calls)
+        became += replaced.items()
+        wanted.update({v: replaced.get(now, now) for v, now in wanted.items()})
+        calls = prune(calls, wanted.values())
+    return [*calls]
 
 
 def _copy(var: Var, initial: Array) -> Call:
@@ -77,7 +98,7 @@ def substitute(calls: Calls, replaced: Replaced) -> list[Call]:
 
 
 def prune(calls: Calls, results: Iterable[Var]) -> list[Call]:
-    """Drop calls that nothing uses, but no random draws, nor sizes that values decide.
+    """Drop calls that nothing uses, but no draws, no acts, nor sizes that values decide.
 
     A function may have asked for such a size: another one is found by the call that has it.
     """
@@ -89,6 +110,7 @@ def prune(calls: Calls, results: Iterable[Var]) -> list[Call]:
     for call in reversed(calls):
         if (
             call.kind == "draw"
+            or call.acts
             or (call.kind == "write" and flow.memory(call.outs[0]) in used)
             or (call.kind == "call" and not needed.isdisjoint(call.outs))
             or (call.kind == "call" and is_sized_by_mask(call))
@@ -124,7 +146,7 @@ def shorten(calls: Calls) -> tuple[list[Call], Replaced]:
         if replaced and any(v in replaced for v in call.vars()):
             (call,) = substitute((call,), replaced)
         flow.add(call)
-        if call.kind == "call":
+        if call.kind == "call" and not call.acts:
             apart = bool(written) and any(flow.memory(v) in written for v in call.outs)
             constant = all(v.kind == "const" for v in call.vars()) and not call.vars(Live)
             same: tuple[Var, ...] | None = None

@@ -54,6 +54,16 @@ class Place:
         except (KeyError, IndexError, AttributeError, ValueError):
             return MISSING
 
+    def put(self, value: Any) -> None:
+        """Put another value there."""
+        if self.how == "cell":
+            self.owner.cell_contents = value
+        elif self.how == "attribute":
+            # not by setattr: a Module would take it for a change that everybody has to hear of
+            self.owner.__dict__[self.key] = value
+        else:
+            self.owner[self.key] = value
+
     def holds(self) -> bool:
         """Tell whether what is there is the same: the object, or a value that is equal.
 

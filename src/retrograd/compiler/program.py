@@ -20,10 +20,10 @@ from retrograd.compiler.guards import (
     find_failing,
     guards_of,
 )
-from retrograd.compiler.ir import Flow, Program, Var, root
+from retrograd.compiler.ir import Call, Flow, Program, Var, root
 from retrograd.compiler.likeness import Likeness, find_any_difference
 from retrograd.compiler.outside import Outside
-from retrograd.compiler.passes import optimise
+from retrograd.compiler.passes import simplify, stack
 from retrograd.compiler.places import is_compiled
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
@@ -34,7 +34,6 @@ from retrograd.compiler.statements import (
     Do,
     Effect,
     Expression,
-    Index,
     Invoke,
     Literal,
     Name,
@@ -111,13 +110,16 @@ class ReadyProgram:
         self.positions = recorded.positions
         self.namespace: dict[str, Any] = {}
         self.files: list[str] = []
+        self.example: Any = None
+        self.readable: Any = None
         weakref.finalize(self, _let_go, self.namespace, self.files).atexit = False
         self.write()
 
     def write(self, constants: Collection[Var] = ()) -> None:
         """Make the code and the function; again if more is found to be constant."""
         self.constants |= {*constants}
-        program = self.program = optimise(self.recorded, self.constants)
+        self.plain = simplify(self.recorded, self.constants)
+        program = self.program = stack(self.plain)
         self.code = assemble(program)
         self.captured = [v for v in self.code.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
@@ -283,6 +285,10 @@ class ReadyProgram:
         for text, n in program.advances().items():
             count = Operation("+", Name(text), Literal(n))
             self._add(writer, Assign((Attribute(owners[text], "count"),), count))
+        for place, names in code.carried:
+            statement = place.assignment(writer, names)
+            self._add(writer, statement)
+            self.steps[len(self.lines)] = Step(statement, Call("keep", None, (), {}, ()), None)
         self._hand_over(writer)
         if self.trained:
             written = Bound("stamps", stamps(self.trained))
@@ -351,7 +357,8 @@ class ReadyProgram:
                 name = type(ran).__name__
                 if not is_compiled(m):
                     inside.setdefault(id(m), (f"{name}.{path}" if path else name, m))
-        self.attributes = Attributes(inside.values(), self.ignored)
+        assigned = {(id(c.place.owner), c.place.key) for c, _ in self.program.carried}
+        self.attributes = Attributes(inside.values(), self.ignored | assigned)
         captured = [v.array for v in self.captured]
         found = guards_of(self.program, self.holders, self.attributes, outside, captured)
         self.guards = found
@@ -387,8 +394,9 @@ def _writes_over(step: Any, space: dict[str, Any]) -> bool:
     """Tell whether a statement writes into what it reads, so that it must not be done twice."""
     statement = step.statement
     if not isinstance(statement, Do):
-        at_index = isinstance(statement, Assign) and isinstance(statement.targets[0], Index)
-        return at_index or isinstance(statement, Copy)
+        if isinstance(statement, Assign):
+            return bool(step.call.kind == "write")
+        return isinstance(statement, Copy)
     out = eval(PYTHON.expression(statement.out), space)
     names = {part.text for part in statement.call.parts() if isinstance(part, Name)}
     read = [space[name] for name in names if isinstance(space.get(name), np.ndarray)]

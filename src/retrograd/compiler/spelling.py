@@ -53,6 +53,8 @@ def spell(w: Assembly, call: Call, out: Name) -> list[Statement]:
         call: what is to be done.
         out: the name of the array, or number, that the statements fill.
     """
+    if call.acts:
+        return [Do(w.invoke(call), out)]
     if call.fn in SPELLINGS:
         return SPELLINGS[call.fn](w, call, out)
     if call.outs[0] in w.numbers:

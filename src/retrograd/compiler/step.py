@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from os import PathLike
 from types import MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from retrograd.compiler.callables import (
     remember_for_forks,
     takes_self,
 )
+from retrograd.compiler.carried import find_kept, find_shared
 from retrograd.compiler.comparison import Comparison
 from retrograd.compiler.differentiable import (
     Graph,
@@ -38,12 +39,17 @@ from retrograd.compiler.ir import Program
 from retrograd.compiler.likeness import Likeness
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
-from retrograd.compiler.outside import Outside, find_change, look_around
+from retrograd.compiler.outside import Outside, look_around
+from retrograd.compiler.passes import simplify
 from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.readable import Example, Readable
 from retrograd.compiler.tape import Tape, recording
-from retrograd.engine import CLOCK, MODE, Tensor, wrap
+from retrograd.engine import CLOCK, MODE, Tensor, mode_set, wrap
 from retrograd.engine.arrays import unmasked
 from retrograd.nn.module import Module
+
+if TYPE_CHECKING:
+    from retrograd.compiler.profiling import ProgramProfile
 
 _ARRAYS = (np.ndarray, np.generic, Tensor)
 PROGRAMS = 32  # as many are kept for one function
@@ -91,7 +97,7 @@ class CompiledStep:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None or not takes_self(self.fn):
             return self
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             return MethodType(self.fn, instance)  # a part of what is recorded now
         if isinstance(instance, type):
             return MethodType(self, instance)  # of a classmethod: the class is an argument
@@ -120,7 +126,7 @@ class CompiledStep:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         mode = MODE.get()
         if mode.tell is not None:
-            return self.fn(*args, **kwargs)  # it is compiled as a part of what calls it
+            return mode.tell("compiled", self, args, kwargs)
         with self._lock:
             last = self._last
             if last and last.settled and not kwargs and last.grad is mode.grad:
@@ -169,7 +175,55 @@ class CompiledStep:
             np.add(exp, one, out=add)  # (2,)
             return add
         """
+        return self.readable().source
+
+    @property
+    def fast_source(self) -> str:
+        """The source of the program that ran last as it runs: NumPy calls into kept buffers.
+
+        Beside each stands the shape of what it fills. What is computed before all runs, such as
+        buffers and constants, is not shown: `export` writes that too.
+
+        Raises:
+            RuntimeError: if nothing is recorded yet.
+
+        >>> @rg.compile
+        ... def step(x):
+        ...     return np.exp(x) + 1
+        >>> _ = step(np.zeros(2))
+        >>> print(step.fast_source)
+        def step(x):
+            # x: (2,) float64
+        <BLANKLINE>
+            # forward
+            np.exp(x, out=exp)         # (2,)
+            np.add(exp, one, out=add)  # (2,)
+            return add
+        """
         return self._ran().source
+
+    def readable(self) -> Readable:
+        """Return the program that ran last for readers, as data."""
+        from retrograd.compiler.readable.build import make_readable
+
+        with self._lock:
+            ready = self._ran()
+            if ready.readable is None:
+                name = "predict" if isinstance(self.fn, Module) else "step"
+                ready.readable = make_readable(ready, name, self._record_plainly)
+            return ready.readable
+
+    def _record_plainly(self, ready: ReadyProgram, leaves: list[Any]) -> Program:
+        """Record the function for other arguments; return the program without buffers."""
+        mode = MODE.get()
+        with mode_set(mode.with_grad(ready.grad)):
+            tape, result = self._record(leaves, ready.example.structure)
+            tape.put_back()
+        recorded = lower(tape, self.fn, result)
+        known = {id(v.array) for v in ready.captured}
+        inside = [v for call in recorded.calls for v in call.vars()]
+        fresh = [v for v in inside if v.kind == "captured" and id(v.array) not in known]
+        return simplify(recorded, dict.fromkeys(fresh))
 
     def export(self, path: str | PathLike[str], overwrite: bool = False) -> None:
         """Write the program that ran last to a Python script, which needs NumPy only.
@@ -205,6 +259,58 @@ class CompiledStep:
         name = "predict" if isinstance(self.fn, Module) else "step"
         export(self._ran(), name, path, overwrite)
 
+    def find_nan(self, *args: Any, **kwargs: Any) -> None:
+        """Look for the first nan or inf of a call; all that the call changes is put back.
+
+        The function is run once with each call and each gradient looked at, as inside
+        `rg.detect_anomaly()`, and its program statement by statement. Parameters, gradients,
+        states of optimizers and generators are as before then, so that it can be asked before a
+        step, or again after one that went wrong.
+
+        Args:
+            *args: what the function is called with.
+            **kwargs: likewise.
+
+        Returns:
+            None where all is finite.
+
+        Raises:
+            AnomalyError: with the function, the place, the inputs there, the user's line, the
+                program's line, and what usually helps.
+
+        >>> step = rg.compile(lambda x: np.mean(np.log(x)))
+        >>> try:
+        ...     step.find_nan(np.array([1.0, 0.0]))
+        ... except rg.AnomalyError as error:
+        ...     print(error.fault.function, error.fault.index, "|", error.fault.program_line)
+        np.log (1,) | np.log(x, out=log)
+        """
+        from retrograd.compiler.finding import find_nan
+
+        find_nan(self, args, kwargs)
+
+    def profile(self, *args: Any, **kwargs: Any) -> ProgramProfile:
+        """Time each line of the program for some arguments; all that it changes is put back.
+
+        The program is run some times with a clock after each line. `print` of what is returned
+        shows the lines, the hottest first; its `in_order()` shows them as they run.
+
+        Args:
+            *args: what the function is called with.
+            **kwargs: likewise.
+
+        Returns:
+            The lines with their microseconds and bytes, a `retrograd.compiler.ProgramProfile`.
+
+        >>> step = rg.compile(lambda x: np.mean(np.exp(x)))
+        >>> profile = step.profile(np.zeros(1000))
+        >>> profile.lines[0].text, profile.lines[0].bytes
+        ('np.exp(x, out=exp)', 16000)
+        """
+        from retrograd.compiler.profiling import profile
+
+        return profile(self, args, kwargs)
+
     def _ran(self) -> ReadyProgram:
         if not self._last:
             raise RuntimeError("nothing is recorded yet: call the compiled function first")
@@ -213,7 +319,7 @@ class CompiledStep:
     def _look_up(self, args: Any, kwargs: dict[str, Any], grad: bool) -> Any:
         """Run the program for these arguments, or record one."""
         given, structure = tree.flatten((args, kwargs))
-        key = structure, tuple(map(_kind, given)), grad
+        key = self._key(given, structure)
         leaves = stand_ins(given)
         arrays = [a for a in leaves if isinstance(a, _ARRAYS)]
         own = [id(a) for a in arrays if isinstance(a, Tensor) and a.requires_grad]
@@ -247,13 +353,17 @@ class CompiledStep:
         graph = None
         if grad:
             graph = find_graph(self.fn, tape, result, start, recorded, structure, CompiledStep)
+            if graph is not None and recorded.acts():
+                graph.is_eager = True  # its backward pass would act a second time
         found = self._find_same(same, recorded, outside, changes, graph)
         if found is None:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
             found = ReadyProgram(recorded, grad, simple, outside, graph)
+            found.example = Example.of(structure, leaves)
             same.append(found)
+            recorded.announce()
         program = self._last = found
         is_eager = program.graph is not None and program.graph.is_eager
         ignored = bool(changes) and all(change in program.ignored for change in changes)
@@ -264,11 +374,18 @@ class CompiledStep:
         if program.graph is not None:
             tape.put_back()
             return program.graph.run_eagerly(given)
-        if self.replay_first:
+        if self.replay_first or recorded.acts():  # which a recording only rehearses
             tape.put_back()
-            result = self._check(program, leaves, structure, arrays)
+            if program.checks_left:
+                result = self._check(program, leaves, structure, arrays)
+            else:
+                result = program(arrays)
         tape.undo.clear()
         return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
+
+    def _key(self, given: Any, structure: tree.Structure) -> Any:
+        """Return what programs are kept by: the kinds of the arguments, and the grad mode."""
+        return structure, tuple(map(_kind, given)), MODE.get().grad
 
     def _find_same(
         self, same: list[ReadyProgram], recorded: Program, outside: Outside,
@@ -380,13 +497,15 @@ class CompiledStep:
             names.append("_".join(map(str, (first, *rest))))
         return names
 
-    def _record(self, leaves: Any, structure: Any, again: bool = True) -> tuple[Tape, Any]:
+    def _record(
+        self, leaves: Any, structure: Any, again: bool = True, kind: Callable[[], Tape] = Tape
+    ) -> tuple[Tape, Any]:
         """Run the function and return what was heard of it, and its result.
 
         What it fills once outside, such as a cache, is there in another run: so `again`. What a
-        run has changed that fails is put back.
+        run has changed that fails is put back. `kind` makes the tape that hears it.
         """
-        tape = Tape()
+        tape = kind()
         given = list(leaves)
         standing: list[tuple[Tensor, Tensor]] = []
         for i, name in enumerate(self._names(structure)):
@@ -408,20 +527,20 @@ class CompiledStep:
             with recording(tape, mode.grad):
                 result = self.fn(*args, **kwargs)
             self._check_arguments(as_given, (args, kwargs))
-            written = [event.what[2] for event in tape.log if event.kind == "write"]
-            changed = find_change(before, self.fn, written)
-            if changed:
-                if not again:
-                    raise TraceError(
-                        f"{self.__name__} changes {changed!r} outside: a compiled function runs "
-                        "its Python once only. Return the value and change things after the step"
-                    )
-                tape.put_back()
-                return self._record(leaves, structure, again=False)
+            kept, problem = find_kept(before, tape, self.__name__)
+            if problem and not again:
+                raise TraceError(problem)
+            shared = find_shared(kept, before)
+            if problem or shared:
+                tape.put_back(keeps=True)
+                for each in kept if shared else ():
+                    each.set_apart(shared)
+                return self._record(leaves, structure, again=not problem, kind=kind)
             tape.finish()
             for t, leaf in standing:
                 leaf._grad = t._grad
         except BaseException as error:
+            find_kept(before, tape, self.__name__)
             tape.put_back()
             if isinstance(error, ValueError) and isinstance(error.__cause__, TraceError):
                 raise error.__cause__ from None  # NumPy says only that it got no number

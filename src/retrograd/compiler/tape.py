@@ -14,11 +14,13 @@ from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 
+from retrograd.compiler.carried import Carried
 from retrograd.compiler.ir import root
-from retrograd.compiler.lines import TraceError, user_line, user_place
+from retrograd.compiler.lines import TraceError
 from retrograd.compiler.live import Live, Reading
 from retrograd.compiler.statements import Literal, Operation
 from retrograd.engine import Array, Mode, Rule, Tensor, mode_set, pick, touch, wrap
+from retrograd.lines import user_line, user_place
 
 READS = (
     "the next run has another value. Return the Tensor and read it after the step; "
@@ -68,6 +70,7 @@ class Tape:
         updates: each group of an optimizer that was updated, and the bucket.
         optimizers: the optimizers that these are of, by id.
         undo: what puts back what the run changed outside.
+        undo_refused: what puts back Tensors that no program can assign as the run did.
         initial: what was in an array that no call had made before it was written, by its id.
     """
 
@@ -84,7 +87,9 @@ class Tape:
         self.updates: list[tuple[dict[str, Any], Any]] = []
         self.optimizers: dict[int, Any] = {}
         self.undo: dict[int, Callable[[], Any]] = {}
+        self.undo_refused: list[Callable[[], Any]] = []
         self.initial: dict[int, Array] = {}
+        self.carried: list[Carried] = []  # the places outside to which the run has assigned
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
         self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
@@ -123,16 +128,32 @@ class Tape:
                 leaf._grad = grad.copy()  # two leaves may share one array
             self.grads.append((leaf, grad))
 
+    def has_made(self, t: Tensor) -> bool:
+        """Tell whether the run itself has made a Tensor, or what shares its memory."""
+        i = id(self._viewed(t._array))
+        return i in self._made or i in self._arguments or id(t) in self.inside
+
+    def carry(self, carried: Sequence[Carried]) -> None:
+        """Take note of places outside to which the run has assigned."""
+        self.carried = [*carried]
+        for each in carried:
+            self.undo[id(each)] = functools.partial(each.place.put, each.place.value)
+
     def take_log(self) -> list[Event]:
         """Return the events and let go of them, and of all arrays of the run."""
         log, self.log = self.log, []
         self._views.clear()
         return log
 
-    def put_back(self) -> None:
-        """Put back what the run changed outside."""
+    def put_back(self, keeps: bool = False) -> None:
+        """Put back what the run changed outside.
+
+        Args:
+            keeps: whether what no program can do stays: it may be filled once, such as a cache.
+        """
         # the last first: an array may be a part of one that was noted before
         everything = [*reversed(self.undo.values())]
+        everything += [] if keeps else self.undo_refused
         try:
             for put_back in everything:
                 put_back()
@@ -274,9 +295,17 @@ class Tape:
     def _training_read(self, module: Any) -> None:
         self.log.append(Event("training", (module,)))
 
-    def _module_ran(self, module: Any, output: Any) -> None:
+    def _module(self, module: Any, args: Any, kwargs: Any) -> Any:
+        output = module._forward_with_hooks(args, kwargs)
         out = output._array if isinstance(output, Tensor) else None
         self.log.append(Event("module ran", (module, out)))
+        return output
+
+    def _visit(self, t: Tensor, g: Any, rule: Rule) -> Rule:
+        return rule
+
+    def _compiled(self, step: Any, args: Any, kwargs: Any) -> Any:
+        return step.fn(*args, **kwargs)  # it is compiled as a part of what calls it
 
     def _leaf_made(self, leaf: Tensor, source: Any) -> None:
         shares = isinstance(source, Tensor) and source._array is leaf._array
@@ -372,7 +401,9 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "draw": Tape._draw,  # generator, shape, dtype: returns the Tensor drawn
     "section": Tape._section,  # name: returns the one before
     "training read": Tape._training_read,  # Module
-    "module ran": Tape._module_ran,  # Module, output
+    "module": Tape._module,  # Module, arguments, keywords: returns its output
+    "visit": Tape._visit,  # Tensor, its gradient, its rule: returns the rule to use
+    "compiled": Tape._compiled,  # compiled function, arguments, keywords: returns its results
     "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
     "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient

@@ -4,7 +4,8 @@ It stands alone on NumPy. Read it in this order:
 
 1. `rule`: what a gradient rule is, and where the rules stand;
 2. `mode`: whether calls are recorded, and who hears of it;
-3. `tensor`: the Tensor, and how a call is recorded (`arrays` says what becomes an array);
+3. `tensor`: the Tensor, and how a call is recorded (`arrays` says what becomes an array, `call`
+   what is shown of a call, `hooks` who sees a gradient in passing);
 4. `dispatch`, `primitive`: how calls come in, through NumPy and through functions of one's own;
 5. `backward`: the reverse pass.
 """
@@ -17,7 +18,9 @@ from retrograd.engine.arrays import (
     set_default_dtype,
 )
 from retrograd.engine.backward import ReversePass, seed_of
+from retrograd.engine.call import Call, describe
 from retrograd.engine.dispatch import call_numpy
+from retrograd.engine.hooks import HOOKED_LEAVES, Handle, hooks_of
 from retrograd.engine.mode import (
     MODE,
     Mode,
@@ -25,8 +28,10 @@ from retrograd.engine.mode import (
     escape,
     is_grad_enabled,
     is_recording,
+    is_rehearsal,
     mode_set,
     no_grad,
+    rehearsal,
     section,
     set_grad_enabled,
     tell,
@@ -63,11 +68,12 @@ from retrograd.engine.tensor import (
 )
 
 __all__ = [
-    "CLOCK", "MODE", "RULES", "Array", "Constants", "Mode", "ReversePass", "Rule", "Tensor",
-    "TensorLike", "TensorT", "adapted", "arguments", "as_array", "astype", "borrowed",
-    "call_numpy", "check_floating", "composed", "defvjp", "defvjp_joint", "enable_grad", "escape",
-    "get_default_dtype",
-    "is_grad_enabled", "is_recording", "mode_set", "no_grad", "nograd", "pick", "primitive",
-    "record", "refuse", "rules_later", "run", "section", "seed_of", "set_default_dtype",
-    "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded", "wrap",
+    "CLOCK", "HOOKED_LEAVES", "MODE", "RULES", "Array", "Call", "Constants", "Handle", "Mode",
+    "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "arguments", "as_array",
+    "astype", "borrowed", "call_numpy", "check_floating", "composed", "defvjp", "defvjp_joint",
+    "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of", "is_grad_enabled",
+    "is_recording", "is_rehearsal", "mode_set", "no_grad", "nograd", "pick", "primitive",
+    "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of",
+    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded",
+    "wrap",
 ]  # fmt: skip

@@ -79,7 +79,8 @@ def check_floating(array: Array) -> None:
     """Raise TypeError unless the array's dtype can have a gradient."""
     if array.dtype.kind not in "fc":
         raise TypeError(
-            f"only floating and complex dtypes can require grad, this is {array.dtype}: use .astype(float)"
+            f"only floating dtypes, real or complex, can require grad, this is {array.dtype}: use "
+            ".astype(float)"
         )
 
 

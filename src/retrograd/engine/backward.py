@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd.engine.arrays import check_floating
-from retrograd.engine.mode import MODE, Mode, mode_set, section, tell
+from retrograd.engine.call import describe
+from retrograd.engine.hooks import HOOKED, HOOKED_LEAVES, RETAINS, hooks_of
+from retrograd.engine.mode import MODE, mode_set, section, unrecorded
 from retrograd.engine.rule import Rule
 from retrograd.engine.tensor import (
     CLOCK,
@@ -23,7 +25,6 @@ from retrograd.engine.tensor import (
     as_array,
     borrowed,
     connect,
-    describe,
     pick,
     record,
     total,
@@ -41,14 +42,14 @@ def backward(
 ) -> None:
     """Add the gradient of `root` to `.grad` of its leaves: see `Tensor.backward`."""
     mode = MODE.get()
-    lift = mode.tell is not None  # a program is made of what the rules record
+    lift = mode.records  # a program is made of what the rules record
     seed = seed_of(root, gradient, lift)
     walk = ReversePass(retain_graph, lift)
     if not lift:
         walk.run((root,), (seed,))
         walk.land()
         return
-    with mode_set(Mode(bool(LIMITS), mode.tell, mode.on_escape)), section("backward"):
+    with mode_set(mode.with_grad(bool(LIMITS))), section("backward"):
         walk.run((root,), (seed,))
         walk.land()
 
@@ -134,14 +135,14 @@ def derivative_along(y: Tensor, whole: Tensor, part: int, direction: Any) -> Any
     """
     u = wrap(np.zeros_like(y._array))
     u.requires_grad = True
-    there = ReversePass(True, True, between([y], [whole]), {whole})
+    there = ReversePass(True, True, between([y], [whole]), {whole}, calls_hooks=False)
     there.run([y], [u])
     sent = there.found.get(whole)
     weighed = None if sent is None else sent.parts[part]
     if weighed is None or not weighed.requires_grad:
         return None
     total = np.sum(weighed * direction)
-    back = ReversePass(True, True, between([total], [u]))
+    back = ReversePass(True, True, between([total], [u]), calls_hooks=False)
     back.run([total], [wrap(np.ones((), y.dtype))])
     return back.found.get(u)
 
@@ -176,6 +177,8 @@ class ReversePass:
             for derivatives of derivatives, and for programs.
         wanted: the Tensors to visit; None for all.
         ends: those of `wanted` that the walk does not go beyond.
+        calls_hooks: whether hooks of Tensors are called; not so where what arrives is a step in
+            between that no user knows of.
 
     Attributes:
         found: while the walk goes on, the gradient so far of each Tensor that was met and is not
@@ -190,11 +193,13 @@ class ReversePass:
         lift: bool = False,
         wanted: set[Tensor] | None = None,
         ends: Collection[Tensor] = (),
+        calls_hooks: bool = True,
     ) -> None:
         self.keep = keep
         self.lift = lift
         self.wanted = wanted
         self.ends = ends
+        self.calls_hooks = calls_hooks
         self.found: dict[Tensor, Any] = {}
 
     def run(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
@@ -207,8 +212,10 @@ class ReversePass:
                 return
         if LIMITS:
             keep = True  # a limit looks at the whole graph
+        hear = MODE.get().tell
+        is_plain = hear is None and not lift
         last_write = CLOCK.last_write
-        queue: list[tuple[int, Tensor]] = []  # a heap: the last recorded comes first
+        queue: list[tuple[float, Tensor]] = []  # a heap: the last recorded comes first
         for root, seed in zip(roots, seeds, strict=True):
             if root in found:
                 found[root] = _sum(found[root], seed)
@@ -216,6 +223,8 @@ class ReversePass:
                 found[root] = seed
                 if root._call is not None:
                     heappush(queue, (-root._order, root))
+        if HOOKED_LEAVES.by_id and self.calls_hooks:
+            self._await_leaves(queue)
         while queue:
             t = heappop(queue)[1]
             g = found.pop(t)
@@ -228,16 +237,23 @@ class ReversePass:
             if last_write > t._order:
                 check_unwritten(t)
             if t._retains or wanted is not None:
-                if t._retains or t in wanted:  # type: ignore[operator]
+                if t in self.ends:  # where another walk goes on, with hooks and all
                     found[t] = g
-                if t in self.ends:
                     continue
+                if t._retains & HOOKED:
+                    g = self._call_hooks(t, g)
+                if t._retains & RETAINS or (wanted is not None and t in wanted):
+                    found[t] = g
             through, out = rule.through, t._array
             if rule.multi:
                 g = g.full(out)
             arrays = args
-            if lift:
-                args, out = lifted(t)
+            if not is_plain:
+                if hear is not None:
+                    rule = hear("visit", t, g, rule)
+                    through = rule.through
+                if lift:
+                    args, out = lifted(t)
             given = (g, out, *args)
             try:
                 vjps = rule.vjps
@@ -267,8 +283,8 @@ class ReversePass:
                         found[a] = ga
                         if a._call is not None:
                             heappush(queue, (-a._order, a))
-                    if lift:
-                        tell("gradient", a, ga, t)
+                    if hear is not None:
+                        hear("gradient", a, ga, t)
             except Exception as error:
                 error.add_note(f"in the gradient of {describe(t.rule, t.args, t.kwargs)}")
                 raise
@@ -294,11 +310,50 @@ class ReversePass:
                     vjps[i] = lambda *_, _gradient=ga, **__: _gradient
         return vjps
 
+    def _call_hooks(self, t: Tensor, g: Any) -> Any:
+        """Return the gradient of a Tensor after its hooks have seen it."""
+        return after_hooks(t, g, self.lift) if self.calls_hooks else g
+
+    def _await_leaves(self, queue: list[tuple[float, Tensor]]) -> None:
+        """Queue for each leaf with hooks that they are called as soon as its gradient is complete.
+
+        That is so when the first recorded of the calls that take it was visited. For that moment a
+        Tensor is queued of a call that takes nothing, with a hook that calls those of the leaf.
+        """
+        first: dict[Tensor, float] = {t: 0 for t in self.found if t._call is None}
+        stack = [t for _, t in queue]
+        seen = set(stack)
+        while stack:
+            t = stack.pop()
+            for a in t.inputs or ():
+                if not isinstance(a, Tensor) or not a.requires_grad:
+                    continue
+                if a._call is None:
+                    first[a] = min(first.get(a, t._order), t._order)
+                elif a not in seen and a not in self.ends:
+                    seen.add(a)
+                    stack.append(a)
+        for leaf, order in first.items():
+            if leaf in self.ends or (self.wanted is not None and leaf not in self.wanted):
+                continue
+            if id(leaf) in HOOKED_LEAVES.by_id:
+                moment = wrap(leaf._array)
+                moment._call = _NOTHING, (), (), {}
+                moment._order = order - 0.5  # type: ignore[assignment]
+                moment._retains = HOOKED
+                moment._hooks = {0: functools.partial(self._call_hooks_of_leaf, leaf)}
+                self.found[moment] = moment._array
+                heappush(queue, (-moment._order, moment))
+
+    def _call_hooks_of_leaf(self, leaf: Tensor, _: Any) -> None:
+        if leaf in self.found:
+            self.found[leaf] = self._call_hooks(leaf, self.found[leaf])
+
     def _run_lifted(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
         """Run on Tensors, recorded so that a rule can take a limit, and unwrap what is found."""
-        walk = ReversePass(True, True, self.wanted, self.ends)
+        walk = ReversePass(True, True, self.wanted, self.ends, self.calls_hooks)
         mode = MODE.get()
-        with mode_set(Mode(True, mode.tell, mode.on_escape)):
+        with mode_set(mode.with_grad(True)):
             walk.run(roots, [wrap(seed) for seed in seeds])
         for t, g in walk.found.items():
             self.found[t] = g.unwrapped() if isinstance(g, Parts) else borrowed(g._array)
@@ -311,6 +366,47 @@ class ReversePass:
                 leaf._grad = g
             else:
                 land(leaf, g)
+
+
+def after_hooks(t: Tensor, g: Any, lift: bool) -> Any:
+    """Return the gradient of a Tensor as its hooks leave it, `g` itself where it has none.
+
+    Args:
+        t: the Tensor.
+        g: its gradient.
+        lift: whether that is a Tensor in place of an array.
+    """
+    hooks = hooks_of(t)
+    if hooks:
+        unrecorded("a hook of t.register_hook")
+    for hook in hooks.values():
+        if not lift:
+            # a view that cannot be written: others may have the same memory, or keep it
+            g = borrowed(g)
+            g.flags.writeable = False
+        answer = hook(g)
+        if answer is not None:
+            g = _replacement(answer, t, lift)
+    return g
+
+
+def _replacement(answer: Any, t: Tensor, lift: bool) -> Any:
+    """Return what a hook has returned as a gradient of a Tensor, which others may refer to."""
+    if not isinstance(answer, Tensor):
+        answer = as_array(answer)
+    if answer.shape != t.shape:
+        raise RuntimeError(
+            f"a hook of a Tensor of shape {t.shape} returned a gradient of shape {answer.shape}"
+        )
+    if answer.dtype != t.dtype:
+        answer = answer.astype(t.dtype)
+    if lift:
+        return answer if isinstance(answer, Tensor) else wrap(answer)
+    return borrowed(as_array(answer))
+
+
+# the rule of a call that takes nothing and does nothing
+_NOTHING = Rule(lambda: None)
 
 
 def _sum(x: Any, y: Any) -> Any:
@@ -343,7 +439,7 @@ def check_unwritten(t: Tensor) -> None:
     for a in t.inputs:
         if isinstance(a, Tensor) and a._stamp is not None and a._stamp[0] > t._order:
             raise RuntimeError(
-                f"an argument of {t.rule.name}, shape {a.shape}, was written in place after it "
+                f"an argument of {t.rule.title}, shape {a.shape}, was written in place after it "
                 "was recorded: its gradient would be wrong. Call backward before the write "
                 "(optimizer.step(), x += y under no_grad), or record again"
             )
@@ -374,7 +470,9 @@ def fitted(g: Any, like: Any) -> Any:
         g = unbroadcast(g, like.shape)
     if g.dtype != like.dtype:
         if g.dtype.kind == "c" and like.dtype.kind == "f":
-            g = np.real(g)  # how the loss changes with the imaginary part of a real number is no matter
+            g = np.real(
+                g
+            )  # how the loss changes with the imaginary part of a real number is no matter
         check_floating(like)  # t.requires_grad = True, set by hand, bypasses the check of integers
         g = g.astype(like.dtype)
     return g

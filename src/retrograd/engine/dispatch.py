@@ -5,22 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from retrograd.engine.mode import MODE, escape, is_recording
 from retrograd.engine.rule import (
     ADAPTED,
     COMPOSED,
     METADATA,
-    REFUSED,
     RULES,
+    UFUNC_METHODS,
     VALUES,
     Rule,
     bind,
     load_rules,
     no_out,
+    remedy_for,
     spelled,
-    writes_out,
+    target_of_write,
 )
-from retrograd.engine.tensor import Tensor, connect, plain, run
+from retrograd.engine.tensor import (
+    Tensor,
+    connect,
+    holds_gradients,
+    holds_tensors,
+    plain,
+    run,
+)
 
 
 def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
@@ -28,12 +38,13 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
 
     The tables of `rule` are asked in turn: functions that call others, functions that tell of an
     array, functions with a rule. Then the rules that are not loaded yet are, and all is asked anew.
+    What none of them can answer is left to NumPy, if no gradient is lost by that.
     """
     # both run on Tensors; that a table names its functions rightly matters to readers alone
     answer = ADAPTED.get(fn) or COMPOSED.get(fn)
     if answer is not None:
-        if writes_out(fn, args, kwargs):
-            raise TypeError(no_out(spelled(fn)))
+        if target_of_write(fn, args, kwargs) is not None:
+            return _leave_to_numpy(fn, args, kwargs, no_out(spelled(fn)))
         kwargs.pop("out", None)
         return answer(*args, **kwargs)
     if fn in METADATA or fn in VALUES:
@@ -42,29 +53,63 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
         return fn(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
     rule = RULES.get(fn)
     if rule is not None:
+        writes = kwargs or len(args) > rule.arrays
+        if writes and target_of_write(fn, args, kwargs) is not None:
+            return _leave_to_numpy(fn, args, kwargs, no_out(rule.title))
         args, kwargs = bind(rule, args, kwargs)
-        if not rule.differentiable:
-            # Nothing is lost where Tensors in lists become arrays here. Where there is a gradient,
-            # a list is an array of numbers, and a Tensor in it is refused when it is made.
-            args = [plain(a) if isinstance(a, (list, tuple)) else a for a in args]
-            kwargs = {k: plain(v) for k, v in kwargs.items()}
-        elif kwargs:
+        if rule.differentiable:
             kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
+        else:  # nothing is lost where a Tensor is no array of the rule
+            kwargs = {k: plain(v) for k, v in kwargs.items()}
         return run(rule, tuple(args), kwargs)
     if load_rules():
         return call_numpy(fn, args, kwargs)
     name = spelled(fn)
-    if fn in REFUSED:
-        raise TypeError(f"{name} of a Tensor is not possible: {REFUSED[fn]}")
-    raise TypeError(
-        f"{name} has no gradient rule. For the values alone write {name}(t.data). "
-        "To give it a rule:\n"
-        "    @rg.primitive\n"
-        "    def f(x):\n"
-        f"        return {name}(x)\n"
-        "    rg.defvjp(f, lambda g, out, x: g * ...)  # ... in NumPy calls\n"
-        "    f(t)"
-    )
+    if remedy := remedy_for(fn):
+        why = f"{name} of a Tensor is not possible: {remedy}"
+    else:
+        why = (
+            f"{name} has no gradient rule. For the values alone write {name}(t.data). "
+            "To give it a rule:\n"
+            "    @rg.primitive\n"
+            "    def f(x):\n"
+            f"        return {name}(x)\n"
+            "    rg.defvjp(f, lambda g, out, x: g * ...)  # ... in NumPy calls\n"
+            "    f(t)"
+        )
+    return _leave_to_numpy(fn, args, kwargs, why)
+
+
+def call_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
+    """Answer a call of a method of a ufunc, such as `np.add.reduce(t)`, as `call_numpy` does."""
+    fn = getattr(ufunc, method)
+    answer = UFUNC_METHODS.get((ufunc, method))
+    if answer is None and load_rules():
+        return call_method(ufunc, method, args, kwargs)
+    if answer is None:
+        instead = "t.detach() for the values alone"
+        if method == "at":
+            instead = f"np.bincount(indices, weights=t) to add up by index, {instead}"
+        why = f"{spelled(fn)} of a Tensor has no gradient rule: write {instead}"
+        return _leave_to_numpy(fn, args, kwargs, why)
+    if kwargs.get("out") is not None:
+        return _leave_to_numpy(fn, args, kwargs, no_out(spelled(fn)))
+    return answer(*args, **kwargs)
+
+
+def _leave_to_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any], why: str) -> Any:
+    """Call a function on the arrays of Tensors, and return what it returns.
+
+    Raises TypeError, with the message `why`, where a gradient would be lost, a program could not do
+    it again, or a Tensor would be written into.
+    """
+    mode, given = MODE.get(), [*args, *kwargs.values()]
+    loses = mode.grad and holds_gradients(given)
+    # no argument is a Tensor where one was given as like=
+    no_arrays = not holds_tensors(given) or holds_tensors(target_of_write(fn, args, kwargs))
+    if loses or no_arrays or mode.records:
+        raise TypeError(why)
+    return fn(*(plain(a) for a in args), **{k: plain(v) for k, v in kwargs.items()})
 
 
 def _constant(rule: Rule, name: str, value: Any) -> Any:
@@ -76,12 +121,12 @@ def _constant(rule: Rule, name: str, value: Any) -> Any:
         mode = MODE.get()
         if value.requires_grad and mode.grad:
             raise TypeError(
-                f"{name}= of {rule.name} has no gradient: pass {name}=t.detach() to go without"
+                f"{name}= of {rule.title} has no gradient: pass {name}=t.detach() to go without"
             )
-        if mode.tell is not None:
-            escape(f"a Tensor as {name}= of {rule.name}", value)
+        if mode.records:
+            escape(f"a Tensor as {name}= of {rule.title}", value)
         return value._array
     return value
 
 
-connect(answer=call_numpy)
+connect(answer=call_numpy, answer_method=call_method)

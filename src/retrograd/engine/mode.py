@@ -14,7 +14,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Listener(Protocol):
-    """What `rg.compile` puts into a Mode to hear of a run."""
+    """What hears of a run: what `rg.compile` records with, and what only watches.
+
+    One that records is asked for what a program does again; one that watches (`Mode.records` is
+    False) hears the same things, but only what it answers to "call", "visit", "module" and
+    "compiled" is used.
+    """
 
     def __call__(self, kind: str, *what: Any) -> Any:
         """Take note of one thing that happened, and return what its kind asks for.
@@ -33,7 +38,11 @@ class Listener(Protocol):
                 - "gradient": Tensor and its gradient, once a reverse pass knows it, and the Tensor
                   whose call's rule has computed that.
                 - "update": optimizer, group, bucket, gradient. Updates the bucket.
-                - "module ran": Module and its output.
+                - "module": Module, arguments, keywords. Runs the Module and returns its output.
+                - "visit": Tensor that a reverse pass comes to, its gradient, its rule. Returns the
+                  rule to use.
+                - "compiled": compiled function, arguments, keywords. Returns what a call of it
+                  gives.
                 - "training read": Module that was asked whether it is being trained.
             *what: what is told.
         """
@@ -59,19 +68,29 @@ class Mode:
 
     Args:
         grad: whether calls are kept for gradients.
-        tell: hears of all that is done, so that a program can do it again; None outside of a
-            recording.
+        tell: hears of all that is done; None where nobody listens.
         on_escape: is asked when a value leaves the graph; None where nobody minds.
+        records: whether a program is made of what `tell` hears; else it only watches, and all goes
+            on as if it did not.
     """
 
-    __slots__ = ("grad", "on_escape", "tell")
+    __slots__ = ("grad", "on_escape", "records", "tell")
 
     def __init__(
-        self, grad: bool, tell: Listener | None = None, on_escape: EscapeObserver | None = None
+        self,
+        grad: bool,
+        tell: Listener | None = None,
+        on_escape: EscapeObserver | None = None,
+        records: bool = True,
     ) -> None:
         self.grad = grad
         self.tell = tell
         self.on_escape = on_escape
+        self.records = records and tell is not None
+
+    def with_grad(self, grad: bool) -> Mode:
+        """Return this Mode with calls kept for gradients or not."""
+        return Mode(grad, self.tell, self.on_escape, self.records)
 
 
 # A ContextVar: threads and asyncio tasks do not see each other's mode.
@@ -79,18 +98,18 @@ MODE: ContextVar[Mode] = ContextVar("retrograd_mode", default=Mode(True))  # noq
 
 
 def tell(kind: str, *what: Any) -> Any:
-    """Tell the recording that this run is a part of, if there is one, and return its answer."""
+    """Tell whoever listens to this run, and return the answer; None where nobody does."""
     listener = MODE.get().tell
     return None if listener is None else listener(kind, *what)
 
 
 def is_recording() -> bool:
     """Tell whether this run is being recorded for a program."""
-    return MODE.get().tell is not None
+    return MODE.get().records
 
 
 class section:
-    """Tell a recording that what happens inside belongs to a section of the program: a context.
+    """Tell a listener that what happens inside belongs to a section of the program: a context.
 
     Args:
         name: the section.
@@ -143,6 +162,33 @@ class mode_set:
         MODE.reset(self._token)
 
 
+_IN_REHEARSAL: ContextVar[bool] = ContextVar("retrograd_rehearsal", default=False)
+
+
+class rehearsal:
+    """Run programs for comparison only: a context in which nothing is done outside of them.
+
+    What acts on other processes, such as a sum over all of them, stands still in it.
+    """
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _IN_REHEARSAL.set(True)
+
+    def __exit__(self, *error: object) -> None:
+        _IN_REHEARSAL.reset(self._token)
+
+
+def is_rehearsal() -> bool:
+    """Tell whether this run is recorded or compared: its results are not those of the user's call.
+
+    A call of a compiled function may run the function and its program several times, more often in
+    one process than in another. What acts on other processes is to happen once in each call.
+    """
+    return MODE.get().tell is not None or _IN_REHEARSAL.get()
+
+
 # what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)
 _RUNS_LATER = 0x20 | 0x80 | 0x200
 
@@ -166,7 +212,9 @@ class _GradMode(contextlib.ContextDecorator):
 
     def __enter__(self) -> None:
         before = MODE.get()
-        self._tokens.append(MODE.set(Mode(self._grad, before.tell, before.on_escape)))
+        self._tokens.append(
+            MODE.set(Mode(self._grad, before.tell, before.on_escape, before.records))
+        )
 
     def __exit__(
         self,

@@ -8,9 +8,10 @@ from types import FunctionType
 from typing import Any, NoReturn, TypeVar, overload
 
 from retrograd.checks import OTHER_WORDS, refuse_words
+from retrograd.engine.call import describe
 from retrograd.engine.mode import MODE
 from retrograd.engine.rule import Rule, arguments, bind
-from retrograd.engine.tensor import TENSORS, Tensor, describe, keep, run
+from retrograd.engine.tensor import TENSORS, Tensor, keep, run
 
 F = TypeVar("F", bound=Callable[..., Any])
 

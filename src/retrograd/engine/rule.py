@@ -41,13 +41,18 @@ class Rule:
         multi: whether the function returns several arrays.
         looks_through: whether the compiler records the NumPy calls inside `run` instead.
         through: a vjp for this function of the output of another, in one formula: see `defvjp`.
+        title: the name by which users know the function, where it is not its own.
+        on_program: makes this a function that acts on other processes: a program does it once in
+            each of its runs, at its place, into `out=`. Each new program that does is told to it,
+            as the names of all calls of its recording.
         analytic: whether the function is one of complex numbers too, so that its rule for these can
             be made of the one for real numbers: see `conjugated`. If not, the rule gets complex
             numbers as they are. None leaves it to where the function is from: those of nets and
             statistics are for real numbers alone, others are taken to be analytic.
 
     Attributes:
-        name: what a user writes to call the function.
+        name: what one writes to call the function.
+        title: what messages call it; the inner functions of this package have no name there.
         differentiable: whether any of the arrays has a gradient.
         trusted: whether its gradients may be written into, since nothing else refers to them.
         options: the names of the keywords that it understands.
@@ -56,8 +61,9 @@ class Rule:
     """
 
     __slots__ = (
-        "analytic", "arrays", "complex", "differentiable", "fn", "freed", "joint", "looks_through", "multi", "name",
-        "names", "options", "run", "through", "trusted", "vjps",
+        "analytic", "arrays", "complex", "differentiable", "fn", "freed", "joint", "looks_through",
+        "multi", "name", "names", "on_program", "options", "run", "through", "title", "trusted",
+        "vjps",
     )  # fmt: skip
 
     def __init__(
@@ -72,14 +78,18 @@ class Rule:
         multi: bool = False,
         looks_through: bool = False,
         through: Mapping[Callable[..., Any], Vjp] | None = None,
+        title: str | None = None,
+        on_program: Callable[[Sequence[str]], Any] | None = None,
         analytic: bool | None = None,
     ) -> None:
         self.fn = fn
+        self.on_program = on_program
         self.analytic = analytic
         if analytic is None and not str(getattr(fn, "__module__", "")).startswith(REAL_ALONE):
             self.analytic = True
         self.complex: Rule | None = None  # what `conjugated` has made
         self.name = spelled(fn)
+        self.title = title or (self.name if _is_public(fn) else "an inner function")
         self.vjps = tuple(vjps)
         self.joint = joint
         # 0 for any number: `*arrays` leave no place for other arguments, nor for lists
@@ -130,7 +140,7 @@ class Rule:
             return self.complex
         if self.analytic is None:
             raise TypeError(
-                f"{self.name} has no gradient where it gives complex numbers: take the real and "
+                f"{self.title} has no gradient where it gives complex numbers: take the real and "
                 "imaginary parts before it (t.real, t.imag)"
             )
         made: Rule | None = None
@@ -144,7 +154,7 @@ class Rule:
 
             made = Rule(
                 self.fn, joint=joint, arrays=self.arrays, names=self.names, run=self.run,
-                multi=self.multi, looks_through=self.looks_through,
+                multi=self.multi, looks_through=self.looks_through, title=self.title,
             )  # fmt: skip
             made.trusted = self.trusted
             made.complex = made
@@ -164,6 +174,13 @@ def _conjugate(value: Any) -> Any:
         return tuple(map(_conjugate, value))
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     return np.conjugate(value) if kind == "c" or isinstance(value, complex) else value
+
+
+def _is_public(fn: Callable[..., Any]) -> bool:
+    """Tell whether a user knows a function by its name: all but the inner ones of this package."""
+    module = str(getattr(fn, "__module__", None))
+    listed = getattr(sys.modules.get(module), "__all__", ())
+    return not module.startswith("retrograd.") or getattr(fn, "__name__", "") in listed
 
 
 def _is_ours(vjp: Vjp) -> bool:
@@ -202,8 +219,12 @@ METADATA: frozenset[Callable[..., Any]] = frozenset({
 VALUES: frozenset[Callable[..., Any]] = frozenset({
     np.array_equal, np.array_equiv, np.allclose, np.array_repr, np.array_str, np.array2string,
 })  # fmt: skip
-# Functions that cannot run on Tensors, with what to write instead.
+# Functions that cannot run on Tensors with gradients, with what to write instead.
 REFUSED: dict[Callable[..., Any], str] = {}
+# Modules of which no function can, likewise.
+REFUSED_MODULES: dict[str, str] = {}
+# Functions that write into their first argument.
+WRITERS: set[Callable[..., Any]] = set()
 # (np.add, "reduce") and the like, answered by the function they mean.
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 
@@ -291,6 +312,7 @@ def defvjp_joint(
     run: Callable[..., Any] | None = None,
     multi: bool = False,
     analytic: bool | None = None,
+    title: str | None = None,
 ) -> None:
     """Give `fn` one function for the gradients of all its arrays, which share work.
 
@@ -302,10 +324,11 @@ def defvjp_joint(
         arrays: how many arrays `fn` takes first; None where it takes any number (`*arrays`).
         run: computes what `fn` does in less time (default: `fn` itself).
         multi: whether `fn` returns a tuple of arrays.
+        title: the name by which users know it, for messages (default: its own).
         analytic: as in `defvjp`.
     """
     _check_recorded("defvjp_joint", fn, [joint])
-    _register(fn, joint=joint, arrays=arrays, run=run, multi=multi, analytic=analytic)
+    _register(fn, joint=joint, arrays=arrays, run=run, multi=multi, title=title, analytic=analytic)
 
 
 def _check_recorded(name: str, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
@@ -342,10 +365,36 @@ def nograd(*fns: Callable[..., Any], multi: bool = False) -> None:
         defvjp(fn, None, multi=multi)
 
 
-def refuse(remedy: str, *fns: Callable[..., Any]) -> None:
-    """Answer `fns` by an error that says what to write instead."""
+def refuse(remedy: str, *fns: Callable[..., Any] | str, writes: bool = False) -> None:
+    """Answer calls that would lose a gradient by an error that says what to write instead.
+
+    Args:
+        remedy: what to write instead, put after "... of a Tensor is not possible: ".
+        *fns: the functions, and the names of modules all of whose functions are meant.
+        writes: whether the functions write into their first argument.
+    """
     for fn in fns:
-        REFUSED[fn] = remedy
+        if isinstance(fn, str):
+            REFUSED_MODULES[fn] = remedy
+        else:
+            REFUSED[fn] = remedy
+            if writes:
+                WRITERS.add(fn)
+
+
+def remedy_for(fn: Callable[..., Any]) -> str:
+    """Return what to write instead of a function that is refused, "" for any other."""
+    home = home_of(fn)
+    modules = (remedy for module, remedy in REFUSED_MODULES.items() if home.startswith(module))
+    return REFUSED.get(fn) or next(modules, "")
+
+
+def home_of(fn: Callable[..., Any]) -> str:
+    """Return the name of the module that a function is for."""
+    if isinstance(fn, np.ufunc):  # which does not tell its module; those of strings have no types
+        takes_numbers = fn.types or hasattr(np, fn.__name__)
+        return "numpy" if takes_numbers else "numpy.strings"
+    return getattr(fn, "__module__", None) or "numpy"
 
 
 def adapted(*fns: Callable[..., Any]) -> Callable[[F], F]:
@@ -371,6 +420,8 @@ def composed(*fns: Callable[..., Any]) -> Callable[[F], F]:
 def spelled(fn: Callable[..., Any]) -> str:
     """Return the name a user writes, such as `np.linalg.inv` or `relu`."""
     name = getattr(fn, "__name__", repr(fn))
+    if isinstance(getattr(fn, "__self__", None), np.ufunc):
+        return f"{spelled(fn.__self__)}.{name}"  # type: ignore[attr-defined]
     if isinstance(fn, np.ufunc):
         homes = {"np": np, "scipy.special": sys.modules.get("scipy.special")}
         home = next((h for h, m in homes.items() if getattr(m, name, None) is fn), None)
@@ -401,22 +452,24 @@ def defaults(fn: Callable[..., Any]) -> dict[str, Any]:
 def no_out(name: str) -> str:
     """Return what to say when a call is to write its result somewhere."""
     return (
-        f"{name} of a Tensor cannot write to `out=`, the gradient would be lost: "
-        f"write y = {name}(...)"
+        f"{name} of a Tensor cannot write into an array (`out=`, `a += t`), the gradient would be "
+        f"lost: write y = {name}(...), or t.detach() for the values alone"
     )
 
 
-def writes_out(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> bool:
-    """Tell whether a call of `fn` is given an array to write its result to."""
+def target_of_write(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Return what a call of `fn` is given to write its result into, None for nothing."""
     if kwargs.get("out") is not None:
-        return True
+        return kwargs["out"]
     place = _out_place(fn)
-    return place is not None and len(args) > place and args[place] is not None
+    return args[place] if place is not None and len(args) > place else None
 
 
 @functools.cache
 def _out_place(fn: Callable[..., Any]) -> int | None:
-    """Return the position of `out`, where it may be given by position."""
+    """Return the position of what is written into, where it may be given by position."""
+    if fn in WRITERS or getattr(fn, "__name__", "") == "at":
+        return 0
     if isinstance(fn, np.ufunc) or "out" not in defaults(fn):
         return None
     import inspect
@@ -438,10 +491,10 @@ def bind(
     rest = {}
     if order is not None and len(args) > arrays:
         if len(args) > len(order):
-            raise TypeError(f"{rule.name} got {len(args)} arguments, at most {len(order)} fit")
+            raise TypeError(f"{rule.title} got {len(args)} arguments, at most {len(order)} fit")
         extra = dict(zip(order[arrays:], args[arrays:], strict=False))
         if twice := extra.keys() & kwargs.keys():
-            raise TypeError(f"{rule.name} got {', '.join(sorted(twice))} twice")
+            raise TypeError(f"{rule.title} got {', '.join(sorted(twice))} twice")
         args, kwargs = args[:arrays], {**extra, **kwargs}
     for name, value in kwargs.items():
         if not (name in own and own[name] is value):
@@ -451,13 +504,13 @@ def bind(
         while len(args) < arrays and order[len(args)] in rest:
             args.append(rest.pop(order[len(args)]))
     if rest.get("out") is not None:
-        raise TypeError(no_out(rule.name))
+        raise TypeError(no_out(rule.title))
     if known is not None:
         unknown = [f"{name}=" for name in rest if name not in known]
         if unknown:
             knows = ", ".join(known[arrays:]) or "none"
             raise TypeError(
-                f"{rule.name} of a Tensor got {', '.join(unknown)}, which its gradient rule does "
+                f"{rule.title} of a Tensor got {', '.join(unknown)}, which its gradient rule does "
                 f"not know (it knows: {knows}); leave it out, or do it in a call of its own"
             )
     return args, rest

@@ -19,9 +19,12 @@ import numpy as np
 
 from retrograd.checks import device_and_dtype, refuse_words
 from retrograd.engine.arrays import Array, check_floating, numeric_array, unmasked
+from retrograd.engine.call import Call, describe
 from retrograd.engine.elsewhere import KnowsElsewhere
-from retrograd.engine.mode import MODE, Mode, escape, tell
-from retrograd.engine.rule import RULES, UFUNC_METHODS, Rule, defvjp, load_rules
+from retrograd.engine.hooks import RETAINS, Handle, Hook, add_hook
+from retrograd.engine.mode import MODE, Mode, escape, is_recording, tell
+from retrograd.engine.rule import RULES, Rule, defvjp
+from retrograd.lines import is_of_library
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -56,15 +59,18 @@ def _not_connected(*args: Any, **kwargs: Any) -> NoReturn:
 class _Above:
     """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`.
 
-    `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives.
+    `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives,
+    `answer_method` what one of a method of a ufunc gives; `nest` makes a Tensor of lists.
     """
 
     backward: Callable[[Tensor, ArrayLike | Tensor | None, bool], None] = _not_connected
     answer: Callable[[Callable[..., Any], Any, dict[str, Any]], Tensor] = _not_connected
+    answer_method: Callable[[np.ufunc, str, Any, dict[str, Any]], Any] = _not_connected
+    nest: Callable[[Any], Any] = _not_connected
 
 
 def connect(**rooms: Callable[..., Any]) -> None:
-    """Set what a Tensor asks of another room: `backward` or `answer`."""
+    """Set what a Tensor asks of other rooms: see `_Above`."""
     for name, function in rooms.items():
         setattr(_Above, name, staticmethod(function))
 
@@ -100,8 +106,8 @@ class Tensor(metaclass=KnowsElsewhere):
     # A Tensor holds the arguments it was computed from and is held by nothing it holds: there are
     # no reference cycles.
     __slots__ = (
-        "__weakref__", "_array", "_call", "_grad", "_name", "_order", "_retains", "_stamp",
-        "requires_grad",
+        "__weakref__", "_array", "_call", "_grad", "_hooks", "_name", "_order", "_retains",
+        "_stamp", "requires_grad",
     )  # fmt: skip
 
     _array: Array  # not _data, which np.ma would take for the values of a masked array
@@ -112,12 +118,14 @@ class Tensor(metaclass=KnowsElsewhere):
     # a leaf; once backward has freed it, all but the rule are None.
     _call: tuple[Rule, Any, Any, Any] | None
     _order: int  # of its call among all recorded calls
-    _retains: bool
-    _name: str  # not set where it has none, as `_order` and `_retains` are not for a leaf
+    _retains: int  # RETAINS and HOOKED, added up
+    # These are not set where there are none, as `_order` and `_retains` are not for a leaf.
+    _hooks: dict[int, Hook]
+    _name: str
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor) and data.requires_grad:
-            _check_detached(type(self).__name__, data, requires_grad)
+            check_detached(type(self).__name__, data, requires_grad)
         array = as_array(data)
         if requires_grad:
             check_floating(array)
@@ -174,7 +182,7 @@ class Tensor(metaclass=KnowsElsewhere):
         grad = self._grad
         if grad is not None and not isinstance(grad, np.ndarray):
             grad = self._grad = grad.copied()
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             grad = tell("grad", self)
             return None if grad is None else wrap(grad)
         return grad
@@ -216,6 +224,12 @@ class Tensor(metaclass=KnowsElsewhere):
     dtype = property(lambda self: self._array.dtype, doc="Type of the elements.")
     nbytes = property(lambda self: self._array.nbytes, doc="Bytes of the elements.")
     is_leaf = property(lambda self: self._call is None, doc="Whether no recorded call made it.")
+
+    @property
+    def call(self) -> Call | None:
+        """The recorded call that made it, with its function and arguments; None for a leaf."""
+        return None if self._call is None else Call(*self._call)
+
     rule = property(
         lambda self: self._call and self._call[0], doc="The rule of the call that made it, or None."
     )
@@ -242,7 +256,15 @@ class Tensor(metaclass=KnowsElsewhere):
         text = (
             repr(self._array).replace("array", name, 1).replace("\n", "\n" + " " * (len(name) - 5))
         )
-        return f"{text[:-1]}, requires_grad=True)" if self.requires_grad else text
+        more = [] if self.name is None else [f"name={self.name!r}"]
+        if self._call is not None:
+            rule, inputs, *_ = self._call
+            # of several outputs each is picked from a Tensor that stands for the call
+            made_by = inputs[0].rule if inputs and rule is RULES[pick] else rule
+            more.append(f"call={made_by.name}")
+        elif self.requires_grad:
+            more.append("requires_grad=True")
+        return f"{text[:-1]}{''.join(f', {part}' for part in more)})" if more else text
 
     # Ways out: values leave the graph
 
@@ -324,12 +346,12 @@ class Tensor(metaclass=KnowsElsewhere):
         return format(self.item(), spec)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self.requires_grad and MODE.get().tell is None:
+        if self.requires_grad and not MODE.get().records:
             raise TypeError(
                 "a Tensor that requires grad does not become an array by itself, its gradient "
-                "would be lost: write rg.array([...]) or np.stack for a list of Tensors, "
-                "np.broadcast_to(t, shape) for np.full, a @ t for a.dot(t), t.detach() for the "
-                "values alone"
+                "would be lost: write rg.array([[t, 1.0], ...]) for lists of Tensors and numbers, "
+                "also where they go to np.stack and its like, np.broadcast_to(t, shape) for "
+                "np.full, a @ t for a.dot(t), t.detach() for the values alone"
             )
         escape("np.asarray(t)", self, _NO_ARRAY_OF_IT, asked=False)
         return np.array(self._array, dtype, copy=copy)
@@ -422,8 +444,44 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         if not self.requires_grad:
             raise RuntimeError("retain_grad of a Tensor that does not require grad")
-        self._retains = True
+        if self._call is not None:
+            self._retains |= RETAINS
         return self
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
+        """Let a function see the gradient of this Tensor whenever it is computed.
+
+        It is called once in each reverse pass that comes here, as soon as the gradient is complete
+        and before it goes on: to what this Tensor was computed from, and into `.grad`. What it
+        returns takes the place of the gradient, None leaves it. Several are called in the order in
+        which they were registered, each with what the one before has left.
+
+        A hook is PyTorch's, but it gets an array, which it must not write into. Where gradients are
+        recorded (`create_graph=True`) it gets a Tensor. A recorded program would not call it:
+        `rg.compile` refuses it by name.
+
+        Args:
+            hook: a function of the gradient, an array of this Tensor's shape. It returns None, or
+                an array of that shape.
+
+        Returns:
+            A handle; its `remove()` takes the hook off again.
+
+        Raises:
+            RuntimeError: if this Tensor does not require grad; and from the reverse pass, if the
+                hook returns another shape.
+            TypeError: if the hook cannot be called.
+
+        >>> x = rg.Tensor(3.0, requires_grad=True)
+        >>> y = x * x
+        >>> handle = y.register_hook(lambda g: print("arrives:", g))
+        >>> _ = x.register_hook(lambda g: np.clip(g, -1.0, 1.0))
+        >>> (2 * y).backward()
+        arrives: 2.0
+        >>> x.grad
+        array(1.)
+        """
+        return add_hook(self, hook)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Make this leaf require a gradient, or not.
@@ -493,12 +551,7 @@ class Tensor(metaclass=KnowsElsewhere):
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *args: Any, **kwargs: Any) -> Any:
         if method != "__call__":
-            named = UFUNC_METHODS.get((ufunc, method))
-            if named is None and load_rules():
-                named = UFUNC_METHODS.get((ufunc, method))
-            if named is None:
-                raise TypeError(f"np.{ufunc.__name__}.{method} of a Tensor has no gradient rule")
-            return named(*args, **kwargs)
+            return _Above.answer_method(ufunc, method, args, kwargs)
         rule = RULES.get(ufunc)
         if rule is None or kwargs or len(args) != rule.arrays or not rule.differentiable:
             return _Above.answer(ufunc, args, kwargs)
@@ -521,7 +574,7 @@ class Tensor(metaclass=KnowsElsewhere):
                 "do it under rg.no_grad() on a leaf"
             )
         self._check_own()
-        if MODE.get().tell is not None:
+        if MODE.get().records:
             self._record_write(index, value)
         else:
             self._array[plain(index)] = plain(value)
@@ -563,12 +616,11 @@ class Tensor(metaclass=KnowsElsewhere):
                     "leave the leaf as it is: write `with rg.no_grad():` around it, or x = x + y "
                     "where a new Tensor is meant"
                 )
-            if mode.tell is not None:
-                mode.tell("replace", self)
+            tell("replace", self)
             return record(ufunc, self, other)
         self._check_own()
-        if mode.tell is not None:
-            mode.tell("write", ufunc, self, other)
+        if mode.records:
+            tell("write", ufunc, self, other)
         else:
             ufunc(self._array, plain(other), out=self._array)
         touch(self)
@@ -1192,14 +1244,13 @@ def as_array(data: Any) -> Array:
 
 def copied(array: Array) -> Array:
     """Return a copy of an array; in a recording it is a call like any other."""
-    mode = MODE.get()
-    if mode.tell is None:
+    if not is_recording():
         return array.copy()
-    made: Array = mode.tell("call", RULES[np.copy], (array,), (array,), {})
+    made: Array = tell("call", RULES[np.copy], (array,), (array,), {})
     return made
 
 
-def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
+def check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
     """Raise RuntimeError where a Tensor of `data` would lose the gradient without a word."""
     if MODE.get().grad and (data._call is not None or not requires_grad):
         instead = "t.detach().requires_grad_()" if requires_grad else "t.detach()"
@@ -1211,8 +1262,7 @@ def _check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
 
 def has_grad(t: Tensor) -> bool:
     """Tell whether a Tensor has a gradient; a recording hears of the question."""
-    mode = MODE.get()
-    return t._grad is not None if mode.tell is None else bool(mode.tell("has grad", t))
+    return bool(tell("has grad", t)) if is_recording() else t._grad is not None
 
 
 def wrap(array: Array) -> Tensor:
@@ -1250,6 +1300,20 @@ def plain(value: Any) -> Any:
     return value
 
 
+def holds_tensors(data: Any) -> bool:
+    """Tell whether there is a Tensor somewhere in nested lists and tuples."""
+    if isinstance(data, (list, tuple)):
+        return any(map(holds_tensors, data))
+    return isinstance(data, Tensor)
+
+
+def holds_gradients(data: Any) -> bool:
+    """Tell whether a Tensor somewhere in nested lists and tuples requires grad."""
+    if isinstance(data, (list, tuple)):
+        return any(map(holds_gradients, data))
+    return isinstance(data, Tensor) and data.requires_grad
+
+
 _STAYS_A_TENSOR = (
     "the next run has another value. Return the Tensor and read it after the step; "
     "np.where(condition, x, y) branches on values; what a step writes into must be a Tensor too: "
@@ -1268,12 +1332,9 @@ INSTEAD_OF_A_NUMBER = (
 def _frames_of_libraries() -> int:
     """Return how many frames up the user's line is, for `warnings.warn` in the caller."""
     frame, count = sys._getframe(2), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_LIBRARIES):
+    while frame.f_back is not None and is_of_library(frame):
         frame, count = frame.f_back, count + 1
     return count
-
-
-_LIBRARIES = ("retrograd.", "numpy.")
 
 
 # Stamps: when the memory of a Tensor was last written in place
@@ -1339,9 +1400,13 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
             if a.requires_grad:
                 needs = True
             a = a._array
-        elif (cls is list or cls is tuple) and rule.takes_array(len(arrays)):
+        elif cls is list or cls is tuple:
             i = len(arrays)
-            return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
+            is_array = rule.takes_array(i)
+            if (is_array or not rule.differentiable) and holds_tensors(a):
+                return run(rule, (*args[:i], _Above.nest(a), *args[i + 1 :]), kwargs)
+            if is_array:
+                return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
         arrays.append(a)
     arrays = tuple(arrays)
     mode = MODE.get()
@@ -1397,7 +1462,7 @@ def keep(
         t.requires_grad = True
         t._call = rule, args, arrays, kwargs
         t._order = _tick()
-        t._retains = False
+        t._retains = 0
     else:
         t.requires_grad = False
         t._call = None
@@ -1407,7 +1472,7 @@ def keep(
 def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
     """Tell whether a result can have a gradient; TypeError where no Tensor can hold it."""
     if dtype.kind not in "fiubc":
-        raise TypeError(f"the result of {rule.name} is no array of numbers")
+        raise TypeError(f"the result of {rule.title} is no array of numbers")
     return dtype.kind in "fc"
 
 
@@ -1426,16 +1491,9 @@ def _several(
             rule = rule.conjugated()
         whole._call = rule, args, arrays, kwargs
         whole._order = CLOCK.tick()
-        whole._retains = False
+        whole._retains = 0
     picked = [record(pick, whole, i) for i in range(len(outs))]
     return outs._make(picked) if hasattr(outs, "_make") else tuple(picked)
-
-
-def describe(rule: Rule, args: Any, kwargs: dict[str, Any]) -> str:
-    """Return a call as text, with dtypes and shapes for arrays."""
-    shown = [f"{a.dtype}{list(a.shape)}" if isinstance(a, _ndarray) else repr(a) for a in args]
-    shown += [f"{k}={v!r}" for k, v in kwargs.items()]
-    return f"{rule.name}({', '.join(shown)})"
 
 
 # Functions that stand for what Tensors do by a method or an operator

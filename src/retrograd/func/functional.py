@@ -64,7 +64,9 @@ def functional_call(
         t, old = value if isinstance(value, Tensor) else wrap(as_array(value)), own[name]
         if t.shape != old.shape:
             raise ValueError(f"{name} has shape {old.shape}, functional_call got {t.shape}")
-        replacements[id(old)] = t if isinstance(old, Tensor) else t._array
+        # a buffer that is an array stays one, unless a gradient would be lost by that
+        stays_tensor = isinstance(old, Tensor) or t.requires_grad
+        replacements[id(old)] = t if stays_tensor else t._array
     with contextlib.ExitStack() as restored:
         for attributes in map(vars, module.modules()):
             for key in [key for key, old in attributes.items() if id(old) in replacements]:

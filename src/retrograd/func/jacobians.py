@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.checks import refuse_words
-from retrograd.engine import MODE, Mode, Tensor, is_recording, mode_set, wrap
+from retrograd.engine import MODE, Tensor, is_recording, mode_set, wrap
 from retrograd.func.batching import Plan
 from retrograd.func.run import Argnums, Run, Tensors, leaf, pull
 from retrograd.func.transforms import grad, make_transform
@@ -30,8 +30,8 @@ def jacobian(
         f: A function written in NumPy calls and operators. The chosen arguments are trees (nested
             dicts, lists, tuples) of floats, floating arrays or Tensors; it gets Tensors in their
             place. It may return a Tensor or a tree of Tensors.
-        argnums: The position of the argument to differentiate with respect to, or a tuple of
-            different positions. Negative ones count from the last argument that is given.
+        argnums: The position of the argument to differentiate with respect to, or a tuple or
+            list of different positions. Negative ones count from the last argument that is given.
         has_aux: Whether `f` returns a pair `(value, aux)`, of which aux is not differentiated.
 
     Returns:
@@ -67,8 +67,8 @@ def hessian(
 
     Args:
         f: A function that returns one number, as for `grad`.
-        argnums: The position of the argument to differentiate with respect to, or a tuple of
-            different positions. Negative ones count from the last argument that is given.
+        argnums: The position of the argument to differentiate with respect to, or a tuple or
+            list of different positions. Negative ones count from the last argument that is given.
         has_aux: Whether `f` returns a pair `(number, aux)`, of which aux is not differentiated.
 
     Returns:
@@ -132,7 +132,7 @@ def _rows(root: Tensor, targets: Tensors, graph: bool) -> list[Tensor]:
     parts: list[Any] = [[np.zeros((0, *t.shape), t.dtype) for t in gradients]]
     # a recording has to hear of the calls, so they run on Tensors there too
     lift, mode = graph or is_recording(), MODE.get()
-    with mode_set(Mode(graph and mode.grad, mode.tell, mode.on_escape)):
+    with mode_set(mode.with_grad(graph and mode.grad)):
         for start in range(0, size, chunk):
             rows = min(chunk, size - start)
             units = np.eye(rows, size, start, weight.dtype).reshape((rows, *weight.shape))

@@ -48,7 +48,7 @@ def checkpoint(f: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """
     takes_function("checkpoint", f)
     mode = MODE.get()
-    if mode.tell is not None or not mode.grad:
+    if mode.records or not mode.grad:
         return f(*args, **kwargs)  # nothing is kept anyway
     drawn = {id(rng): (rng, rng.bit_generator.state) for rng in _generators(f, args, kwargs)}
 

@@ -42,7 +42,7 @@ from retrograd.engine import (
 from retrograd.engine.tensor import INSTEAD_OF_A_NUMBER
 from retrograd.func.trees import stop_gradient
 
-Argnums = int | tuple[int, ...]
+Argnums = int | tuple[int, ...] | list[int]
 Tensors = Sequence[Tensor]
 
 
@@ -124,11 +124,9 @@ class Run:
     def _check_argnums(self, argnums: Argnums, count: int) -> tuple[int, ...]:
         """Return the numbers of the chosen ones of so many arguments."""
         numbers = (argnums,) if isinstance(argnums, int) else argnums
-        if not isinstance(numbers, tuple) or not all(isinstance(i, int) for i in numbers):
-            instead = f": write {tuple(argnums)!r}" if isinstance(argnums, list) else ""
-            raise TypeError(
-                f"{self.name}: argnums is an int or a tuple of ints, not {argnums!r}{instead}"
-            )
+        if not isinstance(numbers, (tuple, list)) or not all(isinstance(i, int) for i in numbers):
+            raise TypeError(f"{self.name}: argnums is an int or a tuple of ints, not {argnums!r}")
+        numbers = tuple(numbers)
         places = {i % count for i in numbers if -count <= i < count}
         if len(places) < len(numbers) or not places:
             raise ValueError(
@@ -240,7 +238,7 @@ def _watching(name: str, mode: Mode, escapes: list[str]) -> Mode:
         if mode.on_escape is not None:
             mode.on_escape(what, of, why, asked)
 
-    return Mode(True, mode.tell, on_escape)
+    return Mode(True, mode.tell, on_escape, mode.records)
 
 
 def leaf(array: Array, source: Any = None) -> Tensor:

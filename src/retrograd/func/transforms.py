@@ -39,8 +39,8 @@ def grad(
         f: A function written in NumPy calls and operators. The chosen arguments are trees (nested
             dicts, lists, tuples) of floats, floating arrays or Tensors; it gets Tensors in their
             place. All other arguments, and keywords, are handed on as they are.
-        argnums: The position of the argument to differentiate with respect to, or a tuple of
-            different positions. Negative ones count from the last argument that is given.
+        argnums: The position of the argument to differentiate with respect to, or a tuple or
+            list of different positions. Negative ones count from the last argument that is given.
         has_aux: Whether `f` returns a pair `(number, aux)`: the number is differentiated, aux is
             anything else to get out of the same run, such as predictions.
 
@@ -81,8 +81,8 @@ def value_and_grad(
 
     Args:
         f: A function that returns one number, as for `grad`.
-        argnums: The position of the argument to differentiate with respect to, or a tuple of
-            different positions. Negative ones count from the last argument that is given.
+        argnums: The position of the argument to differentiate with respect to, or a tuple or
+            list of different positions. Negative ones count from the last argument that is given.
         has_aux: Whether `f` returns a pair `(number, aux)`, of which aux is not differentiated.
 
     Returns:

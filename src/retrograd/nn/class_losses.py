@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from retrograd.engine import Array, Tensor, TensorLike, TensorT, as_array
+from retrograd.engine import Tensor, TensorLike, TensorT
 from retrograd.nn import functional as F
 from retrograd.nn.losses import Loss
 
@@ -48,14 +48,14 @@ class CrossEntropyLoss(Loss):
     Tensor(0.6691)
     """
 
-    weight: Array | None
+    weight: TensorLike | None
 
     def __init__(
         self, weight: ArrayLike | Tensor | None = None, *, ignore_index: int = -100,
         reduction: str = "mean", label_smoothing: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__(reduction)
-        self.register_buffer("weight", None if weight is None else as_array(weight))
+        self.register_buffer("weight", weight)
         self.ignore_index, self.label_smoothing = ignore_index, label_smoothing
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
@@ -96,14 +96,14 @@ class NLLLoss(Loss):
     Tensor(0.6931)
     """
 
-    weight: Array | None
+    weight: TensorLike | None
 
     def __init__(
         self, weight: ArrayLike | Tensor | None = None, *, ignore_index: int = -100,
         reduction: str = "mean",
     ) -> None:  # fmt: skip
         super().__init__(reduction)
-        self.register_buffer("weight", None if weight is None else as_array(weight))
+        self.register_buffer("weight", weight)
         self.ignore_index = ignore_index
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from retrograd.autograd import Function
-from retrograd.engine import MODE, Tensor, as_array, escape, wrap
+from retrograd.engine import MODE, Handle, Tensor, as_array, escape, wrap
 
 if TYPE_CHECKING:
     from retrograd.nn.module import Module
@@ -17,43 +17,6 @@ Hook = Callable[..., Any]
 Hooks = dict[str, dict[int, Hook]]
 
 _numbers = itertools.count()
-
-
-class Handle:
-    """What registering a hook returns: `remove()` takes the hook off again.
-
-    Args:
-        module: the Module that has the hook.
-        number: which of its hooks it is.
-    """
-
-    def __init__(self, module: Module, number: int) -> None:
-        self._module = module
-        self._number = number
-
-    def remove(self) -> None:
-        """Take the hook off; a second time does nothing.
-
-        >>> layer = rg.nn.Identity()
-        >>> handle = layer.register_forward_hook(lambda module, args, out: out + 1)
-        >>> layer(1)
-        2
-        >>> handle.remove()
-        >>> layer(1)
-        1
-        """
-        hooks = self._module._hooks or {}
-        if not any(self._number in each for each in hooks.values()):
-            return
-        left = {
-            moment: {number: hook for number, hook in each.items() if number != self._number}
-            for moment, each in hooks.items()
-        }
-        if any(left.values()):
-            self._module._hooks = left
-        else:
-            # The class's None shows again, so that calls go straight to `forward` as before.
-            del self._module._hooks
 
 
 def add_hook(module: Module, moment: str, hook: Hook) -> Handle:
@@ -77,7 +40,22 @@ def add_hook(module: Module, moment: str, hook: Hook) -> Handle:
     # A new dict rather than the old one changed: compiled programs look whether it is the one that
     # they were recorded with.
     module._hooks = {**hooks, moment: {**hooks[moment], number: hook}}
-    return Handle(module, number)
+    return Handle(lambda: _remove_hook(module, number))
+
+
+def _remove_hook(module: Module, number: int) -> None:
+    hooks = module._hooks or {}
+    if not any(number in each for each in hooks.values()):
+        return
+    left = {
+        moment: {n: hook for n, hook in each.items() if n != number}
+        for moment, each in hooks.items()
+    }
+    if any(left.values()):
+        module._hooks = left
+    else:
+        # The class's None shows again, so that calls go straight to `forward` as before.
+        del module._hooks
 
 
 def call_with_hooks(
@@ -149,7 +127,7 @@ def _watch(values: tuple[Any, ...], on_grads: Hook) -> tuple[Any, ...]:
     It gets None for what has no gradient. Where none has, the values themselves come back.
     """
     mode = MODE.get()
-    if mode.tell is not None:
+    if mode.records:
         escape("a backward hook")
     places = {i: t for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad}
     if not places or not mode.grad:

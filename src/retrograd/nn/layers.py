@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from retrograd.checks import check_device, check_sizes
 from retrograd.engine import Tensor, TensorLike, TensorT, as_array
+from retrograd.engine.tensor import check_detached
 from retrograd.nn import functional as F
 from retrograd.nn.init import fans, normal_, uniform_
 from retrograd.nn.module import Module
@@ -221,11 +222,14 @@ class Embedding(ShowsArguments):
         Raises:
             ValueError: if the vectors are no matrix, or an argument cannot be, as for the class.
             TypeError: if they are no floating numbers and not frozen.
+            RuntimeError: if they are a Tensor with a graph, which would be lost without a word.
 
         >>> table = rg.nn.Embedding.from_pretrained([[1.0, 2.0], [3.0, 4.0]])
         >>> table(np.array([1]))
         Tensor([[3., 4.]])
         """
+        if isinstance(embeddings, Tensor) and embeddings.requires_grad:
+            check_detached(f"{cls.__name__}.from_pretrained", embeddings, requires_grad=True)
         array = as_array(embeddings)
         if array.ndim != 2:
             raise ValueError(f"{cls.__name__}.from_pretrained takes a matrix, not {array.shape}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrograd.checks import ensure
-from retrograd.engine import Array, Tensor, TensorLike, TensorT, as_array
+from retrograd.engine import Tensor, TensorLike, TensorT
 from retrograd.nn import functional as F
 from retrograd.nn.reprs import ShowsArguments
 
@@ -182,11 +182,11 @@ class BCELoss(Loss):
     Tensor(0.6931)
     """
 
-    weight: Array | None
+    weight: TensorLike | None
 
     def __init__(self, weight: ArrayLike | Tensor | None = None, reduction: str = "mean") -> None:
         super().__init__(reduction)
-        self.register_buffer("weight", None if weight is None else as_array(weight))
+        self.register_buffer("weight", weight)
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
         return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
@@ -223,16 +223,16 @@ class BCEWithLogitsLoss(Loss):
     Tensor(0.3466)
     """
 
-    weight: Array | None
-    pos_weight: Array | None
+    weight: TensorLike | None
+    pos_weight: TensorLike | None
 
     def __init__(
         self, weight: ArrayLike | Tensor | None = None, reduction: str = "mean",
         pos_weight: ArrayLike | Tensor | None = None,
     ) -> None:  # fmt: skip
         super().__init__(reduction)
-        self.register_buffer("weight", None if weight is None else as_array(weight))
-        self.register_buffer("pos_weight", None if pos_weight is None else as_array(pos_weight))
+        self.register_buffer("weight", weight)
+        self.register_buffer("pos_weight", pos_weight)
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
         return F.binary_cross_entropy_with_logits(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from retrograd.checks import one_of
-from retrograd.engine import Array, Tensor, TensorLike, TensorT
+from retrograd.engine import Tensor, TensorLike, TensorT
 from retrograd.nn import functional as F
 from retrograd.nn.losses import Loss
 
@@ -217,7 +217,7 @@ class MultiMarginLoss(Loss):
     1.5
     """
 
-    weight: Array | None
+    weight: TensorLike | None
 
     def __init__(
         self, p: int = 1, margin: float = 1.0, weight: ArrayLike | Tensor | None = None, *,

@@ -12,23 +12,23 @@ from retrograd.checks import OTHER_WORDS, device_and_dtype, refuse_words
 from retrograd.engine import (
     MODE,
     Array,
+    Handle,
     Tensor,
     TensorLike,
     arguments,
     as_array,
     check_floating,
-    escape,
-    is_recording,
+    is_grad_enabled,
     no_grad,
     tell,
     touch,
     unrecorded,
 )
 from retrograd.nn.found_parameters import FoundParameters
-from retrograd.nn.hooks import Handle, Hook, Hooks, add_hook, call_with_hooks
+from retrograd.nn.hooks import Hook, Hooks, add_hook, call_with_hooks
 from retrograd.nn.own_methods import speak_for
 from retrograd.nn.parameter import Parameter
-from retrograd.nn.summary import output_shapes, table
+from retrograd.nn.summary import html, output_shapes, text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -88,7 +88,7 @@ class Module:
     ...     def forward(self, x):
     ...         return x * self.factor
     >>> Scale()(np.ones(2))
-    Tensor([2., 2.], requires_grad=True)
+    Tensor([2., 2.], call=np.multiply)
     >>> list(Scale().state_dict())
     ['factor']
     """
@@ -137,13 +137,17 @@ class Module:
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Call `forward` with hooks around it, in a recording that hears of it, or both."""
+        """Call `forward` with hooks around it, where somebody listens, or both."""
+        hear = MODE.get().tell
+        if hear is None:
+            return self._forward_with_hooks(args, kwargs)
+        return hear("module", self, args, kwargs)
+
+    def _forward_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call `forward`, with the hooks around it if there are some."""
         if self._hooks is None:
-            out = self.forward(*args, **kwargs)
-        else:
-            out = call_with_hooks(self, self._hooks, args, kwargs)
-        tell("module ran", self, out)
-        return out
+            return self.forward(*args, **kwargs)
+        return call_with_hooks(self, self._hooks, args, kwargs)
 
     @property
     def training(self) -> bool:
@@ -164,21 +168,7 @@ class Module:
             )
         if name not in ("training", "_training"):
             ATTRIBUTES.count += 1
-        if name in self._buffers:
-            self._check_rebound(name, before, value)
         super().__setattr__(name, value)
-
-    def _check_rebound(self, name: str, before: Any, value: Any) -> None:
-        """Refuse another object in the place of a buffer in a recording."""
-        if value is not before and before is not None and is_recording():
-            as_tensor = f'. Make it a Tensor: self.register_buffer("{name}", rg.Tensor(...))'
-            how = "" if isinstance(before, Tensor) else as_tensor
-            escape(
-                f"self.{name} = value",
-                None,
-                "the program would go on with the one it knows. Write into it under rg.no_grad(), "
-                f"self.{name}[...] = value{how}.",
-            )
 
     def __delattr__(self, name: str) -> None:
         ATTRIBUTES.count += 1
@@ -326,9 +316,10 @@ class Module:
     ) -> None:
         """Set an attribute to a copy of an array that is not trained, such as a running mean.
 
-        What `forward` writes into is registered as a Tensor, and written in place under
-        `rg.no_grad()`: `self.mean[...] = value`, `self.mean[i] = value`, `self.mean *= 0.9`. So it
-        works as it is and in `rg.compile`. Assign nothing else to the attribute in `forward`.
+        What `forward` changes is registered as a Tensor, and either written in place under
+        `rg.no_grad()`, as by `self.mean[...] = value`, `self.mean[i] = value`, `self.mean *= 0.9`,
+        or assigned, `self.mean = value`, a value that requires no grad. Both work as they are and
+        in `rg.compile`.
 
         Args:
             name: The attribute.
@@ -337,7 +328,8 @@ class Module:
             persistent: Whether `state_dict` has it (default True).
 
         Raises:
-            TypeError: if `array` holds no real numbers.
+            TypeError: if `array` holds no real numbers, or is a Tensor that requires grad, which
+                the buffer, a copy, would lose.
 
         >>> module = rg.nn.Module()
         >>> module.register_buffer("mean", [0.0, 1.0])
@@ -363,6 +355,12 @@ class Module:
         """
         value: TensorLike | None = None if array is None else as_array(array).copy()
         if isinstance(array, Tensor):
+            if array.requires_grad and is_grad_enabled():
+                raise TypeError(
+                    f"{type(self).__name__}.{name} is a buffer, which has no gradient: write "
+                    "t.detach() for the values alone, or make an nn.Parameter an attribute to "
+                    "train it"
+                )
             value = Tensor(as_array(array).copy())
         setattr(self, name, value)
         self._buffers = {**self._buffers, name: persistent}
@@ -766,10 +764,10 @@ class Module:
         12 parameters, 12 trained, 96 bytes
         """
         if not inputs:
-            return table(self, None)
+            return text(self, None)
         with evaluating(self), output_shapes(self) as shapes:
             self(*inputs)
-        return table(self, shapes)
+        return text(self, shapes)
 
     def extra_repr(self) -> str:
         """Return what `repr` shows in the brackets of a Module without Modules inside.
@@ -778,6 +776,9 @@ class Module:
             Text such as "3, 2, bias=True"; "" unless a Module defines its own.
         """
         return ""
+
+    def _repr_html_(self) -> str:
+        return html(self)
 
     def __repr__(self) -> str:
         inside = "".join(f"\n({name}): {child!r}" for name, child in self.named_children())

@@ -121,7 +121,7 @@ class ParameterDict(_Parameters):
     >>> list(scales.state_dict()), "left" in scales
     (['left', 'right'], True)
     >>> scales["right"] * 3
-    Tensor([6.], requires_grad=True)
+    Tensor([6.], call=np.multiply)
     """
 
     def __init__(self, parameters: Mapping[str, ArrayLike | Tensor] | None = None) -> None:

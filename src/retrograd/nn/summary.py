@@ -1,10 +1,12 @@
-"""The table that `Module.summary` returns."""
+"""The table that `Module.summary` returns, and that a notebook shows of a Module."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+from retrograd.tables import as_html, as_text
 
 if TYPE_CHECKING:
     from retrograd.nn.module import Module
@@ -31,16 +33,15 @@ def output_shapes(module: Module) -> Iterator[dict[int, str]]:
             handle.remove()
 
 
-def table(module: Module, shapes: dict[int, str] | None) -> str:
-    """Return a line for each Module inside: its name, its output's shape and its parameters.
+def rows_of(module: Module, shapes: dict[int, str] | None) -> list[tuple[str, str, str]]:
+    """Return a row for each Module inside: its name, its output's shape and its parameters.
 
     Args:
         module: the whole.
         shapes: the shape of each output by the id of its Module, or None if it was not run.
 
     Returns:
-        The lines, the last of which tells how many parameters there are, how many of them are
-        trained and how many bytes they take.
+        The rows, that of the heads first.
     """
     rows = [("module", "" if shapes is None else "output", "parameters")]
     for name, inner in module.named_modules():
@@ -49,10 +50,24 @@ def table(module: Module, shapes: dict[int, str] | None) -> str:
         size = sum(p.size for _, p in inner.named_parameters())
         shape = (shapes or {}).get(id(inner), "")
         rows.append((title + type(inner).__name__, shape, str(size)))
-    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"{m:{wide[0]}}  {s:{wide[1]}}  {p:>{wide[2]}}" for m, s, p in rows]
+    return rows
+
+
+def total(module: Module) -> str:
+    """Return how many parameters there are, how many are trained, and how many bytes they take."""
     parameters = [parameter for _, parameter in module.named_parameters()]
-    total = sum(p.size for p in parameters)
+    count = sum(p.size for p in parameters)
     trained = sum(p.size for p in parameters if p.requires_grad)
     size = sum(p.nbytes for p in parameters)
-    return "\n".join([*lines, f"{total} parameters, {trained} trained, {size} bytes"])
+    return f"{count} parameters, {trained} trained, {size} bytes"
+
+
+def text(module: Module, shapes: dict[int, str] | None) -> str:
+    """Return the table as text, the last line of which tells the total."""
+    return f"{as_text(rows_of(module, shapes), right=(2,))}\n{total(module)}"
+
+
+def html(module: Module) -> str:
+    """Return the table as HTML, without the shapes of outputs."""
+    rows = [(name, size) for name, _, size in rows_of(module, None)]
+    return as_html(rows, right=(1,), caption=total(module))

@@ -16,6 +16,7 @@ from retrograd.nn.convolution import ConvTranspose1d, ConvTranspose2d
 from retrograd.nn.module import Module
 from retrograd.nn.parameter import Parameter
 from retrograd.random import RngLike, generator
+from retrograd.rules.axes import axis_of
 
 __all__ = ["remove_spectral_norm", "remove_weight_norm", "spectral_norm", "weight_norm"]
 
@@ -112,7 +113,8 @@ def _length(x: Any, axis: int | None) -> Any:
     """Return the length of each slice along an axis, which stays; of all where that is None."""
     if axis is None:
         return np.sqrt(np.sum(np.square(x)))
-    others = tuple(i for i in range(x.ndim) if i != axis % x.ndim)
+    kept = axis_of(x, axis)
+    others = tuple(i for i in range(x.ndim) if i != kept)
     return np.sqrt(np.sum(np.square(x), axis=others, keepdims=True))
 
 
@@ -132,7 +134,7 @@ def weight_norm(
         The same Module.
 
     Raises:
-        ValueError: if there is no Parameter of that name.
+        ValueError: if there is no Parameter of that name, or it has no such axis.
 
     Salimans and Kingma 2016, "Weight normalization: a simple reparameterization to accelerate
     training of deep neural networks".
@@ -146,8 +148,9 @@ def weight_norm(
     if _words:
         refuse_words("weight_norm", _words)
     weight = _parameter_of(module, name, "weight_norm")
+    length = Parameter(_length(as_array(weight), axis))
     delattr(module, name)
-    setattr(module, f"{name}_g", Parameter(_length(as_array(weight), axis)))
+    setattr(module, f"{name}_g", length)
     setattr(module, f"{name}_v", weight)
     _compute(module, _WeightNorm(name, axis))
     return module

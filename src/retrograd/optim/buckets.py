@@ -204,12 +204,19 @@ class Buckets:
 
         In a recording, which must see the gradients, they are Tensors.
         """
+        return [
+            (bucket, grads[0] if len(grads) == 1 else concat(*grads, axis=None))
+            for bucket, grads in self.parts(slots)
+        ]
+
+    def parts(self, slots: Slots) -> list[tuple[Bucket, list[Any]]]:
+        """Do what `rearrange` does, and return the gradient of each parameter by itself."""
         for bucket in [*self._buckets]:
             have = {p.grad is not None for p in bucket.params}
             dtypes = {p.dtype for p in bucket.params}
             if len(have) > 1 or (True in have and dtypes != {bucket.data.dtype}):
                 self._part(bucket, slots)
-        found: list[tuple[Bucket, Any]] = []
+        found: list[tuple[Bucket, list[Any]]] = []
         for bucket in self._buckets:
             bucket.add_slots(slots, self.scalars)
             grads = [p.grad for p in bucket.params]
@@ -217,7 +224,7 @@ class Buckets:
                 continue
             if not bucket.is_current():
                 bucket.gather()
-            found.append((bucket, grads[0] if len(grads) == 1 else concat(*grads, axis=None)))
+            found.append((bucket, grads))
         return found
 
     def _part(self, bucket: Bucket, slots: Slots) -> None:

@@ -60,7 +60,7 @@ class LBFGS(Optimizer):
     ...     loss.backward()
     ...     return loss
     >>> optimizer.step(closure); print(w.data.round(1))
-    Tensor(641., requires_grad=True)
+    Tensor(641., call=np.sum)
     [1. 1.]
     """
 

@@ -12,7 +12,17 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from retrograd.checks import ensure
-from retrograd.engine import CLOCK, Tensor, as_array, is_recording, section, tell
+from retrograd.engine import (
+    CLOCK,
+    MODE,
+    Mode,
+    Tensor,
+    as_array,
+    is_recording,
+    mode_set,
+    section,
+    tell,
+)
 from retrograd.engine.tensor import has_grad
 from retrograd.optim.buckets import Buckets, State
 from retrograd.optim.updates import Options
@@ -250,8 +260,8 @@ class Optimizer:
             What `closure` returns; None without one.
         """
         loss = closure() if closure is not None else None
-        if is_recording():
-            self._tell_updates()
+        if MODE.get().tell is not None:
+            self._step_heard()
             return loss
         for group, buckets in zip(self.param_groups, self._buckets, strict=True):
             for bucket, g in buckets.gradients(self.used_slots(group)):
@@ -260,9 +270,14 @@ class Optimizer:
                 CLOCK.write(bucket.stamps)
         return loss
 
-    def _tell_updates(self) -> None:
-        """Let a recording do the updates, which it counts itself."""
+    def _step_heard(self) -> None:
+        """Update where somebody listens: one that records does so itself, and counts."""
+        mode = MODE.get()
         with section("update"):
+            if not mode.records:
+                with mode_set(Mode(mode.grad, None, mode.on_escape)):
+                    self.step()
+                return
             for group, buckets in zip(self.param_groups, self._buckets, strict=True):
                 for bucket, g in buckets.rearrange(self.used_slots(group)):
                     tell("update", self, group, bucket, g)

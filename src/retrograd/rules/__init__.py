@@ -50,12 +50,14 @@ needs, and come with the package. The others are loaded when a function turns up
 
 - of `hypot`, norms and `std`, always; to keep away from it choose a harmless argument first,
   `norm(where(zero, 1.0, x))`, and then the result;
-- of `abs`, `fabs`, `copysign` at 0, and of `maximum` and its like where both arguments are equal
-  and have gradients: where the gradient that comes to them varies too. Else it is 0, that of the
-  pieces;
+- of `abs`, `fabs`, `copysign` at 0, of `maximum` and its like where both arguments are equal, of
+  `max` and its like at ties: where the gradient that comes to them varies too. Else it is 0, that
+  of the pieces. So for `x - max(x)`, in a softmax of one's own, write `np.max(x.detach())`, since
+  its result does not depend on what is subtracted; `nn.functional.softmax` and
+  `special.logsumexp` are right everywhere;
 - of `power(0, y)` to both arguments, and of what is made of vectors of equal values.
 
-Shares of ties in `max` and `min` count as constant to second order, so that `x - max(x)` is right.
+All other slopes above are those to one side, and to second order they stay that piece's.
 """
 
 from typing import TYPE_CHECKING

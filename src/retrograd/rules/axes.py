@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.rules.nesting import holds_tensors, nest
+from retrograd.engine.tensor import holds_tensors
+from retrograd.rules.nesting import nest
 
 # What a user may give
 
@@ -42,10 +43,27 @@ def check_at_least(bound: int, fn: str, name: str, got: int) -> None:
 
 
 def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
-    """Return the axes that `axis` means, each as a number from 0."""
+    """Return the axes that `axis` means, each as a number from 0.
+
+    Raises AxisError for one that is not there, ValueError for one that is named twice.
+    """
+    n = x.ndim
     if axis is None:
-        return tuple(range(x.ndim))
-    return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+        return tuple(range(n))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    for a in axes:
+        if not -n <= a < n:
+            raise np.exceptions.AxisError(a, n)
+    found = tuple(a % n for a in axes)
+    if len(axes) > 1 and len({*found}) < len(axes):
+        raise ValueError(f"repeated axis in {axis}")
+    return found
+
+
+def axis_of(x: Any, axis: Any) -> int:
+    """Return the one axis that `axis` means, as a number from 0; AxisError if it is not there."""
+    (found,) = axes_of(x, axis)
+    return found
 
 
 def count(x: Any, axis: Any) -> int:
@@ -71,7 +89,7 @@ def order_with_last(x: Any, axes: Container[int]) -> list[int]:
 
 def along(x: Any, axis: int, part: Any) -> Any:
     """Return `x[part]` on one axis: `part` is an index or a slice."""
-    return x[(slice(None),) * (axis % x.ndim) + (part,)]
+    return x[(slice(None),) * axis_of(x, axis) + (part,)]
 
 
 def shape_with(x: Any, axes: Container[int], length: int = 1) -> tuple[int, ...]:

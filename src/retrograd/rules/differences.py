@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import composed
-from retrograd.rules.axes import along, axes_of, check_at_least, shape_with, to_array, vector_along
+from retrograd.rules.axes import (
+    along,
+    axes_of,
+    axis_of,
+    check_at_least,
+    shape_with,
+    to_array,
+    vector_along,
+)
 
 
 def _neighbours(x: Any, axis: int) -> tuple[Any, Any]:
@@ -20,7 +28,7 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
     if not n:
         return a
     check_at_least(1, "np.diff", "ndim", a.ndim)
-    one = shape_with(a, (axis % a.ndim,))
+    one = shape_with(a, (axis_of(a, axis),))
     ends = [to_array(x) for x in (prepend, a, append) if x is not None]
     if len(ends) > 1:
         ends = [x if x.ndim else np.broadcast_to(x, one) for x in ends]
@@ -55,12 +63,12 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
     axes = axes_of(f, tuple(axis) if isinstance(axis, list) else axis)
     if edge_order not in (1, 2):
         raise ValueError(f"np.gradient takes edge_order 1 or 2, not {edge_order}")
-    steps = varargs or (1.0,)
-    if len(steps) == 1 and not np.ndim(steps[0]):
+    steps = tuple(map(to_array, varargs or (1.0,)))
+    if len(steps) == 1 and not steps[0].ndim:
         steps *= len(axes)
     if len(steps) != len(axes):
         raise TypeError(f"np.gradient got {len(steps)} steps for {len(axes)} axes")
-    slopes = tuple(_slope(f, to_array(h), i, edge_order) for i, h in zip(axes, steps, strict=True))
+    slopes = tuple(_slope(f, h, i, edge_order) for i, h in zip(axes, steps, strict=True))
     return slopes[0] if len(slopes) == 1 else slopes
 
 

@@ -30,9 +30,52 @@ def nonzero(x: Any) -> Any:
 
 
 @primitive
+def unsettled(gradient: Any, x: Any, where: Any, axis: Any = (), adjoint: bool = False) -> Any:
+    """Return a gradient of `x` itself, with the derivative nan by `x` where it is a guess.
+
+    Args:
+        gradient: the gradient, of the shape of `x`.
+        x: what the kinks depend on.
+        where: truth values of that shape that tell where the kinks are.
+        axis: along which elements make one kink, such as a tie.
+        adjoint: whether what comes in is a weight of a gradient that was a guess: then nothing is
+            known where there is such a weight, otherwise where a weight comes back.
+    """
+    return gradient
+
+
+def unsettle(gradient: Any, g: Any, where: Any, *arguments: Any, axis: Any = ()) -> Any:
+    """Return a gradient that at kinks is the slope to no side, so that its derivative is nan there.
+
+    Where `g`, which it was made of, does not vary there is no derivative: it is that of the pieces.
+
+    Args:
+        gradient: the gradient.
+        g: the gradient of the output.
+        where: truth values that tell where the kinks are.
+        *arguments: what the kinks depend on.
+        axis: along which elements make one kink.
+    """
+    if getattr(g, "requires_grad", False):
+        for x in arguments:
+            gradient = unsettled(gradient, x, where, axis)
+    return gradient
+
+
+def _unsettled_dx(
+    g: Any, out: Any, gradient: Any, x: Any, where: Any, axis: Any = (), adjoint: bool = False
+) -> Any:
+    # in proportion to `g`, as all gradients are: derivatives along `x` are taken by that
+    matters, total = where & ((out if adjoint else g) != 0), g
+    if axis != ():
+        matters = where & np.any(matters, axis=axis, keepdims=True)
+        total = np.sum(np.where(where, g, 0.0), axis=axis, keepdims=True)
+    return np.where(matters, math.nan * total, 0.0)
+
+
 def times_sign(g: Any, x: Any) -> Any:
     """Return `g * sign(x)`: the gradient of a size, which at 0 is 0 and the slope to no side."""
-    return g * np.sign(x)
+    return unsettle(g * np.sign(x), g, x == 0, x)
 
 
 def in_dtype_of(out: Any, x: Any) -> Any:
@@ -109,9 +152,8 @@ def i1(x: Any) -> Any:
 
 def _extremum_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     # all of g where x is the result, half of it where y is equal
-    if getattr(x, "requires_grad", False) and getattr(y, "requires_grad", False):
-        g = kinked(g, x == y)
-    return np.where(x == out, np.where(y == out, 0.5 * g, g), 0.0)
+    share = np.where(x == out, np.where(y == out, 0.5 * g, g), 0.0)
+    return unsettle(share, g, x == y, x, y)
 
 
 # fmt: off
@@ -146,7 +188,8 @@ defvjp(np.nextafter,  lambda g, out, x, y: g, None)
 defvjp(np.negative,   lambda g, out, x: -g)
 defvjp(np.positive,   lambda g, out, x: g)
 defvjp(np.fabs,       lambda g, out, x: times_sign(g, x))
-defvjp(times_sign,    lambda g, out, slope, x: np.where(x == 0, math.nan, g * np.sign(x)), None)
+defvjp(unsettled,     lambda g, out, gradient, x, where, axis=(), adjoint=False:
+                      unsettled(g, x, where, axis, not adjoint), _unsettled_dx, None)
 defvjp(kinked,        lambda g, out, x, where: np.where(where, math.nan, g), None)
 defvjp(np.square,     lambda g, out, x: g * 2 * x)
 defvjp(np.sqrt,       lambda g, out, x: g * 0.5 / out)
@@ -221,6 +264,11 @@ def _clip_dmax(g: Any, out: Any, a: Any, a_min: Any = None, a_max: Any = None) -
 
 
 defvjp(np.clip, _clip_dx, _clip_dmin, _clip_dmax)
+
+
+# `array.clip(low, high)` calls a ufunc, which NumPy has under no public name
+_CLIP: Any = np._core.umath.clip  # type: ignore[attr-defined]
+adapted(_CLIP)(lambda a, low, high: record(np.clip, a, low, high))
 
 
 @adapted(np.clip)

@@ -75,5 +75,6 @@ take = functools.partial(record, np.take)
 # fmt: off
 composed(np.compress)(lambda condition, a, axis=None, out=None:
                       take(to_array(a), np.flatnonzero(condition), axis=axis))
-composed(np.extract)(lambda condition, arr: take(np.ravel(arr), np.flatnonzero(condition)))
+composed(np.extract)(lambda condition, arr:
+                      take(np.ravel(to_array(arr)), np.flatnonzero(condition)))
 # fmt: on

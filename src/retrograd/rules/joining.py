@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp_joint, record
-from retrograd.rules.axes import along, check_at_least, in_dtype, shape_with, to_array
+from retrograd.rules.axes import along, axis_of, check_at_least, in_dtype, shape_with, to_array
 
 
 def concat(*arrays: Any, axis: int | None = 0) -> Any:
@@ -22,7 +22,7 @@ def _concat_joint(needed: Any, g: Any, out: Any, *arrays: Any, axis: int | None 
     return [piece.reshape(arrays[i].shape) for i, piece in pieces.items()]
 
 
-defvjp_joint(concat, _concat_joint)
+defvjp_joint(concat, _concat_joint, title="np.concatenate")
 
 
 def _check_casting(fn: str, casting: str) -> None:
@@ -95,7 +95,7 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     arr, values = to_array(arr), to_array(values)
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    axis %= arr.ndim
+    axis = axis_of(arr, axis)
     n = arr.shape[axis]
     places = np.arange(*obj.indices(n)) if isinstance(obj, slice) else np.asarray(obj)
     if places.dtype == bool:
@@ -156,7 +156,7 @@ if hasattr(np, "unstack"):  # NumPy 2.1
 
 @composed(np.apply_along_axis)
 def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: Any) -> Any:
-    axis %= arr.ndim
+    axis = axis_of(arr, axis)
     moved = np.moveaxis(arr, axis, -1)
     lead = moved.shape[:-1]
     check_at_least(1, "np.apply_along_axis", "axes", min(lead, default=1))
@@ -170,7 +170,7 @@ def _apply_along_axis(func1d: Any, axis: int, arr: Any, *args: Any, **kwargs: An
 @composed(np.apply_over_axes)
 def _apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     for axis in axes if np.ndim(axes) else [axes]:
-        axis = int(axis) % a.ndim
+        axis = axis_of(a, int(axis))
         result = func(a, axis)
         a = result if result.ndim == a.ndim else np.expand_dims(result, axis)
     return a

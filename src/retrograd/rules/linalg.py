@@ -309,7 +309,7 @@ def _matrix_power(a: Any, n: int) -> Any:
 def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     a, b = to_array(a), to_array(b)
     if axes is not None:
-        moved = [i % a.ndim for i in axes]
+        moved = [*axes_of(a, tuple(axes))]
         a = np.transpose(a, [i for i in range(a.ndim) if i not in moved] + moved)
     shape = a.shape[b.ndim :]
     n = math.prod(shape)
@@ -407,9 +407,7 @@ defvjp(_signed_power, _signed_power_dx)
 
 def _matrix_length(x: Any, order: Any, axes: Any = (-2, -1), keepdims: bool = False) -> Any:
     """Return the norm of matrices on two axes."""
-    row, column = (i % x.ndim for i in axes)
-    if row == column:
-        raise ValueError(f"a norm of matrices takes two axes, not {axes}")
+    row, column = axes_of(x, axes)
     if order in (None, "fro"):
         return _vector_length(x, 2, (row, column), keepdims)
     if order in (1, -1, math.inf, -math.inf):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd.engine import Tensor, as_array, defvjp_joint, record, wrap
+from retrograd.engine.tensor import connect, holds_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -24,14 +25,7 @@ def _pile_joint(needed: Sequence[int], g: Any, out: Any, *arrays: Any) -> list[A
     return [g[i] for i in needed]
 
 
-defvjp_joint(pile, _pile_joint)
-
-
-def holds_tensors(data: Any) -> bool:
-    """Tell whether there is a Tensor somewhere in nested lists and tuples."""
-    if isinstance(data, (list, tuple)):
-        return any(map(holds_tensors, data))
-    return isinstance(data, Tensor)
+defvjp_joint(pile, _pile_joint, title="rg.array")
 
 
 def nest(data: Any) -> Any:
@@ -67,6 +61,9 @@ def _nest(data: Any, kind: np.dtype[Any], path: tuple[int, ...]) -> Any:
             f"{', '.join(map(str, sorted(shapes)))}"
         )
     return record(pile, *parts)
+
+
+connect(nest=nest)
 
 
 def array(data: Any, dtype: DTypeLike | None = None) -> Tensor:

@@ -32,9 +32,11 @@ def _choose_joint(needed: Any, g: Any, out: Any, *arrays: Any, mode: Any = "rais
     return [np.where(a == i - 1, g, 0.0) for i in needed]
 
 
-defvjp_joint(choose, _choose_joint)
+defvjp_joint(choose, _choose_joint, title="np.choose")
 adapted(np.choose)(
-    lambda a, choices, out=None, mode="raise": record(choose, to_array(a), *choices, mode=mode)
+    lambda a, choices, out=None, mode="raise": record(
+        choose, to_array(a), *map(to_array, choices), mode=mode
+    )
 )
 
 

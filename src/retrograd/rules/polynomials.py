@@ -17,13 +17,13 @@ def _polyval(p: Any, x: Any) -> Any:
 
 def _lengthen(p: Any, other: Any) -> Any:
     """Return `p` with zeros before it, where `other` has more coefficients."""
-    p = np.atleast_1d(p)
-    return np.concatenate([np.zeros(max(np.size(other) - p.shape[0], 0), p.dtype), p])
+    p, other = np.atleast_1d(to_array(p)), to_array(other)
+    return np.concatenate([np.zeros(max(other.size - p.shape[0], 0), p.dtype), p])
 
 
 composed(np.polyadd)(lambda a1, a2: _lengthen(a1, a2) + _lengthen(a2, a1))
 composed(np.polysub)(lambda a1, a2: _lengthen(a1, a2) - _lengthen(a2, a1))
-composed(np.polymul)(lambda a1, a2: np.convolve(a1, a2))
+composed(np.polymul)(lambda a1, a2: np.convolve(to_array(a1), to_array(a2)))
 
 
 @composed(np.polyder)

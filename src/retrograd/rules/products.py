@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp, defvjp_joint, record
-from retrograd.rules.axes import check_at_least, to_array
+from retrograd.rules.axes import axes_of, check_at_least, to_array
 
 
 def swap_last(x: Any) -> Any:
@@ -39,10 +39,10 @@ defvjp(np.matmul, _matmul_dx, _matmul_dy)
 
 @composed(np.dot)
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
-    na, nb = np.ndim(a), np.ndim(b)
-    if not na or not nb:
+    a, b = to_array(a), to_array(b)
+    if not a.ndim or not b.ndim:
         return a * b
-    if nb <= 2 and (na <= 2 or nb == 1):
+    if b.ndim <= 2 and (a.ndim <= 2 or b.ndim == 1):
         return np.matmul(a, b)
     return _tensordot(a, b, (-1, -2))
 
@@ -53,7 +53,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if isinstance(axes, int):
         axes = range(a.ndim - axes, a.ndim), range(axes)
     over_a, over_b = ([ax] if isinstance(ax, int) else list(ax) for ax in axes)
-    over_a, over_b = [i % a.ndim for i in over_a], [i % b.ndim for i in over_b]
+    over_a, over_b = [*axes_of(a, tuple(over_a))], [*axes_of(b, tuple(over_b))]
     summed = [a.shape[i] for i in over_a]
     if summed != [b.shape[i] for i in over_b]:
         raise ValueError(f"np.tensordot: {over_a} of {a.shape} are not {over_b} of {b.shape}")
@@ -110,14 +110,14 @@ def _contract_piece(position: int, g: Any, operands: Any, subscripts: str, optim
     return np.einsum(f"{','.join(names)}->{target}", *arrays, optimize=optimize)
 
 
-defvjp_joint(contract, _contract_joint)
+defvjp_joint(contract, _contract_joint, title="np.einsum")
 
 
 @adapted(np.einsum)
 def _einsum(*operands: Any, optimize: Any = False) -> Any:
     if not isinstance(operands[0], str):
         operands = _from_lists(operands)
-    subscripts, arrays = operands[0].replace(" ", ""), operands[1:]
+    subscripts, arrays = operands[0].replace(" ", ""), tuple(map(to_array, operands[1:]))
     return record(contract, *arrays, subscripts=_explicit(subscripts, arrays), optimize=optimize)
 
 
@@ -156,6 +156,10 @@ def _explicit(subscripts: str, arrays: tuple[Any, ...]) -> str:
 # Of vectors
 
 
+def _inner(a: Any, b: Any) -> Any:
+    return _tensordot(a, b, (-1, -1)) if a.ndim and b.ndim else a * b
+
+
 @composed(np.vecdot, np.linalg.vecdot)
 def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     left, right = (np.moveaxis(to_array(x), axis, -1) for x in (x1, x2))
@@ -166,8 +170,9 @@ def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
 
 @composed(np.linalg.outer)
 def _linalg_outer(x1: Any, x2: Any, /) -> Any:
-    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
-        raise ValueError(f"np.linalg.outer of shapes {np.shape(x1)} and {np.shape(x2)}: one axis")
+    x1, x2 = to_array(x1), to_array(x2)
+    if x1.ndim != 1 or x2.ndim != 1:
+        raise ValueError(f"np.linalg.outer of shapes {x1.shape} and {x2.shape}: one axis")
     return np.outer(x1, x2)
 
 
@@ -175,10 +180,9 @@ def _linalg_outer(x1: Any, x2: Any, /) -> Any:
 if hasattr(np, "matvec"):  # NumPy 2.2
     composed(np.matvec)(lambda x1, x2, /: np.matmul(x1, to_array(x2)[..., None])[..., 0])
     composed(np.vecmat)(lambda x1, x2, /: np.matmul(to_array(x1)[..., None, :], x2)[..., 0, :])
-composed(np.outer)(lambda a, b, out=None: np.ravel(a)[:, None] * np.ravel(b))
-composed(np.vdot)(lambda a, b: np.matmul(np.ravel(a), np.ravel(b)))
-composed(np.inner)(lambda a, b:
-    _tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else to_array(a) * b)
+composed(np.outer)(lambda a, b, out=None: np.ravel(to_array(a))[:, None] * np.ravel(to_array(b)))
+composed(np.vdot)(lambda a, b: np.matmul(np.ravel(to_array(a)), np.ravel(to_array(b))))
+composed(np.inner)(lambda a, b: _inner(to_array(a), to_array(b)))
 adapted(np.linalg.matmul)(lambda x1, x2, /: np.matmul(x1, x2))
 composed(np.linalg.tensordot)(lambda x1, x2, /, *, axes=2: np.tensordot(x1, x2, axes))
 composed(np.linalg.cross)(lambda x1, x2, /, *, axis=-1: np.cross(x1, x2, axis=axis))
@@ -230,13 +234,13 @@ defvjp(
 
 @composed(np.convolve)
 def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    a, v = np.atleast_1d(a), np.atleast_1d(v)
+    a, v = np.atleast_1d(to_array(a)), np.atleast_1d(to_array(v))
     return _cut(a, v, mode, (min(a.shape[0], v.shape[0]) - 1) // 2)
 
 
 @composed(np.correlate)
 def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    a, v = np.atleast_1d(a), np.atleast_1d(v)
+    a, v = np.atleast_1d(to_array(a)), np.atleast_1d(to_array(v))
     n, m = a.shape[0], v.shape[0]
     return _cut(a, v[::-1], mode, (m - 1) // 2 if m <= n else n // 2)
 

@@ -18,7 +18,7 @@ from retrograd.rules.axes import (
     spread,
     to_array,
 )
-from retrograd.rules.elementwise import nonzero
+from retrograd.rules.elementwise import nonzero, unsettle
 
 # The rules
 
@@ -27,7 +27,8 @@ def share_ties(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = Fals
     """Share `g` equally among the elements that attain the maximum or minimum."""
     ties = x == spread(out, x, axis, keepdims)
     number = np.sum(ties, axis=axis, keepdims=True).astype(g.dtype)
-    return np.where(ties, spread(g, x, axis, keepdims) / number, 0.0)
+    shares = np.where(ties, spread(g, x, axis, keepdims) / number, 0.0)
+    return unsettle(shares, g, ties & (number > 1), x, axis=axis)
 
 
 def _prod_dx(g: Any, out: Any, x: Any, axis: Any = None, keepdims: bool = False) -> Any:

@@ -13,7 +13,7 @@ refuse(
 refuse(
     "it writes in place; write np.where(mask, value, t), or build the parts and join them; for "
     "np.full(shape, t) write np.broadcast_to(t, shape)",
-    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal,
+    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal, writes=True,
 )  # fmt: skip
 refuse(
     "write t.data, or save a state with rg.save",
@@ -28,11 +28,10 @@ refuse("sort with np.sort: a Tensor is real", np.sort_complex)
 refuse("find real roots with np.linalg.eigvals of the companion matrix", np.roots)
 refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
 
-# Modules of NumPy of which no function can be handed a Tensor.
-REFUSED_MODULES = {
-    "numpy.lib.recfunctions": "a Tensor has no fields; take them apart as arrays",
-    "numpy.fft": "complex numbers are not supported; multiply with matrices of sines and cosines",
-    "numpy.strings": "a Tensor holds numbers, not text",
-    "numpy.char": "a Tensor holds numbers, not text",
-    "numpy.polynomial": "write it as np.polyval in one variable after the other",
-}
+# All functions of a module
+refuse("a Tensor has no fields; take them apart as arrays", "numpy.lib.recfunctions")
+refuse(
+    "complex numbers are not supported; multiply with matrices of sines and cosines", "numpy.fft"
+)
+refuse("a Tensor holds numbers, not text", "numpy.strings", "numpy.char")
+refuse("write it as np.polyval in one variable after the other", "numpy.polynomial")

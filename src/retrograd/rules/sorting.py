@@ -56,6 +56,11 @@ def _unique(
     return (values, *extra) if extra else values
 
 
+def _as_vectors(*arrays: Any) -> list[Any]:
+    """Return the elements of each array in one axis."""
+    return [np.ravel(to_array(a)) for a in arrays]
+
+
 def _unique_by_name(kind: Any, x: Any, /) -> Any:
     """Return the parts that the named tuple `kind` has names for."""
     found = _unique(x, True, True, True, equal_nan=False)
@@ -66,14 +71,14 @@ def _unique_by_name(kind: Any, x: Any, /) -> Any:
 composed(np.unique_values)(lambda x, /: _unique(x, equal_nan=False))
 for _fn in (np.unique_all, np.unique_counts, np.unique_inverse):
     composed(_fn)(functools.partial(_unique_by_name, type(_fn(np.zeros(0)))))
-composed(np.union1d)(lambda ar1, ar2: np.unique(np.concatenate([np.ravel(ar1), np.ravel(ar2)])))
+composed(np.union1d)(lambda ar1, ar2: np.unique(np.concatenate(_as_vectors(ar1, ar2))))
 
 
 @composed(np.intersect1d)
 def _intersect1d(
     ar1: Any, ar2: Any, assume_unique: bool = False, return_indices: bool = False
 ) -> Any:
-    ar1, ar2 = np.ravel(ar1), np.ravel(ar2)
+    ar1, ar2 = _as_vectors(ar1, ar2)
     one, two = record(common_parts, ar1, ar2, assume_unique=assume_unique)
     values = np.take(ar1, one).astype(np.result_type(ar1, ar2))
     return (values, one, two) if return_indices else values
@@ -81,15 +86,17 @@ def _intersect1d(
 
 @composed(np.setdiff1d)
 def _setdiff1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
-    ar1 = np.ravel(ar1) if assume_unique else np.unique(ar1)
-    return np.extract(np.isin(ar1, to_array(ar2), invert=True), ar1)
+    ar1, ar2 = _as_vectors(ar1, ar2)
+    ar1 = ar1 if assume_unique else np.unique(ar1)
+    return np.extract(np.isin(ar1, ar2, invert=True), ar1)
 
 
 @composed(np.setxor1d)
 def _setxor1d(ar1: Any, ar2: Any, assume_unique: bool = False) -> Any:
+    ar1, ar2 = _as_vectors(ar1, ar2)
     if not assume_unique:
         ar1, ar2 = np.unique(ar1), np.unique(ar2)
-    both = np.sort(np.concatenate([np.ravel(ar1), np.ravel(ar2)]))
+    both = np.sort(np.concatenate([ar1, ar2]))
     # a value is in one array only if it differs from the one before and from the one after
     edge = np.ones(min(both.shape[0], 1), bool)
     differs = np.concatenate([edge, both[1:] != both[:-1], edge])

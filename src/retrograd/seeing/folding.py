@@ -90,8 +90,9 @@ def fold(graph: Graph, names: Names) -> Group:
     """Return the calls of a graph in groups: by Module, and where equal parts repeat as loops.
 
     Calls are those of a Module if they take its Parameters, or if what they are computed from and
-    what is computed from them both are; they must follow on each other. Eager code keeps nothing
-    else, so a Module without Parameters has no group of its own.
+    what is computed from them both are, or if they only look at the array of such a call in another
+    way (`reshape`); they must follow on each other. Eager code keeps nothing else, so a Module
+    without Parameters has no group of its own.
 
     Parts are equal if they call the same functions on arguments of the same shapes. They are a loop
     where three or more follow on each other.
@@ -123,37 +124,50 @@ def _paths(graph: Graph, names: Names) -> dict[Node, Path]:
     """Return for each call the way to the Module that it belongs to, () for none."""
     own: dict[Node, Path] = {}  # of what is made of Parameters alone, and of what takes it
     constant: dict[Node, Path | None] = {}  # Parameters, and what is made of them alone
-    before: dict[Node, Path | None] = {}  # of the calls that it was computed from
-    after: dict[Node, Path | None] = dict.fromkeys(graph.nodes)  # of those computed from it
+    # Of the calls with a way of their own: the last that a node was computed from, and the first
+    # that is computed from it. A call between the two belongs to what both are in.
+    before: dict[Node, Node | None] = {}
+    after: dict[Node, Node | None] = dict.fromkeys(graph.nodes)
     for node in graph.nodes:
         given = [a.node for a in node.arguments if a.node is not None]
+        before[node] = None
         if node.is_leaf:
-            owner = names.owner(node.tensor)
-            if owner is not None:
+            if (owner := names.owner(node.tensor)) is not None:
                 constant[node] = owner
-            before[node] = None
             continue
         taken = [path for n in given if (path := constant.get(n)) is not None]
         if taken:
             own[node] = _common(taken)
             if all(n in constant for n in given) and not any(map(_is_data, node.arguments)):
                 constant[node] = own[node]
-        data = [n for n in given if n not in constant]
-        known = [path for n in data if (path := own.get(n, before[n])) is not None]
-        before[node] = _common(known) if known else None
+        data = (n if n in own else before[n] for n in given if n not in constant)
+        before[node] = max((n for n in data if n), key=lambda n: n.index, default=None)
     for node in reversed(graph.nodes):
-        path = own.get(node, after[node])
+        nearest = node if node in own else after[node]
         for argument in node.arguments:
             n = argument.node
-            if path is not None and n is not None:
-                known_after = after[n]
-                after[n] = path if known_after is None else _common([known_after, path])
+            if n is not None and nearest is not None:
+                known = after[n]
+                after[n] = nearest if known is None or nearest.index < known.index else known
     found = {}
     for node in graph.calls:
-        ways = (before[node], after[node])
-        between = [path for path in ways if path is not None]
-        found[node] = own.get(node, _common(between) if len(between) == 2 else ())
+        first, last = before[node], after[node]
+        viewed = None if names.of(node.tensor) else _viewed(node)
+        if node in own:
+            found[node] = own[node]
+        elif viewed in found:
+            found[node] = found[viewed]
+        else:
+            found[node] = _common([own[first], own[last]]) if first and last else ()
     return found
+
+
+def _viewed(node: Node) -> Node | None:
+    """Return the node whose array a call only looks at in another way, None if it makes a new."""
+    if node.is_several or not node.value.size:
+        return None
+    given = [a for a in node.arguments if a.node is not None and not a.node.is_several]
+    return next((a.node for a in given if np.may_share_memory(a.value, node.value)), None)
 
 
 def _common(paths: Iterable[Path]) -> Path:
@@ -217,7 +231,8 @@ def _with_loops(parts: list[Node | Group], kinds: list[int]) -> list[Node | Grou
     """Return parts with each loop among them as a group, of rounds that have loops in turn."""
     found: list[Node | Group] = []
     at = 0
-    for start, period, count in sorted(find_loops(kinds)):
+    functions = [part.type if isinstance(part, Group) else part.function for part in parts]
+    for start, period, count in sorted(find_loops(kinds, functions)):
         found += parts[at:start]
         rounds = []
         for begin in range(start, start + period * count, period):
@@ -230,10 +245,14 @@ def _with_loops(parts: list[Node | Group], kinds: list[int]) -> list[Node | Grou
     return found + parts[at:]
 
 
-def find_loops(kinds: Sequence[int]) -> list[tuple[int, int, int]]:
+def find_loops(kinds: Sequence[int], functions: Sequence[str]) -> list[tuple[int, int, int]]:
     """Return where a sequence repeats itself: start, length of a round, and number of rounds.
 
     Of those that overlap the one that covers most is taken, and of equal ones the shortest round.
+
+    Args:
+        kinds: a number for each part: those of equal parts are equal.
+        functions: the function of each, or what else is the same in rounds that differ a little.
     """
     sequence = np.asarray(kinds)
     candidates = []
@@ -241,8 +260,12 @@ def find_loops(kinds: Sequence[int]) -> list[tuple[int, int, int]]:
         same = np.concatenate(([False], sequence[period:] == sequence[:-period], [False]))
         edges = np.flatnonzero(same[1:] != same[:-1])
         for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
-            rounds = (end - start) // period + 1
+            rounds, left = divmod(end - start + period, period)
             if rounds >= _LEAST:
+                # Where a loop begins with a constant, its first round is not like the others, but
+                # calls the same functions: what is left of a round is of that one then.
+                if start and functions[start - 1] == functions[start - 1 + period]:
+                    start += left
                 candidates.append((-rounds * period, period, start, rounds))
     found: list[tuple[int, int, int]] = []
     free = np.ones(len(sequence), bool)

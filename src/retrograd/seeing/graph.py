@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from retrograd.engine import MODE, Mode, Rule, Tensor, mode_set, seed_of, unrecorded
+from retrograd.engine import MODE, Rule, Tensor, mode_set, seed_of, unrecorded
 from retrograd.engine.backward import (
     LIMITS,
+    after_hooks,
     check_unwritten,
     fitted,
     lifted,
@@ -35,7 +36,8 @@ class Argument:
         to: the node that it is sent to. That is `node`, but for a formula that takes two calls at
             once, such as that of `binary_cross_entropy` of a `sigmoid`: there it is what the inner
             call was made of.
-        vjp: the function that computed it, None where nothing is sent.
+        rule: the function that computed it, None where nothing is sent.
+        summed: whether it was summed over axes along which the argument was repeated.
 
     >>> x = rg.Tensor(3.0, requires_grad=True)
     >>> graph = rg.seeing.Graph(x * 2)
@@ -43,14 +45,15 @@ class Argument:
     [array(3.), 2]
     """
 
-    __slots__ = ("node", "sent", "to", "value", "vjp")
+    __slots__ = ("node", "rule", "sent", "summed", "to", "value")
 
     def __init__(self, value: Any, node: Node | None) -> None:
         self.value = value
         self.node = node
         self.sent: Any = None
         self.to: Node | None = None
-        self.vjp: Callable[..., Any] | None = None
+        self.rule: Callable[..., Any] | None = None
+        self.summed = False
 
 
 class Node:
@@ -60,8 +63,9 @@ class Node:
         tensor: the Tensor.
         index: its place in `Graph.nodes`.
         arguments: those of the call, in order; none for a leaf.
-        gradient: the sum of all that is sent to it, an array of its shape; None where nothing is.
-            It is known once `Graph.send_gradients` was called.
+        arrived: the sum of all that is sent to it, an array of its shape; None where nothing is. It
+            is known once `Graph.send_gradients` was called.
+        gradient: the same after its hooks, which may have put something in its place.
 
     >>> x = rg.Tensor(3.0, requires_grad=True)
     >>> graph = rg.seeing.Graph(x * 2)
@@ -69,12 +73,13 @@ class Node:
     [<leaf>, <np.multiply>]
     """
 
-    __slots__ = ("arguments", "gradient", "index", "tensor")
+    __slots__ = ("arguments", "arrived", "gradient", "index", "tensor")
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
         self.index = -1
         self.arguments: tuple[Argument, ...] = ()
+        self.arrived: Any = None
         self.gradient: Any = None
 
     @property
@@ -224,15 +229,20 @@ class Graph:
             weights = [None] * len(self.roots)
         lift = bool(LIMITS) and meets_limit(node.tensor for node in self.roots)
         for node in self.nodes:
-            node.gradient = None
+            node.arrived = node.gradient = None
             for argument in node.arguments:
-                argument.sent = argument.to = argument.vjp = None
+                argument.sent = argument.to = argument.rule = None
         mode = MODE.get()
-        with mode_set(Mode(lift, mode.tell, mode.on_escape)):
+        with mode_set(mode.with_grad(lift)):
             for root, weight in zip(self.roots, weights, strict=True):
                 _arrive(root, seed_of(root.tensor, weight, lift))
             for node in reversed(self.nodes):
-                if node.gradient is not None and not node.is_leaf:
+                if node.gradient is None:
+                    continue
+                # in this order a leaf comes when all that take it have sent
+                node.arrived = node.gradient
+                node.gradient = after_hooks(node.tensor, node.gradient, lift)
+                if not node.is_leaf:
                     self._send(node, lift)
         if lift:
             self._unwrap()
@@ -267,12 +277,14 @@ class Graph:
             sent = next(gradients) if rule.joint else vjp(g, out, *args, **kwargs)
             if sent is None:
                 continue
-            argument.vjp, argument.to = vjp, self._of[a]
+            argument.rule, argument.to = vjp, self._of[a]
             argument.sent = fitted(sent, like)
+            argument.summed = getattr(sent, "size", 0) > getattr(like, "size", 0)
             _arrive(argument.to, argument.sent)
 
     def _unwrap(self) -> None:
         for node in self.nodes:
+            node.arrived = _unwrapped(node.arrived)
             node.gradient = _unwrapped(node.gradient)
             for argument in node.arguments:
                 argument.sent = _unwrapped(argument.sent)

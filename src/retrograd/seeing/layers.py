@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 Point = tuple[float, float]
 Size = tuple[float, float]
@@ -66,11 +66,18 @@ class Link:
 
 @dataclass(frozen=True)
 class Strand:
-    """A line of one or more links: it ends at an item, or where it parts into others (None)."""
+    """A line of one or more links.
+
+    Args:
+        points: where it goes.
+        edges: the numbers of the edges that it stands for.
+        source: the item that it begins at; None where it goes on from another line.
+        target: the item that it ends at; None where it parts into others.
+    """
 
     points: tuple[Point, ...]
     edges: tuple[int, ...]
-    source: int
+    source: int | None
     target: int | None
 
 
@@ -118,6 +125,7 @@ class _Node:
     across: float
     along: float
     is_bend: bool = False
+    is_label: bool = False
     above: list[_Segment] = field(default_factory=list)
     below: list[_Segment] = field(default_factory=list)
     at: float = 0.0  # the middle, across
@@ -172,6 +180,7 @@ class _Layers:
         free = {n.layer for n, item in zip(self.nodes, items, strict=True) if not item.layer}
         self.borders = {0, len(self.layers) - 1} - free
         _order(self.layers)
+        _balance(self.layers)
         _place(self.layers)
 
     def _make_nets(self) -> list[_Net]:
@@ -201,7 +210,7 @@ class _Layers:
         at = leaves - net.trunk[0].layer
         end, label = net.trunk[at], None
         if link.label:
-            label = self._add_node(_Node(target.layer - 1, *link.label))
+            label = self._add_node(_Node(target.layer - 1, *link.label, is_label=True))
             self._connect(net, end, label, 0.0, pull)
             end = label
         last = self._connect(net, end, target, _offset(link.arrives_at, target), pull)
@@ -282,7 +291,8 @@ class _Layers:
 
     def _strands(self, net: _Net) -> list[Strand]:
         """Return the lines of a net: the trunk where it is shared, and the branches."""
-        found = []
+        found: list[Strand] = []
+        source: int | None = net.source
         first = net.trunk[0]
         at = first.at + net.leaves
         points = [(at, self._foot(first)), (at, self.bottoms[first.layer])]
@@ -296,11 +306,11 @@ class _Layers:
             if len(here) + (rest > 0) > 1:
                 if i:
                     edges = tuple(edge for edges in waiting for edge in edges)
-                    found.append(Strand(tuple(points), edges, net.source, None))
-                    points = points[-1:]
-                found += [self._branch(net, branch, points) for branch in here]
+                    found.append(Strand(tuple(points), edges, source, None))
+                    points, source = points[-1:], None
+                found += [self._branch(source, branch, points) for branch in here]
             elif here:
-                found.append(self._branch(net, here[0], points))
+                found.append(self._branch(source, here[0], points))
             waiting = waiting[len(here) :]
         return found
 
@@ -308,14 +318,14 @@ class _Layers:
         """Return where, along, lines leave an item."""
         return self.tops[node.layer] if node.is_bend else self._start(node)[1] + node.along
 
-    def _branch(self, net: _Net, branch: _Branch, points: list[Point]) -> Strand:
+    def _branch(self, source: int | None, branch: _Branch, points: list[Point]) -> Strand:
         points = list(points)
         if (label := branch.label) is not None:
             points += [(label.at, self.tops[label.layer]), (label.at, self.bottoms[label.layer])]
         at, target = _end(branch.last), branch.last.target
         points.append((at, self.tops[target.layer]))
         points.append((at, self._head(target)))
-        return Strand(tuple(points), branch.link.edges, net.source, branch.link.target)
+        return Strand(tuple(points), branch.link.edges, source, branch.link.target)
 
     def _head(self, node: _Node) -> float:
         """Return where, along, lines arrive at an item."""
@@ -429,6 +439,38 @@ def _crossings(layers: list[list[_Node]]) -> int:
             count += len(seen) - bisect_right(seen, end)
             insort(seen, end)
     return count
+
+
+def _balance(layers: list[list[_Node]]) -> None:
+    """Put leaves of one call on both sides of what else it takes, which is so in the middle."""
+    ends: dict[int, int] = {}  # of each node that goes on to one item alone, that item, by id
+    leaves: set[int] = set()
+    for layer in reversed(layers):
+        for node in layer:
+            targets = {id(s.target): s.target for s in node.below}
+            end = id(node)
+            if len(targets) == 1:
+                end, target = targets.popitem()
+                end = ends[end] if target.is_label or target.is_bend else end
+            ends[id(node)] = end
+    for layer in layers:
+        for node in layer:
+            is_on_the_way = node.is_label or node.is_bend
+            if all(id(s.source) in leaves for s in node.above) and (
+                node.above or not is_on_the_way
+            ):
+                leaves.add(id(node))
+        runs = groupby(layer, lambda node: ends[id(node)])
+        layer[:] = [node for _, run in runs for node in _middle(run, leaves)]
+    _number(layers)
+
+
+def _middle(run: Iterable[_Node], leaves: set[int]) -> list[_Node]:
+    nodes = [*run]
+    beside = [node for node in nodes if id(node) in leaves]
+    others = [node for node in nodes if id(node) not in leaves]
+    half = len(beside) // 2
+    return [*beside[:half], *others, *beside[half:]] if others else nodes
 
 
 # Where, across

@@ -177,13 +177,12 @@ class _Layout:
         return (size[1], size[0]) if self.sketch.goes_right else size
 
     def _arrange(self, frame: int) -> _Inside:
-        keys = list(self.members[frame])
+        title = frame != _ROOT and not self.sketch.goes_right
+        # the title comes first, so that no line into the frame runs through it
+        keys = [("title", frame)] * title + self.members[frame]
         links = self.links[frame]
         ends = {end for pair in links for end in pair}
         keys += sorted(end for end in ends if end[0] in ("in", "out"))
-        title = frame != _ROOT and not self.sketch.goes_right
-        if title:
-            keys.append(("title", frame))
         places = {key: i for i, key in enumerate(keys)}
         items = [self._item(kind, i) for kind, i in keys]
         found = []
@@ -257,8 +256,8 @@ class _Layout:
                 labels[edge] = self._area((begin[0] + corner[0], begin[1] + corner[1]), size)
             for strand in found.strands:
                 points = [(begin[0] + a, begin[1] + b) for a, b in strand.points]
-                kind = inside.keys[strand.source][0]
-                if kind == "in":
+                begin_at = "" if strand.source is None else inside.keys[strand.source][0]
+                if begin_at == "in":
                     points.insert(0, (points[0][0], along))
                 end = "" if strand.target is None else inside.keys[strand.target][0]
                 if end == "out":

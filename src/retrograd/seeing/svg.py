@@ -23,6 +23,7 @@ INSET = (11.0, 7.0)  # between the border of a box and its text
 LABEL_INSET = (4.0, 1.0)
 MARGIN = 16.0
 LONGEST = 34  # characters of a line; the middle of longer ones is left out
+LONGEST_TITLE = 64  # of a frame
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Text:
     style: str = "call"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", shorten(self.text))
+        longest = LONGEST_TITLE if self.style == "title" else LONGEST
+        object.__setattr__(self, "text", shorten(self.text, longest))
 
     @property
     def width(self) -> float:
@@ -137,7 +139,7 @@ def columns(text: str) -> int:
     )
 
 
-def shorten(text: str, longest: int = LONGEST) -> str:
+def shorten(text: str, longest: int) -> str:
     """Leave out the middle of a text that is too long, and characters that XML does not know."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     if columns(text) <= longest:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import TensorT, defvjp, primitive
-from retrograd.special.precision import at_least_single, scipy_kernel
+from retrograd.special.precision import HALF, at_least_single, in_single, scipy_kernel
 from retrograd.special.series import horner
 
 __all__ = ["erf", "erfc", "erfcinv", "erfcx", "erfinv", "log_ndtr", "ndtr", "ndtri"]
@@ -175,7 +175,6 @@ def erfcinv(y: TensorT) -> TensorT:
     return out
 
 
-@at_least_single
 def ndtr(x: TensorT) -> TensorT:
     """Return the distribution function of the standard normal distribution.
 
@@ -190,6 +189,8 @@ def ndtr(x: TensorT) -> TensorT:
     >>> rg.special.ndtr(np.array([0.0, 1.0])).round(4)
     array([0.5   , 0.8413])
     """
+    if x.dtype is HALF:
+        return in_single(ndtr, x)
     return 0.5 * erfc(x * (-1 / SQRT_2))
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from retrograd.engine import Constants, TensorT, defvjp, primitive
+from retrograd.special.precision import HALF
 
 __all__ = ["expit", "log_expit", "log_softmax", "logit", "logsigmoid", "sigmoid", "softmax"]
 
@@ -20,7 +21,6 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 # Above the limit of its dtype exp overflows.
 LIMIT = Constants(709.0, 1.0)
 LIMIT[np.dtype(np.float32)] = Constants(88.0, 1.0)[np.dtype(np.float32)]
-LIMIT[np.dtype(np.float16)] = Constants(11.0, 1.0)[np.dtype(np.float16)]
 
 
 @primitive
@@ -37,6 +37,8 @@ def sigmoid(input: TensorT) -> TensorT:
     >>> F.sigmoid(np.array([0.0, 2.0, 1000.0])).round(4)
     array([0.5   , 0.8808, 1.    ])
     """
+    if input.dtype is HALF:  # of which the smallest numbers are not that tiny
+        return expit(input)
     limit, one = LIMIT[input.dtype]
     return one / (one + np.exp(np.minimum(-input, limit)))
 
@@ -159,8 +161,14 @@ def logit(p: TensorT) -> TensorT:
     return out
 
 
+def _sigmoid_dx(g: Any, out: Any, input: Any) -> Any:
+    if out.dtype is HALF:  # in which 1 - out has no digits left where it is near 1
+        return g * (out * expit(-input))
+    return g * (out * (1 - out))
+
+
 # fmt: off
-defvjp(sigmoid,     lambda g, out, input: g * (out * (1 - out)))
+defvjp(sigmoid,     _sigmoid_dx)
 defvjp(logsigmoid,  lambda g, out, input: g * sigmoid(-input))
 defvjp(softmax,     lambda g, out, input, axis=-1:
                     out * (g - np.sum(g * out, axis=axis, keepdims=True)))

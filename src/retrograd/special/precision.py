@@ -26,10 +26,14 @@ def at_least_single(fn: F) -> F:
 
     @functools.wraps(fn)
     def compute(*args: Any, **kwargs: Any) -> Any:
-        x, *rest = args if args else (kwargs.pop(name, None),)
+        if not args:
+            if name not in kwargs:
+                return fn(**kwargs)  # which says what is missing
+            args = (kwargs.pop(name),)
+        x, *rest = args
         dtype = getattr(x, "dtype", None)
         if dtype is None:
-            return fn(*args, **kwargs) if args else fn(x, **kwargs)
+            return fn(*args, **kwargs)
         if dtype == HALF:
             return fn(x.astype(SINGLE), *rest, **kwargs).astype(HALF)
         if dtype.kind != "f":
@@ -37,6 +41,14 @@ def at_least_single(fn: F) -> F:
         return fn(x, *rest, **kwargs)
 
     return compute  # type: ignore[return-value]
+
+
+def in_single(fn: Callable[..., Any], x: Any, *options: Any) -> Any:
+    """Return `fn(x, *options)` of a float16 array, computed in float32.
+
+    It is what `at_least_single` does, for functions that are so fast that they ask themselves.
+    """
+    return fn(x.astype(SINGLE), *options).astype(HALF)
 
 
 def in_common_dtype(fn: F) -> F:

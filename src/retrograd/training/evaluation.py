@@ -33,13 +33,28 @@ def evaluate(model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]) 
     >>> rg.evaluate(rg.nn.Identity(), data, {"error": lambda out, y: abs(out - y).mean()})
     {'error': 0.25}
     """
+    sums, count = add_up(model, data, metrics)
+    return means(sums, count)
+
+
+def add_up(
+    model: Module, data: Iterable[Any], metrics: Mapping[str, Metric]
+) -> tuple[dict[str, float], float]:
+    """Return the sum over all samples of each metric, and how many samples there are."""
     sums, count = dict.fromkeys(metrics, 0.0), 0
     with evaluating(model):
         for inputs, target in inputs_and_targets(data):
+            if not len(target):  # a rank may have no samples of a batch
+                continue
             output = model(*inputs)
             count += len(target)
             for name, metric in metrics.items():
                 sums[name] += float(metric(output, target)) * len(target)
+    return sums, count
+
+
+def means(sums: Mapping[str, float], count: float) -> dict[str, float]:
+    """Return sums over samples as means; ValueError if there are no samples."""
     if not count:
         raise ValueError("the data to evaluate on has no batches")
     return {name: total / count for name, total in sums.items()}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -11,13 +13,16 @@ import numpy as np
 
 from retrograd.checks import ensure, one_of, whole
 from retrograd.engine import Tensor
-from retrograd.io.saving import load, resolve, save
+from retrograd.io.saving import resolve
 from retrograd.nn.module import Module
 from retrograd.nn.utils import clip_grad_norm_
 from retrograd.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from retrograd.optim.optimizer import Optimizer
-from retrograd.training.evaluation import Metric, evaluate, inputs_and_targets
+from retrograd.parallel.group import NotFiniteError
+from retrograd.parallel.optimizer import DataParallel
+from retrograd.training.evaluation import Metric, add_up, inputs_and_targets, means
 from retrograd.training.history import History
+from retrograd.training.ranks import Ranks, parallel_update
 from retrograd.training.run import Training
 from retrograd.training.safeguard import Safeguard
 
@@ -38,6 +43,11 @@ def fit(
 ) -> History:  # fmt: skip
     """Train a model: for each batch an update by the gradients of `loss(model(*inputs), target)`.
 
+    With a `rg.parallel.DataParallel` as the optimizer, several ranks train together, each on its
+    part of the batches: the `DataLoader` has an `rg.parallel.DistributedSampler`. What is measured
+    is that of all ranks. The first rank alone shows the bar, saves, and calls the callbacks; what
+    these change, the others take over. A run may be resumed on another number of ranks.
+
     All that is measured is a mean over samples. Where a loss is watched, by a ReduceLROnPlateau,
     `patience` or `keep_best`, it is that of the validation, or without it that of the training.
 
@@ -53,7 +63,9 @@ def fit(
         scheduler: a schedule of this optimizer's learning rate.
         step_scheduler: when the schedule steps: after each "epoch" (default) or "update".
         clip_norm: scales the gradients, all together, down to this norm (default: no bound).
-        callbacks: functions that are called with the `Training` after each epoch.
+        callbacks: functions that are called after each epoch with the run so far, a `Training`:
+            its `history`, `epoch`, `update`, `model`, `optimizer`, `scheduler`, `data`, `best` and
+            `best_epoch`; `run.stop = True` ends it.
         patience: ends the run after so many epochs without a new best (default: never).
         keep_best: whether the model gets the weights of its best epoch at the end, not those of
             the last (default False).
@@ -64,10 +76,12 @@ def fit(
             `rngs` (default False).
         rngs: other generators that the run draws from, by name.
         compile: whether updates run as NumPy programs (default False). They may round differently.
-        progress: whether to show a bar, if tqdm is installed (default True).
+        progress: whether to show a bar, in a terminal or a notebook, if tqdm is installed
+            (default True).
 
     Returns:
-        What was measured after each epoch, a `History`.
+        What was measured after each epoch, a `History`: `history.plot()` draws it, and a notebook
+        shows it as a picture.
 
     Raises:
         TypeError: if an argument is of another kind, or a batch no tuple `(*inputs, target)`.
@@ -92,18 +106,28 @@ def fit(
     if patience is not None:
         whole(patience=patience)
     _check_saving(checkpoint, save_every, resume, data)
-    if resume and checkpoint and os.path.exists(checkpoint):
-        run.load_state_dict(load(checkpoint))
+    ranks = Ranks(run)
+    ranks.check_data()
+    if resume and checkpoint:
+        ranks.resume(checkpoint)
+    ranks.follow()
     safeguard = Safeguard(model, optimizer)
     update = _updater(model, loss, optimizer, clip_norm, compile)
-    with _bar(progress, epochs, data, run.update) as bar:
+    with _bar(progress and ranks.is_first, epochs, data, run.update) as bar:
         while run.epoch < epochs and not run.stop:
             model.train()
             for batch, (inputs, target) in enumerate(inputs_and_targets(data), 1):
                 safeguard.back_up()
-                value = update(inputs, target).item()
+                at = f"epoch {run.epoch + 1}, batch {_number(data, batch)}"
+                try:
+                    value = update(inputs, target).item()
+                except NotFiniteError as error:
+                    causes = ranks.tell_causes(safeguard.undo(inputs, target)) or str(error)
+                    raise ValueError(
+                        f"{at}: the loss or its gradients are not finite: {causes}. Model and "
+                        "optimizer are as they were before this batch"
+                    ) from None
                 if fault := safeguard.undo_if_spoiled(value, inputs, target):
-                    at = f"epoch {run.epoch + 1}, batch {_number(data, batch)}"
                     raise ValueError(f"{at}: {fault}")
                 run._count_update(value, len(target))
                 if scheduler is not None and step_scheduler == "update":
@@ -113,16 +137,22 @@ def fit(
                     bar.update()
                 due = save_every and run.update % save_every == 0
                 if checkpoint and due and run.within_epoch():
-                    save(run.state_dict(), checkpoint)
-            measured = {"loss": run._mean_loss()}
+                    ranks.save(checkpoint)
+            seen, total = ranks.sum(run._seen, run._sum)
+            measured = {"loss": run._mean_loss(seen, total)}
+            ranks.share_buffers()
             if validation is not None:
-                found = evaluate(model, validation, {"loss": loss, **(metrics or {})})
+                sums, count = add_up(model, validation, {"loss": loss, **(metrics or {})})
+                *totals, total = ranks.sum(*sums.values(), count)
+                found = means(dict(zip(sums, totals, strict=True)), total)
                 measured |= {f"val_{name}": value for name, value in found.items()}
             run._end_epoch(measured, step_scheduler == "epoch", patience, keep_best)
-            for callback in callbacks:
+            for callback in callbacks if ranks.is_first else ():
                 callback(run)
+            if callbacks:
+                ranks.follow()
             if checkpoint:
-                save(run.state_dict(), checkpoint)
+                ranks.save(checkpoint)
     if keep_best and run.best_weights is not None:
         model.load_state_dict(run.best_weights)
     return run.history
@@ -145,11 +175,14 @@ def _updater(
 
         return optimizer.step(closure)
 
+    chosen: Callable[[list[Any], Any], Tensor] = update
+    if isinstance(optimizer, DataParallel):
+        chosen = parallel_update(model, loss, optimizer, clip_norm)
     if not compile:
-        return update
+        return chosen
     from retrograd.compiler import CompiledStep
 
-    return CompiledStep(update, replay_first=True)
+    return CompiledStep(chosen, replay_first=True)
 
 
 def _number(data: Any, counted: int) -> int:
@@ -161,14 +194,23 @@ def _bar(progress: bool, epochs: int, data: Any, done: int) -> Any:
     """Return a bar that counts updates, as a context; None is in it where there is no bar."""
     if progress:
         with contextlib.suppress(ImportError):
-            from tqdm import tqdm  # type: ignore[import-untyped]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a notebook without widgets gets a bar of text
+                from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
             total = epochs * len(data) if hasattr(data, "__len__") else None
-            # disable=None: no bar in a log file
+            # None: no bar in a log file, for which a notebook would be taken too
+            disable = False if _is_notebook() else None
             return tqdm(
-                total=total, initial=done, unit="update", leave=False, delay=1, disable=None
+                total=total, initial=done, unit="update", leave=False, delay=1, disable=disable
             )
     return contextlib.nullcontext()
+
+
+def _is_notebook() -> bool:
+    """Tell whether this runs in the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return "IPKernelApp" in getattr(shell, "config", ())
 
 
 # Arguments
@@ -190,7 +232,7 @@ def _check_schedule(scheduler: Any, step_scheduler: str, optimizer: Optimizer) -
         return
     if not isinstance(scheduler, LRScheduler):
         raise TypeError(f"fit takes a schedule, not {type(scheduler).__name__}")
-    if scheduler.optimizer is not optimizer:
+    if scheduler.optimizer not in (optimizer, getattr(optimizer, "optimizer", None)):
         raise ValueError("the scheduler is a schedule of another optimizer")
     if isinstance(scheduler, ReduceLROnPlateau) and step_scheduler == "update":
         raise ValueError("ReduceLROnPlateau steps after an epoch, which is measured")

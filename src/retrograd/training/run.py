@@ -94,6 +94,15 @@ class Training:
         self._seen, self._sum = 0, 0.0  # samples of this epoch, and the sum of their losses
         self._rngs = _generators(model, data, validation, rngs)
 
+    def __repr__(self) -> str:
+        best = f"{self.best:.4g} (epoch {self.best_epoch})" if self.best_epoch else "none yet"
+        measured = {name: values[-1] for name, values in self.history.items()}
+        last = ", ".join(f"{name} {value:.4g}" for name, value in measured.items())
+        return (
+            f"Training(epoch={self.epoch}, update={self.update}, history: {last or 'empty'}, "
+            f"best={best}, stop={self.stop}; model, optimizer, scheduler, data, best_weights)"
+        )
+
     def within_epoch(self) -> bool:
         """Tell whether the epoch has further batches; for data that tells how far it is.
 
@@ -183,11 +192,11 @@ class Training:
         self._seen += samples
         self._sum += loss * samples
 
-    def _mean_loss(self) -> float:
-        """Return the mean loss of this epoch's samples; ValueError if there were none."""
-        if not self._seen:
+    def _mean_loss(self, samples: float, total: float) -> float:
+        """Return the mean loss of so many samples, given its sum; ValueError if there are none."""
+        if not samples:
             raise ValueError("the data has no batches")
-        return self._sum / self._seen
+        return total / samples
 
     def _end_epoch(
         self, measured: dict[str, float], step: bool, patience: int | None, keep_best: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,22 @@ class Safeguard:
         self.model.zero_grad()
         return f"{fault}: {why}. Model and optimizer are as they were before this batch"
 
+    def undo(self, inputs: Sequence[Any], target: Any) -> str:
+        """Take back what an update has changed that failed, and tell what is not finite.
+
+        Args:
+            inputs: the inputs of the batch.
+            target: its target.
+
+        Returns:
+            Where in the batch, the parameters or the gradients there are such values, or "".
+        """
+        self._undo()
+        gradients = {f"the gradient of {n}": p.grad for n, p in self.model.named_parameters()}
+        causes = [*_tell(self._values(inputs, target))] or [*_tell(gradients)]
+        self.model.zero_grad()
+        return ", ".join(causes)
+
     def _undo(self) -> None:
         self.optimizer._put_back()
         for array, copy in zip(self._present_buffers(), self._copies, strict=True):
@@ -76,9 +92,11 @@ class Safeguard:
         return batch | {f"parameter {n}": p for n, p in self.model.named_parameters()}
 
 
-def _tell(values: dict[str, Any]) -> Iterator[str]:
+def _tell(values: Mapping[str, Any]) -> Iterator[str]:
     """Yield a text for each array with values that are not finite, with the first of them."""
     for name, value in values.items():
+        if value is None:
+            continue
         array = value._array if isinstance(value, Tensor) else np.asarray(value)
         if array.dtype.kind not in "fc" or np.isfinite(array).all():
             continue

@@ -63,6 +63,18 @@ def test_float16_is_right_to_its_own_digits(fn):
     np.testing.assert_allclose(grad, wanted[1], rtol=4e-3, atol=4e-4)
 
 
+def test_a_sigmoid_of_float16_is_right_to_its_smallest_numbers():
+    x = np.linspace(-18.0, 18.0, 145).astype("f2")
+    leaf = rg.Tensor(x, requires_grad=True)
+    out = F.sigmoid(leaf)
+    out.backward(np.ones_like(x))
+    right = 1.0 / (1.0 + np.exp(-x.astype(float)))
+    for found, wanted in ((out.data, right), (leaf.grad, right * right[::-1])):
+        assert found.dtype == np.float16
+        np.testing.assert_allclose(found, wanted.astype("f2"), rtol=2e-3, atol=6e-8)
+    assert F.sigmoid(np.array([-6e4, 6e4], "f2")).tolist() == [0.0, 1.0]
+
+
 @pytest.mark.parametrize("fn", [F.silu, F.mish, F.gelu, F.softplus])
 def test_the_input_may_be_given_by_name(fn):
     x = np.array([0.5])

@@ -3,7 +3,7 @@ import pytest
 
 import retrograd as rg
 from retrograd.nn import functional as F
-from retrograd.testing import gradgradcheck
+from retrograd.testing import gradcheck, gradgradcheck
 
 RNG = np.random.default_rng(0)
 
@@ -70,3 +70,32 @@ def test_whole_numbers_as_targets_leave_float32_as_it_is(name, reduction, kind):
     np.sum(loss).backward()
     np.sum(exact).backward()
     np.testing.assert_allclose(leaf.grad, right.grad, rtol=1e-5, atol=1e-6)
+
+
+LOGITS = np.array([[0.3, -1.2, 2.0], [1.5, 0.1, -0.4]])
+CLASSES = np.array([2, 0])
+SHARES = np.array([[0.2, 0.5, 0.3], [0.6, 0.0, 0.4]])
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("loss", [
+    lambda x, w, r: F.binary_cross_entropy(F.sigmoid(x), SHARES, w, r),
+    lambda x, w, r: F.binary_cross_entropy_with_logits(x, SHARES, w, 2 * w, r),
+    lambda x, w, r: F.binary_cross_entropy_with_logits(x, SHARES, pos_weight=w, reduction=r),
+    lambda x, w, r: F.nll_loss(F.log_softmax(x), CLASSES, w, reduction=r),
+    lambda x, w, r: F.nll_loss(x[0], np.array(1), w, reduction=r),
+    lambda x, w, r: F.cross_entropy(x, CLASSES, w, reduction=r),
+    lambda x, w, r: F.cross_entropy(x, np.array([2, -100]), w, reduction=r),
+    lambda x, w, r: F.cross_entropy(x, SHARES, w, reduction=r),
+    lambda x, w, r: F.cross_entropy(x, CLASSES, w, reduction=r, label_smoothing=0.1),
+    lambda x, w, r: F.multi_margin_loss(x, CLASSES, weight=w, reduction=r),
+])  # fmt: skip
+def test_weights_have_gradients_like_any_argument(loss, reduction):
+    weights = np.array([0.5, 1.0, 2.0])
+    assert gradcheck(lambda x, w: loss(x, w, reduction), LOGITS, weights)
+    assert gradgradcheck(lambda x, w: loss(x, w, reduction), LOGITS, weights)
+
+
+def test_weights_of_more_axes_than_the_losses_are_refused():
+    with pytest.raises(ValueError, match=r"weight of shape \(4, 2, 3\) for losses of \(2, 3\)"):
+        F.binary_cross_entropy_with_logits(LOGITS, SHARES, np.ones((4, 2, 3)))

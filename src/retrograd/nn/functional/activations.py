@@ -9,8 +9,9 @@ import numpy as np
 
 from retrograd.checks import ensure, refuse_words
 from retrograd.engine import Constants, TensorLike, TensorT, defvjp, primitive
+from retrograd.rules.axes import axis_of
 from retrograd.special.logistic import sigmoid, softmax
-from retrograd.special.precision import at_least_single
+from retrograd.special.precision import HALF, in_single
 
 __all__ = [
     "celu", "elu", "gelu", "glu", "hardtanh", "leaky_relu", "mish", "prelu", "relu", "selu",
@@ -200,7 +201,6 @@ def selu(input: TensorT, inplace: bool = False) -> TensorT:
     return 1.0507009873554805 * elu(input, 1.6732632423543772)
 
 
-@at_least_single
 def silu(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `input * sigmoid(input)`, also known as swish.
 
@@ -217,10 +217,11 @@ def silu(input: TensorT, inplace: bool = False) -> TensorT:
     >>> F.silu(np.array([0.0, 1.0])).round(2)
     array([0.  , 0.73])
     """
+    if input.dtype is HALF:
+        return in_single(silu, input)
     return input * sigmoid(input)
 
 
-@at_least_single
 @primitive
 def softplus(input: TensorT, beta: float = 1.0, threshold: float = 20.0) -> TensorT:
     """Return `log(1 + exp(beta * input)) / beta`, a smooth `relu`.
@@ -238,6 +239,8 @@ def softplus(input: TensorT, beta: float = 1.0, threshold: float = 20.0) -> Tens
     >>> F.softplus(np.array([0.0, 1000.0])).round(2)
     array([6.9e-01, 1.0e+03])
     """
+    if input.dtype is HALF:
+        return in_single(softplus, input, beta, threshold)
     steep = beta * input
     soft = np.log1p(np.exp(np.minimum(steep, threshold))) / beta
     out: Any = np.where(steep > threshold, input, soft)
@@ -248,7 +251,6 @@ defvjp(softplus, lambda g, out, input, beta=1.0, threshold=20.0:
        np.where(beta * input > threshold, g, g * sigmoid(beta * input)))  # fmt: skip
 
 
-@at_least_single
 def mish(input: TensorT, inplace: bool = False) -> TensorT:
     """Return `input * tanh(softplus(input))`.
 
@@ -264,10 +266,11 @@ def mish(input: TensorT, inplace: bool = False) -> TensorT:
     >>> F.mish(np.array([0.0, 1.0])).round(2)
     array([0.  , 0.87])
     """
+    if input.dtype is HALF:
+        return in_single(mish, input)
     return input * np.tanh(softplus(input))
 
 
-@at_least_single
 def gelu(input: TensorT, approximate: str = "none") -> TensorT:
     """Return `input` times the probability that a standard normal draw is less than it.
 
@@ -287,6 +290,8 @@ def gelu(input: TensorT, approximate: str = "none") -> TensorT:
     >>> F.gelu(np.array([0.0, 1.0])).round(2)
     array([0.  , 0.84])
     """
+    if input.dtype is HALF:
+        return in_single(gelu, input, approximate)
     if approximate == "tanh":
         return input * _nearly_ndtr(input)
     if approximate != "none":
@@ -356,7 +361,6 @@ defvjp(hardtanh, lambda g, out, input, min_val=-1.0, max_val=1.0:
        g * ((input > min_val) & (input < max_val)))  # fmt: skip
 
 
-@at_least_single
 def glu(input: TensorT, axis: int = -1, **_words: Any) -> TensorT:
     """Return the first half of `input` along an axis times the sigmoid of the second half.
 
@@ -377,8 +381,10 @@ def glu(input: TensorT, axis: int = -1, **_words: Any) -> TensorT:
     """
     if _words:
         refuse_words("glu", _words)
-    if not input.ndim or input.shape[axis] % 2:
+    if not input.ndim or input.shape[axis_of(input, axis)] % 2:
         raise ValueError(f"glu takes an axis {axis} whose length is even, shape is {input.shape}")
+    if input.dtype is HALF:
+        return in_single(glu, input, axis)
     halves: Any = np.split(input, 2, axis=axis)
     value, gate = halves
     return value * sigmoid(gate)

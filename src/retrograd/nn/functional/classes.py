@@ -147,7 +147,20 @@ def _picked_dx(
     return _by_class(np.where(_hits(input, target, ignore_index), -g, 0.0), weight)
 
 
-defvjp(picked_loss, _picked_dx, None, None)
+def _picked_dweight(
+    g: Any, out: Any, input: Any, target: Any, weight: Any, ignore_index: int, reduction: str
+) -> Any:
+    losses = -input
+    if reduction == "mean":  # the weights are also what the mean divides by
+        losses = losses - out
+        g = g / _total_weight(input, target, weight, ignore_index)
+    elif g.ndim:
+        g = g[:, None]
+    parts = np.where(_hits(input, target, ignore_index), g * losses, 0.0)
+    return np.sum(parts, axis=tuple(i for i in range(input.ndim) if i != min(input.ndim - 1, 1)))
+
+
+defvjp(picked_loss, _picked_dx, None, _picked_dweight)
 
 
 def cross_entropy(

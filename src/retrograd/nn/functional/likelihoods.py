@@ -85,6 +85,13 @@ def _bce_dtarget(
     return slope * share_gradient(g, input, reduction, weight)
 
 
+def _bce_dweight(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Any:
+    loss: Any = binary_cross_entropy(input, target, reduction="none")
+    return share_gradient(g, input, reduction) * loss
+
+
 def _bce_through_sigmoid(
     g: Any, out: Any, input: Any, target: Any, weight: Any = None, reduction: str = "mean"
 ) -> Any:
@@ -102,7 +109,8 @@ def _part_of(size: int) -> Constants:
     return Constants(1 / max(size, 1))
 
 
-defvjp(binary_cross_entropy, _bce_dx, _bce_dtarget, None, through={sigmoid: _bce_through_sigmoid})
+defvjp(binary_cross_entropy, _bce_dx, _bce_dtarget, _bce_dweight,
+       through={sigmoid: _bce_through_sigmoid})  # fmt: skip
 
 
 @primitive
@@ -159,7 +167,23 @@ def _logits_dtarget(
     return share_gradient(g, input, reduction, weight) * slope
 
 
-defvjp(binary_cross_entropy_with_logits, _logits_dx, _logits_dtarget, None, None)
+def _logits_dweight(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, pos_weight: Any = None,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    loss: Any = binary_cross_entropy_with_logits(input, target, None, pos_weight, "none")
+    return share_gradient(g, input, reduction) * loss
+
+
+def _logits_dpos_weight(
+    g: Any, out: Any, input: Any, target: Any, weight: Any = None, pos_weight: Any = None,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    return share_gradient(g, input, reduction, weight) * -target * logsigmoid(input)
+
+
+defvjp(binary_cross_entropy_with_logits,
+       _logits_dx, _logits_dtarget, _logits_dweight, _logits_dpos_weight)  # fmt: skip
 
 
 def kl_div(

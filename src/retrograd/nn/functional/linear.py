@@ -22,6 +22,7 @@ from retrograd.engine import (
     primitive,
     wrap,
 )
+from retrograd.rules.axes import axis_of
 from retrograd.rules.indexing import put_taken
 
 __all__ = ["bilinear", "embedding", "flatten", "linear", "unflatten"]
@@ -115,6 +116,9 @@ def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1, **_words: A
         refuse_words("flatten", _words)
     shape: tuple[int, ...] = input.shape or (1,)
     axes = len(shape)
+    for axis in (start_axis, end_axis):
+        if not -axes <= axis < axes:
+            raise np.exceptions.AxisError(axis, axes)
     start, end = start_axis % axes, end_axis % axes
     if start > end:
         raise ValueError(f"flatten from axis {start_axis} to {end_axis} of {axes} axes")
@@ -141,7 +145,7 @@ def unflatten(input: TensorT, axis: int, sizes: tuple[int, ...], **_words: Any) 
     """
     if _words:
         refuse_words("unflatten", _words)
-    shape, at = input.shape, axis % input.ndim
+    shape, at = input.shape, axis_of(input, axis)
     try:
         sizes = np.empty(shape[at], bool).reshape(sizes).shape
     except ValueError:

@@ -13,7 +13,11 @@ __all__ = ["huber_loss", "l1_loss", "mse_loss", "smooth_l1_loss"]
 
 def reduce_loss(values: Any, reduction: str, weight: Any = None) -> Any:
     """Return the mean or sum of the values, each times its weight, or the values themselves."""
-    values = values if weight is None else values * weight
+    if weight is not None:
+        weighed = values * weight
+        if weighed.shape != values.shape:
+            raise ValueError(f"a weight of shape {weight.shape} for losses of {values.shape}")
+        values = weighed
     if reduction == "mean":
         return np.sum(values) / values.size
     if reduction == "sum":

@@ -307,12 +307,12 @@ def instance_norm(
         with no_grad():
             means = np.mean(rows, axis=(0, 2))
             variances = np.mean(np.var(rows, axis=2, ddof=1), axis=0)
-        _move_towards(running_mean, means, momentum)
-        _move_towards(running_var, variances, momentum)
+        move_towards(running_mean, means, momentum)
+        move_towards(running_var, variances, momentum)
     return group_norm(input, channels, weight, bias, eps)
 
 
-def _move_towards(running: Any, value: Any, momentum: Any) -> None:
+def move_towards(running: Any, value: Any, momentum: Any) -> None:
     """Write a running value that has moved towards another one."""
     # the compiler sees writes through Tensors
     target = running if isinstance(running, Tensor) else wrap(running)
@@ -340,4 +340,4 @@ def _move_running_values(running_mean: Any, running_var: Any, rows: Any, momentu
         mean = _row_mean(rows)
         var = np.sum(np.square(rows - mean), axis=1) * (1 / (rows.shape[1] - 1))
         for running, value in ((running_mean, mean[:, 0]), (running_var, var)):
-            _move_towards(running, value, momentum)
+            move_towards(running, value, momentum)

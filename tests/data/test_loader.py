@@ -177,3 +177,10 @@ def test_indices_are_whole_numbers(indices):
     with pytest.raises(TypeError, match="whole numbers"):
         rg.data.Subset(rg.data.TensorDataset(np.arange(3)), indices)
     assert len(rg.data.Subset(rg.data.TensorDataset(np.arange(3)), [])) == 0
+
+
+def test_gradients_flow_through_a_data_set_of_tensors():
+    x = rg.Tensor([[1.0], [2.0], [3.0]], requires_grad=True)
+    for batch, _ in rg.data.DataLoader(rg.data.TensorDataset(x, np.arange(3)), batch_size=2):
+        np.sum(batch * batch).backward()
+    assert x.grad.tolist() == [[2.0], [4.0], [6.0]]

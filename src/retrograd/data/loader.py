@@ -1,0 +1,182 @@
+"""Batches of a data set, epoch after epoch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from retrograd.checks import whole
+from retrograd.data.batches import collate, collate_none
+from retrograd.data.datasets import Dataset, Subset, TensorDataset
+from retrograd.data.large import Blocks
+from retrograd.data.prefetch import read_ahead
+from retrograd.data.sampler import Sampler
+from retrograd.engine import Array, Tensor
+from retrograd.random import RngLike
+
+
+class DataLoader:
+    """Batches of a data set; each iteration is an epoch.
+
+    In the middle of an epoch `state_dict()` tells how far it is: the first iteration of a loader
+    that has loaded it goes on from there.
+
+    For data that is larger than memory (see `rg.data`), `block_size` reads blocks of samples that
+    lie side by side: a random order then is one of blocks, the samples of 8 of which are mixed.
+
+    Args:
+        dataset: the data set.
+        batch_size: how many samples a batch has (default 1), that of all processes together; the
+            last one may be smaller.
+        shuffle: whether each epoch has an order of its own (default False).
+        rng: a generator or a seed that draws the orders (default: the generator of
+            `rg.manual_seed`).
+        drop_last: whether a last batch that is smaller is left out (default False).
+        collate: makes a batch of a list of samples (default: `rg.data.collate`).
+        sampler: decides the order in the place of `shuffle`, `rng` and `block_size`, and which part
+            of a batch this process reads: `rg.parallel.DistributedSampler`.
+        block_size: how many samples are read at once (default: those of a batch).
+        prefetch: how many batches a thread reads ahead (default 0: none, there is no thread). Data
+            sets of one's own must allow that.
+
+    Attributes:
+        dataset: the data set.
+        batch_size: how many samples a batch has.
+        sampler: what decides the order, a `Sampler`.
+
+    Raises:
+        TypeError: if `dataset` is an array, or has no length or items.
+        ValueError: if a size is no whole number above 0, or a sampler and what it decides are both
+            given.
+
+    >>> data = rg.data.TensorDataset(np.arange(5) * 10)
+    >>> [x.tolist() for x, in rg.data.DataLoader(data, batch_size=2)]
+    [[0, 10], [20, 30], [40]]
+    """
+
+    def __init__(
+        self, dataset: Dataset, batch_size: int = 1, shuffle: bool = False, *, rng: RngLike = None,
+        drop_last: bool = False, collate: Callable[[list[Any]], Any] | None = None,
+        sampler: Sampler | None = None, block_size: int | None = None, prefetch: int = 0,
+    ) -> None:  # fmt: skip
+        sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+        if not sized or isinstance(dataset, (np.ndarray, Tensor)):
+            raise TypeError(
+                f"a data set has a length and items, not {type(dataset).__name__}: "
+                "wrap arrays in TensorDataset(x, y)"
+            )
+        whole(batch_size=batch_size)
+        whole(at_least=0, prefetch=prefetch)
+        if sampler is not None and (shuffle or rng is not None or block_size is not None):
+            raise ValueError("the sampler decides: give shuffle, rng and block_size to it")
+        if not isinstance(sampler, Sampler | None):
+            raise TypeError(f"sampler is a Sampler, not {type(sampler).__name__}")
+        self.dataset, self.batch_size = dataset, int(batch_size)
+        self.drop_last, self.collate, self.prefetch = bool(drop_last), collate, prefetch
+        self.sampler = sampler or Sampler(bool(shuffle), rng, block_size)
+        self._order: Array | None = None
+        self._position = 0  # batches handed out of this epoch
+        self._resumed = False
+
+    def __len__(self) -> int:
+        full, rest = divmod(len(self.dataset), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The generator that draws the orders."""
+        return self.sampler.rng
+
+    @property
+    def shuffle(self) -> bool:
+        """Whether each epoch has an order of its own."""
+        return self.sampler.shuffle
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self._resumed:
+            self._order = self.sampler.order(len(self.dataset))
+            self._position = 0
+        self._resumed = False
+        first = self._position
+        batches = self._batches(first)
+        if self.prefetch:
+            batches = read_ahead(batches, self.prefetch)
+        with contextlib.closing(batches):  # type: ignore[type-var]
+            for at, batch in enumerate(batches, first + 1):
+                self._position = at
+                yield batch
+
+    def _batches(self, first: int) -> Iterator[Any]:
+        """Yield the batches of this epoch from one on, without counting them."""
+        order = np.arange(len(self.dataset)) if self._order is None else self._order
+        read = self._reader()
+        for at in range(first, len(self)):
+            batch = order[at * self.batch_size : (at + 1) * self.batch_size]
+            yield read(self.sampler.part(batch))
+
+    def _reader(self) -> Callable[[Array], Any]:
+        """Return what reads the samples at indices as a batch."""
+        source: Any = self.dataset
+        while type(source) is Subset:
+            source = source.dataset
+        make = self.collate or collate
+        if self.collate is not None or type(source) is not TensorDataset:
+            return lambda indices: (
+                make([self.dataset[int(i)] for i in indices])
+                if len(indices)
+                else collate_none(self.dataset[0], make)
+            )
+        if self.sampler.block_size is None:
+            return self.dataset.__getitem__
+        count, size = len(self.dataset), self.sampler.block_size
+        return Blocks(self.dataset.__getitem__, count, size, source.arrays).samples
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the order of this epoch and how far it is.
+
+        The generator is not a part of it: what else draws from it decides its state.
+
+        Returns:
+            `{"order": indices or None, "position": number of batches handed out}`.
+
+        >>> loader = rg.data.DataLoader(rg.data.TensorDataset(np.arange(6)), batch_size=2)
+        >>> _ = next(iter(loader))
+        >>> loader.state_dict()
+        {'order': None, 'position': 1}
+        """
+        order = None if self._order is None else self._order.copy()
+        return {"order": order, "position": self._position}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Let the next iteration go on where a state was taken.
+
+        Args:
+            state_dict: what `state_dict` returned.
+
+        Raises:
+            ValueError: if it is of a data set of another size, of another `shuffle`, or no state
+                of a loader.
+
+        >>> loader = rg.data.DataLoader(rg.data.TensorDataset(np.arange(6)), batch_size=2)
+        >>> loader.load_state_dict({"order": None, "position": 1})
+        >>> [x.tolist() for x, in loader]
+        [[2, 3], [4, 5]]
+        """
+        try:
+            order, position = state_dict["order"], int(state_dict["position"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError("a DataLoader loads what its state_dict() returns") from error
+        count, batches = len(self.dataset), len(self)
+        if order is not None:
+            order = np.asarray(order)
+            if not np.array_equal(np.sort(order, axis=None), np.arange(count)):
+                raise ValueError(f"an order of {order.size} samples, the data set has {count}")
+        if (order is None) == self.shuffle and position:
+            raise ValueError("the state is of a loader with another value of shuffle")
+        if not 0 <= position <= batches:
+            raise ValueError(f"the epoch has {batches} batches, no position {position}")
+        self._order, self._position = order, position
+        self._resumed = 0 < position < batches

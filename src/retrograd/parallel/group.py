@@ -1,0 +1,248 @@
+"""The ranks that work together, and what they do together: sums, copies from one to all, talks.
+
+All goes through a `Group`, one call after the other in the same order on every rank. It counts
+them, watches how long they take, and at first compares what the ranks are about to do.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from retrograd.checks import ensure
+from retrograd.engine import Array
+from retrograd.parallel.faults import Watch, abort_on_exceptions
+
+# So many calls at first are compared: each costs one more message. It covers the first steps of
+# deep nets.
+COMPARED = 128
+TIMEOUT = 1800.0  # seconds
+# How launchers tell a process how many there are.
+_SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+
+
+class RanksDifferError(RuntimeError):
+    """The ranks do not do the same: other parameters, options, shapes or calls.
+
+    >>> issubclass(rg.parallel.RanksDifferError, RuntimeError)
+    True
+    """
+
+
+class NotFiniteError(FloatingPointError):
+    """A gradient or a loss of some rank is not finite, so that no rank can go on.
+
+    >>> issubclass(rg.parallel.NotFiniteError, ArithmeticError)
+    True
+    """
+
+
+class Group:
+    """Ranks that work together.
+
+    Args:
+        comm: a communicator of mpi4py, which is this group's alone; None for one process.
+
+    Attributes:
+        rank: which of the ranks this process is, from 0.
+        size: how many there are.
+        count: how many calls there were of what all ranks do together.
+        timeout: how many seconds a rank waits for the others.
+    """
+
+    def __init__(self, comm: Any = None) -> None:
+        self._comm = comm
+        self.rank: int = 0 if comm is None else comm.rank
+        self.size: int = 1 if comm is None else comm.size
+        self.count = 0
+        self.timeout = TIMEOUT
+        self._told: dict[float, str] = {}  # what a sum is, by its signature
+        self._program: tuple[str, ...] | None = None  # that the next call is a part of
+        self._heard_program = False
+        self._watch = Watch(self, comm) if self.size > 1 else None
+
+    def __repr__(self) -> str:
+        return f"<rank {self.rank} of {self.size}>"
+
+    # Calls that all ranks make together
+
+    def sum(self, x: Array, out: Array) -> None:
+        """Add up arrays of all ranks.
+
+        Args:
+            x: a vector, whose last element is the same on all ranks: a signature of what it is.
+            out: like `x`, for the sum.
+
+        Raises:
+            RanksDifferError: if the ranks add up other things.
+        """
+        if self.size == 1:
+            np.copyto(out, x)
+            return
+        what = self._told.get(float(x[-1]), "values")
+        self._meet("allreduce", f"{what}: {x.size - 1} numbers of {x.dtype}")
+        try:
+            self._wait("allreduce", self._comm.Allreduce, x, out)
+        except Exception as error:
+            raise RanksDifferError(f"{self._name()}: the sum of {what} failed: {error}") from error
+        if out[-1] != self.size * x[-1]:
+            raise RanksDifferError(
+                f"{self._name()} sums up {what}, another rank something else: all must make the "
+                "same calls, in one order"
+            )
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return what each rank has, by rank; what can be pickled."""
+        if self.size == 1:
+            return [value]
+        self._meet("gather", "values")
+        found: list[Any] = self._wait("gather", self._comm.allgather, value)
+        return found
+
+    def broadcast(self, value: Any, root: int = 0) -> Any:
+        """Return what one rank has, on all; what can be pickled."""
+        if self.size == 1:
+            return value
+        self._meet("broadcast", f"values of rank {root}")
+        return self._wait("broadcast", self._comm.bcast, value, root)
+
+    def copy(self, array: Array, root: int = 0) -> None:
+        """Write the values of one rank's array into those of the others."""
+        if self.size == 1:
+            return
+        self._meet("broadcast", f"{array.size} numbers of {array.dtype} of rank {root}")
+        buffer = np.ascontiguousarray(array)
+        as_bytes = buffer.reshape(-1).view(np.uint8)
+        self._wait("broadcast", self._comm.Bcast, as_bytes, root)
+        if buffer is not array and self.rank != root:
+            array[...] = buffer
+
+    def barrier(self) -> None:
+        """Wait until all ranks are here."""
+        if self.size > 1:
+            self._meet("barrier", "")
+            self._wait("barrier", self._comm.Barrier)
+
+    # Whether they do the same
+
+    def sign(self, what: str) -> float:
+        """Return a number that stands for what a sum is, the last element of what is summed."""
+        digest = 0
+        for byte in what.encode():
+            digest = (digest * 257 + byte) % 1021
+        self._told[float(digest + 1)] = what
+        return float(digest + 1)
+
+    def hear_program(self, calls: Sequence[str]) -> None:
+        """Take note of a new program, which the ranks compare when they first run one."""
+        if not self._heard_program:
+            self._heard_program, self._program = True, tuple(calls)
+
+    def compare(self, what: str, value: Any) -> None:
+        """Raise RanksDifferError, on all ranks, if they have different values of something."""
+        found = self.gather(value)
+        if any(other != found[0] for other in found):
+            each = "; ".join(f"rank {i} has {other}" for i, other in enumerate(found))
+            raise RanksDifferError(f"the ranks differ in {what}: {each}")
+
+    def _meet(self, kind: str, what: str) -> None:
+        """Count a call, and compare it with those of the other ranks while they are new."""
+        self.count += 1
+        if self.count > COMPARED:
+            return
+        program, self._program = self._program, None
+        mine = (kind, what, program)
+        found = self._wait(kind, self._comm.allgather, mine)
+        if all(other[:2] == mine[:2] for other in found):
+            programs = {i: other[2] for i, other in enumerate(found) if other[2] is not None}
+            self._compare_programs(programs)
+            return
+        each = "; ".join(f"rank {i}: {k} of {w}" for i, (k, w, _) in enumerate(found))
+        raise RanksDifferError(
+            f"the ranks do not do the same. {each}. All ranks must have the same model, and run "
+            "the same calls in one order"
+        )
+
+    def _compare_programs(self, programs: dict[int, tuple[str, ...]]) -> None:
+        if len({*programs.values()}) < 2:
+            return
+        first, mine = next(iter(programs.items()))
+        for rank, other in programs.items():
+            pairs = zip((*mine, "no call"), (*other, "no call"), strict=False)
+            at, pair = next(((i, p) for i, p in enumerate(pairs) if p[0] != p[1]), (0, ("", "")))
+            if pair[0] != pair[1]:
+                raise RanksDifferError(
+                    f"the ranks run other programs: rank {rank} calls {pair[1]} where rank {first} "
+                    f"calls {pair[0]}, call {at + 1} of the recorded step"
+                )
+
+    # Waiting
+
+    def _wait(self, what: str, call: Callable[..., Any], *args: Any) -> Any:
+        watch = self._watch
+        if watch is None:
+            return call(*args)
+        watch.began, watch.what = time.monotonic(), what
+        try:
+            return call(*args)
+        finally:
+            watch.began = 0.0
+
+    def _name(self) -> str:
+        return f"rank {self.rank} of {self.size}"
+
+
+@functools.cache
+def world() -> Group:
+    """Return the group of all ranks: of one where no MPI is, or no `mpiexec` has started this.
+
+    Raises:
+        ImportError: if this is one of several processes, and mpi4py is not installed.
+        RuntimeError: if mpi4py belongs to another MPI than that which started this.
+    """
+    launched = max((int(os.environ.get(name) or 1) for name in _SIZES), default=1)
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        if launched > 1:
+            raise ImportError(
+                f"this is one of {launched} processes, which need mpi4py to work together: "
+                'pip install "retrograd[mpi]"'
+            ) from error
+        return Group()
+    comm = MPI.COMM_WORLD
+    if comm.size == 1 < launched:
+        raise RuntimeError(
+            f"this is one of {launched} processes, but mpi4py knows only this one: it belongs to "
+            "another MPI than mpiexec. Use the mpiexec beside this Python"
+        )
+    return _own_group(comm)
+
+
+_groups: dict[int, Group] = {}  # by the handle of the communicator
+
+
+def group_of(comm: Any = None) -> Group:
+    """Return the group of a communicator of mpi4py, or that of all ranks for None."""
+    if comm is None:
+        return world()
+    good = hasattr(comm, "Allreduce") and hasattr(comm, "handle")
+    ensure(good, "comm", "a communicator of mpi4py, or None for all ranks", comm)
+    return _groups.get(comm.handle) or _own_group(comm)
+
+
+def _own_group(comm: Any) -> Group:
+    """Return a group with a copy of a communicator, whose messages no other can meet."""
+    from mpi4py import MPI
+
+    if comm.size == 1:
+        return _groups.setdefault(comm.handle, Group())
+    own = comm.Dup()
+    own.Set_errhandler(MPI.ERRORS_RETURN)
+    abort_on_exceptions()
+    return _groups.setdefault(comm.handle, Group(own))

@@ -1,0 +1,1 @@
+"""Tests of training on several ranks, which they start themselves."""
