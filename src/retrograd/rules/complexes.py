@@ -11,20 +11,12 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import adapted, defvjp, primitive, record
+from retrograd.rules.axes import conjugate, is_complex
 from retrograd.rules.elementwise import kinked, nonzero, times_sign
 
 
-def is_complex(x: Any) -> bool:
-    """Tell whether an array, a Tensor or a number is of a complex dtype."""
-    return np.result_type(x).kind == "c" if not hasattr(x, "dtype") else x.dtype.kind == "c"
-
-
-def _conjugate_dx(g: Any, out: Any, x: Any) -> Any:
-    return np.conjugate(g) if g.dtype.kind == "c" else g
-
-
 def _abs_dx(g: Any, out: Any, x: Any) -> Any:
-    if x.dtype.kind == "c":
+    if is_complex(x):
         return g * x / nonzero(out)
     return times_sign(g, x)
 
@@ -48,7 +40,7 @@ def _unit_dz(g: Any, out: Any, z: Any) -> Any:
 
 
 # fmt: off
-defvjp(np.conjugate, _conjugate_dx, analytic=False)
+defvjp(np.conjugate, lambda g, out, x: conjugate(g), analytic=False)
 defvjp(np.real,      lambda g, out, val: g)
 defvjp(np.imag,      lambda g, out, val: g * 1j)
 defvjp(np.angle,     _angle_dz)

@@ -23,7 +23,14 @@ from retrograd.engine import (
     record,
 )
 from retrograd.engine.backward import LIMITS, derivative_along, needs_limit
-from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
+from retrograd.rules.axes import (
+    axes_of,
+    check_at_least,
+    conjugate,
+    is_complex,
+    to_array,
+    to_floats,
+)
 from retrograd.rules.elementwise import kinked
 from retrograd.rules.reductions import root
 
@@ -37,7 +44,12 @@ def _eye(like: Any) -> Any:
 
 def adjoint(x: Any) -> Any:
     """Return transposed matrices, of complex numbers their conjugates."""
-    return np.conjugate(x.mT) if x.dtype.kind == "c" else x.mT
+    return conjugate(x.mT)
+
+
+def _square_size(x: Any) -> Any:
+    """Return the squares of the sizes of numbers, smooth at 0."""
+    return np.square(np.real(x)) + np.square(np.imag(x)) if is_complex(x) else x * x
 
 
 def _antisymmetric(x: Any) -> Any:
@@ -172,6 +184,17 @@ def _eig_dx(g: Any, out: Any, a: Any) -> Any:
     return np.linalg.solve(v.mT, inner @ v.mT)
 
 
+def _slogdet_da(g: Any, out: Any, a: Any) -> Any:
+    """Return the gradient of the logarithm of the determinant: the angle of its sign is one part.
+
+    The sign of real numbers has none.
+    """
+    slope = g[1]
+    if is_complex(a):
+        slope = slope + 1j * np.imag(g[0] * np.conjugate(out[0]))
+    return slope[..., None, None] * adjoint(np.linalg.inv(a))
+
+
 def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
     """Townsend 2016, "Differentiating the singular value decomposition".
 
@@ -183,15 +206,18 @@ def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
     if not (g.came[0] or g.came[2]):
         return u @ inner @ vh
     turns = Turns(s, 1, g, out, gu, gvh)
-    left, right = u.mT @ gu, vh @ gvh.mT
+    left, right = adjoint(u) @ gu, vh @ adjoint(gvh)
     one, two = _antisymmetric(left), _antisymmetric(right)
     inner = inner + turns.divide_pairs(one + two, _difference)
-    inner = inner + turns.divide_pairs(one - two, _total)
+    if is_complex(u):  # a pair of vectors may turn against each other, by an angle
+        inner = inner + turns.divide(one - two, _total)
+    else:
+        inner = inner + turns.divide_pairs(one - two, _total)
     whole = u @ inner @ vh
     if u.shape[-2] > s.shape[-1]:
         whole = whole + turns.divide(gu - u @ left, lambda v: v[..., None, :]) @ vh
     if vh.shape[-1] > s.shape[-1]:
-        whole = whole + u @ turns.divide(gvh - right.mT @ vh, lambda v: v[..., None])
+        whole = whole + u @ turns.divide(gvh - adjoint(right) @ vh, lambda v: v[..., None])
     return whole
 
 
@@ -211,7 +237,7 @@ def real_eig(a: Any) -> Any:
 # fmt: off
 defvjp(np.linalg.inv,     lambda g, out, a: -out.mT @ g @ out.mT)
 defvjp(np.linalg.det,     lambda g, out, a: (g * out)[..., None, None] * np.linalg.inv(a).mT)
-defvjp(np.linalg.slogdet, lambda g, out, a: g[1][..., None, None] * np.linalg.inv(a).mT, multi=True)
+defvjp(np.linalg.slogdet, _slogdet_da, multi=True, analytic=False)
 defvjp(np.linalg.solve,   lambda g, out, a, b: -np.linalg.solve(a.mT, g) @ out.mT,
                           lambda g, out, a, b: np.linalg.solve(a.mT, g))
 # fmt: on
@@ -220,7 +246,7 @@ defvjp(np.linalg.cholesky, _cholesky_dx, analytic=False)
 defvjp(np.linalg.qr, _qr_dx, multi=True, analytic=False)
 defvjp(np.linalg.eigh, _eigh_dx, multi=True, analytic=False)
 defvjp(real_eig, _eig_dx, multi=True)
-defvjp(np.linalg.svd, _svd_dx, multi=True)
+defvjp(np.linalg.svd, _svd_dx, multi=True, analytic=False)
 nograd(np.linalg.matrix_rank)
 
 
@@ -280,7 +306,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """With more rows than columns there are residuals, whatever the rank, unlike NumPy's."""
     a, b = to_array(a), to_array(b)
     kind = np.result_type(a.dtype, b.dtype)
-    kind = kind if kind.kind == "f" else np.dtype(float)
+    kind = kind if kind.kind in "fc" else np.dtype(float)
     a, b = (x if x.dtype == kind else x.astype(kind) for x in (a, b))
     m, n = a.shape
     if rcond is None or rcond == -1:
@@ -288,7 +314,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     values = np.linalg.svd(a, compute_uv=False)
     rank = np.linalg.matrix_rank(a, rtol=rcond).astype(np.intc)
     x = _pinv(a, rcond) @ b
-    residuals = np.sum(np.atleast_2d(np.square(b - a @ x).T), axis=-1)
+    residuals = np.sum(np.atleast_2d(_square_size(b - a @ x).T), axis=-1)
     return x, residuals if m > n else np.ravel(residuals)[:0], rank, values
 
 
@@ -340,7 +366,7 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     factors: Any = record(np.linalg.qr, a[..., :m] if n > m else a)
     if n > m:
         q, r = factors
-        factors = _QR(q, np.concatenate([r, q.mT @ a[..., m:]], axis=-1))
+        factors = _QR(q, np.concatenate([r, adjoint(q) @ a[..., m:]], axis=-1))
     return factors[1] if mode == "r" else factors
 
 
@@ -372,7 +398,9 @@ def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
         raise ValueError(f"{order!r} is no norm of a vector")
     over = {"axis": axis, "keepdims": keepdims}
     if order is None or order == 2:
-        return root(np.sum(x * x, **over))
+        return root(np.sum(_square_size(x), **over))
+    if is_complex(x):
+        x = np.abs(x)
     if order == 0:
         return np.sum((x != 0).astype(x.dtype), **over)
     if abs(order) == math.inf:

@@ -8,7 +8,7 @@ import numpy as np
 
 from retrograd.engine import composed, defvjp, nograd, primitive, record
 from retrograd.engine.rule import COMPOSED
-from retrograd.rules.axes import axes_of, merge_last, shape_with, to_array, to_floats
+from retrograd.rules.axes import axes_of, conjugate, merge_last, shape_with, to_array, to_floats
 from retrograd.rules.indexing import take
 from retrograd.rules.reductions import broadcast_weights
 
@@ -127,11 +127,11 @@ def _cov(
         w if w is None else to_array(w).astype(float) for w in (fweights, aweights)
     )
     factors = [w for w in (fweights, aweights) if w is not None]
-    weights = math.prod(factors) if factors else np.ones(x.shape[1], x.dtype)
+    weights = math.prod(factors) if factors else np.ones(x.shape[1], x.real.dtype)
     total = np.sum(weights)
     lost = 1 if aweights is None else np.sum(weights * aweights) / total
     x = x - np.sum(x * weights, axis=1, keepdims=True) / total
-    return np.squeeze(np.matmul(x * weights, x.T) / np.maximum(total - ddof * lost, 0.0))
+    return np.squeeze(np.matmul(x * weights, conjugate(x.T)) / np.maximum(total - ddof * lost, 0.0))
 
 
 @composed(np.corrcoef)
@@ -140,7 +140,7 @@ def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) 
     c = np.cov(x, y, rowvar, dtype=dtype)
     if not c.ndim:
         return c / c
-    deviations = np.sqrt(np.diagonal(c))
+    deviations = np.sqrt(np.real(np.diagonal(c)))
     return c / deviations[:, None] / deviations
 
 
