@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from retrograd.rules import (
         creation,
         differences,
+        fourier,
         linalg,
         padding,
         piecewise,
@@ -91,7 +92,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "complexes", "creation", "differences", "elementwise", "indexing", "joining", "linalg", "nesting", "padding",
+    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining", "linalg", "nesting", "padding",
     "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
     "shaping", "sorting", "statistics",
 ]  # fmt: skip

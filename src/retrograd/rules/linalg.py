@@ -88,7 +88,9 @@ class Turns:
     def __init__(self, values: Any, place: int, g: Any, out: Any, *vectors: Any) -> None:
         self.values, self.place = values, place
         self.alone = not g.came[place]
-        self.whole = out[place].inputs[0] if LIMITS and isinstance(values, Tensor) else None
+        # the limits are for real numbers: others have none
+        has_limit = LIMITS and isinstance(values, Tensor) and not any(map(is_complex, vectors))
+        self.whole = out[place].inputs[0] if has_limit else None
         self.least = _rounding(values) * _largest(values[..., None])
         self.size = functools.reduce(np.maximum, map(_largest, vectors))
 
@@ -119,6 +121,22 @@ class Turns:
         direction = np.broadcast_to(apart, self.values.shape)
         slope = derivative_along(part, self.whole, self.place, direction)
         return None if slope is None else slope / gap(direction)
+
+
+def _unless_turned(part: Any, *vectors: Any) -> Any:
+    """Return zeros; nan where a gradient turns a complex vector by a factor of length 1.
+
+    LAPACK chooses that factor, so what depends on it has no gradient.
+
+    Args:
+        part: matrices of which the diagonal tells how each vector is turned.
+        vectors: the gradients of vectors.
+    """
+    if not is_complex(part):
+        return 0.0
+    size = functools.reduce(np.maximum, map(_largest, vectors))
+    turned = np.abs(np.imag(part) * _eye(part)) > 64 * _rounding(part) * size
+    return np.where(turned, math.nan, 0.0)
 
 
 def _difference(values: Any) -> Any:
@@ -170,18 +188,23 @@ def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     if g.came[1]:
         part = _antisymmetric(adjoint(v) @ gv)
         inner = inner + Turns(w, 0, g, out, gv).divide_pairs(part, _difference)
+        inner = inner + _unless_turned(part, gv)
     return gather_triangle(v @ inner @ adjoint(v), UPLO.upper() == "U")
 
 
 def _eig_dx(g: Any, out: Any, a: Any) -> Any:
-    """For real eigenvalues, and vectors of length 1."""
+    """For vectors of length 1."""
     (gw, gv), (w, v) = g, out
+    back = adjoint(v)
     inner = gw[..., None] * _eye(v)
     if g.came[1]:
-        part = v.mT @ gv
-        part = part - (v.mT @ v) * np.sum(part * _eye(v), axis=-1)[..., None, :]
-        inner = inner + Turns(w, 0, g, out, gv).divide_pairs(part, _difference)
-    return np.linalg.solve(v.mT, inner @ v.mT)
+        part = back @ gv
+        along = np.sum(part * _eye(v), axis=-1)  # the vectors keep their lengths
+        inner = inner + _unless_turned(part, gv)
+        part = part - (back @ v) * np.real(along)[..., None, :]
+        turns = Turns(w, 0, g, out, gv)
+        inner = inner + turns.divide_pairs(part, lambda w: conjugate(_difference(w)))
+    return np.linalg.solve(back, inner @ back)
 
 
 def _slogdet_da(g: Any, out: Any, a: Any) -> Any:
@@ -209,6 +232,7 @@ def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
     left, right = adjoint(u) @ gu, vh @ adjoint(gvh)
     one, two = _antisymmetric(left), _antisymmetric(right)
     inner = inner + turns.divide_pairs(one + two, _difference)
+    inner = inner + _unless_turned(one + two, gu, gvh)
     if is_complex(u):  # a pair of vectors may turn against each other, by an angle
         inner = inner + turns.divide(one - two, _total)
     else:
@@ -222,12 +246,13 @@ def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
 
 
 @primitive(looks_through=False)
-def real_eig(a: Any) -> Any:
-    """Return real eigenvalues and vectors; NumPy 2.5 hands them out as complex."""
+def eig(a: Any) -> Any:
+    """Return eigenvalues and vectors: real where those of a real matrix are.
+
+    NumPy 2.5 hands these out as complex too.
+    """
     found: Any = np.linalg.eig(a)
-    if found[0].dtype.kind == "c":
-        if np.any(found[0].imag):
-            raise TypeError("this matrix has complex eigenvalues: a Tensor holds real numbers")
+    if not is_complex(a) and is_complex(found[0]) and not np.any(found[0].imag):
         return found._make(part.real for part in found)
     return found
 
@@ -245,14 +270,14 @@ defvjp(np.linalg.pinv, _pinv_dx, analytic=False)
 defvjp(np.linalg.cholesky, _cholesky_dx, analytic=False)
 defvjp(np.linalg.qr, _qr_dx, multi=True, analytic=False)
 defvjp(np.linalg.eigh, _eigh_dx, multi=True, analytic=False)
-defvjp(real_eig, _eig_dx, multi=True)
+defvjp(eig, _eig_dx, multi=True, analytic=False)
 defvjp(np.linalg.svd, _svd_dx, multi=True, analytic=False)
 nograd(np.linalg.matrix_rank)
 
 
 # Decompositions and systems of equations
 
-composed(np.linalg.eigvals)(lambda a: real_eig(a)[0])
+composed(np.linalg.eigvals)(lambda a: eig(a)[0])
 composed(np.linalg.eigvalsh)(lambda a, UPLO="L": record(np.linalg.eigh, a, UPLO=UPLO)[0])
 
 
@@ -282,7 +307,7 @@ def _eigh(a: Any, UPLO: str = "L") -> Any:
 
 @adapted(np.linalg.eig)
 def _eig(a: Any) -> Any:
-    return _with_limits(real_eig(a), 0)
+    return _with_limits(eig(a), 0)
 
 
 @adapted(np.linalg.solve)
