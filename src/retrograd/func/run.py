@@ -139,7 +139,7 @@ class Run:
         if isinstance(value, Tensor) and value.requires_grad:
             return value
         array = as_array(value)
-        if array.dtype.kind != "f":
+        if array.dtype.kind not in "fc":
             path = "".join(f"[{key!r}]" for key in self.structure.paths()[at][1:])
             instead = repr(float(value)) if isinstance(value, int) else ".astype(float)"
             raise TypeError(
@@ -162,7 +162,7 @@ class Run:
             )
         else:
             t = Tensor(out)
-        if t.dtype.kind != "f":
+        if t.dtype.kind not in "fc":
             raise TypeError(
                 f"{self.name}: the function returned {t.dtype}, which has no derivative: use "
                 "has_aux=True"
