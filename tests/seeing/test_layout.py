@@ -81,7 +81,15 @@ def test_edges_go_on_from_box_to_box_and_through_none(sketch):
     for edge, (source, target) in enumerate(sketch.edges):
         wires = reached[edge]
         assert touches(picture.boxes[source], [wire.points[0] for wire in wires])
+        # each of its lines but the first goes on where another one ends
+        ends = [wire.points[-1] for wire in wires]
+        apart = [wire for wire in wires if not is_near(wire.points[0], ends)]
+        assert len(apart) == 1
         assert touches(picture.boxes[target], [w.points[-1] for w in wires if w.arrives])
+
+
+def is_near(point, others):
+    return any(abs(point[0] - x) + abs(point[1] - y) < 1e-6 for x, y in others)
 
 
 def shrunk(box):
@@ -107,6 +115,20 @@ def test_a_planar_graph_is_drawn_without_crossings():
     picture = lay_out(Sketch([(40.0, 20.0)] * 7, edges))
     left = [picture.boxes[a].x < picture.boxes[b].x for a, b in ((0, 1), (3, 2), (4, 5))]
     assert len({*left}) == 1
+
+
+def test_lines_between_two_frames_stay_apart_and_do_not_cross():
+    # two boxes in a frame, and in the next frame two that take one each, the other way round
+    one = (40.0, 20.0)
+    sketch = Sketch([one] * 4, [(0, 3), (1, 2)], {}, [one] * 2, [0, 0, 1, 1], [None, None])
+    picture = lay_out(sketch)
+    assert (picture.boxes[0].x < picture.boxes[1].x) == (picture.boxes[3].x < picture.boxes[2].x)
+    wires = sorted(picture.wires, key=lambda wire: wire.points[0][1])
+    lines = [[w for w in wires if w.edges == (edge,)] for edge in range(2)]
+    assert [len(line) for line in lines] == [3, 3]
+    for first, second, third in lines:
+        assert first.points[-1] == second.points[0]
+        assert second.points[-1] == third.points[0]
 
 
 def test_edges_that_share_a_source_share_their_line_up_to_where_they_part():

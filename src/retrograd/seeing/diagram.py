@@ -33,6 +33,7 @@ class Value:
             is folded.
         function: of a call, the name of the function.
         shape: its shape, as text.
+        section: of a line of a program: "forward", "backward" or "update".
     """
 
     name: str
@@ -43,6 +44,7 @@ class Value:
     stays_inside: bool = False
     function: str = ""
     shape: str = ""
+    section: str = ""
 
 
 @dataclass
@@ -73,6 +75,7 @@ class Diagram:
         group: the keys of the calls, in groups, in an order in which they may run.
         title: a few words on what it shows.
         notes: what is to be said below.
+        unit: what a call is called here.
     """
 
     values: dict[Any, Value]
@@ -80,6 +83,7 @@ class Diagram:
     group: Group
     title: str = ""
     notes: list[str] = field(default_factory=list)
+    unit: str = "call"
 
 
 def size_of(gradient: Any) -> float:
@@ -100,6 +104,8 @@ def number(x: float) -> str:
 
 def describe(array: Any) -> str:
     """Write the one element of an array, or the least and the largest of all."""
+    if isinstance(array, tuple):
+        return f"{len(array)} outputs"
     array = np.asarray(array)
     if array.size == 1:
         return number(array.item()) if array.dtype != bool else str(array.item())
@@ -156,8 +162,9 @@ class _Maker:
             lambda call: 1 + beside[call],
             lambda call: diagram.values[call].function.rpartition(".")[2],
             unfold,
+            diagram.unit,
         )
-        # what stands for a call: itself, or the sheet that it is in
+        # what stands for a call: itself, or the sheet that it is in, by its number
         self.shown: dict[Any, Any] = {}
         for part in self.pane.flat():
             for call in part.members if isinstance(part, Sheet) else (part,):
@@ -172,11 +179,11 @@ class _Maker:
 
     def _find_hidden(self) -> set[Any]:
         """Return the leaves that are not shown."""
-        alone: dict[Any, list[Any]] = defaultdict(list)
+        alone: dict[frozenset[Any], list[Any]] = defaultdict(list)
         for key in self.givens:
-            by = {self.shown[user] for user in self.users[key]}
-            if len(by) == 1 and (sheet := next(iter(by))) not in self.diagram.values:
-                alone[sheet].append(key)
+            by = frozenset(self.shown[user] for user in self.users[key])
+            if by and not any(shown in self.diagram.values for shown in by):
+                alone[by].append(key)
         hidden = set()
         for keys in alone.values():
             inside = [key for key in keys if self.diagram.values[key].stays_inside]
@@ -260,7 +267,7 @@ class _Maker:
     def _value_box(self, key: Any) -> Box:
         value = self.diagram.values[key]
         self.gradients[key] = value.gradient
-        return Box(value.lines, value.kind, hint=value.hint)
+        return Box(value.lines, value.kind, hint=value.hint, section=value.section)
 
     def _given_box(self, key: Any, home: int | None) -> Box:
         """Return the box of a leaf, which in the frame of its Module is called as there."""
@@ -269,7 +276,7 @@ class _Maker:
             return box
         first, *others = box.lines
         name = name_within(self.diagram.values[key].name, self.modules[home])
-        return Box((Text(name, first.style), *others), box.kind, hint=box.hint)
+        return replace(box, lines=(Text(name, first.style), *others))
 
     def _sheet_box(self, sheet: Sheet) -> Box:
         inside = set(sheet.members)
@@ -285,14 +292,16 @@ class _Maker:
             lines.append(Text(sheet.text))
         shape = values[outs[0]].shape if len(outs) == 1 else ""
         n = len(sheet.members)
-        count = "" if sheet.title.endswith("calls") else f"{n} call{'s' * (n != 1)}"
+        unit = f"{self.diagram.unit}{'s' * (n != 1)}"
+        count = "" if sheet.title.endswith(unit) else f"{n} {unit}"
         notes = [note for note in (count, shape) if note]
         if notes:
             lines.append(Text(": ".join(notes), "note"))
         hint = [line.text for line in lines]
         if sheet.group is not None and sheet.group.name:
             hint.append(f'unfold="{sheet.group.name}" opens it')
-        return Box(tuple(lines), "folded", hint="\n".join(hint))
+        section = values[sheet.members[0]].section
+        return Box(tuple(lines), "folded", hint="\n".join(hint), section=section)
 
     # Arrows
 

@@ -141,7 +141,9 @@ class Explanation:
         self._open: set[int] = set()
         shown, depth = len(self.top.parts), [self.top]
         while depth:
-            inner = [part for group in depth for part in _shown(group) if isinstance(part, Group)]
+            # of two as large the one nearer to the root comes first, as it does on the page
+            shown_parts = (part for group in depth for part in reversed(_shown(group)))
+            inner = [part for part in shown_parts if isinstance(part, Group)]
             for group in sorted(inner, key=lambda group: len(_shown(group))):
                 if shown + len(_shown(group)) <= _PAGE or self._names[id(group)] in self._wanted:
                     shown += len(_shown(group))
@@ -210,6 +212,9 @@ class Explanation:
             return
         name = self._names[id(group)]
         whole = whole or name in self._wanted
+        if _size(group) == 1:
+            yield from self._inside([*group.nodes()], depth, whole)
+            return
         if not whole and id(group) not in self._open:
             yield self._teller.folded(group, depth, name)
             return

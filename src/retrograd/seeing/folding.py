@@ -124,41 +124,47 @@ def _paths(graph: Graph, names: Names) -> dict[Node, Path]:
     """Return for each call the way to the Module that it belongs to, () for none."""
     own: dict[Node, Path] = {}  # of what is made of Parameters alone, and of what takes it
     constant: dict[Node, Path | None] = {}  # Parameters, and what is made of them alone
-    # Of the calls with a way of their own: the last that a node was computed from, and the first
-    # that is computed from it. A call between the two belongs to what both are in.
-    before: dict[Node, Node | None] = {}
-    after: dict[Node, Node | None] = dict.fromkeys(graph.nodes)
+    before: dict[Node, Path | None] = {}  # of the calls that it was computed from
+    sources: dict[Node, list[Path]] = {}  # the same, of each
+    after: dict[Node, Path | None] = dict.fromkeys(graph.nodes)  # of those computed from it
     for node in graph.nodes:
         given = [a.node for a in node.arguments if a.node is not None]
-        before[node] = None
         if node.is_leaf:
-            if (owner := names.owner(node.tensor)) is not None:
+            owner = names.owner(node.tensor)
+            if owner is not None:
                 constant[node] = owner
+            before[node] = None
             continue
         taken = [path for n in given if (path := constant.get(n)) is not None]
         if taken:
             own[node] = _common(taken)
             if all(n in constant for n in given) and not any(map(_is_data, node.arguments)):
                 constant[node] = own[node]
-        data = (n if n in own else before[n] for n in given if n not in constant)
-        before[node] = max((n for n in data if n), key=lambda n: n.index, default=None)
+        data = [n for n in given if n not in constant]
+        known = [path for n in data if (path := own.get(n, before[n])) is not None]
+        before[node] = _common(known) if known else None
+        sources[node] = known
     for node in reversed(graph.nodes):
-        nearest = node if node in own else after[node]
+        path = own.get(node, after[node])
         for argument in node.arguments:
             n = argument.node
-            if n is not None and nearest is not None:
-                known = after[n]
-                after[n] = nearest if known is None or nearest.index < known.index else known
-    found = {}
+            if path is not None and n is not None:
+                known_after = after[n]
+                after[n] = path if known_after is None else _common([known_after, path])
+    found: dict[Node, Path] = {}
     for node in graph.calls:
-        first, last = before[node], after[node]
+        path = after[node]
         viewed = None if names.of(node.tensor) else _viewed(node)
         if node in own:
             found[node] = own[node]
         elif viewed in found:
             found[node] = found[viewed]
+        elif path is None:
+            found[node] = ()
         else:
-            found[node] = _common([own[first], own[last]]) if first and last else ()
+            # in a residual block `x + f(x)` one of the sources is in the block, and what follows
+            shared = [_common([path, source]) for source in sources[node]]
+            found[node] = max(shared, key=len, default=())
     return found
 
 
@@ -224,11 +230,16 @@ def _fold_loops(top: Group) -> None:
     for group in reversed(order):  # what is inside comes first
         sequence = [kind_of(part) for part in group.parts]
         kinds[id(group)] = numbers.setdefault((group.kind, group.type, *sequence), len(numbers))
-        group.parts = _with_loops(group.parts, sequence)
+        group.parts = with_loops(group.parts, sequence)
 
 
-def _with_loops(parts: list[Node | Group], kinds: list[int]) -> list[Node | Group]:
-    """Return parts with each loop among them as a group, of rounds that have loops in turn."""
+def with_loops(parts: list[Any], kinds: list[int]) -> list[Any]:
+    """Return parts with each loop among them as a group, of rounds that have loops in turn.
+
+    Args:
+        parts: calls and groups, in order.
+        kinds: for each a number, the same for parts that are equal.
+    """
     found: list[Node | Group] = []
     at = 0
     functions = [part.type if isinstance(part, Group) else part.function for part in parts]
@@ -238,7 +249,7 @@ def _with_loops(parts: list[Node | Group], kinds: list[int]) -> list[Node | Grou
         for begin in range(start, start + period * count, period):
             inside = parts[begin : begin + period]
             if period >= _LEAST:
-                inside = _with_loops(inside, kinds[begin : begin + period])
+                inside = with_loops(inside, kinds[begin : begin + period])
             rounds.append(Group("round", inside))
         found.append(Group("loop", rounds))
         at = start + period * count

@@ -128,7 +128,7 @@ class _Reader:
 
     def _call_value(self, node: Node) -> Value:
         name, formula = self.labels[node], self._formula(node)
-        shape = f"{len(node.value)} outputs" if node.is_several else _shape(node.value)
+        shape = describe(node.value) if node.is_several else _shape(node.value)
         is_named = bool(self.names.of(node.tensor))
         is_result = node in self.graph.roots
         kind = "result" if is_result else "call"

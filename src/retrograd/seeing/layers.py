@@ -366,11 +366,17 @@ def _layer_numbers(items: Sequence[Item], links: Sequence[Link]) -> list[int]:
                 order.append(j)
     if len(order) < len(items):
         raise ValueError("frames cannot stand in one order: edges go from each to the other")
+    # what is made of one leaf that nothing else takes may stand as near to what takes it
+    loose: set[int] = set()
+    for i in order:
+        is_free = not items[i].layer and len(into[i]) <= 1
+        if is_free and all(j in loose and len(out[j]) == 1 for j in into[i]):
+            loose.add(i)
     last = max(numbers, default=0)
     for i in reversed(order):
         if items[i].layer == "last":
             numbers[i] = last
-        elif items[i].layer != "first" and out[i] and len(into[i]) <= len(out[i]):
+        elif not items[i].layer and out[i] and (i in loose or len(into[i]) < len(out[i])):
             numbers[i] = min(numbers[j] for j in out[i]) - 1
     return numbers
 
@@ -460,9 +466,16 @@ def _balance(layers: list[list[_Node]]) -> None:
                 node.above or not is_on_the_way
             ):
                 leaves.add(id(node))
-        runs = groupby(layer, lambda node: ends[id(node)])
+    for i, layer in enumerate(layers):
+        order = [*layer]
+        near = layers[max(i - 1, 0) : i + 2]
+        crossings = _crossings(near)
+        runs = groupby(order, lambda node: ends[id(node)])
         layer[:] = [node for _, run in runs for node in _middle(run, leaves)]
-    _number(layers)
+        _number([layer])
+        if _crossings(near) > crossings:
+            layer[:] = order
+            _number([layer])
 
 
 def _middle(run: Iterable[_Node], leaves: set[int]) -> list[_Node]:

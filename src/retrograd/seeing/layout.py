@@ -13,13 +13,15 @@ are told in x and y.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from retrograd.seeing.layers import Arrangement, Item, Link, arrange
 
 Point = tuple[float, float]
 Size = tuple[float, float]
+# what stands in a frame: ("box", i), ("frame", i), ("in", source), ("out", source), ("title", i)
+End = tuple[str, int]
 
 PADDING = 14.0  # between the border of a frame and what is inside
 
@@ -119,9 +121,8 @@ class _Inside:
     """The layout of a frame: what stands in it, and where in its own coordinates."""
 
     arrangement: Arrangement
-    # what the items are: ("box", i), ("frame", i), ("in", source), ("out", source), ("title", i)
-    keys: list[tuple[str, int]]
-    places: dict[tuple[str, int], int]
+    keys: list[End]  # what the items are
+    places: dict[End, int]
     across: float  # its size
     along: float
     start: Point  # of the arrangement inside of it, across and along
@@ -137,17 +138,18 @@ class _Layout:
         self.around = [_ROOT if f is None else f for f in around]
         home = list(sketch.box_frames) or none * len(sketch.boxes)
         self.home = [_ROOT if f is None else f for f in home]
-        self.members: dict[int, list[tuple[str, int]]] = defaultdict(list)
+        self.members: dict[int, list[End]] = defaultdict(list)
         for frame, outer in enumerate(self.around):
             self.members[outer].append(("frame", frame))
         for box, frame in enumerate(self.home):
             self.members[frame].append(("box", box))
-        self.links: dict[int, dict[tuple[tuple[str, int], tuple[str, int]], list[int]]]
+        # by frame, then by two ends and the box that it all comes from: edges
+        self.links: dict[int, dict[tuple[End, End, int], list[int]]]
         self.links = defaultdict(lambda: defaultdict(list))
         for edge, (source, target) in enumerate(sketch.edges):
             self._lead(edge, source, target)
         self.inside: dict[int, _Inside] = {}
-        for frame in [*reversed(range(len(sketch.frames))), _ROOT]:
+        for frame in self._from_inside():
             self.inside[frame] = self._arrange(frame)
 
     def _chain(self, frame: int) -> list[int]:
@@ -158,19 +160,33 @@ class _Layout:
             chain.append(frame)
         return chain[::-1]
 
+    def _from_inside(self) -> list[int]:
+        """Return the frames, each after those inside of it, and else in order."""
+        depths = {frame: len(self._chain(frame)) for frame in range(len(self.sketch.frames))}
+        return [*sorted(depths, key=lambda frame: -depths[frame]), _ROOT]
+
+    def _hint(self, frame: int, source: int) -> float:
+        """Return where, across, edges from a box leave the frame beside this one that it is in."""
+        around = {*self._chain(frame)}
+        beside = [f for f in self._chain(self.home[source]) if f not in around]
+        if not beside or beside[0] not in self.inside:
+            return -1.0
+        inside = self.inside[beside[0]]
+        return inside.arrangement.centers[inside.places["out", source]]
+
     def _lead(self, edge: int, source: int, target: int) -> None:
         """Lead an edge through the borders between its ends: a link in each frame on its way."""
         out, into = self._chain(self.home[source]), self._chain(self.home[target])
         common = sum(1 for a, b in zip(out, into, strict=False) if a == b)
-        here = ("box", source)
+        here: End = ("box", source)
         for frame in reversed(out[common:]):
-            self.links[frame][here, ("out", source)].append(edge)
+            self.links[frame][here, ("out", source), source].append(edge)
             here = ("frame", frame)
         meet = out[common - 1]
         for frame in into[common:]:
-            self.links[meet][here, ("frame", frame)].append(edge)
+            self.links[meet][here, ("frame", frame), source].append(edge)
             meet, here = frame, ("in", source)
-        self.links[meet][here, ("box", target)].append(edge)
+        self.links[meet][here, ("box", target), source].append(edge)
 
     def _size(self, size: Size) -> Size:
         """Return width and height as sizes across and along, or the other way round."""
@@ -181,20 +197,26 @@ class _Layout:
         # the title comes first, so that no line into the frame runs through it
         keys = [("title", frame)] * title + self.members[frame]
         links = self.links[frame]
-        ends = {end for pair in links for end in pair}
-        keys += sorted(end for end in ends if end[0] in ("in", "out"))
+        ends = {end for source, target, _ in links for end in (source, target)}
+        # lines come in in the order in which they leave other frames
+        keys += sorted(
+            (end for end in ends if end[0] in ("in", "out")),
+            key=lambda end: (end[0], self._hint(frame, end[1]) if end[0] == "in" else 0.0, end[1]),
+        )
         places = {key: i for i, key in enumerate(keys)}
         items = [self._item(kind, i) for kind, i in keys]
         found = []
-        for (source, target), edges in links.items():
-            for group in self._split(target, edges):
+        for (source, target, net), edges in links.items():
+            # edges to a box have labels of their own, and so do not share a link
+            shared = [[edge] for edge in edges] if target[0] == "box" else [edges]
+            for group in shared:
                 label = self.sketch.labels.get(group[0]) if target[0] == "box" else None
                 found.append(Link(
-                    places[source], places[target], group[0], tuple(group),
-                    self._port(source, "out", group[0]), self._port(target, "in", group[0]),
+                    places[source], places[target], net, tuple(group),
+                    self._port(source, "out", net), self._port(target, "in", net),
                     label and self._size(label),
                 ))  # fmt: skip
-        arrangement = arrange(items, self._net_numbers(found))
+        arrangement = arrange(items, found)
         pad = 0.0 if frame == _ROOT else PADDING
         start = (pad, pad)
         across, along = arrangement.across + 2 * pad, arrangement.along + 2 * pad
@@ -203,18 +225,6 @@ class _Layout:
             start = (pad + height, pad)
             across, along = across + height, max(along, width + 2 * pad)
         return _Inside(arrangement, keys, places, across, along, start)
-
-    def _net_numbers(self, links: Iterable[Link]) -> list[Link]:
-        """Number links by the box that their edges come from: such links may share wires."""
-        return [
-            Link(k.source, k.target, self.sketch.edges[k.edges[0]][0], k.edges,
-                 k.leaves_at, k.arrives_at, k.label)
-            for k in links
-        ]  # fmt: skip
-
-    def _split(self, target: tuple[str, int], edges: list[int]) -> Iterable[list[int]]:
-        """Return the edges that share a link: those to a box, which have labels, do not."""
-        return [[edge] for edge in edges] if target[0] == "box" else [edges]
 
     def _item(self, kind: str, i: int) -> Item:
         if kind == "box":
@@ -225,12 +235,12 @@ class _Layout:
             return Item(*self.sketch.frames[i], layer="first")
         return Item(0.0, 0.0, layer="first" if kind == "in" else "last", is_port=True)
 
-    def _port(self, end: tuple[str, int], kind: str, edge: int) -> float | None:
-        """Return where, across, an edge crosses the border of a frame; None for its middle."""
+    def _port(self, end: End, kind: str, net: int) -> float | None:
+        """Return where, across, edges from a box cross the border of a frame; None for a box."""
         if end[0] != "frame":
             return None
         inside = self.inside[end[1]]
-        port = inside.places[kind, self.sketch.edges[edge][0]]
+        port = inside.places[kind, net]
         return inside.start[0] + inside.arrangement.centers[port]
 
     def picture(self) -> Picture:

@@ -68,6 +68,7 @@ def open_up(
     weigh: Callable[[Any], int],
     spell: Callable[[Any], str],
     unfold: bool | Collection[str] = (),
+    unit: str = "call",
 ) -> Pane:
     """Open groups, level by level, until as much is shown as one can look at.
 
@@ -79,13 +80,14 @@ def open_up(
         weigh: how many boxes a call takes, with what stands beside it.
         spell: the name of the function of a call.
         unfold: True for everything; or the names of groups that are opened whatever their size.
+        unit: what a call is called here.
 
     Returns:
         The opened group.
     """
     everything = unfold is True
     wanted = () if isinstance(unfold, bool) else tuple(unfold)
-    parts_of = _Parts(spell, everything, wanted)
+    parts_of = _Parts(spell, everything, wanted, unit)
 
     def weight(parts: Sequence[Any]) -> int:
         return sum(1 if isinstance(part, Sheet) else weigh(part) for part in parts)
@@ -154,6 +156,7 @@ class _Parts:
     spell: Callable[[Any], str]
     everything: bool
     wanted: tuple[str, ...]
+    unit: str
 
     def __call__(self, group: Group, place: str) -> list[Any]:
         if self.everything:
@@ -171,7 +174,7 @@ class _Parts:
         calls = [call for part in middle for call in _calls(part)]
         counts = Counter(map(self.spell, calls)).most_common(3)
         text = ", ".join(f"{name} {count}" for name, count in counts)
-        run = Sheet(f"{len(calls)} calls", text, calls)
+        run = Sheet(f"{len(calls)} {self.unit}s", text, calls)
         return [*_sheets(parts[:ENDS], place), run, *_sheets(parts[-ENDS:], place)]
 
     def _first_round(self, loop: Group, place: str) -> list[Any]:
@@ -181,7 +184,7 @@ class _Parts:
         if self._are_wanted(others):
             return _sheets(loop.parts, place)
         members = [call for other in others for call in _calls(other)]
-        rest = Sheet(f"{len(others)} more", "equal to the one before", members)
+        rest = Sheet(f"{len(others)} more", "like the one before", members)
         return [*_sheets(first.parts, place), rest]
 
     def _are_wanted(self, parts: Sequence[Any]) -> bool:

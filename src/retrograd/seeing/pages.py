@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from retrograd.seeing.entries import Entry
 
-_INDENT, _WIDTH = "    ", 100
+# lines are no longer than this, unless the names before them leave too little room
+_INDENT, _WIDTH, _ROOM = "    ", 100, 64
 _STYLE = "text-align:left;vertical-align:top;white-space:pre-wrap"
 _HEADS = ("call", "value", "arrives (g)", "to", "what is sent", "by the rule")
 
@@ -34,7 +35,11 @@ def as_text(head: str, entries: Iterable[Entry]) -> str:
 def _lines(entry: Entry) -> Iterator[str]:
     margin = _INDENT * entry.depth
     title = entry.title + (f" = {entry.value}" if entry.value else "")
-    yield from _wrapped(title, margin, margin + 2 * _INDENT)
+    if entry.value and len(margin) + len(title) > _WIDTH:
+        yield from _wrapped(entry.title, margin, margin + 2 * _INDENT)
+        yield from _wrapped(f"= {entry.value}", margin + 2 * _INDENT, margin + 2 * _INDENT)
+    else:
+        yield from _wrapped(title, margin, margin + 2 * _INDENT)
     rows = [("arrives", entry.arrives)]
     for sent in entry.sent:
         first = f"{sent.product} = {sent.result}" if sent.product else sent.result
@@ -59,10 +64,10 @@ def _leaf_lines(leaves: Sequence[Entry]) -> Iterator[str]:
 
 
 def _wrapped(line: str, start: str, again: str) -> list[str]:
-    if len(start) + len(line) <= _WIDTH:
+    if len(start) + len(line) <= max(_WIDTH, len(start) + _ROOM):
         return [(start + line).rstrip()]
     return textwrap.wrap(
-        line, max(_WIDTH, len(start) + 40), initial_indent=start, subsequent_indent=again,
+        line, max(_WIDTH, len(start) + _ROOM), initial_indent=start, subsequent_indent=again,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
 

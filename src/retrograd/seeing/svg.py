@@ -63,6 +63,7 @@ class Box:
         heat: size of its gradient from 0 to 1, None where there is none.
         hint: what is shown while the pointer is on it.
         frame: the position of the frame that it stands in; None: in none.
+        section: of a line of a program: "forward", "backward" or "update".
     """
 
     lines: tuple[Text, ...]
@@ -70,6 +71,7 @@ class Box:
     heat: float | None = None
     hint: str = ""
     frame: int | None = None
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -237,6 +239,8 @@ _DARK = {
     "page": "#12161d", "ink": "#eef1f5", "soft": "#a3aebd", "box": "#212835", "line": "#76839a",
     "frame": "#94a3b8", "leaf": "#7aa7ff", "result": "#eef1f5",
 }  # fmt: skip
+# of the sections of a program
+_SECTIONS = {"forward": "#4f7fe8", "backward": "#ee8434", "update": "#3f9d5a"}
 # from cold, a small gradient, to hot
 _HEAT = ("#4f7fe8", "#3aa3d6", "#2fb5a3", "#8fb63b", "#e0ae2b", "#ee8434", "#e04a3f")
 
@@ -261,6 +265,8 @@ def _rules(colors: dict[str, str]) -> str:
         f".head{{fill:{c['line']}}}",
         f".chip{{fill:{c['page']};fill-opacity:.92}}",
     ]
+    for section, color in _SECTIONS.items():
+        rules.append(f".{section}{{fill:{color};fill-opacity:.18;stroke:{color}}}")
     for i, heat in enumerate(_HEAT):
         rules += [
             f".tint{i}{{fill:{heat};fill-opacity:.3;stroke:{heat}}}",
@@ -321,6 +327,8 @@ def _box(box: Box, area: Area) -> str:
     shade = _shade(box.heat)
     if shade is not None:
         parts.append(_rect(area, f"tint{shade}", rx))
+    elif box.section:
+        parts.append(_rect(area, f"section {box.section}", rx))
     text = sum(line.height for line in box.lines)
     top = area.y + (area.height - text) / 2
     parts.append(_lines(box.lines, area.x + area.width / 2, top))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrograd.compiler.step import CompiledStep
 from retrograd.engine import Tensor
 from retrograd.files import write_whole
 from retrograd.later import public_names
 from retrograd.seeing.diagram import make_scene
 from retrograd.seeing.graph_diagram import diagram_of_graph
+from retrograd.seeing.program_diagram import diagram_of_program
 from retrograd.seeing.svg import Scene, paint
 
 if TYPE_CHECKING:
@@ -77,7 +79,7 @@ class Drawing:
 
 
 def draw(
-    of: Tensor | Sequence[Tensor],
+    of: Tensor | Sequence[Tensor] | CompiledStep,
     *,
     values: bool = False,
     gradients: bool = False,
@@ -85,15 +87,19 @@ def draw(
     unfold: bool | str | Collection[str] = (),
     direction: str = "down",
 ) -> Drawing:
-    """Draw the graph behind a Tensor: what was computed from what.
+    """Draw the graph behind a Tensor, what was computed from what, or a compiled step.
 
     Boxes are calls, round ones leaves; frames are Modules and loops. The shade of a box and of an
     arrow is the size of the gradient there, where one can be computed: it is the root mean square,
     which is compared on a logarithmic scale. The pointer on a box shows more about it. Large graphs
     are folded: `unfold` opens them.
 
+    Of a compiled step the boxes are the lines of the program that ran last, as `step.source` has
+    them, in frames for forward pass, backward pass and update.
+
     Args:
-        of: a Tensor with a graph, or several in a sequence. A `backward` must not have freed it.
+        of: a Tensor with a graph, or several in a sequence; a `backward` must not have freed it.
+            Or what `rg.compile` returned.
         values: whether the values stand on the arrows: numbers, of arrays the least and the
             largest element; False.
         gradients: whether what is sent back along them stands there too: numbers, of arrays the
@@ -110,18 +116,34 @@ def draw(
     Raises:
         TypeError: if something else than a Tensor is given.
         RuntimeError: if `backward` has freed the graph; if gradients are asked for and the Tensor
-            does not require grad, or has more than one element and no weights.
-        ValueError: if `direction` is another word, or weights have another shape than their Tensor.
+            does not require grad, or has more than one element and no weights; if a compiled step
+            has not run yet.
+        ValueError: if `direction` is another word; if weights have another shape than their Tensor;
+            if values or gradients of a compiled step are asked for.
 
     >>> x = rg.Tensor([1.0, 2.0], requires_grad=True)
     >>> loss = np.sum(np.tanh(x) ** 2)
     >>> rg.draw(loss, gradients=True)
     <Drawing: The graph of loss: 3 calls, 1 leaf; .save("graph.svg") writes it to a file>
+
+    >>> @rg.compile
+    ... def step(x):
+    ...     return np.tanh(x) + 1
+    >>> _ = step(np.zeros(3))
+    >>> rg.draw(step)
+    <Drawing: The program of step: 1 line; .save("graph.svg") writes it to a file>
     """
     if direction not in ("down", "right"):
         raise ValueError(f'direction is "down" or "right", not {direction!r}')
     if isinstance(unfold, str):
         unfold = (unfold,)
+    if isinstance(of, CompiledStep):
+        if values or gradients or gradient is not None:
+            raise ValueError(
+                "values and gradients are drawn of the graph of a Tensor, not of a step"
+            )
+        diagram = diagram_of_program(of.readable())
+        return Drawing(make_scene(diagram, unfold, goes_right=direction == "right"))
     with np.errstate(all="ignore"):  # what is nan or infinite is drawn like anything else
         diagram = diagram_of_graph(of, gradient, gradients)
         return Drawing(make_scene(diagram, unfold, values, gradients, direction == "right"))

@@ -1,0 +1,145 @@
+"""The diagram of a compiled program: its lines, and which takes what another computes."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from retrograd.seeing.diagram import Arrow, Diagram, Value
+from retrograd.seeing.folding import Group, with_loops
+from retrograd.seeing.svg import LONGEST, Text
+
+if TYPE_CHECKING:
+    from retrograd.compiler.readable import Parameter, Readable, Row
+
+_LINES = 2  # of code in a box
+_FUNCTION = re.compile(r"np\.([\w.]+)\(|(\w+)\(")
+_NAME = re.compile(r"(?<![\w.])[^\W\d]\w*")
+
+
+def diagram_of_program(program: Readable) -> Diagram:
+    """Return the diagram of a program.
+
+    Args:
+        program: the program as readers see it.
+    """
+    return _Reader(program).diagram()
+
+
+class _Reader:
+    def __init__(self, program: Readable) -> None:
+        self.program = program
+        self.returned = set(_NAME.findall(program.returns))
+        self.values: dict[Any, Value] = {}
+        self.arrows: list[Arrow] = []
+        # where each name has its value from: the position of a line, or the name of a parameter
+        self.makers: dict[str, Any] = {}
+
+    def diagram(self) -> Diagram:
+        program = self.program
+        for p in program.parameters:
+            if p.shape is not None and p.role != "count":
+                self.makers[p.name] = p.name
+                self.values[p.name] = _parameter_value(p)
+        kept = False
+        for i, row in enumerate(program.rows):
+            if not _is_shown(row):
+                continue
+            self.values[i] = self._row_value(row)
+            for name in row.inputs:
+                source = self.makers.get(name)
+                # a line that writes into an array says so itself
+                if source is None or (name in row.targets and source == name):
+                    continue
+                made = program.rows[source] if isinstance(source, int) else None
+                is_kept = made is not None and made.section == "forward" != row.section
+                kept |= is_kept
+                self.arrows.append(Arrow(source, i, is_dashed=is_kept))
+            for name in row.targets:
+                self.makers[name] = i
+        notes = ["dashed: what the backward pass takes from the forward pass"] if kept else []
+        used = {arrow.source for arrow in self.arrows}
+        values = {k: v for k, v in self.values.items() if isinstance(k, int) or k in used}
+        lines = len(program.rows)
+        title = f"The program of {program.name}: {lines} line{'s' * (lines != 1)}"
+        return Diagram(values, self.arrows, self._group(), title, notes, "line")
+
+    def _group(self) -> Group:
+        """Return the lines in groups: by section, by loop, and where lines repeat themselves."""
+        sections: list[tuple[str, list[Any]]] = []
+        for i, row in enumerate(self.program.rows):
+            if not _is_shown(row):
+                continue
+            if not sections or sections[-1][0] != row.section:
+                sections.append((row.section, []))
+            parts = sections[-1][1]
+            if row.depth > 1:
+                if not (parts and isinstance(parts[-1], Group)):
+                    parts.append(Group("rounds", [], f"done {row.times} times"))
+                parts = parts[-1].parts
+            parts.append(i)
+        numbers: dict[str, int] = {}
+        groups = []
+        for name, parts in sections:
+            kinds = [
+                -1 - n if isinstance(part, Group) else self._kind(part, numbers)
+                for n, part in enumerate(parts)
+            ]
+            groups.append(Group("section", with_loops(parts, kinds), name))
+        return Group("all", groups)
+
+    def _kind(self, i: int, numbers: dict[str, int]) -> int:
+        """Return a number that is the same for lines that differ in names only."""
+        text = _NAME.sub(
+            lambda word: word[0] if word[0] == "np" else "_", self.program.rows[i].text
+        )
+        return numbers.setdefault(text, len(numbers))
+
+    def _row_value(self, row: Row) -> Value:
+        target, symbol, code = _parts(row)
+        name = ", ".join(row.targets)
+        lines = [Text(name, "name")] if target else []
+        lines += [Text(line) for line in _wrap(f"{symbol} {code}" if symbol != "=" else code)]
+        shape = "" if row.shape is None else str(row.shape)
+        if shape and row.shape:
+            lines.append(Text(shape, "note"))
+        hint = row.text
+        if row.origin.file:
+            hint += f"\nfrom {row.origin.text}\n{row.origin.file}:{row.origin.number}"
+        kind = "result" if {*row.targets} & self.returned else "call"
+        function = _FUNCTION.search(code)
+        called = next(filter(None, function.groups()), "") if function else name
+        return Value(
+            name, tuple(lines), kind, hint, None, False, called, shape, section=row.section
+        )
+
+
+def _parameter_value(p: Parameter) -> Value:
+    lines = (Text(p.name, "name"), Text(str(p.shape), "note"))
+    tensor = None if p.var is None else p.var.tensor
+    is_parameter = tensor is not None and tensor.requires_grad
+    kind = "parameter" if is_parameter else "data"
+    hint = f"{p.name}: {p.dtype} {p.shape}"
+    return Value(p.name, lines, kind, hint, None, p.role != "argument", shape=str(p.shape))
+
+
+def _is_shown(row: Row) -> bool:
+    """Tell whether a line has a box: those of plain numbers, and the heads of loops, have none."""
+    return row.dtype is not None
+
+
+def _parts(row: Row) -> tuple[str, str, str]:
+    """Return what a line assigns to, the symbol that does, and what is assigned."""
+    found = re.match(r"(.+?) ([-+*/]?=) (.*)", row.text, re.DOTALL)
+    return (found[1], found[2], found[3]) if found else ("", "=", row.text)
+
+
+def _wrap(code: str) -> Sequence[str]:
+    """Return code in lines, of which the last ends in three dots where there would be more."""
+    lines = textwrap.wrap(code, LONGEST, break_long_words=False, break_on_hyphens=False)
+    if len(lines) > _LINES:
+        last = lines[_LINES - 1][: LONGEST - 2]
+        lines = [*lines[: _LINES - 1], f"{last} \N{HORIZONTAL ELLIPSIS}"]
+    return lines
