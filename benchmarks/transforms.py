@@ -1,4 +1,4 @@
-"""`python -m benchmarks.transforms`: Hessians and products with them, against the peers.
+"""`python -m benchmarks.transforms`: Hessians, gradients of samples, and the peers.
 
 A net of two layers with about 1,000 parameters in float64, one BLAS thread. Every row computes
 the same numbers, checked before timing; rows run in interleaved rounds, medians are shown. The
@@ -20,9 +20,11 @@ import numpy as np
 from benchmarks import machine
 
 IN, HIDDEN, POINTS = 30, 31, 32  # 993 parameters
+SAMPLES = 256  # of which each has a gradient of its own, (256, 993) in all
 TOLERANCE = 1e-9
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Rows = dict[str, Callable[[], Any]]
+SAMPLES_WORK = f"gradients of {SAMPLES} samples"
 
 
 def unpack(w: Any) -> tuple[Any, Any, Any, Any]:
@@ -37,15 +39,39 @@ def make_data() -> tuple[Any, Any, Any, Any]:
     return w, rng.normal(size=w.size), rng.normal(size=(POINTS, IN)), rng.normal(size=POINTS)
 
 
+def make_samples(w: Any) -> tuple[dict[str, Any], Any, Any]:
+    """Return the parameters by name, as nets have them, and samples."""
+    rng = np.random.default_rng(1)
+    params = dict(zip(("weight", "bias", "out", "last"), unpack(w), strict=True))
+    return params, rng.normal(size=(SAMPLES, IN)), rng.normal(size=SAMPLES)
+
+
+def joined(gradients: dict[str, Any]) -> Any:
+    """Return gradients `(samples, ...)` as one array, to be compared."""
+    return np.concatenate(
+        [np.asarray(g).reshape((SAMPLES, -1)) for g in gradients.values()], axis=1
+    )
+
+
 def ours(w: Any, v: Any, x: Any, y: Any) -> dict[str, Rows]:
+    import retrograd as rg
     from retrograd import func
 
     def loss(w: Any) -> Any:
         weight, bias, out, last = unpack(w)
         return np.mean((np.tanh(x @ weight.T + bias) @ out + last - y) ** 2)
 
+    def loss_of(p: Any, x: Any, y: Any) -> Any:
+        return (np.tanh(p["weight"] @ x + p["bias"]) @ p["out"] + p["last"] - y) ** 2
+
     gradient, hessian = func.grad(loss), func.hessian(loss)
+    samples, (p, xs, ys) = func.vmap(func.grad(loss_of), (None, 0, 0)), make_samples(w)
+    compiled = rg.compile(samples)
     return {
+        SAMPLES_WORK: {
+            "retrograd": lambda: samples(p, xs, ys),
+            "retrograd, compiled": lambda: compiled(p, xs, ys),
+        },
         "gradient": {"retrograd": lambda: gradient(w).data},
         "hvp": {"retrograd": lambda: func.hvp(loss, (w,), (v,))[0].data},
         "hessian": {"retrograd": lambda: hessian(w).data},
@@ -62,8 +88,16 @@ def torch(w: Any, v: Any, x: Any, y: Any) -> dict[str, Rows]:
         weight, bias, out, last = unpack(w)
         return ((torch.tanh(tx @ weight.T + bias) @ out + last - ty) ** 2).mean()
 
+    def loss_of(p: Any, x: Any, y: Any) -> Any:
+        return (torch.tanh(p["weight"] @ x + p["bias"]) @ p["out"] + p["last"] - y) ** 2
+
     gradient, hessian = torch.func.grad(loss), torch.func.hessian(loss)
+    samples = torch.func.vmap(torch.func.grad(loss_of), (None, 0, 0))
+    p, xs, ys = make_samples(w)
+    tp = {name: torch.tensor(value) for name, value in p.items()}
+    txs, tys = torch.tensor(xs), torch.tensor(ys)
     return {
+        SAMPLES_WORK: {"torch.func": lambda: samples(tp, txs, tys)},
         "gradient": {"torch.func": lambda: gradient(tw).numpy()},
         "hvp": {"torch.func": lambda: torch.func.jvp(gradient, (tw,), (tv,))[1].numpy()},
         "hessian": {"torch.func": lambda: hessian(tw).numpy()},
@@ -81,9 +115,17 @@ def jax(w: Any, v: Any, x: Any, y: Any) -> dict[str, Rows]:
         weight, bias, out, last = unpack(w)
         return jnp.mean((jnp.tanh(jx @ weight.T + bias) @ out + last - jy) ** 2)
 
+    def loss_of(p: Any, x: Any, y: Any) -> Any:
+        return (jnp.tanh(p["weight"] @ x + p["bias"]) @ p["out"] + p["last"] - y) ** 2
+
     gradient, hessian = jax.jit(jax.grad(loss)), jax.jit(jax.hessian(loss))
     product = jax.jit(lambda w, v: jax.jvp(jax.grad(loss), (w,), (v,))[1])
+    samples = jax.jit(jax.vmap(jax.grad(loss_of), (None, 0, 0)))
+    p, xs, ys = make_samples(w)
+    jp = {name: jnp.asarray(value) for name, value in p.items()}
+    jxs, jys = jnp.asarray(xs), jnp.asarray(ys)
     return {
+        SAMPLES_WORK: {"jax.jit": lambda: jax.block_until_ready(samples(jp, jxs, jys))},
         "gradient": {"jax.jit": lambda: np.asarray(gradient(jw))},
         "hvp": {"jax.jit": lambda: np.asarray(product(jw, jv))},
         "hessian": {"jax.jit": lambda: np.asarray(hessian(jw))},
@@ -126,11 +168,15 @@ def gather() -> tuple[dict[str, Rows], list[str]]:
 def check(rows: Rows) -> None:
     """Raise unless every row computes what the first one does."""
     first, *others = rows
-    want = rows[first]()
+    want = _array(rows[first]())
     for name in others:
-        apart = np.max(np.abs(rows[name]() - want)) / np.max(np.abs(want))
+        apart = np.max(np.abs(_array(rows[name]()) - want)) / np.max(np.abs(want))
         if not apart < TOLERANCE:
             raise RuntimeError(f"{name} and {first} differ by {apart:.1e}")
+
+
+def _array(result: Any) -> Any:
+    return joined(result) if isinstance(result, dict) else result
 
 
 def interleaved(rows: Rows, rounds: int, seconds: float) -> dict[str, list[float]]:

@@ -21,7 +21,7 @@ import numpy as np
 
 import retrograd as rg
 
-TOLERANCE = 1e-12  # the same calls in the same order: nothing but the last digit may differ
+TOLERANCE = 1e-12  # the script adds up in another order: the last digits may differ
 # -I keeps this folder and the environment's paths out, the finder refuses what is installed
 TRAIN_ALONE = """
 import sys
@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        step.export(folder / "step.py", overwrite=True)
+        step.export(folder / "step.py", overwrite=True, readable=True)
         np.savez(folder / "data.npz", x=x, y=y)
         command = [sys.executable, "-I", "-c", TRAIN_ALONE, str(folder), str(args.steps)]
         subprocess.run(command, check=True)

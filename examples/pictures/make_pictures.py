@@ -8,9 +8,7 @@ line computes and another takes. Only the places of the boxes are chosen by hand
 """
 
 import argparse
-import ast
 import importlib.util
-import re
 import sys
 import textwrap
 from dataclasses import dataclass
@@ -73,28 +71,14 @@ class Line:
     taken: frozenset[str]
 
 
-def read_program(source: str) -> dict[str, Line]:
+def read_program(step) -> dict[str, Line]:
     """Return the line that computes each value of a program, in the program's order."""
-    found = {}
-    for statement in ast.parse(source).body[0].body:
-        if isinstance(statement, ast.Assign):
-            out, value = ast.unparse(statement.targets[0]), statement.value
-        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            value = statement.value
-            out = next(k.value.id for k in value.keywords if k.arg == "out")
-            value.keywords = []
-        else:
-            continue
-        names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)]
-        if viewed(out) not in map(viewed, names):  # what takes itself is a view or an update
-            text = re.sub(r"\w+", lambda word: viewed(word[0], ".T"), ast.unparse(value))
-            found[viewed(out)] = Line(text, frozenset(viewed(n) for n in names if n != "np"))
-    return found
-
-
-def viewed(name: str, transposed: str = "") -> str:
-    """Return the name of the value that `a_T`, `a_flat` and `a_T_flat` are views of."""
-    return name.removesuffix("_flat").replace("_T", transposed)
+    return {
+        row.targets[0]: Line(row.text.partition(" = ")[2], frozenset(row.inputs))
+        for row in step.readable().rows
+        # what is written in place is a parameter, and what has no dtype is the size of the batch
+        if not row.writes and row.dtype is not None
+    }
 
 
 def steps_to(name: str, program: dict[str, Line], boxes: set[str]) -> list[str]:
@@ -114,26 +98,23 @@ def draw_backward(figure: Figure) -> None:
     x, y = example.make_data(random)
     step = example.make_step(example.Net(random))
     step(x, y)
-    program = read_program(step.source)
-    # the gradient of a1 is the one boxed value that the program gives no such name
-    product = next(n for n in program["d_fc1"].taken if "d_fc2" in program[n].taken)
-    places = {product if name == "d_a1" else name: place for name, place in PLACES.items()}
+    program = read_program(step)
     panel = figure.subplots()
     boxes = {}
-    for name, (column, row) in places.items():
+    for name, (column, row) in PLACES.items():
         color = FORWARD if row == 2 or name == "y" else BACKWARD
         corner = (column - WIDTH / 2, row - HEIGHT / 2)
         boxes[name] = FancyBboxPatch(
             corner, WIDTH, HEIGHT, boxstyle="round,pad=0,rounding_size=0.06", fc=color, ec=INK
         )
         panel.add_patch(boxes[name])
-    for name, (column, row) in places.items():
-        steps = steps_to(name, program, {*places})
+    for name, (column, row) in PLACES.items():
+        steps = steps_to(name, program, {*PLACES})
         draw_text(panel, name, [program[n].text for n in steps], column, row)
-        for source in {n for s in steps for n in program[s].taken} & {*places}:
-            kept = places[source][1] == 2 > row
+        for source in {n for s in steps for n in program[s].taken} & {*PLACES}:
+            kept = PLACES[source][1] == 2 > row
             panel.add_patch(FancyArrowPatch(
-                places[source], (column, row), patchA=boxes[source], patchB=boxes[name],
+                PLACES[source], (column, row), patchA=boxes[source], patchB=boxes[name],
                 arrowstyle="-|>", mutation_scale=12, color=KEPT if kept else INK,
                 linestyle="--" if kept else "-", zorder=0.5,
             ))  # fmt: skip

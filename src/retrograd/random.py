@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy  # for the text of RngLike, which readers of annotations evaluate
 import numpy as np
 
-from retrograd.engine import escape, get_default_dtype, is_recording, tell
+from retrograd.engine import escape, get_default_dtype, is_recording, tell, unrecorded
 from retrograd.later import public_names
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def manual_seed(seed: int) -> np.random.Generator:
         raise TypeError(f"manual_seed takes an int, not {seed!r}")
     if seed < 0:
         raise ValueError(f"manual_seed takes an int from 0 on, not {seed}")
+    unrecorded("manual_seed")
     # in place, so that compiled steps see it too
     _default().bit_generator.state = np.random.default_rng(seed).bit_generator.state
     return _default()

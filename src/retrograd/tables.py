@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 
 
@@ -43,12 +42,14 @@ def as_html(
     >>> as_html([("a",), ("<",)]).count("&lt;")
     1
     """
+    from html import escape  # which nothing needs that is no notebook
+
     flush, typed = set(right), set(code)
 
     def cell(tag: str, i: int, text: str) -> str:
         inside = text.lstrip()
         indent = "&nbsp;" * (len(text) - len(inside))
-        shown = html.escape(inside)
+        shown = escape(inside)
         if tag == "td" and i in typed and shown:
             shown = f"<code>{shown}</code>"
         side = "right" if i in flush else "left"
@@ -59,5 +60,5 @@ def as_html(
         for n, row in enumerate(rows)
     )
     lines = "".join(f"<tr>{row}</tr>" for row in body)
-    below = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    below = f"<caption>{escape(caption)}</caption>" if caption else ""
     return f"<table>{below}<thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"

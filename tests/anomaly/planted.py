@@ -53,6 +53,13 @@ PLANTED = {
         "np.log",
         "logsigmoid(logits)",
     ),
+    "logsumexp by hand": Planted(
+        lambda x: np.log(np.sum(np.exp(x))),
+        [-1e3, -2e3],
+        "np.log",
+        "special.logsumexp",
+        index=(),
+    ),
     "log of a negative": Planted(
         lambda x: np.log10(x),
         [1.0, -2.0],

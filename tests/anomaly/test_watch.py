@@ -219,3 +219,14 @@ def test_numpy_itself_names_the_rule():
     with pytest.raises(FloatingPointError) as caught, np.errstate(all="raise"):
         np.sum(np.sqrt(x)).backward()
     assert any("in the gradient of np.sqrt" in note for note in caught.value.__notes__)
+
+
+def test_nan_that_is_looked_for_in_the_data_is_no_fault():
+    data = rg.Tensor(np.array([[1.0, np.nan], [3.0, 4.0]]))
+    w = leaf([1.0, 2.0])
+    with rg.detect_anomaly():
+        assert np.nanmedian(data).item() == 3.0
+        assert np.nanmax(data, axis=0).tolist() == [3.0, 4.0]
+        known = np.where(np.isnan(data.T), 0.0, data.T)
+        np.sum(known @ w).backward()
+    np.testing.assert_array_equal(w.grad, [1.0, 7.0])

@@ -10,7 +10,13 @@ import pytest
 import retrograd as rg
 from comparing import assert_compiled_agrees
 from compiler.parts import argument
-from retrograd.compiler.guards import argument_guards, compile_guards, first_failing
+from retrograd.compiler.guards import (
+    argument_guards,
+    compile_guards,
+    find_further,
+    first_failing,
+)
+from retrograd.compiler.outside import Outside
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])
@@ -319,3 +325,20 @@ def test_an_array_put_into_a_parameter_that_is_only_updated_is_seen():
         w.grad = np.ones(1)
 
     assert_compiled_agrees(make, [()] * 10, before=before)
+
+
+def test_conditions_that_are_asked_already_are_no_further_ones():
+    scale, other = np.ones(3), {"a": 1.0}
+    fn = rg.compile(lambda x: x * scale * other["a"])
+    fn(np.ones(3))
+    (program,) = fn.programs
+    again = Outside(fn.fn)
+    program.watch(Outside(fn.fn))
+    first = program.guards
+    program.watch(again)
+    assert first is not program.guards
+    assert find_further(program.guards, first) == []
+    other["b"] = 2.0
+    fn(np.ones(3))
+    further = find_further(fn.programs[-1].guards, first)
+    assert [guard.name for guard in further] == ["len(other)", 'other["b"]']

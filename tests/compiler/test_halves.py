@@ -59,3 +59,27 @@ def test_a_failure_says_in_which_statement_of_either_half():
         with pytest.raises(FloatingPointError) as failed:
             halves.start([X / 10]).finish([np.full(3, np.finfo(float).max)])
         assert "np.divide" in str(failed.value.__notes__)
+
+
+def test_what_only_the_backward_pass_reads_is_watched_too():
+    config = {"limit": 1.0, "other": 0}
+
+    class Clipped(rg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1.0
+
+        @staticmethod
+        def backward(ctx, g):
+            return np.clip(g, -config["limit"], config["limit"])
+
+    w = rg.Parameter(np.ones(3))
+    twin = rg.Parameter(np.ones(3))
+    fast = rg.compile(lambda x: Clipped.apply(w * x))
+    for i in range(30):
+        x = rg.Tensor(np.arange(3.0) + i % 3)
+        config["limit"] = 1.0 if i < 9 else 0.25 if i < 20 else 3.0
+        for p, out in ((w, fast(x)), (twin, Clipped.apply(twin * x))):
+            p.grad = None
+            np.sum(out * 2).backward()
+        np.testing.assert_allclose(w.grad, twin.grad)

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from retrograd.compiler.outside import look_around, surroundings
+from retrograd.compiler.changes import look_around
+from retrograd.compiler.outside import surroundings
 
 X = np.arange(1.0, 4.0)
 

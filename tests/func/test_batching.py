@@ -7,7 +7,7 @@ import pytest
 
 import retrograd as rg
 from comparing import assert_compiled_agrees
-from retrograd.func import batching, jacobian, jacobians
+from retrograd.func import batchers, batching, jacobian, jacobians
 from retrograd.func.batching import Plan
 from retrograd.nn import functional as F
 
@@ -102,9 +102,9 @@ def test_an_output_that_does_not_depend_on_the_variables_is_repeated():
 
 def test_what_has_no_batcher_goes_one_by_one(monkeypatch):
     calls = []
-    one_by_one = batching._one_by_one
-    monkeypatch.setattr(batching, "_one_by_one", lambda *a: calls.append(a[0]) or one_by_one(*a))
-    monkeypatch.delitem(batching.BATCHERS, operator.getitem)
+    one_by_one = batching.one_by_one
+    monkeypatch.setattr(batching, "one_by_one", lambda *a: calls.append(a[0]) or one_by_one(*a))
+    monkeypatch.delitem(batchers.BATCHERS, operator.getitem)
     got = jacobian(lambda x: x[1] * 2)(M)
     assert [rule.fn for rule in calls] == []  # backward is put, not getitem
     np.testing.assert_array_equal(got.data[0, 1], [2.0, 0.0, 0.0, 0.0])

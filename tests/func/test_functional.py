@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import retrograd as rg
 from retrograd import func, nn
 from retrograd.func import functional_call, grad
 
@@ -123,3 +124,31 @@ def test_a_tensor_in_the_place_of_a_buffer_keeps_its_gradient():
     expected = -nn.functional.logsigmoid(logits[0]) / 2
     np.testing.assert_allclose(grad(weighed)(np.ones(2)).data, expected)
     assert type(loss.pos_weight) is np.ndarray
+
+
+def test_scipy_fits_with_a_jacobian_and_finds_roots_with_a_hessian():
+    optimize = pytest.importorskip("scipy.optimize")
+
+    def residuals(x):
+        return rg.array([10 * (x[1] - x[0] ** 2), 1 - x[0]])
+
+    def loss(x):
+        return np.sum(residuals(x) ** 2)
+
+    start = np.array([-1.2, 1.0])
+    fit = optimize.least_squares(
+        lambda x: residuals(rg.Tensor(x)), start, jac=func.jacobian(residuals), method="lm"
+    )
+    np.testing.assert_allclose(fit.x, [1.0, 1.0])
+    root = optimize.root(grad(loss), [0.9, 0.9], jac=func.hessian(loss))
+    np.testing.assert_allclose(root.x, [1.0, 1.0])
+
+
+@pytest.mark.parametrize("fn", [np.atleast_1d, np.atleast_2d, np.atleast_3d])
+def test_arrays_of_at_least_so_many_axes_are_made_as_np_asarray_makes_them(fn):
+    t = rg.Tensor(2.0)
+    assert type(fn(t)) is np.ndarray
+    assert [a.shape for a in fn(t, t)] == [a.shape for a in fn(2.0, 2.0)]
+    assert type(rg.compile(lambda x: fn(x) * 1.0)(t)) is rg.Tensor
+    assert fn(t.requires_grad_()).requires_grad
+    assert type(np.vstack([rg.Tensor([1.0]), [2.0]])) is rg.Tensor

@@ -5,6 +5,7 @@ import pytest
 
 import retrograd as rg
 from golden import MODULES, array, assert_same, build, cases, decode, flat
+from retrograd.func import grad, vmap
 from retrograd.testing import gradgradcheck
 
 ALL = [*cases(MODULES), *cases(MODULES, key="function")]
@@ -123,3 +124,28 @@ def test_compiled_it_gives_the_same_numbers(case):
                 assert_same(parameter.grad, case["parameter_grads"][name], f"gradient of {name}")
             for key, expected in case["state_after"].items():
                 assert_same(fn.state_dict()[key], expected, f"state {key}")
+
+
+@pytest.mark.parametrize("case", SMOOTH)
+def test_a_batch_gives_what_a_loop_gives(case):
+    """Values, gradients of each entry, and a gradient through the batch."""
+    _, call, leaves = prepared(case)
+    if not leaves or (case.get("training") and "running_mean" in str(case.get("state"))):
+        return  # a BatchNorm that trains writes statistics of all its calls
+    batch = [np.stack([x, x * 1.01 + 0.001, x * 0.97]) for x in leaves]
+
+    def total(*given):
+        return sum(np.sum(np.cos(out)) for out in call(*given))
+
+    def slopes(*given):
+        return grad(total, tuple(range(len(given))))(*given)
+
+    for f in (call, slopes):
+        want = [f(*(rg.Tensor(x[i]) for x in batch)) for i in range(3)]
+        for whole, *parts in zip(vmap(f)(*batch), *want, strict=True):
+            parts = np.stack([part.data for part in parts])
+            np.testing.assert_allclose(whole.data, parts, rtol=1e-8, atol=1e-9)
+    through = grad(lambda *xs: np.sum(vmap(total)(*xs)), tuple(range(len(batch))))(*batch)
+    for whole, *parts in zip(through, *want, strict=True):
+        parts = np.stack([part.data for part in parts])
+        np.testing.assert_allclose(whole.data, parts, rtol=1e-8, atol=1e-9)

@@ -114,7 +114,6 @@ def test_keywords_reach_forward():
 
 def test_arguments_that_change_nothing_have_no_effect_and_others_are_told():
     for make in (
-        lambda: nn.Embedding(5, 3, scale_grad_by_freq=True),
         lambda: nn.ConvTranspose1d(2, 2, 2, padding_mode="reflect"),
         lambda: nn.LSTM(2, 3, proj_size=3),
     ):

@@ -130,6 +130,27 @@ def test_ranks_that_differ_are_told_at_the_first_step():
         assert part in line
 
 
+LATER = """
+import numpy as np
+import retrograd as rg
+w = [rg.nn.Parameter(np.ones(40)), rg.nn.Parameter(np.ones(30))]
+optimizer = rg.parallel.DataParallel(rg.optim.SGD(w))
+optimizer.group.count = 10_000
+for i in range(3):
+    for p in w[: 1 if (rg.parallel.rank(), i) == (1, 2) else 2]:
+        p.grad = np.ones(p.shape)
+    optimizer.step()
+    optimizer.zero_grad()
+"""
+
+
+def test_ranks_that_come_to_differ_later_end_too():
+    done = launch(3, LATER, check=False)
+    assert done.code != 0
+    assert done.seconds < SOON
+    assert "RanksDifferError" in done.err
+
+
 def test_processes_that_cannot_find_each_other_are_told():
     code = "import sys; sys.modules['mpi4py'] = None; import retrograd as rg; rg.parallel.size()"
     done = launch(2, code, check=False)

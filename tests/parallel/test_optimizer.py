@@ -1,13 +1,15 @@
 """Any number of ranks train as one process does with the same batches."""
 
 import copy
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import retrograd as rg
 from parallel import runs
-from parallel.launch import launch, needs_mpi
+from parallel.launch import environment, launch, needs_mpi
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +48,13 @@ def step(x):
 
 for _ in range(5):
     step(rng.normal(size=4))
-sums = [line.split("#")[0].strip() for line in step.source.splitlines() if "allreduce" in line]
-assert len(sums) == 2, sums  # a flat buffer of each dtype, one Allreduce of each
+for text in (step.fast_source, step.source):
+    # a flat buffer of each dtype, one Allreduce of each
+    assert text.count("allreduce(") + text.count("allreduce_2(") == 2, text
+    assert "weight=" in text
+step.profile(rng.normal(size=4))
+if rg.parallel.rank() == 0:
+    step.find_nan(rng.normal(size=4))  # one rank alone may look: nothing is exchanged
 same = rg.parallel.allreduce(doubles[1].data)
 assert np.array_equal(same, doubles[1].data)
 try:
@@ -134,6 +141,15 @@ def test_in_one_process_it_is_the_optimizer():
     assert str(fresh.state_dict()) == str(plain.state_dict())
     fresh.add_param_group({"params": [rg.nn.Parameter([1.0])], "lr": 3.0})
     assert [group["lr"] for group in fresh.optimizer.param_groups][1] == 3.0
+
+
+def test_without_mpiexec_mpi_is_not_started():
+    code = "import sys, retrograd as rg; print(rg.parallel.size(), 'mpi4py' in sys.modules)"
+    clean = {k: v for k, v in environment().items() if not k.startswith(("PMI", "OMPI"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=clean
+    )
+    assert done.stdout.split() == ["1", "False"]
 
 
 def test_what_cannot_be_is_refused():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrograd.engine import spelled
+from retrograd.engine import Tensor, spelled
 from rules import cases  # noqa: F401, fills CASES
 from rules.checking import ASKED, floats, gradients, make, replace_floats, tensors
 from rules.drawing import CASES, STAND_INS, Draw
@@ -94,3 +94,52 @@ def test_a_ufunc_with_whole_numbers_has_the_gradient_for_floats(fn, kind):
     for place in (0, 1):
         right = gradient(n.astype(float), place)
         np.testing.assert_allclose(gradient(n, place), right, rtol=1e-12)
+
+
+KINDS = ["f2", "f4", "f8", "i1", "i4", "i8", "u1", "?"]
+OF_TWO = {
+    "polyval": lambda a, b: np.polyval(a[0], b), "vecdot": np.vecdot, "vdot": np.vdot,
+    "lstsq": lambda a, b: np.linalg.lstsq(a, b, rcond=None)[0], "solve": np.linalg.solve,
+    "gradient": lambda a, b: np.gradient(a[0], np.cumsum(b[0])), "dot": np.dot,
+    "quantile": lambda a, b: np.quantile(a * 1, 0.3, weights=b, method="inverted_cdf"),
+    "average": lambda a, b: np.average(a, weights=b), "cov": np.cov, "trapezoid": np.trapezoid,
+    "concatenate": lambda a, b: np.concatenate([a, b]), "kron": np.kron, "append": np.append,
+    "einsum": lambda a, b: np.einsum("ij,jk", a, b), "where": lambda a, b: np.where(a > 1, a, b),
+    "convolve": lambda a, b: np.convolve(a[0], b[0]), "clip": lambda a, b: np.clip(a, b, 3),
+    "linspace": lambda a, b: np.linspace(a, b, 3), "histogram":
+    lambda a, b: np.histogram(a, bins=2, weights=b)[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fn", OF_TWO.values(), ids=OF_TWO)
+def test_whole_numbers_and_floats_of_any_kind_give_numpys_dtype(fn):
+    rng = np.random.default_rng(0)
+    for one in KINDS:
+        for two in KINDS:
+            a = (rng.integers(1, 3, (2, 2)) + 2 * np.eye(2)).astype(one)
+            b = (rng.integers(1, 3, (2, 2)) + 2 * np.eye(2)).astype(two)
+            try:
+                expected = np.asarray(fn(a, b))
+            except (TypeError, RuntimeWarning, np.linalg.LinAlgError):  # what NumPy cannot do
+                continue
+            for pair in ((Tensor(a), b), (a, Tensor(b)), (Tensor(a), Tensor(b))):
+                found = fn(*pair)
+                assert found.dtype == expected.dtype, (one, two)
+                rtol = 4e-3 if "f2" in (one, two) else 1e-5 if "f4" in (one, two) else 1e-12
+                np.testing.assert_allclose(
+                    np.asarray(found, float), expected.astype(float), rtol=rtol, atol=rtol
+                )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("fn", [np.sum, np.prod, np.cumsum, np.cumprod, np.nansum, np.nancumprod,
+                                np.trace, np.nanmean, np.mean, np.add.reduce], ids=str)  # fmt: skip
+def test_sums_and_products_have_the_dtype_that_is_asked_for_or_numpys(fn, kind):
+    a = np.array([[1, 0], [2, 1]]).astype(kind)
+    for dtype in (None, np.float32, np.float64, np.int8):
+        if dtype is np.int8 and fn in (np.mean, np.nanmean):
+            continue
+        found = fn(Tensor(a), dtype=dtype)
+        expected = fn(a, dtype=dtype)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found.data, expected)

@@ -94,6 +94,12 @@ _LOGARITHM = (
         "a loss that takes logits, nn.functional.binary_cross_entropy_with_logits",
         _SIGMOIDS,
     ),
+    Cure(
+        lambda at: at["x"] == 0,
+        "the logarithm of a sum that is 0. Of exponentials, all of which have become 0, write "
+        "special.logsumexp(x); else np.log(total + 1e-12)",
+        _SUMS,
+    ),
     Cure(lambda at: at["x"] == 0, _LOG_OF_0),
     Cure(lambda at: at["x"] < 0, _LOG_BELOW_0),
 )
@@ -168,7 +174,7 @@ VALUES: dict[str, tuple[Cure, ...]] = {
     ),
     **dict.fromkeys(
         ("np.exp", "np.exp2", "np.expm1", "np.sinh", "np.cosh"),
-        (Cure(lambda at: abs(at["x"]) > 80, _EXP),),
+        (Cure(lambda at: abs(at["x"]) > 11, _EXP),),
     ),
     **dict.fromkeys(("np.power", "np.float_power"), _POWER),
     **dict.fromkeys(("np.arcsin", "np.arccos"), (Cure(lambda at: abs(at["x"]) > 1, _WITHIN_1),)),
@@ -225,15 +231,27 @@ VALUES: dict[str, tuple[Cure, ...]] = {
     ),
     **dict.fromkeys(
         ("softmax", "log_softmax", "logsumexp", "softmin", "scaled_dot_product_attention"),
-        (Cure(_always, _MASKED_ROW),),
+        (Cure(lambda at: math.isnan(at["out"]), _MASKED_ROW),),
     ),
     **dict.fromkeys(
         ("np.linalg.inv", "np.linalg.solve", "np.linalg.pinv", "np.linalg.lstsq",
          "np.linalg.tensorsolve", "np.linalg.tensorinv", "np.linalg.slogdet"),
         (Cure(_always, _NEAR_SINGULAR),),
     ),
+    "gamma": (
+        Cure(lambda at: at["x"] > 30, "it overflows above 171: go on with special.gammaln(x)"),
+        Cure(_always, _POLE),
+    ),
+    **dict.fromkeys(("gammaln", "digamma", "polygamma", "betaln"), (Cure(_always, _POLE),)),
     **dict.fromkeys(
-        ("gamma", "gammaln", "digamma", "polygamma", "betaln"), (Cure(_always, _POLE),)
+        ("rel_entr", "kl_div"),
+        (
+            Cure(
+                _always,
+                "it is infinite where the second distribution has 0 and the first has not: "
+                "np.maximum(q, 1e-12), or compute both from logits, nn.functional.log_softmax",
+            ),
+        ),
     ),
     "logit": (
         Cure(

@@ -203,19 +203,23 @@ def maker_names(inputs: Iterable[Any]) -> tuple[str, ...]:
     for value in inputs:
         while isinstance(value, Tensor) and value.rule is not None:
             tensors = [a for a in value.inputs or () if isinstance(a, Tensor)]
-            if value.rule.name not in _PASSING or len(tensors) != 1:
-                found.append(value.rule.name)
+            name = value.rule.name
+            if not (name in MOVING or name in _LINEAR) or len(tensors) != 1:
+                found.append(name)
                 break
             value = tensors[0]
     return tuple(found)
 
 
-# functions that hand the values of one Tensor on: a part of them, or shifted and scaled
-_PASSING = {
+# functions that put values elsewhere, and compute nothing
+MOVING = {
     "np.reshape", "np.transpose", "np.expand_dims", "np.squeeze", "np.broadcast_to", "getitem",
-    "np.add", "np.subtract", "np.multiply", "np.negative", "np.ravel", "np.swapaxes",
-    "np.moveaxis", "astype", "np.maximum", "np.clip",
+    "np.ravel", "np.swapaxes", "np.moveaxis", "np.where", "np.sort", "np.copy", "np.concatenate",
+    "np.flip", "np.roll", "np.pad", "np.take_along_axis", "np.take", "concat", "astype", "pick",
+    "np.repeat", "np.tile",
 }  # fmt: skip
+# functions that shift and scale values, or bound them
+_LINEAR = {"np.add", "np.subtract", "np.multiply", "np.negative", "np.maximum", "np.clip"}
 
 
 def is_elementwise(rule: Rule, values: Any, arrays: Iterable[Any]) -> bool:
@@ -295,7 +299,8 @@ def _largest(value: Any) -> float:
 
 def _last(name: str) -> str:
     """Return a name as the tables of cures have it."""
-    return name.removeprefix("special.").removeprefix("nn.functional.")
+    name = name.removeprefix("special.").removeprefix("nn.functional.")
+    return name.replace("np.lib.scimath.", "np.")
 
 
 def _kinds(fault: Fault) -> str:

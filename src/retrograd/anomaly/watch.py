@@ -17,6 +17,7 @@ import numpy as np
 
 from retrograd.anomaly import cures
 from retrograd.anomaly.faults import (
+    MOVING,
     AnomalyError,
     Fault,
     argument_names,
@@ -183,6 +184,9 @@ class Watcher:
         if any(_is_parameter(a) and not is_finite(a) for a in args):
             came = cures.SPOILED_LEAF
         elif has_nan(out) and any(map(has_nan, given)):
+            # where data is only moved, or looked at by functions for that, it may be left out yet
+            if rule.name in MOVING or origin.called.startswith("np.nan"):
+                return
             came = cures.SPOILED_DATA
         elif not has_nan(out) and not all(map(is_finite, given)):
             return  # inf that was meant, such as a mask
@@ -222,8 +226,8 @@ class Watcher:
         if self._inside and (t := _visited(frame)) is not None:
             note = self._note_of(t)
             at = note.origin.place if note is not None else ("", 0)
-            name = function_name(t.rule) or t.rule.name
-            gradient = f"the gradient of {name}"
+            before = note.origin if note is not None else _Origin()
+            gradient = f"the gradient of {_names(t.rule, before)[0]}"
             return _Origin(at, gradient, gradient, True)
         return _Origin(place, called_function(frame), caller_in_library(frame))
 
@@ -302,7 +306,8 @@ class Watcher:
                 makers=maker_names(t.inputs),
                 elementwise=is_elementwise(rule, out, t.args) and values.shape == np.shape(out),
                 options=t.kwargs,
-                came=cures.KINK if rule.name in _KINKS else "",
+                # functions of the library's own in a gradient know where it has no derivative
+                came=cures.KINK if origin.is_gradient and not function_name(rule) else "",
             )
         )
 
@@ -341,10 +346,6 @@ class Watcher:
 def _is_meant(value: Any) -> bool:
     """Tell whether a value is nan because somebody wrote it so, as a number."""
     return isinstance(value, float) and value != value
-
-
-# what rules of the library put where there is no second derivative
-_KINKS = {"kinked", "times_sign"}
 
 
 def _names(rule: Rule, origin: _Origin) -> tuple[str, str]:

@@ -18,9 +18,10 @@ A program is data until one writer makes text of it. In the order of what happen
 
 from retrograd.compiler.entry import compile
 from retrograd.compiler.lines import TraceError
+from retrograd.compiler.profiling import ProfiledLine, ProgramProfile
 from retrograd.compiler.step import CompiledStep
 from retrograd.later import public_names
 
-__all__ = ["CompiledStep", "TraceError", "compile"]
+__all__ = ["CompiledStep", "ProfiledLine", "ProgramProfile", "TraceError", "compile"]
 
 __dir__ = public_names(__name__)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd import tree
+from retrograd.compiler.changes import Before
 from retrograd.compiler.ir import root
 from retrograd.compiler.live import Reading
-from retrograd.compiler.outside import Outside
+from retrograd.compiler.outside import RANDOM
 from retrograd.compiler.places import MISSING, Place, is_equal
 from retrograd.compiler.statements import (
     Assign,
@@ -177,6 +178,11 @@ _CURES = {
     "graph": "it would keep a graph that no program can keep. Store the value alone: {name} = "
              "value.detach()",
     "alias": "it gets a Tensor that is found elsewhere too. Store a copy: {name} = t.copy()",
+    "random": "numbers drawn from it would be the same in every run. Write rg.random.normal(rng, "
+              "shape) or rg.random.uniform(rng, shape), or pass them as arguments",
+    "array": "a program does not write into arrays. Make it a Tensor, {name} = rg.Tensor({name}), "
+             "and write into that under rg.no_grad()",
+    "next": "a program would not go on in it. Pass what comes next as an argument",
     "written": "its Tensor is written in place in the same run, too. Do one of the two",
 }  # fmt: skip
 _PLAIN = (
@@ -185,7 +191,7 @@ _PLAIN = (
 )
 
 
-def find_kept(before: Outside, tape: Tape, fn: str) -> tuple[list[Carried], str]:
+def find_kept(before: Before, tape: Tape, fn: str) -> tuple[list[Carried], str]:
     """Return the places to which a run has assigned Tensors, and why a program could not do it.
 
     Args:
@@ -198,7 +204,8 @@ def find_kept(before: Outside, tape: Tape, fn: str) -> tuple[list[Carried], str]
     """
     written = [event.what[2] for event in tape.log if event.kind == "write"]
     carried, problem = [], ""
-    changes = [*before.find_changes(written)]
+    drawn = [event.what[0] for event in tape.log if event.kind == "draw"]
+    changes = [*before.find_changes(written, drawn)]
     moved = {
         id(_array(leaf))
         for change in changes
@@ -221,13 +228,22 @@ def find_kept(before: Outside, tape: Tape, fn: str) -> tuple[list[Carried], str]
             tape.undo_refused.append(functools.partial(place.put, place.value))
         if not problem:
             at = f"{name}[{literal(place.key)}]" if place and place.how == "item" else name
-            cure = _CURES.get(why, _PLAIN).format(name=at)
-            problem = f"{fn} changes {name!r} outside: {cure}"
+            cure = _CURES.get(why if place is not None else _kind_of(now), _PLAIN)
+            problem = f"{fn} changes {name!r} outside: {cure.format(name=at)}"
     tape.carry(carried)
     return carried, problem
 
 
-def find_shared(carried: Sequence[Carried], before: Outside) -> set[int]:
+def _kind_of(source: Any) -> str:
+    """Return which cure is that of something that has changed inside."""
+    if isinstance(source, RANDOM):
+        return "random"
+    if isinstance(source, np.ndarray):
+        return "array"
+    return "next" if isinstance(source, Iterator) else ""
+
+
+def find_shared(carried: Sequence[Carried], before: Before) -> set[int]:
     """Return the ids of arrays that are found where a run begins, and elsewhere too.
 
     Args:
@@ -239,8 +255,8 @@ def find_shared(carried: Sequence[Carried], before: Outside) -> set[int]:
     mine = {c.key for c in carried}
     inside = {id(part) for c in carried for part in _containers(c.place.value)}
     own = [id(array) for c in carried for array in c.arrays()]
-    found = [((id(p.owner), p.how, p.key), p.value) for p in before.places]
-    for _, module in before.modules.values():
+    found = [((id(p.owner), p.how, p.key), p.value) for p in before.outside.places]
+    for _, module in before.outside.modules.values():
         found += [((id(module), "attribute", n), value) for n, value in vars(module).items()]
     others = set()
     for key, value in found:
@@ -260,6 +276,7 @@ def _has_place(place: Place) -> bool:
     """Tell whether something was there, and other values can be put there."""
     known = place.how in _HOW and type(place.key) in (str, int, type(None))
     is_own = place.how != "attribute" or place.key in _attributes(place.owner)
+    is_own = is_own and (place.how != "item" or isinstance(place.owner, (dict, list)))
     return known and is_own and place.value is not MISSING
 
 

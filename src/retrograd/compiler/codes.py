@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 # by these, code asks for attributes whose names it computes
 _DYNAMIC = {"getattr", "vars", "__dict__", "attrgetter", "__getattribute__"}
 
+_SCOPES = {"globals", "locals", "eval", "exec"}  # by these for variables, with names as text
+
 
 @dataclass(slots=True, weakref_slot=True)
 class Scan:
@@ -20,6 +22,7 @@ class Scan:
         stored: the global variables that it sets.
         read: the attributes that it reads.
         called: the attributes that it calls as methods.
+        modules: the modules that it imports.
         reads_all: whether it asks for attributes by names that are computed.
     """
 
@@ -27,6 +30,7 @@ class Scan:
     stored: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
     reads_all: bool = False
 
 
@@ -52,8 +56,12 @@ def _add(code: types.CodeType, found: Scan) -> None:
             found.stored.add(at)
         elif name == "LOAD_METHOD" or (name == "LOAD_ATTR" and "NULL|self" in step.argrepr):
             found.called.add(at)
-        elif name in ("LOAD_ATTR", "LOAD_SUPER_ATTR"):
+        elif name in ("LOAD_ATTR", "LOAD_SUPER_ATTR", "IMPORT_FROM"):
             found.read.add(at)
+        elif name == "IMPORT_NAME":
+            found.modules.add(at)
+    if not _SCOPES.isdisjoint(code.co_names):
+        found.variables.update(text for text in code.co_consts if isinstance(text, str))
     found.reads_all |= not _DYNAMIC.isdisjoint(code.co_names)
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):

@@ -22,11 +22,14 @@ from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape
 from retrograd.engine import (
     CLOCK,
+    MODE,
+    Array,
     ReversePass,
     Rule,
     Tensor,
     as_array,
     enable_grad,
+    keep,
     run,
     section,
     wrap,
@@ -64,6 +67,7 @@ class Graph:
         self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in used)
         self._step: Any = None  # the compiled function that computes results and gradients
         self._halves: Halves | None = None
+        self._inputs: tuple[Any, ...] | None = None  # what gradients flow to, if always the same
         self._whole: list[ReadyProgram] = []  # its programs that do not fall into halves
         self.count = 0
 
@@ -82,7 +86,7 @@ class Graph:
             arrays: these as arrays.
         """
         call = RecordedCall(self, ready, leaves)
-        halves = self._find_halves(arrays)
+        halves = self._find_halves(ready, arrays)
         if halves is None:
             return self.connect(ready.replay(arrays), call)
         try:
@@ -91,7 +95,7 @@ class Graph:
             call.put_back()
             raise
         if ready.single:
-            return self.connect(wrap(run.results[0]), call)
+            return self._connect_one(run.results[0], call)
         remaining = iter(run.results)
         program = ready.program
         values = [
@@ -100,10 +104,15 @@ class Graph:
         ]
         return self.connect(program.structure.unflatten(values), call)
 
-    def _find_halves(self, arrays: Sequence[Any]) -> Halves | None:
-        """Return the program of results and gradients in halves, once it can be had."""
+    def _find_halves(self, ready: ReadyProgram, arrays: Sequence[Any]) -> Halves | None:
+        """Return the program of results and gradients in halves, once it can be had.
+
+        Args:
+            ready: the program of the results, which holds.
+            arrays: the arguments.
+        """
         halves = self._halves
-        if halves is not None and halves.ready.holds():
+        if halves is not None and halves.holds_beside(ready.guards):
             return halves
         for program in self._step.programs if self._step is not None else ():
             if program.settled and program not in self._whole and program.holds():
@@ -133,6 +142,16 @@ class Graph:
                 values[i] = t
         call.first = ()
         return structure.unflatten(values)
+
+    def _connect_one(self, array: Array, call: RecordedCall) -> Tensor:
+        """Return an array, the only result, as that of one recorded call."""
+        inputs = self._inputs
+        if inputs is None:
+            inputs = tuple(call.arrays[u] if isinstance(u, int) else u for u in self.used)
+            if not any(isinstance(u, int) for u in self.used):
+                self._inputs = inputs
+        arrays = tuple([t._array for t in inputs])
+        return keep(_ONE, inputs, arrays, {"call": call}, array, True, MODE.get())
 
     def step(self, leaves: Sequence[Any]) -> Any:
         """Return the compiled function of arrays and gradients of results, which gives both.
@@ -190,10 +209,16 @@ class RecordedCall:
         self.leaves = leaves
         self.first: tuple[Any, ...] = ()
         self.run: Run | None = None
-        self.arrays = [v for v in leaves if isinstance(v, _ARRAYS)]
-        self.written = [(array, array.copy()) for array in ready.written]
-        self.places = [(c.place, c.place.read()) for c, _ in ready.program.carried]
-        self.draws = [(bits, bits.state) for bits in ready.bit_generators]
+        self.arrays: Sequence[Any] = leaves
+        if not ready.simple:
+            self.arrays = [v for v in leaves if isinstance(v, _ARRAYS)]
+        self.written: Sequence[Any] = ()
+        self.places: Sequence[Any] = ()
+        self.draws: Sequence[Any] = ()
+        if ready.changes:
+            self.written = [(array, array.copy()) for array in ready.written]
+            self.places = [(c.place, c.place.read()) for c, _ in ready.program.carried]
+            self.draws = [(bits, bits.state) for bits in ready.bit_generators]
 
     def __repr__(self) -> str:
         return f"<a call of {_name_of(self.graph.fn)}>"

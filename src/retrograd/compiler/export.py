@@ -85,9 +85,7 @@ SAVE_AT_END = """
 def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None:
     """Answer `CompiledStep.export`."""
     target = Path(path)
-    if target.suffix != ".py":
-        raise ValueError(f"export writes a Python script: {target.name} must end in .py")
-    if program.program.starts:
+    if program.program.starts and target.suffix == ".py":
         raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
     if program.program.carried:
         name = program.program.carried[0][0].place.name
@@ -101,7 +99,23 @@ def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None
             "optimizer, in one process"
         )
     saved: dict[str, Array] = {}
-    text = _script(program, name, target.name, saved)
+    write_script(target, saved, overwrite, lambda: _script(program, name, target.name, saved))
+
+
+def write_script(
+    target: Path, saved: dict[str, Array], overwrite: bool, make: Callable[[], str]
+) -> None:
+    """Write a script, and a file of arrays beside it.
+
+    Args:
+        target: where the script is to be.
+        saved: takes the arrays that do not stand in the script.
+        overwrite: whether files that are there are replaced.
+        make: returns the text of the script, and fills `saved`.
+    """
+    if target.suffix != ".py":
+        raise ValueError(f"export writes a Python script: {target.name} must end in .py")
+    text = make()
     data_file = target.with_suffix(".npz")
     for file in [target, data_file] if saved else [target]:
         if file.exists() and not overwrite:

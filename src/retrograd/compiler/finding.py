@@ -18,7 +18,7 @@ from retrograd.compiler.moving import State
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape
 from retrograd.compiler.writer import PYTHON
-from retrograd.engine import Rule, spelled
+from retrograd.engine import Rule, rehearsal, spelled
 from retrograd.lines import Line
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def find_nan(step: CompiledStep, args: Any, kwargs: dict[str, Any]) -> None:
         ready = aside.make_program()
         state = State(ready)
         try:
-            births, first = _run_statements(ready, aside.arrays)
+            with rehearsal():
+                births, first = _run_statements(ready, aside.arrays)
         finally:
             state.put_back()
         tapes: list[_WatchingTape] = []

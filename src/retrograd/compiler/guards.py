@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from types import MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,8 +28,8 @@ from retrograd.compiler.statements import (
     Operation,
     method,
 )
-from retrograd.compiler.writer import FastWriter
-from retrograd.engine import HOOKED_LEAVES, hooks_of
+from retrograd.compiler.writer import FastWriter, PythonWriter
+from retrograd.engine import HOOKED_LEAVES, get_default_dtype, hooks_of
 from retrograd.nn.module import ATTRIBUTES
 
 # what reading a place raises that is no more
@@ -130,6 +131,10 @@ def guards_of(
     found = []
     if outside is not None:
         found += _of_places(outside, captured, {place.key for place, _ in program.carried})
+    if program.default_dtype is not None:
+        dtype = Invoke(Bound("default_dtype", get_default_dtype), ())
+        is_same = Operation("==", dtype, Bound("dtype", program.default_dtype))
+        found.append(Guard("the default dtype is the same", is_same, "rg.get_default_dtype()"))
     for place, _ in program.carried:
         what = f"{place.place.name} has arrays of the same kinds"
         kinds = Invoke(Bound("kept", place.holds), ())
@@ -183,6 +188,10 @@ def _of_places(
         if place.how == "content":
             equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
             found.append(Guard(what, equal, place.name))
+            continue
+        if place.how == "context":
+            same = Invoke(Bound("equal", place.holds), ())
+            found.append(Guard(what, same, place.name))
             continue
         if place.how == "attribute":
             now: Expression = Attribute(owner, place.key)
@@ -242,6 +251,31 @@ def _of_update(group: dict[str, Any], bucket: Any) -> list[Guard]:
         kept = _is(method(Attribute(of, "state"), "get", key), Bound("state", array))
         found.append(Guard(f"an optimizer keeps {key} in the same array", kept))
     return found
+
+
+class _Naming(PythonWriter):
+    """Writes conditions so that equal texts are one condition."""
+
+    def bound(self, value: Bound) -> str:
+        """Return what stands for an object: itself, or what a place outside is and holds."""
+        of = value.value
+        if isinstance(of, MethodType) and isinstance(of.__self__, Place):
+            of = of.__self__
+        if isinstance(of, Place):
+            return f"place_{id(of.owner)}_{of.how}_{of.key!r}_{id(of.value)}"
+        return f"{value.stem}_{id(of)}"
+
+
+def find_further(guards: Iterable[Guard], known: Iterable[Guard]) -> list[Guard]:
+    """Return the conditions that are not among others, which are asked already.
+
+    Args:
+        guards: conditions of what is outside.
+        known: others, whose objects are alive.
+    """
+    writer = _Naming()
+    asked = {writer.expression(guard.condition) for guard in known}
+    return [guard for guard in guards if writer.expression(guard.condition) not in asked]
 
 
 def argument_guards(args: Sequence[Var]) -> list[Guard]:

@@ -6,18 +6,20 @@ over has a set of buffers of its own, and sets that are free again serve the nex
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from retrograd.compiler.assembly import Code, Step
+from retrograd.compiler.guards import Guard, compile_guards, find_further
 from retrograd.compiler.program import ReadyProgram
-from retrograd.compiler.statements import Name
+from retrograd.compiler.statements import Assign, Name
 from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines
 from retrograd.engine import Array
 
+Functions: TypeAlias = tuple[Callable[..., Any], Callable[..., Any]]
 _FILE = "<retrograd program in halves>"
 
 
@@ -26,20 +28,19 @@ class Run:
 
     Args:
         halves: the program.
-        namespace: the buffers that the run has.
+        functions: its halves as functions, with buffers that the run has.
         arrays: its arguments.
 
     Attributes:
         results: what the first half gave.
     """
 
-    __slots__ = ("_halves", "_namespace", "_rest", "results")
+    __slots__ = ("_functions", "_halves", "_kept", "results")
 
-    def __init__(self, halves: Halves, namespace: dict[str, Any], arrays: Sequence[Array]) -> None:
-        self._halves, self._namespace = halves, namespace
-        self._rest: Iterator[Any] | None = namespace["program"](*arrays)
+    def __init__(self, halves: Halves, functions: Functions, arrays: Sequence[Array]) -> None:
+        self._halves, self._functions = halves, functions
         try:
-            self.results: Sequence[Array] = next(self._rest)
+            self.results, self._kept = functions[0](*arrays)
         except BaseException as error:
             halves.explain(error)
             raise
@@ -50,19 +51,18 @@ class Run:
         Args:
             seeds: the gradients of results.
         """
-        rest, self._rest = self._rest, None
-        if rest is None:
+        kept, self._kept = self._kept, None
+        if kept is None:
             return None
         try:
-            found: Sequence[Array | None] = rest.send(tuple(seeds))  # type: ignore[attr-defined]
+            found: Sequence[Array | None] = self._functions[1](kept, *seeds)
         except BaseException as error:
             self._halves.explain(error)
             raise
         return found
 
     def __del__(self) -> None:
-        self._rest = None
-        self._halves.free.append(self._namespace)
+        self._halves.free.append(self._functions)
 
 
 class Halves:
@@ -76,12 +76,14 @@ class Halves:
 
     Attributes:
         ready: as given.
-        free: the namespaces that no call uses now.
+        free: the halves as functions, each pair with buffers that no call uses now.
     """
 
     def __init__(self, ready: ReadyProgram, count: int, results: int, at: int) -> None:
         self.ready = ready
-        self.free: list[dict[str, Any]] = []
+        self.free: list[Functions] = []
+        self._holds: Callable[..., bool] = ready.holds
+        self._known: Sequence[Guard] = ()
         self._code: Code = ready.code
         self._functions: dict[str, Any] = {}
         self._steps: dict[int, Step] = {}
@@ -111,32 +113,52 @@ class Halves:
 
     def start(self, arrays: Sequence[Array]) -> Run:
         """Run the first half on arguments."""
-        return Run(self, self.free.pop() if self.free else self._make_namespace(), arrays)
+        return Run(self, self.free.pop() if self.free else self._make_functions(), arrays)
+
+    def holds_beside(self, guards: Sequence[Guard]) -> bool:
+        """Tell whether the program holds, given that these conditions do."""
+        if guards is not self._known:
+            self._known = guards
+            self._holds = compile_guards(find_further(self.ready.guards, guards), {})
+        return self._holds()
 
     def _write(self, count: int, results: int, at: int) -> CodeType:
         code, writer = self._code, FastWriter(self._functions)
-        lines = [head("program", code.inputs[:count])]
+        copies = ["None" if name is None else f"_copied({name})" for name in code.results]
+        later = {name for step in code.body[at:] for name in _names(step)}
+        later |= {name for name in code.results[results:] if name is not None}
+        known = dict.fromkeys(code.inputs[:count])
+        for step in code.body[:at]:
+            if isinstance(step.statement, Assign):
+                known.update((t.text, None) for t in step.statement.targets if isinstance(t, Name))
+        kept = "".join(f"{name}, " for name in known if name in later)
+        lines = []
 
         def add(steps: Sequence[Step]) -> None:
             for step in steps:
                 lines.append("    " + writer.statement(step.statement))
                 self._steps[len(lines)] = step
 
-        copies = ["None" if name is None else f"_copied({name})" for name in code.results]
+        def end(text: str) -> None:
+            lines.append(f"    return {text}")
+
+        lines.append(head("first", code.inputs[:count]))
         add(code.body[:at])
-        seeds = "".join(f"{name}, " for name in code.inputs[count:])
-        lines.append(f"    {seeds} = yield ({''.join(f'{c}, ' for c in copies[:results])})")
+        end(f"({''.join(f'{c}, ' for c in copies[:results])}), ({kept})")
+        lines.append(head("second", ["kept_", *code.inputs[count:]]))
+        if kept:
+            lines.append(f"    {kept} = kept_")
         add(code.body[at:])
-        lines.append(f"    yield ({''.join(f'{c}, ' for c in copies[results:])})")
+        end(f"({''.join(f'{c}, ' for c in copies[results:])})")
         return compile("\n".join(lines), _FILE, "exec")
 
-    def _make_namespace(self) -> dict[str, Any]:
+    def _make_functions(self) -> Functions:
         code = self._code
         namespace = {"np": np, "_copied": np.array, **code.data, **code.functions}
         exec("\n".join(setup_lines(code)), namespace)
         namespace.update(self._functions)
         exec(self._text, namespace)
-        return namespace
+        return namespace["first"], namespace["second"]
 
     def explain(self, error: BaseException) -> None:
         """Say in an error which statement failed, and from which line of the user's."""

@@ -275,6 +275,7 @@ class Program:
         initial: what was in the arrays that it writes and has not made, before it did.
         kept: what it reads anew in places to which it assigns, with the names of the readings.
         carried: the places to which it assigns, and what: Vars, anything else as it is.
+        default_dtype: the dtype that new Tensors take, None where that does not matter.
     """
 
     args: tuple[Var, ...] = ()
@@ -295,6 +296,7 @@ class Program:
     initial: dict[Var, Array] = field(default_factory=dict)
     kept: tuple[tuple[str, Var], ...] = ()
     carried: tuple[tuple[Carried, tuple[Any, ...]], ...] = ()
+    default_dtype: np.dtype[Any] | None = None
 
     def acts(self) -> bool:
         """Tell whether a call of it acts on other processes."""

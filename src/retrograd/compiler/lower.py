@@ -13,7 +13,7 @@ from retrograd.compiler.lines import TraceError
 from retrograd.compiler.live import Reading
 from retrograd.compiler.names import name_outside, stem_of
 from retrograd.compiler.tape import Event, Tape
-from retrograd.engine import Array, Constants, Rule, Tensor
+from retrograd.engine import Array, Constants, Rule, Tensor, get_default_dtype
 from retrograd.lines import Line, line_at
 
 _ndarray = np.ndarray
@@ -70,6 +70,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         initial={lowering.known[i]: array for i, array in tape.initial.items()},
         kept=tuple(lowering.kept),
         carried=tuple(carried),
+        default_dtype=get_default_dtype() if tape.asks_default_dtype else None,
     )
 
 

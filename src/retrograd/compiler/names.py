@@ -17,7 +17,7 @@ from retrograd.nn.module import Module
 # what a name must not be: Python's own, and what programs and scripts use themselves
 _RESERVED = {*keyword.kwlist, *dir(builtins), "np", "program", "step", "predict", "main", "sys",
              "Path", "ARGUMENTS", "save", "threading"} - {"input"}  # fmt: skip
-_PLAIN = {"getitem": "part", "concat": "joined", "contract": "einsum", "allreduce": "total"}
+_PLAIN = {"getitem": "part", "concat": "joined", "contract": "einsum", "allreduce": "reduced"}
 _ASSIGNED = re.compile(r"(?:\w+\.)*(\w+) ?=[^=].*[^(\[{,]$")
 
 

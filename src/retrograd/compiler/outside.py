@@ -2,28 +2,36 @@
 
 The walk begins at the function and goes on through the user's functions and methods that it may
 call, and through the containers and objects that these name. It answers two questions: where the
-function reads (`Outside.places`), which guards watch, and what it has changed (`find_change`).
+function reads (`Outside.places`), which guards watch, and what it may change: see `changes`.
 """
 
 from __future__ import annotations
 
+import array
+import collections
 import contextlib
+import contextvars
+import copy
 import functools
+import io
+import operator
+import random
+import sys
+import threading
 import types
+import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from retrograd.compiler.codes import Scan, scan
 from retrograd.compiler.ir import root
 from retrograd.compiler.places import (
-    COPIED,
     MISSING,
     PLAIN,
     Place,
-    is_alike,
     is_compiled,
     is_users,
     is_users_object,
@@ -31,14 +39,21 @@ from retrograd.compiler.places import (
 from retrograd.engine import Array, Tensor
 from retrograd.nn.module import Module
 
-BUDGET = 4_000_000  # elements: as many are copied in all
-ENTRIES = 256  # of a container; of a longer one the length alone is watched
+ENTRIES = 256  # of a container; a longer one is compared as a whole
 PLACES = 2000  # so many are watched in all, and of containers that come later the length
-COMPARED = 20_000  # entries: of a longer container the length alone is compared after a run
+COMPARED = 4096  # entries: of a longer container the length alone is watched
 # methods that no expression calls, and those that only making an object does
 _SILENT = {"__repr__", "__str__", "__del__", "__reduce__", "__getstate__", "__setstate__"}
 _MAKING = {"__init__", "__new__", "__post_init__"}
-_CONTAINERS = (dict, list, set, deque)
+UNORDERED = (set, weakref.WeakSet)
+NUMBERS = (bytearray, array.array)
+CONTAINERS = (
+    dict, list, set, deque, bytearray, array.array, types.MappingProxyType, collections.UserDict,
+    collections.UserList, collections.ChainMap, weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary, weakref.WeakSet,
+)  # fmt: skip
+RANDOM = (np.random.Generator, np.random.RandomState, random.Random)
+_GETTERS = (operator.attrgetter, operator.methodcaller)
 
 
 def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
@@ -51,20 +66,6 @@ def surroundings(fn: Callable[..., Any]) -> dict[str, Any]:
         with contextlib.suppress(ValueError):  # a variable that has no value yet
             found[name] = cell.cell_contents
     return found
-
-
-class Change(NamedTuple):
-    """Something outside that is no more what it was.
-
-    Args:
-        name: what it is, as the user would write it.
-        place: where it is, and what was there; None for what has changed inside, such as a set.
-        now: what is there now.
-    """
-
-    name: str
-    place: Place | None
-    now: Any
 
 
 class Outside:
@@ -80,6 +81,13 @@ class Outside:
         optimizers: the optimizers, by id.
         read: the names of attributes that its code reads.
         reads_all: whether its code asks for attributes by names that are computed.
+        containers: dicts, lists, sets and what is like them, with their names.
+        objects: objects of the user's classes, and functions that have attributes, likewise.
+        tensors: the Tensors.
+        generators: generators of random numbers, with their names.
+        iterators: iterators, likewise.
+        variables: the places among all that are no entries of containers, and the global
+            variables that it sets.
     """
 
     def __init__(self, fn: Callable[..., Any]) -> None:
@@ -90,15 +98,16 @@ class Outside:
         self.read: set[str] = {"forward", "backward", "update"}
         self.called: set[str] = set()
         self.reads_all = False
+        self._uses_super = False
         self._seen: dict[int, Any] = {}  # what was visited, by id; held so that ids stay
         self._todo: deque[tuple[str, Any]] = deque()
-        self._objects: list[tuple[str, Any]] = []
-        self._tensors: list[Tensor] = []
+        self.containers: list[tuple[str, Any]] = []
+        self.objects: list[tuple[str, Any]] = []
+        self.tensors: list[tuple[str, Tensor]] = []
+        self.generators: list[tuple[str, Any]] = []
+        self.iterators: list[tuple[str, Any]] = []
+        self.variables: list[Place] = []
         self._placed: set[tuple[int, str, Any]] = set()
-        self._stored: list[tuple[str, dict[str, Any], str]] = []
-        self._snapshots: list[tuple[str, Any, Any]] = []
-        self._copies: list[tuple[str, Array, Array]] = []
-        self._variables: list[Place] = []
         if isinstance(fn, Module):
             self._todo.append(("self", fn))
         else:
@@ -116,7 +125,7 @@ class Outside:
             if names <= looked:
                 return
             looked |= names
-            for name, value in self._objects:
+            for name, value in self.objects:
                 self._look_at_attributes(name, value)
 
     def _add(self, name: str, how: str, owner: Any, key: Any, value: Any) -> None:
@@ -130,7 +139,7 @@ class Outside:
         if not known:
             self.places.append(place)
             if how not in ("item", "length", "content"):
-                self._variables.append(place)
+                self.variables.append(place)
         self._todo.append((name, value))
 
     def _visit(self, name: str, value: Any) -> None:
@@ -144,14 +153,18 @@ class Outside:
             self._todo.append(("self" if not name else name.rpartition(".")[0], value.__self__))
             self._todo.append((name, value.__func__))
         elif isinstance(value, functools.partial):
-            parts = [value.func, *value.args, *value.keywords.values()]
-            self._todo += [(name, part) for part in parts]
+            self._todo += [(name, part) for part in (value.func, *value.args)]
+            self._todo.append((f"{name}.keywords", value.keywords))
         elif isinstance(value, np.ndarray):
             self.arrays.append((name, value))
         elif isinstance(value, Tensor):
-            self._tensors.append(value)  # its array is watched where a program reads it
-        elif isinstance(value, (dict, list, tuple, set, deque)):
+            self.tensors.append((name, value))  # its array is watched where a program reads it
+        elif isinstance(value, (*CONTAINERS, tuple)):
             self._visit_container(name, value)
+        elif isinstance(value, threading.local):
+            self._visit_object(name, value)
+        elif isinstance(value, RANDOM):
+            self.generators.append((name, value))
         elif is_compiled(value):
             self._todo.append((name, value.fn))
         elif isinstance(value, Module):
@@ -160,6 +173,8 @@ class Outside:
             self.optimizers[id(value)] = value
             if is_users_object(value):
                 self._visit_object(name, value)
+        elif value is random:
+            self.generators.append(("random", random.getstate.__self__))  # type: ignore[attr-defined]
         elif isinstance(value, types.ModuleType):
             if is_users(value.__name__):
                 self._visit_object(name, value)
@@ -168,44 +183,67 @@ class Outside:
                 self._visit_object(name, value)
         elif is_users_object(value):
             self._visit_object(name, value)
+        elif isinstance(value, weakref.ref):
+            self._todo.append((name, value()))
+        elif isinstance(value, contextvars.ContextVar):
+            self._add(name, "context", value, None, value.get(MISSING))
+        elif isinstance(value, _GETTERS):
+            names = (n for n in value.__reduce__()[1] if isinstance(n, str))
+            self.read.update(part for n in names for part in n.split("."))
         elif hasattr(value, "__wrapped__"):
             self._todo.append((name, value.__wrapped__))
+        elif isinstance(value, Iterator) and not isinstance(value, io.IOBase):
+            self.iterators.append((name, value))
 
     def _visit_function(self, fn: types.FunctionType) -> None:
         found: Scan = scan(fn.__code__)
         self.read |= found.read
         self.called |= found.called
+        self._uses_super |= "super" in found.variables
         self.reads_all |= found.reads_all
-        scope = fn.__globals__
+        scope, name = fn.__globals__, fn.__name__
+        for option in ("__code__", "__defaults__"):
+            if (value := getattr(fn, option)) is not None:
+                place = Place(f"{name}.{option}", "attribute", fn, option, value)
+                self.places.append(place)
+        if fn.__dict__:
+            self.objects.append((name, fn))
+            self._look_at_attributes(name, fn)
+        for module in found.modules:
+            for full in (module, f"{scope.get('__package__')}.{module}"):
+                if full in sys.modules:
+                    self._todo.append((full, sys.modules[full]))
         for n in found.variables:
             if n in scope:
                 self._add(n, "variable", scope, n, scope[n])
         for n in found.stored:
             value = scope.get(n, MISSING)
-            self._variables.append(Place(n, "variable", scope, n, value))
+            self.variables.append(Place(n, "variable", scope, n, value))
         for n, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
             with contextlib.suppress(ValueError):  # a variable that has no value yet
                 self._add(n, "cell", cell, None, cell.cell_contents)
         arguments = fn.__code__.co_varnames[: fn.__code__.co_argcount]
         defaults = fn.__defaults__ or ()
         self._todo += zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True)
-        self._todo += (fn.__kwdefaults__ or {}).items()
+        self._todo.append((name, fn.__kwdefaults__))
 
     def _visit_container(self, name: str, value: Any) -> None:
         if not isinstance(value, tuple):
-            if len(value) <= COMPARED:
-                self._snapshots.append((name, value, value.copy()))
-            else:
-                self._variables.append(Place(name, "length", value, None, len(value)))
-            if isinstance(value, set):
-                self._add(name, "content", value, None, frozenset(value))
+            self.containers.append((name, value))
+            if isinstance(value, (*UNORDERED, *NUMBERS)) or ENTRIES < len(value) <= COMPARED:
+                self.places.append(Place(name, "content", value, None, copy.copy(value)))
             else:
                 self._add(f"len({name})", "length", value, None, len(value))
         if is_users_object(value):
             self._visit_object(name, value)
-        if len(value) > ENTRIES or len(self.places) > PLACES or isinstance(value, set):
+        if (
+            len(value) > ENTRIES
+            or len(self.places) > PLACES
+            or isinstance(value, (*UNORDERED, *NUMBERS))
+        ):
             return
-        for key, entry in value.items() if isinstance(value, dict) else enumerate(value):
+        is_mapping = isinstance(value, Mapping)
+        for key, entry in value.items() if is_mapping else enumerate(value):
             text = f'"{key}"' if isinstance(key, str) else repr(key)
             if isinstance(value, tuple):
                 self._todo.append((f"{name}[{text}]", entry))
@@ -227,9 +265,10 @@ class Outside:
                     self._todo += [(at, hook) for hook in each.values()]
 
     def _visit_object(self, name: str, value: Any) -> None:
-        self._objects.append((name, value))
-        if not isinstance(value, (type, types.ModuleType)) and hasattr(value, "__dict__"):
-            self._snapshots.append((name, value, {**attributes(value)}))
+        self.objects.append((name, value))
+        if hasattr(value, "__dict__") and not isinstance(value, (type, types.ModuleType, Module)):
+            own = value.__dict__  # one that it had not may hide what its class has
+            self._add(f"vars({name})", "length", own, None, len(own))
         for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
             if is_users(kind.__module__):
                 for n, f in vars(kind).items():
@@ -247,9 +286,8 @@ class Outside:
             names = {*names, *own, *of_kinds}
             names = [n for n in names if n[:2] != "__"]
         for n in names:
-            found = _find_attribute(value, own, n)
-            if found is MISSING:
-                continue
+            raw, kind = _find_attribute(value, own, n)
+            found = raw
             if isinstance(found, (staticmethod, classmethod)):
                 found = found.__func__
             elif isinstance(found, property):
@@ -258,16 +296,29 @@ class Outside:
                 found = found.func
             elif isinstance(found, types.MemberDescriptorType):
                 found = getattr(value, n, MISSING)
-            inherited = n not in own
             seen = self.reads_all or n in self.read or callable(found)
             if found is MISSING or not seen:
                 continue
             path = f"{name}.{n}" if name else n
-            method = inherited and isinstance(found, types.FunctionType)
-            if method or isinstance(value, Module):
-                self._todo.append((path, found))  # of Modules it is known when one was set
-            elif not (inherited and hasattr(type(found), "__get__")):
+            if kind is None:  # the object's own
+                if isinstance(value, Module):
+                    self._todo.append((path, found))  # it is known when one was set
+                else:
+                    self._add(path, "attribute", value, n, found)
+            elif isinstance(raw, types.MemberDescriptorType):
                 self._add(path, "attribute", value, n, found)
+            elif isinstance(raw, (types.FunctionType, property)):
+                self._add(path, "attribute", kind, n, raw)
+                self._todo.append((path, found))
+                for k in type(value).__mro__ if self._uses_super else ():
+                    above = vars(k).get(n) if is_users(k.__module__) else None
+                    if isinstance(above, types.FunctionType):
+                        self._add(path, "attribute", k, n, above)
+            elif hasattr(type(raw), "__get__"):
+                self._todo.append((path, found))
+            else:
+                of = kind if isinstance(value, Module) else value
+                self._add(path, "attribute", of, n, found)
 
     def reads(self, module: int, attribute: str) -> bool:
         """Tell whether code of the user may read an attribute of a Module, given its id."""
@@ -275,7 +326,7 @@ class Outside:
 
     def memory(self) -> set[int]:
         """Return the ids of the owners of all memory that is found outside."""
-        tensors = [*self._tensors]
+        tensors = [t for _, t in self.tensors]
         arrays = [array for _, array in self.arrays]
         for _, module in self.modules.values():
             arrays += [v for v in vars(module).values() if isinstance(v, np.ndarray)]
@@ -284,78 +335,20 @@ class Outside:
             tensors += [p for group in optimizer.param_groups for p in group["params"]]
         return {id(root(a)) for a in (*arrays, *(t._array for t in tensors))}
 
-    # What has changed
 
-    def copy_arrays(self) -> None:
-        """Remember the values of arrays, for `find_change`."""
-        left = BUDGET
-        for name, array in self.arrays:
-            if array.size <= min(COPIED, left):
-                left -= array.size
-                self._copies.append((name, array, array.copy()))
+def _find_attribute(value: Any, own: Any, name: str) -> tuple[Any, type | None]:
+    """Return an attribute as it stands in the object or a class, without running code.
 
-    def find_changes(self, written: Iterable[Array] = ()) -> Iterator[Change]:
-        """Yield what is no more what it was.
-
-        Args:
-            written: arrays that the function may write into.
-        """
-        seen: set[tuple[int, str, Any]] = set()
-        for place in self._variables:
-            now, at = place.read(), (id(place.owner), place.how, place.key)
-            if at not in seen and not self._is_as_before(place.value, now):
-                seen.add(at)
-                yield Change(place.name, place, now)
-        for name, value, before in self._snapshots:
-            if isinstance(value, (set, deque)):
-                if value != before:
-                    yield Change(name, None, value)
-                continue
-            is_object = not isinstance(value, _CONTAINERS)
-            how = "attribute" if is_object else "item"
-            for key, old, new in _pairs(before, attributes(value) if is_object else value):
-                if (id(value), how, key) not in seen and not self._is_as_before(old, new):
-                    text = f"{name}.{key}" if is_object else name
-                    yield Change(text, Place(text, how, value, key, old), new)
-        roots = {id(root(a)) for a in written}
-        for name, array, copy in self._copies:
-            if id(root(array)) not in roots and array.tobytes() != copy.tobytes():
-                yield Change(name, None, array)
-
-    def _is_as_before(self, old: Any, new: Any) -> bool:
-        """Tell whether a value is what it was, given that containers may have changed inside."""
-        if old is new:
-            return True
-        if isinstance(old, _CONTAINERS):
-            old = next((b for _, v, b in self._snapshots if v is old), old)
-        return is_alike(old, new)
-
-
-def _pairs(before: Any, now: Any) -> Iterator[tuple[Any, Any, Any]]:
-    if isinstance(before, dict):
-        for key in {**before, **now}:
-            yield key, before.get(key, MISSING), now.get(key, MISSING)
-    else:
-        for i in range(max(len(before), len(now))):
-            old = before[i] if i < len(before) else MISSING
-            yield i, old, now[i] if i < len(now) else MISSING
-
-
-def _find_attribute(value: Any, own: Any, name: str) -> Any:
-    """Return an attribute as it stands in the object or a class, without running code."""
+    Returns:
+        What is there, or `MISSING`; and the class of the user's that it was found in.
+    """
     if name in own:
-        return own[name]
-    for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
+        return own[name], None
+    kinds = [*(value.__mro__ if isinstance(value, type) else ()), *type(value).__mro__]
+    for kind in kinds:
         if name in vars(kind):
-            return vars(kind)[name] if is_users(kind.__module__) else MISSING
-    return MISSING
-
-
-def look_around(fn: Callable[..., Any]) -> Outside:
-    """Return what a function finds outside with its contents, for `find_change` later."""
-    found = Outside(fn)
-    found.copy_arrays()
-    return found
+            return (vars(kind)[name], kind) if is_users(kind.__module__) else (MISSING, None)
+    return MISSING, None
 
 
 def attributes(value: Any) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import copy
 import math
 import sys
 import types
@@ -26,7 +28,8 @@ class Place:
     Args:
         name: how a reader would write it: `beta`, `config["lam"]`, `self.t`.
         how: "variable" of a module; "cell", a variable of an enclosing function; "attribute";
-            "item" of a dict or a list; "length" of one; "content" of a set.
+            "item" of a dict or a list; "length" of one; "content" of a set or of a long one;
+            "context" of a variable of that kind.
         owner: what it is read from.
         key: the key or the attribute.
         value: what was there.
@@ -49,7 +52,9 @@ class Place:
             if self.how == "cell":
                 return self.owner.cell_contents
             if self.how == "content":
-                return frozenset(self.owner)
+                return copy.copy(self.owner)
+            if self.how == "context":
+                return self.owner.get(MISSING)
             return len(self.owner) if self.how == "length" else getattr(self.owner, self.key)
         except (KeyError, IndexError, AttributeError, ValueError):
             return MISSING
@@ -118,6 +123,8 @@ def is_equal(x: Any, y: Any) -> bool:
     if isinstance(x, complex):
         return repr(x) == repr(y)
     if isinstance(x, PLAIN):
+        return bool(x == y)
+    if isinstance(x, (bytearray, array.array)):
         return bool(x == y)
     if isinstance(x, types.MethodType):  # made anew whenever it is asked for
         return x.__func__ is y.__func__ and x.__self__ is y.__self__

@@ -15,6 +15,7 @@ from retrograd.compiler.moving import State
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.statements import Name
 from retrograd.compiler.writer import PYTHON
+from retrograd.engine import rehearsal
 from retrograd.lines import Line
 from retrograd.tables import as_html, as_text
 
@@ -149,7 +150,8 @@ def profile(step: CompiledStep, args: Any, kwargs: dict[str, Any]) -> ProgramPro
         ready = aside.find_program() or aside.make_program()
         state = State(ready)
         try:
-            times = _time(ready, aside.arrays)
+            with rehearsal():
+                times = _time(ready, aside.arrays)
         finally:
             state.put_back()
     medians = np.median(times, axis=0)

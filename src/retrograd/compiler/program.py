@@ -25,6 +25,7 @@ from retrograd.compiler.likeness import Likeness, find_any_difference
 from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify, stack
 from retrograd.compiler.places import is_compiled
+from retrograd.compiler.readable.sizes import Example
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
     Assign,
@@ -47,6 +48,7 @@ from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 
 if TYPE_CHECKING:
     from retrograd.compiler.differentiable import Graph
+    from retrograd.compiler.readable.form import Readable
 
 CHECKS = 2  # as many replays are compared with the function
 FIRST_AUDIT = 4  # the call at which the function is recorded again, then at twice as many
@@ -87,6 +89,9 @@ class ReadyProgram:
         constants: arrays outside that were found never to change.
         program: what runs, after all passes.
         code: that as statements.
+        plain: that before buffers, and before many calls were made one: for readers.
+        example: some elements of the arguments, to record the function for others of the kind.
+        readable: the program for readers, once somebody has asked.
         checks_left: how many of the next replays are to be compared with the function.
         settled: whether it may be replayed without looking at how arguments are put together.
     """
@@ -110,14 +115,15 @@ class ReadyProgram:
         self.positions = recorded.positions
         self.namespace: dict[str, Any] = {}
         self.files: list[str] = []
-        self.example: Any = None
-        self.readable: Any = None
+        self.example = Example(None, [])
+        self.readable: Readable | None = None
         weakref.finalize(self, _let_go, self.namespace, self.files).atexit = False
         self.write()
 
     def write(self, constants: Collection[Var] = ()) -> None:
         """Make the code and the function; again if more is found to be constant."""
         self.constants |= {*constants}
+        self.readable = None
         self.plain = simplify(self.recorded, self.constants)
         program = self.program = stack(self.plain)
         self.code = assemble(program)
@@ -127,6 +133,7 @@ class ReadyProgram:
         drawing = (f for f in self.code.functions.values() if isinstance(f, np.random.Generator))
         self.bit_generators = [rng.bit_generator for rng in drawing]
         self.written = [v.array for v in program.written_outside(flow)]
+        self.changes = bool(self.written or program.carried or self.bit_generators)
         self._first_write = self._find_first_write(flow)
         roots = {id(root(a)) for a in self.written}
         self.trained = [t for t, a in self.holders if id(root(a)) in roots]

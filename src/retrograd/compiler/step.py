@@ -26,6 +26,7 @@ from retrograd.compiler.callables import (
     takes_self,
 )
 from retrograd.compiler.carried import find_kept, find_shared
+from retrograd.compiler.changes import look_around
 from retrograd.compiler.comparison import Comparison
 from retrograd.compiler.differentiable import (
     Graph,
@@ -39,7 +40,7 @@ from retrograd.compiler.ir import Program
 from retrograd.compiler.likeness import Likeness
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
-from retrograd.compiler.outside import Outside, look_around
+from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.readable import Example, Readable
@@ -154,26 +155,33 @@ class CompiledStep:
 
     @property
     def source(self) -> str:
-        """The source of the program that ran last: one NumPy statement a line, in sections.
+        """The program that ran last, for readers: it runs as it stands, with NumPy alone.
 
-        Beside each stands the shape of what it fills. What is computed before all runs, such as
-        buffers and constants, is not shown: `export` writes that too.
+        The function takes the arguments, and by keyword whatever it finds outside: parameters,
+        which it updates in place, the optimizer's state, the learning rate. It returns what the
+        function returns, then, if it updates nothing, the gradients that it leaves. Each line
+        stands in its section, beside it its shape and the line of your code that it comes from; in
+        the backward pass this is the line whose gradient it computes. What your code repeats, such
+        as the steps of a recurrent net, is a loop. Sizes follow those of the arguments where they
+        do so in the function; to see that, it is recorded for one more size at the first time.
+
+        It computes what the compiled step does but for rounding. That one writes into buffers
+        which it keeps: see `fast_source`.
 
         Raises:
             RuntimeError: if nothing is recorded yet.
 
         >>> @rg.compile
         ... def step(x):
-        ...     return np.exp(x) + 1
+        ...     y = np.exp(x) + 1
+        ...     return np.sum(y * y)
         >>> _ = step(np.zeros(2))
-        >>> print(step.source)
+        >>> print(step.source.partition("  #")[0])
         def step(x):
             # x: (2,) float64
         <BLANKLINE>
             # forward
-            np.exp(x, out=exp)         # (2,)
-            np.add(exp, one, out=add)  # (2,)
-            return add
+            y = np.exp(x) + 1
         """
         return self.readable().source
 
@@ -203,15 +211,29 @@ class CompiledStep:
         return self._ran().source
 
     def readable(self) -> Readable:
-        """Return the program that ran last for readers, as data."""
+        """Return the program that ran last for readers as data: `source` is its text.
+
+        Returns:
+            An object with `parameters`, `rows`, one for each line, with its names, shape, section
+            and origin, and `arrays()`, what to pass by keyword.
+
+        Raises:
+            RuntimeError: if nothing is recorded yet.
+
+        >>> step = rg.compile(lambda x: np.sum(np.exp(x)))
+        >>> _ = step(np.zeros(2))
+        >>> [(row.targets, row.inputs, row.shape) for row in step.readable().rows]
+        [(('total',), ('x',), ())]
+        """
         from retrograd.compiler.readable.build import make_readable
 
         with self._lock:
             ready = self._ran()
-            if ready.readable is None:
+            found = ready.readable
+            if found is None:
                 name = "predict" if isinstance(self.fn, Module) else "step"
-                ready.readable = make_readable(ready, name, self._record_plainly)
-            return ready.readable
+                found = ready.readable = make_readable(ready, name, self._record_plainly)
+            return found
 
     def _record_plainly(self, ready: ReadyProgram, leaves: list[Any]) -> Program:
         """Record the function for other arguments; return the program without buffers."""
@@ -225,7 +247,9 @@ class CompiledStep:
         fresh = [v for v in inside if v.kind == "captured" and id(v.array) not in known]
         return simplify(recorded, dict.fromkeys(fresh))
 
-    def export(self, path: str | PathLike[str], overwrite: bool = False) -> None:
+    def export(
+        self, path: str | PathLike[str], overwrite: bool = False, readable: bool = False
+    ) -> None:
         """Write the program that ran last to a Python script, which needs NumPy only.
 
         The script defines `step(...)` (`predict(...)` for a Module), which takes arrays and returns
@@ -237,6 +261,8 @@ class CompiledStep:
         Args:
             path: where the script is to be; it ends in `.py`.
             overwrite: whether files that are there already are replaced; False.
+            readable: whether the script holds the program for readers (see `source`), which takes
+                batches of any size where the function does, in the place of the fast one; False.
 
         Raises:
             FileExistsError: if there is such a file and `overwrite` is False.
@@ -254,10 +280,22 @@ class CompiledStep:
         ...     print(sorted(file.name for file in pathlib.Path(folder).iterdir()))
         ['double.py']
         """
+        if readable:
+            from retrograd.compiler.readable.script import export_readable
+
+            export_readable(self.readable(), path, overwrite)
+            return
         from retrograd.compiler.export import export
 
         name = "predict" if isinstance(self.fn, Module) else "step"
         export(self._ran(), name, path, overwrite)
+
+    def _repr_html_(self) -> str:
+        """Return the program for a notebook."""
+        import html
+
+        text = self.source if self._last else f"{self!r}: nothing is recorded yet"
+        return f"<pre>{html.escape(text)}</pre>"
 
     def find_nan(self, *args: Any, **kwargs: Any) -> None:
         """Look for the first nan or inf of a call; all that the call changes is put back.

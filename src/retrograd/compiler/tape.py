@@ -71,6 +71,7 @@ class Tape:
         optimizers: the optimizers that these are of, by id.
         undo: what puts back what the run changed outside.
         undo_refused: what puts back Tensors that no program can assign as the run did.
+        asks_default_dtype: whether it has made Tensors of lists or numbers, or drawn some.
         initial: what was in an array that no call had made before it was written, by its id.
     """
 
@@ -90,6 +91,7 @@ class Tape:
         self.undo_refused: list[Callable[[], Any]] = []
         self.initial: dict[int, Array] = {}
         self.carried: list[Carried] = []  # the places outside to which the run has assigned
+        self.asks_default_dtype = False
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
         self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
@@ -281,6 +283,7 @@ class Tape:
             )
 
     def _draw(self, rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Tensor:
+        self.asks_default_dtype = True  # perhaps
         kind = dtype if dtype in (np.float32, np.float64) else np.dtype(np.float64)
         self.note(rng.bit_generator, "state")
         out = rng.random(shape, dtype=kind.type)
@@ -308,6 +311,8 @@ class Tape:
         return step.fn(*args, **kwargs)  # it is compiled as a part of what calls it
 
     def _leaf_made(self, leaf: Tensor, source: Any) -> None:
+        if not isinstance(source, (Tensor, _ndarray, np.generic, type(None))):
+            self.asks_default_dtype = True
         shares = isinstance(source, Tensor) and source._array is leaf._array
         self.inside[id(leaf)] = leaf, source if shares else None
 

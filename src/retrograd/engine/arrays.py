@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from retrograd.engine.mode import unrecorded
+
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
@@ -29,6 +31,7 @@ def set_default_dtype(dtype: DTypeLike) -> None:
     >>> rg.set_default_dtype(np.float64)
     """
     global _default_dtype
+    unrecorded("set_default_dtype")
     if np.dtype(dtype).kind != "f":
         raise TypeError(f"the default dtype must be floating, not {np.dtype(dtype)}")
     _default_dtype = np.dtype(dtype)

@@ -256,8 +256,8 @@ class ReversePass:
                     args, out = lifted(t)
             given = (g, out, *args)
             try:
-                vjps = rule.vjps
-                if rule.joint is not None:
+                vjps, is_joint = rule.vjps, rule.joint is not None
+                if is_joint:
                     vjps = self._joint(rule, inputs, arrays, given, kwargs)
                 for a, like, vjp in zip(inputs, arrays, vjps):  # noqa: B905, options follow
                     # an argument that was no Tensor is the same object in both tuples
@@ -268,7 +268,10 @@ class ReversePass:
                     if through is not None and a is inputs[0] and wanted is None:
                         vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
-                    ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
+                    if is_joint:
+                        ga = vjp
+                    else:
+                        ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
                     if (
                         ga.__class__ is not _ndarray
                         or ga.shape != like.shape
@@ -294,21 +297,18 @@ class ReversePass:
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Any]:
-        """Return, for a rule with one function for all arrays, vjps that return its gradients."""
+        """Return, for a rule with one function for all arrays, the gradient of each, or None."""
         wanted = self.wanted
-        needed = [
-            i
-            for i, (a, like) in enumerate(zip(inputs, arrays, strict=True))
-            if a is not like and a.requires_grad and (wanted is None or a in wanted)
-        ]
-        vjps: list[Any] = [None] * len(inputs)
+        needed = []
+        for i, (a, like) in enumerate(zip(inputs, arrays, strict=True)):
+            if a is not like and a.requires_grad and (wanted is None or a in wanted):
+                needed.append(i)
+        gradients: list[Any] = [None] * len(inputs)
         if needed:
             assert rule.joint is not None
-            gradients = rule.joint(needed, *given, **kwargs)
-            for i, ga in zip(needed, gradients, strict=True):
-                if ga is not None:
-                    vjps[i] = lambda *_, _gradient=ga, **__: _gradient
-        return vjps
+            for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
+                gradients[i] = ga
+        return gradients
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:
         """Return the gradient of a Tensor after its hooks have seen it."""

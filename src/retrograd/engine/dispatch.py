@@ -56,7 +56,10 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
         writes = kwargs or len(args) > rule.arrays
         if writes and target_of_write(fn, args, kwargs) is not None:
             return _leave_to_numpy(fn, args, kwargs, no_out(rule.title))
-        args, kwargs = bind(rule, args, kwargs)
+        try:
+            args, kwargs = bind(rule, args, kwargs)
+        except TypeError as error:
+            return _leave_to_numpy(fn, args, kwargs, str(error))
         if rule.differentiable:
             kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
         else:  # nothing is lost where a Tensor is no array of the rule

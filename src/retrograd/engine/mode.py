@@ -186,7 +186,7 @@ def is_rehearsal() -> bool:
     A call of a compiled function may run the function and its program several times, more often in
     one process than in another. What acts on other processes is to happen once in each call.
     """
-    return MODE.get().tell is not None or _IN_REHEARSAL.get()
+    return MODE.get().records or _IN_REHEARSAL.get()
 
 
 # what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)

@@ -154,11 +154,12 @@ class Tensor(metaclass=KnowsElsewhere):
         A leaf's may be replaced by another array of its shape: RuntimeError for a Tensor that is
         no leaf, ValueError for another shape, TypeError for integers where it requires grad.
         """
-        escape("t.data", self)
+        escape("t.data", self, _DATA_STAYS)
         return self._array
 
     @data.setter
     def data(self, value: ArrayLike) -> None:
+        escape("t.data = value", self, _DATA_STAYS)
         array = as_array(value)
         if self._call is not None:
             raise RuntimeError("t.data can be replaced on a leaf only: make a new Tensor")
@@ -1298,6 +1299,12 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(plain(v) for v in value)
     return value
+
+
+_DATA_STAYS = (
+    "the next run has another value. Return the Tensor and read it after the step; change it under "
+    "rg.no_grad(), p -= lr * p.grad or p[...] = value."
+)
 
 
 def holds_tensors(data: Any) -> bool:

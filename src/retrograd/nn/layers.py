@@ -145,7 +145,8 @@ class Embedding(ShowsArguments):
         max_norm: Makes the rows that are looked up no longer than this, in `weight` itself, each
             time; by default they stay as they are.
         norm_type: The order of the norm that `max_norm` bounds (default 2.0).
-        scale_grad_by_freq: Is not there; False.
+        scale_grad_by_freq: Whether the gradient of each row is divided by how often it was looked
+            up (default False).
         sparse: Does nothing: gradients are dense.
         device: None or "cpu": there is no other device.
         dtype: Floating dtype of `weight`; by default that of `rg.get_default_dtype()`.
@@ -162,8 +163,7 @@ class Embedding(ShowsArguments):
         padding_idx: The row as a number from 0, or None.
 
     Raises:
-        ValueError: if a size is no whole number of at least 1, `padding_idx` is no row, or for
-            `scale_grad_by_freq`.
+        ValueError: if a size is no whole number of at least 1, or `padding_idx` is no row.
         TypeError: when called, if the input does not hold integers.
         IndexError: when called, if a number is no row.
 
@@ -185,8 +185,7 @@ class Embedding(ShowsArguments):
         check_sizes(name, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx, self.max_norm, self.norm_type = padding_idx, max_norm, norm_type
-        if scale_grad_by_freq:
-            raise ValueError(f"{name} has no scale_grad_by_freq: scale the loss of each word")
+        self.scale_grad_by_freq = scale_grad_by_freq
         self.weight = new_parameter((num_embeddings, embedding_dim), dtype)
         normal_(self.weight, rng=rng)
         if padding_idx is not None:
@@ -196,7 +195,7 @@ class Embedding(ShowsArguments):
             self.weight._array[padding_idx] = 0
 
     def forward(self, input: TensorLike) -> Tensor:
-        options = self.padding_idx, self.max_norm, self.norm_type
+        options = self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
         return F.embedding(input, self.weight, *options)
 
     @classmethod
@@ -213,7 +212,7 @@ class Embedding(ShowsArguments):
             padding_idx: A row that gets no gradient; it stays as it is given.
             max_norm: As for the class.
             norm_type: As for the class.
-            scale_grad_by_freq: Is not there; False.
+            scale_grad_by_freq: As for the class.
             sparse: Does nothing: gradients are dense.
 
         Returns:

@@ -134,7 +134,7 @@ def _standardize(rows: Any, samples: int, eps: float, group: Group) -> tuple[Any
         group: the ranks.
     """
     weight = float(max(samples, 1))
-    own = constant(rows.shape[1], rows.dtype)
+    own = constant(rows.dtype, float(rows.shape[1]))
     total = sum_over_ranks(np.concatenate((np.sum(rows, axis=1), own)), group, weight)
     count = total[-1]
     mean = total[:-1] / count

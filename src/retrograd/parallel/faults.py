@@ -52,6 +52,10 @@ class Watch:
         threading.Thread(target=self._look, name="retrograd watch", daemon=True).start()
 
     def _say_farewell(self) -> None:
+        from mpi4py import MPI
+
+        if MPI.Is_finalized():
+            return
         count = np.array([self._group.count])
         others = (rank for rank in range(self._group.size) if rank != self._group.rank)
         self._sent = [(count, self._comm.Isend(count, rank, FAREWELL)) for rank in others]

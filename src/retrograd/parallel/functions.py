@@ -100,7 +100,7 @@ def sum_over_ranks(x: Any, group: Group, weight: float = 1.0) -> Any:
             the sum of them is divided by it.
     """
     kind = summed_dtype(x.dtype)
-    signature = constant(group.sign(f"{x.shape} of {x.dtype}"), kind)
+    signature = constant(kind, group.sign(f"{x.shape} of {x.dtype}"))
     flat = weigh_gradient(as_dtype(x.reshape(-1), kind), 1 / weight)
     total = weigh_gradient(sum_of(group)(np.concatenate((flat, signature)))[:-1], weight)
     return as_dtype(total.reshape(x.shape), x.dtype)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -24,6 +25,8 @@ COMPARED = 128
 TIMEOUT = 1800.0  # seconds
 # How launchers tell a process how many there are.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
+# With what the names begin that launchers set: of MPICH and its kin, Open MPI, Slurm, Cray, Flux.
+_LAUNCHERS = ("PMI", "OMPI_", "MV2_", "SLURM_PROCID", "PALS_", "ALPS_", "FLUX_TASK_")
 
 
 class RanksDifferError(RuntimeError):
@@ -64,37 +67,43 @@ class Group:
         self._told: dict[float, str] = {}  # what a sum is, by its signature
         self._program: tuple[str, ...] | None = None  # that the next call is a part of
         self._heard_program = False
-        self._watch = Watch(self, comm) if self.size > 1 else None
+        self._watch: Watch | None = None
+        if self.size > 1:
+            from mpi4py import MPI
+
+            self._in_place: Any = MPI.IN_PLACE
+            self._watch = Watch(self, comm)
 
     def __repr__(self) -> str:
         return f"<rank {self.rank} of {self.size}>"
 
     # Calls that all ranks make together
 
-    def sum(self, x: Array, out: Array) -> None:
-        """Add up arrays of all ranks.
+    def sum(self, array: Array) -> None:
+        """Add up arrays of all ranks, in place.
 
         Args:
-            x: a vector, whose last element is the same on all ranks: a signature of what it is.
-            out: like `x`, for the sum.
+            array: a vector, whose last element is the same on all ranks: a signature of what it
+                is, which stays.
 
         Raises:
             RanksDifferError: if the ranks add up other things.
         """
         if self.size == 1:
-            np.copyto(out, x)
             return
-        what = self._told.get(float(x[-1]), "values")
-        self._meet("allreduce", f"{what}: {x.size - 1} numbers of {x.dtype}")
+        signature = float(array[-1])
+        what = self._told.get(signature, "values")
+        self._meet("allreduce", f"{what}: {array.size - 1} numbers of {array.dtype}")
         try:
-            self._wait("allreduce", self._comm.Allreduce, x, out)
+            self._wait("allreduce", self._comm.Allreduce, self._in_place, array)
         except Exception as error:
             raise RanksDifferError(f"{self._name()}: the sum of {what} failed: {error}") from error
-        if out[-1] != self.size * x[-1]:
+        if array[-1] != self.size * signature:
             raise RanksDifferError(
                 f"{self._name()} sums up {what}, another rank something else: all must make the "
                 "same calls, in one order"
             )
+        array[-1] = signature
 
     def gather(self, value: Any) -> list[Any]:
         """Return what each rank has, by rank; what can be pickled."""
@@ -201,11 +210,17 @@ class Group:
 def world() -> Group:
     """Return the group of all ranks: of one where no MPI is, or no `mpiexec` has started this.
 
+    MPI is not started without need: some machines allow it in jobs only. Whoever has a launcher
+    that is not known here imports `mpi4py.MPI` before.
+
     Raises:
         ImportError: if this is one of several processes, and mpi4py is not installed.
         RuntimeError: if mpi4py belongs to another MPI than that which started this.
     """
-    launched = max((int(os.environ.get(name) or 1) for name in _SIZES), default=1)
+    launched = max(int(os.environ.get(name) or 1) for name in _SIZES)
+    is_launched = any(name.startswith(_LAUNCHERS) for name in os.environ)
+    if not is_launched and "mpi4py.MPI" not in sys.modules:
+        return Group()
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:

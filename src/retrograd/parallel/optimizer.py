@@ -15,7 +15,7 @@ from retrograd.optim.buckets import State
 from retrograd.optim.optimizer import Optimizer
 from retrograd.optim.updates import Options
 from retrograd.parallel.group import TIMEOUT, group_of
-from retrograd.parallel.sums import SumOfRanks, as_dtype, constant, no_part, summed_dtype
+from retrograd.parallel.sums import MeanOfRanks, as_dtype, constant, summed_dtype
 
 
 class DataParallel(Optimizer):
@@ -35,6 +35,9 @@ class DataParallel(Optimizer):
     waited for, `timeout` seconds at most. Gradients or losses that are not finite on some rank are
     a NotFiniteError on all, before the update. Ranks with other parameters or options are told
     here; such with other shapes, or calls in their compiled steps, at the first step.
+
+    **Draws.** Ranks that are seeded alike draw the same dropout for different samples: write
+    `rg.manual_seed(seed + rg.parallel.rank())`.
 
     **Accumulation.** Gradients of several batches add up without any exchange, until `step`:
     divide their losses by the number of batches, and pass the samples of all as `batch_size`.
@@ -83,7 +86,7 @@ class DataParallel(Optimizer):
         self._buckets = optimizer._buckets
         self.group = group_of(comm)
         self.group.timeout = timeout
-        self._sum = SumOfRanks(self.group, needs_finite=True)
+        self._mean_of = MeanOfRanks(self.group)
         self._is_synchronized = False
         if self.group.size > 1:
             self._check_ranks()
@@ -260,25 +263,18 @@ class DataParallel(Optimizer):
     def _mean(self, grads: list[Any], loss: Any, weight: float) -> tuple[Any, Any]:
         """Return the mean of the ranks' gradients as one vector, and that of their losses.
 
-        What is summed over the ranks is one vector: the gradients, the loss and 1, all times the
-        weight, and a signature.
+        What is averaged is one vector: the gradients, the loss, 1 and a signature.
         """
         dtype = grads[0].dtype
         kind = summed_dtype(dtype)
         size = sum(g.size for g in grads)
-        value = constant(0.0, kind) if loss is None or not weight else _as_vector(loss, kind)
+        value = constant(kind, 0.0) if loss is None or not weight else _as_vector(loss, kind)
         shapes = ", ".join(str(g.shape) for g in grads)
         what = f"gradients of {len(grads)} parameters {zlib.crc32(shapes.encode()):x}"
-        signature = constant(self.group.sign(what), kind)
-        if weight:
-            flat = np.concatenate((*grads, value, constant(1.0, kind)), axis=None)
-            given = np.concatenate((as_dtype(flat, kind) * weight, signature))
-        else:
-            given = no_part(size + 2, float(signature[0]), kind)
-        total = self._sum(given)
-        count = np.maximum(total[size + 1], 1.0)
-        mean = as_dtype(total[:size] / count, dtype)
-        return mean, None if loss is None else _as_tensor(total[size] / count)
+        ending = constant(kind, 1.0, self.group.sign(what))
+        joined = np.concatenate((*grads, value, ending), axis=None)
+        mean = self._mean_of(as_dtype(joined, kind), weight)
+        return as_dtype(mean[:size], dtype), None if loss is None else _as_tensor(mean[size])
 
     # State
 

@@ -1,4 +1,4 @@
-"""The sum over all ranks as a recorded call: it has a gradient, and is a line of programs."""
+"""Sums and means over all ranks as recorded calls, which are lines of programs."""
 
 from __future__ import annotations
 
@@ -21,49 +21,75 @@ class SumOfRanks:
 
     Args:
         group: the ranks.
-        needs_finite: whether a sum that is not finite is an error, NotFiniteError on all ranks,
-            which tells whose numbers were not.
     """
 
-    def __init__(self, group: Group, needs_finite: bool = False) -> None:
-        self.group, self._needs_finite = group, needs_finite
-
+    def __init__(self, group: Group) -> None:
         # a function, which a program calls by its name
         def allreduce(x: Array, out: Array | None = None) -> Array:
-            return self._fill(x, np.empty_like(x) if out is None else out)
+            out = np.array(x, order="C") if out is None else out
+            np.copyto(out, x)
+            if not is_rehearsal():
+                group.sum(out)
+            return out
 
         def vjp(g: Any, out: Any, x: Any) -> Any:
             return self(g)
 
-        vjp.__module__ = __name__
+        self._allreduce = allreduce
         self._rule = Rule(allreduce, (vjp,), on_program=group.hear_program)
 
     def __call__(self, x: Any) -> Any:
         """Return the sum over all ranks: of an array an array, of a Tensor a Tensor."""
         if isinstance(x, Tensor) or is_recording():
             return run(self._rule, (x,), {})
-        return self._fill(x, np.empty_like(x))
+        return self._allreduce(x)
 
-    def _fill(self, x: Array, out: Array) -> Array:
-        if is_rehearsal():
-            np.copyto(out, x)
+
+class MeanOfRanks:
+    """Averages flat vectors of all ranks, each with a weight.
+
+    The last elements are 1, which becomes the sum of the weights, and a signature. The mean must
+    be finite: if it is not, all ranks raise NotFiniteError, which tells whose numbers were not.
+
+    Args:
+        group: the ranks.
+    """
+
+    def __init__(self, group: Group) -> None:
+        def allreduce(x: Array, weight: float, out: Array | None = None) -> Array:
+            out = np.empty_like(x) if out is None else out
+            if weight:
+                np.multiply(x, weight, out=out)
+            else:  # whatever the numbers of a rank that has no part in it: nan, perhaps
+                out[:-1] = 0.0
+            out[-1] = x[-1]
+            if not is_rehearsal():
+                group.sum(out)
+                # the dot product takes one pass and no array; it may overflow
+                if not np.isfinite(out.dot(out)) and not np.isfinite(out).all():
+                    _tell_whose(group, x[:-2] if weight else x[:0])
+            mean = out[:-2]
+            mean *= 1 / max(out[-2], 1)
             return out
-        sent = np.ascontiguousarray(x)
-        self.group.sum(sent, out)
-        # the dot product takes one pass and no array; it may overflow
-        if self._needs_finite and not np.isfinite(out.dot(out)) and not np.isfinite(out).all():
-            self._tell_whose(sent)
-        return out
 
-    def _tell_whose(self, sent: Array) -> None:
-        # all ranks have the same sum, so that all are here
-        counts = self.group.gather(int(np.count_nonzero(~np.isfinite(sent))))
-        each = [f"rank {rank} has {n}" for rank, n in enumerate(counts) if n]
-        whose = ", ".join(each) or "no rank has one, but their sum overflows"
-        raise NotFiniteError(
-            f"gradients or losses are not finite: of {sent.size - 2} numbers {whose}. Nothing was "
-            "updated"
-        )
+        self._allreduce = allreduce
+        self._rule = Rule(allreduce, on_program=group.hear_program)
+
+    def __call__(self, x: Any, weight: float) -> Any:
+        """Return the mean over all ranks: of an array an array, of a Tensor a Tensor."""
+        if isinstance(x, Tensor) or is_recording():
+            return run(self._rule, (x,), {"weight": weight})
+        return self._allreduce(x, weight)
+
+
+def _tell_whose(group: Group, mine: Array) -> None:
+    """Raise NotFiniteError on all ranks, which are all here, since they have the same sum."""
+    counts = group.gather(int(np.count_nonzero(~np.isfinite(mine))))
+    each = [f"rank {rank} has {n}" for rank, n in enumerate(counts) if n]
+    whose = ", ".join(each) or "no rank has one, but their sum overflows"
+    raise NotFiniteError(
+        f"gradients or losses are not finite: of {mine.size} numbers {whose}. Nothing was updated"
+    )
 
 
 @primitive
@@ -86,16 +112,8 @@ def summed_dtype(dtype: Any) -> Any:
 
 
 @functools.cache
-def constant(value: float, dtype: Any, count: int = 1) -> Array:
-    """Return a vector of one value, which is a constant of a program: the same in each run."""
-    made = np.full(count, value, dtype)
-    made.flags.writeable = False
-    return made
-
-
-@functools.cache
-def no_part(size: int, signature: float, dtype: Any) -> Array:
-    """Return what a rank adds to a sum that has nothing to add: zeros, and the signature."""
-    made = np.append(np.zeros(size, dtype), np.array(signature, dtype))
+def constant(dtype: Any, *values: float) -> Array:
+    """Return a vector of values, which is a constant of a program: the same in each run."""
+    made = np.array(values, dtype)
     made.flags.writeable = False
     return made

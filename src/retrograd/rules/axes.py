@@ -40,7 +40,7 @@ def to_floats(x: Any) -> Any:
 
 def in_dtype(x: Any, dtype: Any) -> Any:
     """Return `x` in a dtype, or as it is where `dtype` is None."""
-    return x if dtype is None else x.astype(dtype)
+    return x if dtype is None or x.dtype == dtype else x.astype(dtype)
 
 
 def check_at_least(bound: int, fn: str, name: str, got: int) -> None:

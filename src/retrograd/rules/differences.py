@@ -12,6 +12,7 @@ from retrograd.rules.axes import (
     check_at_least,
     shape_with,
     to_array,
+    to_floats,
     vector_along,
 )
 
@@ -59,7 +60,7 @@ def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
 
 @composed(np.gradient)
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    f = to_array(f)
+    f = to_floats(to_array(f))  # since differences of unsigned integers wrap round
     axes = axes_of(f, tuple(axis) if isinstance(axis, list) else axis)
     if edge_order not in (1, 2):
         raise ValueError(f"np.gradient takes edge_order 1 or 2, not {edge_order}")
@@ -77,8 +78,7 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
     n = f.shape[axis]
     check_at_least(edge_order + 1, "np.gradient", "elements", n)
     f = np.moveaxis(f, axis, 0)
-    kind = np.result_type(f.dtype, 0.0)
-    h = np.diff(step) if step.ndim else step.astype(kind)
+    h = np.diff(to_floats(step)) if step.ndim else step.astype(f.dtype)
     h = vector_along(np.broadcast_to(h, (n - 1,)), 0, f.ndim)
     slopes = (f[1:] - f[:-1]) / h
     one, two = h[:-1], h[1:]
@@ -89,5 +89,5 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
         first = first - (slopes[1:2] - first) * h[:1] / (h[:1] + h[1:2])
         last = last + (last - slopes[-2:-1]) * h[-1:] / (h[-1:] + h[-2:-1])
     # NumPy writes the slopes into an array of the dtype of `f`
-    slopes = np.concatenate([first, inner, last]).astype(kind)
+    slopes = np.concatenate([first, inner, last]).astype(f.dtype)
     return np.moveaxis(slopes, 0, axis)

@@ -8,6 +8,7 @@ import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp_joint, record
 from retrograd.rules.axes import along, axis_of, check_at_least, in_dtype, shape_with, to_array
+from retrograd.rules.shaping import at_least
 
 
 def concat(*arrays: Any, axis: int | None = 0) -> Any:
@@ -55,18 +56,18 @@ def _stack(
 @composed(np.vstack)
 def _vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     _check_casting("np.vstack", casting)
-    return _concatenate([np.atleast_2d(to_array(a)) for a in tup], dtype=dtype)
+    return _concatenate([at_least(2, to_array(a)) for a in tup], dtype=dtype)
 
 
 @composed(np.hstack)
 def _hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
     _check_casting("np.hstack", casting)
-    arrays = [np.atleast_1d(to_array(a)) for a in tup]
+    arrays = [at_least(1, to_array(a)) for a in tup]
     return _concatenate(arrays, 0 if arrays and arrays[0].ndim == 1 else 1, dtype=dtype)
 
 
 # fmt: off
-composed(np.dstack)(lambda tup: _concatenate([np.atleast_3d(to_array(a)) for a in tup], 2))
+composed(np.dstack)(lambda tup: _concatenate([at_least(3, to_array(a)) for a in tup], 2))
 composed(np.column_stack)(lambda tup: _concatenate(
     [a if a.ndim > 1 else np.reshape(a, (-1, 1)) for a in map(to_array, tup)], 1))
 adapted(np.append)(lambda arr, values, axis=None: _concatenate((arr, values), axis))

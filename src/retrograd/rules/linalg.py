@@ -33,6 +33,7 @@ from retrograd.rules.axes import (
 )
 from retrograd.rules.elementwise import kinked
 from retrograd.rules.reductions import root
+from retrograd.rules.shaping import at_least
 
 # Parts of rules
 
@@ -330,8 +331,8 @@ def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = Non
 def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """With more rows than columns there are residuals, whatever the rank, unlike NumPy's."""
     a, b = to_array(a), to_array(b)
-    kind = np.result_type(a.dtype, b.dtype)
-    kind = kind if kind.kind in "fc" else np.dtype(float)
+    # whole numbers are computed with as float64
+    kind = np.result_type(*(x.dtype if x.dtype.kind in "fc" else float for x in (a, b)))
     a, b = (x if x.dtype == kind else x.astype(kind) for x in (a, b))
     m, n = a.shape
     if rcond is None or rcond == -1:
@@ -339,7 +340,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     values = np.linalg.svd(a, compute_uv=False)
     rank = np.linalg.matrix_rank(a, rtol=rcond).astype(np.intc)
     x = _pinv(a, rcond) @ b
-    residuals = np.sum(np.atleast_2d(_square_size(b - a @ x).T), axis=-1)
+    residuals = np.sum(at_least(2, _square_size(b - a @ x).T), axis=-1)
     return x, residuals if m > n else np.ravel(residuals)[:0], rank, values
 
 

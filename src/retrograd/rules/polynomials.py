@@ -7,17 +7,18 @@ import numpy as np
 
 from retrograd.engine import composed
 from retrograd.rules.axes import check_at_least, to_array
+from retrograd.rules.shaping import at_least
 
 
 @composed(np.polyval)
 def _polyval(p: Any, x: Any) -> Any:
     p, x = to_array(p), to_array(x)
-    return functools.reduce(lambda y, c: y * x + c, p, x * 0.0)
+    return functools.reduce(lambda y, c: y * x + c, p, np.zeros_like(x))
 
 
 def _lengthen(p: Any, other: Any) -> Any:
     """Return `p` with zeros before it, where `other` has more coefficients."""
-    p, other = np.atleast_1d(to_array(p)), to_array(other)
+    p, other = at_least(1, to_array(p)), to_array(other)
     return np.concatenate([np.zeros(max(other.size - p.shape[0], 0), p.dtype), p])
 
 
@@ -38,7 +39,7 @@ def _polyder(p: Any, m: int = 1) -> Any:
 def _polyint(p: Any, m: int = 1, k: Any = None) -> Any:
     check_at_least(0, "np.polyint", "m", m)
     p = to_array(p)
-    constants = np.broadcast_to(np.zeros(1) if k is None else np.atleast_1d(k), (m,))
+    constants = np.broadcast_to(np.zeros(1) if k is None else at_least(1, to_array(k)), (m,))
     for i in range(m):
         p = np.concatenate([p / np.arange(p.shape[0], 0, -1), constants[i : i + 1]])
     return p

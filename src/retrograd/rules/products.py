@@ -8,6 +8,7 @@ import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp, defvjp_joint, record
 from retrograd.rules.axes import axes_of, check_at_least, conjugate, to_array
+from retrograd.rules.shaping import at_least
 
 
 def swap_last(x: Any) -> Any:
@@ -165,7 +166,7 @@ def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     left, right = (np.moveaxis(to_array(x), axis, -1) for x in (x1, x2))
     if left.shape[-1] != right.shape[-1]:
         raise ValueError(f"np.vecdot of shapes {left.shape} and {right.shape}: last axes differ")
-    return np.sum(conjugate(left) * right, axis=-1)
+    return np.matmul(conjugate(left)[..., None, :], right[..., None])[..., 0, 0]
 
 
 @composed(np.linalg.outer)
@@ -235,13 +236,13 @@ defvjp(
 
 @composed(np.convolve)
 def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
-    a, v = np.atleast_1d(to_array(a)), np.atleast_1d(to_array(v))
+    a, v = at_least(1, to_array(a)), at_least(1, to_array(v))
     return _cut(a, v, mode, (min(a.shape[0], v.shape[0]) - 1) // 2)
 
 
 @composed(np.correlate)
 def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
-    a, v = np.atleast_1d(to_array(a)), np.atleast_1d(to_array(v))
+    a, v = at_least(1, to_array(a)), at_least(1, to_array(v))
     n, m = a.shape[0], v.shape[0]
     return _cut(a, conjugate(v[::-1]), mode, (m - 1) // 2 if m <= n else n // 2)
 

@@ -116,6 +116,8 @@ def _total(
 ) -> Any:  # fmt: skip
     """Answer `np.sum` or `np.prod`: `unit` changes nothing, `pair` takes `initial` in."""
     found = record(fn, fill_masked(a, dtype, where, unit), axis=axis, keepdims=keepdims)
+    # NumPy would widen short integers, even those of a dtype that was asked for
+    found = in_dtype(found, dtype)
     return found if initial is None else pair(found, initial)
 
 
@@ -167,8 +169,8 @@ def _mean(
 ) -> Any:  # fmt: skip
     if where is True:
         return record(np.mean, in_dtype(a, dtype), axis=axis, keepdims=keepdims)
-    total = np.sum(a, axis, dtype, keepdims=keepdims, where=where)
-    return total / count_masked(a, axis, keepdims, where)
+    a = in_dtype(a, dtype)
+    return np.sum(a, axis, keepdims=keepdims, where=where) / count_masked(a, axis, keepdims, where)
 
 
 def broadcast_weights(weights: Any, a: Any, axis: Any) -> Any:

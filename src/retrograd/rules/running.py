@@ -49,8 +49,10 @@ def _running(
     out: Any = None,
 ) -> Any:  # fmt: skip
     """Run `scan` along an axis, or along all elements; it may skip nan, which `unit` stands for."""
+    if dtype is None:  # that which NumPy widens short integers to
+        dtype = np.cumsum(np.zeros(1, a.dtype)).dtype
     a = in_dtype(np.where(np.isnan(a), unit, a) if skips else a, dtype)
-    return scan(np.ravel(a), axis=0) if axis is None else scan(a, axis=axis)
+    return in_dtype(scan(np.ravel(a), axis=0) if axis is None else scan(a, axis=axis), dtype)
 
 
 def _cumulative(

@@ -1,12 +1,11 @@
 """Functions that give the elements of an array another shape or order."""
 
 import functools
-import sys
 from typing import Any
 
 import numpy as np
 
-from retrograd.engine import adapted, composed, defvjp, record
+from retrograd.engine import adapted, composed, defvjp, is_recording, record
 from retrograd.engine import astype as change_dtype
 from retrograd.rules.axes import check_at_least, inverse, to_array
 
@@ -52,26 +51,31 @@ def _matrix_transpose(x: Any, /) -> Any:
     return x.mT
 
 
-def _at_least(places: list[Any], *arys: Any) -> Any:
-    """Give arrays of few axes more: `places` has the index for each number that is too low."""
-    out = [x[places[x.ndim]] if x.ndim < len(places) else x for x in map(to_array, arys)]
+# How an array of too few axes is indexed to have at least so many, for each number that is too low.
+_MORE_AXES: dict[int, list[Any]] = {
+    1: [None], 2: [(None, None), None], 3: [(None,) * 3, (None, ..., None), (..., None)],
+}  # fmt: skip
+
+
+def at_least(ndim: int, x: Any) -> Any:
+    """Return an array or a Tensor with at least so many axes, as `np.atleast_1d` and so on do."""
+    return x[_MORE_AXES[ndim][x.ndim]] if x.ndim < ndim else x
+
+
+def _at_least(ndim: int, fn: Any, *arys: Any) -> Any:
+    """Answer `np.atleast_1d` and so on; without a gradient by arrays, as `np.asarray` does.
+
+    SciPy's optimizers ask so for arrays of the gradients and Jacobians that users return.
+    """
+    arrays = [to_array(a) for a in arys]
+    if not (is_recording() or any(getattr(a, "requires_grad", False) for a in arrays)):
+        return fn(*map(np.asarray, arrays))
+    out = [at_least(ndim, a) for a in arrays]
     return out[0] if len(out) == 1 else tuple(out)
 
 
-@composed(np.atleast_1d)
-def _at_least_1d(*arys: Any) -> Any:
-    """Answer `np.atleast_1d`; to SciPy, whose compiled optimizers take arrays alone, by an array.
-
-    It asks so for the gradient that `value_and_grad` returned, which requires none itself.
-    """
-    caller = sys._getframe(3).f_globals.get("__name__", "")  # above two functions of the engine
-    if caller.startswith("scipy.") and not any(getattr(a, "requires_grad", False) for a in arys):
-        return np.atleast_1d(*map(np.asarray, arys))
-    return _at_least([None], *arys)
-
-
-composed(np.atleast_2d)(functools.partial(_at_least, [(None, None), None]))
-composed(np.atleast_3d)(functools.partial(_at_least, [(None,) * 3, (None, ..., None), (..., None)]))
+for _ndim, _fn in enumerate((np.atleast_1d, np.atleast_2d, np.atleast_3d), 1):
+    composed(_fn)(functools.partial(_at_least, _ndim, _fn))
 
 
 @composed(np.broadcast_arrays)

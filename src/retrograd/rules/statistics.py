@@ -11,6 +11,7 @@ from retrograd.engine.rule import COMPOSED
 from retrograd.rules.axes import axes_of, conjugate, merge_last, shape_with, to_array, to_floats
 from retrograd.rules.indexing import take
 from retrograd.rules.reductions import broadcast_weights
+from retrograd.rules.shaping import at_least
 
 # Leaving nan out
 
@@ -67,10 +68,11 @@ def _quantile(
 ) -> Any:  # fmt: skip
     if getattr(q, "requires_grad", False):
         raise TypeError("a quantile has no gradient to q: pass q.detach()")
-    a = to_floats(to_array(a))
+    a = to_array(a)
     # NumPy's dtype of the result depends on how q is given, and on the method
     fn: Any = np.percentile if percent else np.quantile
     kind = fn(np.ones(1, a.dtype), getattr(q, "_array", q), method=method).dtype
+    a = to_floats(a)
     q = to_array(q) / 100 if percent else to_array(q)
     axes = axes_of(a, axis)
     if weights is not None:
@@ -96,7 +98,7 @@ def _median(
     skip: bool, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    return _quantile(skip, False, a, 0.5, axis, keepdims=keepdims)
+    return _quantile(skip, False, to_floats(to_array(a)), 0.5, axis, keepdims=keepdims)
 
 
 composed(np.quantile)(functools.partial(_quantile, False, False))
@@ -117,7 +119,7 @@ def _cov(
 ) -> Any:  # fmt: skip
     # variables are rows
     arrays = [to_array(v) for v in (m, y) if v is not None]
-    x = np.concatenate([np.atleast_2d(v) if rowvar or v.ndim < 2 else v.T for v in arrays])
+    x = np.concatenate([at_least(2, v) if rowvar or v.ndim < 2 else v.T for v in arrays])
     if x.ndim > 2:
         raise ValueError(f"np.cov takes a matrix, not shape {x.shape}")
     x = x.astype(np.result_type(x.dtype, np.float64) if dtype is None else dtype)

@@ -41,3 +41,29 @@ def test_batches_of_nothing_give_nothing():
     empty = x(0, 3)
     F.linear(empty, x(2, 3)).sum().backward()
     assert empty.grad.shape == (0, 3)
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, rg.compile], ids=["eager", "compiled"])
+def test_gradients_of_rows_are_divided_by_how_often_they_are_looked_up(wrap):
+    index, u = np.array([[1, 2], [1, 0], [3, 1]]), np.arange(12.0).reshape(3, 2, 2)
+
+    def gradient(table, index, **options):
+        return rg.func.grad(lambda t: np.sum(F.embedding(index, t, **options) * u))(table)
+
+    table = np.ones((5, 2))
+    for padding in (None, 3, -2):
+        options = {"padding_idx": padding}
+        scaled = wrap(lambda t, i, o=options: gradient(t, i, scale_grad_by_freq=True, **o))
+        for numbers in (index, index[::-1] % 3):
+            counts = np.maximum(np.bincount(numbers.ravel(), minlength=5), 1)[:, None]
+            expected = gradient(table, numbers, **options).data / counts
+            np.testing.assert_allclose(scaled(table, numbers).data, expected)
+    layer = rg.nn.Embedding(5, 2, scale_grad_by_freq=True)
+    np.sum(layer(index)).backward()
+    assert layer.weight.grad[:, 0].tolist() == [1.0, 1.0, 1.0, 1.0, 0.0]
+
+
+def test_a_row_for_padding_must_be_there():
+    for wrong in (5, -6):
+        with pytest.raises(ValueError, match="padding_idx must be one of 5 rows"):
+            F.embedding(np.array([0]), np.ones((5, 2)), padding_idx=wrong)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.ir import Call, Names, Program, Var
+from retrograd.compiler.ir import Call, Flow, Names, Program, Var
 from retrograd.compiler.passes import prune
 from retrograd.compiler.readable.tidy import made
 from retrograd.engine import Array, Tensor, astype
@@ -94,7 +95,7 @@ class _Split:
                 new.append(split)
             else:
                 new.append(call)
-        return [*self._by_parameter(new)]
+        return [*self._by_parameter(new, calls)]
 
     def _joins(self, call: Call) -> bool:
         if call.fn is not concat or call.kwargs.get("axis", 0) is not None:
@@ -118,25 +119,34 @@ class _Split:
             out = call.outs[0]
             outs = self.parts[out] = [made(p.shape, out.dtype, out.stem) for p in self.of]
         for k, out in enumerate(outs):
-            args, kwargs = call.change(
-                lambda v, k=k: self.parts[v][k] if isinstance(v, Var) and v in self.parts else v
-            )
+            args, kwargs = call.change(functools.partial(self._part, k))
             split.append(replace(call, args=args, kwargs=kwargs, outs=(out,)))
         return split
 
-    def _by_parameter(self, new: list[list[Call] | Call]) -> Iterable[Call]:
+    def _part(self, k: int, value: Any) -> Any:
+        """Return what stands for an argument in the update of one parameter."""
+        return self.parts[value][k] if isinstance(value, Var) and value in self.parts else value
+
+    def _by_parameter(self, new: list[list[Call] | Call], calls: list[Call]) -> Iterable[Call]:
         """Yield all that is done to one parameter, then all that is done to the next."""
         places = [i for i, found in enumerate(new) if isinstance(found, list)]
         if not places:
             return [c for c in new if isinstance(c, Call)]
         first, last = places[0], places[-1]
         between = [c for c in new[first:last] if isinstance(c, Call)]
-        if any(c.kind != "call" for c in between):
-            # numbers that all parameters share change in between
-            return [c for found in new for c in (found if isinstance(found, list) else [found])]
+        flow = Flow(calls)
+        changed: set[Any] = set()
+        for found in reversed(new[first:last]):
+            for c in found if isinstance(found, list) else [found]:
+                if isinstance(found, Call) and c.kind != "call":
+                    changed |= {flow.memory(v) for v in c.outs}
+                elif isinstance(found, list) and any(flow.memory(v) in changed for v in c.vars()):
+                    # a number that all parameters share changes after it was used
+                    return [
+                        c for found in new for c in (found if isinstance(found, list) else [found])
+                    ]
         middle = [new[i] for i in places]
         ordered = [found[k] for k in range(self.count) for found in middle]  # type: ignore[index]
         before = [c for c in new[:first] if isinstance(c, Call)]
         after = [c for c in new[last + 1 :] if isinstance(c, Call)]
         return [*before, *between, *ordered, *after]
-

@@ -16,11 +16,12 @@ from retrograd.compiler.readable.buckets import split_buckets
 from retrograd.compiler.readable.form import Parameter, Readable, Row
 from retrograd.compiler.readable.helpers import Helpers
 from retrograd.compiler.readable.items import Item, itemise, weight
-from retrograd.compiler.readable.loops import Loop, roll
+from retrograd.compiler.readable.loops import roll
 from retrograd.compiler.readable.phrases import Ref, is_of_one_value, map_expression, refs
 from retrograd.compiler.readable.sizes import Sized, find_constants, find_sizes, full
 from retrograd.compiler.readable.text import ReadableWriter
 from retrograd.compiler.readable.tidy import tidy
+from retrograd.compiler.readable.turns import Loop
 from retrograd.compiler.statements import (
     Expression,
     Index,
@@ -45,7 +46,8 @@ _NOUNS = {
     "not_equal": "mask", "equal": "mask", "getitem": "part", "reshape": "reshaped",
     "transpose": "turned", "swapaxes": "turned", "concat": "joined", "maximum": "larger",
     "minimum": "smaller", "columns": "windows", "class_hits": "hits", "rows": "found",
-    "put_taken": "spread", "contract": "product", "astype": "cast", "absolute": "size", "put": "spread",
+    "put_taken": "spread", "contract": "product", "astype": "cast", "absolute": "size",
+    "put": "spread",
 }  # fmt: skip
 
 
@@ -92,9 +94,14 @@ class _Building:
         self.items = itemise(self.program)
         self.flow = Flow(self.program.calls)
         self.names: dict[Var, str] = {}
+        self.groups: dict[Var, tuple[Var, ...]] = {}  # what a loop goes through
         self.counts = _counts(self.program)
         self.lives = _lives(self.program, self.counts)
-        self.taken = Taken([*self.lives.values(), "t"])
+        self.counted = counted = any(
+            name in self.counts for i in self.items for name in _live_names(i.value)
+        )
+        self.taken = Taken([*self.lives.values(), *(["t"] if counted else [])])
+        self.variable = self.taken.fresh("i" if counted else "t")
         self.helpers = Helpers(self.taken)
         self.writer = ReadableWriter(self.name_of, self.helpers.name)
         self.writer.formulas = {v: number_of(e) for v, (e, one) in sized.formulas.items() if one}
@@ -201,18 +208,15 @@ class _Building:
         written: dict[Var, Expression] = {}
         before: dict[int, list[Item]] = {}
         for var, count in uses.items():
-            value = self._constant(var)
-            if value is None:
+            constant = self._constant(var)
+            if constant is None:
                 continue
             if count == 1 and var not in inside:
-                written[var] = value
+                written[var] = constant
             else:
-                at = first[var]
-                line = _items(nodes[at])[0]
-                stem = _stem(value)
-                if not self.wishes.wishes.get(var):
-                    var.stem = stem
-                before.setdefault(at, []).append(Item((var,), value, line.call))
+                line = _items(nodes[first[var]])[0]
+                self.wishes.wishes.setdefault(var, _stem(constant))
+                before.setdefault(first[var], []).append(Item((var,), constant, line.call))
 
         def put_in(e: Expression) -> Expression | None:
             return written.get(e.var) if isinstance(e, Ref) else None
@@ -223,7 +227,7 @@ class _Building:
             for item in _items(node):
                 item.value = map_expression(put_in, item.value)
             if isinstance(node, Loop):
-                node.change(put_in)
+                node.before = [(v, map_expression(put_in, e)) for v, e in node.before]
             found.append(node)
         return found
 
@@ -256,6 +260,9 @@ class _Building:
             for v in [*item.reads(), *item.targets]:
                 if v.kind == "captured":
                     self.outside[v] = None
+        for v in self.program.wanted():
+            if v.kind == "captured":
+                self.outside[v] = None
         for v in self.outside:
             self.name_of(v)
 
@@ -268,7 +275,7 @@ class _Building:
     def _others(self) -> list[Parameter]:
         found = []
         for v in self.outside:
-            value = v.array if v.kind == "captured" else v.tensor.grad if v.tensor else v.array
+            value = v.array if v.tensor is None or v.kind == "captured" else v.tensor.grad
             role = "state" if id(root(v.array)) in self.states else "array"
             found.append(Parameter(self.names[v], role, value, v.shape, v.dtype, v))
         for v, name in self.names.items():
@@ -292,13 +299,13 @@ class _Building:
     def _rows(self, nodes: Sequence[Item | Loop]) -> list[Row]:
         rows: list[Row] = []
         self.assigned: set[Var] = set()
-        self.used: set[str] = set()
+        self.used = {name for node in nodes for e in _values(node) for name in _live_names(e)}
         for node in nodes:
             if isinstance(node, Loop):
                 rows += self._loop(node)
             else:
                 rows.append(self._row(node))
-        if self.counts and any("t" in row.inputs for row in rows):
+        if self.counted:
             rows = self._with_count(rows)
         return rows
 
@@ -307,14 +314,23 @@ class _Building:
         self.assigned |= {*item.targets} if item.place is None else set()
         v = item.targets[0]
         live = _names(item.value)
-        self.used |= live
         inputs = dict.fromkeys([*(self.name_of(r) for r in _read(item)), *sorted(live)])
-        is_array = v.kind != "number"
+        is_array = v.kind not in ("number", "kept")
         return Row(
             text, item.call.section, tuple(self.name_of(t) for t in item.targets), tuple(inputs),
-            v.shape if is_array else (), v.dtype if is_array else None, item.call.origin,
-            depth, times,
+            v.shape if v.kind != "kept" else None, v.dtype if is_array else None, item.call.origin,
+            depth, times, self._written(item),
         )  # fmt: skip
+
+    def _written(self, item: Item) -> tuple[str, ...]:
+        """Return the names of the arrays that a statement changes in place."""
+        if item.place is None:
+            return ()
+        found = []
+        for v in item.targets:
+            of = self.flow.viewed(self.groups.get(v, (v,))[0])
+            found += [self.name_of(w) for w in self.groups.get(v, (of,))]
+        return tuple(found)
 
     def _statement(self, item: Item) -> str:
         write = self.writer.expression
@@ -327,27 +343,100 @@ class _Building:
         return f"{', '.join(self.name_of(v) for v in item.targets)} = {value}"
 
     def _loop(self, loop: Loop) -> list[Row]:
-        section, origin = loop.items[0].call.section, loop.items[0].call.origin
+        """Return the rows of a loop."""
+        section, origin = loop.call.section, loop.call.origin
+        if loop.variable is not None:
+            self.names[loop.variable] = self.variable
         for group in loop.same:
-            self.same_name(group)
+            self.same_name([group[-1], *group[:-1]])
         rows = []
-        for var, start in loop.before:
-            text = f"{self.name_of(var)} = {self.writer.expression(start)}"
-            inputs = tuple(self.name_of(v) for v in refs(start))
+
+        def add(text: str, targets: tuple[str, ...], inputs: Iterable[str], like: Var | None,
+                depth: int = 1, times: int = 1) -> None:  # fmt: skip
+            shape, dtype = (None, None) if like is None else (like.shape, like.dtype)
             rows.append(
-                Row(text, section, (self.name_of(var),), inputs, var.shape, var.dtype, origin)
+                Row(text, section, targets, tuple(inputs), shape, dtype, origin, depth, times)
             )
-        head, inputs, targets = loop.head(self)
-        rows.append(Row(head, section, targets, inputs, None, None, origin, 1, loop.count))
+
+        for var, start in loop.before:
+            name, read = self.name_of(var), [self.name_of(v) for v in refs(start)]
+            text = self.writer.expression(start)
+            if text != name:
+                add(f"{name} = {text}", (name,), read, None if var.kind == "kept" else var)
+                self.assigned.add(var)
+        for var, collected in loop.lists.items():
+            collected.stem = f"all_{self.name_of(var)}"
+            name = self.name_of(collected)
+            first = self.name_of(var) if var in loop.from_start else ""
+            add(f"{name} = [{first}]", (name,), [first] if first else [], None)
+            self.assigned.add(collected)
+        self._name_each(loop)
+        for row in self._head(loop):
+            add(*row, None, 1, loop.count)
         for item in loop.body:
             rows.append(self._row(item, 2, loop.count))
+            for v in item.targets:
+                if v in loop.lists:
+                    name, made = self.name_of(loop.lists[v]), self.name_of(v)
+                    add(f"{name}.append({made})", (name,), (name, made), v, 2, loop.count)
         return rows
+
+    def _name_each(self, loop: Loop) -> None:
+        """Name what stands for one parameter after the other, as textbooks do."""
+        for group, var in loop.each.items():
+            self.groups[var] = group
+            names = [self.name_of(v) for v in group]
+            first = group[0]
+            if first.kind == "captured" and id(root(first.array)) not in self.states:
+                var.stem = "w"
+            elif first.kind == "captured":
+                slot = _common_end(names)
+                var.stem = _SLOTS.get(slot, slot or "state")
+            else:
+                var.stem = "dw" if all(n.startswith("d_") for n in names) else _common_end(names)
+            self.name_of(var)
+            self.assigned.add(var)
+
+    def _head(self, loop: Loop) -> list[tuple[str, tuple[str, ...], tuple[str, ...]]]:
+        """Return the text, the targets and the inputs of each line of a `for`."""
+        variable = loop.variable
+        if loop.each:
+            columns = [[self.name_of(v) for v in group] for group in loop.each]
+            targets = tuple(self.name_of(v) for v in loop.each.values())
+            rows = [*zip(*columns, strict=True)]
+            if len(targets) == 1:
+                lines = [f"    {row[0]}," for row in rows]
+            else:
+                lines = [f"    ({', '.join(row)})," for row in rows]
+            names = ", ".join(targets)
+            head, end = f"for {names} in (", "):"
+            if variable is not None:
+                t = self.name_of(variable)
+                self.assigned.add(variable)
+                inside = f"({names})" if len(targets) > 1 else names
+                head, end = f"for {t}, {inside} in enumerate((", ")):"
+                targets = (t, *targets)
+            found = [(head, targets, ())]
+            found += [(line, (), row) for line, row in zip(lines, rows, strict=True)]
+            return [*found, (end, (), ())]
+        name = "_" if variable is None else self.name_of(variable)
+        if variable is not None:
+            self.assigned.add(variable)
+        n, turn = loop.count, loop.counter
+        if turn.by == 1:
+            start = f"{turn.first}, " if turn.first else ""
+            text = f"range({start}{turn.first + n})"
+        else:
+            low = turn.first - n + 1
+            start = f"{low}, " if low else ""
+            text = f"reversed(range({start}{turn.first + 1}))"
+        return [(f"for {name} in {text}:", (name,) if variable is not None else (), ())]
 
     def _with_count(self, rows: list[Row]) -> list[Row]:
         """Return the rows with what counts the updates."""
         name = next(iter(self.counts.values()))[0]
         n = next(iter(self.counts.values()))[1]
-        at = next(i for i, row in enumerate(rows) if "t" in row.inputs)
+        at = next(i for i, row in enumerate(rows) if row.section == "update")
         section, origin = rows[at].section, rows[at].origin
         while at and rows[at - 1].section == section:
             at -= 1
@@ -367,9 +456,7 @@ class _Building:
         text = f"len({x})" if axis == 0 else f"{x}.shape[{axis}]"
         first = rows[0]
         n = self.names[size]
-        return [
-            Row(f"{n} = {text}", first.section, (n,), (x,), (), None, first.origin), *rows
-        ]
+        return [Row(f"{n} = {text}", first.section, (n,), (x,), (), None, first.origin), *rows]
 
     def _returns(self) -> str:
         """Return the text of what is returned."""
@@ -392,6 +479,21 @@ class _Building:
 
     def _note(self) -> str:
         return self.fixed if self.sized.size is None else ""
+
+
+# what textbooks call the state of optimizers
+_SLOTS = {"exp_avg": "m", "exp_avg_sq": "v", "momentum_buffer": "velocity", "square_avg": "s"}
+
+
+def _common_end(names: Sequence[str]) -> str:
+    """Return the words with which all names end."""
+    words = [name.split("_")[::-1] for name in names]
+    same = []
+    for column in zip(*words, strict=False):
+        if len({*column}) > 1:
+            break
+        same.append(column[0])
+    return "_".join(same[::-1])
 
 
 class _Text:
@@ -439,16 +541,14 @@ def _repeated(a: Array) -> Expression | None:
         return None
     flat = a.reshape(-1)
     starts = np.flatnonzero(np.r_[True, flat[1:] != flat[:-1]])
-    lengths = np.diff(np.r_[starts, a.size])
-    if len(starts) > 6 or len({*lengths.tolist()}) > 1:
+    each = int(np.gcd.reduce(np.diff(np.r_[starts, a.size])))
+    values = flat[::each]
+    if len(values) > 8 or each == 1:
         return None
-    made = numpy("repeat", flat[starts].tolist(), int(lengths[0]))
-    if a.ndim == 1 and a.dtype == np.float64:
-        return made
-    whole: Expression = made
-    if a.dtype != np.float64:
-        whole = numpy("repeat", numpy("array", flat[starts].tolist(), dtype=a.dtype),
-                      int(lengths[0]))  # fmt: skip
+    some: Any = values.tolist()
+    if a.dtype != np.array(some).dtype:
+        some = numpy("array", some, dtype=a.dtype)
+    whole: Expression = numpy("repeat", some, each)
     if a.ndim > 1:
         index = tuple(Literal(slice(None)) if n == a.size else Literal(None) for n in a.shape)
         whole = Index(whole, Tuple(index))
@@ -508,4 +608,3 @@ def _items(node: Item | Loop) -> list[Item]:
 def _values(node: Item | Loop) -> list[Expression]:
     values = [item.value for item in _items(node)]
     return values + (node.expressions() if isinstance(node, Loop) else [])
-

@@ -53,6 +53,7 @@ class Row:
         origin: the user's line that it comes from.
         depth: 1 in the function, 2 in a loop.
         times: how often a run does it.
+        writes: the names of arrays that it changes in place.
     """
 
     text: str
@@ -64,6 +65,7 @@ class Row:
     origin: Line = NOWHERE
     depth: int = 1
     times: int = 1
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,12 @@ class Readable:
 
     @property
     def source(self) -> str:
-        """The program as text."""
+        """The program as text: its function, and below it those that it calls."""
+        return "\n".join([self.function, *(f"\n\n{part}" for part in self.helpers)])
+
+    @property
+    def function(self) -> str:
+        """The function as text."""
         lines = self._head()
         if self.note:
             lines.append(f"    # {self.note}")
@@ -114,13 +121,18 @@ class Readable:
             lines.append(f"    return {self.returns}")
         elif not self.rows:
             lines.append("    pass")
-        lines += [f"\n\n{part}" for part in self.helpers]
         return "\n".join(lines)
 
     def _head(self) -> list[str]:
         """Return the lines of the signature: one parameter a line, with its shape."""
         given = [p for p in self.parameters if p.role == "argument"]
         others = [p for p in self.parameters if p.role != "argument"]
+        if not others and len(given) < 4:
+            names = ", ".join(p.name for p in given)
+            return [
+                f"def {self.name}({names}):",
+                *(f"    # {p.name}: {_describe(p)}" for p in given),
+            ]
         state = [p for p in others if p.role == "state"]
         texts = [(f"{p.name},", _describe(p)) for p in given]
         texts += [("*,", "")] * bool(others)
@@ -128,7 +140,9 @@ class Readable:
         if not texts:
             return [f"def {self.name}():"]
         width = max(len(text) for text, _ in texts)
-        lines = [f"    {text:<{width}}  # {note}" if note else f"    {text}" for text, note in texts]
+        lines = [
+            f"    {text:<{width}}  # {note}" if note else f"    {text}" for text, note in texts
+        ]
         if state:
             lines.append("    # the state of the optimizer, in the shapes of the parameters")
             names = " ".join(f"{p.name}," for p in state)

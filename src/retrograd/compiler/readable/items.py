@@ -76,6 +76,8 @@ class _Itemising:
         self.results = set(program.wanted())
         self.inside: dict[Var, Item] = {}  # what is written where it is used
         self.through = {call.outs[0] for call in program.calls if call.kind == "write"}
+        self.roles = self._find_roles()
+        self.alone: set[Var] = set()
         self.positions: dict[Any, list[int]] = {}
         for i, call in enumerate(program.calls):
             if call.kind == "write":
@@ -84,15 +86,40 @@ class _Itemising:
         self.last_use = self._find_last_uses()
 
     def run(self) -> list[Item]:
-        """Return the items."""
+        """Return the items.
+
+        What stands in a line of its own in one of many like turns does so in all: else one could
+        not see that they are alike.
+        """
+        self._run()
+        count = Counter(self.roles.values())
+        alone = {
+            role for v, role in self.roles.items() if v not in self.inside and not self._has_name(v)
+        }
+        self.alone = {v for v, role in self.roles.items() if role in alone and count[role] >= 3}
+        return self._run()
+
+    def _run(self) -> list[Item]:
         items = []
+        self.inside.clear()
         for i, call in enumerate(self.program.calls):
+            self.section = call.section
             item = self._item(call, i)
             if len(item.targets) == 1 and item.place is None and self._is_small(item):
                 self.inside[item.targets[0]] = item
             else:
                 items.append(item)
         return items
+
+    def _find_roles(self) -> dict[Var, Any]:
+        """Return what tells which calls may be turns of one loop: how they are made and used."""
+        roles: dict[Var, Any] = {}
+        for call in self.program.calls:
+            if call.kind == "call" and call.section != "update" and call.view_of is None:
+                v = call.outs[0]
+                made_by = [id(getattr(self.flow.maker(a), "fn", None)) for a in call.args]
+                roles[v] = (call.origin, call.section, call.fn, v.shape, *made_by)
+        return roles
 
     def _item(self, call: Call, i: int) -> Item:
         def put_in(e: Expression) -> Expression | None:
@@ -116,7 +143,7 @@ class _Itemising:
         """Tell whether a value is written where it is used."""
         (var,) = item.targets
         call = item.call
-        if var in self.results or call.kind == "draw" or var in self.through:
+        if var in self.results or call.kind == "draw" or call.acts or var in self.through:
             return False
         is_view = call.view_of is not None
         if self.flow.memory(var) in self.written and not is_view:
@@ -125,16 +152,19 @@ class _Itemising:
             return False
         if is_view and call.fn in VIEWS and _is_plain_view(item.value):
             return not self._has_name(var) or self.uses[var] <= 1
-        if self.uses[var] != 1 or self._has_name(var):
+        if self.uses[var] != 1 or self._has_name(var) or var in self.alone:
             return False
         return self._length(item.value) <= LONGEST
 
     def _length(self, value: Expression) -> int:
         """Return about how many characters an expression takes."""
         length = 0
+        update = self.section == "update"
         for part in value.parts():
             if isinstance(part, Ref):
-                length += len(self.program.names.wishes.get(part.var, "abcdefgh"))
+                # updates of all parameters are to look alike
+                name = "" if update else self.program.names.wishes.get(part.var)
+                length += len(name or "abcdefgh")
             elif isinstance(part, (Literal, Number)):
                 length += 2
             elif isinstance(part, (Name, NumPy)):
@@ -180,13 +210,15 @@ class _Itemising:
 
 def _is_plain_view(value: Expression) -> bool:
     """Tell whether a view is short enough to be written wherever it is used."""
-    if isinstance(value, Attribute):
-        return isinstance(value.of, Ref)
-    if isinstance(value, Index):
-        return isinstance(value.of, Ref) and weight(value.index) <= 3
+    return weight(value) <= 6 and _views(value)
+
+
+def _views(value: Expression) -> bool:
+    if isinstance(value, (Attribute, Index)):
+        return _views(value.of)
     if isinstance(value, Invoke) and isinstance(value.function, Attribute):
-        return isinstance(value.function.of, Ref) and weight(value) <= 4
-    return False
+        return _views(value.function.of)
+    return isinstance(value, Ref)
 
 
 def weight(value: Expression) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -64,16 +65,12 @@ def map_expression(how: Callable[[Expression], Expression | None], e: Expression
     found = how(e)
     if found is not None:
         return found
-    changed = {}
-    for field in fields(e):  # type: ignore[arg-type]
-        value = getattr(e, field.name)
-        new = _map_value(how, value)
-        if new is not value:
-            changed[field.name] = new
-    if not changed:
+    names = names_of_fields(type(e))
+    values = [getattr(e, name) for name in names]
+    new = [_map_value(how, value) for value in values]
+    if all(map(operator.is_, values, new)):
         return e
-    whole = {f.name: getattr(e, f.name) for f in fields(e)}  # type: ignore[arg-type]
-    return type(e)(**{**whole, **changed})
+    return type(e)(*new)
 
 
 def _map_value(how: Callable[[Expression], Expression | None], value: Any) -> Any:
@@ -87,7 +84,27 @@ def _map_value(how: Callable[[Expression], Expression | None], value: Any) -> An
 
 def refs(e: Expression) -> list[Var]:
     """Return the Vars in an expression, as often as they stand there."""
-    return [part.var for part in e.parts() if isinstance(part, (Ref, Number))]
+    found: list[Var] = []
+    stack: list[Any] = [e]
+    while stack:
+        part = stack.pop()
+        if isinstance(part, (Ref, Number)):
+            found.append(part.var)
+        elif isinstance(part, tuple):
+            stack += part
+        elif isinstance(part, Expression):
+            stack += [getattr(part, name) for name in names_of_fields(type(part))]
+    return found[::-1]
+
+
+def names_of_fields(kind: Any) -> tuple[str, ...]:
+    """Return the names of the fields of a kind of expressions."""
+    return _names_of_fields(kind)
+
+
+@functools.cache
+def _names_of_fields(kind: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def argument(value: Any) -> Expression:
@@ -134,7 +151,9 @@ def operands(call: Call) -> list[Expression]:
     """Return the arguments of an elementwise call; numbers stand for constants of one value."""
     out = call.outs[0]
     arrays = [a for a in call.args if isinstance(a, Var)]
-    found = []
+    found: list[Expression] = []
+    if isinstance(call.fn, np.ufunc) and call.fn.signature is not None:
+        return [*map(argument, call.args)]
     for a in call.args:
         others = [b for b in arrays if b is not a and b.kind != "const"]
         if (
@@ -163,7 +182,7 @@ def is_of_one_value(v: Var) -> bool:
 
 def _ufunc(call: Call) -> Expression:
     args = operands(call)
-    options = {k: v for k, v in call.kwargs.items()}
+    options = call.kwargs
     if not options and call.fn is np.multiply:
         for factor, other in (args, args[::-1]):
             if (divisor := _divisor(factor)) is not None:

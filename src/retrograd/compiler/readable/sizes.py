@@ -148,6 +148,7 @@ def find_sizes(
     shapes = [part.shape for part in example.arrays()]
     if len(shapes) != len(program.args):
         return None
+    fallback: Sized | None = None
     for growth in itertools.islice(_choices(shapes), _TRIES):
         i, axis = next(place for place, by in growth.items() if by == 1)
         n = shapes[i][axis]
@@ -161,11 +162,15 @@ def find_sizes(
         except Exception:  # a function may refuse these shapes with any error
             continue
         size = Var("size", np.empty(()), stem="n")
-        found = _Comparison(n, n + 1, Ref(size)).compare(program, other)
+        comparison = _Comparison(n, n + 1, Ref(size))
+        found = comparison.compare(program, other)
         if found is not None:
             found.size, found.source = size, (program.args[i], axis)
-            return found
-    return None
+            if comparison.differs:
+                return found
+            # perhaps only the rest of an argument is longer, which the function does not look at
+            fallback = fallback or found
+    return fallback
 
 
 Growth = dict[tuple[int, int], int]  # by how much axes grow: argument and axis, and by how much
@@ -198,7 +203,8 @@ def _choices(shapes: Sequence[tuple[int, ...]]) -> Iterator[Growth]:
                  if (m == n or (multiples and m and m % n == 0)) and (a == 0 or not leading)]
                 for k, shape in enumerate(shapes)
             ]  # fmt: skip
-            for chosen in itertools.product(*(at or [None] for at in places)):
+            options: list[list[tuple[int, int, int] | None]] = [[*at] or [None] for at in places]
+            for chosen in itertools.product(*options):
                 growth = {(p[0], p[1]): p[2] for p in chosen if p is not None}
                 if 1 in growth.values() and growth not in tried:
                     tried.append(growth)
@@ -216,6 +222,7 @@ class _Comparison:
         self.n, self.m, self.size = n, m, size
         self.pairs: dict[Var, Var] = {}
         self.formulas: dict[Var, tuple[Expression, bool]] = {}
+        self.differs = False  # whether any number or any shape follows the length
 
     def compare(self, one: Program, other: Program) -> Sized | None:
         """Return the first program with formulas for its numbers, or None."""
@@ -243,12 +250,15 @@ class _Comparison:
             for v, w in zip(one.outs, other.outs, strict=True):
                 if v.ndim != w.ndim or v.dtype != w.dtype:
                     raise _Different
+                self.differs |= v.shape != w.shape
                 self.pairs[v] = w
         return replace(one, args=args, kwargs=kwargs)
 
     def value(self, a: Any, b: Any) -> Any:
         if isinstance(a, Var):
-            if not isinstance(b, Var) or self.pairs.get(a, b) is not b:
+            if not isinstance(b, Var):
+                raise _Different
+            if self.pairs.get(a, b) is not b and not _are_equal_constants(self.pairs[a], b):
                 raise _Different
             if a not in self.pairs:
                 self.pairs[a] = b
@@ -288,9 +298,14 @@ class _Comparison:
         if a.shape == b.shape and a.tobytes() == b.tobytes():
             return
         shape = self.value(a.shape, b.shape)
-        first, second = (x.reshape(-1)[0].item() if x.size else None for x in (a, b))
-        if first is not None and (a == first).all() and (b == second).all():
-            number = self.value(first, second)
+        first, second = (x.reshape(-1)[0].item() if x.size else 0 for x in (a, b))
+        if a.size and b.size and (a == first).all() and (b == second).all():
+            number: Any = first
+            if first != second and v.dtype.kind == "f":
+                exact = 4.0 * float(np.finfo(v.dtype).eps) if v.dtype != np.float64 else 1e-14
+                number = Ratio(first, self.number(first, second, exact))
+            elif first != second:
+                number = self.value(first, second)
             self.formulas[v] = (full(shape, number, v.dtype), True)
         elif a.ndim == 1 and all(
             np.array_equal(x, np.arange(len(x), dtype=x.dtype)) for x in (a, b)
@@ -317,11 +332,19 @@ class _Comparison:
             return _times(a // (n * n), square)
         raise _Different
 
-    def number(self, a: float, b: float) -> Expression:
-        """Return a number as a formula of the length."""
+    def number(self, a: float, b: float, exact: float = 1e-14) -> Expression:
+        """Return a number as a formula of the length.
+
+        Args:
+            a: the number in the first recording.
+            b: the number in the second one.
+            exact: how far, relatively, rounding takes such numbers.
+        """
         if a == int(a) and b == int(b):
             return self.integer(int(a), int(b))
         n, m, size = self.n, self.m, self.size
+        if a and b and _near(1 / a, exact) and _near(1 / b, exact):
+            return Operation("/", Literal(1), self.integer(round(1 / a), round(1 / b)))
         less = Operation("-", size, Literal(1))
         for at_n, at_m, by in (
             (n, m, size),
@@ -330,11 +353,17 @@ class _Comparison:
             (n * n, m * m, Operation("**", size, Literal(2))),
             (n * (n - 1), m * (m - 1), Operation("*", size, less)),
         ):
-            if math.isclose(a * at_n, b * at_m, rel_tol=1e-14):
-                return _divided(a * at_n, by)
-            if at_n and at_m and math.isclose(a / at_n, b / at_m, rel_tol=1e-14):
+            if math.isclose(a * at_n, b * at_m, rel_tol=exact):
+                c = a * at_n
+                return Operation("/", Literal(round(c) if _near(c, exact) else c), by)
+            if at_n and at_m and math.isclose(a / at_n, b / at_m, rel_tol=exact):
                 return Operation("*", Literal(a / at_n), by)
         raise _Different
+
+
+def _near(value: float, exact: float) -> bool:
+    """Tell whether a number is a whole one but for rounding."""
+    return round(value) != 0 and math.isclose(value, round(value), rel_tol=exact)
 
 
 _SLICE = ("start", "stop", "step")
@@ -344,13 +373,10 @@ def _times(factor: int, term: Expression) -> Expression:
     return term if factor == 1 else Operation("*", Literal(factor), term)
 
 
-def _divided(c: float, by: Expression) -> Expression:
-    """Return `c / by`, with whole numbers where they are what was meant."""
-    if math.isclose(c, round(c), rel_tol=1e-14) and round(c):
-        return Operation("/", Literal(round(c)), by)
-    if c and math.isclose(1 / c, round(1 / c), rel_tol=1e-14):
-        return Operation("/", Literal(1), Operation("*", Literal(round(1 / c)), by))
-    return Operation("/", Literal(c), by)
+def _are_equal_constants(v: Var, w: Var) -> bool:
+    if v.kind != "const" or w.kind != "const" or v.shape != w.shape or v.dtype != w.dtype:
+        return False
+    return bool(v.array.tobytes() == w.array.tobytes())
 
 
 def full(shape: Any, number: Any, dtype: Any) -> Expression:
@@ -360,4 +386,3 @@ def full(shape: Any, number: Any, dtype: Any) -> Expression:
     if known and isinstance(number, (int, float, bool)) and math.copysign(1, number) > 0:
         return numpy(known, shape, **options)
     return numpy("full", shape, number, **({"dtype": dtype} if options else {}))
-

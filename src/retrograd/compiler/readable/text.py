@@ -6,14 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from retrograd.compiler.ir import Var
 from retrograd.compiler.readable.phrases import Helper, Number, Ref
 from retrograd.compiler.statements import (
-
     Expression,
-
     Literal,
     Negative,
     Operation,
@@ -31,6 +27,7 @@ _KNOWN = {
 }  # fmt: skip
 _NEGATIVE = 7
 _COMPARES = 2
+
 
 class ReadableWriter(PythonWriter):
     """Writes expressions of Refs.
@@ -57,7 +54,9 @@ class ReadableWriter(PythonWriter):
         """Return the number that a constant is."""
         if var in self.formulas:
             return self.inner(self.formulas[var])
-        value = var.array.reshape(-1)[0].item()
+        first = var.array.reshape(-1)[0]
+        # the shortest number that the dtype holds as this one
+        value = float(str(first)) if first.dtype.kind == "f" else first.item()
         return literal(int(value) if type(value) is float and _is_whole(value) else value)
 
     def inner(self, value: Expression) -> str:
@@ -69,6 +68,10 @@ class ReadableWriter(PythonWriter):
         formula = getattr(value, "formula", None)
         if formula is not None:
             return self.expression(formula)
+        if type(value) is tuple:
+            return self._tuple(Tuple(tuple(map(Literal, value))))
+        if type(value) is list:
+            return f"[{', '.join(map(self._literal, value))}]"
         return _KNOWN.get(value) or literal(value) if type(value) is float else literal(value)
 
     def _subscript(self, value: Expression) -> str:
@@ -106,6 +109,7 @@ class ReadableWriter(PythonWriter):
         text = self.expression(value)
         return f"({text})" if _binds(value) < tight else text
 
+
 def _is_whole(value: float) -> bool:
     return value.is_integer() and abs(value) < 1e6 and str(value) != "-0.0"
 
@@ -116,12 +120,11 @@ def _binds(value: Expression) -> int:
         formula = getattr(value.value, "formula", None)
         if formula is not None:
             return _binds(formula)
-        number = value.value
-        negative = isinstance(number, (int, float, np.generic)) and number < 0
+        number: object = value.value
+        negative = isinstance(number, (int, float)) and number < 0
         return _NEGATIVE if negative else 9
     if isinstance(value, Number):
         return 9
     if isinstance(value, Operation):
         return _TIGHT.get(value.symbol, _COMPARES)
     return _NEGATIVE if isinstance(value, Negative) else 9
-

@@ -390,9 +390,7 @@ def _multiply(t: _Tidying, call: Call) -> Found:
         if sign.outs[0].dtype != call.outs[0].dtype or other.dtype != call.outs[0].dtype:
             continue
         mask = made(sign.outs[0].shape, np.bool_, "mask")
-        compared = replace(
-            sign, fn=np.greater, args=(relu.args[0], 0), outs=(mask,), rule=None
-        )
+        compared = replace(sign, fn=np.greater, args=(relu.args[0], 0), outs=(mask,), rule=None)
         t.add(compared)
         return replace(call, args=(mask, other) if k == 0 else (other, mask))
     return None
@@ -422,7 +420,7 @@ def _add(t: _Tidying, call: Call) -> Found:
         return None
     a, b = first.args[0], second.args[0]
     same = isinstance(a, Var) and isinstance(b, Var) and a.shape == b.shape and a.dtype == b.dtype
-    whole = all(reduced_axis(c)[0] is None and not set(c.kwargs) - {"axis"} or
+    whole = all((reduced_axis(c)[0] is None and not set(c.kwargs) - {"axis"}) or
                 reduced_axis(c) == (None, False) for c in (first, second))  # fmt: skip
     if not same or not whole or first.section != second.section:
         return None

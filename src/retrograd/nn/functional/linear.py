@@ -8,7 +8,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from retrograd.checks import refuse_words
+from retrograd.checks import ensure, refuse_words
 from retrograd.engine import (
     Array,
     Tensor,
@@ -202,7 +202,7 @@ def embedding(
         max_norm: makes the rows that are looked up no longer than this, in `weight` itself; None
             leaves them as they are.
         norm_type: the order of the norm that `max_norm` bounds.
-        scale_grad_by_freq: is not there; False.
+        scale_grad_by_freq: divides the gradient of each row by how often it was looked up.
         sparse: does nothing: gradients are dense.
 
     Returns:
@@ -210,7 +210,7 @@ def embedding(
 
     Raises:
         TypeError: if `input` holds no integers.
-        ValueError: if `weight` has not two axes, or for `scale_grad_by_freq`.
+        ValueError: if `weight` has not two axes, or `padding_idx` is no row of it.
         IndexError: for a number that is negative, or V or more.
 
     >>> F.embedding(np.array([2, 0]), np.array([[1.0], [2.0], [3.0]]))
@@ -221,11 +221,14 @@ def embedding(
         raise TypeError(f"embedding takes row numbers as integers, not {input.dtype}")
     if weight.ndim != 2:
         raise ValueError(f"embedding takes a weight (rows, features), not {weight.shape}")
-    if scale_grad_by_freq:
-        raise ValueError("embedding has no scale_grad_by_freq: scale the loss of each word instead")
+    if padding_idx is not None:
+        number = len(weight)
+        is_row = -number <= padding_idx < number
+        ensure(is_row, "padding_idx", f"one of {number} rows", padding_idx, "embedding")
+        padding_idx %= number
     if max_norm is not None:
         _shorten_rows(input, weight, max_norm, norm_type)
-    return rows(input, weight, skip=None if padding_idx is None else padding_idx % len(weight))
+    return rows(input, weight, skip=padding_idx, by_frequency=scale_grad_by_freq)
 
 
 def _shorten_rows(index: Any, table: Any, max_norm: float, norm_type: float) -> None:
@@ -259,14 +262,22 @@ nograd(row_factors)
 
 
 @primitive(looks_through=False)
-def rows(index: Any, table: Any, skip: int | None = None) -> Any:
-    """Return rows of the table; the row `skip` gets no gradient."""
+def rows(index: Any, table: Any, skip: int | None = None, by_frequency: bool = False) -> Any:
+    """Return rows of the table; the row `skip` gets no gradient.
+
+    With `by_frequency` the gradient of a row is divided by how often it was looked up.
+    """
     if index.size and index.min() < 0:
         raise IndexError(f"embedding got row number {index.min()}")
     return np.take(table, index, axis=0)
 
 
-def _rows_dtable(g: Any, out: Any, index: Any, table: Any, skip: int | None = None) -> Any:
+def _rows_dtable(
+    g: Any, out: Any, index: Any, table: Any, skip: int | None = None, by_frequency: bool = False
+) -> Any:
+    if by_frequency:
+        counts = np.bincount(np.ravel(index), minlength=table.shape[0])
+        g = g / np.take(counts, index)[..., None].astype(g.dtype)
     if skip is not None:
         g = np.where((index == skip)[..., None], 0.0, g)
     return put_taken(g, index, 0, table.shape, "raise")
