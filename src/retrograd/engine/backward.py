@@ -78,11 +78,21 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
                 f"backward() starts from one number, this Tensor has shape {root.shape}: reduce "
                 "it (t.sum(), t.mean()), or pass gradient= of that shape"
             )
+        if like.dtype.kind == "c":
+            raise RuntimeError(
+                f"backward() starts from a real number, this Tensor is {like.dtype}: take a real "
+                "number of it (t.real, np.abs(t)), or pass gradient="
+            )
         one = _one(like.shape, like.dtype)
         return wrap(one) if lift else borrowed(one)
     array = as_array(gradient)
     if array.shape != like.shape:
         raise ValueError(f"gradient= has shape {array.shape}, the Tensor has {like.shape}")
+    if array.dtype.kind == "c" and like.dtype.kind != "c":
+        raise TypeError(
+            f"gradient= is {array.dtype}, the Tensor {like.dtype}: pass real numbers, such as "
+            "gradient.real"
+        )
     if lift and isinstance(gradient, Tensor) and array.dtype == like.dtype:
         return gradient
     array = array.astype(like.dtype, copy=False)
@@ -470,9 +480,7 @@ def fitted(g: Any, like: Any) -> Any:
         g = unbroadcast(g, like.shape)
     if g.dtype != like.dtype:
         if g.dtype.kind == "c" and like.dtype.kind == "f":
-            g = np.real(
-                g
-            )  # how the loss changes with the imaginary part of a real number is no matter
+            g = np.real(g)  # a real number has no imaginary part to change
         check_floating(like)  # t.requires_grad = True, set by hand, bypasses the check of integers
         g = g.astype(like.dtype)
     return g

@@ -140,7 +140,7 @@ class Rule:
             return self.complex
         if self.analytic is None:
             raise TypeError(
-                f"{self.title} has no gradient where it gives complex numbers: take the real and "
+                f"{self.title} is for real numbers, this would be complex: take the real and "
                 "imaginary parts before it (t.real, t.imag)"
             )
         made: Rule | None = None

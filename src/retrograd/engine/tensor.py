@@ -1239,7 +1239,7 @@ TensorT = TypeVar("TensorT", Tensor, Array, TensorLike)
 
 
 def as_array(data: Any) -> Array:
-    """Return `data` as a real, numeric array; a Tensor or an array gives its own memory."""
+    """Return `data` as a numeric array; a Tensor or an array gives its own memory."""
     return data._array if isinstance(data, Tensor) else numeric_array(data)
 
 
@@ -1463,7 +1463,7 @@ def keep(
     dtype = out.dtype
     if dtype is not _float64 and dtype is not _float32:
         needs = _is_floating(rule, dtype) and needs
-        if needs and dtype.kind == "c":
+        if dtype.kind == "c":
             rule = rule.conjugated()
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True

@@ -3,6 +3,7 @@
 Constants are Python floats: a NumPy scalar would turn float32 into float64.
 """
 
+import cmath
 import math
 from typing import Any
 
@@ -81,9 +82,22 @@ def times_sign(g: Any, x: Any) -> Any:
 def in_dtype_of(out: Any, x: Any) -> Any:
     """Return an argument in the dtype of the result, in which NumPy computes; numbers as they are.
 
-    A rule that computes with arguments alone loses digits, or wraps round, in a narrower one.
+    A rule that computes with arguments alone loses digits, or wraps round, in a narrower one. Rules
+    run on conjugates of complex numbers: that of -1 is on the other side of a branch cut.
     """
-    return x if not hasattr(x, "dtype") or x.dtype == out.dtype else x.astype(out.dtype)
+    if not hasattr(x, "dtype") or x.dtype == out.dtype:
+        return x
+    same = x.astype(out.dtype)
+    return np.conjugate(same) if out.dtype.kind == "c" and x.dtype.kind != "c" else same
+
+
+def _in_dtype_of_result(vjp: Any) -> Any:
+    """Return a vjp of a function that may turn real numbers into complex ones."""
+
+    def wide(g: Any, out: Any, *args: Any) -> Any:
+        return vjp(g, out, *(in_dtype_of(out, x) for x in args))
+
+    return wide
 
 
 def _power_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -100,6 +114,8 @@ def _power_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
     # at base 0 the gradient is 0, though the logarithm is infinite
     x = in_dtype_of(out, x)
     if isinstance(x, (int, float)):
+        if x < 0 and out.dtype.kind == "c":
+            return g * out * cmath.log(complex(x, -0.0))
         return g * out * (math.log(x) if x > 0 else math.nan if x else 0.0)
     return g * out * np.log(nonzero(x))
 
@@ -148,6 +164,13 @@ def i1(x: Any) -> Any:
     # the midpoint rule with 128 points is exact to the last digits
     cosines = np.cos((np.arange(128) + 0.5) * (math.pi / 128)).astype(x.dtype)
     return np.mean(np.exp(x[..., None] * cosines) * cosines, axis=-1)
+
+
+def _where_finite(g: Any, x: Any) -> Any:
+    if x.dtype.kind == "c":  # each part is replaced by itself
+        real = np.where(np.isfinite(np.real(x)), np.real(g), 0.0)
+        return real + 1j * np.where(np.isfinite(np.imag(x)), np.imag(g), 0.0)
+    return np.where(np.isfinite(x), g, 0.0)
 
 
 def _extremum_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -226,7 +249,7 @@ defvjp(np.sinc,       lambda g, out, x: g * sinc_slope(x, 1))
 defvjp(sinc_slope,    lambda g, out, x, order: g * sinc_slope(x, order + 1))
 defvjp(np.unwrap,     lambda g, out, p, discont=None, axis=-1, period=None: g)
 defvjp(np.nan_to_num, lambda g, out, x, nan=0.0, posinf=None, neginf=None:
-                      np.where(np.isfinite(x), g, 0.0))
+                      _where_finite(g, x), analytic=False)
 defvjp(np.where, None, lambda g, out, condition, x, y: np.where(condition, g, 0.0),
                        lambda g, out, condition, x, y: np.where(condition, 0.0, g))
 # fmt: on
@@ -285,7 +308,7 @@ adapted(np.where)(lambda condition, x=None, y=None:
     np.nonzero(condition) if x is None and y is None else record(np.where, condition, x, y))
 # fmt: on
 
-# Of a number outside of their real domain these are complex in NumPy: a Tensor raises there.
+# Of a number outside of their real domain these are complex.
 for _name in ("sqrt", "log", "log2", "log10", "power", "arccos", "arcsin", "arctanh"):
-    defvjp(getattr(np.emath, _name), *RULES[getattr(np, _name)].vjps)
+    defvjp(getattr(np.emath, _name), *map(_in_dtype_of_result, RULES[getattr(np, _name)].vjps))
 composed(np.emath.logn)(lambda n, x: np.emath.log(x) / np.emath.log(n))

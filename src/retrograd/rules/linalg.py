@@ -31,6 +31,7 @@ from retrograd.rules.axes import (
     to_array,
     to_floats,
 )
+from retrograd.rules.complexes import square_size
 from retrograd.rules.elementwise import kinked
 from retrograd.rules.reductions import root
 from retrograd.rules.shaping import at_least
@@ -46,11 +47,6 @@ def _eye(like: Any) -> Any:
 def adjoint(x: Any) -> Any:
     """Return transposed matrices, of complex numbers their conjugates."""
     return conjugate(x.mT)
-
-
-def _square_size(x: Any) -> Any:
-    """Return the squares of the sizes of numbers, smooth at 0."""
-    return np.square(np.real(x)) + np.square(np.imag(x)) if is_complex(x) else x * x
 
 
 def _antisymmetric(x: Any) -> Any:
@@ -340,7 +336,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     values = np.linalg.svd(a, compute_uv=False)
     rank = np.linalg.matrix_rank(a, rtol=rcond).astype(np.intc)
     x = _pinv(a, rcond) @ b
-    residuals = np.sum(at_least(2, _square_size(b - a @ x).T), axis=-1)
+    residuals = np.sum(at_least(2, square_size(b - a @ x).T), axis=-1)
     return x, residuals if m > n else np.ravel(residuals)[:0], rank, values
 
 
@@ -424,7 +420,7 @@ def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
         raise ValueError(f"{order!r} is no norm of a vector")
     over = {"axis": axis, "keepdims": keepdims}
     if order is None or order == 2:
-        return root(np.sum(_square_size(x), **over))
+        return root(np.sum(square_size(x), **over))
     if is_complex(x):
         x = np.abs(x)
     if order == 0:
