@@ -19,7 +19,7 @@ def test_a_function_has_the_derivatives_of_its_values(fn, data):
     draw = Draw(data)
     args, kwargs = draw.one_of(*CASES[fn])(draw)
     fn = STAND_INS.get(fn, fn)
-    check(fn, args, kwargs, seed=draw.integer(0, 1000), replay=fn is not np.trim_zeros)
+    check(fn, args, kwargs, seed=draw.integer(0, 1000), replay=fn not in (np.trim_zeros, np.roots))
 
 
 @pytest.mark.parametrize("fn", CASES, ids=spelled)

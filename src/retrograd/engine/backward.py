@@ -9,7 +9,7 @@ import functools
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -371,10 +371,13 @@ class ReversePass:
     def land(self) -> None:
         """Add what was found to each `.grad`, now that nothing can fail."""
         lift = self.lift
+        taken: set[int] = set()
         for leaf, g in self.found.items():
             if leaf._grad is None and not lift and g.base is None:
                 leaf._grad = g
             else:
+                if lift and isinstance(g, Tensor):
+                    g = own_memory(g, taken)
                 land(leaf, g)
 
 
@@ -506,6 +509,24 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     full = np.empty(shape, g.dtype)
     full[...] = g
     return full
+
+
+def own_memory(g: Tensor, taken: set[int]) -> Tensor:
+    """Return a gradient that a recording leaves in a leaf in memory that may be written.
+
+    Clipping writes into it: it must not be that of another leaf's, nor one number for all elements.
+
+    Args:
+        g: the gradient.
+        taken: the memory of other leaves' gradients, by id; grows.
+    """
+    memory: Any = g._array
+    while isinstance(memory.base, _ndarray):
+        memory = memory.base
+    if id(memory) in taken or not g._array.flags.writeable:
+        return cast("Tensor", np.copy(g))
+    taken.add(id(memory))
+    return g
 
 
 def land(leaf: Tensor, g: Any) -> None:

@@ -314,6 +314,10 @@ class Tensor(metaclass=KnowsElsewhere):
         self._warn_of_loss("float(t)")
         return float(self.item())
 
+    def __complex__(self) -> complex:
+        self._warn_of_loss("complex(t)")
+        return complex(self.item())
+
     def __int__(self) -> int:
         self._warn_of_loss("int(t)")
         return int(self.item())
@@ -1514,7 +1518,7 @@ def astype(x: Any, dtype: np.dtype[Any]) -> Any:
 def _power(x: Tensor, y: Any) -> Tensor:
     # `x**2` and `x**0.5` of an array are a square and a root; `np.power(x, 2)` takes longer
     if type(y) is float or type(y) is int:
-        if y == 2 and (type(y) is int or x.dtype.kind == "f"):
+        if y == 2 and (type(y) is int or x.dtype.kind in "fc"):
             return record(np.square, x)
         if y == 0.5:
             return record(np.sqrt, x)

@@ -6,13 +6,14 @@ analytic functions are run on conjugates, see `Rule.conjugated`. The gradient of
 the real part of what its rule gives.
 """
 
+import functools
 from typing import Any
 
 import numpy as np
 
-from retrograd.engine import adapted, defvjp, escape, primitive, record
+from retrograd.engine import RULES, Rule, adapted, defvjp, escape, primitive, record
 from retrograd.rules.axes import conjugate, is_complex
-from retrograd.rules.elementwise import kinked, nonzero, times_sign
+from retrograd.rules.elementwise import nonzero, times_sign
 
 
 def square_size(x: Any) -> Any:
@@ -26,11 +27,19 @@ def _abs_dx(g: Any, out: Any, x: Any) -> Any:
     return times_sign(g, x)
 
 
+def _inverse_dx(slope: Any, g: Any, out: Any, x: Any) -> Any:
+    """Return the gradient of an inverse function: the slope there is that of the function here."""
+    g = -g if slope is np.sin else g  # a cosine falls
+    return g / np.conjugate(slope(out))
+
+
 def _angle_dz(g: Any, out: Any, z: Any, deg: bool = False) -> Any:
+    if not is_complex(z):
+        return np.where(z == 0, np.nan, g * 0.0)  # it is 0, or half a turn
     if deg:
         g = g * (180 / np.pi)
     # z / |z|^2 is 1 / conj(z): without squares, which overflow
-    return g * 1j / np.conjugate(np.where(z == 0, 1.0, kinked(z, z == 0)))
+    return np.where(z == 0, np.nan, g * 1j / np.conjugate(nonzero(z)))
 
 
 @primitive
@@ -47,11 +56,20 @@ def _unit_dz(g: Any, out: Any, z: Any) -> Any:
 # fmt: off
 defvjp(np.conjugate, lambda g, out, x: conjugate(g), analytic=False)
 defvjp(np.real,      lambda g, out, val: g)
-defvjp(np.imag,      lambda g, out, val: g * 1j)
+defvjp(np.imag,      lambda g, out, val: g * 1j if is_complex(val) else g * 0.0)
 defvjp(np.angle,     _angle_dz)
 defvjp(np.abs,       _abs_dx)
 defvjp(unit,         _unit_dz, analytic=False)
 # fmt: on
+
+# The roots in the rules of these are on the wrong side of branch cuts for complex numbers, such as
+# those that `np.emath.arcsin` makes of real ones. In terms of the result there is no cut.
+for _fns, _slope in (
+    ((np.arcsin, np.emath.arcsin), np.cos), ((np.arccos, np.emath.arccos), np.sin),
+    ((np.arcsinh,), np.cosh), ((np.arccosh,), np.sinh),
+):  # fmt: skip
+    for _fn in _fns:
+        RULES[_fn].complex = Rule(_fn, [functools.partial(_inverse_dx, _slope)])
 
 
 @adapted(np.real)

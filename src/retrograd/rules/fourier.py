@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp
-from retrograd.rules.axes import conjugate, to_array
+from retrograd.rules.axes import conjugate, is_complex, to_array
 
 # What undoes the scale of a norm: that of the inverse without its own.
 _SCALED_BACK = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
@@ -61,7 +61,8 @@ def _rfft_da(g: Any, out: Any, a: Any, n: Any = None, axis: int = -1, norm: Any 
 def _irfft_da(g: Any, out: Any, a: Any, n: Any = None, axis: int = -1, norm: Any = None) -> Any:
     length = out.shape[axis]
     back = np.fft.rfft(g, axis=axis, norm=_SCALED_BACK[norm])
-    return _resized(_weigh_inner(back, length, axis, 2.0), a.shape[axis], axis)
+    found = _resized(_weigh_inner(back, length, axis, 2.0), a.shape[axis], axis)
+    return found if is_complex(a) else np.real(found)
 
 
 defvjp(np.fft.fft, _fft_da, analytic=False)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import composed
-from retrograd.rules.axes import check_at_least, to_array
+from retrograd.rules.axes import check_at_least, to_array, to_floats
 from retrograd.rules.shaping import at_least
 
 
@@ -50,6 +50,26 @@ def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     x = x.astype(np.promote_types(x.dtype, int))
     powers = np.arange(x.shape[0] if N is None else N, dtype=x.dtype)
     return x[:, None] ** (powers if increasing else powers[::-1])
+
+
+@composed(np.roots)
+def _roots(p: Any) -> Any:
+    """Return eigenvalues of the companion matrix; zeros at the ends of `p` are told by value."""
+    p = at_least(1, to_array(p))
+    if p.ndim != 1:
+        raise ValueError(f"np.roots takes the coefficients in one axis, not shape {p.shape}")
+    filled = np.flatnonzero(p)
+    if not filled.shape[0]:
+        return np.zeros(0)
+    start, stop = int(filled[0]), int(filled[-1]) + 1
+    zeros = np.zeros(p.shape[0] - stop, p.dtype)
+    p = to_floats(p[start:stop])
+    n = p.shape[0] - 1
+    if not n:
+        return zeros
+    below = np.eye(n - 1, n, dtype=p.dtype)
+    found = np.linalg.eigvals(np.concatenate([(-p[1:] / p[0])[None], below]))
+    return np.concatenate([found, zeros]) if zeros.size else found
 
 
 @composed(np.polyfit)
