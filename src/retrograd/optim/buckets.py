@@ -185,7 +185,13 @@ class ComplexBucket(Bucket):
     """
 
     def join(self, arrays: Sequence[Any]) -> Any:
-        return as_reals(super().join(arrays))
+        joined = super().join(arrays)
+        if isinstance(joined, Tensor):
+            return as_reals(joined)
+        # made as reals, so that these own the memory: exported programs have views of the owner
+        flat = np.empty(2 * joined.size, joined.real.dtype)
+        flat.view(joined.dtype)[...] = joined.reshape(-1)
+        return flat
 
     def gradient(self) -> Any:
         found = super().gradient()

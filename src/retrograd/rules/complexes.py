@@ -45,7 +45,7 @@ def _angle_dz(g: Any, out: Any, z: Any, deg: bool = False) -> Any:
 @primitive
 def unit(z: Any) -> Any:
     """Return complex numbers over their sizes, and 0 for 0: what `np.sign` is of them."""
-    return np.sign(z)
+    return z / nonzero(np.abs(z))
 
 
 def _unit_dz(g: Any, out: Any, z: Any) -> Any:
