@@ -9,7 +9,7 @@ import functools
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -78,11 +78,21 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
                 f"backward() starts from one number, this Tensor has shape {root.shape}: reduce "
                 "it (t.sum(), t.mean()), or pass gradient= of that shape"
             )
+        if like.dtype.kind == "c":
+            raise RuntimeError(
+                f"backward() starts from a real number, this Tensor is {like.dtype}: take a real "
+                "number of it (t.real, np.abs(t)), or pass gradient="
+            )
         one = _one(like.shape, like.dtype)
         return wrap(one) if lift else borrowed(one)
     array = as_array(gradient)
     if array.shape != like.shape:
         raise ValueError(f"gradient= has shape {array.shape}, the Tensor has {like.shape}")
+    if array.dtype.kind == "c" and like.dtype.kind != "c":
+        raise TypeError(
+            f"gradient= is {array.dtype}, the Tensor {like.dtype}: pass real numbers, such as "
+            "gradient.real"
+        )
     if lift and isinstance(gradient, Tensor) and array.dtype == like.dtype:
         return gradient
     array = array.astype(like.dtype, copy=False)
@@ -361,10 +371,13 @@ class ReversePass:
     def land(self) -> None:
         """Add what was found to each `.grad`, now that nothing can fail."""
         lift = self.lift
+        taken: set[int] = set()
         for leaf, g in self.found.items():
             if leaf._grad is None and not lift and g.base is None:
                 leaf._grad = g
             else:
+                if lift and isinstance(g, Tensor):
+                    g = own_memory(g, taken)
                 land(leaf, g)
 
 
@@ -469,6 +482,8 @@ def fitted(g: Any, like: Any) -> Any:
     if g.shape != like.shape:
         g = unbroadcast(g, like.shape)
     if g.dtype != like.dtype:
+        if g.dtype.kind == "c" and like.dtype.kind == "f":
+            g = np.real(g)  # a real number has no imaginary part to change
         check_floating(like)  # t.requires_grad = True, set by hand, bypasses the check of integers
         g = g.astype(like.dtype)
     return g
@@ -494,6 +509,24 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     full = np.empty(shape, g.dtype)
     full[...] = g
     return full
+
+
+def own_memory(g: Tensor, taken: set[int]) -> Tensor:
+    """Return a gradient that a recording leaves in a leaf in memory that may be written.
+
+    Clipping writes into it: it must not be that of another leaf's, nor one number for all elements.
+
+    Args:
+        g: the gradient.
+        taken: the memory of other leaves' gradients, by id; grows.
+    """
+    memory: Any = g._array
+    while isinstance(memory.base, _ndarray):
+        memory = memory.base
+    if id(memory) in taken or not g._array.flags.writeable:
+        return cast("Tensor", np.copy(g))
+    taken.add(id(memory))
+    return g
 
 
 def land(leaf: Tensor, g: Any) -> None:
