@@ -36,3 +36,16 @@ def test_a_table_has_a_row_for_each_argument():
     assert table.count("<tr>") == 1 + 2 + 1 + 1
     assert 'rowspan="2"' in table
     assert "a &lt; b" in table
+
+
+def test_a_table_tells_code_from_words_and_a_product_from_an_argument_called_x():
+    table = as_table("", [CALL, Entry("folded", 0, "net.0: 3 calls", "5")])
+    assert "<code>\u2003y = f(x)</code>" in table
+    assert "<code>g * 2</code><br>note" in table
+    assert "3 × 2 = 6" in table  # noqa: RUF001, the sign is what is tested
+    assert ">net.0: 3 calls<" in table
+
+
+def test_a_table_is_flush_left_also_where_a_page_takes_styles_out():
+    table = as_table("", [CALL])
+    assert table.count("<td") + table.count("<th ") == table.count('align="left" valign="top"')

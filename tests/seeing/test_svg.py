@@ -49,6 +49,7 @@ def test_there_are_colours_for_light_and_for_dark_surroundings():
     assert ".page{fill:#12161d}" in style
     assert 'class="page" fill="#ffffff"' in light
     assert "font-family" in begin
+    assert 'class="rg-drawing" fill="#1b2432"' in begin  # what text inherits
 
 
 def test_a_drawing_is_whole_where_a_page_takes_style_sheets_out():
@@ -57,7 +58,9 @@ def test_a_drawing_is_whole_where_a_page_takes_style_sheets_out():
     scene = Scene(boxes, edges, [Frame("f")], "t", "d", ("0", "1"), ("a note",))
     root = read(paint(scene))
     shapes = [e for e in root.iter() if e.tag.rpartition("}")[2] in ("rect", "path", "text")]
-    assert [e.attrib for e in shapes if e.get("fill") is None] == []
+    own = [e for e in shapes if not e.tag.endswith("text")]
+    assert [e.attrib for e in own if e.get("fill") is None] == []
+    assert {e.get("fill") for e in own if e.get("class").startswith("box")} == {"#f5f7fa"}
     assert [e.attrib for e in shapes if "wire" in e.get("class") and not e.get("stroke")] == []
     assert [e.attrib for e in shapes if e.tag.endswith("text") and not e.get("font-size")] == []
 

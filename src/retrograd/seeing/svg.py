@@ -216,7 +216,7 @@ def paint(scene: Scene) -> str:
     key = f"rg{zlib.crc32((scene.title + scene.description + text).encode()):08x}"
     size = f"{_number(width)} {_number(height)}"
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="rg-drawing" viewBox="0 0 {size}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}"{_style("rg-drawing")}'
         f' width="{_number(width)}" height="{_number(height)}" style="max-width:100%;height:auto"'
         f' font-family="{_MONO}" role="img" aria-labelledby="{key}t {key}d">',
         f'<title id="{key}t">{_e(scene.title)}</title>',
@@ -256,8 +256,9 @@ def _looks(colors: dict[str, str]) -> dict[str, dict[str, str]]:
     c = colors
     looks = {
         "page": {"fill": c["page"]},
-        "name": {"font-size": "13px", "font-weight": "700", "fill": c["ink"]},
-        "call": {"font-size": "12px", "fill": c["ink"]},
+        "rg-drawing": {"fill": c["ink"]},  # of text, which inherits it
+        "name": {"font-size": "13px", "font-weight": "700"},
+        "call": {"font-size": "12px"},
         "note": {"font-size": "10.5px", "fill": c["soft"]},
         "title": {"font-size": "11.5px", "font-weight": "700", "fill": c["soft"]},
         "box": {"fill": c["box"], "stroke": c["line"], "stroke-width": "1.2"},
@@ -292,7 +293,8 @@ def _css() -> str:
     shows a notebook takes style sheets out.
     """
     rules = (
-        f".rg-drawing .{name}{{{';'.join(f'{k}:{v}' for k, v in look.items())}}}"
+        f"{'' if name == 'rg-drawing' else '.rg-drawing '}.{name}"
+        f"{{{';'.join(f'{k}:{v}' for k, v in look.items())}}}"
         for name, look in _looks(_DARK).items()
     )
     return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
