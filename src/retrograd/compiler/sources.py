@@ -54,6 +54,7 @@ def _collect(
 ) -> None:
     if name in functions:
         return
+    fn = inspect.unwrap(fn)  # what a primitive hands on to has the names that its source uses
     try:
         source = textwrap.dedent(inspect.getsource(fn))
     except (OSError, TypeError):
@@ -68,6 +69,8 @@ def _collect(
             n.annotation = None
         elif isinstance(n, ast.FunctionDef):
             n.returns = None
+        elif isinstance(n, ast.AnnAssign):
+            n.annotation = ast.Constant(None)  # of a variable inside, which says nothing there
     used = {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name)}
     scope = {**fn.__globals__, **surroundings(fn)}
     for other in sorted(used & scope.keys()):

@@ -25,7 +25,6 @@ refuse(
 )  # fmt: skip
 refuse("count in one dimension with np.histogram", np.histogram2d, np.histogramdd)
 refuse("sort with np.sort: a Tensor is real", np.sort_complex)
-refuse("find real roots with np.linalg.eigvals of the companion matrix", np.roots)
 refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
 
 # All functions of a module

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,31 +20,42 @@ DECADES = 2.0  # that the scale of gradients spans at least
 ROUNDING = 14.0  # decades below the largest gradient: what is smaller has no shade of its own
 
 
+@dataclass(frozen=True)
+class Content:
+    """What there is to read about a value.
+
+    Args:
+        lines: what stands in its box.
+        hint: what is shown while the pointer is on it.
+        shape: its shape.
+    """
+
+    lines: tuple[Text, ...]
+    hint: str = ""
+    shape: str = ""
+
+
 @dataclass
 class Value:
-    """A value that has a box.
+    """A value that has a box, if it is not folded.
 
     Args:
         name: what it is called.
-        lines: what stands in the box.
-        kind: "call", "view", "result", "parameter" or "data".
-        hint: what is shown while the pointer is on it.
+        content: writes what there is to read about it; called for what is shown alone.
+        kind: "call", "result", "parameter" or "data".
         gradient: an array, None where there is none.
         stays_inside: of a leaf, whether it belongs to what takes it, and is not shown where that
             is folded.
         function: of a call, the name of the function.
-        shape: its shape, as text.
         section: of a line of a program: "forward", "backward" or "update".
     """
 
     name: str
-    lines: tuple[Text, ...]
+    content: Callable[[], Content]
     kind: str = "call"
-    hint: str = ""
     gradient: Any = None
     stays_inside: bool = False
     function: str = ""
-    shape: str = ""
     section: str = ""
 
 
@@ -54,14 +65,14 @@ class Arrow:
 
     Args:
         source, target: the keys of the value and of the call.
-        text: the value, as text.
+        value: the value as the call takes it; None where it is not told.
         sent: the gradient that the call sends back, an array; None where there is none.
         is_dashed: whether its line is broken.
     """
 
     source: Any
     target: Any
-    text: str = ""
+    value: Any = None
     sent: Any = None
     is_dashed: bool = False
 
@@ -221,7 +232,7 @@ class _Maker:
                 )
         edges = []
         for (source, target), (text, sent, dashed) in merged.items():
-            lines = [Text(text, "note")] if self.shows_values and text else []
+            lines = [Text(text, "note")] if text else []
             if self.shows_gradients and sent is not None:
                 lines.append(Text(describe_gradient(sent), "note"))
             heat = scale.heat(sizes[source, target]) if (source, target) in sizes else None
@@ -263,7 +274,8 @@ class _Maker:
     def _value_box(self, key: Any) -> Box:
         value = self.diagram.values[key]
         self.gradients[key] = value.gradient
-        return Box(value.lines, value.kind, hint=value.hint, section=value.section)
+        content = value.content()
+        return Box(content.lines, value.kind, hint=content.hint, section=value.section)
 
     def _given_box(self, key: Any, home: int | None) -> Box:
         """Return the box of a leaf, which in the frame of its Module is called as there."""
@@ -286,7 +298,7 @@ class _Maker:
         lines = [Text(sheet.title, "name")]
         if sheet.text:
             lines.append(Text(sheet.text))
-        shape = values[outs[0]].shape if len(outs) == 1 else ""
+        shape = values[outs[0]].content().shape if len(outs) == 1 else ""
         n = len(sheet.members)
         unit = f"{self.diagram.unit}{'s' * (n != 1)}"
         count = "" if sheet.title.endswith(unit) else f"{n} {unit}"
@@ -313,7 +325,8 @@ class _Maker:
                         between[source, target].append(arrow)
         found = {}
         for pair, arrows in between.items():
-            text = arrows[0].text if len({id(a.source) for a in arrows}) == 1 else ""
+            value = arrows[0].value if len({a.source for a in arrows}) == 1 else None
+            text = describe(value) if self.shows_values and value is not None else ""
             dashed = all(arrow.is_dashed for arrow in arrows)
             found[pair] = text, _total(arrow.sent for arrow in arrows), dashed
         return found

@@ -46,7 +46,17 @@ class Group:
         self.type = type
 
     def nodes(self) -> Iterator[Node]:
-        """Yield the nodes of all calls inside, in recorded order."""
+        """Go through the nodes of all calls inside, in recorded order.
+
+        Returns:
+            An iterator over nodes.
+
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 3), rg.nn.Linear(3, 1))
+        >>> graph = rg.seeing.Graph(np.sum(net(np.ones((1, 2)))))
+        >>> group = rg.seeing.fold(graph, rg.seeing.Names()).parts[0]
+        >>> [node.rule.name for node in group.nodes()]
+        ['linear', 'linear']
+        """
         stack = [*reversed(self.parts)]
         while stack:
             part = stack.pop()
@@ -56,7 +66,17 @@ class Group:
                 yield part
 
     def inputs(self) -> list[Node]:
-        """Return the nodes outside that calls inside take as arguments, each once."""
+        """Return the nodes outside that calls inside take as arguments, each once.
+
+        Returns:
+            A list of nodes, in the order in which they are taken.
+
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 3), rg.nn.Linear(3, 1))
+        >>> graph = rg.seeing.Graph(np.sum(net(np.ones((1, 2)))))
+        >>> group = rg.seeing.fold(graph, rg.seeing.Names()).parts[0]
+        >>> len(group.inputs())
+        4
+        """
         inside = set(self.nodes())
         found: dict[Node, None] = {}
         for node in self.nodes():
@@ -70,6 +90,15 @@ class Group:
 
         Args:
             graph: the whole graph.
+
+        Returns:
+            A list of nodes, in recorded order.
+
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 3), rg.nn.Linear(3, 1))
+        >>> graph = rg.seeing.Graph(np.sum(net(np.ones((1, 2)))))
+        >>> group = rg.seeing.fold(graph, rg.seeing.Names()).parts[0]
+        >>> len(group.outputs(graph))
+        1
         """
         inside = set(self.nodes())
         used = {a for a, _, user in graph.edges() if a in inside and user not in inside}

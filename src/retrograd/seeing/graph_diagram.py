@@ -10,7 +10,7 @@ import numpy as np
 from retrograd.engine import Tensor
 from retrograd.engine.tensor import Parts
 from retrograd.seeing.calls import Writer, count
-from retrograd.seeing.diagram import Arrow, Diagram, Value, describe, size_of
+from retrograd.seeing.diagram import Arrow, Content, Diagram, Value, describe, size_of
 from retrograd.seeing.folding import fold
 from retrograd.seeing.graph import Argument, Graph, Node
 from retrograd.seeing.names import Names, label
@@ -78,10 +78,10 @@ class _Reader:
                 if argument.node is None and key not in values:
                     values[key] = self._array_value(argument.value)
                 sent = _flat(argument.sent) if argument.to is argument.node else None
-                arrows.append(Arrow(key, node, describe(argument.value), sent))
+                arrows.append(Arrow(key, node, argument.value, sent))
                 if sent is None and argument.to is not None:
                     passed_by = argument.node
-                    arrows.append(Arrow(argument.to, passed_by, "", _flat(argument.sent)))
+                    arrows.append(Arrow(argument.to, passed_by, None, _flat(argument.sent)))
             if not node.is_leaf:
                 values[node] = self._call_value(node)
             elif self._has_box(node):
@@ -110,38 +110,43 @@ class _Reader:
     def _leaf_value(self, node: Node) -> Value:
         t = node.tensor
         name = self.labels[node]
-        owner = self.names.owner(t)
-        lines = (Text(name, "name"), Text(_shape(t.data), "note"))
+
+        def content() -> Content:
+            shape = _shape(node.value)
+            lines = (Text(name, "name"), Text(shape, "note"))
+            return Content(lines, self._hint(node, name), shape)
+
         kind = "parameter" if t.requires_grad else "data"
-        inside = owner is not None or not self.names.of(t)
-        gradient = node.gradient
-        return Value(
-            name, lines, kind, self._hint(node, name), gradient, inside, shape=_shape(t.data)
-        )
+        inside = self.names.owner(t) is not None or not self.names.of(t)
+        return Value(name, content, kind, node.gradient, inside)
 
     def _array_value(self, array: Any) -> Value:
         name = self.names.of(array)
-        lines = (Text(name, "name"), Text(_shape(array), "note"))
-        hint = f"{name}: {array.dtype} {array.shape}\n{describe(array)}"
+
+        def content() -> Content:
+            shape = _shape(array)
+            hint = f"{name}: {array.dtype} {array.shape}\n{describe(array)}"
+            return Content((Text(name, "name"), Text(shape, "note")), hint, shape)
+
         inside = self.names.owner(array) is not None
-        return Value(name, lines, "data", hint, stays_inside=inside, shape=_shape(array))
+        return Value(name, content, "data", stays_inside=inside)
 
     def _call_value(self, node: Node) -> Value:
-        name, formula = self.labels[node], self.writer.call(node)
-        shape = describe(node.value) if node.is_several else _shape(node.value)
-        is_named = bool(self.names.of(node.tensor))
         is_result = node in self.graph.roots
-        kind = "result" if is_result else "call"
-        if is_named:
-            lines = [Text(name, "name"), Text(_fit(formula)), Text(shape, "note")]
-        elif _is_view(node) and not is_result:
-            kind = "view"
-            lines = [Text(_with_name(name, shape), "note")]
-        else:
+
+        def content() -> Content:
+            name, formula = self.labels[node], self.writer.call(node)
+            shape = describe(node.value) if node.is_several else _shape(node.value)
             lines = [Text(_fit(formula)), Text(_with_name(name, shape), "note")]
-        gradient = _flat(node.gradient)
-        hint = self._hint(node, f"{name} = {formula}")
-        return Value(name, tuple(lines), kind, hint, gradient, False, node.function, shape)
+            if self.names.of(node.tensor):
+                lines = [Text(name, "name"), Text(_fit(formula)), Text(shape, "note")]
+            elif _is_view(node) and not is_result:
+                lines = lines[1:]
+            return Content(tuple(lines), self._hint(node, f"{name} = {formula}"), shape)
+
+        kind = "result" if is_result else "call"
+        name, gradient = self.labels[node], _flat(node.gradient)
+        return Value(name, content, kind, gradient, function=node.function)
 
     def _hint(self, node: Node, first: str) -> str:
         lines = [first]
