@@ -119,8 +119,18 @@ def _times(text: str) -> str:
 
 
 def _code(lines: Iterable[str]) -> str:
-    text = _plain(lines)
-    return f"<code>{text}</code>" if text else ""
+    """Return code in a typeface of its own, a line for what each sign of equality says."""
+    text = "<br>".join(_plain(_equal_parts(line)) for line in lines)
+    # not <code>, whose background covers the line above where one is wrapped
+    return f"<samp>{text}</samp>" if text else ""
+
+
+def _equal_parts(line: str) -> list[str]:
+    """Return "y = f(x) = f(2)" as "y = f(x)" and "= f(2)", and a rule before its numbers."""
+    first, *rest = line.split(" = ")
+    if rest and first.strip().isidentifier():
+        first = f"{first} = {rest.pop(0)}"
+    return [first, *(f"= {part}" for part in rest)]
 
 
 def _plain(lines: Iterable[str]) -> str:
