@@ -130,7 +130,7 @@ def _equal_parts(line: str) -> list[str]:
     first, *rest = line.split(" = ")
     if rest and first.strip().isidentifier():
         first = f"{first} = {rest.pop(0)}"
-    return [first, *(f"= {part}" for part in rest)]
+    return [first, *(f"=\N{NO-BREAK SPACE}{part}" for part in rest)]
 
 
 def _plain(lines: Iterable[str]) -> str:
