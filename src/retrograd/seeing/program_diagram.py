@@ -109,7 +109,7 @@ class _Reader:
                 lines.append(Text(str(row.shape), "note"))
             hint = row.text
             if row.origin.file:
-                hint += f"\nfrom {row.origin.text}\n{row.origin.file}:{row.origin.number}"
+                hint += f"\nfrom {row.origin.text}\n{row.origin.place}"
             return Content(tuple(lines), hint, "" if row.shape is None else str(row.shape))
 
         kind = "result" if {*row.targets} & self.returned else "call"
