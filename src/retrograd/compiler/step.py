@@ -21,6 +21,7 @@ from retrograd import tree
 from retrograd.compiler.callables import (
     bind_method,
     check_compilable,
+    check_target,
     reduce_step,
     remember_for_forks,
     takes_self,
@@ -67,6 +68,7 @@ class CompiledStep:
         fn: the function or the Module.
         replay_first: whether the first call, too, gives what the program does, rather than what
             the function did; the two may differ by rounding.
+        target: what computes the programs, "numpy" or "c".
 
     Raises:
         TypeError: if `fn` cannot be called.
@@ -78,11 +80,14 @@ class CompiledStep:
     1
     """
 
-    def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], replay_first: bool = False, target: str = "numpy"
+    ) -> None:
         check_compilable(fn)
+        check_target(target)
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
-        self.fn, self.replay_first = fn, replay_first
+        self.fn, self.replay_first, self.target = fn, replay_first, target
         self._programs: dict[Any, list[ReadyProgram]] = {}
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
@@ -390,7 +395,9 @@ class CompiledStep:
         recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
         graph = None
         if grad:
-            graph = find_graph(self.fn, tape, result, start, recorded, structure, CompiledStep)
+            graph = find_graph(
+                self.fn, tape, result, start, recorded, structure, self._compile_alike
+            )
             if graph is not None and recorded.acts():
                 graph.is_eager = True  # its backward pass would act a second time
         likeness = Likeness(recorded)
@@ -399,7 +406,9 @@ class CompiledStep:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
-            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness)
+            found = ReadyProgram(
+                recorded, grad, simple, outside, graph, likeness, self.target
+            )
             found.example = Example.of(structure, leaves)
             same.append(found)
             recorded.announce()
@@ -421,6 +430,10 @@ class CompiledStep:
                 result = program(arrays)
         tape.undo.clear()
         return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
+
+    def _compile_alike(self, fn: Callable[..., Any]) -> CompiledStep:
+        """Return another function compiled for the same target."""
+        return CompiledStep(fn, target=self.target)
 
     def _key(self, given: Any, structure: tree.Structure) -> Any:
         """Return what programs are kept by: the kinds of the arguments, and the grad mode."""
