@@ -92,8 +92,10 @@ class CAssembly(Assembly):
                         isinstance(f, Elementwise) and f.reduces is not None and f.out is root
                         for f in group.forms
                     )
-                    if maker.get(root) is not group or call.kind == "write" or reduced:
+                    if maker.get(root) is not group or reduced:
                         stored.add(root)
+                if call.kind == "write":
+                    stored.add(viewed(call.outs[0]))
         for group in groups:
             for form in group.forms:
                 if not isinstance(form, Elementwise) or form.reduces is not None:

@@ -23,6 +23,8 @@ FLAGS = (
     "-std=c99", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math",
     "-ffp-contract=off", "-fopenmp-simd", "-w", "-shared", "-fPIC",
 )  # fmt: skip
+# functions of whole vectors are in a library of their own where there are any
+LIBRARIES = ("-Wl,--as-needed", "-lmvec", "-lm") if platform.libc_ver()[0] == "glibc" else ("-lm",)
 NAMES = ("cc", "gcc", "clang")
 SEAL = hashlib.sha256().digest_size
 
@@ -111,7 +113,7 @@ def _is_own(folder: Path) -> bool:
     return about.st_uid == os.getuid() and not about.st_mode & others and os.access(folder, os.W_OK)
 
 
-def build(source: str, libraries: Sequence[str] = ("-lm",)) -> ctypes.CDLL:
+def build(source: str, libraries: Sequence[str] = LIBRARIES) -> ctypes.CDLL:
     """Compile a source, unless that was done before, and load it.
 
     Args:

@@ -20,6 +20,19 @@ HEAD = """\
 #include <stdint.h>
 #include <string.h>
 
+/* The C library of GNU has functions of whole vectors, which are right to 4 units in the last place. */
+#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define VECTOR(name) \
+    __attribute__((simd("notinbranch"))) double name(double); \
+    __attribute__((simd("notinbranch"))) float name##f(float);
+VECTOR(exp) VECTOR(log) VECTOR(sin) VECTOR(cos)
+#if __GLIBC_PREREQ(2, 35)
+VECTOR(tanh) VECTOR(exp2) VECTOR(expm1) VECTOR(log1p) VECTOR(log2) VECTOR(log10) VECTOR(sinh)
+VECTOR(cosh) VECTOR(tan) VECTOR(asin) VECTOR(acos) VECTOR(atan) VECTOR(asinh) VECTOR(acosh)
+VECTOR(atanh) VECTOR(cbrt)
+#endif
+#endif
+
 /* Sums may be put together in any order, so that the compiler can use vectors. */
 #define PRAGMA(text) _Pragma(#text)
 #define SUMS(...) PRAGMA(omp simd reduction(+ : __VA_ARGS__))
