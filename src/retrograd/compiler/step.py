@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -289,6 +290,11 @@ class CompiledStep:
             from retrograd.compiler.readable.script import export_readable
 
             export_readable(self.readable(), path, overwrite)
+            return
+        if Path(path).suffix == ".c":
+            from retrograd.compiler.c.export import export_c
+
+            export_c(self._ran(), "predict" if isinstance(self.fn, Module) else "step", path, overwrite)
             return
         from retrograd.compiler.export import export
 

@@ -16,7 +16,6 @@ from retrograd.compiler.c.loops import (
     LoopWriter,
     is_placed,
     is_uniform,
-    keeps_too_much,
 )
 from retrograd.compiler.c.places import MOVING, Places
 from retrograd.compiler.c.products import has_places, write_product
@@ -32,7 +31,9 @@ from retrograd.compiler.statements import (
     Tuple,
 )
 
-LARGE_PRODUCT = 100_000  # multiplications: NumPy's BLAS does larger products faster
+# bytes of factors of all multiplications: NumPy's BLAS does larger products faster, by more than
+# the microsecond that it costs to leave C and come back; measured on AVX2 and AVX-512
+LARGE_PRODUCT = 1_200_000
 
 
 def assemble_in_c(program: Program) -> Code:
@@ -48,7 +49,7 @@ class CAssembly(Assembly):
 
     Args:
         program: the program.
-        largest: how many multiplications a product may have that C does.
+        largest: how large a product may be that C does; see `LARGE_PRODUCT`.
     """
 
     def __init__(self, program: Program, largest: float = LARGE_PRODUCT) -> None:
@@ -67,11 +68,10 @@ class CAssembly(Assembly):
     def _form_of(self, call: Call) -> Form | None:
         form = find_form(call)
         if isinstance(form, Elementwise):
-            there = is_placed(form, self.places) and not keeps_too_much(form)
-            return form if there else None
+            return form if is_placed(form, self.places) else None
         if isinstance(form, Product):
-            there = has_places(form, self.places) and form.m * form.k * form.n <= self._largest
-            return form if there else None
+            size = form.m * form.k * form.n * call.outs[0].dtype.itemsize
+            return form if has_places(form, self.places) and size <= self._largest else None
         if isinstance(form, (Join, Hits)):
             values = [*call.vars(), *call.outs]
             return form if all(self.places.find(v) is not None for v in values) else None
@@ -187,6 +187,7 @@ class CAssembly(Assembly):
         state, given = self.fresh("state").text, self.fresh("given").text
         body: list[Step] = []
         parts: list[Part] = []
+        self.unit = Unit([], [], [], [], code.names, (given, state))
         last: Step | None = None  # the part that is open
         pending_check = False
         for step in code.body:
@@ -213,14 +214,14 @@ class CAssembly(Assembly):
         moving = [v for v in arrays if v.kind in MOVING]
         static = [v for v in arrays if v.kind not in MOVING]
         formulas = [*dict.fromkeys(n for p in parts for f in p.functions for n in f.numbers)]
-        unit = Unit(parts, static, moving, formulas, code.names, (given, state))
+        self.unit = unit = Unit(parts, static, moving, formulas, code.names, (given, state))
         if moving or formulas:
             values: list[Expression] = [*(Name(code.names[v]) for v in moving), *formulas]
             target = Index(Name(given), Literal(slice(None)))
             statement = Assign((target,), Tuple(tuple(values)))
-            body.insert(0, Step(statement, body[0].call, None))
+            load = Call("load", None, (), {}, (), body[0].call.section, body[0].call.line)
+            body.insert(0, Step(statement, load, None))
         code.body = body
-        self.unit = unit
         code.bind = lambda namespace: unit.bind(namespace, self._check)
 
     def _check(self, wrong: int, arrays: dict[Var, Any]) -> None:
@@ -231,4 +232,5 @@ class CAssembly(Assembly):
 
 def uses_numpy(code: Code) -> list[Step]:
     """Return the statements that NumPy does."""
-    return [step for step in code.body if not isinstance(step.statement, Compute)]
+    inside = (step for step in code.body if step.call.kind != "load")
+    return [step for step in inside if not isinstance(step.statement, Compute)]

@@ -24,7 +24,7 @@ FLAGS = (
     "-ffp-contract=off", "-fopenmp-simd", "-w", "-shared", "-fPIC",
 )  # fmt: skip
 # functions of whole vectors are in a library of their own where there are any
-LIBRARIES = ("-Wl,--as-needed", "-lmvec", "-lm") if platform.libc_ver()[0] == "glibc" else ("-lm",)
+LIBRARIES = ("-Wl,--as-needed", "-lmvec", "-lm") if platform.libc_ver()[0] == "glibc" and platform.machine() == "x86_64" else ("-lm",)
 NAMES = ("cc", "gcc", "clang")
 SEAL = hashlib.sha256().digest_size
 

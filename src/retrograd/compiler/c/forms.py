@@ -267,9 +267,11 @@ def _reduction(call: Call) -> Elementwise | None:
     for a in axes:
         count *= x.shape[a]
     divisor = count if call.fn is np.mean else 1
+    asks = ufunc in (np.logical_and, np.logical_or)
+    text = "{0} != 0" if asks else "{0}"
     return Elementwise(
-        call, (x,), (x.dtype if ufunc in (np.logical_and, np.logical_or) else out.dtype,),
-        lambda names: names[0], out.dtype, x.shape, (), ufunc, axes, divisor,
+        call, (x,), (x.dtype if asks else out.dtype,), lambda names: text.format(*names),
+        out.dtype, x.shape, (), ufunc, axes, divisor,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.c.types import is_float, type_name
+from retrograd.compiler.c.types import has_type, is_float, type_name
 
 _PLAIN = {
     np.add: "{0} + {1}", np.subtract: "{0} - {1}", np.multiply: "{0} * {1}",
@@ -183,7 +183,7 @@ _TABLES = {"f": FLOATS, "i": INTEGERS, "u": _UNSIGNED, "b": BOOLEANS}
 
 def has_form(ufunc: Any, dtype: np.dtype[Any]) -> bool:
     """Tell whether a function has a C expression for numbers of a dtype."""
-    return ufunc in _TABLES.get(dtype.kind, {})
+    return has_type(dtype) and ufunc in _TABLES[dtype.kind]
 
 
 def expression(ufunc: Any, args: list[str], dtype: np.dtype[Any]) -> str:

@@ -56,7 +56,6 @@ class _Total:
     kept: tuple[int, ...]  # strides of the output by axis of the loop, 0 where it is reduced
     depth: int = 0  # the loop before which it begins
     value: str = ""
-    aside: bool = False  # whether it is an array, since the loop leaves it and comes back
 
 
 class LoopWriter:
@@ -226,6 +225,7 @@ class LoopWriter:
                 parts.append(str(offset))
             return " + ".join(parts).replace("+ -", "- ")
 
+        counter = False
         before: list[str] = []
         after: list[str] = []
         opening: dict[int, list[str]] = {d: [] for d in range(depth + 1)}
@@ -252,21 +252,24 @@ class LoopWriter:
                 if first < depth:
                     innermost.append(total)
                 continue
-            # the loop comes back to each total: they stand aside, one behind the other
+            # the loop comes back to each total: they stand aside, one behind the other, or, where
+            # these are too many, in the output
             kept = [d for d, a in enumerate(inner) if total.kept[a]]
             count = math.prod(lengths[d] for d in kept)
-            steps = dict(zip(kept, in_order(tuple(lengths[d] for d in kept)), strict=True))
-            where = " + ".join(f"i{d}" if s == 1 else f"i{d} * {s}" for d, s in steps.items())
-            before.append(f"{kind} {total.name}[{count}];")
-            self._stack = count
-            before.append(f"for (i = 0; i < {count}; i++) {total.name}[i] = {start};")
-            here = f"{total.name}[{where or 0}]"
-            body_end.append(f"{here} = {combine(form.reduces, here, total.value, self._kind(form))};")
-            nest = [f"{pointer}[{index(total.kept, place.offset)}] = {self._finished(form, here)};"]
-            for d in reversed(kept):
-                nest = [f"for (i{d} = 0; i{d} < {lengths[d]}; i{d}++) {{",
-                        *("    " + line for line in nest), "}"]  # fmt: skip
-            after += nest
+            there = f"{pointer}[{index(total.kept, place.offset)}]"
+            if count <= ON_STACK:
+                steps = dict(zip(kept, in_order(tuple(lengths[d] for d in kept)), strict=True))
+                where = " + ".join(f"i{d}" if s == 1 else f"i{d} * {s}" for d, s in steps.items())
+                here, counter = f"{total.name}[{where or 0}]", True
+                before.append(f"{kind} {total.name}[{count}];")
+                before.append(f"for (i = 0; i < {count}; i++) {total.name}[i] = {start};")
+            else:
+                here = there
+                before += _nest([f"{there} = {start};"], kept, lengths)
+            update = combine(form.reduces, here, total.value, self._kind(form))
+            body_end.append(f"{here} = {update};")
+            if here != there or form.divisor != 1:
+                after += _nest([f"{there} = {self._finished(form, here)};"], kept, lengths)
         body = [
             f"const {type_name(dtype)} {name} = {self.pointers[key[0]]}[{index(key[2], key[1])}];"
             for key, name, dtype in self.loads
@@ -282,7 +285,7 @@ class LoopWriter:
             text = self._loop(d, lengths[d], text, innermost if d == depth - 1 else [])
             text = [*opening[d], *text, *closing[d]]
         counters = [f"i{d}" for d in range(depth)]
-        if before:
+        if counter:
             counters.insert(0, "i")
         declared = [f"ptrdiff_t {', '.join(counters)};"] if counters else []
         return ["    " + line for line in (*declared, *before, *text, *after)]
@@ -328,10 +331,12 @@ def is_uniform(var: Var) -> bool:
     return bool(array.size) and array.tobytes() == array.reshape(-1)[:1].tobytes() * array.size
 
 
-def keeps_too_much(form: Elementwise) -> bool:
-    """Tell whether a reduction would need too many totals at once."""
-    kept = math.prod(n for i, n in enumerate(form.shape) if i not in form.axes)
-    return form.reduces is not None and kept > ON_STACK
+def _nest(lines: list[str], loops: Sequence[int], lengths: Sequence[int]) -> list[str]:
+    """Return lines inside some of the loops."""
+    for d in reversed(loops):
+        inside = ("    " + line for line in lines)
+        lines = [f"for (i{d} = 0; i{d} < {lengths[d]}; i{d}++) {{", *inside, "}"]
+    return lines
 
 
 def is_placed(form: Elementwise, places: Places) -> bool:
