@@ -12,6 +12,7 @@ from retrograd.compiler.c.types import type_name
 from retrograd.compiler.ir import Var
 
 ROWS = 4  # of a tile
+PACKED = 256  # rows of a tile: so many are copied at once, which takes 32 kB of stack at most
 BYTES = 128  # of a row of a tile: two of the longest vectors
 LANES = 8  # so many numbers are taken for one vector in comparing the ways
 
@@ -74,8 +75,14 @@ def write_product(
             share *= 1 if stride == 1 else 0.4 if abs(stride) <= 4 else 0.12
         return share
 
-    by_column = lanes(n, b_column, o_column)
-    by_row = lanes(m, a_row, o_row)
+    def along(rows: int, columns: int, stride: int, out_stride: int) -> float:
+        plain = lanes(columns, stride, out_stride)
+        if not packs(rows, k, stride):
+            return plain
+        return max(plain, 0.5 * lanes(columns, out_stride) * rows / (rows + 6))
+
+    by_column = along(m, n, b_column, o_column)
+    by_row = along(n, m, a_row, o_row)
     inside = k / (-(-k // LANES) + 3) * (0.5 if 1 not in (a_column, b_row) else 1)
     inside *= 1 if a_column == b_row == 1 else 0.6
     if inside > max(by_column, by_row):
@@ -101,6 +108,17 @@ def write_product(
 Side = tuple[str, int, int]
 
 
+def packs(rows: int, k: int, stride: int) -> bool:
+    """Tell whether a factor whose neighbours lie apart is copied to where they are side by side.
+
+    Args:
+        rows: how often each of its elements is used.
+        k: how many of its rows are copied at once.
+        stride: between neighbours.
+    """
+    return stride != 1 and rows >= ROWS and k <= PACKED
+
+
 def _base(name: str, offset: int) -> str:
     return f"({name} + {offset})" if offset else name
 
@@ -117,23 +135,31 @@ def _at(side: Side, row: str, column: str) -> str:
 
 def _tiles(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) -> list[str]:
     """Return the loops over tiles of the product, which go along its rows."""
-    m, _, n = sizes
+    m, k, n = sizes
     width = BYTES // (8 if kind == "double" else 4)
     lines = ["ptrdiff_t i, j, k;", "int r, s;"]
     whole_rows, whole_columns = m - m % ROWS, n - n % width
+    if packs(m, k, b[2]):
+        lines.append(f"{kind} packed[{k}][{min(width, n)}];")
 
-    def rows(first: int, last: int, high: int) -> list[str]:
+    def rows(wide: int) -> list[str]:
         inner: list[str] = []
-        if whole_columns:
-            inner += _loop("j", 0, whole_columns, width, _tile(kind, sizes, high, width, a, b, o))
-        if n % width:
-            inner += [f"j = {whole_columns};", *_tile(kind, sizes, high, n % width, a, b, o)]
-        return _loop("i", first, last, high, inner)
+        of = b
+        if packs(m, k, b[2]):
+            source = _at(b, "k", "j + s")
+            inner = [f"for (s = 0; s < {wide}; s++)",
+                     f"    for (k = 0; k < {k}; k++) packed[k][s] = {source};"]  # fmt: skip
+            of = ("packed", 0, 0)
+        if whole_rows:
+            inner += _loop("i", 0, whole_rows, ROWS, _tile(kind, sizes, ROWS, wide, a, of, o))
+        if m % ROWS:
+            inner += _loop("i", whole_rows, m, m % ROWS, _tile(kind, sizes, m % ROWS, wide, a, of, o))
+        return inner
 
-    if whole_rows:
-        lines += rows(0, whole_rows, ROWS)
-    if m % ROWS:
-        lines += rows(whole_rows, m, m % ROWS)
+    if whole_columns:
+        lines += _loop("j", 0, whole_columns, width, rows(width))
+    if n % width:
+        lines += [f"j = {whole_columns};", *rows(n % width)]
     return lines
 
 
@@ -151,13 +177,14 @@ def _tile(
     column = "j + s" if wide > 1 else "j"
     row = "i + r" if high > 1 else "i"
     at = "t[r][s]"
+    factor = "packed[k][s]" if b[0] == "packed" else _at(b, "k", column)
     over = f"for (r = 0; r < {high}; r++) TOGETHER for (s = 0; s < {wide}; s++)"
     return [
         "{",
         f"    {kind} t[{high}][{wide}];",
         f"    {over} {at} = 0;",
         f"    for (k = 0; k < {k}; k++)",
-        f"        {over} {at} = MULTIPLY_ADD({_at(a, row, 'k')}, {_at(b, 'k', column)}, {at});",
+        f"        {over} {at} = MULTIPLY_ADD({_at(a, row, 'k')}, {factor}, {at});",
         f"    {over} {_at(o, row, column)} = {at};",
         "}",
     ]
