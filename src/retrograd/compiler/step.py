@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from retrograd.compiler.arguments import ARRAYS, kind_of
 from retrograd.compiler.callables import (
     bind_method,
     check_compilable,
+    check_target,
     reduce_step,
     remember_for_forks,
     takes_self,
@@ -63,6 +65,7 @@ class CompiledStep:
         fn: the function or the Module.
         replay_first: whether the first call, too, gives what the program does, rather than what
             the function did; the two may differ by rounding.
+        target: what computes the programs, "numpy" or "c".
 
     Raises:
         TypeError: if `fn` cannot be called.
@@ -74,11 +77,14 @@ class CompiledStep:
     1
     """
 
-    def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], replay_first: bool = False, target: str = "numpy"
+    ) -> None:
         check_compilable(fn)
+        check_target(target)
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
-        self.fn, self.replay_first = fn, replay_first
+        self.fn, self.replay_first, self.target = fn, replay_first, target
         self._programs: dict[Any, list[ReadyProgram]] = {}
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
@@ -282,6 +288,13 @@ class CompiledStep:
 
             export_readable(self.readable(), path, overwrite)
             return
+        if Path(path).suffix == ".c":
+            from retrograd.compiler.c.export import export_c
+
+            export_c(
+                self._ran(), "predict" if isinstance(self.fn, Module) else "step", path, overwrite
+            )
+            return
         from retrograd.compiler.export import export
 
         name = "predict" if isinstance(self.fn, Module) else "step"
@@ -387,7 +400,9 @@ class CompiledStep:
         recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
         graph = None
         if grad:
-            graph = find_graph(self.fn, tape, result, start, recorded, structure, CompiledStep)
+            graph = find_graph(
+                self.fn, tape, result, start, recorded, structure, self._compile_alike
+            )
             if graph is not None and recorded.acts():
                 graph.is_eager = True  # its backward pass would act a second time
         likeness = Likeness(recorded)
@@ -396,7 +411,7 @@ class CompiledStep:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
-            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness)
+            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness, self.target)
             found.sample = Sample.of(structure, leaves)
             same.append(found)
             recorded.announce()
@@ -418,6 +433,10 @@ class CompiledStep:
                 result = program(arrays)
         tape.undo.clear()
         return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
+
+    def _compile_alike(self, fn: Callable[..., Any]) -> CompiledStep:
+        """Return another function compiled for the same target."""
+        return CompiledStep(fn, target=self.target)
 
     def _key(self, given: Any, structure: tree.Structure) -> Any:
         """Return what programs are kept by: the kinds of the arguments, and the grad mode."""
