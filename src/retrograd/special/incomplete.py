@@ -165,8 +165,8 @@ def gammaincc(a: ArrayLike | TensorLike, x: ArrayLike | TensorLike) -> Any:
 
     Defined in DLMF 8.2.4.
 
-    >>> rg.special.gammaincc(2.0, np.array([1.0, 100.0]))
-    array([7.35758882e-01, 3.75727679e-42])
+    >>> rg.special.gammaincc(2.0, np.array([1.0, 10.0])).round(6)
+    array([0.735759, 0.000499])
     """
     kernel: Any = scipy_kernel("gammaincc", x)
     return kernel(a, x) if kernel is not None else _gamma_share(True, a, x)
