@@ -266,8 +266,8 @@ class _Building:
         origin = loop.call.origin
         differ = any(len({v.shape for v in group}) > 1 for group in loop.each)
         for item in loop.body:
-            row = self._row(item, 2, loop.count)
-            rows.append(replace(row, shape=None) if differ else row)
+            line = self._row(item, 2, loop.count)
+            rows.append(replace(line, shape=None) if differ else line)
             for v in item.targets:
                 if v in loop.lists:
                     name, made = self.name_of(loop.lists[v]), self.name_of(v)
