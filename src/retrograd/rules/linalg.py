@@ -193,7 +193,9 @@ def _eig_dx(g: Any, out: Any, a: Any) -> Any:
     """For vectors of length 1."""
     (gw, gv), (w, v) = g, out
     back = adjoint(v)
-    inner = gw[..., None] * _eye(v)
+    # what all values have in common does not come from the vectors: that of a trace is the identity
+    common = gw[..., :1]
+    inner = (gw - common)[..., None] * _eye(v)
     if g.came[1]:
         part = back @ gv
         along = np.sum(part * _eye(v), axis=-1)  # the vectors keep their lengths
@@ -201,7 +203,7 @@ def _eig_dx(g: Any, out: Any, a: Any) -> Any:
         part = part - (back @ v) * np.real(along)[..., None, :]
         turns = Turns(w, 0, g, out, gv)
         inner = inner + turns.divide_pairs(part, lambda w: conjugate(_difference(w)))
-    return np.linalg.solve(back, inner @ back)
+    return np.linalg.solve(back, inner @ back) + common[..., None] * _eye(v)
 
 
 def _slogdet_da(g: Any, out: Any, a: Any) -> Any:
