@@ -374,9 +374,7 @@ def test_float32_goes_with_complex64():
 def test_complex_becomes_one_as_float_does():
     assert complex(rg.Tensor(1 + 2j)) == 1 + 2j
     assert complex(rg.Tensor([2.0])) == 2
-    assert repr(rg.Tensor([1 + 2j], requires_grad=True)) == (
-        "Tensor([1.+2.j], requires_grad=True)"
-    )
+    assert repr(rg.Tensor([1 + 2j], requires_grad=True)) == ("Tensor([1.+2.j], requires_grad=True)")
     with pytest.raises(TypeError, match="real"):
         float(rg.Tensor(1 + 2j))
     with pytest.warns(UserWarning, match=r"t\.item"):

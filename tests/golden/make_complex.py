@@ -10,7 +10,6 @@ those of `real(sum(conj(d) * g))`.
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 from complex_draws import draw, inputs
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from retrograd.checks import OTHER_WORDS, device_and_dtype, refuse_words
 from retrograd.engine import (
-    complex_of,
     MODE,
     Array,
     Handle,
@@ -19,6 +18,7 @@ from retrograd.engine import (
     arguments,
     as_array,
     check_floating,
+    complex_of,
     is_grad_enabled,
     no_grad,
     tell,
@@ -473,6 +473,7 @@ class Module:
         dtype = device_and_dtype(name, args, device, dtype)
         if dtype is None:
             return self
+        dtype = np.dtype(dtype)
         check_floating(np.empty(0, dtype))
         for _, parameter in self.named_parameters():
             grad, parameter.grad = parameter.grad, None

@@ -73,11 +73,9 @@ class Problem:
                 )
             raise
         tensors = [out if isinstance(out, Tensor) else Tensor(out) for out in outs]
-        tensors = [
-            np.stack([np.real(t), np.imag(t)], axis=-1) if t.dtype.kind == "c" else t
-            for t in tensors
+        floating = [
+            _parts(t) if t.dtype.kind == "c" else t for t in tensors if t.dtype.kind in "fc"
         ]
-        floating = [t for t in tensors if t.dtype.kind == "f"]
         if not floating:
             raise TypeError(f"{self.name} returned no floating array or Tensor: {outs!r}")
         return floating
@@ -130,6 +128,12 @@ def _varies(leaf: Any) -> bool:
     if isinstance(leaf, Tensor):
         return leaf.requires_grad
     return isinstance(leaf, (np.ndarray, np.inexact)) and leaf.dtype.kind in "fc"
+
+
+def _parts(t: Tensor) -> Tensor:
+    """Return complex numbers as real ones, with their two parts as a last axis."""
+    parts: Any = np.stack([np.real(t), np.imag(t)], axis=-1)
+    return cast("Tensor", parts)
 
 
 def _as_reals(array: Array) -> Array:

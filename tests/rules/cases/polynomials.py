@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rules.checking import Array, distinct, positive, scattered
 from rules.cases.complexes import parts_of
+from rules.checking import Array, distinct, positive, scattered
 from rules.drawing import call, case, check_as
 
 case(np.polyval)(lambda d: call(Array((d.integer(0, 4),)), d.array(high=2)))
