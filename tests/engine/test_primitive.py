@@ -7,6 +7,7 @@ import pytest
 
 import retrograd as rg
 from helpers import leaf
+from retrograd.engine.rule import COMPOSED, RULES
 
 
 def test_a_primitive_runs_on_arrays_and_needs_a_rule_for_tensors(scratch):
@@ -145,3 +146,21 @@ def test_an_option_that_is_ignored_is_taken_by_place_and_by_name():
         np.testing.assert_array_equal(x.grad, [3.0])
         assert "inplace" not in call().kwargs
     assert twice(np.ones(1), inplace=True) == 2.0
+
+
+def test_a_rule_of_what_numpy_does_not_hand_over_is_refused():
+    for fn in (np.vectorize(abs), np.full, np.asarray, np.float64, np.random.normal):
+        with pytest.raises(TypeError, match=r"would change nothing, .*@rg\.primitive"):
+            rg.defvjp(fn, lambda g, out, x: g)
+
+
+def test_a_rule_of_ones_own_for_a_function_that_is_made_of_others_is_asked():
+    answer = COMPOSED[np.kron]
+    try:
+        rg.defvjp(np.kron, lambda g, out, a, b: 7.0 * np.sum(b), None)
+        a = rg.Tensor(2.0, requires_grad=True)
+        np.kron(a, np.float64(3.0)).backward()
+        assert a.grad == 21.0
+    finally:
+        RULES.pop(np.kron, None)
+        COMPOSED[np.kron] = answer

@@ -68,12 +68,22 @@ for batches in (rg.data.DataLoader(data, 2), [data[:]] * (1 + rg.parallel.rank()
     except Exception as error:
         if rg.parallel.rank() == 0:
             print(error)
+sampler = rg.parallel.DistributedSampler()
+loader = rg.data.DataLoader(data, 2, sampler=sampler)
+calls = [print] if rg.parallel.rank() else []  # on the first rank alone callbacks are called
+rg.fit(model, loader, rg.nn.MSELoss(), optimizer, epochs=1, callbacks=calls)
+try:
+    rg.fit(model, loader, rg.nn.MSELoss(), optimizer, epochs=1 + rg.parallel.rank())
+except rg.parallel.RanksDifferError as error:
+    if rg.parallel.rank() == 0:
+        print(error)
 """
 
 
 @needs_mpi
-def test_data_that_ranks_do_not_share_is_refused():
-    first, second = launch(2, DATA).out.splitlines()
+def test_data_and_arguments_that_do_not_fit_the_ranks_are_refused():
+    first, second, third = launch(2, DATA).out.splitlines()
+    assert third.startswith("the ranks differ in the arguments of fit: rank 0 has {'epochs': 1,")
     assert "every rank would train on all samples" in first
     assert "the number of batches of an epoch: rank 0 has 1; rank 1 has 2" in second
 

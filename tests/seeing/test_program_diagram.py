@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from seeing.pictures import check
 
 import retrograd as rg
 from retrograd import nn
+from seeing.pictures import check
 
 F = nn.functional
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ class CompiledModule(CompiledStep, Module):
     Args:
         fn: the Module.
         replay_first: as for `CompiledStep`.
+        target: likewise.
 
     >>> model = rg.compile(rg.nn.Linear(2, 1))
     >>> [name for name, _ in model.named_parameters()]
@@ -23,8 +25,10 @@ class CompiledModule(CompiledStep, Module):
     (3, 1)
     """
 
-    def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
-        super().__init__(fn, replay_first)
+    def __init__(
+        self, fn: Callable[..., Any], replay_first: bool = False, target: str = "numpy"
+    ) -> None:
+        super().__init__(fn, replay_first, target)
         self.is_made = True
 
     def __getattr__(self, name: str) -> Any:
@@ -70,7 +74,7 @@ for _name in vars(Module):
         setattr(CompiledModule, _name, _hand_on(_name))
 
 
-def compile(fn: Callable[..., Any]) -> CompiledStep:
+def compile(fn: Any = None, *, target: str = "numpy") -> Any:
     """Compile a function, or a Module, into a NumPy program; a decorator too: `@rg.compile`.
 
     The first call with arguments of given shapes, dtypes and values runs the function and records
@@ -125,8 +129,11 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
     >>> w.grad
     array([2., 4.])
     """
+    if fn is None:
+        return functools.partial(compile, target=target)
     if isinstance(fn, (classmethod, staticmethod)):
-        return type(fn)(CompiledStep(fn.__func__))  # type: ignore[return-value]
+        return type(fn)(CompiledStep(fn.__func__, target=target))
     if isinstance(fn, CompiledStep):
         return fn
-    return CompiledModule(fn) if isinstance(fn, Module) else CompiledStep(fn)
+    made = CompiledModule if isinstance(fn, Module) else CompiledStep
+    return made(fn, target=target)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd import tree
-from retrograd.compiler.assembly import Step, assemble
+from retrograd.compiler.assembly import Code, Step, assemble
 from retrograd.compiler.guards import (
     Attributes,
     argument_guards,
@@ -25,7 +25,7 @@ from retrograd.compiler.likeness import Likeness, find_any_difference
 from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify, stack
 from retrograd.compiler.places import is_compiled
-from retrograd.compiler.readable.sizes import Example
+from retrograd.compiler.sample import Sample
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
     Assign,
@@ -79,6 +79,8 @@ class ReadyProgram:
         simple: whether it takes plain arrays by position.
         outside: what the function finds outside.
         graph: how gradients flow to its results, None if nobody can ask for any.
+        likeness: of the recorded program, if it is known already.
+        target: what computes it, "numpy" or "c".
 
     Attributes:
         likeness: what other recordings are compared with.
@@ -90,7 +92,7 @@ class ReadyProgram:
         program: what runs, after all passes.
         code: that as statements.
         plain: that before buffers, and before many calls were made one: for readers.
-        example: some elements of the arguments, to record the function for others of the kind.
+        sample: some elements of the arguments, to record the function for others of the kind.
         readable: the program for readers, once somebody has asked.
         checks_left: how many of the next replays are to be compared with the function.
         settled: whether it may be replayed without looking at how arguments are put together.
@@ -98,10 +100,11 @@ class ReadyProgram:
 
     def __init__(
         self, recorded: Program, grad: bool, simple: bool, outside: Outside | None = None,
-        graph: Graph | None = None,
+        graph: Graph | None = None, likeness: Likeness | None = None, target: str = "numpy",
     ) -> None:  # fmt: skip
         self.recorded = recorded
-        self.likeness = Likeness(recorded)
+        self.target = target
+        self.likeness = likeness or Likeness(recorded)
         self.runs = 1
         self.next_audit = FIRST_AUDIT
         self.outside = outside
@@ -115,7 +118,7 @@ class ReadyProgram:
         self.positions = recorded.positions
         self.namespace: dict[str, Any] = {}
         self.files: list[str] = []
-        self.example = Example(None, [])
+        self.sample = Sample(None, [])
         self.readable: Readable | None = None
         weakref.finalize(self, _let_go, self.namespace, self.files).atexit = False
         self.write()
@@ -126,7 +129,7 @@ class ReadyProgram:
         self.readable = None
         self.plain = simplify(self.recorded, self.constants)
         program = self.program = stack(self.plain)
-        self.code = assemble(program)
+        self.code = self._assemble(program)
         self.captured = [v for v in self.code.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
         flow = Flow(program.calls)
@@ -147,14 +150,24 @@ class ReadyProgram:
         self.file = f"<retrograd program {next(_numbered)}>"
         exec(compile("\n".join(self.setup_lines()), f"{self.file} setup", "exec"), self.namespace)
         self._check_views()
+        if self.code.bind is not None:
+            self.code.bind(self.namespace)
         self.make()
+
+    def _assemble(self, program: Program) -> Code:
+        if self.target == "c":
+            from retrograd.compiler.c import assemble_in_c
+
+            return assemble_in_c(program)
+        return assemble(program)
 
     def _find_first_write(self, flow: Flow) -> int:
         """Return the position of the first statement that writes outside."""
         body = self.code.body
         for i, step in enumerate(body):
             writes = step.fills is not None and step.call.kind == "write"
-            if writes and flow.viewed(step.call.outs[0]).kind != "made":
+            outside = writes and flow.viewed(step.call.outs[0]).kind != "made"
+            if outside or step.writes:
                 return i
         return len(body)
 

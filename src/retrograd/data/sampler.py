@@ -40,7 +40,10 @@ class Sampler:
         self, shuffle: bool = False, rng: RngLike = None, block_size: int | None = None
     ) -> None:
         if not isinstance(shuffle, (bool, np.bool_)):
-            raise TypeError(f"shuffle is True or False, not a {type(shuffle).__name__}")
+            raise TypeError(
+                f"shuffle is True or False, not a {type(shuffle).__name__}: the data set goes to "
+                "the DataLoader"
+            )
         if block_size is not None:
             whole(block_size=block_size)
         self.shuffle, self.block_size = bool(shuffle), block_size

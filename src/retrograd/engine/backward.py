@@ -186,6 +186,7 @@ class ReversePass:
         lift: whether rules run on Tensors in place of arrays, so that what they do is recorded:
             for derivatives of derivatives, and for programs.
         wanted: the Tensors to visit; None for all.
+        targets: those of `wanted` whose gradients somebody asks for; None: all of them.
         ends: those of `wanted` that the walk does not go beyond.
         calls_hooks: whether hooks of Tensors are called; not so where what arrives is a step in
             between that no user knows of.
@@ -204,12 +205,14 @@ class ReversePass:
         wanted: set[Tensor] | None = None,
         ends: Collection[Tensor] = (),
         calls_hooks: bool = True,
+        targets: Collection[Tensor] | None = None,
     ) -> None:
         self.keep = keep
         self.lift = lift
         self.wanted = wanted
         self.ends = ends
         self.calls_hooks = calls_hooks
+        self.targets = targets
         self.found: dict[Tensor, Any] = {}
 
     def run(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
@@ -275,7 +278,7 @@ class ReversePass:
                         continue
                     if wanted is not None and a not in wanted:
                         continue
-                    if through is not None and a is inputs[0] and wanted is None:
+                    if through is not None and a is inputs[0] and not self._asks_for(a):
                         vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
                     if is_joint:
@@ -303,6 +306,12 @@ class ReversePass:
                 raise
             if not keep:
                 t._call = rule.freed
+
+    def _asks_for(self, a: Tensor) -> bool:
+        """Tell whether somebody wants the gradient of a Tensor that the walk could go past."""
+        if self.wanted is None:
+            return False
+        return self.targets is None or any(a is t for t in self.targets)
 
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
@@ -361,7 +370,9 @@ class ReversePass:
 
     def _run_lifted(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
         """Run on Tensors, recorded so that a rule can take a limit, and unwrap what is found."""
-        walk = ReversePass(True, True, self.wanted, self.ends, self.calls_hooks)
+        walk = ReversePass(
+            True, True, self.wanted, self.ends, self.calls_hooks, targets=self.targets
+        )
         mode = MODE.get()
         with mode_set(mode.with_grad(True)):
             walk.run(roots, [wrap(seed) for seed in seeds])

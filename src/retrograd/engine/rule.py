@@ -334,16 +334,20 @@ def defvjp_joint(
 def _check_recorded(name: str, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
     """Raise TypeError for a function of whose calls a Tensor never hears: a rule changes nothing.
 
-    It hears of primitives, of ufuncs, of NumPy's functions and of what this package records.
+    It hears of primitives, of ufuncs, of those of NumPy's functions that can be overridden, and of
+    what this package records. A user's rule takes the place of what else answers such a call.
     """
-    home = str(getattr(fn, "__module__", None)).partition(".")[0]
-    heard = isinstance(fn, np.ufunc) or hasattr(fn, "_primitive") or home == "numpy"
-    own = all(vjp is None or _is_ours(vjp) for vjp in vjps)
-    if not (heard or own or fn in RULES):
+    if hasattr(fn, "_primitive") or all(vjp is None or _is_ours(vjp) for vjp in vjps):
+        return
+    if not (isinstance(fn, np.ufunc | type(np.sum)) or fn in RULES):
         raise TypeError(
             f"{name} of {spelled(fn)} would change nothing, since it is no primitive: write "
             "@rg.primitive above it, or f = rg.primitive(f)"
         )
+    load_rules()
+    if fn not in RULES:
+        for table in (ADAPTED, COMPOSED):
+            table.pop(fn, None)
 
 
 def _register(fn: Callable[..., Any], **parts: Any) -> None:

@@ -76,7 +76,13 @@ def _unsettled_dx(
 
 def times_sign(g: Any, x: Any) -> Any:
     """Return `g * sign(x)`: the gradient of a size, which at 0 is 0 and the slope to no side."""
-    return unsettle(g * np.sign(x), g, x == 0, x)
+    return unsettle(with_sign(g, x), g, x == 0, x)
+
+
+@primitive
+def with_sign(g: Any, x: Any) -> Any:
+    """Return `g * sign(x)`, with the derivative 0 by `x`, which has one therefore."""
+    return g * np.sign(x)
 
 
 def in_dtype_of(out: Any, x: Any) -> Any:
@@ -213,6 +219,7 @@ defvjp(np.positive,   lambda g, out, x: g)
 defvjp(np.fabs,       lambda g, out, x: times_sign(g, x))
 defvjp(unsettled,     lambda g, out, gradient, x, where, axis=(), adjoint=False:
                       unsettled(g, x, where, axis, not adjoint), _unsettled_dx, None)
+defvjp(with_sign,     lambda g, out, slope, x: with_sign(g, x), None)
 defvjp(kinked,        lambda g, out, x, where: np.where(where, math.nan, g), None)
 defvjp(np.square,     lambda g, out, x: g * 2 * x)
 defvjp(np.sqrt,       lambda g, out, x: g * 0.5 / out)

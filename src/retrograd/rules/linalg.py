@@ -348,8 +348,9 @@ def _solve(a: Any, b: Any) -> Any:
 
 @adapted(np.linalg.pinv)
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
-    if hermitian:
-        raise TypeError("np.linalg.pinv of a Tensor is for any matrix: leave hermitian= out")
+    if hermitian:  # NumPy reads the lower triangle alone, and so does its gradient
+        a = to_array(a)
+        a = np.tril(a) + np.swapaxes(np.tril(a, -1), -1, -2)
     rcond = rcond if rtol is None else rtol
     return record(np.linalg.pinv, a, **({} if rcond is None else {"rcond": rcond}))
 

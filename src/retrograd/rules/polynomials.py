@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import composed
+from retrograd.engine import adapted, composed, defvjp, primitive
 from retrograd.rules.axes import check_at_least, to_array, to_floats
 from retrograd.rules.shaping import at_least
 
@@ -52,26 +52,6 @@ def _vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     return x[:, None] ** (powers if increasing else powers[::-1])
 
 
-@composed(np.roots)
-def _roots(p: Any) -> Any:
-    """Return eigenvalues of the companion matrix; zeros at the ends of `p` are told by value."""
-    p = at_least(1, to_array(p))
-    if p.ndim != 1:
-        raise ValueError(f"np.roots takes the coefficients in one axis, not shape {p.shape}")
-    filled = np.flatnonzero(p)
-    if not filled.shape[0]:
-        return np.zeros(0)
-    start, stop = int(filled[0]), int(filled[-1]) + 1
-    zeros = np.zeros(p.shape[0] - stop, p.dtype)
-    p = to_floats(p[start:stop])
-    n = p.shape[0] - 1
-    if not n:
-        return zeros
-    below = np.eye(n - 1, n, dtype=p.dtype)
-    found = np.linalg.eigvals(np.concatenate([(-p[1:] / p[0])[None], below]))
-    return np.concatenate([found, zeros]) if zeros.size else found
-
-
 @composed(np.polyfit)
 def _polyfit(
     x: Any, y: Any, deg: int, rcond: float | None = None, full: bool = False, w: Any = None,
@@ -100,3 +80,23 @@ def _poly(seq_of_zeros: Any) -> Any:
     one = np.ones(1, roots.dtype)
     factors = (np.concatenate([one, -roots[i : i + 1]]) for i in range(roots.shape[0]))
     return functools.reduce(np.convolve, factors, one)
+
+
+# Roots
+
+
+@primitive(looks_through=False)
+def polynomial_roots(p: Any) -> Any:
+    """Return `np.roots` of coefficients: real numbers where all roots of real ones are real."""
+    return np.roots(p)
+
+
+def _roots_dp(g: Any, out: Any, p: Any) -> Any:
+    # of p(r) = 0: the slope of p at r times dr is minus r ** (n - i) for coefficient i
+    slope = np.polyval(np.polyder(p).astype(p.dtype), out)
+    powers = np.vander(out, p.shape[0]).astype(out.dtype)
+    return -np.matmul(g / slope, powers)
+
+
+defvjp(polynomial_roots, _roots_dp)
+adapted(np.roots)(lambda p: polynomial_roots(to_floats(np.atleast_1d(p))))

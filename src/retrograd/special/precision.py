@@ -83,10 +83,36 @@ def in_common_dtype(fn: F) -> F:
     return compute  # type: ignore[return-value]
 
 
-def scipy_kernel(name: str, x: Any) -> Callable[[Any], Any] | None:
+def scipy_kernel(name: str, x: Any) -> Callable[..., Any] | None:
     """Return SciPy's function for an array, which takes a tenth of the time; else None.
 
     Only where the user has imported `scipy.special`: this package never does by itself.
     """
     theirs = sys.modules.get("scipy.special")
     return getattr(theirs, name, None) if isinstance(x, (np.ndarray, np.generic)) else None
+
+
+def of_parameters(fn: F) -> F:
+    """Compute a function of arrays and numbers in the dtype of the widest array, at least float32.
+
+    Numbers, lists and whole arrays are floats then, so that its rule may compute with them.
+    """
+    names = arguments(getattr(fn, "__wrapped__", fn))
+
+    @functools.wraps(fn)
+    def compute(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and len(args) + len(kwargs) == len(names) and kwargs.keys() <= {*names}:
+            args = (*args, *(kwargs.pop(name) for name in names[len(args) :] if name in kwargs))
+        arrays = [a if hasattr(a, "dtype") else np.asarray(a, float) for a in args]
+        kinds = [a.dtype for a in args if hasattr(a, "dtype") and a.dtype.kind == "f"]
+        dtype = np.result_type(*kinds) if kinds else np.dtype(float)
+        wanted = SINGLE if dtype == HALF else dtype
+        out = fn(*(a if a.dtype == wanted else a.astype(wanted) for a in arrays), **kwargs)
+        return out if wanted == dtype else out.astype(dtype)
+
+    return compute  # type: ignore[return-value]
+
+
+def no_gradient_to(what: str, g: Any, out: Any, *args: Any) -> Any:
+    """Refuse a gradient that no formula here has."""
+    raise TypeError(f"{what} has no gradient here: pass a number, or t.detach()")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -73,9 +73,8 @@ class Problem:
                 )
             raise
         tensors = [out if isinstance(out, Tensor) else Tensor(out) for out in outs]
-        floating = [
-            _parts(t) if t.dtype.kind == "c" else t for t in tensors if t.dtype.kind in "fc"
-        ]
+        tensors = [_parts(t) if t.dtype.kind == "c" else t for t in tensors]
+        floating = [t for t in tensors if t.dtype.kind == "f"]
         if not floating:
             raise TypeError(f"{self.name} returned no floating array or Tensor: {outs!r}")
         return floating

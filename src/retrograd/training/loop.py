@@ -107,7 +107,13 @@ def fit(
         whole(patience=patience)
     _check_saving(checkpoint, save_every, resume, data)
     ranks = Ranks(run)
-    ranks.check_data()
+    ranks.check(
+        epochs=epochs, validation=validation, metrics=[*(metrics or ())], scheduler=scheduler,
+        step_scheduler=step_scheduler, clip_norm=clip_norm, patience=patience,
+        keep_best=keep_best, checkpoint=bool(checkpoint), save_every=save_every, resume=resume,
+        compile=compile,
+    )  # fmt: skip
+    calls_back = ranks.sum(len(callbacks))[0] > 0
     if resume and checkpoint:
         ranks.resume(checkpoint)
     ranks.follow()
@@ -149,7 +155,7 @@ def fit(
             run._end_epoch(measured, step_scheduler == "epoch", patience, keep_best)
             for callback in callbacks if ranks.is_first else ():
                 callback(run)
-            if callbacks:
+            if calls_back:
                 ranks.follow()
             if checkpoint:
                 ranks.save(checkpoint)

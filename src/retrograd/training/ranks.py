@@ -20,6 +20,7 @@ from retrograd.parallel.sampler import DistributedSampler
 from retrograd.random import restore
 from retrograd.training.run import Training
 
+_PLAIN = (bool, int, float, str, list)
 # Generators that are the same on all ranks: they draw the orders of samples.
 _SHARED = ("data", "validation")
 
@@ -41,10 +42,20 @@ class Ranks:
         self.is_first = self._group.rank == 0
         run.history.writes = self.is_first
 
-    def check_data(self) -> None:
-        """Raise ValueError if the ranks would go through the same samples, or not equally often."""
+    def check(self, **options: Any) -> None:
+        """Raise if the ranks would do other things, or all go through the same samples.
+
+        Args:
+            **options: what decides what a run does, as `fit` got it.
+
+        Raises:
+            RanksDifferError: if the ranks have other options or numbers of batches.
+            ValueError: if every rank would train on all samples.
+        """
         if self._group.size == 1:
             return
+        plain = {k: v if isinstance(v, _PLAIN) else v is not None for k, v in options.items()}
+        self._group.compare("the arguments of fit", plain)
         data = self.run.data
         if isinstance(data, DataLoader) and not isinstance(data.sampler, DistributedSampler):
             raise ValueError(

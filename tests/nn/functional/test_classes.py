@@ -56,3 +56,10 @@ def test_probabilities_do_not_go_with_a_class_to_ignore():
     with pytest.raises(ValueError, match="ignore_index=0 with class numbers only"):
         rg.nn.CrossEntropyLoss(ignore_index=0)(x, y)
     assert F.cross_entropy(x, y, ignore_index=-1).item() == pytest.approx(np.log(3))
+
+
+def test_one_hot_in_a_recording_says_to_pass_the_number_of_classes():
+    numbers = np.array([1, 0, 2])
+    with pytest.raises(rg.TraceError, match=r"Pass their number: one_hot\(t, 10\)"):
+        rg.compile(F.one_hot)(numbers)
+    np.testing.assert_array_equal(rg.compile(F.one_hot)(numbers, 3).data, F.one_hot(numbers, 3))

@@ -50,6 +50,7 @@ NOTHING = {
     "group_norm": (lambda x: F.group_norm(x, 2, np.ones(4), np.ones(4)), (0, 4)),
     "group_norm of images": (lambda x: F.group_norm(x, 2), (0, 4, 3)),
     "group_norm of empty channels": (lambda x: F.group_norm(x, 2), (2, 4, 0)),
+    "group_norm of no channels": (lambda x: F.group_norm(x, 2), (2, 0)),
     "layer_norm": (lambda x: F.layer_norm(x, (3,)), (0, 3)),
     "layer_norm of nothing": (lambda x: F.layer_norm(x, (0,)), (2, 0)),
     "rms_norm": (lambda x: F.rms_norm(x, (3,)), (0, 3)),

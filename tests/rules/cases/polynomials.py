@@ -23,3 +23,10 @@ case(np.poly)(lambda d: call(Array((d.integer(1, 4),))))
 def polyfit(d):
     y = Array(d.one_of((5,), (5, 2)))
     return call(Array((5,), distinct), y, d.integer(0, 2), w=d.one_of(None, Array((5,), positive)))
+
+
+def with_real_roots(rng, shape, offset):
+    return 2.0 * np.poly(distinct(rng, (shape[0] - 1,), offset))
+
+
+case(np.roots)(lambda d: call(Array((d.integer(2, 4),), with_real_roots)))

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import TensorLike, TensorT, defvjp, is_recording, nograd, primitive
+from retrograd.engine import TensorLike, TensorT, defvjp, escape, is_recording, nograd, primitive
 from retrograd.nn.functional.losses import reduce_loss
 from retrograd.special.logistic import log_softmax
 
@@ -40,6 +40,9 @@ def one_hot(tensor: TensorT, num_classes: int = -1) -> TensorT:
     if num_classes == -1:
         if not tensor.size:
             raise ValueError("one_hot of nothing: num_classes must be given")
+        if is_recording():
+            why = "the next run may have more classes. Pass their number: one_hot(t, 10)."
+            escape("one_hot without num_classes", tensor, why)
         num_classes = int(tensor.max()) + 1
     # a compiled function must not branch on values
     known = not is_recording() and tensor.size

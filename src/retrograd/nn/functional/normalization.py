@@ -198,7 +198,9 @@ def group_norm(
         raise ValueError(f"group_norm of {num_groups} groups of axis 1 of {input.shape}")
     n = math.prod(input.shape[1:])
     rows = input.reshape((input.shape[0] * num_groups, n // num_groups))
-    out = standardize(rows, None, None, eps=eps).reshape((*input.shape[:2], n // input.shape[1]))
+    out = standardize(rows, None, None, eps=eps).reshape(
+        (*input.shape[:2], math.prod(input.shape[2:]))
+    )
     return _scale_channels(out, weight, bias).reshape(input.shape)
 
 
