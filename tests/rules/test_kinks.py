@@ -9,11 +9,13 @@ import retrograd as rg
 from retrograd.engine.backward import LIMITS
 
 
+def leaf(value):
+    array = np.asarray(value)
+    return rg.Tensor(array.astype(np.result_type(array, float)), requires_grad=True)
+
+
 def gradients(fn, *values):
-    leaves = [
-        rg.Tensor(np.asarray(v, np.result_type(np.asarray(v), float)), requires_grad=True)
-        for v in values
-    ]
+    leaves = [*map(leaf, values)]
     out = fn(*leaves)
     grads = rg.autograd.grad(out, leaves, np.ones(out.shape), allow_unused=True)
     return [None if g is None else g.data.tolist() for g in grads]
@@ -511,10 +513,7 @@ def test_what_would_lose_a_gradient_raises(call):
 
 
 def hessian(fn, *values):
-    leaves = [
-        rg.Tensor(np.asarray(v, np.result_type(np.asarray(v), float)), requires_grad=True)
-        for v in values
-    ]
+    leaves = [*map(leaf, values)]
     with np.errstate(all="ignore"):
         first = rg.autograd.grad(fn(*leaves), leaves, create_graph=True, allow_unused=True)
         pairs = zip(first, leaves, strict=True)

@@ -683,7 +683,7 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1 + 2j, 3.0]).real
         Tensor([1., 3.])
         """
-        return cast("Tensor", np.real(self)) if self._array.dtype.kind == "c" else self
+        return np.real(self) if self._array.dtype.kind == "c" else self
 
     @property
     def imag(self) -> Tensor:
@@ -692,7 +692,7 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1 + 2j, 3.0]).imag
         Tensor([2., 0.])
         """
-        return cast("Tensor", np.imag(self))
+        return np.imag(self)
 
     def conj(self) -> Tensor:
         """Return the complex conjugate, as `np.conj`.

@@ -94,9 +94,9 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining", "linalg", "nesting", "padding",
-    "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
-    "shaping", "sorting", "statistics",
+    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining",
+    "linalg", "nesting", "padding", "piecewise", "polynomials", "products", "rearranging",
+    "reductions", "refusals", "running", "shaping", "sorting", "statistics",
 ]  # fmt: skip
 
 _LATER = sorted({*__all__} - {*globals()})
