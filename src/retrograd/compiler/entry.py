@@ -96,6 +96,11 @@ def compile(fn: Any = None, *, target: str = "numpy") -> Any:
     Args:
         fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
             a program of its own. It returns Tensors, trees of them, and plain values.
+        target: what computes the program: "numpy", or "c", for which a C compiler must be there.
+            Then element-by-element calls, reductions and products that are not large become C
+            code, compiled once and kept in the user's cache folder; all else is NumPy's call as
+            before, between its parts. Results may differ by rounding, and NumPy's warnings of
+            overflows and invalid values do not come.
 
     Returns:
         A function that takes the same and returns the same; it has `source`, the program as text,
@@ -108,6 +113,7 @@ def compile(fn: Any = None, *, target: str = "numpy") -> Any:
         where no gradient is wanted.
 
     Raises:
+        CompilerNotFoundError: for `target="c"`, if there is no C compiler.
         TypeError: if `fn` cannot be called, is a class, a generator or an async function; when
             called, for arguments that are neither arrays nor hashable, or if the function calls
             `backward` and gets a Tensor that has a graph.
@@ -116,6 +122,7 @@ def compile(fn: Any = None, *, target: str = "numpy") -> Any:
             changes something outside or a dict or list that it gets, or does something else in
             its second run, or in one to which it is compared later.
         RuntimeError: when called, if a program does not compute what the function does.
+        ValueError: if `target` is neither.
 
     >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
     >>> @rg.compile

@@ -294,7 +294,9 @@ class CompiledStep:
         if Path(path).suffix == ".c":
             from retrograd.compiler.c.export import export_c
 
-            export_c(self._ran(), "predict" if isinstance(self.fn, Module) else "step", path, overwrite)
+            export_c(
+                self._ran(), "predict" if isinstance(self.fn, Module) else "step", path, overwrite
+            )
             return
         from retrograd.compiler.export import export
 
@@ -412,9 +414,7 @@ class CompiledStep:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
-            found = ReadyProgram(
-                recorded, grad, simple, outside, graph, likeness, self.target
-            )
+            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness, self.target)
             found.example = Example.of(structure, leaves)
             same.append(found)
             recorded.announce()

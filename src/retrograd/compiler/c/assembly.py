@@ -103,7 +103,7 @@ class CAssembly(Assembly):
         return stored
 
     def _arrange(self, groups: Iterable[Group], program: Program) -> Iterable[Call]:
-        """Yield the calls of NumPy, the views that these need, and one call for each other group."""
+        """Yield NumPy's calls, the views that these need, and one call for each other group."""
         views = {c.outs[0]: c for c in program.calls if c.view_of is not None}
         done: set[Var] = set()
 

@@ -1,4 +1,4 @@
-"""A C source as functions of this process: compiled once, and kept in a folder of the user's own."""
+"""A C source as functions of this process: compiled once, kept in a folder of the user's own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ FLAGS = (
     "-ffp-contract=off", "-fopenmp-simd", "-w", "-shared", "-fPIC",
 )  # fmt: skip
 # functions of whole vectors are in a library of their own where there are any
-LIBRARIES = ("-Wl,--as-needed", "-lmvec", "-lm") if platform.libc_ver()[0] == "glibc" and platform.machine() == "x86_64" else ("-lm",)
+LIBRARIES = (
+    ("-Wl,--as-needed", "-lmvec", "-lm")
+    if platform.libc_ver()[0] == "glibc" and platform.machine() == "x86_64"
+    else ("-lm",)
+)
 NAMES = ("cc", "gcc", "clang")
 SEAL = hashlib.sha256().digest_size
 
@@ -124,13 +128,16 @@ def build(source: str, libraries: Sequence[str] = LIBRARIES) -> ctypes.CDLL:
         CompilerNotFoundError: if there is no compiler.
         RuntimeError: if it does not take the source.
     """
-    command = find_compiler()
-    told = "\n".join([source, _describe(command), *FLAGS, *libraries])
-    key = hashlib.sha256(told.encode()).hexdigest()[:32]
-    file = cache_folder() / f"{key}.so"
+    file = cache_file(source, libraries)
     if not _is_whole(file):
-        _compile(source, command, libraries, file)
+        _compile(source, find_compiler(), libraries, file)
     return ctypes.PyDLL(str(file))
+
+
+def cache_file(source: str, libraries: Sequence[str] = LIBRARIES) -> Path:
+    """Return where the library of a source is kept: by the source, the compiler and the machine."""
+    told = "\n".join([source, _describe(find_compiler()), *FLAGS, *libraries])
+    return cache_folder() / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.so"
 
 
 def _seal(file: Path) -> Path:
@@ -145,9 +152,7 @@ def _is_whole(file: Path) -> bool:
         return False
 
 
-def _compile(
-    source: str, command: tuple[str, ...], libraries: Sequence[str], file: Path
-) -> None:
+def _compile(source: str, command: tuple[str, ...], libraries: Sequence[str], file: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="retrograd-") as folder:
         given, made = Path(folder, "program.c"), Path(folder, "program.so")
         given.write_text(source)

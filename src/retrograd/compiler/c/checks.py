@@ -29,7 +29,8 @@ def write_check(
     """
     out = form.call.outs[0]
     place, target = places.find(out), places.find(form.target)
-    assert place is not None and target is not None
+    assert place is not None
+    assert target is not None
     names = CNames()
     hits, y = names.fresh(wish(out)), names.fresh(wish(target.root))
     kind = type_name(form.target.dtype)

@@ -239,7 +239,10 @@ class _Writer:
         about = [f"{self._title()} It needs C99 and its mathematical functions alone.", ""]
         about += [f"    {n}: {v.shape} {v.dtype}" for v, n in self.arguments.items()]
         if fields is not None:
-            about += ["", f"RAM: {ram} bytes, all of them in {self.name}_state, and a little stack."]
+            about += [
+                "",
+                f"RAM: {ram} bytes, all of them in {self.name}_state, and a little stack.",
+            ]
         else:
             about += ["", "RAM: a little stack."]
         about += [f"Flash: {flash} bytes of numbers, besides the code."]

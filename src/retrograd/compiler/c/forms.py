@@ -209,7 +209,11 @@ def _copy(call: Call, value: Any) -> Elementwise | None:
 def _where(call: Call) -> Elementwise | None:
     condition, x, y = call.args
     out = call.outs[0]
-    if call.kwargs or not all(map(_number, call.args)) or any(isinstance(a, Live) for a in call.args):
+    if (
+        call.kwargs
+        or not all(map(_number, call.args))
+        or any(isinstance(a, Live) for a in call.args)
+    ):
         return None
     given = condition.dtype if isinstance(condition, Var) else np.asarray(condition).dtype
     if not has_type(given):

@@ -31,7 +31,7 @@ def write_join(
     assert target is not None
     whole = placed.get(joined) == (joined, 0)
     axis = form.call.kwargs.get("axis", 0)
-    found = []
+    found: list[Function] = []
     start = 0
     for part in form.call.args:
         there = whole and placed.get(part) == (joined, start)

@@ -176,9 +176,7 @@ class LoopWriter:
         assert len(strides) == len(kept_lengths)
         remaining = iter(strides)
         kept = tuple(
-            next(remaining) if i in kept_axes else 0
-            for i, n in enumerate(form.shape)
-            if n != 1
+            next(remaining) if i in kept_axes else 0 for i, n in enumerate(form.shape) if n != 1
         )
         self._pointer(place.root, fills=True)
         total = _Total(form, self.names.fresh(f"{self.wish(out)}_total"), kept)
@@ -238,7 +236,9 @@ class LoopWriter:
             first = depth
             while first and not total.kept[inner[first - 1]]:
                 first -= 1
-            suffix = not any(not total.kept[a] and lengths[d] > 1 for d, a in enumerate(inner[:first]))
+            suffix = not any(
+                not total.kept[a] and lengths[d] > 1 for d, a in enumerate(inner[:first])
+            )
             place = self.places.find(form.out)
             assert place is not None
             pointer = self.pointers[place.root]

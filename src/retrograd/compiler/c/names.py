@@ -16,9 +16,7 @@ erf erfc lgamma tgamma ilogb scalbn scalbln signbit isnan isinf isfinite isnorma
 j0 j1 jn y0 y1 yn drem finite scalb significand exp10 pow10 signgam math_errhandling abs labs
 index rindex div ldiv memcpy memset state given part self data
 """
-_TAKEN = {*_WORDS.split()} | {
-    f"{word}{suffix}" for word in _WORDS.split() for suffix in ("f", "l")
-}
+_TAKEN = {*_WORDS.split()} | {f"{word}{suffix}" for word in _WORDS.split() for suffix in ("f", "l")}
 
 
 class CNames:
@@ -34,6 +32,8 @@ class CNames:
             stem = f"v_{stem}"
         name = stem
         if name in self._used:
-            name = next(n for n in (f"{stem}_{i}" for i in itertools.count(2)) if n not in self._used)
+            name = next(
+                n for n in (f"{stem}_{i}" for i in itertools.count(2)) if n not in self._used
+            )
         self._used.add(name)
         return name

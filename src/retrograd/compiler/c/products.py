@@ -40,9 +40,7 @@ def has_places(form: Product, places: Places) -> bool:
     return _sides(form, places) is not None
 
 
-def write_product(
-    name: str, form: Product, places: Places, wish: Callable[[Var], str]
-) -> Function:
+def write_product(name: str, form: Product, places: Places, wish: Callable[[Var], str]) -> Function:
     """Return a product as a function.
 
     Args:
@@ -153,7 +151,9 @@ def _tiles(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) ->
         if whole_rows:
             inner += _loop("i", 0, whole_rows, ROWS, _tile(kind, sizes, ROWS, wide, a, of, o))
         if m % ROWS:
-            inner += _loop("i", whole_rows, m, m % ROWS, _tile(kind, sizes, m % ROWS, wide, a, of, o))
+            inner += _loop(
+                "i", whole_rows, m, m % ROWS, _tile(kind, sizes, m % ROWS, wide, a, of, o)
+            )
         return inner
 
     if whole_columns:

@@ -20,7 +20,7 @@ HEAD = """\
 #include <stdint.h>
 #include <string.h>
 
-/* The C library of GNU has functions of whole vectors, which are right to 4 units in the last place. */
+/* The C library of GNU has functions of whole vectors, right to 4 units in the last place. */
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define VECTOR(name) \
     __attribute__((simd("notinbranch"))) double name(double); \
@@ -143,7 +143,9 @@ class Unit:
                 given = [f"({type_name(v.dtype)} *)a[{at[v]}]" for v, _ in f.arrays]
                 given += [f"state->numbers[{numbers[formula]}]" for formula in f.numbers]
                 call = f"{f.name}({', '.join(given)})"
-                lines.append(f"    if ((wrong = {call})) return wrong;" if f.returns else f"    {call};")
+                lines.append(
+                    f"    if ((wrong = {call})) return wrong;" if f.returns else f"    {call};"
+                )
             lines += ["    return 0;", "}"]
         return "\n".join(lines) + "\n"
 
@@ -192,7 +194,7 @@ class Run:
             unit, first = self.unit, len(self.statics)
             n = len(unit.moving)
             kept = [
-                np.require(value, v.dtype, "CA")
+                np.require(value, v.dtype, ["C", "A"])
                 for value, v in zip(self.given[:n], unit.moving, strict=True)
             ]
             for i, array in enumerate(kept):
@@ -205,7 +207,9 @@ class Run:
             finally:
                 self.state[0] = id(self.given)
             if wrong:
-                arrays = dict(zip([*unit.static, *unit.moving], [*self.statics, *kept], strict=True))
+                arrays = dict(
+                    zip([*unit.static, *unit.moving], [*self.statics, *kept], strict=True)
+                )
                 self.check(wrong, arrays)
 
         return again
