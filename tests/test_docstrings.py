@@ -26,18 +26,20 @@ import retrograd as rg
 
 # the faces that users import from; what lies in other modules is found through these
 MODULES = [
-    "retrograd", "retrograd.anomaly", "retrograd.autograd", "retrograd.compiler", "retrograd.data",
-    "retrograd.func", "retrograd.inventory", "retrograd.io", "retrograd.nn",
-    "retrograd.nn.functional", "retrograd.nn.init", "retrograd.nn.utils", "retrograd.optim",
-    "retrograd.optim.lr_scheduler", "retrograd.parallel", "retrograd.random", "retrograd.rules",
-    "retrograd.special",
-    "retrograd.testing", "retrograd.testing.strategies", "retrograd.training", "retrograd.tree",
+    "retrograd", "retrograd.anomaly", "retrograd.autograd", "retrograd.compiler",
+    "retrograd.data", "retrograd.func", "retrograd.inventory", "retrograd.io", "retrograd.linalg",
+    "retrograd.nn", "retrograd.nn.functional", "retrograd.nn.init", "retrograd.nn.utils",
+    "retrograd.optim", "retrograd.optim.lr_scheduler", "retrograd.parallel", "retrograd.random",
+    "retrograd.rules", "retrograd.seeing", "retrograd.special", "retrograd.stats",
+    "retrograd.testing",
+    "retrograd.testing.strategies", "retrograd.training", "retrograd.tree",
 ]  # fmt: skip
 
 # loaded on first use, which must not hide them from `import *`, `dir` and `help`
 LATER = [
     "AnomalyError", "TraceError", "compile", "coverage", "data", "detect_anomaly", "evaluate",
-    "fit", "func", "load", "parallel", "profile", "save", "special", "testing", "tree",
+    "fit", "func", "linalg", "load", "parallel", "profile", "save", "special", "stats", "testing",
+    "tree",
 ]  # fmt: skip
 
 # An example would show nothing that the first line does not say.

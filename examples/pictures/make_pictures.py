@@ -1,9 +1,9 @@
-"""Draw the README's two pictures: what the first example learns, and a derived backward pass.
+"""Draw the README's pictures: what the first example learns, its net, a derived backward pass.
 
 Run:    python examples/pictures/make_pictures.py            (--folder FOLDER)
-Writes: result.png and backward.png, beside this file unless a folder is given.
+Writes: result.png, graph.svg and backward.png, beside this file unless a folder is given.
 
-The second picture is read off the program that the library prints: each arrow is a value that one
+The last picture is read off the program that the library prints: each arrow is a value that one
 line computes and another takes. Only the places of the boxes are chosen by hand.
 """
 
@@ -18,6 +18,8 @@ from types import ModuleType
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+import retrograd as rg
 
 HERE = Path(__file__).resolve().parent
 INK = "#333333"
@@ -58,6 +60,18 @@ def draw_result(figure: Figure) -> None:
     for panel, (label, run) in zip(panels[1:], runs.items(), strict=True):
         regions = example.draw_regions(panel, label, run, x, y)
     figure.colorbar(regions, ax=panels[2], label="Probability of class 1")
+
+
+# the record's net
+
+
+def draw_graph(path: Path) -> None:
+    example = load("read_the_backward_pass")
+    random = np.random.RandomState(42)
+    x, y = example.make_data(random)
+    net = example.Net(random)
+    loss = rg.nn.BCELoss()(net(x), y)
+    rg.draw(loss).save(path)
 
 
 # a derived backward pass
@@ -150,6 +164,7 @@ def main(argv: list[str] | None = None) -> int:
         figure = Figure(figsize=size, layout="constrained")
         draw(figure)
         figure.savefig(folder / f"{name}.png", dpi=100)
+    draw_graph(folder / "graph.svg")
     return 0
 
 

@@ -92,6 +92,13 @@ PLANTED = {
         "std + 1e-5",
         index=(0,),
     ),
+    "division by two norms": Planted(
+        lambda x: np.sum(x * x) / (np.linalg.norm(x) * np.linalg.norm(x)),
+        [0.0, 0.0],
+        "np.divide",
+        "nn.functional.normalize",
+        index=(),
+    ),
     "division by a count": Planted(
         lambda x: x / np.sum(x * _none),
         [1.0, 2.0],
@@ -240,6 +247,13 @@ PLANTED = {
         "np.linalg.norm(x)",
         "x",
         (),
+    ),
+    "slope of a distance": Planted(
+        lambda x: np.sqrt(x**2 + (2 * x) ** 2),
+        [1.0, 0.0],
+        "np.sqrt",
+        "np.hypot(x, y)",
+        "x",
     ),
     "two-sided where": Planted(
         lambda x: np.where(x > 0, np.sqrt(x), 0.0),

@@ -90,6 +90,17 @@ def test_an_exported_module_predicts(tmp_path):
     np.testing.assert_allclose(alone[0], model(x).data, rtol=1e-12)
 
 
+def test_functions_that_are_one_call_of_a_program_go_along(tmp_path):
+    special = rg.special
+    step = rg.compile(
+        lambda x: special.jv(0.5, x) + special.gammainc(2.0, x) + special.betainc(2, 3, x / 9)
+    )
+    x = np.linspace(0.5, 2.0, 4)
+    want = step(x)
+    step.export(tmp_path / "exported.py")
+    np.testing.assert_allclose(run_alone(tmp_path, x=x)[0], want.data, rtol=1e-11)
+
+
 def exported(tmp_path, fn=lambda x: x * 2, x=(1.0, 1.0, 1.0)):
     step = rg.compile(fn)
     step(np.array(x))

@@ -18,10 +18,10 @@ def pictures():
     return module
 
 
-def test_both_pictures_are_drawn_and_small(pictures, tmp_path):
+def test_all_pictures_are_drawn_and_small(pictures, tmp_path):
     assert pictures.main(["--folder", str(tmp_path)]) == 0
     drawn = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
-    assert [*sorted(drawn)] == ["backward.png", "result.png"]
+    assert [*sorted(drawn)] == ["backward.png", "graph.svg", "result.png"]
     assert max(drawn.values()) < 150_000
 
 

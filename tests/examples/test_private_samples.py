@@ -9,7 +9,7 @@ def test_clipped_and_noisy_gradients_of_samples_train_a_net(check):
 
 def test_the_program_of_a_step_is_shown(check):
     lines = check("private_samples", "--steps", "3", "--source")
-    assert any("rng.random(dtype=np.float64, out=drawn)" in line for line in lines)
+    assert any("= rng.random(" in line for line in lines)
 
 
 def test_a_run_that_learns_nothing_fails(load, monkeypatch, capsys):

@@ -104,3 +104,19 @@ def test_a_batch_gives_what_a_loop_gives(fn, data):
 def test_a_ufunc_gives_in_a_batch_what_it_gives_in_a_loop(fn, data):
     draw = Draw(data)
     compare_with_loop(fn, arguments(fn, data), {}, draw.integer(0, 1000), draw.one_of(1, 2))
+
+
+def test_modules_and_compiled_functions_run_inside():
+    net = rg.nn.Sequential(rg.nn.Linear(2, 3, rng=0), rg.nn.Tanh())
+    x = np.arange(8.0).reshape(4, 2) / 4
+    energy = rg.compile(lambda x: np.sum(net(x) ** 2))
+    np.testing.assert_allclose(rg.func.vmap(lambda x: net(x))(x).data, net(x).data)
+    np.testing.assert_allclose(rg.func.vmap(energy)(x).data, np.sum(net(x) ** 2, axis=1).data)
+    per_entry = rg.func.vmap(rg.func.grad(lambda x: np.sum(net(x) ** 2)))(x)
+    whole = rg.func.grad(lambda x: np.sum(net(x) ** 2))(x)
+    np.testing.assert_allclose(per_entry.data, whole.data)
+
+
+def test_who_watches_hears_of_what_runs_inside():
+    with pytest.raises(rg.AnomalyError, match=r"np\.log"), rg.detect_anomaly():
+        rg.func.vmap(lambda x: np.log(x))(np.array([1.0, 0.0]))

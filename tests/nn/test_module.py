@@ -134,6 +134,8 @@ def test_without_strict_names_may_be_missing_but_shapes_must_fit():
     assert net.scale.item() == 4.0
     with pytest.raises(RuntimeError, match="shape of scale"):
         net.load_state_dict({"scale": np.ones(2)}, strict=False)
+    with pytest.raises(RuntimeError, match="dtype of scale: here float64, there complex128"):
+        net.load_state_dict({"scale": np.ones(1, complex)}, strict=False)
 
 
 @pytest.mark.parametrize("wrong", [None, [1.0], np.ones(2)])
@@ -142,7 +144,7 @@ def test_only_a_mapping_is_a_state_dict(wrong):
         Net().load_state_dict(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["text", None, 1j])
+@pytest.mark.parametrize("wrong", ["text", None, object()])
 def test_an_entry_that_is_no_array_writes_nothing(wrong):
     net = Net()
     state = {**net.state_dict(), "scale": [5.0], "head.bias": wrong}

@@ -92,6 +92,13 @@ def _of_golden(case: Any) -> Callable[[], Any]:
     return loss
 
 
+# The first arguments of special functions, such as orders, to which they have no gradient.
+WITHOUT_GRADIENT = {
+    "polygamma": (1,), "iv": (1.0,), "ive": (1.0,), "jv": (1.0,), "gammainc": (1.5,),
+    "gammaincc": (1.5,), "betainc": (1.5, 2.5), "zeta": (2.0,),
+}  # fmt: skip
+
+
 def all_losses() -> dict[str, Callable[[], Any]]:
     """Return for each function what makes a loss of it, or None where it has no gradient."""
     found: dict[str, Any] = {spelled(fn): _of_ufunc(fn) for fn in UFUNCS}
@@ -104,9 +111,14 @@ def all_losses() -> dict[str, Callable[[], Any]]:
     x = anywhere(np.random.default_rng(0), (2, 3))
     for fn, rest in DRAWN_BY_HYPOTHESIS.items():
         found[spelled(fn)] = functools.partial(_loss, fn, ((x, *rest), {}))
-    for name in {*rg.special.__all__} - {"softmax", "log_softmax"}:  # which are in F
+    for name in sorted({*rg.special.__all__} - {"softmax", "log_softmax"}):  # which are in F
         fn = getattr(rg.special, name)
-        needed = [p for p in inspect.signature(fn).parameters.values() if p.default is p.empty]
-        args = (1, np.array(0.3)) if name == "polygamma" else (np.array(0.3),) * len(needed)
+        needed = [
+            p for p in inspect.signature(fn).parameters.values()
+            if p.default is p.empty and p.kind is not p.VAR_KEYWORD
+        ]  # fmt: skip
+        numbers = WITHOUT_GRADIENT.get(name, ())
+        count = max(len(needed), len(numbers) + 1) - len(numbers)
+        args = (*numbers, *[np.array(0.3)] * count)
         found.setdefault(name, functools.partial(_loss, fn, (args, {})))
     return found

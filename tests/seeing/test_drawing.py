@@ -185,3 +185,10 @@ def test_what_was_written_since_is_drawn_without_gradients_and_says_so():
     shown = check(rg.draw(loss))
     assert any(text.startswith("without gradients: ") for text in shown)
     assert texts(read(rg.draw(loss).svg)) == shown
+
+
+def test_a_group_that_there_is_not_is_refused_with_those_that_there_are():
+    net = small_net()
+    loss = np.sum(net(np.ones((2, 2))))
+    with pytest.raises(ValueError, match=r"no group 'net\.9' to unfold; there are: net, net\.0"):
+        rg.draw(loss, unfold="net.9")

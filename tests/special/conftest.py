@@ -1,6 +1,6 @@
 import pytest
 
-from retrograd.special import errors, gammas
+from retrograd.special import bessel, errors, gammas, incomplete
 
 
 @pytest.fixture
@@ -11,5 +11,5 @@ def scipys_kernels():
 @pytest.fixture(autouse=True)
 def _own_formulas(request, monkeypatch):
     if "scipys_kernels" not in request.fixturenames:
-        for room in (errors, gammas):
+        for room in (bessel, errors, gammas, incomplete):
             monkeypatch.setattr(room, "scipy_kernel", lambda name, x: None)

@@ -22,7 +22,14 @@ DIFFERENTIATED = {
     "log_ndtr": (POINTS * 4,), "ndtri": (WITHIN,), "xlogy": (POINTS, ABOVE),
     "xlog1py": (POINTS, ABOVE - 0.9), "rel_entr": (ABOVE, ABOVE[::-1] + 0.1),
     "kl_div": (ABOVE, ABOVE[::-1] + 0.1), "betaln": (ABOVE, ABOVE[::-1]),
+    "beta": (ABOVE[:4], ABOVE[:4][::-1]), "i0": (POINTS,), "i0e": (POINTS,), "i1": (POINTS,),
+    "i1e": (POINTS,), "k0": (ABOVE,), "k1": (ABOVE,),
     "logsumexp": (POINTS,), "softmax": (POINTS,), "log_softmax": (POINTS,),
+}  # fmt: skip
+# functions of parameters that have no gradient, and of an argument that has one
+WITH_PARAMETERS = {
+    "iv": (1.3, ABOVE), "ive": (2.0, POINTS), "jv": (0.4, ABOVE), "gammainc": (1.7, ABOVE),
+    "gammaincc": (0.6, ABOVE), "betainc": (1.5, 2.25, WITHIN), "zeta": (2.5, ABOVE),
 }  # fmt: skip
 
 

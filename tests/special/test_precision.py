@@ -10,7 +10,7 @@ import retrograd as rg
 from retrograd import special
 from special.points import DIFFERENTIATED
 
-TWO = ["xlogy", "xlog1py", "rel_entr", "kl_div", "betaln"]
+TWO = ["xlogy", "xlog1py", "rel_entr", "kl_div", "betaln", "beta"]
 HALF = np.array([-5e4, -300.0, -17.0, -6.5, -0.25, 0.0, 0.25, 1.5, 6.0, 17.0, 300.0, 5e4], "f2")
 WITHIN = np.array([0.001, 0.25, 0.5, 0.75, 0.999], "f2")
 SLOPES_IN_HALF = {name: HALF for name in DIFFERENTIATED if name not in TWO}

@@ -10,7 +10,7 @@ import pytest
 import retrograd as rg
 from retrograd import special
 from retrograd.testing import gradcheck, gradgradcheck
-from special.points import DIFFERENTIATED, POSITIVE, UNIT, WIDE, relative
+from special.points import DIFFERENTIATED, POSITIVE, UNIT, WIDE, WITH_PARAMETERS, relative
 
 scipy_special = pytest.importorskip("scipy.special")
 
@@ -67,7 +67,7 @@ def test_values_at_the_edges():
 
 
 def test_every_function_is_differentiated_here():
-    assert {*DIFFERENTIATED, "polygamma"} == set(special.__all__)
+    assert {*DIFFERENTIATED, *WITH_PARAMETERS, "polygamma"} == set(special.__all__)
 
 
 @pytest.mark.parametrize("name", DIFFERENTIATED)
@@ -75,6 +75,32 @@ def test_derivatives_are_right_to_second_order(name):
     fn, inputs = getattr(special, name), DIFFERENTIATED[name]
     gradcheck(fn, *inputs, full=True)
     gradgradcheck(fn, *inputs, full=True)
+
+
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+def test_derivatives_to_the_last_argument_are_right_to_second_order(name):
+    fn, (*parameters, x) = getattr(special, name), WITH_PARAMETERS[name]
+    gradcheck(lambda x: fn(*parameters, x), x, full=True)
+    gradgradcheck(lambda x: fn(*parameters, x), x, full=True)
+    small = rg.Tensor(x.astype(np.float32), requires_grad=True)
+    out = fn(*parameters, small)
+    np.sum(out).backward()
+    assert out.dtype == small.grad.dtype == np.float32
+    np.testing.assert_allclose(out.data, fn(*parameters, x), rtol=2e-4)
+    np.testing.assert_array_equal(out.data, fn(*parameters, small.data))
+    if name != "zeta":
+        half = x.astype(np.float16)
+        assert fn(*parameters, half).dtype == np.float16
+
+
+@pytest.mark.parametrize("name", WITH_PARAMETERS)
+def test_a_gradient_that_no_formula_has_is_refused(name):
+    *parameters, x = WITH_PARAMETERS[name]
+    first = rg.Tensor(parameters[0], requires_grad=True)
+    with pytest.raises(TypeError, match="has no gradient here"):
+        np.sum(getattr(special, name)(first, *parameters[1:], x)).backward()
+    with rg.no_grad():
+        getattr(special, name)(first, *parameters[1:], x)
 
 
 @pytest.mark.parametrize("name", DIFFERENTIATED)

@@ -17,12 +17,14 @@ class Cure(NamedTuple):
             of the arguments have the names that the rule has for them, `g` is the gradient that
             arrives, `out` what the function gave. A number that is not known is nan.
         text: the cause and the cure, in a sentence or two.
-        made_by: functions one of which must have made an argument; none if it may be any.
+        made_by: functions one of which must have made the argument; none if it may be any.
+        argument: the argument that must have been made so.
     """
 
     when: Callable[[Numbers], bool]
     text: str
     made_by: frozenset[str] = frozenset()
+    argument: str = "x"
 
 
 def _always(at: Numbers) -> bool:
@@ -110,12 +112,14 @@ _DIVISION = (
         "nn.functional.normalize does; of a deviation, where all numbers are equal: x / (std + "
         "1e-5)",
         _ROOTS,
+        "y",
     ),
     Cure(
         lambda at: at["y"] == 0,
         "a division by a deviation that is 0, where all numbers are equal: x / (std + 1e-5), or "
         "x / np.sqrt(var + 1e-5), as nn.functional.layer_norm has it",
         _SPREADS,
+        "y",
     ),
     Cure(
         lambda at: at["y"] == 0,
@@ -123,6 +127,7 @@ _DIVISION = (
         "Of exponentials, all of which have become 0: subtract the largest number first, "
         "nn.functional.softmax. Else x / (total + 1e-12)",
         _SUMS,
+        "y",
     ),
     Cure(lambda at: at["y"] == 0, _BY_0),
     Cure(
@@ -273,9 +278,9 @@ VALUES: dict[str, tuple[Cure, ...]] = {
 _SLOPE_OF_ROOT = (
     Cure(
         lambda at: at["out"] == 0,
-        "the slope of a root is infinite at 0. Of a sum of squares write np.linalg.norm(x), whose "
-        "gradient at 0 is 0; else np.sqrt(x + 1e-12)",
-        _SUMS,
+        "the slope of a root is infinite at 0. Of a sum of squares write np.linalg.norm(x), of two "
+        "np.hypot(x, y), of one np.abs(x): their gradients at 0 are 0; else np.sqrt(x + 1e-12)",
+        _SUMS | {"np.square", "np.power"},
     ),
     Cure(
         lambda at: at["out"] == 0,
@@ -373,17 +378,16 @@ OWN_FORMULA = (
 )
 
 
-def find_cure(table: Iterable[Cure], at: Numbers, makers: Iterable[str]) -> str:
+def find_cure(table: Iterable[Cure], at: Numbers, makers: Mapping[str, frozenset[str]]) -> str:
     """Return what to do about the first cause that fits, "" if none does.
 
     Args:
         table: the usual causes of a function.
         at: the numbers at the first bad place.
-        makers: the functions that made the arguments.
+        makers: the functions that made each argument, by its name.
     """
-    made_by = {*makers}
     for cure in table:
-        if cure.made_by and cure.made_by.isdisjoint(made_by):
+        if cure.made_by and cure.made_by.isdisjoint(makers.get(cure.argument, ())):
             continue
         if cure.when(_Known(at)):
             return cure.text

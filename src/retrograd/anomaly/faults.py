@@ -61,7 +61,7 @@ class Fault:
         out: the result, where `values` are a gradient.
         line: the user's line of the forward call.
         within: what the user called, where the function is a part of that; "".
-        makers: the functions that made the arguments.
+        makers: the functions that made each argument, by its name.
         elementwise: whether each element comes of the elements at its place alone.
         options: the keywords of the call.
         came: what is wrong with the inputs already: "" for nothing, else a sentence.
@@ -80,7 +80,7 @@ class Fault:
     out: Any = None
     line: Line = NOWHERE
     within: str = ""
-    makers: tuple[str, ...] = ()
+    makers: Mapping[str, frozenset[str]] = field(default_factory=dict)
     elementwise: bool = True
     options: Mapping[str, Any] = field(default_factory=dict)
     came: str = ""
@@ -197,19 +197,24 @@ def argument_names(rule: Rule, count: int) -> list[str]:
     return [f"argument {i}" for i in range(count)] if count > 1 else ["x"]
 
 
-def maker_names(inputs: Iterable[Any]) -> tuple[str, ...]:
-    """Return the functions that made the arguments of a call, through views and linear steps."""
-    found = []
-    for value in inputs:
-        while isinstance(value, Tensor) and value.rule is not None:
-            tensors = [a for a in value.inputs or () if isinstance(a, Tensor)]
-            name = value.rule.name
-            if not (name in MOVING or name in _LINEAR) or len(tensors) != 1:
-                found.append(name)
-                break
-            value = tensors[0]
-    return tuple(found)
+def makers_of(value: Any) -> frozenset[str]:
+    """Return the functions that made an argument, behind those that move, shift and scale it."""
+    found: set[str] = set()
+    stack = [value]
+    for _ in range(_LOOKED_AT):
+        if not stack:
+            break
+        t = stack.pop()
+        if not isinstance(t, Tensor) or t.rule is None:
+            continue
+        if t.rule.name in MOVING or t.rule.name in _LINEAR:
+            stack += t.inputs or ()
+        else:
+            found.add(t.rule.name)
+    return frozenset(found)
 
+
+_LOOKED_AT = 32  # so many arguments at most
 
 # functions that put values elsewhere, and compute nothing
 MOVING = {
@@ -246,13 +251,13 @@ def arrays_in(value: Any) -> list[Array]:
         return [a for part in value.parts for a in arrays_in(part)]
     if isinstance(value, np.generic):
         value = np.asarray(value)
-    return [value] if isinstance(value, np.ndarray) and value.dtype.kind == "f" else []
+    return [value] if isinstance(value, np.ndarray) and value.dtype.kind in "fc" else []
 
 
 def is_finite(value: Any) -> bool:
     """Tell whether there is neither nan nor inf in a value."""
-    if isinstance(value, float):
-        return math.isfinite(value)
+    if isinstance(value, (float, complex)):
+        return bool(np.isfinite(value))
     return all(bool(np.isfinite(a).all()) for a in arrays_in(value))
 
 

@@ -25,7 +25,7 @@ from retrograd.anomaly.faults import (
     has_nan,
     is_elementwise,
     is_finite,
-    maker_names,
+    makers_of,
 )
 from retrograd.anomaly.naming import called_function, caller_in_library, function_name
 from retrograd.engine import MODE, Array, Mode, ReversePass, Rule, Tensor, pick
@@ -191,14 +191,15 @@ class Watcher:
         elif not has_nan(out) and not all(map(is_finite, given)):
             return  # inf that was meant, such as a mask
         function, within = _names(rule, origin)
+        names = argument_names(rule, len(arrays))
         raise AnomalyError(
             Fault(
                 function=function,
                 values=next(a for a in arrays_in(out) if not is_finite(a)),
-                inputs=dict(zip(argument_names(rule, len(arrays)), arrays, strict=True)),
+                inputs=dict(zip(names, arrays, strict=True)),
                 line=origin.line,
                 within=within,
-                makers=maker_names(args),
+                makers=dict(zip(names, map(makers_of, args), strict=True)),
                 elementwise=is_elementwise(rule, out, arrays),
                 options=kwargs,
                 came=came,
@@ -303,7 +304,7 @@ class Watcher:
                 out=out,
                 line=origin.line,
                 within=within,
-                makers=maker_names(t.inputs),
+                makers=dict(zip(names, map(makers_of, t.inputs), strict=True)),
                 elementwise=is_elementwise(rule, out, t.args) and values.shape == np.shape(out),
                 options=t.kwargs,
                 # functions of the library's own in a gradient know where it has no derivative

@@ -256,7 +256,8 @@ class Assembly:
 
     def constant(self, value: Any, dtype: np.dtype[Any]) -> str:
         """Return the name of a number as a 0-d array."""
-        known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
+        number = value if isinstance(value, (complex, np.complexfloating)) else float(value)
+        known = _NUMBERS.get(number, f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
         # compared by their bits: 0.0 is not -0.0, and large integers are equal as floats
         bits = np.array(value, dtype).tobytes()
         return self.define_once(known.replace("+", ""), numpy("array", value, dtype), bits, dtype)

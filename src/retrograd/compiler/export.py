@@ -1,8 +1,5 @@
 """A program as a script: its source, its arrays and a `main()`."""
 
-import ast
-import builtins
-import inspect
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +9,8 @@ import numpy as np
 
 from retrograd.compiler.assembly import Code
 from retrograd.compiler.ir import root
-from retrograd.compiler.outside import surroundings
 from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.sources import source_of
 from retrograd.compiler.writer import literal, section_lines, setup_lines
 from retrograd.engine import Array
 from retrograd.files import write_whole
@@ -196,7 +193,7 @@ def _arrays(code: Code, saved: dict[str, Array]) -> list[str]:
             whole[name] = a
             continue
         start = a.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-        if a.flags.c_contiguous and base.flags.c_contiguous:
+        if a.flags.c_contiguous and base.flags.c_contiguous and a.dtype == base.dtype:
             first = start // a.itemsize
             flat = of if base.ndim == 1 else f"{of}.reshape(-1)"
             views.append(f"{name} = {flat}[{first}:{first + a.size}].reshape({a.shape})")
@@ -213,76 +210,3 @@ def _arrays(code: Code, saved: dict[str, Array]) -> list[str]:
         text = "\n    ".join(textwrap.wrap(literal(a.tolist()), 92))
         lines.append(f"{name} = np.array({text}, {literal(a.dtype)}){shape}")
     return lines + views
-
-
-def source_of(fn: Callable[..., Any], name: str, imports: set[str]) -> str:
-    """Return the source of a function under a name, with all that it calls.
-
-    Args:
-        fn: the function.
-        name: its name there.
-        imports: takes the names of the modules that it needs.
-
-    Raises:
-        TypeError: if it has none, or uses what has no source.
-    """
-    return _enclosed(name, parts_of(fn, name, imports))
-
-
-def parts_of(fn: Callable[..., Any], name: str, imports: set[str]) -> dict[str, str]:
-    """Return the source of a function under a name, and of each that it calls, by names.
-
-    Args:
-        fn: the function.
-        name: its name there.
-        imports: takes the names of the modules that it needs.
-
-    Raises:
-        TypeError: if it has none, or uses what has no source.
-    """
-    parts: dict[str, str] = {}
-    _collect(fn, name, parts, imports)
-    return parts
-
-
-def _enclosed(name: str, parts: dict[str, str]) -> str:
-    if len(parts) == 1 and parts[name].startswith("def "):
-        return parts[name]
-    inside = textwrap.indent("\n".join(reversed(parts.values())), "    ")
-    return f"def _make_{name}():\n{inside}\n    return {name}\n\n\n{name} = _make_{name}()"
-
-
-def _collect(
-    fn: Callable[..., Any], name: str, functions: dict[str, str], imports: set[str]
-) -> None:
-    if name in functions:
-        return
-    try:
-        source = textwrap.dedent(inspect.getsource(fn))
-    except (OSError, TypeError):
-        raise TypeError(f"export cannot find the source of {name}") from None
-    parsed = ast.parse(source).body[0]
-    if not isinstance(parsed, ast.FunctionDef):
-        raise TypeError(f"export takes functions made with def: {name} is not")
-    parsed.decorator_list, parsed.name = [], name
-    functions[name] = before = ""
-    for n in ast.walk(parsed):
-        if isinstance(n, ast.arg):
-            n.annotation = None
-        elif isinstance(n, ast.FunctionDef):
-            n.returns = None
-    used = {n.id for n in ast.walk(parsed) if isinstance(n, ast.Name)}
-    scope = {**fn.__globals__, **surroundings(fn)}
-    for other in sorted(used & scope.keys()):
-        value = scope[other]
-        if value is np or hasattr(builtins, other):
-            continue
-        if inspect.ismodule(value) and value.__name__ == other:
-            imports.add(other)
-        elif inspect.isfunction(value):
-            _collect(getattr(value, "__wrapped__", value), other, functions, imports)
-        elif isinstance(value, (int, float, str, tuple, frozenset)) or value is None:
-            before += f"{other} = {value!r}\n"
-        else:
-            raise TypeError(f"export cannot take {other} along, which {name} uses")
-    functions[name] = before + ast.unparse(parsed)

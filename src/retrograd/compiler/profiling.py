@@ -22,7 +22,7 @@ from retrograd.tables import as_html, as_text
 if TYPE_CHECKING:
     from retrograd.compiler.step import CompiledStep
 
-SECONDS = 0.3  # about so long a program is timed
+SECONDS = 0.2  # about so long a program is timed
 RUNS = 5, 500  # at least and at most
 WIDTH = 72  # of a column of text at most
 

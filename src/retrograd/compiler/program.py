@@ -25,7 +25,7 @@ from retrograd.compiler.likeness import Likeness, find_any_difference
 from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify, stack
 from retrograd.compiler.places import is_compiled
-from retrograd.compiler.readable.sizes import Example
+from retrograd.compiler.sample import Sample
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
     Assign,
@@ -92,7 +92,7 @@ class ReadyProgram:
         program: what runs, after all passes.
         code: that as statements.
         plain: that before buffers, and before many calls were made one: for readers.
-        example: some elements of the arguments, to record the function for others of the kind.
+        sample: some elements of the arguments, to record the function for others of the kind.
         readable: the program for readers, once somebody has asked.
         checks_left: how many of the next replays are to be compared with the function.
         settled: whether it may be replayed without looking at how arguments are put together.
@@ -118,7 +118,7 @@ class ReadyProgram:
         self.positions = recorded.positions
         self.namespace: dict[str, Any] = {}
         self.files: list[str] = []
-        self.example = Example(None, [])
+        self.sample = Sample(None, [])
         self.readable: Readable | None = None
         weakref.finalize(self, _let_go, self.namespace, self.files).atexit = False
         self.write()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import functools
-import inspect
-import operator
 import threading
 import warnings
 from collections import Counter
@@ -19,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd import tree
+from retrograd.compiler.arguments import ARRAYS, kind_of
 from retrograd.compiler.callables import (
     bind_method,
     check_compilable,
@@ -27,8 +25,6 @@ from retrograd.compiler.callables import (
     remember_for_forks,
     takes_self,
 )
-from retrograd.compiler.carried import find_kept, find_shared
-from retrograd.compiler.changes import look_around
 from retrograd.compiler.comparison import Comparison
 from retrograd.compiler.differentiable import (
     Graph,
@@ -45,16 +41,16 @@ from retrograd.compiler.lower import lower
 from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify
 from retrograd.compiler.program import ReadyProgram
-from retrograd.compiler.readable import Example, Readable
-from retrograd.compiler.tape import Tape, recording
+from retrograd.compiler.readable import Readable
+from retrograd.compiler.recorder import record_run
+from retrograd.compiler.sample import Sample
+from retrograd.compiler.tape import Tape
 from retrograd.engine import CLOCK, MODE, Tensor, mode_set, wrap
-from retrograd.engine.arrays import unmasked
 from retrograd.nn.module import Module
 
 if TYPE_CHECKING:
     from retrograd.compiler.profiling import ProgramProfile
 
-_ARRAYS = (np.ndarray, np.generic, Tensor)
 PROGRAMS = 32  # as many are kept for one function
 REASONS = 4  # so often something outside may change before that is worth a warning
 
@@ -179,15 +175,16 @@ class CompiledStep:
 
         >>> @rg.compile
         ... def step(x):
-        ...     y = np.exp(x) + 1
-        ...     return np.sum(y * y)
+        ...     return np.exp(x) + 1
         >>> _ = step(np.zeros(2))
-        >>> print(step.source.partition("  #")[0])
+        >>> for line in step.source.splitlines():
+        ...     print(line.partition("  # (2,)")[0])
         def step(x):
-            # x: (2,) float64
+            # x: (n,) float64
         <BLANKLINE>
             # forward
-            y = np.exp(x) + 1
+            total = np.exp(x) + 1
+            return total
         """
         return self.readable().source
 
@@ -245,7 +242,7 @@ class CompiledStep:
         """Record the function for other arguments; return the program without buffers."""
         mode = MODE.get()
         with mode_set(mode.with_grad(ready.grad)):
-            tape, result = self._record(leaves, ready.example.structure)
+            tape, result = self._record(leaves, ready.sample.structure)
             tape.put_back()
         recorded = lower(tape, self.fn, result)
         known = {id(v.array) for v in ready.captured}
@@ -372,7 +369,7 @@ class CompiledStep:
         given, structure = tree.flatten((args, kwargs))
         key = self._key(given, structure)
         leaves = stand_ins(given)
-        arrays = [a for a in leaves if isinstance(a, _ARRAYS)]
+        arrays = [a for a in leaves if isinstance(a, ARRAYS)]
         own = [id(a) for a in arrays if isinstance(a, Tensor) and a.requires_grad]
         if len({*own}) < len(own):
             raise ValueError(
@@ -415,7 +412,7 @@ class CompiledStep:
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
             found = ReadyProgram(recorded, grad, simple, outside, graph, likeness, self.target)
-            found.example = Example.of(structure, leaves)
+            found.sample = Sample.of(structure, leaves)
             same.append(found)
             recorded.announce()
         program = self._last = found
@@ -443,7 +440,7 @@ class CompiledStep:
 
     def _key(self, given: Any, structure: tree.Structure) -> Any:
         """Return what programs are kept by: the kinds of the arguments, and the grad mode."""
-        return structure, tuple(map(_kind, given)), MODE.get().grad
+        return structure, tuple(map(kind_of, given)), MODE.get().grad
 
     def _find_same(
         self, same: list[ReadyProgram], likeness: Likeness, outside: Outside,
@@ -538,89 +535,10 @@ class CompiledStep:
             raise
         self._look_again(program)
 
-    def _names(self, structure: tree.Structure) -> list[str]:
-        """Return a name for each leaf of the arguments, by the parameters of the function."""
-        try:
-            signature = inspect.signature(getattr(self.fn, "forward", self.fn))
-            known = [
-                p.name + "_{}" * (p.kind is p.VAR_POSITIONAL) for p in signature.parameters.values()
-            ]
-        except (TypeError, ValueError):
-            known = []
-        names = []
-        for where, first, *rest in structure.paths():
-            if where == 0:
-                first = (known[min(first, len(known) - 1)] if known else "arg{}").format(first)
-            names.append("_".join(map(str, (first, *rest))))
-        return names
-
     def _record(
-        self, leaves: Any, structure: Any, again: bool = True, kind: Callable[[], Tape] = Tape
+        self, leaves: Any, structure: Any, kind: Callable[[], Tape] = Tape
     ) -> tuple[Tape, Any]:
-        """Run the function and return what was heard of it, and its result.
-
-        What it fills once outside, such as a cache, is there in another run: so `again`. What a
-        run has changed that fails is put back. `kind` makes the tape that hears it.
-        """
-        tape = kind()
-        given = list(leaves)
-        standing: list[tuple[Tensor, Tensor]] = []
-        for i, name in enumerate(self._names(structure)):
-            leaf = leaves[i]
-            if not isinstance(leaf, _ARRAYS):
-                continue
-            array = leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
-            trained = leaf if isinstance(leaf, Tensor) and leaf.requires_grad else None
-            t = given[i] = tape.add_argument(name, array, trained)
-            if isinstance(leaf, np.ndarray):
-                tape.callers.add(id(t._array))
-            if trained is not None:
-                standing.append((t, trained))
-        args, kwargs = structure.unflatten(given)
-        as_given = structure.unflatten(given)
-        before = look_around(self.fn)
-        mode = MODE.get()
-        try:
-            with recording(tape, mode.grad):
-                result = self.fn(*args, **kwargs)
-            self._check_arguments(as_given, (args, kwargs))
-            kept, problem = find_kept(before, tape, self.__name__)
-            if problem and not again:
-                raise TraceError(problem)
-            shared = find_shared(kept, before)
-            if problem or shared:
-                tape.put_back(keeps=True)
-                for each in kept if shared else ():
-                    each.set_apart(shared)
-                return self._record(leaves, structure, again=not problem, kind=kind)
-            tape.finish()
-            for t, leaf in standing:
-                leaf._grad = t._grad
-        except BaseException as error:
-            find_kept(before, tape, self.__name__)
-            tape.put_back()
-            if isinstance(error, ValueError) and isinstance(error.__cause__, TraceError):
-                raise error.__cause__ from None  # NumPy says only that it got no number
-            raise
-        finally:
-            MODE.set(mode)  # an interrupt may have cut short what would have set it back
-        return tape, result
-
-    def _check_arguments(self, before: Any, after: Any) -> None:
-        """Refuse a change of dicts and lists among the arguments, of which a run has copies."""
-        parts = tree.flatten(before), tree.flatten(after)
-        (old, structure), (new, now) = parts
-        if structure == now and all(map(operator.is_, old, new)):
-            return
-        names = dict(zip(self._names(structure), old, strict=True))
-        now_at = dict(zip(self._names(now), new, strict=True))
-        missing = object()
-        name = next(n for n in (*names, *now_at)
-                    if names.get(n, missing) is not now_at.get(n, missing))  # fmt: skip
-        raise TraceError(
-            f"{self.__name__} changes its argument {name!r}: the next run would start from what is "
-            "passed then. Return the new value, and put it in its place after the step"
-        )
+        return record_run(self.fn, self.__name__, leaves, structure, kind=kind)
 
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
         """Compare the program with the function, then run it."""
@@ -630,40 +548,3 @@ class CompiledStep:
 
         Comparison(self.fn, self.__name__, program, record).check(leaves, arrays)
         return program(arrays)
-
-
-def _kind(leaf: Any) -> Any:
-    """Return what a program depends on of a leaf of the arguments."""
-    if isinstance(leaf, _ARRAYS):
-        starts: Any = None
-        if not isinstance(leaf, Tensor):
-            unmasked(leaf)
-        if isinstance(leaf, Tensor) and leaf.requires_grad:
-            starts = leaf._grad is None if leaf.is_leaf else "graph"
-        return leaf.shape, leaf.dtype, starts
-    try:
-        hash(leaf)
-    except TypeError:
-        raise TypeError(
-            f"a compiled function got a {type(leaf).__name__}: pass arrays, Tensors, dicts, lists "
-            "and tuples of them, or hashable values"
-        ) from None
-    return type(leaf), _exact(leaf)
-
-
-def _exact(value: Any) -> Any:
-    """Return what is equal for hashable values that are the same, bit by bit.
-
-    0.0 is equal to -0.0, and 1 to True and 1.0; nan is not equal to itself.
-    """
-    if isinstance(value, float):
-        return value.hex()
-    if isinstance(value, complex):
-        return value.real.hex(), value.imag.hex()
-    if isinstance(value, (tuple, frozenset)):
-        container = frozenset if isinstance(value, frozenset) else tuple
-        return container((type(v), _exact(v)) for v in value)
-    if dataclasses.is_dataclass(value):
-        parts = [getattr(value, part.name, None) for part in dataclasses.fields(value)]
-        return value, tuple((type(v), _exact(v)) for v in parts)
-    return value

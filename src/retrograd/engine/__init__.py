@@ -14,6 +14,7 @@ from retrograd.engine.arrays import (
     Array,
     Constants,
     check_floating,
+    complex_of,
     get_default_dtype,
     set_default_dtype,
 )
@@ -71,7 +72,7 @@ from retrograd.engine.tensor import (
 __all__ = [
     "CLOCK", "HOOKED_LEAVES", "MODE", "RULES", "Array", "Call", "Constants", "Handle", "Mode",
     "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "arguments", "as_array",
-    "astype", "borrowed", "call_numpy", "check_floating", "composed", "defvjp", "defvjp_joint",
+    "astype", "borrowed", "call_numpy", "check_floating", "complex_of", "composed", "defvjp", "defvjp_joint",
     "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of", "is_grad_enabled",
     "is_recording", "is_rehearsal", "keep", "mode_set", "no_grad", "nograd", "pick", "primitive",
     "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of",

@@ -14,6 +14,7 @@ other in any order.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ import numpy as np
 from retrograd import random, tree
 from retrograd.engine import MODE, Array, Mode, Rule, Tensor, mode_set, pick, run, wrap
 from retrograd.engine.backward import fitted
+from retrograd.engine.tensor import plain
 from retrograd.func.batchers import batcher_of
 from retrograd.func.calls import Call, look_at, one_by_one
 
@@ -50,11 +52,12 @@ class BatchRun:
 
     def _outside(self, grad: bool) -> mode_set:
         """Return a context in which calls are those of the whole batch."""
-        around = self.around
-        return mode_set(Mode(grad and around.grad, around.tell, around.on_escape))
+        return mode_set(self.around.with_grad(grad and self.around.grad))
 
     def enter(self, batch: Array | Tensor) -> Tensor:
         """Return the Tensor that stands for a batch inside."""
+        if self._tells and not self.around.records and not isinstance(batch, Tensor):
+            batch = wrap(batch)  # who watches is told of calls on Tensors
         t = wrap(self._first(batch))
         # so that transforms inside know that somebody outside differentiates
         t.requires_grad = isinstance(batch, Tensor) and batch.requires_grad
@@ -93,7 +96,7 @@ class BatchRun:
         answer = _ANSWERS.get(kind)
         if answer is not None:
             return answer(self, *what)
-        return self.around.tell(kind, *what) if self.around.tell is not None else None
+        return None if self.around.tell is None else self.around.tell(kind, *what)
 
     def _call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         if rule.fn is pick:
@@ -198,18 +201,21 @@ class BatchRun:
             leaf._array = leaf._array.view()
             self._known[id(leaf._array)] = leaf._array, value, flag
 
-    def _write(self, ufunc: Callable[..., Any], target: Tensor, other: Any) -> None:
-        if self._stands_for_batch(target) or self._stands_for_batch(other):
+    def _write(self, ufunc: Callable[..., Any], target: Tensor, other: Any, *at: Any) -> None:
+        of_batch = look_at((target._array, plain(other), *at), self._find)[1]
+        if of_batch:
             raise TypeError(
                 f"{self.name}: a write in place of what differs from entry to entry of the batch: "
                 "write np.where(mask, value, t), x = x + y, or np.stack of parts. (BatchNorm "
                 "writes its running statistics while it trains: call model.eval())"
             )
-        if self.around.tell is not None:
-            self.around.tell("write", ufunc, target, other)
+        if self.around.tell is not None and self.around.records:
+            self.around.tell("write", ufunc, target, other, *at)
             return
-        given = other._array if isinstance(other, Tensor) else other
-        if ufunc is np.copyto:
+        given = plain(other)
+        if ufunc is operator.setitem:
+            target._array[at[0]] = given
+        elif ufunc is np.copyto:
             np.copyto(target._array, given, casting="unsafe")
         else:
             ufunc(target._array, given, out=target._array)
@@ -251,7 +257,9 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "update": BatchRun._refuse_grads,
     "replace": lambda *_: None,  # another Tensor takes the place of one, nothing is written
     "gradient": lambda *_: None,
-    "module ran": lambda *_: None,
+    "module": lambda _, module, args, kwargs: module._forward_with_hooks(args, kwargs),
+    "visit": lambda _, t, g, rule: rule,
+    "compiled": lambda _, step, args, kwargs: step.fn(*args, **kwargs),
 }
 
 

@@ -21,6 +21,9 @@ from retrograd.func.calls import Batched, Call, one_by_one, repeat, widen
 from retrograd.func.run import variable
 from retrograd.nn.functional import activations, piecewise
 from retrograd.nn.functional.linear import linear, rows
+from retrograd.nn.functional.pooling import from_window, to_window
+from retrograd.nn.functional.resizing import surround
+from retrograd.nn.functional.windows import columns, fold
 from retrograd.rules.elementwise import kinked, times_sign
 from retrograd.rules.indexing import put, put_taken
 from retrograd.rules.joining import concat
@@ -32,6 +35,8 @@ from retrograd.special import logistic
 def batcher_of(fn: Callable[..., Any]) -> Callable[[Call], Any] | None:
     """Return how a function runs on a batch, or None where that is not in one call."""
     if isinstance(fn, np.ufunc) and fn.signature is None:
+        return elementwise
+    if getattr(fn, "__module__", None) in ELEMENTWISE_ROOMS:
         return elementwise
     return BATCHERS.get(fn)
 
@@ -302,6 +307,35 @@ def _lookup(position: int) -> Callable[[Call], Any]:
     return batcher
 
 
+# Windows of images: the batch is one of more images
+
+
+def _columns(c: Call) -> Any:
+    n, *rest = c.x.shape[1:]
+    cols = columns(c.x.reshape((c.size * n, *rest)), windows=c.kwargs["windows"])
+    rows, number = cols.shape[0], math.prod(c.kwargs["windows"][3])
+    parts = np.moveaxis(cols.reshape((rows, number, c.size, n)), 2, 0)
+    return parts.reshape((c.size, rows, number * n))
+
+
+def _fold(c: Call) -> Any:
+    n, *rest = c.kwargs["shape"]
+    rows, number = c.x.shape[1], math.prod(c.kwargs["windows"][3])
+    parts = np.moveaxis(c.x.reshape((c.size, rows, number, n)), 0, 2)
+    whole = parts.reshape((rows, number * c.size * n))
+    images = fold(whole, shape=(c.size * n, *rest), windows=c.kwargs["windows"])
+    return images.reshape((c.size, n, *rest))
+
+
+def _surround(c: Call) -> Any:
+    return c.run(c.values, widths=((0, 0), *c.kwargs["widths"]))
+
+
+def _pooled(c: Call) -> Any:
+    pairs = zip(c.values, c.flags, strict=True)
+    return c.run([v if flag or v is None else repeat(v, c.size) for v, flag in pairs])
+
+
 # Linear algebra, where NumPy has stacks of matrices
 
 
@@ -334,6 +368,10 @@ ELEMENTWISE = (
     activations.elu, activations.celu, activations.softplus, activations.softsign,
     activations.hardtanh, piecewise.hardsigmoid,
 )  # fmt: skip
+# Modules that have functions of elements alone, which are not to be loaded for that.
+ELEMENTWISE_ROOMS = frozenset(
+    f"retrograd.special.{room}" for room in ("bessel", "errors", "gammas", "incomplete")
+)
 # How functions run on a batch, where it is not one by one. Ufuncs are known to be elementwise.
 BATCHERS: dict[Callable[..., Any], Callable[[Call], Any]] = {
     **dict.fromkeys(AXES, _along_axes),
@@ -354,5 +392,7 @@ BATCHERS: dict[Callable[..., Any], Callable[[Call], Any]] = {
     operator.getitem: _indexing, put: _indexing, concat: _concat, pile: _pile,
     np.take: _take, np.take_along_axis: _take_along, put_taken: _put_taken,
     np.searchsorted: _lookup(1), np.isin: _lookup(0), np.digitize: _lookup(0),
-    rows: _lookup(0), pick: lambda c: c.x[c.values[1]],
+    to_window: _pooled, from_window: _pooled, columns: _columns, fold: _fold,
+    surround: _surround, rows: _lookup(0),
+    pick: lambda c: c.x[c.values[1]],
 }  # fmt: skip

@@ -44,7 +44,7 @@ def ravel_pytree(values: Any) -> tuple[Any, Callable[[ArrayLike | Tensor], Any]]
     leaves = [leaf if isinstance(leaf, Tensor) else as_array(leaf) for leaf in leaves]
     like = [(leaf.shape, leaf.dtype) for leaf in leaves]  # alone, not to keep the arrays
     for _, dtype in like:
-        if dtype.kind != "f":
+        if dtype.kind not in "fc":
             raise TypeError(f"ravel_pytree takes floating leaves, this one is {dtype}")
     ends = np.cumsum([leaf.size for leaf in leaves], dtype=int)
     vector = np.concatenate([leaf.reshape(-1) for leaf in leaves] or [np.zeros(0)])

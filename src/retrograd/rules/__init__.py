@@ -30,6 +30,8 @@ needs, and come with the package. The others are loaded when a function turns up
 - `remainder`, `fmod`, `modf`, `unwrap` at a jump: that of the pieces beside it.
 - `sort`, `partition`, `median`, `quantile` of equal elements: by position, as `argsort` and
   `argpartition` place them.
+- `quantile` to `q`: the slope between the two elements; where they are joined, to the right.
+- `roots`: where they are real; those of multiplicity more than 1: inf or nan.
 - `unique` and sets: to the first of equal elements.
 - `nansum`, `nanmean` and their like: 0 to nan; `nan_to_num`: 0 to nan and to inf.
 - `prod`, `cumprod` with zeros: exact, to every order (no division).
@@ -40,8 +42,8 @@ needs, and come with the package. The others are loaded when a function turns up
   vectors of the value 0: what stays the same however they turn has its gradient, such as
   projections, polar factors, and functions of a matrix, `(v * f(w)) @ v.T`; all else is nan.
 - `cholesky`, `eigh`, `eigvalsh`: the triangle that NumPy reads gets the whole, the other one 0.
-- complex eigenvalues, `np.emath` outside the reals, full `svd` of oblong matrices, complete `qr` of
-  those with more rows than columns: `TypeError`.
+- complex eigenvalues and roots, `np.emath` outside the reals, full `svd` of oblong matrices,
+  complete `qr` of those with more rows than columns: `TypeError`.
 - `corrcoef`: as if it were not clipped to [-1, 1].
 - `logaddexp(-inf, -inf)`: 0.
 
@@ -65,6 +67,7 @@ from typing import TYPE_CHECKING
 from retrograd.engine import rules_later
 from retrograd.later import load_later
 from retrograd.rules import (
+    complexes,
     elementwise,
     indexing,
     joining,
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
     from retrograd.rules import (
         creation,
         differences,
+        fourier,
         linalg,
         padding,
         piecewise,
@@ -90,7 +94,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "nesting", "padding",
+    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining", "linalg", "nesting", "padding",
     "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
     "shaping", "sorting", "statistics",
 ]  # fmt: skip

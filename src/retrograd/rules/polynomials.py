@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import composed
-from retrograd.rules.axes import check_at_least, to_array
+from retrograd.engine import adapted, composed, defvjp, primitive
+from retrograd.rules.axes import check_at_least, to_array, to_floats
 from retrograd.rules.shaping import at_least
 
 
@@ -80,3 +80,23 @@ def _poly(seq_of_zeros: Any) -> Any:
     one = np.ones(1, roots.dtype)
     factors = (np.concatenate([one, -roots[i : i + 1]]) for i in range(roots.shape[0]))
     return functools.reduce(np.convolve, factors, one)
+
+
+# Roots
+
+
+@primitive(looks_through=False)
+def polynomial_roots(p: Any) -> Any:
+    """Return `np.roots` of coefficients: real numbers where all roots of real ones are real."""
+    return np.roots(p)
+
+
+def _roots_dp(g: Any, out: Any, p: Any) -> Any:
+    # of p(r) = 0: the slope of p at r times dr is minus r ** (n - i) for coefficient i
+    slope = np.polyval(np.polyder(p).astype(p.dtype), out)
+    powers = np.vander(out, p.shape[0]).astype(out.dtype)
+    return -np.matmul(g / slope, powers)
+
+
+defvjp(polynomial_roots, _roots_dp)
+adapted(np.roots)(lambda p: polynomial_roots(to_floats(np.atleast_1d(p))))

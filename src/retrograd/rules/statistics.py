@@ -8,7 +8,15 @@ import numpy as np
 
 from retrograd.engine import composed, defvjp, nograd, primitive, record
 from retrograd.engine.rule import COMPOSED
-from retrograd.rules.axes import axes_of, merge_last, shape_with, to_array, to_floats
+from retrograd.rules.axes import (
+    axes_of,
+    conjugate,
+    is_complex,
+    merge_last,
+    shape_with,
+    to_array,
+    to_floats,
+)
 from retrograd.rules.indexing import take
 from retrograd.rules.reductions import broadcast_weights
 from retrograd.rules.shaping import at_least
@@ -58,7 +66,32 @@ def places(x: Any, q: Any, weights: Any = None, method: str = "linear", skip: bo
     return quantile(ranks, q, axis=-1, method=method, weights=weights)
 
 
-nograd(places)
+# Of methods that are linear between two elements: the place of `q` among n elements, counted from
+# 0, is `n q + a + q (1 - a - b) - 1` (Hyndman and Fan 1996, "Sample quantiles in statistical
+# packages"). All others go by steps.
+PLACES = {
+    "linear": (1.0, 1.0), "weibull": (0.0, 0.0), "hazen": (0.5, 0.5),
+    "interpolated_inverted_cdf": (0.0, 1.0), "median_unbiased": (1 / 3, 1 / 3),
+    "normal_unbiased": (3 / 8, 3 / 8),
+}  # fmt: skip
+
+
+def _places_dq(
+    g: Any, out: Any, x: Any, q: Any, weights: Any = None, method: str = "linear",
+    skip: bool = False,
+) -> Any:  # fmt: skip
+    if method not in PLACES or weights is not None:
+        return np.zeros_like(q)
+    a, b = PLACES[method]
+    n = np.sum(np.logical_not(np.isnan(x)), axis=-1) if skip else x.shape[-1]
+    each = q.reshape((*q.shape, *[1] * (x.ndim - 1)))
+    place = n * each + a + each * (1 - a - b) - 1
+    within = (place >= 0) & (place < n - 1)  # beyond, it is the first element, or the last
+    slope = np.where(within, n + 1.0 - a - b, 0.0)
+    return np.sum((g * slope).astype(q.dtype), axis=tuple(range(q.ndim, q.ndim + x.ndim - 1)))
+
+
+defvjp(places, None, _places_dq, None)
 
 
 def _quantile(
@@ -66,20 +99,24 @@ def _quantile(
     overwrite_input: bool = False, method: str = "linear", keepdims: bool = False, *,
     weights: Any = None,
 ) -> Any:  # fmt: skip
-    if getattr(q, "requires_grad", False):
-        raise TypeError("a quantile has no gradient to q: pass q.detach()")
     a = to_array(a)
     # NumPy's dtype of the result depends on how q is given, and on the method
     fn: Any = np.percentile if percent else np.quantile
     kind = fn(np.ones(1, a.dtype), getattr(q, "_array", q), method=method).dtype
-    a = to_floats(a)
     q = to_array(q) / 100 if percent else to_array(q)
+    return _quantiles(skip, to_floats(a).astype(kind), q, axis, method, keepdims, weights)
+
+
+def _quantiles(
+    skip: bool, a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any = None
+) -> Any:
+    """Return the quantiles `q`, from 0 to 1, of floats or complex numbers."""
     axes = axes_of(a, axis)
     if weights is not None:
         weights = merge_last(np.broadcast_to(broadcast_weights(weights, a, axis), a.shape), axes)
     flat = merge_last(a, axes)
     place = record(places, flat, q, weights, method=method, skip=skip)
-    found = _values_at(np.sort(flat, axis=-1).astype(kind), place, q.shape)
+    found = _values_at(np.sort(flat, axis=-1), place, q.shape)
     return found.reshape((*q.shape, *shape_with(a, axes))) if keepdims else found
 
 
@@ -90,7 +127,7 @@ def _values_at(x: Any, place: Any, shape: tuple[int, ...]) -> Any:
     below = np.floor(np.where(np.isnan(place), 0.0, place))
     above = np.minimum(below + 1, x.shape[-1] - 1)
     low, high = (np.take_along_axis(x, i.astype(np.intp), axis=-1) for i in (below, above))
-    found = low + (high - low) * (place - below).astype(x.dtype)
+    found = low + (high - low) * (place - below).astype(np.real(x).dtype)
     return np.moveaxis(found, -1, 0).reshape((*shape, *rest))
 
 
@@ -98,7 +135,8 @@ def _median(
     skip: bool, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    return _quantile(skip, False, to_floats(to_array(a)), 0.5, axis, keepdims=keepdims)
+    # complex numbers are ordered by their real parts, then by their imaginary ones
+    return _quantiles(skip, to_floats(to_array(a)), np.array(0.5), axis, "linear", keepdims)
 
 
 composed(np.quantile)(functools.partial(_quantile, False, False))
@@ -129,11 +167,11 @@ def _cov(
         w if w is None else to_array(w).astype(float) for w in (fweights, aweights)
     )
     factors = [w for w in (fweights, aweights) if w is not None]
-    weights = math.prod(factors) if factors else np.ones(x.shape[1], x.dtype)
+    weights = math.prod(factors) if factors else np.ones(x.shape[1], x.real.dtype)
     total = np.sum(weights)
     lost = 1 if aweights is None else np.sum(weights * aweights) / total
     x = x - np.sum(x * weights, axis=1, keepdims=True) / total
-    return np.squeeze(np.matmul(x * weights, x.T) / np.maximum(total - ddof * lost, 0.0))
+    return np.squeeze(np.matmul(x * weights, conjugate(x.T)) / np.maximum(total - ddof * lost, 0.0))
 
 
 @composed(np.corrcoef)
@@ -142,7 +180,7 @@ def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) 
     c = np.cov(x, y, rowvar, dtype=dtype)
     if not c.ndim:
         return c / c
-    deviations = np.sqrt(np.diagonal(c))
+    deviations = np.sqrt(np.real(np.diagonal(c)))
     return c / deviations[:, None] / deviations
 
 
@@ -156,6 +194,8 @@ defvjp(np.bincount, None, lambda g, out, x, weights, minlength=0: g[x])
 def _edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     if isinstance(bins, str):
         raise TypeError(f"np.histogram of a Tensor takes a number of bins, not {bins!r}")
+    if is_complex(to_array(a)):
+        raise TypeError("np.histogram takes real numbers: complex ones are in no order")
     if np.ndim(bins):
         return record(np.copy, to_array(bins))
     low, high = (np.min(a), np.max(a)) if range is None else map(to_array, range)
@@ -179,7 +219,11 @@ def _histogram(
         counts = np.bincount(index, minlength=n)
     else:
         weights = np.ravel(to_array(weights))
-        counts = np.bincount(index, take(weights, inside), minlength=n).astype(weights.dtype)
+        kept = take(weights, inside)
+        counts = np.bincount(index, np.real(kept), minlength=n)
+        if is_complex(weights):
+            counts = counts + 1j * np.bincount(index, np.imag(kept), minlength=n)
+        counts = counts.astype(weights.dtype)
     if density:
         counts = counts / np.diff(edges).astype(float) / np.sum(counts)
     return counts, edges

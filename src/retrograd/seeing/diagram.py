@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from retrograd.seeing.folding import Group
+from retrograd.seeing.numbers import show_number
 from retrograd.seeing.opening import Pane, Sheet, name_within, open_up
 from retrograd.seeing.svg import Box, Edge, Frame, Scene, Text
 
@@ -19,31 +20,42 @@ DECADES = 2.0  # that the scale of gradients spans at least
 ROUNDING = 14.0  # decades below the largest gradient: what is smaller has no shade of its own
 
 
+@dataclass(frozen=True)
+class Content:
+    """What there is to read about a value.
+
+    Args:
+        lines: what stands in its box.
+        hint: what is shown while the pointer is on it.
+        shape: its shape.
+    """
+
+    lines: tuple[Text, ...]
+    hint: str = ""
+    shape: str = ""
+
+
 @dataclass
 class Value:
-    """A value that has a box.
+    """A value that has a box, if it is not folded.
 
     Args:
         name: what it is called.
-        lines: what stands in the box.
-        kind: "call", "view", "result", "parameter" or "data".
-        hint: what is shown while the pointer is on it.
+        content: writes what there is to read about it; called for what is shown alone.
+        kind: "call", "result", "parameter" or "data".
         gradient: an array, None where there is none.
         stays_inside: of a leaf, whether it belongs to what takes it, and is not shown where that
             is folded.
         function: of a call, the name of the function.
-        shape: its shape, as text.
         section: of a line of a program: "forward", "backward" or "update".
     """
 
     name: str
-    lines: tuple[Text, ...]
+    content: Callable[[], Content]
     kind: str = "call"
-    hint: str = ""
     gradient: Any = None
     stays_inside: bool = False
     function: str = ""
-    shape: str = ""
     section: str = ""
 
 
@@ -53,14 +65,14 @@ class Arrow:
 
     Args:
         source, target: the keys of the value and of the call.
-        text: the value, as text.
+        value: the value as the call takes it; None where it is not told.
         sent: the gradient that the call sends back, an array; None where there is none.
         is_dashed: whether its line is broken.
     """
 
     source: Any
     target: Any
-    text: str = ""
+    value: Any = None
     sent: Any = None
     is_dashed: bool = False
 
@@ -97,18 +109,13 @@ def size_of(gradient: Any) -> float:
     return largest * math.sqrt(np.mean((array / largest) ** 2))
 
 
-def number(x: float) -> str:
-    """Write a number with four digits, if it needs as many."""
-    return f"{x:.4g}"
-
-
 def describe(array: Any) -> str:
     """Write the one element of an array, or the least and the largest of all."""
     if isinstance(array, tuple):
         return f"{len(array)} outputs"
     array = np.asarray(array)
     if array.size == 1:
-        return number(array.item()) if array.dtype != bool else str(array.item())
+        return show_number(array.item())
     if not array.size or array.dtype.kind not in "fiu":
         return f"{array.shape} {array.dtype}"
     return f"{array.min():.3g} \N{HORIZONTAL ELLIPSIS} {array.max():.3g}"
@@ -117,12 +124,12 @@ def describe(array: Any) -> str:
 def describe_gradient(gradient: Any) -> str:
     """Write a gradient of one element, or the root mean square of one of more."""
     array = np.asarray(gradient)
-    return f"grad {number(array.item())}" if array.size == 1 else f"grad {size_of(array):.2g}"
+    return f"grad {show_number(array.item())}" if array.size == 1 else f"grad {size_of(array):.2g}"
 
 
 def make_scene(
     diagram: Diagram,
-    unfold: bool | Collection[str] = (),
+    unfold: bool | str | Collection[str] = False,
     values: bool = False,
     gradients: bool = False,
     goes_right: bool = False,
@@ -141,7 +148,7 @@ def make_scene(
 
 class _Maker:
     def __init__(
-        self, diagram: Diagram, unfold: bool | Collection[str], values: bool, gradients: bool
+        self, diagram: Diagram, unfold: bool | str | Collection[str], values: bool, gradients: bool
     ) -> None:
         self.diagram = diagram
         self.shows_values, self.shows_gradients = values, gradients
@@ -225,7 +232,7 @@ class _Maker:
                 )
         edges = []
         for (source, target), (text, sent, dashed) in merged.items():
-            lines = [Text(text, "note")] if self.shows_values and text else []
+            lines = [Text(text, "note")] if text else []
             if self.shows_gradients and sent is not None:
                 lines.append(Text(describe_gradient(sent), "note"))
             heat = scale.heat(sizes[source, target]) if (source, target) in sizes else None
@@ -267,7 +274,8 @@ class _Maker:
     def _value_box(self, key: Any) -> Box:
         value = self.diagram.values[key]
         self.gradients[key] = value.gradient
-        return Box(value.lines, value.kind, hint=value.hint, section=value.section)
+        content = value.content()
+        return Box(content.lines, value.kind, hint=content.hint, section=value.section)
 
     def _given_box(self, key: Any, home: int | None) -> Box:
         """Return the box of a leaf, which in the frame of its Module is called as there."""
@@ -290,7 +298,7 @@ class _Maker:
         lines = [Text(sheet.title, "name")]
         if sheet.text:
             lines.append(Text(sheet.text))
-        shape = values[outs[0]].shape if len(outs) == 1 else ""
+        shape = values[outs[0]].content().shape if len(outs) == 1 else ""
         n = len(sheet.members)
         unit = f"{self.diagram.unit}{'s' * (n != 1)}"
         count = "" if sheet.title.endswith(unit) else f"{n} {unit}"
@@ -298,8 +306,8 @@ class _Maker:
         if notes:
             lines.append(Text(": ".join(notes), "note"))
         hint = [line.text for line in lines]
-        if sheet.group is not None and sheet.group.name:
-            hint.append(f'unfold="{sheet.group.name}" opens it')
+        if sheet.name:
+            hint.append(f'unfold="{sheet.name}" opens it')
         section = values[sheet.members[0]].section
         return Box(tuple(lines), "folded", hint="\n".join(hint), section=section)
 
@@ -317,7 +325,8 @@ class _Maker:
                         between[source, target].append(arrow)
         found = {}
         for pair, arrows in between.items():
-            text = arrows[0].text if len({id(a.source) for a in arrows}) == 1 else ""
+            value = arrows[0].value if len({a.source for a in arrows}) == 1 else None
+            text = describe(value) if self.shows_values and value is not None else ""
             dashed = all(arrow.is_dashed for arrow in arrows)
             found[pair] = text, _total(arrow.sent for arrow in arrows), dashed
         return found
@@ -369,4 +378,9 @@ class _Scale:
 
     def ends(self) -> tuple[str, str] | None:
         """Return the smallest and the largest, as text."""
-        return None if self.is_empty else (f"{10**self.low:.1g}", f"{10**self.high:.1g}")
+        return None if self.is_empty else (_round(10**self.low), _round(10**self.high))
+
+
+def _round(size: float) -> str:
+    """Return a number with two digits, as "23" rather than "2.3e+01"."""
+    return f"{float(f'{size:.2g}'):g}"

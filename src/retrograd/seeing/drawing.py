@@ -84,7 +84,7 @@ def draw(
     values: bool = False,
     gradients: bool = False,
     gradient: ArrayLike | Tensor | Sequence[Any] | None = None,
-    unfold: bool | str | Collection[str] = (),
+    unfold: bool | str | Collection[str] = False,
     direction: str = "down",
 ) -> Drawing:
     """Draw the graph behind a Tensor, what was computed from what, or a compiled step.
@@ -106,7 +106,8 @@ def draw(
             root mean square; False.
         gradient: weighs the elements of the Tensor, in its shape, as for `backward`; None for 1,
             if it has one element. Where there are several Tensors: a sequence with one for each.
-        unfold: True to show everything; or the name of a Module, such as "net.2", or several.
+        unfold: the groups to open whatever their size, by the names that `rg.explain` has for them
+            and the pointer shows, such as "net.0" or "loop1"; True for all; False.
         direction: "down" or "right": where arrows go.
 
     Returns:
@@ -118,8 +119,9 @@ def draw(
         RuntimeError: if `backward` has freed the graph; if gradients are asked for and the Tensor
             does not require grad, or has more than one element and no weights; if a compiled step
             has not run yet.
-        ValueError: if `direction` is another word; if weights have another shape than their Tensor;
-            if values or gradients of a compiled step are asked for.
+        ValueError: if `direction` is another word, or `unfold` names a group that there is not; if
+            weights have another shape than their Tensor; if values or gradients of a compiled step
+            are asked for.
 
     >>> x = rg.Tensor([1.0, 2.0], requires_grad=True)
     >>> loss = np.sum(np.tanh(x) ** 2)
@@ -135,8 +137,6 @@ def draw(
     """
     if direction not in ("down", "right"):
         raise ValueError(f'direction is "down" or "right", not {direction!r}')
-    if isinstance(unfold, str):
-        unfold = (unfold,)
     if isinstance(of, CompiledStep):
         if values or gradients or gradient is not None:
             raise ValueError(

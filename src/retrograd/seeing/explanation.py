@@ -9,7 +9,7 @@ from retrograd.engine import Tensor
 from retrograd.later import public_names
 from retrograd.seeing.calls import count, size_of
 from retrograd.seeing.entries import Entry, Teller
-from retrograd.seeing.folding import Group, fold
+from retrograd.seeing.folding import Group, fold, name_groups
 from retrograd.seeing.graph import Graph, Node
 from retrograd.seeing.names import Names, label, user_frames
 from retrograd.seeing.numbers import show_value
@@ -126,7 +126,7 @@ class Explanation:
         self.top = fold(graph, names)
         self._labels = label(graph, names)
         self._teller = Teller(graph, self._labels, names, at)
-        self._names = _name_groups(self.top)
+        self._names = name_groups(self.top)
         self.groups = list(dict.fromkeys(self._names.values()))
         self._choose(unfold)
 
@@ -257,27 +257,3 @@ def _shown(group: Group) -> list[Node | Group]:
 
 def _size(part: Node | Group) -> int:
     return sum(1 for _ in part.nodes()) if isinstance(part, Group) else 1
-
-
-def _name_groups(top: Group) -> dict[int, str]:
-    """Return the names of all groups by id: of a Module its place, of a loop a number.
-
-    The rounds of a loop are equal, so what is inside has the same names in each.
-    """
-    names: dict[int, str] = {}  # groups are as deep as Modules are nested: recursion will do
-
-    def enter(group: Group, loops: int) -> int:
-        """Name the groups inside one, and return how many loops there are by now."""
-        if group.kind == "loop":
-            loops += 1
-            names[id(group)] = f"loop{loops}"
-            return [enter(part, loops) for part in group.parts if isinstance(part, Group)][-1:][0]
-        if group.kind == "module":
-            names[id(group)] = group.name
-        for part in group.parts:
-            if isinstance(part, Group):
-                loops = enter(part, loops)
-        return loops
-
-    enter(top, 0)
-    return names

@@ -46,7 +46,17 @@ class Group:
         self.type = type
 
     def nodes(self) -> Iterator[Node]:
-        """Yield the nodes of all calls inside, in recorded order."""
+        """Go through the nodes of all calls inside, in recorded order.
+
+        Returns:
+            An iterator over nodes.
+
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 3), rg.nn.Linear(3, 1))
+        >>> graph = rg.seeing.Graph(np.sum(net(np.ones((1, 2)))))
+        >>> group = rg.seeing.fold(graph, rg.seeing.Names()).parts[0]
+        >>> [node.rule.name for node in group.nodes()]
+        ['linear', 'linear']
+        """
         stack = [*reversed(self.parts)]
         while stack:
             part = stack.pop()
@@ -56,7 +66,17 @@ class Group:
                 yield part
 
     def inputs(self) -> list[Node]:
-        """Return the nodes outside that calls inside take as arguments, each once."""
+        """Return the nodes outside that calls inside take as arguments, each once.
+
+        Returns:
+            A list of nodes, in the order in which they are taken.
+
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 3), rg.nn.Linear(3, 1))
+        >>> graph = rg.seeing.Graph(np.sum(net(np.ones((1, 2)))))
+        >>> group = rg.seeing.fold(graph, rg.seeing.Names()).parts[0]
+        >>> len(group.inputs())
+        4
+        """
         inside = set(self.nodes())
         found: dict[Node, None] = {}
         for node in self.nodes():
@@ -70,6 +90,15 @@ class Group:
 
         Args:
             graph: the whole graph.
+
+        Returns:
+            A list of nodes, in recorded order.
+
+        >>> net = rg.nn.Sequential(rg.nn.Linear(2, 3), rg.nn.Linear(3, 1))
+        >>> graph = rg.seeing.Graph(np.sum(net(np.ones((1, 2)))))
+        >>> group = rg.seeing.fold(graph, rg.seeing.Names()).parts[0]
+        >>> len(group.outputs(graph))
+        1
         """
         inside = set(self.nodes())
         used = {a for a, _, user in graph.edges() if a in inside and user not in inside}
@@ -115,6 +144,33 @@ def fold(graph: Graph, names: Names) -> Group:
     top = Group("all", _by_module(graph.calls, paths, names))
     _fold_loops(top)
     return top
+
+
+def name_groups(top: Group) -> dict[int, str]:
+    """Return the names of all groups by id: of a Module its place, of a loop a number.
+
+    The rounds of a loop are equal, so what is inside has the same names in each.
+
+    Args:
+        top: the group of everything.
+    """
+    names: dict[int, str] = {}  # groups are as deep as Modules are nested: recursion will do
+
+    def enter(group: Group, loops: int) -> int:
+        """Name the groups inside one, and return how many loops there are by now."""
+        if group.kind == "loop":
+            loops += 1
+            names[id(group)] = f"loop{loops}"
+            return [enter(part, loops) for part in group.parts if isinstance(part, Group)][-1:][0]
+        if group.name:
+            names[id(group)] = group.name
+        for part in group.parts:
+            if isinstance(part, Group):
+                loops = enter(part, loops)
+        return loops
+
+    enter(top, 0)
+    return names
 
 
 # By Module
@@ -230,26 +286,28 @@ def _fold_loops(top: Group) -> None:
     for group in reversed(order):  # what is inside comes first
         sequence = [kind_of(part) for part in group.parts]
         kinds[id(group)] = numbers.setdefault((group.kind, group.type, *sequence), len(numbers))
-        group.parts = with_loops(group.parts, sequence)
+        functions = [p.type if isinstance(p, Group) else p.function for p in group.parts]
+        group.parts = with_loops(group.parts, sequence, functions)
 
 
-def with_loops(parts: list[Any], kinds: list[int]) -> list[Any]:
+def with_loops(parts: list[Any], kinds: list[int], functions: list[str]) -> list[Any]:
     """Return parts with each loop among them as a group, of rounds that have loops in turn.
 
     Args:
         parts: calls and groups, in order.
         kinds: for each a number, the same for parts that are equal.
+        functions: the function of each, or what else is the same in rounds that differ a little.
     """
-    found: list[Node | Group] = []
+    found: list[Any] = []
     at = 0
-    functions = [part.type if isinstance(part, Group) else part.function for part in parts]
     for start, period, count in sorted(find_loops(kinds, functions)):
         found += parts[at:start]
         rounds = []
         for begin in range(start, start + period * count, period):
-            inside = parts[begin : begin + period]
+            one = slice(begin, begin + period)
+            inside = parts[one]
             if period >= _LEAST:
-                inside = with_loops(inside, kinds[begin : begin + period])
+                inside = with_loops(inside, kinds[one], functions[one])
             rounds.append(Group("round", inside))
         found.append(Group("loop", rounds))
         at = start + period * count

@@ -9,7 +9,8 @@ import numpy as np
 
 from retrograd.engine import Tensor
 from retrograd.engine.tensor import Parts
-from retrograd.seeing.diagram import Arrow, Diagram, Value, describe, number, size_of
+from retrograd.seeing.calls import Writer, count
+from retrograd.seeing.diagram import Arrow, Content, Diagram, Value, describe, size_of
 from retrograd.seeing.folding import fold
 from retrograd.seeing.graph import Argument, Graph, Node
 from retrograd.seeing.names import Names, label
@@ -17,13 +18,6 @@ from retrograd.seeing.svg import LONGEST, Text
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
-
-_OPERATORS = {
-    "np.add": "{} + {}", "np.subtract": "{} - {}", "np.multiply": "{} * {}",
-    "np.divide": "{} / {}", "np.true_divide": "{} / {}", "np.power": "{} ** {}",
-    "np.matmul": "{} @ {}", "np.negative": "-{}", "np.square": "{} ** 2", "getitem": "{}[{}]",
-    "pick": "{}[{}]",
-}  # fmt: skip
 
 
 def diagram_of_graph(
@@ -51,6 +45,12 @@ class _Reader:
         self.graph = graph
         self.names = Names()
         self.labels = label(graph, self.names)
+        # within its Module a Parameter is called as the Module calls it
+        short = {
+            node: name.rpartition(".")[2] if self.names.owner(node.tensor) else name
+            for node, name in self.labels.items()
+        }
+        self.writer = Writer(short, self.names)
         self.notes: list[str] = []
         if must_have_gradients or gradient is not None:
             graph.send_gradients(gradient)
@@ -78,17 +78,17 @@ class _Reader:
                 if argument.node is None and key not in values:
                     values[key] = self._array_value(argument.value)
                 sent = _flat(argument.sent) if argument.to is argument.node else None
-                arrows.append(Arrow(key, node, describe(argument.value), sent))
+                arrows.append(Arrow(key, node, argument.value, sent))
                 if sent is None and argument.to is not None:
                     passed_by = argument.node
-                    arrows.append(Arrow(argument.to, passed_by, "", _flat(argument.sent)))
+                    arrows.append(Arrow(argument.to, passed_by, None, _flat(argument.sent)))
             if not node.is_leaf:
                 values[node] = self._call_value(node)
             elif self._has_box(node):
                 values[node] = self._leaf_value(node)
         calls, leaves = len(self.graph.calls), len(self.graph.leaves)
         roots = ", ".join(self.labels[root] for root in self.graph.roots)
-        title = f"The graph of {roots}: {_count(calls, 'call')}, {_count(leaves, 'leaf')}"
+        title = f"The graph of {roots}: {count(calls, 'call')}, {count(leaves, 'leaf')}"
         return Diagram(values, arrows, fold(self.graph, self.names), title, self.notes)
 
     def _has_box(self, node: Node) -> bool:
@@ -110,70 +110,43 @@ class _Reader:
     def _leaf_value(self, node: Node) -> Value:
         t = node.tensor
         name = self.labels[node]
-        owner = self.names.owner(t)
-        lines = (Text(name, "name"), Text(_shape(t.data), "note"))
+
+        def content() -> Content:
+            shape = _shape(node.value)
+            lines = (Text(name, "name"), Text(shape, "note"))
+            return Content(lines, self._hint(node, name), shape)
+
         kind = "parameter" if t.requires_grad else "data"
-        inside = owner is not None or not self.names.of(t)
-        gradient = node.gradient
-        return Value(
-            name, lines, kind, self._hint(node, name), gradient, inside, shape=_shape(t.data)
-        )
+        inside = self.names.owner(t) is not None or not self.names.of(t)
+        return Value(name, content, kind, node.gradient, inside)
 
     def _array_value(self, array: Any) -> Value:
         name = self.names.of(array)
-        lines = (Text(name, "name"), Text(_shape(array), "note"))
-        hint = f"{name}: {array.dtype} {array.shape}\n{describe(array)}"
+
+        def content() -> Content:
+            shape = _shape(array)
+            hint = f"{name}: {array.dtype} {array.shape}\n{describe(array)}"
+            return Content((Text(name, "name"), Text(shape, "note")), hint, shape)
+
         inside = self.names.owner(array) is not None
-        return Value(name, lines, "data", hint, stays_inside=inside, shape=_shape(array))
+        return Value(name, content, "data", stays_inside=inside)
 
     def _call_value(self, node: Node) -> Value:
-        name, formula = self.labels[node], self._formula(node)
-        shape = describe(node.value) if node.is_several else _shape(node.value)
-        is_named = bool(self.names.of(node.tensor))
         is_result = node in self.graph.roots
+
+        def content() -> Content:
+            name, formula = self.labels[node], self.writer.call(node)
+            shape = describe(node.value) if node.is_several else _shape(node.value)
+            lines = [Text(_fit(formula)), Text(_with_name(name, shape), "note")]
+            if self.names.of(node.tensor):
+                lines = [Text(name, "name"), Text(_fit(formula)), Text(shape, "note")]
+            elif _is_view(node) and not is_result:
+                lines = lines[1:]
+            return Content(tuple(lines), self._hint(node, f"{name} = {formula}"), shape)
+
         kind = "result" if is_result else "call"
-        if is_named:
-            lines = [Text(name, "name"), Text(formula), Text(shape, "note")]
-        elif _is_view(node) and not is_result:
-            kind = "view"
-            lines = [Text(_with_name(name, shape), "note")]
-        else:
-            lines = [Text(formula), Text(_with_name(name, shape), "note")]
-        gradient = _flat(node.gradient)
-        hint = self._hint(node, f"{name} = {self._formula(node, 200)}")
-        return Value(name, tuple(lines), kind, hint, gradient, False, node.function, shape)
-
-    def _formula(self, node: Node, longest: int = LONGEST) -> str:
-        """Write a call as one would, with as many of its keywords as there is room for."""
-        arguments = [self._argument(a, node) for a in node.arguments]
-        pattern = _OPERATORS.get(node.function, "")
-        if pattern.count("{}") == len(arguments) and not node.keywords:
-            return pattern.format(*arguments)
-        while len(arguments) > 1 and arguments[-1] == "None":
-            arguments.pop()
-        options = [
-            f"{key}={value!r}"
-            for key, value in node.keywords.items()
-            if value is not None and value is not False
-        ]
-        return _fit(node.function, arguments, options, longest)
-
-    def _argument(self, argument: Argument, call: Node) -> str:
-        node, value = argument.node, argument.value
-        if node is not None and self._key(argument) is not None:
-            name = self.labels[node]
-            # within its Module a Parameter is called as the Module does
-            return name.rpartition(".")[2] if self.names.owner(node.tensor) else name
-        if isinstance(value, np.ndarray):
-            name = self.names.of(value)
-            if name:
-                return name.rpartition(".")[2] if self.names.owner(value) is not None else name
-            return describe(value) if value.size == 1 else "array"
-        if call.function == "getitem":
-            return _index(value)
-        if isinstance(value, float):
-            return number(value)
-        return repr(value)
+        name, gradient = self.labels[node], _flat(node.gradient)
+        return Value(name, content, kind, gradient, function=node.function)
 
     def _hint(self, node: Node, first: str) -> str:
         lines = [first]
@@ -214,32 +187,9 @@ def _is_view(node: Node) -> bool:
     return bool(value.size) and any(np.may_share_memory(value, array) for array in arrays)
 
 
-def _index(value: Any) -> str:
-    """Write an index as it stands between brackets."""
-    if isinstance(value, tuple):
-        return ", ".join(map(_index, value))
-    if isinstance(value, slice):
-        ends = ["" if end is None else str(end) for end in (value.start, value.stop)]
-        return ":".join(ends) + ("" if value.step is None else f":{value.step}")
-    if value is Ellipsis:
-        return "..."
-    return "array" if isinstance(value, np.ndarray) else repr(value)
-
-
-def _fit(function: str, arguments: list[str], options: list[str], longest: int) -> str:
-    """Write a call with as many arguments and keywords as there is room for."""
-    for n in range(len(options), -1, -1):
-        text = f"{function}({', '.join(arguments + options[:n])})"
-        if len(text) <= longest:
-            return text
-    for n in range(len(arguments) - 1, 0, -1):
-        text = f"{function}({', '.join(arguments[:n])}, \N{HORIZONTAL ELLIPSIS})"
-        if len(text) <= longest:
-            return text
-    return f"{function}(\N{HORIZONTAL ELLIPSIS})"
-
-
-def _count(n: int, what: str) -> str:
-    if n == 1:
-        return f"1 {what}"
-    return f"{n} {'leaves' if what == 'leaf' else what + 's'}"
+def _fit(call: str) -> str:
+    """Write a call with as many of its arguments as there is room for."""
+    if len(call) <= LONGEST or not call.endswith(")"):
+        return call
+    end = call.rfind(", ", 0, LONGEST - 3)
+    return f"{call[:end]}, \N{HORIZONTAL ELLIPSIS})" if end > 0 else call

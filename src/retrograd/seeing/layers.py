@@ -448,7 +448,7 @@ def _crossings(layers: list[list[_Node]]) -> int:
 
 
 def _balance(layers: list[list[_Node]]) -> None:
-    """Put leaves of one call on both sides of what else it takes, which is so in the middle."""
+    """Put leaves of one call on both sides of what else it takes, unless more edges cross then."""
     ends: dict[int, int] = {}  # of each node that goes on to one item alone, that item, by id
     leaves: set[int] = set()
     for layer in reversed(layers):
@@ -466,24 +466,26 @@ def _balance(layers: list[list[_Node]]) -> None:
                 node.above or not is_on_the_way
             ):
                 leaves.add(id(node))
-    for i, layer in enumerate(layers):
-        order = [*layer]
-        near = layers[max(i - 1, 0) : i + 2]
-        crossings = _crossings(near)
-        runs = groupby(order, lambda node: ends[id(node)])
+    before, crossings = [[*layer] for layer in layers], _crossings(layers)
+    for layer in layers:
+        runs = groupby([*layer], lambda node: ends[id(node)])
         layer[:] = [node for _, run in runs for node in _middle(run, leaves)]
-        _number([layer])
-        if _crossings(near) > crossings:
-            layer[:] = order
-            _number([layer])
+    _number(layers)
+    if _crossings(layers) <= crossings:
+        return
+    for layer, order in zip(layers, before, strict=True):
+        layer[:] = order
+    _number(layers)
 
 
 def _middle(run: Iterable[_Node], leaves: set[int]) -> list[_Node]:
     nodes = [*run]
     beside = [node for node in nodes if id(node) in leaves]
     others = [node for node in nodes if id(node) not in leaves]
+    if not others or len(beside) < 2:
+        return nodes
     half = len(beside) // 2
-    return [*beside[:half], *others, *beside[half:]] if others else nodes
+    return [*beside[:half], *others, *beside[half:]]
 
 
 # Where, across

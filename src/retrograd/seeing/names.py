@@ -62,6 +62,12 @@ def user_frames(frame: FrameType | None = None) -> Iterator[FrameType]:
 
     Args:
         frame: where to begin (default: the caller's).
+
+    Returns:
+        An iterator over frames.
+
+    >>> next(rg.seeing.user_frames()).f_code.co_name
+    '<module>'
     """
     frame = frame or sys._getframe(1)
     while frame is not None:
@@ -136,6 +142,9 @@ class Names:
         Args:
             value: a Tensor or an array.
 
+        Returns:
+            The name, such as "net.0.weight" or "loss".
+
         >>> t = rg.name(rg.Tensor(1.0), "target")
         >>> rg.seeing.Names().of(t)
         'target'
@@ -150,6 +159,9 @@ class Names:
         Args:
             module: the Module.
 
+        Returns:
+            The name, such as "net.0".
+
         >>> net = rg.nn.Sequential(rg.nn.Linear(2, 1))
         >>> rg.seeing.Names().of_module(net[0])
         'net.0'
@@ -162,6 +174,9 @@ class Names:
         Args:
             value: the Tensor, or an array.
 
+        Returns:
+            The names on the way, from the user's variable inwards.
+
         >>> net = rg.nn.Sequential(rg.nn.Linear(2, 1))
         >>> rg.seeing.Names().owner(net[0].weight)
         ('net', '0')
@@ -173,6 +188,9 @@ class Names:
 
         Args:
             path: the way to it, as `owner` returns it.
+
+        Returns:
+            The name of the class, such as "Linear".
 
         >>> net = rg.nn.Sequential(rg.nn.Linear(2, 1))
         >>> rg.seeing.Names().type_at(("net", "0"))
@@ -189,6 +207,9 @@ def label(graph: Graph, names: Names) -> dict[Node, str]:
     Args:
         graph: the graph.
         names: what the user calls things.
+
+    Returns:
+        A dict with the name of each node.
 
     >>> x = rg.Tensor(0.5, requires_grad=True)
     >>> graph = rg.seeing.Graph(np.tanh(np.tanh(x)))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from retrograd.seeing.folding import Group
+from retrograd.seeing.folding import Group, name_groups
 from retrograd.seeing.svg import LONGEST_TITLE
 
 MOST_BOXES = 32  # are shown, if nobody asks for more
@@ -25,12 +25,14 @@ class Sheet:
         text: what else is to be said of them; "" for nothing.
         members: all calls inside, in recorded order.
         group: what it is when it is opened; None for what is not to be opened by itself.
+        name: by which it is unfolded.
     """
 
     title: str
     text: str
     members: list[Any]
     group: Group | None = None
+    name: str = ""
 
     @property
     def full_title(self) -> str:
@@ -67,7 +69,7 @@ def open_up(
     top: Group,
     weigh: Callable[[Any], int],
     spell: Callable[[Any], str],
-    unfold: bool | Collection[str] = (),
+    unfold: bool | str | Collection[str] = False,
     unit: str = "call",
 ) -> Pane:
     """Open groups, level by level, until as much is shown as one can look at.
@@ -84,10 +86,18 @@ def open_up(
 
     Returns:
         The opened group.
+
+    Raises:
+        ValueError: if `unfold` names a group that there is not.
     """
     everything = unfold is True
-    wanted = () if isinstance(unfold, bool) else tuple(unfold)
-    parts_of = _Parts(spell, everything, wanted, unit)
+    names = name_groups(top)
+    wishes = [unfold] if isinstance(unfold, str) else [] if isinstance(unfold, bool) else unfold
+    if unknown := [wish for wish in wishes if wish not in names.values()]:
+        known = ", ".join(dict.fromkeys(names.values())) or "none"
+        raise ValueError(f"there is no group {unknown[0]!r} to unfold; there are: {known}")
+    wanted = {key for key, name in names.items() if name in wishes}
+    parts_of = _Parts(spell, everything, wanted, names, unit)
 
     def weight(parts: Sequence[Any]) -> int:
         return sum(1 if isinstance(part, Sheet) else weigh(part) for part in parts)
@@ -99,7 +109,7 @@ def open_up(
         for pane in panes:
             for i, sheet in enumerate(pane.parts):
                 if isinstance(sheet, Sheet) and sheet.group is not None:
-                    place = sheet.group.name or pane.place
+                    place = sheet.group.name if sheet.group.type else pane.place
                     inner = parts_of(sheet.group, place)
                     level.append((pane, i, sheet, Pane(sheet.full_title, place, inner)))
         fits = everything or total + sum(weight(x[3].parts) - 1 for x in level) <= MOST_BOXES
@@ -140,13 +150,12 @@ def name_within(name: str, place: str) -> str:
     return f"{place.rpartition('.')[2]}.{rest}" if rest[0].isdigit() else rest
 
 
-def _holds(group: Any, wanted: tuple[str, ...]) -> bool:
+def _holds(group: Any, wanted: set[int]) -> bool:
     """Tell whether a group is wanted, or one inside of it is."""
     if not wanted:
         return False
-    if group.name in wanted or group.kind in wanted:
-        return True
-    return any(_holds(part, wanted) for part in group.parts if isinstance(part, Group))
+    inside = (part for part in group.parts if isinstance(part, Group))
+    return id(group) in wanted or any(_holds(part, wanted) for part in inside)
 
 
 @dataclass
@@ -155,12 +164,13 @@ class _Parts:
 
     spell: Callable[[Any], str]
     everything: bool
-    wanted: tuple[str, ...]
+    wanted: set[int]
+    names: dict[int, str]
     unit: str
 
     def __call__(self, group: Group, place: str) -> list[Any]:
         if self.everything:
-            return _sheets(group.parts, place)
+            return self._sheets(group.parts, place)
         if group.kind == "loop":
             return self._first_round(group, place)
         parts: list[Any] = []
@@ -170,42 +180,41 @@ class _Parts:
             parts += inner if 0 < len(inner) < LEAST_LOOP else (part,)
         middle = parts[ENDS:-ENDS]
         if len(parts) <= MOST_PARTS or self._are_wanted(middle):
-            return _sheets(parts, place)
+            return self._sheets(parts, place)
         calls = [call for part in middle for call in _calls(part)]
         counts = Counter(map(self.spell, calls)).most_common(3)
         text = ", ".join(f"{name} {count}" for name, count in counts)
         run = Sheet(f"{len(calls)} {self.unit}s", text, calls)
-        return [*_sheets(parts[:ENDS], place), run, *_sheets(parts[-ENDS:], place)]
+        return [*self._sheets(parts[:ENDS], place), run, *self._sheets(parts[-ENDS:], place)]
 
     def _first_round(self, loop: Group, place: str) -> list[Any]:
         """Return the first round of a loop, and the others as one sheet."""
         first, *others = loop.parts
         assert isinstance(first, Group)
         if self._are_wanted(others):
-            return _sheets(loop.parts, place)
+            return self._sheets(loop.parts, place)
         members = [call for other in others for call in _calls(other)]
         rest = Sheet(f"{len(others)} more", "like the one before", members)
-        return [*_sheets(first.parts, place), rest]
+        return [*self._sheets(first.parts, place), rest]
 
     def _are_wanted(self, parts: Sequence[Any]) -> bool:
         return any(_holds(part, self.wanted) for part in parts if isinstance(part, Group))
 
+    def _sheets(self, parts: Sequence[Any], place: str) -> list[Any]:
+        return [
+            self._sheet(part, place, i) if isinstance(part, Group) else part
+            for i, part in enumerate(parts)
+        ]
 
-def _sheets(parts: Sequence[Any], place: str) -> list[Any]:
-    return [
-        _sheet(part, place, i) if isinstance(part, Group) else part for i, part in enumerate(parts)
-    ]
-
-
-def _sheet(group: Group, place: str, i: int) -> Sheet:
-    members = [*_calls(group)]
-    if group.kind == "loop":
-        title = f"{len(group.parts)} equal parts"
-    elif group.kind == "round":
-        title = f"part {i + 1}"
-    else:
-        title = name_within(group.name, place) or group.type
-    return Sheet(title, group.type, members, group)
+    def _sheet(self, group: Group, place: str, i: int) -> Sheet:
+        members = [*_calls(group)]
+        if group.kind == "loop":
+            title = f"{len(group.parts)} equal parts"
+        elif group.kind == "round":
+            title = f"part {i + 1}"
+        else:
+            title = name_within(group.name, place) or group.type
+        return Sheet(title, group.type, members, group, self.names.get(id(group), ""))
 
 
 def _calls(part: Any) -> Iterator[Any]:

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from retrograd.seeing.diagram import Arrow, Diagram, Value
+from retrograd.seeing.diagram import Arrow, Content, Diagram, Value
 from retrograd.seeing.folding import Group, with_loops
 from retrograd.seeing.svg import LONGEST, Text
 
@@ -87,7 +87,8 @@ class _Reader:
                 -1 - n if isinstance(part, Group) else self._kind(part, numbers)
                 for n, part in enumerate(parts)
             ]
-            groups.append(Group("section", with_loops(parts, kinds), name))
+            functions = [str(kind) for kind in kinds]
+            groups.append(Group("section", with_loops(parts, kinds, functions), name))
         return Group("all", groups)
 
     def _kind(self, i: int, numbers: dict[str, int]) -> int:
@@ -100,29 +101,31 @@ class _Reader:
     def _row_value(self, row: Row) -> Value:
         target, symbol, code = _parts(row)
         name = ", ".join(row.targets)
-        lines = [Text(name, "name")] if target else []
-        lines += [Text(line) for line in _wrap(f"{symbol} {code}" if symbol != "=" else code)]
-        shape = "" if row.shape is None else str(row.shape)
-        if shape and row.shape:
-            lines.append(Text(shape, "note"))
-        hint = row.text
-        if row.origin.file:
-            hint += f"\nfrom {row.origin.text}\n{row.origin.file}:{row.origin.number}"
+
+        def content() -> Content:
+            lines = [Text(name, "name")] if target else []
+            lines += [Text(line) for line in _wrap(f"{symbol} {code}" if symbol != "=" else code)]
+            if row.shape:
+                lines.append(Text(str(row.shape), "note"))
+            hint = row.text
+            if row.origin.file:
+                hint += f"\nfrom {row.origin.text}\n{row.origin.place}"
+            return Content(tuple(lines), hint, "" if row.shape is None else str(row.shape))
+
         kind = "result" if {*row.targets} & self.returned else "call"
         function = _FUNCTION.search(code)
         called = next(filter(None, function.groups()), "") if function else name
-        return Value(
-            name, tuple(lines), kind, hint, None, False, called, shape, section=row.section
-        )
+        return Value(name, content, kind, function=called, section=row.section)
 
 
 def _parameter_value(p: Parameter) -> Value:
-    lines = (Text(p.name, "name"), Text(str(p.shape), "note"))
+    shape = str(p.shape)
+    lines = (Text(p.name, "name"), Text(shape, "note"))
+    content = Content(lines, f"{p.name}: {p.dtype} {shape}", shape)
     tensor = None if p.var is None else p.var.tensor
     is_parameter = tensor is not None and tensor.requires_grad
     kind = "parameter" if is_parameter else "data"
-    hint = f"{p.name}: {p.dtype} {p.shape}"
-    return Value(p.name, lines, kind, hint, None, p.role != "argument", shape=str(p.shape))
+    return Value(p.name, lambda: content, kind, stays_inside=p.role != "argument")
 
 
 def _is_shown(row: Row) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from retrograd.later import load_later
 
 if TYPE_CHECKING:
+    from retrograd.special.bessel import i0, i0e, i1, i1e, iv, ive, jv, k0, k1
     from retrograd.special.errors import (
         erf,
         erfc,
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
         ndtr,
         ndtri,
     )  # fmt: skip
-    from retrograd.special.gammas import betaln, digamma, gamma, gammaln, polygamma
+    from retrograd.special.gammas import beta, betaln, digamma, gamma, gammaln, polygamma, zeta
+    from retrograd.special.incomplete import betainc, gammainc, gammaincc
     from retrograd.special.logarithms import (
         entr,
         kl_div,
@@ -40,15 +42,18 @@ if TYPE_CHECKING:
     from retrograd.special.logistic import expit, log_expit, logit
 
 __all__ = [
-    "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv", "expit", "gamma",
-    "gammaln", "kl_div", "log_expit", "log_ndtr", "log_softmax", "logit", "logsumexp", "ndtr",
-    "ndtri", "polygamma", "rel_entr", "softmax", "xlog1py", "xlogy",
+    "beta", "betainc", "betaln", "digamma", "entr", "erf", "erfc", "erfcinv", "erfcx", "erfinv",
+    "expit", "gamma", "gammainc", "gammaincc", "gammaln", "i0", "i0e", "i1", "i1e", "iv", "ive",
+    "jv", "k0", "k1", "kl_div", "log_expit", "log_ndtr", "log_softmax", "logit", "logsumexp",
+    "ndtr", "ndtri", "polygamma", "rel_entr", "softmax", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
 
 # Loaded on first use: nets need `logistic` alone, which they import by its own name.
 __getattr__ = load_later(__name__, {
+    "bessel": "i0 i0e i1 i1e iv ive jv k0 k1",
     "errors": "erf erfc erfcinv erfcx erfinv log_ndtr ndtr ndtri",
-    "gammas": "betaln digamma gamma gammaln polygamma",
+    "gammas": "beta betaln digamma gamma gammaln polygamma zeta",
+    "incomplete": "betainc gammainc gammaincc",
     "logarithms": "entr kl_div log_softmax logsumexp rel_entr softmax xlog1py xlogy",
     "logistic": "expit log_expit logit",
 })  # fmt: skip

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from retrograd.engine import TensorLike, TensorT, defvjp, primitive
-from retrograd.special.precision import at_least_single, in_common_dtype, scipy_kernel
-from retrograd.special.series import BERNOULLI, horner, zeta
+from retrograd.special.precision import (
+    at_least_single,
+    in_common_dtype,
+    no_gradient_to,
+    of_parameters,
+    scipy_kernel,
+)
+from retrograd.special.series import BERNOULLI, horner
+from retrograd.special.series import zeta as hurwitz
 
-__all__ = ["betaln", "digamma", "gamma", "gammaln", "polygamma"]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["beta", "betaln", "digamma", "gamma", "gammaln", "polygamma", "zeta"]
 
 # where digamma is 0, in two parts of which the second has the digits that the first lacks
 ROOT = (1.4616321449683622, 9.549995429965697e-17)
 # Taylor's series: `gammaln(2 + t) / t` for t up to 1/2, `digamma(ROOT + t) / t` for t up to 0.54.
-GAMMALN = (*((-1) ** k * zeta(k, 2.0) / k for k in range(28, 1, -1)), 1.0 - 0.5772156649015329)
-DIGAMMA = tuple((-1) ** k * zeta(k, ROOT[0]) for k in range(36, 1, -1))
+GAMMALN = (*((-1) ** k * hurwitz(k, 2.0) / k for k in range(28, 1, -1)), 1.0 - 0.5772156649015329)
+DIGAMMA = tuple((-1) ** k * hurwitz(k, ROOT[0]) for k in range(36, 1, -1))
 # Stirling's series of both, as polynomials of `1 / x^2` for x from 8 (DLMF 5.11.1 and 5.11.2).
 STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(BERNOULLI, 1))[::-1]
 HARMONIC = tuple(b / (2 * k) for k, b in enumerate(BERNOULLI, 1))[::-1]
@@ -160,7 +170,7 @@ def _polygamma(x: Any, n: int) -> Any:
     bound = 0.5 if n <= 2 else 0.0
     reflected = x < bound
     y = np.where(reflected, 1.0 - x, x)
-    out = (-1.0) ** (n + 1) * math.factorial(n) * zeta(n + 1, np.where(y > 0.0, y, 1.0))
+    out = (-1.0) ** (n + 1) * math.factorial(n) * hurwitz(n + 1, np.where(y > 0.0, y, 1.0))
     # the derivative of the reflection formula of digamma
     whole, angle = _angle_to_whole(x)
     sine, cosine = np.sin(angle), np.cos(angle)
@@ -215,7 +225,65 @@ def betaln(a: TensorLike, b: TensorLike) -> Any:
     return gammaln(a) + gammaln(b) - gammaln(a + b)
 
 
+@in_common_dtype
+def beta(a: TensorLike, b: TensorLike) -> Any:
+    """Return the beta function, `gamma(a) gamma(b) / gamma(a + b)`.
+
+    Args:
+        a: array or Tensor.
+        b: array or Tensor that broadcasts with `a`.
+
+    Returns:
+        A Tensor of the common shape; an array for arrays. Where an argument is 0 or below, that of
+        the gamma functions.
+
+    Defined in DLMF 5.12.1.
+
+    >>> rg.special.beta(np.array([1.0, 2.0]), np.array([1.0, 3.0])).round(4)
+    array([1.    , 0.0833])
+    """
+    signs = _sign_of_gamma(a) * _sign_of_gamma(b) * _sign_of_gamma(a + b)
+    return signs * np.exp(betaln(a, b))
+
+
+def _sign_of_gamma(x: Any) -> Any:
+    return np.where(x < 0.0, 1.0 - 2.0 * np.remainder(np.floor(x), 2.0), 1.0)
+
+
+@of_parameters
+@primitive
+def zeta(x: ArrayLike | TensorLike, q: ArrayLike | TensorLike = 1.0) -> Any:
+    """Return the zeta function of Riemann, or that of Hurwitz.
+
+    Args:
+        x: the exponent, above 1; it has no gradient.
+        q: array or Tensor of numbers above 0 that broadcasts with `x`; 1 (default) for Riemann's.
+
+    Returns:
+        A Tensor of the common shape; an array for arrays. inf where `x` is 1 or `q` is 0, nan below
+        these.
+
+    Raises:
+        TypeError: in backward, if `x` requires grad.
+
+    The sum of `(q + k)^-x` over k = 0, 1, 2, ... (DLMF 25.11.1).
+
+    >>> rg.special.zeta(2.0, np.array([1.0, 2.0])).round(4)
+    array([1.6449, 0.6449])
+    """
+    return _zeta(x, q)
+
+
+def _zeta(x: Any, q: Any) -> Any:
+    inside = (x > 1.0) & (q > 0.0)
+    out = hurwitz(np.where(inside, x, 2.0), np.where(inside, q, 1.0))
+    edge = (x == 1.0) | ((q == 0.0) & (x > 1.0))
+    return np.where(edge, math.inf, np.where(inside, out, math.nan))
+
+
 # fmt: off
+defvjp(zeta, functools.partial(no_gradient_to, "the exponent of zeta"),
+             lambda g, out, x, q: -g * x * zeta(x + 1, q))
 defvjp(gammaln,    lambda g, out, x: g * digamma(x))
 defvjp(digamma,    lambda g, out, x: g * _polygamma(x, 1))
 defvjp(_polygamma, lambda g, out, x, n: g * _polygamma(x, n + 1))

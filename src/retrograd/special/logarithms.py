@@ -150,13 +150,17 @@ def kl_div(x: TensorLike, y: TensorLike) -> Any:
 # Sums of exponentials
 
 
-@primitive
-def logsumexp(a: TensorT, axis: Axis = None, keepdims: bool = False) -> TensorT:
-    """Return `log(sum(exp(a)))` over `axis`, without overflow.
+def logsumexp(
+    a: TensorT, axis: Axis = None, b: TensorLike | None = None, keepdims: bool = False,
+    **_words: Any,
+) -> TensorT:  # fmt: skip
+    """Return `log(sum(b * exp(a)))` over `axis`, without overflow.
 
     Args:
         a: array or Tensor of any shape.
         axis: the axis that is summed; several, or None for all.
+        b: weighs the terms, an array or Tensor that broadcasts with `a`; None is 1. It may be 0 or
+            below, as long as the sum is not: the logarithm is nan then.
         keepdims: whether the summed axes stay, with length 1.
 
     Returns:
@@ -165,6 +169,35 @@ def logsumexp(a: TensorT, axis: Axis = None, keepdims: bool = False) -> TensorT:
     >>> rg.special.logsumexp(np.array([[1000.0, 1000.0], [0.0, 0.0]]), axis=1).round(4)
     array([1.0006931e+03, 6.9310000e-01])
     """
+    if _words:
+        refuse_words("logsumexp", _words)
+    if b is None:
+        return _logsumexp(a, axis=axis, keepdims=keepdims)
+    return _weighed(a, b, axis=axis, keepdims=keepdims)
+
+
+@primitive
+def _weighed(a: Any, b: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    # a term of weight 0 is none, however large
+    counts = b != 0.0
+    a, b = np.where(counts, a, -math.inf), np.where(counts, b, 0.0)
+    top = np.max(a, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0)
+    total = np.sum(b * np.exp(a - top), axis=axis, keepdims=True)
+    above = total > 0.0
+    out = np.log(np.where(above, total, 1.0)) + top
+    out = np.where(above, out, np.where(total == 0.0, -math.inf, math.nan))
+    return out if keepdims else np.squeeze(out, axis=axis)
+
+
+def _share(out: Any, a: Any, b: Any, axis: Axis, keepdims: bool) -> Any:
+    """Return `exp(a) / sum(b * exp(a))`, in the common shape of `a` and `b`."""
+    whole = a + np.zeros_like(b)
+    return np.exp(share_of_sum(whole, spread(out, whole, axis, keepdims)))
+
+
+@primitive
+def _logsumexp(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     top = np.max(a, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0)
     total = np.sum(np.exp(a - top), axis=axis, keepdims=True)
@@ -174,7 +207,13 @@ def logsumexp(a: TensorT, axis: Axis = None, keepdims: bool = False) -> TensorT:
 
 
 # fmt: off
-defvjp(logsumexp, lambda g, out, a, axis=None, keepdims=False:
+defvjp(_weighed, lambda g, out, a, b, axis=None, keepdims=False:
+                 spread(g, a + np.zeros_like(b), axis, keepdims) * b
+                 * _share(out, np.where(b != 0.0, a, -math.inf), b, axis, keepdims),
+                 lambda g, out, a, b, axis=None, keepdims=False:
+                 spread(g, a + np.zeros_like(b), axis, keepdims)
+                 * _share(out, a, b, axis, keepdims))
+defvjp(_logsumexp, lambda g, out, a, axis=None, keepdims=False:
                   spread(g, a, axis, keepdims)
                   * np.exp(share_of_sum(a, spread(out, a, axis, keepdims))))
 # fmt: on

@@ -16,6 +16,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
 
 
+def check_real(fn: Callable[..., Any], dtype: np.dtype[Any]) -> None:
+    """Raise TypeError for complex numbers, of which a cast would take the real parts alone."""
+    if dtype.kind == "c":
+        name = getattr(fn, "__name__", "this function")
+        raise TypeError(f"{name} takes real numbers, not {dtype}: take t.real or np.abs(t) first")
+
+
 def at_least_single(fn: F) -> F:
     """Compute a function of one array in float32 where it is given float16, as PyTorch does.
 
@@ -37,6 +44,7 @@ def at_least_single(fn: F) -> F:
         if dtype == HALF:
             return fn(x.astype(SINGLE), *rest, **kwargs).astype(HALF)
         if dtype.kind != "f":
+            check_real(fn, dtype)
             x = x.astype(float)
         return fn(x, *rest, **kwargs)
 
@@ -65,6 +73,7 @@ def in_common_dtype(fn: F) -> F:
             if dtype == HALF:
                 wanted = SINGLE
             elif dtype.kind != "f":
+                check_real(fn, dtype)
                 wanted = dtype = np.dtype(float)
             x, y = (a if a.dtype == wanted else a.astype(wanted) for a in (x, y))
             if wanted != dtype:
@@ -74,10 +83,36 @@ def in_common_dtype(fn: F) -> F:
     return compute  # type: ignore[return-value]
 
 
-def scipy_kernel(name: str, x: Any) -> Callable[[Any], Any] | None:
+def scipy_kernel(name: str, x: Any) -> Callable[..., Any] | None:
     """Return SciPy's function for an array, which takes a tenth of the time; else None.
 
     Only where the user has imported `scipy.special`: this package never does by itself.
     """
     theirs = sys.modules.get("scipy.special")
     return getattr(theirs, name, None) if isinstance(x, (np.ndarray, np.generic)) else None
+
+
+def of_parameters(fn: F) -> F:
+    """Compute a function of arrays and numbers in the dtype of the widest array, at least float32.
+
+    Numbers, lists and whole arrays are floats then, so that its rule may compute with them.
+    """
+    names = arguments(getattr(fn, "__wrapped__", fn))
+
+    @functools.wraps(fn)
+    def compute(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and len(args) + len(kwargs) == len(names) and kwargs.keys() <= {*names}:
+            args = (*args, *(kwargs.pop(name) for name in names[len(args) :] if name in kwargs))
+        arrays = [a if hasattr(a, "dtype") else np.asarray(a, float) for a in args]
+        kinds = [a.dtype for a in args if hasattr(a, "dtype") and a.dtype.kind == "f"]
+        dtype = np.result_type(*kinds) if kinds else np.dtype(float)
+        wanted = SINGLE if dtype == HALF else dtype
+        out = fn(*(a if a.dtype == wanted else a.astype(wanted) for a in arrays), **kwargs)
+        return out if wanted == dtype else out.astype(dtype)
+
+    return compute  # type: ignore[return-value]
+
+
+def no_gradient_to(what: str, g: Any, out: Any, *args: Any) -> Any:
+    """Refuse a gradient that no formula here has."""
+    raise TypeError(f"{what} has no gradient here: pass a number, or t.detach()")

@@ -19,8 +19,8 @@ def horner(coefficients: Sequence[float], t: Any) -> Any:
     return total
 
 
-def zeta(s: int, x: Any) -> Any:
-    """Return the sum of `(x + k)^-s` over k = 0, 1, 2, ... for `x` above 0 and `s` from 2.
+def zeta(s: Any, x: Any) -> Any:
+    """Return the sum of `(x + k)^-s` over k = 0, 1, 2, ... for `x` above 0 and `s` above 1.
 
     Twelve terms, and for the others the formula of Euler and Maclaurin (DLMF 25.11.28).
     """
@@ -28,6 +28,6 @@ def zeta(s: int, x: Any) -> Any:
     total = sum((x + k) ** (-s) for k in range(12))
     total = total + w ** (1 - s) / (s - 1) + 0.5 * w ** (-s)
     for k, b in enumerate(BERNOULLI, 1):
-        factor = math.prod(range(s, s + 2 * k - 1)) / math.factorial(2 * k)
+        factor = math.prod(s + i for i in range(2 * k - 1)) / math.factorial(2 * k)
         total = total + b * factor * w ** (1 - s - 2 * k)
     return total

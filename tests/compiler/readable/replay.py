@@ -13,16 +13,7 @@ import retrograd as rg
 
 def given(step):
     """Return what a step's readable program is to be passed by keyword, as it is now, copied."""
-    lives = {reading.name: reading.value() for reading in step._ran().program.lives}
-    found = {}
-    for p in step.readable().parameters:
-        if p.role in ("number", "count"):
-            found[p.name] = np.array(lives[p.name]) if p.role == "count" else lives[p.name]
-        elif p.var is not None and p.var.kind == "grad":
-            found[p.name] = p.var.tensor.grad.copy()
-        elif p.role != "argument":
-            found[p.name] = copy.deepcopy(p.value)
-    return found
+    return copy.deepcopy(step.readable().arrays())
 
 
 def run(step, args, keywords, source=None):

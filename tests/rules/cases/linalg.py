@@ -88,6 +88,7 @@ def eigh(d):
 
 case(np.linalg.eig, np.linalg.eigvals)(lambda d: call(square(d, 1)))
 case(np.linalg.pinv)(lambda d: call(oblong(d), **d.one_of({}, {"rcond": 1e-9}, {"rtol": 1e-9})))
+case(np.linalg.pinv)(lambda d: call(square(d), hermitian=True))
 case("linalg.svdvals")(lambda d: call(oblong(d)))
 case(np.linalg.cond)(
     lambda d: call(Array((2, 3, 3), regular), d.one_of(None, 2, -2, 1, np.inf, "fro", -1))

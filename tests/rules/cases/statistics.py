@@ -36,6 +36,22 @@ def quantile(d):
     return call(x, q, axis=d.axes(x), method=d.one_of(*METHODS), keepdims=d.flag())
 
 
+def shares(rng, shape, offset):
+    return rng.choice([0.13, 0.29, 0.41, 0.58, 0.77, 0.91], shape)
+
+
+@case(np.quantile)
+def quantile_of_a_share(d):
+    x = d.apart(low=1)
+    q = Array(d.one_of((), (2,), (2, 1)), shares)
+    return call(x, q, axis=d.axes(x), method=d.one_of(*METHODS), keepdims=d.flag())
+
+
+@case(np.nanquantile)
+def quantile_of_a_share_without_nan(d):
+    return call(Array((2, 4), with_gaps), Array((2,), shares), axis=d.one_of(None, 1))
+
+
 @case(np.quantile)
 def weighted_quantile(d):
     x = d.apart(low=1)

@@ -157,24 +157,44 @@ class Unit:
             check: raises what a call of NumPy would, for the number that a part has returned and
                 the arrays of the run.
         """
-        library = build(self.source())
-        statics = [namespace[self.names[v]] for v in self.static]
-        run = Run(self, library, statics, check)
-        namespace[self.given_name] = run.given
-        namespace[self.state_name] = run.address
+        given: list[Any] = [None] * (len(self.moving) + len(self.formulas))
+        namespace[self.given_name], namespace[self.state_name] = given, None
+
+        def load() -> None:
+            library = build(self.source())
+            statics = [namespace[self.names[v]] for v in self.static]
+            run = Run(self, given, library, statics, check)
+            namespace[self.state_name] = run.address
+            for part in self.parts:
+                namespace[part.name] = getattr(library, part.name)
+                namespace[f"{part.name}_again"] = run.make_again(getattr(library, part.name))
+
+        def begin(name: str) -> Callable[[Any], Any]:
+            """Return what loads all parts when the first of them is to run."""
+
+            def first(_: Any) -> Any:
+                if namespace[name] is first:
+                    load()
+                return namespace[name](namespace[self.state_name])
+
+            return first
+
         for part in self.parts:
-            namespace[part.name] = getattr(library, part.name)
-            namespace[f"{part.name}_again"] = run.make_again(getattr(library, part.name))
+            again = f"{part.name}_again"
+            namespace[part.name] = begin(part.name)
+            namespace[again] = lambda again=again: namespace[again]()
 
 
 class Run:
     """What the parts of one program read in memory: where its arrays are."""
 
-    def __init__(self, unit: Unit, library: Any, statics: list[Any], check: Any) -> None:
+    def __init__(
+        self, unit: Unit, given: list[Any], library: Any, statics: list[Any], check: Any
+    ) -> None:
         self.unit = unit
+        self.given = given
         self.check = check
         self.statics = statics  # which live as long as this
-        self.given: list[Any] = [None] * (len(unit.moving) + len(unit.formulas))
         count = len(statics) + len(unit.moving)
         self.arrays = (ctypes.c_void_p * max(count, 1))(*(a.ctypes.data for a in statics))
         self.numbers = (ctypes.c_double * max(len(unit.formulas), 1))()

@@ -2,6 +2,6 @@
 
 from retrograd.compiler.readable.build import build
 from retrograd.compiler.readable.form import Parameter, Readable, Row
-from retrograd.compiler.readable.sizes import Example, Sized, find_sizes
+from retrograd.compiler.readable.sizes import Sized, find_sizes
 
-__all__ = ["Example", "Parameter", "Readable", "Row", "Sized", "build", "find_sizes"]
+__all__ = ["Parameter", "Readable", "Row", "Sized", "build", "find_sizes"]

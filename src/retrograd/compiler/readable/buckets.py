@@ -37,7 +37,7 @@ def split_buckets(program: Program) -> Program:
                 name = wishes.get(params[0])
                 wishes[known[id(array)]] = f"{name}_{slot}" if name else slot
             continue
-        if id(bucket.data) not in known:
+        if id(bucket.data) not in known or bucket.dtype != bucket.data.dtype:
             continue
         parts = {known[id(bucket.data)]: params}
         for slot, array in slots.items():
@@ -45,7 +45,7 @@ def split_buckets(program: Program) -> Program:
                 pieces = zip(params, cut(array, bucket.params), strict=True)
                 parts[known[id(array)]] = made_of = []
                 for p, piece in pieces:
-                    state = Var("captured", piece, stem="state")
+                    state = Var("captured", piece, stem=slot)
                     name = wishes.get(p)
                     wishes[state] = f"{name}_{slot}" if name else slot
                     made_of.append(state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -13,30 +13,19 @@ from retrograd.compiler.ir import Flow, Names, Program, Var, root
 from retrograd.compiler.names import Taken, wish
 from retrograd.compiler.passes import simplify
 from retrograd.compiler.readable.buckets import split_buckets
+from retrograd.compiler.readable.constants import number_of, write_constants
 from retrograd.compiler.readable.form import Parameter, Readable, Row
 from retrograd.compiler.readable.helpers import Helpers
-from retrograd.compiler.readable.items import Item, itemise, weight
+from retrograd.compiler.readable.items import Item, itemise
 from retrograd.compiler.readable.loops import roll
-from retrograd.compiler.readable.phrases import Ref, is_of_one_value, map_expression, refs
-from retrograd.compiler.readable.sizes import Sized, find_constants, find_sizes, full
+from retrograd.compiler.readable.numbers import Numbers, live_names
+from retrograd.compiler.readable.phrases import Ref
+from retrograd.compiler.readable.sizes import Sized, find_constants, find_sizes
 from retrograd.compiler.readable.text import ReadableWriter
 from retrograd.compiler.readable.tidy import tidy
 from retrograd.compiler.readable.turns import Loop
-from retrograd.compiler.statements import (
-    Expression,
-    Index,
-    Invoke,
-    Literal,
-    Name,
-    NumPy,
-    Operation,
-    Tuple,
-    numpy,
-)
 from retrograd.compiler.writer import literal
-from retrograd.engine import Array
 
-SMALL = 12  # elements: constants of up to so many stand in the text
 # what to call what nobody has named, by the function that makes it
 _NOUNS = {
     "matmul": "product", "add": "total", "subtract": "difference", "multiply": "scaled",
@@ -70,16 +59,16 @@ def make_readable(ready: Any, name: str, record: Callable[[Any, list[Any]], Prog
         name: what its function is called.
         record: records the function for other arguments, and returns a program without buffers.
     """
-    plain, example = ready.plain, ready.example
+    plain, sample = ready.plain, ready.sample
 
     def again(leaves: list[Any]) -> Program:
         return record(ready, leaves)
 
     if ready.checks_left:  # nobody knows yet which arrays never change
         with contextlib.suppress(Exception), np.errstate(all="ignore"):
-            same = again(example.make([part.shape for part in example.arrays()]))
+            same = again(sample.make([part.shape for part in sample.arrays()]))
             plain = simplify(plain, find_constants(plain, same))
-    sized = find_sizes(plain, example, again)
+    sized = find_sizes(plain, sample, again)
     return build(sized or Sized(plain), name, "for arrays of these shapes")
 
 
@@ -95,13 +84,9 @@ class _Building:
         self.flow = Flow(self.program.calls)
         self.names: dict[Var, str] = {}
         self.groups: dict[Var, tuple[Var, ...]] = {}  # what a loop goes through
-        self.counts = _counts(self.program)
-        self.lives = _lives(self.program, self.counts)
-        self.counted = counted = any(
-            name in self.counts for i in self.items for name in _live_names(i.value)
-        )
-        self.taken = Taken([*self.lives.values(), *(["t"] if counted else [])])
-        self.variable = self.taken.fresh("i" if counted else "t")
+        self.numbers = Numbers(self.program, self.items)
+        self.taken = Taken(self.numbers.names())
+        self.variable = self.taken.fresh("i" if self.numbers.counts else "t")
         self.helpers = Helpers(self.taken)
         self.writer = ReadableWriter(self.name_of, self.helpers.name)
         self.writer.formulas = {v: number_of(e) for v, (e, one) in sized.formulas.items() if one}
@@ -113,11 +98,11 @@ class _Building:
         """Return the readable form."""
         for v in self.program.args:
             self.name_of(v)
-        items = self._with_numbers(self.items)
+        items = self.numbers.write(self.items)
         self._find_captured(items)
         nodes = roll(items, self.program)
-        nodes = self._with_constants(nodes)
-        rows = self._rows(nodes)
+        nodes = write_constants(nodes, self.sized.formulas, self.wishes.wishes)
+        rows = self.numbers.count(self._rows(nodes))
         returns = self._returns()
         rows = self._with_size(rows, returns)
         helpers = self.helpers.sources()
@@ -152,103 +137,6 @@ class _Building:
         for v in others:
             self.names[v] = name
 
-    # Numbers that are read anew
-
-    def _with_numbers(self, items: Sequence[Item]) -> list[Item]:
-        """Return the items with formulas of the readings, longer ones in lines of their own."""
-        at = next((i for i, it in enumerate(items) if _live_names(it.value)), None)
-        if at is None:
-            return [*items]
-        while at and items[at - 1].call.section == items[at].call.section:
-            at -= 1
-        made: dict[Expression, tuple[Var, Item]] = {}
-        here = items[at].call
-
-        def change(e: Expression) -> Expression | None:
-            if isinstance(e, Operation) and _is_count(e):
-                count = self.counts.get(e.left.text)  # type: ignore[attr-defined]
-                if count is not None:
-                    return _plus(Name("t"), e.right.value - 1)  # type: ignore[attr-defined]
-            if isinstance(e, Name) and e.text in self.lives:
-                return Name(self.lives[e.text])
-            return None
-
-        def hoist(e: Expression) -> Expression | None:
-            names = _live_names(e)
-            if not names or refs(e) or weight(e) < 4:
-                return None
-            if e not in made:
-                stem = "rate" if any(n.startswith("lr") for n in names) else "factor"
-                var = Var("number", np.empty(()), stem=stem)
-                made[e] = var, Item((var,), map_expression(change, e), here)
-            return Ref(made[e][0])
-
-        changed = []
-        for item in items:
-            value = map_expression(hoist, item.value)
-            item.value = map_expression(change, value)
-            changed.append(item)
-        return [*changed[:at], *(item for _, item in made.values()), *changed[at:]]
-
-    # Constants
-
-    def _with_constants(self, nodes: list[Item | Loop]) -> list[Item | Loop]:
-        """Return the nodes with constants written out: where they are used, or before."""
-        uses: Counter[Var] = Counter()
-        inside: set[Var] = set()
-        first: dict[Var, int] = {}
-        for i, node in enumerate(nodes):
-            for value in _values(node):
-                for part in value.parts():
-                    if isinstance(part, Ref) and part.var.kind == "const":
-                        uses[part.var] += 1
-                        first.setdefault(part.var, i)
-                        if isinstance(node, Loop):
-                            inside.add(part.var)
-        written: dict[Var, Expression] = {}
-        before: dict[int, list[Item]] = {}
-        for var, count in uses.items():
-            constant = self._constant(var)
-            if constant is None:
-                continue
-            if count == 1 and var not in inside:
-                written[var] = constant
-            else:
-                line = _items(nodes[first[var]])[0]
-                self.wishes.wishes.setdefault(var, _stem(constant))
-                before.setdefault(first[var], []).append(Item((var,), constant, line.call))
-
-        def put_in(e: Expression) -> Expression | None:
-            return written.get(e.var) if isinstance(e, Ref) else None
-
-        found: list[Item | Loop] = []
-        for i, node in enumerate(nodes):
-            found += before.get(i, [])
-            for item in _items(node):
-                item.value = map_expression(put_in, item.value)
-            if isinstance(node, Loop):
-                node.before = [(v, map_expression(put_in, e)) for v, e in node.before]
-            found.append(node)
-        return found
-
-    def _constant(self, var: Var) -> Expression | None:
-        """Return how a constant is written out, None if it is passed instead."""
-        if var in self.sized.formulas:
-            return self.sized.formulas[var][0]
-        a = var.array
-        if not var.ndim:
-            return numpy("array", a.item(), dtype=a.dtype) if a.dtype.kind in "fiub" else None
-        if a.dtype.kind in "fiub" and is_of_one_value(var):
-            return full(var.shape, a.reshape(-1)[0].item(), a.dtype)
-        if a.dtype.kind in "iu" and var.ndim == 1 and np.array_equal(a, np.arange(a.size)):
-            options = {} if a.dtype == np.arange(1).dtype else {"dtype": a.dtype}
-            return numpy("arange", a.size, **options)
-        if a.dtype.kind in "fiub" and (found := _repeated(a)):
-            return found
-        if a.size <= SMALL and a.dtype.kind in "fiub":
-            return numpy("array", a.tolist(), dtype=a.dtype)
-        return None
-
     # Parameters
 
     def _find_captured(self, items: Sequence[Item]) -> None:
@@ -267,31 +155,32 @@ class _Building:
             self.name_of(v)
 
     def _arguments(self) -> list[Parameter]:
-        return [
-            Parameter(self.name_of(v), "argument", None, v.shape, v.dtype, v)
-            for v in self.program.args
-        ]
+        found = []
+        for i, v in enumerate(self.program.args):
+            sizes = tuple(self._length(i, axis, n) for axis, n in enumerate(v.shape))
+            name = self.name_of(v)
+            found.append(Parameter(name, "argument", _nothing, v.shape, v.dtype, v, sizes))
+        return found
+
+    def _length(self, argument: int, axis: int, n: int) -> str:
+        """Return the length of an axis of an argument as text."""
+        factor = self.sized.growth.get((argument, axis))
+        if factor is None or self.sized.size is None:
+            return str(n)
+        name = self.name_of(self.sized.size)
+        return name if factor == 1 else f"{factor} * {name}"
 
     def _others(self) -> list[Parameter]:
         found = []
         for v in self.outside:
-            value = v.array if v.tensor is None or v.kind == "captured" else v.tensor.grad
             role = "state" if id(root(v.array)) in self.states else "array"
-            found.append(Parameter(self.names[v], role, value, v.shape, v.dtype, v))
+            read = functools.partial(_read_array, v)
+            found.append(Parameter(self.names[v], role, read, v.shape, v.dtype, v))
         for v, name in self.names.items():
             if v.kind == "const" and v not in self.assigned:
-                found.append(Parameter(name, "constant", v.array, v.shape, v.dtype, v))
-        seen = set()
-        for reading in self.program.lives:
-            name = self.lives[reading.name]
-            if name in seen or name not in self.used:
-                continue
-            seen.add(name)
-            if reading.name in self.counts:
-                now = np.array(reading.value())
-                found.append(Parameter(name, "count", now, now.shape, now.dtype))
-            else:
-                found.append(Parameter(name, "number", reading.value()))
+                read = functools.partial(_read_array, v)
+                found.append(Parameter(name, "constant", read, v.shape, v.dtype, v))
+        found += self.numbers.parameters()
         return [*found, *self.helpers.parameters()]
 
     # Rows
@@ -299,21 +188,18 @@ class _Building:
     def _rows(self, nodes: Sequence[Item | Loop]) -> list[Row]:
         rows: list[Row] = []
         self.assigned: set[Var] = set()
-        self.used = {name for node in nodes for e in _values(node) for name in _live_names(e)}
         for node in nodes:
             if isinstance(node, Loop):
                 rows += self._loop(node)
             else:
                 rows.append(self._row(node))
-        if self.counted:
-            rows = self._with_count(rows)
         return rows
 
     def _row(self, item: Item, depth: int = 1, times: int = 1) -> Row:
         text = self._statement(item)
         self.assigned |= {*item.targets} if item.place is None else set()
         v = item.targets[0]
-        live = _names(item.value)
+        live = {*live_names(item.value)}
         inputs = dict.fromkeys([*(self.name_of(r) for r in _read(item)), *sorted(live)])
         is_array = v.kind not in ("number", "kept")
         return Row(
@@ -359,7 +245,8 @@ class _Building:
             )
 
         for var, start in loop.before:
-            name, read = self.name_of(var), [self.name_of(v) for v in refs(start)]
+            named = [part.var for part in start.parts() if isinstance(part, Ref)]
+            name, read = self.name_of(var), [self.name_of(v) for v in named]
             text = self.writer.expression(start)
             if text != name:
                 add(f"{name} = {text}", (name,), read, None if var.kind == "kept" else var)
@@ -390,8 +277,7 @@ class _Building:
             if first.kind == "captured" and id(root(first.array)) not in self.states:
                 var.stem = "w"
             elif first.kind == "captured":
-                slot = _common_end(names)
-                var.stem = _SLOTS.get(slot, slot or "state")
+                var.stem = _SLOTS.get(first.stem, first.stem)
             else:
                 var.stem = "dw" if all(n.startswith("d_") for n in names) else _common_end(names)
             self.name_of(var)
@@ -431,20 +317,6 @@ class _Building:
             start = f"{low}, " if low else ""
             text = f"reversed(range({start}{turn.first + 1}))"
         return [(f"for {name} in {text}:", (name,) if variable is not None else (), ())]
-
-    def _with_count(self, rows: list[Row]) -> list[Row]:
-        """Return the rows with what counts the updates."""
-        name = next(iter(self.counts.values()))[0]
-        n = next(iter(self.counts.values()))[1]
-        at = next(i for i, row in enumerate(rows) if row.section == "update")
-        section, origin = rows[at].section, rows[at].origin
-        while at and rows[at - 1].section == section:
-            at -= 1
-        self.used.add(name)
-        one = Row(f"{name} += {n}", section, (name,), (name,), (), None, origin)
-        less = f" - {n - 1}" if n > 1 else ""
-        two = Row(f"t = int({name}){less}", section, ("t",), (name,), (), None, origin)
-        return [*rows[:at], one, two, *rows[at:]]
 
     def _with_size(self, rows: list[Row], returns: str) -> list[Row]:
         """Return the rows with one that measures the batch, if any row asks for that."""
@@ -521,90 +393,16 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, (int, float, str, bool, type(None), np.generic))
 
 
-def _stem(value: Expression) -> str:
-    function = value.function if isinstance(value, Invoke) else None
-    name = function.name if isinstance(function, NumPy) else "constant"
-    return name if name in ("zeros", "ones") else "constant"
+def _nothing() -> None:
+    """Return nothing: an argument has no value before a call."""
 
 
-def number_of(e: Expression) -> Expression:
-    """Return the number of which an array is made: 1 for `np.ones(shape)`."""
-    assert isinstance(e, Invoke)
-    assert isinstance(e.function, NumPy)
-    known: dict[str, Expression] = {"zeros": Literal(0.0), "ones": Literal(1.0)}
-    return known.get(e.function.name) or e.args[1]
-
-
-def _repeated(a: Array) -> Expression | None:
-    """Return a column of a few values, each many times, as a repetition."""
-    if a.size < SMALL or max(a.shape) != a.size:
-        return None
-    flat = a.reshape(-1)
-    starts = np.flatnonzero(np.r_[True, flat[1:] != flat[:-1]])
-    each = int(np.gcd.reduce(np.diff(np.r_[starts, a.size])))
-    values = flat[::each]
-    if len(values) > 8 or each == 1:
-        return None
-    some: Any = values.tolist()
-    if a.dtype != np.array(some).dtype:
-        some = numpy("array", some, dtype=a.dtype)
-    whole: Expression = numpy("repeat", some, each)
-    if a.ndim > 1:
-        index = tuple(Literal(slice(None)) if n == a.size else Literal(None) for n in a.shape)
-        whole = Index(whole, Tuple(index))
-    return whole
-
-
-def _live_names(e: Expression) -> list[str]:
-    return [part.text for part in e.parts() if isinstance(part, Name)]
-
-
-def _names(e: Expression) -> set[str]:
-    return {part.text for part in e.parts() if isinstance(part, Name)}
+def _read_array(v: Var) -> Any:
+    """Return an array from outside as it is now, a gradient from before as a leaf has it."""
+    return v.tensor.grad if v.kind == "grad" and v.tensor is not None else v.array
 
 
 def _read(item: Item) -> list[Var]:
     """Return what stands under a name in a statement."""
     inside = [*item.value.parts(), *(item.place.parts() if item.place is not None else ())]
     return [part.var for part in inside if isinstance(part, Ref)]
-
-
-def _is_count(e: Operation) -> bool:
-    return (
-        e.symbol == "+"
-        and isinstance(e.left, Name)
-        and isinstance(e.right, Literal)
-        and type(e.right.value) is int
-    )
-
-
-def _plus(e: Expression, n: int) -> Expression:
-    return Operation("+", e, Literal(n)) if n else e
-
-
-def _counts(program: Program) -> dict[str, tuple[str, int]]:
-    """Return for each reading that counts updates the name of its count, and how much it grows.
-
-    Counts that are equal are one: they grow alike.
-    """
-    advances = program.advances()
-    counts = [r for r in program.lives if r.stem == "updates"]
-    known: dict[tuple[int, int], str] = {}
-    found = {}
-    for reading in counts:
-        key = reading.value(), advances[reading.name]
-        found[reading.name] = known.setdefault(key, reading.name), advances[reading.name]
-    return found if len(known) == 1 else {}
-
-
-def _lives(program: Program, counts: dict[str, tuple[str, int]]) -> dict[str, str]:
-    return {r.name: counts[r.name][0] if r.name in counts else r.name for r in program.lives}
-
-
-def _items(node: Item | Loop) -> list[Item]:
-    return node.body if isinstance(node, Loop) else [node]
-
-
-def _values(node: Item | Loop) -> list[Expression]:
-    values = [item.value for item in _items(node)]
-    return values + (node.expressions() if isinstance(node, Loop) else [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,18 +25,26 @@ class Parameter:
             parameter or a gradient from before; "state" of an optimizer; "count" of updates;
             "number", such as a learning rate; "constant"; "generator" of random numbers;
             "function".
-        value: what it is now; None for an argument.
+        read: returns what it is now; None for an argument.
         shape: its shape, None for what is no array.
         dtype: its dtype, None for what is no array.
         var: its array in the program, None for what is none there.
+        sizes: the lengths of its axes as text, "n" for that of a batch; None where these are the
+            numbers in `shape`.
     """
 
     name: str
     role: str
-    value: Any = None
+    read: Callable[[], Any]
     shape: tuple[int, ...] | None = None
     dtype: np.dtype[Any] | None = None
     var: Var | None = None
+    sizes: tuple[str, ...] | None = None
+
+    @property
+    def value(self) -> Any:
+        """What it is now; None for an argument."""
+        return self.read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +160,10 @@ class Readable:
 
 def _describe(p: Parameter) -> str:
     if p.shape is not None:
-        return f"{p.shape} {p.dtype}"
+        shape = str(p.shape)
+        if p.sizes is not None:
+            shape = f"({', '.join(p.sizes)}{',' * (len(p.sizes) == 1)})"
+        return f"{shape} {p.dtype}"
     return {"number": f"{p.value}", "generator": "np.random.Generator"}.get(p.role, p.role)
 
 
@@ -167,8 +178,5 @@ def _aligned(rows: Sequence[Row]) -> list[str]:
 
 def _comment(row: Row) -> str:
     shape = "" if row.shape is None else str(row.shape)
-    place = ""
-    if row.origin.file:
-        place = f"{row.origin.file.replace(chr(92), '/').rpartition('/')[2]}:{row.origin.number}"
-    parts = [part for part in (shape, place) if part]
+    parts = [part for part in (shape, row.origin.short_place) if part]
     return f"# {'  '.join(parts)}" if parts else ""

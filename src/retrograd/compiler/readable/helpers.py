@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from retrograd.compiler.names import Taken
 from retrograd.compiler.readable.form import Parameter
+from retrograd.compiler.sources import parts_of, source_of
 
 
 class Helpers:
@@ -35,18 +37,16 @@ class Helpers:
 
     def sources(self) -> tuple[str, ...]:
         """Return the source of each function that has one; the others are parameters."""
-        from retrograd.compiler.export import parts_of, source_of
-
         texts: dict[str, str] = {}
         imports: set[str] = set()
         for name, fn in self._found.items():
             if isinstance(fn, np.random.Generator):
-                self._passed.append(Parameter(name, "generator", fn))
+                self._passed.append(Parameter(name, "generator", functools.partial(_same, fn)))
                 continue
             try:
                 parts = parts_of(inspect.unwrap(fn), name, imports)
             except TypeError:
-                self._passed.append(Parameter(name, "function", fn))
+                self._passed.append(Parameter(name, "function", functools.partial(_same, fn)))
                 continue
             # what several functions call stands there once
             if any(texts.get(part, text) != text for part, text in parts.items()):
@@ -58,3 +58,8 @@ class Helpers:
     def parameters(self) -> list[Parameter]:
         """Return the parameters for generators, and for functions without a source."""
         return self._passed
+
+
+def _same(value: Any) -> Any:
+    """Return a value: it never changes."""
+    return value

@@ -65,7 +65,7 @@ def _script(readable: Readable, file: str, saved: dict[str, Array]) -> str:
     others = [p for p in readable.parameters if p.role != "argument"]
     written = {name for row in readable.rows for name in row.writes}
     trained = [p.name for p in others if p.name in written or p.role == "state"]
-    _refuse(others, {*trained})
+    refuse(others, {*trained})
     options = "[STEPS [SAVED.npz]]" if trained else "[STEPS]"
     imports, helpers = _split_imports(readable)
     head = HEAD.format(
@@ -106,7 +106,8 @@ def _split_imports(readable: Readable) -> tuple[list[str], list[str]]:
     ]
 
 
-def _refuse(others: list[Parameter], trained: set[str]) -> None:
+def refuse(others: list[Parameter], trained: set[str]) -> None:
+    """Raise TypeError where a script cannot hold what a program is passed."""
     for p in others:
         if p.role == "function":
             raise TypeError(f"export cannot find the source of {p.name}")

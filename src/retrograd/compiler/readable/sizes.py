@@ -18,11 +18,10 @@ import numpy as np
 from retrograd.compiler.ir import Call, Program, Var
 from retrograd.compiler.live import Live
 from retrograd.compiler.readable.phrases import Ref
+from retrograd.compiler.sample import Sample
 from retrograd.compiler.statements import Expression, Literal, Operation, numpy
-from retrograd.engine import Array, Tensor, wrap
 
 _TRIES = 24  # as many choices of axes are tried
-_SAMPLE = 64  # elements: as many are kept of each argument
 
 
 class Size(int):
@@ -63,59 +62,7 @@ class Ratio(float):
         return f"Ratio({float(self)}, {self.formula})"
 
 
-@dataclass(slots=True)
-class Example:
-    """What is kept of the arguments of a first call, to record a function again.
-
-    Args:
-        structure: the tree of the arguments.
-        leaves: its leaves; of an array some elements, its shape, and the Tensor if it is one.
-    """
-
-    structure: Any
-    leaves: list[Any]
-
-    @classmethod
-    def of(cls, structure: Any, leaves: Sequence[Any]) -> Example:
-        """Return what is kept of some arguments."""
-        return cls(structure, [_Part.of(leaf) for leaf in leaves])
-
-    def arrays(self) -> list[_Part]:
-        """Return what is kept of those arguments that are arrays."""
-        return [leaf for leaf in self.leaves if isinstance(leaf, _Part)]
-
-    def make(self, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
-        """Return leaves whose arrays have other shapes."""
-        found = iter(shapes)
-        return [v.make(next(found)) if isinstance(v, _Part) else v for v in self.leaves]
-
-
-@dataclass(slots=True)
-class _Part:
-    """Some elements of an array."""
-
-    values: Array
-    shape: tuple[int, ...]
-    trains: bool
-    has_grad: bool
-
-    @classmethod
-    def of(cls, leaf: Any) -> Any:
-        if not isinstance(leaf, (np.ndarray, np.generic, Tensor)):
-            return leaf
-        array = leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
-        trains = isinstance(leaf, Tensor) and leaf.requires_grad
-        has_grad = isinstance(leaf, Tensor) and trains and leaf._grad is not None
-        return cls(array.flat[:_SAMPLE].copy(), array.shape, trains, has_grad)
-
-    def make(self, shape: tuple[int, ...]) -> Any:
-        array = np.resize(self.values, shape) if self.values.size else np.empty(shape)
-        array = array.astype(self.values.dtype, copy=False)
-        if not self.trains:
-            return array
-        t = wrap(array)
-        t.requires_grad, t._grad = True, np.zeros_like(array) if self.has_grad else None
-        return t
+Growth = dict[tuple[int, int], int]  # argument and axis, and how many batches long it is
 
 
 @dataclass(slots=True)
@@ -126,46 +73,43 @@ class Sized:
         program: the program, with `Size` and `Ratio` among the arguments of its calls.
         size: stands for the length of the batch; None where nothing depends on one.
         source: the argument that has that length, and at which axis.
+        growth: how many times that length axes of arguments have: argument and axis, and how many.
         formulas: how constants are computed that depend on it, with whether that is one number.
     """
 
     program: Program
     size: Var | None = None
     source: tuple[Var, int] | None = None
+    growth: Growth = field(default_factory=dict)
     formulas: dict[Var, tuple[Expression, bool]] = field(default_factory=dict)
 
 
 def find_sizes(
-    program: Program, example: Example, record: Callable[[list[Any]], Program]
+    program: Program, sample: Sample, record: Callable[[list[Any]], Program]
 ) -> Sized | None:
     """Return a program that takes batches of any length, or None if there is no such.
 
     Args:
         program: a program without buffers.
-        example: its arguments.
+        sample: of its arguments.
         record: records the function for other arguments, and returns such a program.
     """
-    shapes = [part.shape for part in example.arrays()]
+    shapes = [part.shape for part in sample.arrays()]
     if len(shapes) != len(program.args):
         return None
     fallback: Sized | None = None
     for growth in itertools.islice(_choices(shapes), _TRIES):
         i, axis = next(place for place, by in growth.items() if by == 1)
         n = shapes[i][axis]
-        others = [
-            tuple(length + growth.get((k, a), 0) for a, length in enumerate(shape))
-            for k, shape in enumerate(shapes)
-        ]
-        try:
-            with np.errstate(all="ignore"):
-                other = record(example.make(others))
-        except Exception:  # a function may refuse these shapes with any error
-            continue
-        size = Var("size", np.empty(()), stem="n")
-        comparison = _Comparison(n, n + 1, Ref(size))
-        found = comparison.compare(program, other)
+        size = Ref(Var("size", np.empty(()), stem="n"))
+        found, comparison = _compare(program, sample, record, growth, n, 1, size)
+        if found is not None and not comparison.is_sure:
+            again, _ = _compare(program, sample, record, growth, n, 3, size)
+            if again is None or _texts(again) != _texts(found):
+                continue
         if found is not None:
-            found.size, found.source = size, (program.args[i], axis)
+            found.size, found.source = size.var, (program.args[i], axis)
+            found.growth = growth
             if comparison.differs:
                 return found
             # perhaps only the rest of an argument is longer, which the function does not look at
@@ -173,7 +117,28 @@ def find_sizes(
     return fallback
 
 
-Growth = dict[tuple[int, int], int]  # by how much axes grow: argument and axis, and by how much
+def _compare(
+    program: Program, sample: Sample, record: Callable[[list[Any]], Program], growth: Growth,
+    n: int, more: int, size: Ref,
+) -> tuple[Sized | None, _Comparison]:  # fmt: skip
+    """Return what comes of a comparison with a recording for a batch that has more elements."""
+    shapes = [
+        tuple(length + more * growth.get((k, a), 0) for a, length in enumerate(part.shape))
+        for k, part in enumerate(sample.arrays())
+    ]
+    comparison = _Comparison(n, n + more, size)
+    try:
+        with np.errstate(all="ignore"):
+            other = record(sample.make(shapes))
+    except Exception:  # a function may refuse these shapes with any error
+        return None, comparison
+    return comparison.compare(program, other), comparison
+
+
+def _texts(sized: Sized) -> list[str]:
+    """Return all that calls are passed, with formulas in the place of numbers."""
+    return [repr(call.change(lambda v: None if isinstance(v, Var) else v))
+            for call in sized.program.calls]  # fmt: skip
 
 
 def find_constants(program: Program, other: Program) -> list[Var]:
@@ -196,7 +161,7 @@ def _choices(shapes: Sequence[tuple[int, ...]]) -> Iterator[Growth]:
     first = dict.fromkeys(shape[0] for shape in shapes if shape and shape[0] > 1)
     lengths = dict.fromkeys([*first, *(n for shape in shapes for n in shape if n > 1)])
     tried: list[Growth] = []
-    for leading, multiples in ((True, False), (False, False), (True, True), (False, True)):
+    for leading, multiples in ((True, False), (True, True), (False, False), (False, True)):
         for n in first if leading else lengths:
             places = [
                 [(k, a, m // n) for a, m in enumerate(shape)
@@ -223,6 +188,7 @@ class _Comparison:
         self.pairs: dict[Var, Var] = {}
         self.formulas: dict[Var, tuple[Expression, bool]] = {}
         self.differs = False  # whether any number or any shape follows the length
+        self.is_sure = True  # whether no number may follow it in another way as well
 
     def compare(self, one: Program, other: Program) -> Sized | None:
         """Return the first program with formulas for its numbers, or None."""
@@ -320,17 +286,17 @@ class _Comparison:
     def integer(self, a: int, b: int) -> Expression:
         """Return a whole number as a formula of the length."""
         n, m = self.n, self.m
-        factor, rest = divmod(b - a, m - n)
-        if not rest and factor:
-            offset = a - factor * n
-            term = _times(factor, self.size)
-            if not offset:
-                return term
-            return Operation("+" if offset > 0 else "-", term, Literal(abs(offset)))
         square = Operation("**", self.size, Literal(2))
-        if a % (n * n) == 0 and b == a // (n * n) * m * m:
-            return _times(a // (n * n), square)
-        raise _Different
+        for at_n, at_m, term in ((n, m, self.size), (n * n, m * m, square)):
+            if a % at_n == 0 and b == a // at_n * at_m:
+                return _times(a // at_n, term)
+        factor, rest = divmod(b - a, m - n)
+        if rest or not factor:
+            raise _Different
+        self.is_sure = False  # two points lie on many curves
+        offset = a - factor * n
+        term = _times(factor, self.size)
+        return Operation("+" if offset > 0 else "-", term, Literal(abs(offset)))
 
     def number(self, a: float, b: float, exact: float = 1e-14) -> Expression:
         """Return a number as a formula of the length.
@@ -381,7 +347,7 @@ def _are_equal_constants(v: Var, w: Var) -> bool:
 
 def full(shape: Any, number: Any, dtype: Any) -> Expression:
     """Return the call that makes an array of one number."""
-    known = {0.0: "zeros", 1.0: "ones"}.get(float(number))
+    known = {0.0: "zeros", 1.0: "ones"}.get(number if isinstance(number, complex) else float(number))
     options = {} if dtype == np.float64 else {"dtype": dtype}
     if known and isinstance(number, (int, float, bool)) and math.copysign(1, number) > 0:
         return numpy(known, shape, **options)

@@ -56,6 +56,8 @@ class Unifying:
     def run(self) -> Loop:
         """Return the loop."""
         body = [self._item(j) for j in range(len(self.blocks[0]))]
+        if any(isinstance(item.value, Ref) and item.value.var.kind == "kept" for item in body):
+            raise Fail  # a loop that begins one statement later needs no second name for it
         loop = Loop(len(self.blocks), body)
         for (j, m), prev in self.previous.items():
             loop.body.insert(0, Item((prev,), Ref(self.var(j, m)), body[j].call))
