@@ -57,6 +57,7 @@ def test_without_a_compiler_the_error_says_what_to_install(monkeypatch):
 def test_a_compiler_that_fails_is_named(compiler, folder, monkeypatch):
     monkeypatch.setenv("CC", f"{compiler[0]} --no-such-option")
     step = rg.compile(lambda x: np.exp(x), target="c")
+    step(np.ones(2))  # recorded; the program is compiled when it is to run
     with pytest.raises(RuntimeError, match="does not take the program"):
         step(np.ones(2))
     monkeypatch.delenv("CC")

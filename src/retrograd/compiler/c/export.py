@@ -217,8 +217,8 @@ class _Writer:
         ]  # fmt: skip
         lines += [self._constant(m, m.name) for m in fixed]
         lines += [*helpers]
-        for f in functions:
-            lines += [f.text, ""]
+        for text in dict.fromkeys(f.text for f in functions):
+            lines += [text, ""]
         if init:
             lines += [self._constant(m, f"{m.name}_at_first") for m in begins]
             lines += self._init(begins)

@@ -82,6 +82,21 @@ class Join:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Put:
+    """An array that is put among zeros.
+
+    Args:
+        call: the call.
+        part: the array.
+        index: where, without arrays.
+    """
+
+    call: Call
+    part: Var
+    index: Any
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Hits:
     """Where an element of scores is of the target class; a class that is none is an error.
 
@@ -98,7 +113,7 @@ class Hits:
     ignored: int
 
 
-Form = Elementwise | Product | Join | Hits
+Form = Elementwise | Product | Join | Put | Hits
 
 _REDUCTIONS = {
     np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply,
@@ -126,13 +141,21 @@ def find_form(call: Call) -> Form | None:
         return _copy(call, call.args[0])
     if call.fn is np.clip:
         return _clip(call)
-    if name == "concat" and call.kwargs.get("axis", 0) in (0, None):
+    if name == "concat":
         return Join(call) if all(isinstance(a, Var) for a in call.args) else None
+    if name == "put" and len(call.args) == 3 and isinstance(call.args[0], Var):
+        return Put(call, *call.args[:2]) if _is_basic(call.args[1]) else None
     if name == "class_hits" and len(call.args) == 4:
         target, classes, ndim, ignored = call.args
         plain = isinstance(target, Var) and target.ndim == 1 and ndim == 2
         return Hits(call, target, classes, ignored) if plain else None
     return None
+
+
+def _is_basic(index: Any) -> bool:
+    """Tell whether an index consists of whole numbers and slices."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(type(p) in (int, slice, type(None), type(Ellipsis)) for p in parts)
 
 
 def _number(value: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from retrograd.compiler.c.forms import Elementwise, combine, start_of
 from retrograd.compiler.c.groups import Group
 from retrograd.compiler.c.names import CNames
-from retrograd.compiler.c.places import Places, in_order, spread, without_ones
+from retrograd.compiler.c.places import Places, in_order, is_uniform, spread, without_ones
 from retrograd.compiler.c.types import number, type_name
 from retrograd.compiler.ir import Var
 from retrograd.compiler.live import Live
@@ -287,6 +287,8 @@ class LoopWriter:
         counters = [f"i{d}" for d in range(depth)]
         if counter:
             counters.insert(0, "i")
+        if any("first" in line for line in text):
+            counters.append("first")
         declared = [f"ptrdiff_t {', '.join(counters)};"] if counters else []
         return ["    " + line for line in (*declared, *before, *text, *after)]
 
@@ -313,22 +315,16 @@ class LoopWriter:
         for name, part in parts.items():
             inside = [line.replace(f"{name} = {name} +", f"{part} = {part} +") for line in inside]
         return [
-            f"for (i{d} = 0; i{d} < {n};) {{",
-            f"    const ptrdiff_t end{d} = i{d} + {BLOCK} < {n} ? i{d} + {BLOCK} : {n};",
+            f"for (first = 0; first < {n}; first += {BLOCK}) {{",
+            f"    const ptrdiff_t end = first + {BLOCK} < {n} ? first + {BLOCK} : {n};",
             *(f"    double {part} = 0;" for part in parts.values()),
             f"    SUMS({', '.join(parts.values())})",
-            f"    for (; i{d} < end{d}; i{d}++) {{",
+            f"    for (i{d} = first; i{d} < end; i{d}++) {{",
             *("    " + line for line in inside),
             "    }",
             *(f"    {name} += {part};" for name, part in parts.items()),
             "}",
         ]
-
-
-def is_uniform(var: Var) -> bool:
-    """Tell whether all elements of a constant are the same, bit by bit."""
-    array = var.array
-    return bool(array.size) and array.tobytes() == array.reshape(-1)[:1].tobytes() * array.size
 
 
 def _nest(lines: list[str], loops: Sequence[int], lengths: Sequence[int]) -> list[str]:

@@ -132,7 +132,7 @@ class Unit:
         functions = [f for part in self.parts for f in part.functions]
         helpers = dict.fromkeys(text for f in functions for text in f.helpers)
         lines = [HEAD, TAKE % {"head": object.__basicsize__}]
-        lines += [*helpers, *(f"\n{f.text}" for f in functions)]
+        lines += [*helpers, *dict.fromkeys(f"\n{f.text}" for f in functions)]
         counts = f"{len(self.static)}, {len(self.moving)}, {len(self.formulas)}"
         for part in self.parts:
             lines += ["", f"int {part.name}(state_t *state) {{", "    char **a = state->arrays;"]
