@@ -16,7 +16,7 @@ from retrograd.compiler.c.loops import (
     LoopWriter,
     is_placed,
 )
-from retrograd.compiler.c.places import MOVING, Places, is_uniform
+from retrograd.compiler.c.places import MOVING, Places, in_order, is_uniform
 from retrograd.compiler.c.products import has_places, write_product
 from retrograd.compiler.c.unit import Part, Unit
 from retrograd.compiler.ir import Call, Flow, Program, Var
@@ -73,7 +73,12 @@ class CAssembly(Assembly):
             size = form.m * form.k * form.n * call.outs[0].dtype.itemsize
             return form if has_places(form, self.places) and size <= self._largest else None
         if isinstance(form, (Join, Put, Hits)):
-            values = [*call.vars(), *call.outs]
+            values = [*(form.parts if isinstance(form, Join) else call.vars()), *call.outs]
+            if isinstance(form, Join) and form.axis is None:
+                out = call.outs[0]
+                place = self.places.find(out)
+                if place is None or place.strides != in_order(out.shape):
+                    return None
             return form if all(self.places.find(v) is not None for v in values) else None
         return form
 

@@ -33,15 +33,14 @@ def write_join(
     target = places.find(joined)
     assert target is not None
     whole = placed.get(joined) == (joined, 0)
-    axis = form.call.kwargs.get("axis", 0)
+    axis = form.axis
     found: list[Function] = []
     start = along = 0  # elements, and places along the axis, that come before
-    for part in form.call.args:
+    for part in form.parts:
         if not (whole and placed.get(part) == (joined, start)):
             if axis is None:
-                step = target.strides[0]
-                strides = tuple(s * step for s in in_order(part.shape))
-                to = Place(target.root, target.offset + start * step, strides)
+                # the joined array is in order: see `CAssembly._form_of`
+                to = Place(target.root, target.offset + start, in_order(part.shape))
             else:
                 offset = target.offset + along * target.strides[axis]
                 to = Place(target.root, offset, target.strides)
