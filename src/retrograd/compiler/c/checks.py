@@ -49,7 +49,7 @@ static int {name}(const {kind} *restrict {y}, uint8_t *restrict {hits}) {{
     }}
     return 0;
 }}"""
-    arrays = [(target.root, False), (out, True)]
+    arrays = [(target.root, 0), (out, 0)]
     return Function(name, text, arrays, cost=out.size, returns=True)
 
 

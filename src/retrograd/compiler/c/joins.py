@@ -87,7 +87,8 @@ def _copy(
         terms = [f"i{d} * {s}" for d, s in enumerate(steps) if part.shape[d] != 1 and s]
         return " + ".join([*terms, str(first)])
 
-    lines = [f"{out}[{at(to.strides, to.offset)}] = {x}[{at(place.strides, place.offset)}];"]
+    # what is cleared is the whole array, else the function is given the place itself
+    lines = [f"{out}[{at(to.strides, to.offset * bool(clear))}] = {x}[{at(place.strides, 0)}];"]
     looped = [d for d in axes if part.shape[d] != 1]
     for d in reversed(looped):
         lines = [f"for (i{d} = 0; i{d} < {part.shape[d]}; i{d}++)", *("    " + t for t in lines)]
@@ -101,4 +102,9 @@ def _copy(
     head = f"const {kind} *restrict {x}, {type_name(to.root.dtype)} *restrict {out}"
     body = "\n".join("    " + line for line in lines)
     text = f"static void {name}({head}) {{\n{body}\n}}"
-    return Function(name, text, [(place.root, False), (to.root, True)], cost=part.size)
+    return Function(
+        name,
+        text,
+        [(place.root, place.offset), (to.root, 0 if clear else to.offset)],
+        cost=part.size,
+    )

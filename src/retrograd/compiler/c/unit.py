@@ -140,7 +140,10 @@ class Unit:
                 lines.append("    int wrong;")
             lines.append(f"    if (take(state, {counts})) return 1;")
             for f in part.functions:
-                given = [f"({type_name(v.dtype)} *)a[{at[v]}]" for v, _ in f.arrays]
+                given = [
+                    f"({type_name(v.dtype)} *)a[{at[v]}]" + f" + {begin}" * bool(begin)
+                    for v, begin in f.arrays
+                ]
                 given += [f"state->numbers[{numbers[formula]}]" for formula in f.numbers]
                 call = f"{f.name}({', '.join(given)})"
                 lines.append(
