@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, overload
 
 from retrograd.compiler.step import CompiledStep
 from retrograd.nn.module import Module
@@ -74,7 +74,17 @@ for _name in vars(Module):
         setattr(CompiledModule, _name, _hand_on(_name))
 
 
-def compile(fn: Any = None, *, target: str = "numpy") -> Any:
+@overload
+def compile(fn: Callable[..., Any], *, target: str = "numpy") -> CompiledStep: ...
+
+
+@overload
+def compile(fn: None = None, *, target: str = "numpy") -> Callable[..., CompiledStep]: ...
+
+
+def compile(
+    fn: Callable[..., Any] | None = None, *, target: str = "numpy"
+) -> CompiledStep | Callable[..., CompiledStep]:
     """Compile a function, or a Module, into a NumPy program; a decorator too: `@rg.compile`.
 
     The first call with arguments of given shapes, dtypes and values runs the function and records
@@ -137,7 +147,7 @@ def compile(fn: Any = None, *, target: str = "numpy") -> Any:
     array([2., 4.])
     """
     if fn is None:
-        return functools.partial(compile, target=target)
+        return functools.partial(compile, target=target)  # for @rg.compile(target="c")
     if isinstance(fn, (classmethod, staticmethod)):
         return type(fn)(CompiledStep(fn.__func__, target=target))
     if isinstance(fn, CompiledStep):

@@ -240,6 +240,7 @@ class CAssembly(Assembly):
             load = Call("load", None, (), {}, (), body[0].call.section, body[0].call.line)
             body.insert(0, Step(statement, load, None))
         code.body = body
+        code.source_in_c = unit.source()
         code.bind = lambda namespace: unit.bind(namespace, self._check)
 
     def _check(self, wrong: int, arrays: dict[Var, Any]) -> None:
