@@ -77,6 +77,7 @@ class Code:
         functions: the functions and generators that it calls, by name.
         names: the name of each array.
         bind: puts what the statements call that is not NumPy's into a namespace with the arrays.
+        source_in_c: what C does of it, "" where that is nothing.
     """
 
     arguments: list[tuple[str, Var]] = field(default_factory=list)
@@ -91,6 +92,7 @@ class Code:
     functions: dict[str, Any] = field(default_factory=dict)
     names: dict[Var, str] = field(default_factory=dict)
     bind: Callable[[dict[str, Any]], None] | None = None
+    source_in_c: str = ""
 
 
 def assemble(program: Program) -> Code:

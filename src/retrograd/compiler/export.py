@@ -111,7 +111,7 @@ def write_script(
         make: returns the text of the script, and fills `saved`.
     """
     if target.suffix != ".py":
-        raise ValueError(f"export writes a Python script: {target.name} must end in .py")
+        raise ValueError(f"export writes a Python script: {target.name} must end in .py, or in .c")
     text = make()
     data_file = target.with_suffix(".npz")
     for file in [target, data_file] if saved else [target]:

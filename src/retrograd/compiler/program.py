@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import linecache
 import traceback
@@ -153,6 +154,15 @@ class ReadyProgram:
         if self.code.bind is not None:
             self.code.bind(self.namespace)
         self.make()
+
+    def in_numpy(self) -> ReadyProgram:
+        """Return a copy whose code is NumPy's calls alone: for scripts, not to be run."""
+        if self.target == "numpy":
+            return self
+        twin = copy.copy(self)
+        twin.program = stack(self.plain)
+        twin.code = assemble(twin.program)
+        return twin
 
     def _assemble(self, program: Program) -> Code:
         if self.target == "c":

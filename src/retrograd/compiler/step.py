@@ -193,7 +193,8 @@ class CompiledStep:
         """The source of the program that ran last as it runs: NumPy calls into kept buffers.
 
         Beside each stands the shape of what it fills. What is computed before all runs, such as
-        buffers and constants, is not shown: `export` writes that too.
+        buffers and constants, is not shown: `export` writes that too. Behind it stands what C does,
+        for a function that was compiled with `target="c"`.
 
         Raises:
             RuntimeError: if nothing is recorded yet.
@@ -211,7 +212,8 @@ class CompiledStep:
             np.add(exp, one, out=add)  # (2,)
             return add
         """
-        return self._ran().source
+        ready = self._ran()
+        return f"{ready.source}\n\n{ready.code.source_in_c}".rstrip()
 
     def readable(self) -> Readable:
         """Return the program that ran last for readers as data: `source` is its text.
@@ -253,7 +255,7 @@ class CompiledStep:
     def export(
         self, path: str | PathLike[str], overwrite: bool = False, readable: bool = False
     ) -> None:
-        """Write the program that ran last to a Python script, which needs NumPy only.
+        """Write the program that ran last to a Python script, which needs NumPy only, or as C.
 
         The script defines `step(...)` (`predict(...)` for a Module), which takes arrays and returns
         arrays, and a `main()` that runs it on arrays from a file. Arrays of other shapes, or of
@@ -261,8 +263,15 @@ class CompiledStep:
         `save(path)` writes what it has trained to a `.npz`, each array under its name. Arrays of
         more than 1000 elements in all go to a `.npz` of the same name beside it.
 
+        Where `path` ends in `.c`, one file in C99 is written that needs libm alone, and its header
+        beside it. It allocates nothing: what it trains and what it computes with lies in one struct,
+        whose bytes the header tells. `step_init(&state)` begins with what is there now,
+        `step_run(&state, x, y, out)` runs the program on arrays in the order of C, and copies its
+        results to where the last arguments point; one number alone it returns. Learning rates are
+        fields of the struct. Of a Module it is `predict(&state, x, out)`, with constant weights.
+
         Args:
-            path: where the script is to be; it ends in `.py`.
+            path: where the script is to be; it ends in `.py`, or in `.c`.
             overwrite: whether files that are there already are replaced; False.
             readable: whether the script holds the program for readers (see `source`), which takes
                 batches of any size where the function does, in the place of the fast one; False.
@@ -272,8 +281,9 @@ class CompiledStep:
             FileNotFoundError: if its folder is not there.
             RuntimeError: if nothing is recorded yet.
             TypeError: if the program adds to gradients from before, or calls a function whose
-                source cannot be found or taken along.
-            ValueError: if `path` does not end in `.py`.
+                source cannot be found or taken along; for C, if it calls what has no form there,
+                with the line.
+            ValueError: if `path` ends in neither.
 
         >>> import pathlib, tempfile
         >>> step = rg.compile(lambda x: x * 2)
@@ -298,7 +308,7 @@ class CompiledStep:
         from retrograd.compiler.export import export
 
         name = "predict" if isinstance(self.fn, Module) else "step"
-        export(self._ran(), name, path, overwrite)
+        export(self._ran().in_numpy(), name, path, overwrite)
 
     def __repr__(self) -> str:
         count = len(self.programs)

@@ -77,7 +77,9 @@ def test_what_has_no_form_in_c_is_numpys_call_between_parts():
     x = np.random.default_rng(0).normal(size=(5, 5))
     for _ in range(4):
         found = step(x)
-        np.testing.assert_allclose(found.data, np.linalg.inv(np.exp(x) + 1) * 2 - np.sort(x, axis=0))
+        np.testing.assert_allclose(
+            found.data, np.linalg.inv(np.exp(x) + 1) * 2 - np.sort(x, axis=0)
+        )
     names = {step.call.fn for step in uses_numpy(step.programs[-1].code)}
     assert np.linalg.inv in names
     assert np.exp not in names
@@ -179,13 +181,17 @@ def test_reductions_over_any_axes_are_numpys(dtype):
         assert a.shape == b.shape
         if b.dtype.kind == "f":
             b, precise = np.asarray(b), np.sum(np.abs(x)) * np.finfo(b.dtype).eps
-            np.testing.assert_allclose(a.data, b, rtol=1e3 * np.finfo(b.dtype).eps, atol=4 * precise)
+            np.testing.assert_allclose(
+                a.data, b, rtol=1e3 * np.finfo(b.dtype).eps, atol=4 * precise
+            )
         else:
             np.testing.assert_array_equal(a.data, b)
 
 
 def test_sums_with_nan_and_inf_are_so_too():
-    step = rg.compile(lambda x: (np.sum(x, axis=1), np.max(x, axis=1), np.min(x, axis=0)), target="c")
+    step = rg.compile(
+        lambda x: (np.sum(x, axis=1), np.max(x, axis=1), np.min(x, axis=0)), target="c"
+    )
     x = np.ones((4, 700))
     x[0, 3], x[1, 650], x[2, :2] = np.nan, np.inf, (np.inf, -np.inf)
     with np.errstate(invalid="ignore"):

@@ -8,16 +8,15 @@ from typing import Any
 from retrograd.compiler.assembly import Assembly, Code, Step, assemble_by
 from retrograd.compiler.buffers import find_joined
 from retrograd.compiler.c.checks import find_wrong, write_check
-from retrograd.compiler.c.forms import Elementwise, Form, Hits, Join, Product, find_form
+from retrograd.compiler.c.forms import Elementwise, Form, Hits, Join, Product, Put, find_form
 from retrograd.compiler.c.groups import Group, Grouping
-from retrograd.compiler.c.joins import write_join
+from retrograd.compiler.c.joins import write_join, write_put
 from retrograd.compiler.c.loops import (
     Function,
     LoopWriter,
     is_placed,
-    is_uniform,
 )
-from retrograd.compiler.c.places import MOVING, Places
+from retrograd.compiler.c.places import MOVING, Places, in_order, is_uniform
 from retrograd.compiler.c.products import has_places, write_product
 from retrograd.compiler.c.unit import Part, Unit
 from retrograd.compiler.ir import Call, Flow, Program, Var
@@ -64,6 +63,7 @@ class CAssembly(Assembly):
         super().__init__(program, calls, placed)
         self._functions_of: dict[int, list[Function]] = {}  # by the step
         self._hits: list[Hits] = []
+        self._texts: dict[str, str] = {}  # the names of functions
 
     def _form_of(self, call: Call) -> Form | None:
         form = find_form(call)
@@ -72,8 +72,13 @@ class CAssembly(Assembly):
         if isinstance(form, Product):
             size = form.m * form.k * form.n * call.outs[0].dtype.itemsize
             return form if has_places(form, self.places) and size <= self._largest else None
-        if isinstance(form, (Join, Hits)):
-            values = [*call.vars(), *call.outs]
+        if isinstance(form, (Join, Put, Hits)):
+            values = [*(form.parts if isinstance(form, Join) else call.vars()), *call.outs]
+            if isinstance(form, Join) and form.axis is None:
+                out = call.outs[0]
+                place = self.places.find(out)
+                if place is None or place.strides != in_order(out.shape):
+                    return None
             return form if all(self.places.find(v) is not None for v in values) else None
         return form
 
@@ -103,7 +108,7 @@ class CAssembly(Assembly):
         return stored
 
     def _arrange(self, groups: Iterable[Group], program: Program) -> Iterable[Call]:
-        """Yield the calls of NumPy, the views that these need, and one call for each other group."""
+        """Yield NumPy's calls, the views that these need, and one call for each other group."""
         views = {c.outs[0]: c for c in program.calls if c.view_of is not None}
         done: set[Var] = set()
 
@@ -132,10 +137,11 @@ class CAssembly(Assembly):
         made = [v for call in group.calls if call.kind != "write" for v in call.outs]
         kept = tuple(v for v in made if v in self._stored)
         read: dict[Var, None] = {}
+        is_loop = group.shape is not None  # in which such constants stand as numbers
         for call in group.calls:
             for v in (*call.vars(), *(call.outs if call.kind == "write" else ())):
                 root = viewed(v)
-                if root not in made and not (root.kind == "const" and is_uniform(root)):
+                if root not in made and not (is_loop and root.kind == "const" and is_uniform(root)):
                     read[root] = None
         first = group.calls[0]
         return Call(
@@ -166,18 +172,30 @@ class CAssembly(Assembly):
         self._functions_of[id(step)] = functions
 
     def _write_group(self, group: Group) -> list[Function]:
-        number = sum(map(len, self._functions_of.values())) + 1
+        return [self._name_function(f) for f in self._write_functions(group)]
+
+    def _name_function(self, function: Function) -> Function:
+        """Return a function under a name of its own; what has one text is one function."""
+        stem = function.name.lower()
+        name = self._texts.setdefault(function.text, f"{stem}_{len(self._texts) + 1}")
+        function.text = function.text.replace(function.name, name, 1)
+        function.name = name
+        return function
+
+    def _write_functions(self, group: Group) -> list[Function]:
+        """Return what a group does as functions whose names are yet to be found."""
         if group.shape is not None:
-            name = f"loop_{number}"
-            return [LoopWriter(name, group, self.places, self._stored, self.wish).write()]
+            return [LoopWriter("LOOP", group, self.places, self._stored, self.wish).write()]
         (form,) = group.forms
         if isinstance(form, Product):
-            return [write_product(f"product_{number}", form, self.places, self.wish)]
+            return [write_product("PRODUCT", form, self.places, self.wish)]
         if isinstance(form, Join):
-            return write_join(f"join_{number}", form, self.places, self.placed, self.wish)
+            return write_join("JOIN", form, self.places, self.placed, self.wish)
+        if isinstance(form, Put):
+            return [write_put("PUT", form, self.places, self.wish)]
         assert isinstance(form, Hits)
         self._hits.append(form)
-        return [write_check(f"hits_{number}", form, len(self._hits) + 1, self.places, self.wish)]
+        return [write_check("HITS", form, len(self._hits) + 1, self.places, self.wish)]
 
     # Parts
 
@@ -222,6 +240,7 @@ class CAssembly(Assembly):
             load = Call("load", None, (), {}, (), body[0].call.section, body[0].call.line)
             body.insert(0, Step(statement, load, None))
         code.body = body
+        code.source_in_c = unit.source()
         code.bind = lambda namespace: unit.bind(namespace, self._check)
 
     def _check(self, wrong: int, arrays: dict[Var, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A C source as functions of this process: compiled once, and kept in a folder of the user's own."""
+"""A C source as functions of this process: compiled once, kept in a folder of the user's own."""
 
 from __future__ import annotations
 
@@ -128,13 +128,16 @@ def build(source: str, libraries: Sequence[str] = LIBRARIES) -> ctypes.CDLL:
         CompilerNotFoundError: if there is no compiler.
         RuntimeError: if it does not take the source.
     """
-    command = find_compiler()
-    told = "\n".join([source, _describe(command), *FLAGS, *libraries])
-    key = hashlib.sha256(told.encode()).hexdigest()[:32]
-    file = cache_folder() / f"{key}.so"
+    file = cache_file(source, libraries)
     if not _is_whole(file):
-        _compile(source, command, libraries, file)
+        _compile(source, find_compiler(), libraries, file)
     return ctypes.PyDLL(str(file))
+
+
+def cache_file(source: str, libraries: Sequence[str] = LIBRARIES) -> Path:
+    """Return where the library of a source is kept: by the source, the compiler and the machine."""
+    told = "\n".join([source, _describe(find_compiler()), *FLAGS, *libraries])
+    return cache_folder() / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.so"
 
 
 def _seal(file: Path) -> Path:

@@ -29,7 +29,8 @@ def write_check(
     """
     out = form.call.outs[0]
     place, target = places.find(out), places.find(form.target)
-    assert place is not None and target is not None
+    assert place is not None
+    assert target is not None
     names = CNames()
     hits, y = names.fresh(wish(out)), names.fresh(wish(target.root))
     kind = type_name(form.target.dtype)
@@ -48,7 +49,7 @@ static int {name}(const {kind} *restrict {y}, uint8_t *restrict {hits}) {{
     }}
     return 0;
 }}"""
-    arrays = [(target.root, False), (out, True)]
+    arrays = [(target.root, 0), (out, 0)]
     return Function(name, text, arrays, cost=out.size, returns=True)
 
 

@@ -148,14 +148,14 @@ class _Writer:
             found = self.memories[id(base)] = _Memory(name, ravelled, base.size, base.dtype, fixed)
         return found
 
-    def _pointer(self, var: Var) -> str:
+    def _pointer(self, var: Var, begin: int = 0) -> str:
         if var.kind == "arg":
-            return self.arguments[var]
+            return f"{self.arguments[var]} + {begin}" if begin else self.arguments[var]
         array = self.namespace[self.code.names[var]]
         memory = self._memory(array, self.code.names[var])
         start = _address(array) - _address(root(array))
         text = memory.name if memory.is_fixed else f"state->{memory.name}"
-        first = start // memory.dtype.itemsize
+        first = start // memory.dtype.itemsize + begin
         return f"{text} + {first}" if first else text
 
     # The text
@@ -176,7 +176,7 @@ class _Writer:
         calls = []
         for part in unit.parts:
             for f in part.functions:
-                given = [self._pointer(v) for v, _ in f.arrays]
+                given = [self._pointer(v, begin) for v, begin in f.arrays]
                 given += [self._formula(formula) for formula in f.numbers]
                 call = f"{f.name}({', '.join(given)})"
                 wrong = self._wrong(single, results)
@@ -217,8 +217,8 @@ class _Writer:
         ]  # fmt: skip
         lines += [self._constant(m, m.name) for m in fixed]
         lines += [*helpers]
-        for f in functions:
-            lines += [f.text, ""]
+        for text in dict.fromkeys(f.text for f in functions):
+            lines += [text, ""]
         if init:
             lines += [self._constant(m, f"{m.name}_at_first") for m in begins]
             lines += self._init(begins)

@@ -76,9 +76,28 @@ class Join:
 
     Args:
         call: the call.
+        parts: the arrays; one alone where it only gets another shape.
+        axis: along which; None for all elements in their order.
     """
 
     call: Call
+    parts: tuple[Var, ...]
+    axis: int | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Put:
+    """An array that is put among zeros.
+
+    Args:
+        call: the call.
+        part: the array.
+        index: where, without arrays.
+    """
+
+    call: Call
+    part: Var
+    index: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +117,7 @@ class Hits:
     ignored: int
 
 
-Form = Elementwise | Product | Join | Hits
+Form = Elementwise | Product | Join | Put | Hits
 
 _REDUCTIONS = {
     np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply,
@@ -111,11 +130,13 @@ def find_form(call: Call) -> Form | None:
     if call.kind == "draw" or call.acts or len(call.outs) != 1 or call.view_of is not None:
         return None
     arrays = [*call.vars(), *call.outs]
-    if not all(has_type(v.dtype) and v.size for v in arrays):
+    name = getattr(call.fn, "__name__", "")
+    if not all(has_type(v.dtype) and (v.size or name == "concat") for v in arrays):
+        return None
+    if not all(v.size for v in call.outs):
         return None
     if call.kind == "write":
         return _write(call)
-    name = getattr(call.fn, "__name__", "")
     if isinstance(call.fn, np.ufunc):
         return _product(call) if call.fn is np.matmul else _ufunc(call)
     if call.fn in _REDUCTIONS:
@@ -126,13 +147,27 @@ def find_form(call: Call) -> Form | None:
         return _copy(call, call.args[0])
     if call.fn is np.clip:
         return _clip(call)
-    if name == "concat" and call.kwargs.get("axis", 0) in (0, None):
-        return Join(call) if all(isinstance(a, Var) for a in call.args) else None
+    if name == "concat" and all(isinstance(a, Var) for a in call.args):
+        same = all(a.dtype == call.outs[0].dtype for a in call.args)
+        parts = tuple(a for a in call.args if a.size)
+        return Join(call, parts, call.kwargs.get("axis", 0)) if same else None
+    if call.fn in (np.reshape, np.ravel):
+        plain = not {"order", "copy"} & set(call.kwargs) and isinstance(call.args[0], Var)
+        plain = plain and len(call.args) <= 2
+        return Join(call, call.args[:1], None) if plain else None
+    if name == "put" and isinstance(call.args[0], Var) and _is_basic(call.args[1]):
+        return Put(call, *call.args[:2])
     if name == "class_hits" and len(call.args) == 4:
         target, classes, ndim, ignored = call.args
         plain = isinstance(target, Var) and target.ndim == 1 and ndim == 2
         return Hits(call, target, classes, ignored) if plain else None
     return None
+
+
+def _is_basic(index: Any) -> bool:
+    """Tell whether an index consists of whole numbers and slices."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(type(p) in (int, slice, type(None), type(Ellipsis)) for p in parts)
 
 
 def _number(value: Any) -> bool:

@@ -1,8 +1,8 @@
 """NumPy's functions of single elements as C expressions.
 
 In the texts `{0}`, `{1}`, `{2}` are the arguments, which are names or numbers, so that they may
-stand more than once; `{f}` is the suffix of libm's functions of floats; `{T}` is the type, `{U}` that without
-a sign, and `{s}` tells helpers of different types apart.
+stand more than once; `{f}` is the suffix of libm's functions of floats; `{T}` is the type, `{U}`
+that without a sign, and `{s}` tells helpers of different types apart.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ _COMPARISONS = {
 _LIBM = {
     name: f"{name.replace('arc', 'a')}{{f}}({{0}})"
     for name in (
-        "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "sin", "cos", "tan",
+        "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "sin", "cos",
+        "tan",
         "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh",
         "floor", "ceil", "trunc", "rint",
     )

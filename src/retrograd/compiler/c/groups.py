@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from retrograd.compiler.c.forms import Elementwise, Form, Hits, Join, Product
+from retrograd.compiler.c.forms import Elementwise, Form, Hits
 from retrograd.compiler.c.places import Places, spread, without_ones
 from retrograd.compiler.ir import Call, Flow, Var
 
@@ -112,28 +112,14 @@ class Grouping:
             return False
         if other.reduces is not None and two is other.call.outs[0]:
             return False
-        places = [self._places.find(v) for v in (one, two)]
-        if None in places:
+        a, b = self._places.find(one), self._places.find(two)
+        if a is None or b is None or not (_reaches(one, form) and _reaches(two, other)):
             return False
-        a, b = places
-        return (
-            (a.root is b.root or one is two)
-            and a.offset == b.offset
-            and (  # type: ignore[union-attr]
-                spread(a, one.shape, form.shape) == spread(b, two.shape, other.shape)  # type: ignore[arg-type]
-                if _reaches(one, form) and _reaches(two, other)
-                else False
-            )
-        )
+        if (a.root is not b.root and one is not two) or a.offset != b.offset:
+            return False
+        return spread(a, one.shape, form.shape) == spread(b, two.shape, other.shape)
 
 
 def _reaches(var: Var, form: Elementwise) -> bool:
     """Tell whether an array has one element for each that a call goes over."""
     return without_ones(var.shape) == without_ones(form.shape)
-
-
-def products_and_loops(groups: Iterable[Group]) -> tuple[int, int]:
-    """Return how many groups are products, and how many are other loops in C."""
-    found = [g for g in groups if g.is_in_c]
-    products = sum(isinstance(form, (Product, Join)) for g in found for form in g.forms)
-    return products, len(found) - products

@@ -1,26 +1,29 @@
-"""Arrays that are joined, most of which are computed where they belong, as C functions."""
+"""Copies of whole arrays as C functions: what is joined, and what is put among zeros."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from retrograd.compiler.c.forms import Join
+import numpy as np
+
+from retrograd.compiler.c.forms import Join, Put
 from retrograd.compiler.c.loops import Function
 from retrograd.compiler.c.names import CNames
-from retrograd.compiler.c.places import Places
+from retrograd.compiler.c.places import Place, Places, in_order
 from retrograd.compiler.c.types import type_name
 from retrograd.compiler.ir import Var
 
+Wish = Callable[[Var], str]
+
 
 def write_join(
-    name: str, form: Join, places: Places, placed: Mapping[Var, Any], wish: Callable[[Var], str]
+    name: str, form: Join, places: Places, placed: Mapping[Var, Any], wish: Wish
 ) -> list[Function]:
     """Return the functions that copy what does not lie in the joined array already.
 
     Args:
-        name: of the function.
+        name: of the functions.
         form: the joining.
         places: where its arrays lie.
         placed: the arrays that are parts of joined ones, and where.
@@ -30,53 +33,78 @@ def write_join(
     target = places.find(joined)
     assert target is not None
     whole = placed.get(joined) == (joined, 0)
-    axis = form.call.kwargs.get("axis", 0)
-    found = []
-    start = 0
-    for part in form.call.args:
-        there = whole and placed.get(part) == (joined, start)
-        place = places.find(part)
-        assert place is not None
-        # along the first axis, or with all elements in order, parts follow each other
-        if axis is None or joined.ndim < 2:
-            strides = _in_order(part.shape)
-            strides = tuple(s * (target.strides[0] if joined.ndim else 1) for s in strides)
-            offset = target.offset + start * (target.strides[0] if joined.ndim else 1)
-        else:
-            strides = target.strides
-            row = joined.size // joined.shape[0]
-            offset = target.offset + start // row * target.strides[0]
-        if not there:
-            found.append(
-                _copy(f"{name}_{len(found) + 1}", part, place, place.root, joined,
-                      strides, offset, wish)
-            )  # fmt: skip
+    axis = form.axis
+    found: list[Function] = []
+    start = along = 0  # elements, and places along the axis, that come before
+    for part in form.parts:
+        if not (whole and placed.get(part) == (joined, start)):
+            if axis is None:
+                # the joined array is in order: see `CAssembly._form_of`
+                to = Place(target.root, target.offset + start, in_order(part.shape))
+            else:
+                offset = target.offset + along * target.strides[axis]
+                to = Place(target.root, offset, target.strides)
+            found.append(_copy(name, part, places, to, "", wish))
         start += part.size
+        along += part.shape[axis] if axis is not None else 0
     return found
 
 
-def _in_order(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+def write_put(name: str, form: Put, places: Places, wish: Wish) -> Function:
+    """Return the function that puts an array among zeros.
+
+    Args:
+        name: of the function.
+        form: the call.
+        places: where its arrays lie.
+        wish: returns what to call an array.
+    """
+    out, part = form.call.outs[0], form.part
+    target = places.find(out)
+    assert target is not None
+    shown = np.lib.stride_tricks.as_strided(
+        np.empty(out.size, out.dtype), out.shape, [s * out.dtype.itemsize for s in target.strides]
+    )
+    inside = shown[form.index]
+    start = inside.__array_interface__["data"][0] - shown.__array_interface__["data"][0]
+    strides = tuple(s // out.dtype.itemsize for s in inside.strides)
+    to = Place(target.root, target.offset + start // out.dtype.itemsize, strides)
+    clear = f"for (i = 0; i < {out.size}; i++) OUT[i] = 0;"
+    return _copy(name, part, places, to, clear, wish)
 
 
 def _copy(
-    name: str, part: Var, place: Any, root: Var, joined: Var, strides: tuple[int, ...],
-    offset: int, wish: Callable[[Var], str],
+    name: str, part: Var, places: Places, to: Place, clear: str, wish: Wish
 ) -> Function:  # fmt: skip
+    """Return a function that copies an array to a place, after a line with `OUT` for the target."""
+    place = places.find(part)
+    assert place is not None
     names = CNames()
-    x, out = names.fresh(wish(root)), names.fresh(wish(joined))
+    x, out = names.fresh(wish(place.root)), names.fresh(wish(to.root))
+    axes = sorted(range(part.ndim), key=lambda d: -abs(to.strides[d]))
 
     def at(steps: tuple[int, ...], first: int) -> str:
-        terms = [f"i{d} * {s}" for d, s in enumerate(steps) if part.shape[d] != 1]
+        terms = [f"i{d} * {s}" for d, s in enumerate(steps) if part.shape[d] != 1 and s]
         return " + ".join([*terms, str(first)])
 
-    line = f"{out}[{at(strides, offset)}] = {x}[{at(place.strides, place.offset)}];"
-    lines = [f"    {'    ' * part.ndim}{line}"]
-    for d in range(part.ndim - 1, -1, -1):
-        indent = "    " * (d + 1)
-        lines.insert(0, f"{indent}for (i{d} = 0; i{d} < {part.shape[d]}; i{d}++)")
-    counters = ", ".join(f"i{d}" for d in range(part.ndim))
-    head = f"const {type_name(part.dtype)} *restrict {x}, {type_name(joined.dtype)} *restrict {out}"
-    declared = [f"    ptrdiff_t {counters};"] if counters else []
-    text = "\n".join([f"static void {name}({head}) {{", *declared, *lines, "}"])
-    return Function(name, text, [(root, False), (joined, True)], cost=part.size)
+    # what is cleared is the whole array, else the function is given the place itself
+    lines = [f"{out}[{at(to.strides, to.offset * bool(clear))}] = {x}[{at(place.strides, 0)}];"]
+    looped = [d for d in axes if part.shape[d] != 1]
+    for d in reversed(looped):
+        lines = [f"for (i{d} = 0; i{d} < {part.shape[d]}; i{d}++)", *("    " + t for t in lines)]
+    counters = [f"i{d}" for d in looped]
+    if clear:
+        counters.insert(0, "i")
+        lines.insert(0, clear.replace("OUT", out))
+    if counters:
+        lines.insert(0, f"ptrdiff_t {', '.join(counters)};")
+    kind = type_name(part.dtype)
+    head = f"const {kind} *restrict {x}, {type_name(to.root.dtype)} *restrict {out}"
+    body = "\n".join("    " + line for line in lines)
+    text = f"static void {name}({head}) {{\n{body}\n}}"
+    return Function(
+        name,
+        text,
+        [(place.root, place.offset), (to.root, 0 if clear else to.offset)],
+        cost=part.size,
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from retrograd.compiler.c.forms import Elementwise, combine, start_of
 from retrograd.compiler.c.groups import Group
 from retrograd.compiler.c.names import CNames
-from retrograd.compiler.c.places import Places, in_order, spread, without_ones
+from retrograd.compiler.c.places import Places, in_order, is_uniform, spread, without_ones
 from retrograd.compiler.c.types import number, type_name
 from retrograd.compiler.ir import Var
 from retrograd.compiler.live import Live
@@ -28,7 +28,7 @@ class Function:
     Args:
         name: its name.
         text: the function.
-        arrays: the arrays that it is given, each with whether it fills it.
+        arrays: the arrays that it is given, each from which element on.
         numbers: the numbers that are read anew, by their formulas.
         helpers: C functions that it calls.
         cost: about so many operations it does.
@@ -37,7 +37,7 @@ class Function:
 
     name: str
     text: str
-    arrays: list[tuple[Var, bool]]
+    arrays: list[tuple[Var, int]]
     numbers: list[Any] = field(default_factory=list)
     helpers: list[str] = field(default_factory=list)
     cost: int = 0
@@ -82,6 +82,7 @@ class LoopWriter:
         self.wish = wish
         self.names = CNames()
         self.pointers: dict[Var, str] = {}
+        self.offsets: dict[Var, set[int]] = {}
         self.fills: set[Var] = set()
         self.lives: dict[Any, str] = {}
         self.values: dict[Key, tuple[str, np.dtype[Any]]] = {}
@@ -103,7 +104,7 @@ class LoopWriter:
         head += [f"double {name}" for name in self.lives.values()]
         text = f"static void {self.function.name}({', '.join(head) or 'void'}) {{"
         self.function.text = "\n".join([text, *lines, "}"])
-        self.function.arrays = [(root, root in self.fills) for root in self.pointers]
+        self.function.arrays = [(root, self._begin(root)) for root in self.pointers]
         self.function.numbers = [*self.lives]
         self.function.cost = math.prod(self.shape) * len(self.forms)
         return self.function
@@ -126,7 +127,7 @@ class LoopWriter:
         key = self._key(out, form.shape)
         self.values[key] = name, out.dtype
         if form.call.kind == "write" or key[0] in self.stored:
-            self._pointer(key[0], fills=True)
+            self._pointer(key[0], key[1], fills=True)
             self.stores[key] = name
 
     def _operand(self, value: Any, kind: np.dtype[Any], form: Elementwise) -> str:
@@ -141,7 +142,7 @@ class LoopWriter:
         key = self._key(value, form.shape)
         if key not in self.values:
             name = self.names.fresh(f"{self.wish(value)}_i")
-            self._pointer(key[0])
+            self._pointer(key[0], key[1])
             self.loads.append((key, name, value.dtype))
             self.values[key] = name, value.dtype
         name, dtype = self.values[key]
@@ -160,7 +161,16 @@ class LoopWriter:
         assert place is not None
         return place.root, place.offset, spread(place, var.shape, over)
 
-    def _pointer(self, root: Var, fills: bool = False) -> str:
+    def _begin(self, root: Var) -> int:
+        """Return the element of an array from which on the function is given it.
+
+        So parts of arrays that are used alike are given to one function.
+        """
+        offsets = self.offsets[root]
+        return next(iter(offsets)) if len(offsets) == 1 else 0
+
+    def _pointer(self, root: Var, offset: int, fills: bool = False) -> str:
+        self.offsets.setdefault(root, set()).add(offset)
         if fills:
             self.fills.add(root)
         if root not in self.pointers:
@@ -178,7 +188,7 @@ class LoopWriter:
         kept = tuple(
             next(remaining) if i in kept_axes else 0 for i, n in enumerate(form.shape) if n != 1
         )
-        self._pointer(place.root, fills=True)
+        self._pointer(place.root, place.offset, fills=True)
         total = _Total(form, self.names.fresh(f"{self.wish(out)}_total"), kept)
         total.value = self.names.fresh("term")
         self.lines.append(f"const {self._total_type(form)} {total.value} = {text};")
@@ -223,6 +233,9 @@ class LoopWriter:
                 parts.append(str(offset))
             return " + ".join(parts).replace("+ -", "- ")
 
+        def element(root: Var, offset: int, strides: tuple[int, ...]) -> str:
+            return f"{self.pointers[root]}[{index(strides, offset - self._begin(root))}]"
+
         counter = False
         before: list[str] = []
         after: list[str] = []
@@ -241,14 +254,14 @@ class LoopWriter:
             )
             place = self.places.find(form.out)
             assert place is not None
-            pointer = self.pointers[place.root]
+            there = element(place.root, place.offset, total.kept)
             if suffix:
                 total.depth = first
                 opening[first].append(f"{kind} {total.name} = {start};")
                 update = combine(form.reduces, total.name, total.value, self._kind(form))
                 body_end.append(f"{total.name} = {update};")
                 done = self._finished(form, total.name)
-                closing[first].append(f"{pointer}[{index(total.kept, place.offset)}] = {done};")
+                closing[first].append(f"{there} = {done};")
                 if first < depth:
                     innermost.append(total)
                 continue
@@ -256,7 +269,6 @@ class LoopWriter:
             # these are too many, in the output
             kept = [d for d, a in enumerate(inner) if total.kept[a]]
             count = math.prod(lengths[d] for d in kept)
-            there = f"{pointer}[{index(total.kept, place.offset)}]"
             if count <= ON_STACK:
                 steps = dict(zip(kept, in_order(tuple(lengths[d] for d in kept)), strict=True))
                 where = " + ".join(f"i{d}" if s == 1 else f"i{d} * {s}" for d, s in steps.items())
@@ -271,22 +283,27 @@ class LoopWriter:
             if here != there or form.divisor != 1:
                 after += _nest([f"{there} = {self._finished(form, here)};"], kept, lengths)
         body = [
-            f"const {type_name(dtype)} {name} = {self.pointers[key[0]]}[{index(key[2], key[1])}];"
-            for key, name, dtype in self.loads
+            f"const {type_name(dtype)} {name} = {element(*key)};" for key, name, dtype in self.loads
         ]
         body += self.lines
-        body += [
-            f"{self.pointers[key[0]]}[{index(key[2], key[1])}] = {name};"
-            for key, name in self.stores.items()
-        ]
+        body += [f"{element(*key)} = {name};" for key, name in self.stores.items()]
         body += body_end
         text = [*opening[depth], *body, *closing[depth]]
         for d in range(depth - 1, -1, -1):
-            text = self._loop(d, lengths[d], text, innermost if d == depth - 1 else [])
+            if d < depth - 1:
+                text = _nest(text, [d], lengths)
+            elif innermost:
+                text = self._sums(d, lengths[d], text, innermost)
+            else:
+                apart = all(total.kept[inner[d]] for total in self.totals)
+                text = _nest(text, [d], lengths)
+                text = ["TOGETHER", *text] if apart and lengths[d] > 3 else text
             text = [*opening[d], *text, *closing[d]]
         counters = [f"i{d}" for d in range(depth)]
         if counter:
             counters.insert(0, "i")
+        if any("first" in line for line in text):
+            counters.append("first")
         declared = [f"ptrdiff_t {', '.join(counters)};"] if counters else []
         return ["    " + line for line in (*declared, *before, *text, *after)]
 
@@ -300,7 +317,7 @@ class LoopWriter:
             return f"(float)({total})"
         return total
 
-    def _loop(self, d: int, n: int, body: list[str], totals: list[_Total]) -> list[str]:
+    def _sums(self, d: int, n: int, body: list[str], totals: list[_Total]) -> list[str]:
         """Return a loop around a body; sums at its end are put together in any order."""
         inside = ["    " + line for line in body]
         sums = [t for t in totals if t.form.reduces is np.add and t.form.dtype.kind == "f"]
@@ -313,22 +330,16 @@ class LoopWriter:
         for name, part in parts.items():
             inside = [line.replace(f"{name} = {name} +", f"{part} = {part} +") for line in inside]
         return [
-            f"for (i{d} = 0; i{d} < {n};) {{",
-            f"    const ptrdiff_t end{d} = i{d} + {BLOCK} < {n} ? i{d} + {BLOCK} : {n};",
+            f"for (first = 0; first < {n}; first += {BLOCK}) {{",
+            f"    const ptrdiff_t end = first + {BLOCK} < {n} ? first + {BLOCK} : {n};",
             *(f"    double {part} = 0;" for part in parts.values()),
             f"    SUMS({', '.join(parts.values())})",
-            f"    for (; i{d} < end{d}; i{d}++) {{",
+            f"    for (i{d} = first; i{d} < end; i{d}++) {{",
             *("    " + line for line in inside),
             "    }",
             *(f"    {name} += {part};" for name, part in parts.items()),
             "}",
         ]
-
-
-def is_uniform(var: Var) -> bool:
-    """Tell whether all elements of a constant are the same, bit by bit."""
-    array = var.array
-    return bool(array.size) and array.tobytes() == array.reshape(-1)[:1].tobytes() * array.size
 
 
 def _nest(lines: list[str], loops: Sequence[int], lengths: Sequence[int]) -> list[str]:

@@ -28,7 +28,7 @@ class CNames:
     def fresh(self, wish: str) -> str:
         """Return a name like a wish that nothing has yet."""
         stem = re.sub(r"[^0-9a-zA-Z_]", "_", wish).strip("_") or "value"
-        if stem[0].isdigit() or re.fullmatch(r"[ijkrst]\d*|end\d*|[A-Z_]+", stem):
+        if stem[0].isdigit() or re.fullmatch(r"[ijkrst]\d*|end|first|packed|[A-Z_]+", stem):
             stem = f"v_{stem}"
         name = stem
         if name in self._used:

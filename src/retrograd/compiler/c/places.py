@@ -79,6 +79,8 @@ class Places:
     def _of_root(self, var: Var) -> Place | None:
         if var.kind in ("const", "captured"):
             size = var.dtype.itemsize
+            if var.kind == "const" and var.dtype.kind in "fiu" and is_uniform(var):
+                return Place(var, 0, in_order(var.shape))  # as the assembly makes it anew
             if any(s % size for s in var.strides):
                 return None
             return Place(var, 0, tuple(s // size for s in var.strides))
@@ -127,3 +129,9 @@ def spread(place: Place, shape: tuple[int, ...], over: tuple[int, ...]) -> tuple
 def without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Return a shape without its axes of length 1."""
     return tuple(n for n in shape if n != 1)
+
+
+def is_uniform(var: Var) -> bool:
+    """Tell whether all elements of a constant are the same, bit by bit."""
+    array = var.array
+    return bool(array.size) and array.tobytes() == array.reshape(-1)[:1].tobytes() * array.size

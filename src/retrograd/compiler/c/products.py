@@ -64,7 +64,8 @@ def write_product(name: str, form: Product, places: Places, wish: Callable[[Var]
     ]
     (a, a_row, a_column), (b, b_row, b_column), (o, o_row, o_column) = sides
     m, k, n = form.m, form.k, form.n
-    a_text, b_text, o_text = (_base(known[p.root], p.offset) for p in (a, b, o))
+    begins = {root: min(p.offset for p, _, _ in sides if p.root is root) for root in roots}
+    a_text, b_text, o_text = (_base(known[p.root], p.offset - begins[p.root]) for p in (a, b, o))
 
     def lanes(length: int, *strides: int) -> float:
         share = length / -(-length // LANES)
@@ -99,7 +100,7 @@ def write_product(name: str, form: Product, places: Places, wish: Callable[[Var]
             (o_text, o_column, o_row),
         )  # fmt: skip
     lines = [f"static void {name}({', '.join(head)}) {{", *("    " + line for line in body), "}"]
-    arrays = [(root, root is roots[2]) for root in known]
+    arrays = [(root, begins[root]) for root in known]
     return Function(name, "\n".join(lines), arrays, cost=m * k * n)
 
 

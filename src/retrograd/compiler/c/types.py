@@ -26,7 +26,7 @@ def type_name(dtype: np.dtype[Any]) -> str:
 
 def number(value: Any, dtype: np.dtype[Any]) -> str:
     """Return a number of a dtype as C text; it reads back as the same bits."""
-    exact = np.asarray(value).astype(dtype)[()]
+    exact: Any = np.asarray(value).astype(dtype)[()]
     if dtype.kind == "f":
         suffix = "f" if dtype.itemsize == 4 else ""
         if math.isnan(exact):

@@ -20,7 +20,7 @@ HEAD = """\
 #include <stdint.h>
 #include <string.h>
 
-/* The C library of GNU has functions of whole vectors, which are right to 4 units in the last place. */
+/* The C library of GNU has functions of whole vectors, right to 4 units in the last place. */
 #if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define VECTOR(name) \
     __attribute__((simd("notinbranch"))) double name(double); \
@@ -132,7 +132,7 @@ class Unit:
         functions = [f for part in self.parts for f in part.functions]
         helpers = dict.fromkeys(text for f in functions for text in f.helpers)
         lines = [HEAD, TAKE % {"head": object.__basicsize__}]
-        lines += [*helpers, *(f"\n{f.text}" for f in functions)]
+        lines += [*helpers, *dict.fromkeys(f"\n{f.text}" for f in functions)]
         counts = f"{len(self.static)}, {len(self.moving)}, {len(self.formulas)}"
         for part in self.parts:
             lines += ["", f"int {part.name}(state_t *state) {{", "    char **a = state->arrays;"]
@@ -140,7 +140,10 @@ class Unit:
                 lines.append("    int wrong;")
             lines.append(f"    if (take(state, {counts})) return 1;")
             for f in part.functions:
-                given = [f"({type_name(v.dtype)} *)a[{at[v]}]" for v, _ in f.arrays]
+                given = [
+                    f"({type_name(v.dtype)} *)a[{at[v]}]" + f" + {begin}" * bool(begin)
+                    for v, begin in f.arrays
+                ]
                 given += [f"state->numbers[{numbers[formula]}]" for formula in f.numbers]
                 call = f"{f.name}({', '.join(given)})"
                 lines.append(
@@ -157,24 +160,44 @@ class Unit:
             check: raises what a call of NumPy would, for the number that a part has returned and
                 the arrays of the run.
         """
-        library = build(self.source())
-        statics = [namespace[self.names[v]] for v in self.static]
-        run = Run(self, library, statics, check)
-        namespace[self.given_name] = run.given
-        namespace[self.state_name] = run.address
+        given: list[Any] = [None] * (len(self.moving) + len(self.formulas))
+        namespace[self.given_name], namespace[self.state_name] = given, None
+
+        def load() -> None:
+            library = build(self.source())
+            statics = [namespace[self.names[v]] for v in self.static]
+            run = Run(self, given, library, statics, check)
+            namespace[self.state_name] = run.address
+            for part in self.parts:
+                namespace[part.name] = getattr(library, part.name)
+                namespace[f"{part.name}_again"] = run.make_again(getattr(library, part.name))
+
+        def begin(name: str) -> Callable[[Any], Any]:
+            """Return what loads all parts when the first of them is to run."""
+
+            def first(_: Any) -> Any:
+                if namespace[name] is first:
+                    load()
+                return namespace[name](namespace[self.state_name])
+
+            return first
+
         for part in self.parts:
-            namespace[part.name] = getattr(library, part.name)
-            namespace[f"{part.name}_again"] = run.make_again(getattr(library, part.name))
+            again = f"{part.name}_again"
+            namespace[part.name] = begin(part.name)
+            namespace[again] = lambda again=again: namespace[again]()
 
 
 class Run:
     """What the parts of one program read in memory: where its arrays are."""
 
-    def __init__(self, unit: Unit, library: Any, statics: list[Any], check: Any) -> None:
+    def __init__(
+        self, unit: Unit, given: list[Any], library: Any, statics: list[Any], check: Any
+    ) -> None:
         self.unit = unit
+        self.given = given
         self.check = check
         self.statics = statics  # which live as long as this
-        self.given: list[Any] = [None] * (len(unit.moving) + len(unit.formulas))
         count = len(statics) + len(unit.moving)
         self.arrays = (ctypes.c_void_p * max(count, 1))(*(a.ctypes.data for a in statics))
         self.numbers = (ctypes.c_double * max(len(unit.formulas), 1))()
@@ -194,7 +217,7 @@ class Run:
             unit, first = self.unit, len(self.statics)
             n = len(unit.moving)
             kept = [
-                np.require(value, v.dtype, "CA")
+                np.require(value, v.dtype, ["C", "A"])
                 for value, v in zip(self.given[:n], unit.moving, strict=True)
             ]
             for i, array in enumerate(kept):
