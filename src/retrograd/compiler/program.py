@@ -218,6 +218,9 @@ class ReadyProgram:
 
     # Running
 
+    def __repr__(self) -> str:
+        return f"<program of {len(self.program.calls)} calls>"
+
     def __call__(self, given: Sequence[Any]) -> Any:
         """Run on arguments of the recorded kinds; gradients of arguments land in these."""
         results = self.replay(self.arrays(given))
