@@ -1,7 +1,7 @@
 """Write the gradients, to second order, that PyTorch gives for functions of complex numbers.
 
 Run:    python tests/golden/make_complex.py     (needs torch; the tests do not)
-Writes: complex.json beside it, the same bytes each time.
+Writes: complex.json and complex_optimizers.json beside it, the same bytes each time.
 
 The loss is `real(sum(conj(c) * out))` with drawn weights `c`. First come its gradients `g`, then
 those of `real(sum(conj(d) * g))`.
@@ -197,9 +197,39 @@ def transforms(complex_dtype, real_dtype):
         yield case(name, fft(name), [[3, 4]], [complex_dtype], axes=[0])
 
 
+OPTIMIZERS = [
+    ("SGD", {}), ("SGD", {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ("Adam", {}), ("Adam", {"amsgrad": True, "weight_decay": 0.1}), ("AdamW", {}), ("Adamax", {}),
+    ("NAdam", {}), ("RAdam", {}), ("RMSprop", {"momentum": 0.5, "centered": True}),
+    ("Adagrad", {"initial_accumulator_value": 0.1}), ("Adadelta", {}), ("Rprop", {}),
+    ("LBFGS", {"max_iter": 3}),
+]  # fmt: skip
+
+
+def descents():
+    torch.set_default_dtype(torch.float64)
+    for name, options in OPTIMIZERS:
+        w = torch.tensor(draw((2, 3), "complex128", 0), requires_grad=True)
+        a, b = (torch.tensor(draw((2, 3), "complex128", i)) for i in (1, 2))
+        optimizer = getattr(torch.optim, name)([w], lr=0.05, **options)
+
+        def closure(w=w, a=a, b=b, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = (torch.abs(w * a - b) ** 2).sum()
+            loss.backward()
+            return loss
+
+        values = []
+        for _ in range(6):
+            optimizer.step(closure)
+            values.append(numbers(w.detach().clone(), 13))
+        yield {"name": name, "options": options, "values": values}
+
+
 def main():
-    lines = ",\n".join(json.dumps(each, separators=(",", ":")) for each in calls())
-    (Path(__file__).parent / "complex.json").write_text(f"[\n{lines}\n]\n")
+    for name, made in (("complex", calls()), ("complex_optimizers", descents())):
+        lines = ",\n".join(json.dumps(each, separators=(",", ":")) for each in made)
+        (Path(__file__).parent / f"{name}.json").write_text(f"[\n{lines}\n]\n")
 
 
 if __name__ == "__main__":
