@@ -89,12 +89,13 @@ if TYPE_CHECKING:
         running,
         sorting,
         statistics,
+        writing,
     )  # fmt: skip
 
 __all__ = [
     "creation", "differences", "elementwise", "indexing", "joining", "linalg", "nesting", "padding",
     "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
-    "shaping", "sorting", "statistics",
+    "shaping", "sorting", "statistics", "writing",
 ]  # fmt: skip
 
 _LATER = sorted({*__all__} - {*globals()})
