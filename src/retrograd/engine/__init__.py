@@ -16,6 +16,7 @@ from retrograd.engine.arrays import (
     Constants,
     check_floating,
     get_default_dtype,
+    is_stand_in,
     set_default_dtype,
 )
 from retrograd.engine.backward import ReversePass, seed_of
@@ -72,11 +73,11 @@ from retrograd.engine.writes import added, write, written
 
 __all__ = [
     "CLOCK", "HOOKED_LEAVES", "MODE", "RULES", "Array", "Call", "Constants", "Handle", "Mode",
-    "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "added", "arguments", "as_array",
-    "astype", "borrowed", "call_numpy", "check_floating", "composed", "defvjp", "defvjp_joint",
-    "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of", "is_grad_enabled",
-    "is_recording", "is_rehearsal", "keep", "leave_to_numpy", "mode_set", "no_grad", "nograd", "pick", "primitive",
-    "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of",
-    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded",
-    "wrap", "write", "written",
+    "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "added", "arguments",
+    "as_array", "astype", "borrowed", "call_numpy", "check_floating", "composed", "defvjp",
+    "defvjp_joint", "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of",
+    "is_grad_enabled", "is_recording", "is_rehearsal", "is_stand_in", "keep", "leave_to_numpy",
+    "mode_set", "no_grad", "nograd", "pick", "primitive", "record", "refuse", "rehearsal",
+    "rules_later", "run", "section", "seed_of", "set_default_dtype", "set_grad_enabled", "spelled",
+    "stamps", "tell", "touch", "unrecorded", "wrap", "write", "written",
 ]  # fmt: skip

@@ -14,11 +14,11 @@ import gc
 import sys
 import weakref
 from collections.abc import Iterator
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, cast
 
 import numpy as np
 
-from retrograd.engine.arrays import Array
+from retrograd.engine.arrays import Array, make_stand_in
 from retrograd.engine.mode import is_recording
 from retrograd.engine.rule import Rule
 from retrograd.engine.tensor import CLOCK, TENSORS, Tensor, is_basic_index, wrap
@@ -63,7 +63,7 @@ class Memory(list[int]):
         longest: the largest distance from start to end among them.
     """
 
-    __slots__ = ("_hollow", "_room", "longest", "owner", "places")
+    __slots__ = ("_room", "_stand_in", "longest", "owner", "places")
 
     def __init__(self, owner: Tensor) -> None:
         super().__init__([0])
@@ -71,13 +71,13 @@ class Memory(list[int]):
         self.places: list[Place] = []
         self.longest = 0
         self._room = 64  # so many places there may be before the dead are sorted out
-        self._hollow: Array | None = None
+        self._stand_in: Array | None = None
 
-    def hollow(self, like: Array) -> Array:
-        """Return an array of a shape and dtype alone, in place of one whose values are gone."""
-        if self._hollow is None or self._hollow.dtype != like.dtype:
-            self._hollow = np.broadcast_to(np.zeros((), like.dtype), like.shape)
-        return self._hollow
+    def stand_in(self, like: Array) -> Array:
+        """Return an array of the owner's shape and dtype, without values: see `make_stand_in`."""
+        if self._stand_in is None or self._stand_in.dtype != like.dtype:
+            self._stand_in = make_stand_in(like)
+        return self._stand_in
 
     def add(self, view: Tensor, of: Tensor, found: Array | None = None) -> None:
         """Take note of a view.
@@ -90,13 +90,13 @@ class Memory(list[int]):
         owner, array = self.owner(), view._array if found is None else found
         whole = None if owner is None else owner._array
         if whole is not None and (of is owner) and _lies_in(array, whole):
-            self.insert(view, *_bounds(array, whole))
+            self.note(view, *_bounds(array, whole))
             return
         known = next((p for p in self.places if p.view() is of), None)
         start, end = (0, sys.maxsize) if known is None else (known.start, known.end)
-        self.insert(view, start, end, None)
+        self.note(view, start, end, None)
 
-    def insert(self, view: Tensor, start: int, end: int, layout: Any) -> None:
+    def note(self, view: Tensor, start: int, end: int, layout: Any) -> None:
         """Take note of a view and of its place."""
         if len(self.places) >= self._room:
             self.places = [place for place in self.places if place.view() is not None]
@@ -119,12 +119,14 @@ class Memory(list[int]):
         if not self.places:
             return []
         stale: list[Tensor] = []
-        for place in [*self._meet(t._array, index)]:
-            if is_held(place.view) and place.view() is not given:
+        met = [*self._meet(t._array, index)]
+        for place in met:
+            if place.view() is not given and is_held(place.view, t):
                 _refuse(place.view(), "a view of it that was taken before")
+        for place in met:
             if (view := place.view()) is not None:
                 stale.append(view)
-            self.places.remove(place)
+            del self.places[bisect.bisect_left(self.places, place)]
         return stale
 
     def _meet(self, array: Array, index: Any) -> Iterator[Place]:
@@ -182,16 +184,19 @@ def memory_of(t: Tensor, index: Any, given: Any) -> Memory:
     else:
         others = _sharing(t)
     memory = Memory(t)
-    for other, count in zip(others, _count_holders(others), strict=True):
+    for count in _count_holders(others)[::-1]:
+        other = others.pop()
         if other is given:
-            memory.insert(other, 0, sys.maxsize, None)
+            memory.note(other, 0, sys.maxsize, None)
         elif count > _HELD_BY_LIST:
             if isinstance(stamp, Memory) or _region_shares(t._array, index, other._array):
-                _refuse(other, "which looks at the same memory")
+                others[:] = [other]
+                del other
+                _refuse(others.pop(), "which looks at the same memory")
             if _lies_in(other._array, t._array):
-                memory.insert(other, *_bounds(other._array, t._array))
+                memory.note(other, *_bounds(other._array, t._array))
             else:
-                memory.insert(other, 0, sys.maxsize, None)
+                memory.note(other, 0, sys.maxsize, None)
     t._stamp = memory
     return memory
 
@@ -216,7 +221,7 @@ def _region_shares(array: Array, index: Any, other: Array) -> bool:
 
 def _shares_memory(x: Array, y: Array) -> bool:
     try:
-        return np.shares_memory(x, y, max_work=10_000)
+        return bool(np.shares_memory(x, y, max_work=10_000))  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 
@@ -260,17 +265,20 @@ def is_alone(t: Tensor) -> bool:
     return _references(t) == _ALONE
 
 
-def is_held(view: weakref.ref[Tensor]) -> bool:
-    """Tell whether something other than recorded calls holds a Tensor.
+def is_held(view: weakref.ref[Tensor], of: Tensor) -> bool:
+    """Tell whether something other than recorded calls holds a view of a Tensor.
 
     A recorded call that has it as an argument refers once to the Tensor and once to its array.
     """
     t = view()
     if t is None:
         return False
-    more = sys.getrefcount(t) - _HELD_ONCE + 1
+    if t._array is of._array:  # to which all calls of both refer
+        del t
+        return _count_holders([view()])[0] > _HELD_BY_LIST  # type: ignore[list-item]
+    count = sys.getrefcount(t) - _HELD_ONCE + 1
     by_calls = _references(t) - _ALONE - is_recording()  # a tape keeps each output as well
-    return more > by_calls
+    return count > by_calls
 
 
 def _references(t: Tensor) -> int:
@@ -327,14 +335,14 @@ class Retired(Tensor):
     __slots__ = ()
 
     def _raise(self) -> NoReturn:
-        then = self._versions[-1].find()
+        name = _describe(cast("Tensor", self._versions[-1].find()))
         raise RuntimeError(
-            f"{_describe(then)} was taken as a view of a Tensor that was written since, and does "
-            "not see that: take it again after the write, or keep a copy, t[...].copy()"
+            f"{name} was taken as a view of a Tensor that was written since, and does not see "
+            "that: take it again after the write, or keep a copy, t[...].copy()"
         )
 
-    _array = property(_raise)  # type: ignore[assignment]
-    requires_grad = property(_raise)  # type: ignore[assignment]
+    _array = property(_raise)
+    requires_grad = property(_raise)
 
     def __repr__(self) -> str:
         return "Tensor(a view of what was written since)"
@@ -345,9 +353,10 @@ TENSORS.add(Retired)
 
 def _refuse(other: Tensor | None, what: str) -> NoReturn:
     """Raise TypeError: a write would not be seen by another Tensor, which somebody holds."""
-    assert other is not None
+    name = _describe(cast("Tensor", other))
+    del other  # which the frames of an error would hold
     raise TypeError(
-        f"t[...] = value would not be seen by {_describe(other)}, {what}: write into that one, "
+        f"t[...] = value would not be seen by {name}, {what}: write into that one, "
         "take it again after the write (`del` it before), or write into a copy, t = t.copy()"
     )
 
@@ -357,6 +366,12 @@ def _describe(t: Tensor) -> str:
     name, frame = t.name, sys._getframe(1)
     while name is None and frame is not None:
         if not is_of_library(frame):
-            name = next((n for n, value in frame.f_locals.items() if value is t), None)
+            variables = frame.f_locals
+            name = next((n for n, value in variables.items() if value is t), None)
+            if type(variables) is dict and frame.f_code.co_flags & _OPTIMIZED:
+                variables.clear()  # a copy, by which the frame would go on to hold the Tensor
         frame = frame.f_back  # type: ignore[assignment]
     return f"the Tensor {name or ''} of shape {t._array.shape}".replace("  ", " ")
+
+
+_OPTIMIZED = 1  # inspect.CO_OPTIMIZED: the variables of the frame are not in a dict

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine.arrays import Array
 from retrograd.engine.hooks import HOOKED, RETAINS
 from retrograd.engine.mode import MODE, Mode, escape, tell
 from retrograd.engine.primitive import primitive
@@ -40,6 +39,8 @@ from retrograd.engine.tensor import (
     was_written,
 )
 from retrograd.engine.views import Memory, Retired, is_alone, memory_of, shares_stamp
+
+__all__ = ["added", "read", "write", "written"]
 
 # The two functions of a write, and what the gradient of the first needs
 
@@ -107,7 +108,7 @@ def write(t: Tensor, index: Any, value: Any, fn: Callable[..., Any] = written) -
         return
     if not was_written(t):
         needs_graph = mode.grad and (wants_grad or t.requires_grad)
-        if not mode.grad or (not needs_graph and shares_stamp(t)):
+        if not mode.grad or not (needs_graph or mode.records) and shares_stamp(t):
             _write_for_all(t, index, value, fn)
             return
     if not mode.records:
@@ -140,7 +141,7 @@ def read(t: Tensor, index: Any) -> Tensor:
     found = array[index]
     is_view = isinstance(found, np.ndarray) and found.base is array
     out = found.copy() if is_view else found
-    made = keep(rule, (t, index), (memory.hollow(array), index), {}, out, t.requires_grad, mode)
+    made = keep(rule, (t, index), (memory.stand_in(array), index), {}, out, t.requires_grad, mode)
     if is_view:
         memory.add(made, t, found)
         made._stamp = memory
@@ -215,9 +216,9 @@ def _write_here(given: Any, rule: Rule, t: Tensor, memory: Memory, mode: Mode) -
         np.add.at(array, index, data)
     else:
         array[index] = data
-    hollow = old._array = memory.hollow(array)
+    stand_in = old._array = memory.stand_in(array)
     needs = old.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
-    return keep(rule, given, (hollow, data, index), {}, array, needs, mode)
+    return keep(rule, given, (stand_in, data, index), {}, array, needs, mode)
 
 
 def _version_of(t: Tensor) -> Tensor:

@@ -48,12 +48,12 @@ def copyto(dst: Tensor, src: Any, casting: Any = "same_kind", where: Any = True)
     """Write `src` into a Tensor, where a mask says so."""
     is_number = isinstance(src, (bool, int, float))  # of a kind, without a size
     src = to_array(src)
-    if not (is_number and src.dtype.kind == dst.dtype.kind):
-        if not np.can_cast(src.dtype, dst.dtype, casting):
-            raise TypeError(
-                f"Cannot cast array data from {src.dtype!r} to {dst.dtype!r} according to the "
-                f"rule {casting!r}"
-            )
+    fits = is_number and src.dtype.kind == dst.dtype.kind
+    if not fits and not np.can_cast(src.dtype, dst.dtype, casting):
+        raise TypeError(
+            f"Cannot cast array data from {src.dtype!r} to {dst.dtype!r} according to the "
+            f"rule {casting!r}"
+        )
     if where is True:
         dst[...] = src
     else:
