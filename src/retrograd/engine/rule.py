@@ -231,8 +231,6 @@ VALUES: frozenset[Callable[..., Any]] = frozenset({
 REFUSED: dict[Callable[..., Any], str] = {}
 # Modules of which no function can, likewise.
 REFUSED_MODULES: dict[str, str] = {}
-# Functions that write into their first argument.
-WRITERS: set[Callable[..., Any]] = set()
 # (np.add, "reduce") and the like, answered by the function they mean.
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 
@@ -377,21 +375,18 @@ def nograd(*fns: Callable[..., Any], multi: bool = False) -> None:
         defvjp(fn, None, multi=multi)
 
 
-def refuse(remedy: str, *fns: Callable[..., Any] | str, writes: bool = False) -> None:
+def refuse(remedy: str, *fns: Callable[..., Any] | str) -> None:
     """Answer calls that would lose a gradient by an error that says what to write instead.
 
     Args:
         remedy: what to write instead, put after "... of a Tensor is not possible: ".
         *fns: the functions, and the names of modules all of whose functions are meant.
-        writes: whether the functions write into their first argument.
     """
     for fn in fns:
         if isinstance(fn, str):
             REFUSED_MODULES[fn] = remedy
         else:
             REFUSED[fn] = remedy
-            if writes:
-                WRITERS.add(fn)
 
 
 def remedy_for(fn: Callable[..., Any]) -> str:
@@ -480,7 +475,7 @@ def target_of_write(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[st
 @functools.cache
 def _out_place(fn: Callable[..., Any]) -> int | None:
     """Return the position of what is written into, where it may be given by position."""
-    if fn in WRITERS or getattr(fn, "__name__", "") == "at":
+    if getattr(fn, "__name__", "") == "at":
         return 0
     if isinstance(fn, np.ufunc) or "out" not in defaults(fn):
         return None

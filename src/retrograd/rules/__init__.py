@@ -91,12 +91,14 @@ if TYPE_CHECKING:
         running,
         sorting,
         statistics,
+        writing,
     )  # fmt: skip
 
 __all__ = [
     "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining",
     "linalg", "nesting", "padding", "piecewise", "polynomials", "products", "rearranging",
     "reductions", "refusals", "running", "shaping", "sorting", "statistics",
+    "writing",
 ]  # fmt: skip
 
 _LATER = sorted({*__all__} - {*globals()})

@@ -276,6 +276,7 @@ class Graph:
         rule, inputs, arrays, kwargs = t._call  # type: ignore[misc]
         if CLOCK.last_write > t._order:
             check_unwritten(t)
+            inputs = t.inputs
         g, out = node.gradient, t._array
         if rule.multi:
             g = g.full(out)

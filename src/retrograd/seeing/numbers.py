@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.engine import is_stand_in
+
 # an array of no more elements than this is shown whole
 _FEW = 4
 
@@ -52,6 +54,8 @@ def show_value(value: Any) -> str:
     """
     if not isinstance(value, np.ndarray):
         return show_number(value)
+    if is_stand_in(value):
+        return f"{show_shape(value)}, written over since"
     if value.size == 1:
         return show_number(value.reshape(())[()])
     if not value.size:
