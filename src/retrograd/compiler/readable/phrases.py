@@ -136,6 +136,10 @@ def phrase(call: Call) -> Expression:
     return _invoke(call)
 
 
+# of which one axis in a tuple is that axis
+_OVER_AXES = {np.sum, np.mean, np.prod, np.max, np.min, np.any, np.all, np.var, np.std}
+
+
 def _options(options: dict[str, Any]) -> tuple[tuple[str, Expression], ...]:
     return tuple((k, argument(v)) for k, v in options.items())
 
@@ -144,7 +148,11 @@ def _invoke(call: Call, *args: Any, **options: Any) -> Invoke:
     name = spelled(call.fn)
     function: Expression = NumPy(name[3:]) if name.startswith("np.") else Helper(call.fn)
     given = args or call.args
-    return Invoke(function, tuple(map(argument, given)), _options(options or call.kwargs))
+    options = options or call.kwargs
+    axis = options.get("axis")
+    if call.fn in _OVER_AXES and isinstance(axis, tuple) and len(axis) == 1:
+        options = {**options, "axis": axis[0]}
+    return Invoke(function, tuple(map(argument, given)), _options(options))
 
 
 def operands(call: Call) -> list[Expression]:
