@@ -136,10 +136,6 @@ def phrase(call: Call) -> Expression:
     return _invoke(call)
 
 
-# of which one axis in a tuple is that axis
-_OVER_AXES = {np.sum, np.mean, np.prod, np.max, np.min, np.any, np.all, np.var, np.std}
-
-
 def _options(options: dict[str, Any]) -> tuple[tuple[str, Expression], ...]:
     return tuple((k, argument(v)) for k, v in options.items())
 
@@ -148,11 +144,7 @@ def _invoke(call: Call, *args: Any, **options: Any) -> Invoke:
     name = spelled(call.fn)
     function: Expression = NumPy(name[3:]) if name.startswith("np.") else Helper(call.fn)
     given = args or call.args
-    options = options or call.kwargs
-    axis = options.get("axis")
-    if call.fn in _OVER_AXES and isinstance(axis, tuple) and len(axis) == 1:
-        options = {**options, "axis": axis[0]}
-    return Invoke(function, tuple(map(argument, given)), _options(options))
+    return Invoke(function, tuple(map(argument, given)), _options(options or call.kwargs))
 
 
 def operands(call: Call) -> list[Expression]:
@@ -249,8 +241,11 @@ def _reduction(call: Call) -> Expression | None:
         options = {"axis": call.args[1], **options}
     elif len(call.args) > 2:
         return None
-    if options.get("axis", 0) is None:
+    axis = options.get("axis", 0)
+    if axis is None:
         del options["axis"]
+    elif isinstance(axis, tuple) and len(axis) == 1:
+        options["axis"] = axis[0]
     if options.get("keepdims") is False:
         del options["keepdims"]
     function = NumPy(spelled(call.fn)[3:])
