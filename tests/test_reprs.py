@@ -1,6 +1,7 @@
 """What a value shows at the end of a cell is never an address."""
 
 import numpy as np
+import pytest
 
 import retrograd as rg
 
@@ -37,6 +38,7 @@ def test_data_says_its_shapes_and_batches():
 
 
 def test_nothing_that_a_user_is_handed_shows_an_address():
+    double(np.ones(3))
     x = rg.Tensor([1.0, 2.0], requires_grad=True)
     handle = x.register_hook(print)
     loss = np.sum(x * x)
@@ -45,6 +47,21 @@ def test_nothing_that_a_user_is_handed_shows_an_address():
     values = [
         handle, x, loss, loss.call, rg.explain(loss), rg.draw(loss), rg.seeing.Graph(loss), model,
         optimizer, rg.optim.lr_scheduler.StepLR(optimizer, 2), rg.coverage(), rg.training.History(),
-        rg.compile(model), double, DATA, *double.programs, rg.nn.MSELoss(),
+        rg.compile(model), double, double.readable(), DATA, *double.programs, rg.nn.MSELoss(),
     ]  # fmt: skip
     assert [type(value) for value in values if " at 0x" in repr(value)] == []
+
+
+def test_programs_show_themselves_in_notebooks():
+    double(np.ones(3))
+    shown = double._repr_html_()
+    assert shown == double.readable()._repr_html_()
+    assert "<pre>def step(x):" in shown
+    assert str(double.readable()) == double.source
+    assert "np.multiply(x, " in double.programs[-1]._repr_html_()
+
+
+def test_a_picture_says_what_it_is_of():
+    pytest.importorskip("matplotlib")
+    history = rg.training.History(loss=[2.0, 1.0], accuracy=[0.5, 0.6])
+    assert repr(history.plot()) == "<a picture of loss, accuracy>"

@@ -319,7 +319,9 @@ class CompiledStep:
         """Return the program for a notebook."""
         import html
 
-        return f"<pre>{html.escape(self.source if self._last else repr(self))}</pre>"
+        return (
+            self.readable()._repr_html_() if self._last else f"<pre>{html.escape(repr(self))}</pre>"
+        )
 
     def find_nan(self, *args: Any, **kwargs: Any) -> None:
         """Look for the first nan or inf of a call; all that the call changes is put back.

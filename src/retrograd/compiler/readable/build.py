@@ -26,7 +26,6 @@ from retrograd.compiler.readable.text import ReadableWriter
 from retrograd.compiler.readable.tidy import tidy
 from retrograd.compiler.readable.turns import Loop
 from retrograd.compiler.writer import literal
-from retrograd.lines import NOWHERE
 
 # what to call what nobody has named, by the function that makes it
 _NOUNS = {
@@ -262,8 +261,6 @@ class _Building:
         self._name_each(loop)
         for row in self._head(loop):
             add(*row, None, 1, loop.count)
-            origin = NOWHERE  # a head of several lines tells it once
-        origin = loop.call.origin
         differ = any(len({v.shape for v in group}) > 1 for group in loop.each)
         for item in loop.body:
             line = self._row(item, 2, loop.count)
