@@ -81,6 +81,11 @@ class DataLoader:
         self._position = 0  # batches handed out of this epoch
         self._resumed = False
 
+    def __repr__(self) -> str:
+        count, size = len(self), f"batch_size={self.batch_size}"
+        batches = f"{count} batch{'es' * (count != 1)}"
+        return f"DataLoader({self.dataset!r}, {size}, shuffle={self.shuffle}): {batches}"
+
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)
         return full + (rest > 0 and not self.drop_last)

@@ -37,6 +37,9 @@ class BatchRun:
         name: The transform and the function, for errors.
         size: How many entries there are, at least one.
         mode: The mode around the transform.
+
+    Attributes:
+        entered: Ids of the arrays that stand for the arguments.
     """
 
     def __init__(self, name: str, size: int, mode: Mode) -> None:
@@ -44,6 +47,7 @@ class BatchRun:
         # for the id of an array: the array, its value outside, and whether that has the leading
         # axis; the array is kept so that the id stays its own
         self._known: dict[int, tuple[Any, Any, bool]] = {}
+        self.entered: set[int] = set()
         self._tells = mode.tell is not None
 
     def inside(self, grad: bool = True) -> mode_set:
@@ -205,6 +209,15 @@ class BatchRun:
             leaf._array = leaf._array.view()
             self._known[id(leaf._array)] = leaf._array, value, flag
 
+    def _is_made_inside(self, t: Tensor) -> bool:
+        """Tell whether the run itself has made a Tensor that it is about to write into."""
+        if id(t._array) in self.entered:
+            raise TypeError(
+                f"{self.name}: a write into an argument would not be seen outside: write into a "
+                "copy, t = t.copy()"
+            )
+        return id(t._array) in self._known
+
     def _write(self, ufunc: Callable[..., Any], target: Tensor, other: Any, *at: Any) -> None:
         of_batch = look_at((target._array, plain(other), *at), self._find)[1]
         if of_batch:
@@ -254,6 +267,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "call": BatchRun._call,
     "draw": BatchRun._draw,
     "leaf made": BatchRun._leaf_made,
+    "is made inside": BatchRun._is_made_inside,
     "write": BatchRun._write,
     "grad": BatchRun._refuse_grads,
     "has grad": BatchRun._refuse_grads,
@@ -288,6 +302,7 @@ def run_batch(
     batch = BatchRun(name, size, mode)
     with batch.inside(mode.grad):
         given = [batch.enter(v) if flag else v for v, flag in zip(values, flags, strict=True)]
+        batch.entered = {id(t._array) for t, flag in zip(given, flags, strict=True) if flag}
         leaves, structure = tree.flatten(f(*given))
     return [batch.leave(t) if isinstance(t, Tensor) else (t, False) for t in leaves], structure
 

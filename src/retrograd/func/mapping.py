@@ -59,9 +59,9 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
     Tensor([10., 32., 54.])
     >>> loss = lambda w, x: np.sum(w * x) ** 2
     >>> rg.func.vmap(rg.func.grad(loss), in_axes=(None, 0))(w, x)
-    Tensor([[   0.,   20.],
-            [ 128.,  192.],
-            [ 432.,  540.]])
+    Tensor([[  0.,  20.],
+            [128., 192.],
+            [432., 540.]])
     """
     takes_function("vmap", f)
     name = f"vmap of {spelled(f)}"

@@ -67,6 +67,7 @@ from typing import TYPE_CHECKING
 from retrograd.engine import rules_later
 from retrograd.later import load_later
 from retrograd.rules import (
+    complexes,
     elementwise,
     indexing,
     joining,
@@ -80,6 +81,7 @@ if TYPE_CHECKING:
     from retrograd.rules import (
         creation,
         differences,
+        fourier,
         linalg,
         padding,
         piecewise,
@@ -89,12 +91,14 @@ if TYPE_CHECKING:
         running,
         sorting,
         statistics,
+        writing,
     )  # fmt: skip
 
 __all__ = [
-    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "nesting", "padding",
-    "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
-    "shaping", "sorting", "statistics",
+    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining",
+    "linalg", "nesting", "padding", "piecewise", "polynomials", "products", "rearranging",
+    "reductions", "refusals", "running", "shaping", "sorting", "statistics",
+    "writing",
 ]  # fmt: skip
 
 _LATER = sorted({*__all__} - {*globals()})
