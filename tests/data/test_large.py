@@ -158,7 +158,7 @@ def test_what_picks_no_samples_is_refused(x, tmp_path, kind, index, error, messa
 def test_an_array_that_gives_other_samples_than_its_shape_says_is_told(x, options):
     array = Chunked(x[:20])
     array.shape = (25, 3)
-    message = r"an array of shape \(25, 3\) gave \(\d, 3\), not \(\d, 3\), for its samples \d+:\d+"
+    message = r"of shape \(25, 3\) gave \(\d, 3\), not \(\d, 3\), for its samples \d+:\d+"
     with pytest.raises(ValueError, match=message):
         list(DataLoader(TensorDataset(array), 6, **options))
 

@@ -51,8 +51,8 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
             wants once depends on the batch, or a shape depends on values.
 
     A function that NumPy cannot run for many entries at once, such as `np.convolve`, or a primitive
-    of one's own that branches on values or fills arrays, is run for each: right, and slower. `rg.func.vmap.report()` tells which ones, and how often, since
-    it was last asked.
+    of one's own that branches on values or fills arrays, is run for each of them: right, and
+    slower. `rg.func.vmap.report()` tells which ones, and how often, since it was last asked.
 
     >>> x, w = np.arange(6.0).reshape(3, 2), np.array([1.0, 10.0])
     >>> rg.func.vmap(np.dot, in_axes=(0, None))(x, w)

@@ -85,6 +85,16 @@ class Group:
     def __repr__(self) -> str:
         return f"<rank {self.rank} of {self.size}>"
 
+    # What has a group can be copied and pickled: it is the same one then
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Group:
+        return self
+
+    def __reduce__(self) -> Any:
+        if self.size > 1 and self is not world():
+            raise TypeError("ranks of a communicator of one's own cannot be pickled")
+        return (world if self is world() else Group, ())
+
     # Calls that all ranks make together
 
     def sum(self, array: Array) -> None:
