@@ -123,11 +123,10 @@ CALLS = {  # each is answered by the Tensor, which takes two elements or one
     "np.putmask": lambda t: changed(np.putmask, [True, False], t),
     "np.full_like": lambda t: np.full_like(np.ones(2), t),
     "np.frompyfunc": lambda t: np.frompyfunc(lambda x: x + 1, 1, 1)(t),
-    "np.fft.fft": np.fft.fft,
     "np.save": lambda t: saved(np.save, t),
     "np.savetxt": lambda t: saved(np.savetxt, t),
     "np.savez": lambda t: np.load(io.BytesIO(saved(np.savez, t)))["arr_0"],
-    "scipy.special": lambda t: scipy_special.jv(0, t),
+    "scipy.special": lambda t: scipy_special.ellipk(t),
 }
 
 

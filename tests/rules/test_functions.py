@@ -19,8 +19,9 @@ from rules.test_elementwise import UFUNCS
 def test_a_function_has_the_derivatives_of_its_values(fn, data):
     draw = Draw(data)
     args, kwargs = draw.one_of(*CASES[fn])(draw)
-    fn = STAND_INS.get(fn, fn)
-    check(fn, args, kwargs, seed=draw.integer(0, 1000), replay=fn is not np.trim_zeros)
+    # values decide the shape of these, or whether they are complex
+    replay = fn not in (np.trim_zeros, np.roots)
+    check(STAND_INS.get(fn, fn), args, kwargs, seed=draw.integer(0, 1000), replay=replay)
 
 
 @pytest.mark.parametrize("fn", CASES, ids=spelled)

@@ -15,6 +15,7 @@ from retrograd.engine.arrays import (
     Array,
     Constants,
     check_floating,
+    complex_of,
     get_default_dtype,
     is_stand_in,
     set_default_dtype,
@@ -74,8 +75,8 @@ from retrograd.engine.writes import added, write, written
 __all__ = [
     "CLOCK", "HOOKED_LEAVES", "MODE", "RULES", "Array", "Call", "Constants", "Handle", "Mode",
     "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "added", "arguments",
-    "as_array", "astype", "borrowed", "call_numpy", "check_floating", "composed", "defvjp",
-    "defvjp_joint", "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of",
+    "as_array", "astype", "borrowed", "call_numpy", "check_floating", "complex_of", "composed",
+    "defvjp", "defvjp_joint", "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of",
     "is_grad_enabled", "is_recording", "is_rehearsal", "is_stand_in", "keep", "leave_to_numpy",
     "mode_set", "no_grad", "nograd", "pick", "primitive", "record", "refuse", "rehearsal",
     "rules_later", "run", "section", "seed_of", "set_default_dtype", "set_grad_enabled", "spelled",

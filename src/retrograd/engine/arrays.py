@@ -1,4 +1,4 @@
-"""What becomes an array: numbers, lists and arrays as real, numeric arrays of a dtype."""
+"""What becomes an array: numbers, lists and arrays as numeric arrays of a dtype."""
 
 from __future__ import annotations
 
@@ -49,21 +49,26 @@ def get_default_dtype() -> np.dtype[Any]:
     return _default_dtype
 
 
-def real_array(data: Any) -> Array:
+def numeric_array(data: Any) -> Array:
     """Return numbers as an array: an array itself, of its own dtype; TypeError for anything else.
 
-    Floats that come in no array take the default dtype.
+    Floats that come in no array take the default dtype, complex numbers that of two of these.
     """
     given = isinstance(data, (np.ndarray, np.generic))
     array = unmasked(data)
     kind = array.dtype.kind
-    if kind == "c":
-        raise TypeError("complex numbers are not supported: use the real and imaginary parts")
-    if kind not in "fiub":
+    if kind not in "fiubc":
         raise TypeError(f"a Tensor holds numbers, not {array.dtype} (from {type(data).__name__})")
-    if kind == "f" and not given and array.dtype != _default_dtype:
-        array = array.astype(_default_dtype)
+    if not given and kind in "fc":
+        dtype = _default_dtype if kind == "f" else complex_of(_default_dtype)
+        if array.dtype != dtype:
+            array = array.astype(dtype)
     return array
+
+
+def complex_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the complex dtype whose parts have a floating one: complex64 for float32."""
+    return np.result_type(dtype, np.complex64)
 
 
 _NOTHING: dict[np.dtype[Any], Array] = {}
@@ -93,9 +98,10 @@ def unmasked(value: Any) -> Array:
 
 def check_floating(array: Array) -> None:
     """Raise TypeError unless the array's dtype can have a gradient."""
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fc":
         raise TypeError(
-            f"only floating dtypes can require grad, this is {array.dtype}: use .astype(float)"
+            f"only floating dtypes, real or complex, can require grad, this is {array.dtype}: use "
+            ".astype(float)"
         )
 
 
@@ -115,7 +121,8 @@ class Constants(dict[Any, Any]):
         self.numbers = numbers
 
     def __missing__(self, dtype: Any) -> Any:
-        kept = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        # of a complex dtype that of its parts: a float32 leaves complex64 as it is
+        kept = np.zeros((), dtype).real.dtype if dtype.kind in "fc" else np.dtype(np.float64)
         arrays = tuple(np.array(number, kept) for number in self.numbers)
         for array in arrays:
             array.flags.writeable = False

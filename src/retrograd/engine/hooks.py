@@ -57,6 +57,9 @@ class Handle:
     def __init__(self, take_off: Callable[[], None]) -> None:
         self._take_off = take_off
 
+    def __repr__(self) -> str:
+        return "<the handle of a hook; .remove() takes it off>"
+
     def remove(self) -> None:
         """Take the hook off; a second time does nothing.
 

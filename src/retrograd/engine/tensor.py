@@ -29,7 +29,7 @@ from typing import (
 import numpy as np
 
 from retrograd.checks import device_and_dtype, refuse_words
-from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
+from retrograd.engine.arrays import Array, check_floating, numeric_array, unmasked
 from retrograd.engine.call import Call, describe
 from retrograd.engine.elsewhere import KnowsElsewhere
 from retrograd.engine.hooks import RETAINS, Handle, Hook, add_hook
@@ -329,6 +329,10 @@ class Tensor(metaclass=KnowsElsewhere):
     def __float__(self) -> float:
         self._warn_of_loss("float(t)")
         return float(self.item())
+
+    def __complex__(self) -> complex:
+        self._warn_of_loss("complex(t)")
+        return complex(self.item())
 
     def __int__(self) -> int:
         self._warn_of_loss("int(t)")
@@ -687,6 +691,37 @@ class Tensor(metaclass=KnowsElsewhere):
 
     # Methods, as ndarray has them
     # fmt: on
+
+    @property
+    def real(self) -> Tensor:
+        """The real parts, as `np.real`: of real numbers these themselves.
+
+        >>> rg.Tensor([1 + 2j, 3.0]).real
+        Tensor([1., 3.])
+        """
+        return np.real(self) if self._array.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary parts, as `np.imag`: of real numbers zeros.
+
+        >>> rg.Tensor([1 + 2j, 3.0]).imag
+        Tensor([2., 0.])
+        """
+        return np.imag(self)
+
+    def conj(self) -> Tensor:
+        """Return the complex conjugate, as `np.conj`.
+
+        Returns:
+            A Tensor of the same shape and dtype.
+
+        >>> rg.Tensor([1 + 2j]).conj()
+        Tensor([1.-2.j])
+        """
+        return record(np.conjugate, self)
+
+    conjugate = conj
 
     @property
     def T(self) -> Tensor:
@@ -1224,8 +1259,8 @@ TensorT = TypeVar("TensorT", Tensor, Array, TensorLike)
 
 
 def as_array(data: Any) -> Array:
-    """Return `data` as a real, numeric array; a Tensor or an array gives its own memory."""
-    return data._array if isinstance(data, Tensor) else real_array(data)
+    """Return `data` as a numeric array; a Tensor or an array gives its own memory."""
+    return data._array if isinstance(data, Tensor) else numeric_array(data)
 
 
 def copied(array: Array) -> Array:
@@ -1502,8 +1537,10 @@ def keep(
     if out.base is not None or out is arrays[0] or not rule.trusted:
         share_memory(t, out, args)
     dtype = out.dtype
-    if dtype is not _float64 and dtype is not _float32 and not _is_floating(rule, dtype):
-        needs = False
+    if dtype is not _float64 and dtype is not _float32:
+        needs = _is_floating(rule, dtype) and needs
+        if dtype.kind == "c":
+            rule = rule.conjugated()
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
         t._call = rule, args, arrays, kwargs
@@ -1517,11 +1554,9 @@ def keep(
 
 def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
     """Tell whether a result can have a gradient; TypeError where no Tensor can hold it."""
-    if dtype.kind == "c":
-        raise TypeError(f"the result of {rule.title} is complex: not supported")
-    if dtype.kind not in "fiub":
+    if dtype.kind not in "fiubc":
         raise TypeError(f"the result of {rule.title} is no array of numbers")
-    return dtype.kind == "f"
+    return dtype.kind in "fc"
 
 
 def _several(
@@ -1535,6 +1570,8 @@ def _several(
     whole.requires_grad = needs and rule.differentiable
     whole._call = None
     if whole.requires_grad:
+        if any(np.iscomplexobj(out) for out in outs):
+            rule = rule.conjugated()
         whole._call = rule, args, arrays, kwargs
         whole._order = CLOCK.tick()
         whole._retains = 0
@@ -1553,7 +1590,7 @@ def astype(x: Any, dtype: np.dtype[Any]) -> Any:
 def _power(x: Tensor, y: Any) -> Tensor:
     # `x**2` and `x**0.5` of an array are a square and a root; `np.power(x, 2)` takes longer
     if type(y) is float or type(y) is int:
-        if y == 2 and (type(y) is int or x.dtype.kind == "f"):
+        if y == 2 and (type(y) is int or x.dtype.kind in "fc"):
             return record(np.square, x)
         if y == 0.5:
             return record(np.sqrt, x)
@@ -1611,5 +1648,13 @@ def total(x: Any, y: Any) -> Any:
     return np.asarray(out) if isinstance(out, np.generic) else out
 
 
-defvjp(astype, lambda g, out, x, dtype: g.astype(x.dtype))
-defvjp(pick, lambda g, out, outs, i: Parts([g if k == i else None for k in range(len(outs))]))
+def _astype_dx(g: Any, out: Any, x: Any, dtype: Any) -> Any:
+    return g.astype(np.result_type(x.dtype, g.dtype) if g.dtype.kind == "c" else x.dtype)
+
+
+def _pick_douts(g: Any, out: Any, outs: Any, i: int) -> Any:
+    return Parts([g if k == i else None for k in range(len(outs))])
+
+
+defvjp(astype, _astype_dx)
+defvjp(pick, _pick_douts, analytic=False)

@@ -130,8 +130,12 @@ class BatchRun:
             return self._call_once(rule, arrays, values, kwargs, graph)
         if batcher is None:
             if rule.looks_through and not graph:
-                return self._look_through(rule, arrays, kwargs)
-            batcher = _run_mapped if rule.looks_through else one_by_one
+                try:
+                    return self._look_through(rule, arrays, kwargs)
+                except TypeError:  # it branches on values, writes, ...: see _run_mapped
+                    batcher = one_by_one
+            else:
+                batcher = _run_mapped if rule.looks_through else one_by_one
         if graph or self._tells:
             with self._outside(graph):
                 out = batcher(Call(rule, arrays, values, flags, kwargs, self.size))
@@ -362,4 +366,9 @@ _MAPPED = [
 
 def _run_mapped(c: Call) -> Any:
     options = {"rule": c.rule, "flags": tuple(c.flags), "size": c.size, "options": c.kwargs}
-    return run(_MAPPED[c.rule.multi], tuple(c.values), options)
+    try:
+        return run(_MAPPED[c.rule.multi], tuple(c.values), options)
+    except TypeError:
+        # it does what has one value for the whole batch, such as `if x > 0`, which it may for an
+        # entry; what is wrong with it raises again
+        return one_by_one(c)

@@ -83,7 +83,8 @@ def allreduce(x: ArrayLike | Tensor, op: str = "average", comm: Any = None) -> T
     if given.dtype.kind in "iub" and not isinstance(x, (np.ndarray, Tensor)):
         given = given.astype(get_default_dtype())
     if given.dtype.kind != "f":
-        raise TypeError(f"allreduce takes floating numbers, not {given.dtype}: .astype(float)")
+        instead = "its .real and .imag" if given.dtype.kind == "c" else ".astype(float)"
+        raise TypeError(f"allreduce takes floating numbers, not {given.dtype}: {instead}")
     if group.size == 1:
         return np.copy(given)
     total: TensorLike = sum_over_ranks(given, group)

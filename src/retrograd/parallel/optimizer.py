@@ -245,6 +245,11 @@ class DataParallel(Optimizer):
         ]
         if not found:
             raise RuntimeError("no parameter has a gradient: call backward() before step()")
+        if any(bucket.dtype.kind == "c" for _, bucket, _ in found):
+            raise TypeError(
+                "DataParallel averages gradients of real numbers: train the real and imaginary "
+                "parts of complex parameters as Tensors of their own"
+            )
         by_dtype: dict[Any, list[int]] = {}
         for i, (_, bucket, _) in enumerate(found):
             by_dtype.setdefault(bucket.data.dtype, []).append(i)

@@ -69,6 +69,7 @@ from typing import TYPE_CHECKING
 from retrograd.engine import rules_later
 from retrograd.later import load_later
 from retrograd.rules import (
+    complexes,
     elementwise,
     indexing,
     joining,
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
     from retrograd.rules import (
         creation,
         differences,
+        fourier,
         linalg,
         padding,
         piecewise,
@@ -95,9 +97,10 @@ if TYPE_CHECKING:
     )  # fmt: skip
 
 __all__ = [
-    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "nesting", "padding",
-    "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
-    "shaping", "sorting", "statistics", "writing",
+    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining",
+    "linalg", "nesting", "padding", "piecewise", "polynomials", "products", "rearranging",
+    "reductions", "refusals", "running", "shaping", "sorting", "statistics",
+    "writing",
 ]  # fmt: skip
 
 _LATER = sorted({*__all__} - {*globals()})

@@ -19,13 +19,9 @@ refuse(
     np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string, np.isnat,
 )  # fmt: skip
 refuse("count in one dimension with np.histogram", np.histogram2d, np.histogramdd)
-refuse("sort with np.sort: a Tensor is real", np.sort_complex)
 refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
 
 # All functions of a module
 refuse("a Tensor has no fields; take them apart as arrays", "numpy.lib.recfunctions")
-refuse(
-    "complex numbers are not supported; multiply with matrices of sines and cosines", "numpy.fft"
-)
 refuse("a Tensor holds numbers, not text", "numpy.strings", "numpy.char")
 refuse("write it as np.polyval in one variable after the other", "numpy.polynomial")

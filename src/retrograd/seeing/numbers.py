@@ -23,6 +23,8 @@ def show_number(value: Any) -> str:
     """
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, complex):
+        return f"{value.real:.4g}{value.imag:+.4g}j"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     return f"{value:.4g}" if value else "0"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from retrograd.compiler.readable.text import ReadableWriter
 from retrograd.compiler.readable.tidy import tidy
 from retrograd.compiler.readable.turns import Loop
 from retrograd.compiler.writer import literal
+from retrograd.lines import NOWHERE
 
 # what to call what nobody has named, by the function that makes it
 _NOUNS = {
@@ -260,8 +262,12 @@ class _Building:
         self._name_each(loop)
         for row in self._head(loop):
             add(*row, None, 1, loop.count)
+            origin = NOWHERE  # a head of several lines tells it once
+        origin = loop.call.origin
+        differ = any(len({v.shape for v in group}) > 1 for group in loop.each)
         for item in loop.body:
-            rows.append(self._row(item, 2, loop.count))
+            line = self._row(item, 2, loop.count)
+            rows.append(replace(line, shape=None) if differ else line)
             for v in item.targets:
                 if v in loop.lists:
                     name, made = self.name_of(loop.lists[v]), self.name_of(v)

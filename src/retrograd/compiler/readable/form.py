@@ -178,8 +178,5 @@ def _aligned(rows: Sequence[Row]) -> list[str]:
 
 def _comment(row: Row) -> str:
     shape = "" if row.shape is None else str(row.shape)
-    place = ""
-    if row.origin.file:
-        place = f"{row.origin.file.replace(chr(92), '/').rpartition('/')[2]}:{row.origin.number}"
-    parts = [part for part in (shape, place) if part]
+    parts = [part for part in (shape, row.origin.short_place) if part]
     return f"# {'  '.join(parts)}" if parts else ""
