@@ -74,6 +74,7 @@ STEPS = {
     "write what was read": lambda t, i, x, kept: t.__setitem__(i, np.sin(t[i]) * x[1]),
     "write all": lambda t, i, x, kept: t.__setitem__(..., t[::-1] * x),
     "move": lambda t, i, x, kept: t.__setitem__(slice(1, None), t[:-1]),
+    "write itself": lambda t, i, x, kept: t.__setitem__(..., t),
     "add": lambda t, i, x, kept: _iadd(t, i, x),
     "add at": lambda t, i, x, kept: np.add.at(t, i, _fill(i, x)),
     "use": lambda t, i, x, kept: kept.append(np.cos(t) * x[0]),

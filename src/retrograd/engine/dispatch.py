@@ -92,7 +92,7 @@ def call_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any])
     if answer is None:
         instead = "t.detach() for the values alone"
         if method == "at":
-            instead = f"np.bincount(indices, weights=t) to add up by index, {instead}"
+            instead = f"np.add.at(t, indices, values) to add up by index, {instead}"
         why = f"{spelled(fn)} of a Tensor has no gradient rule: write {instead}"
         return leave_to_numpy(fn, args, kwargs, why)
     if kwargs.get("out") is not None:

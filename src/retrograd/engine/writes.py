@@ -108,7 +108,7 @@ def write(t: Tensor, index: Any, value: Any, fn: Callable[..., Any] = written) -
         return
     if not was_written(t):
         needs_graph = mode.grad and (wants_grad or t.requires_grad)
-        if not mode.grad or not (needs_graph or mode.records) and shares_stamp(t):
+        if not mode.grad or (not (needs_graph or mode.records) and shares_stamp(t)):
             _write_for_all(t, index, value, fn)
             return
     if not mode.records:

@@ -223,7 +223,7 @@ class BatchRun:
         if of_batch:
             raise TypeError(
                 f"{self.name}: a write in place of what differs from entry to entry of the batch: "
-                "write np.where(mask, value, t), x = x + y, or np.stack of parts. (BatchNorm "
+                "write it in grad mode into what is made inside, or x = x + y. (BatchNorm "
                 "writes its running statistics while it trains: call model.eval())"
             )
         if self.around.tell is not None and self.around.records:

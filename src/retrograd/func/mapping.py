@@ -46,7 +46,8 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
         TypeError: when called, if `f` is no function; if what is to be mapped over has no axes,
             such as a number; if `in_axes` fits no argument, or names none to map over; if `f` does
             what has one value for the whole batch: `if t > 0`, `t.item()`, `backward()`, a write
-            in place, a mask as an index; or if it returns what is no array.
+            into an argument or under `no_grad`, a mask as an index; or if it returns what is no
+            array.
         ValueError: when called, if lengths differ, an axis is not there, a result that `out_axes`
             wants once depends on the batch, or a shape depends on values.
 

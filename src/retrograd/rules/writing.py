@@ -15,16 +15,19 @@ from retrograd.engine import Tensor, adapted, added, is_recording, leave_to_nump
 from retrograd.engine.rule import UFUNC_METHODS
 from retrograd.rules.axes import to_array
 
+# The functions that are answered here
+WRITERS: set[Callable[..., Any]] = set()
 
-def writes(*fns: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Answer functions by the decorated one where what they write into is a Tensor.
+
+def writes(fn: Callable[..., Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Answer a function by the decorated one where what it writes into is a Tensor.
 
     Into an array only values can be written.
     """
 
     def register(body: Callable[..., None]) -> Callable[..., None]:
-        for fn in fns:
-            adapted(fn)(_with_target(fn, body))
+        WRITERS.add(fn)
+        adapted(fn)(_with_target(fn, body))
         return body
 
     return register
@@ -85,7 +88,8 @@ def place(arr: Tensor, mask: Any, vals: Any) -> None:
     """Write one value after the other where a mask is true, all of them over and over."""
     mask, vals = _mask_of(mask, arr), np.ravel(to_array(vals))
     if not vals.size:
-        if not is_recording() and not np.any(_plain(mask)):
+        is_known = not (is_recording() and isinstance(mask, Tensor))
+        if is_known and not np.any(_plain(mask)):
             return
         raise ValueError("Cannot insert from an empty array!")
     at = (np.cumsum(np.ravel(mask)) - 1) % vals.size
