@@ -17,9 +17,8 @@ def evolved(t):
 
 
 def optics(aperture, phase):
-    return np.sum(
-        np.abs(np.fft.fft2(aperture.real * np.exp(1j * phase.real))) ** 2 * np.arange(4.0)
-    )
+    light = np.fft.fft2(aperture.real * np.exp(1j * phase.real))
+    return np.sum(np.abs(light) ** 2 * np.arange(4.0))
 
 
 def quantum(time, state):
@@ -92,10 +91,13 @@ def test_what_values_decide_the_dtype_of_is_refused():
         rg.compile(np.linalg.eigvals)(rg.Tensor(turning))
     with pytest.raises(rg.TraceError, match=r"real_if_close.*t\.real"):
         rg.compile(np.real_if_close)(rg.Tensor([1 + 0j]))
-    root = rg.compile(lambda x: np.emath.sqrt(x))
-    for x in ([1.0, 4.0], [4.0, 9.0]):
-        root(rg.Tensor(x))
-    with pytest.raises(TypeError):
-        root(rg.Tensor([-1.0, 4.0]))
+    for fn, real, turned in (
+        (np.emath.sqrt, [1.0, 4.0], [-1.0, 4.0]), (np.roots, [1.0, 0.0, -2.0], [1.0, 0.0, 2.0]),
+    ):  # fmt: skip
+        compiled = rg.compile(lambda x, fn=fn: fn(x))
+        for x in (np.array(real), 1.1 * np.array(real)):
+            compiled(rg.Tensor(x))
+        with pytest.raises(TypeError):
+            compiled(rg.Tensor(turned))
     found = rg.compile(lambda a: np.linalg.eigvals(a.astype(complex)))(rg.Tensor(turning))
     np.testing.assert_allclose(np.sort(found.data.imag), [-1.0, 1.0])

@@ -31,6 +31,7 @@ from retrograd.compiler.statements import (
 )
 from retrograd.engine import astype, spelled
 from retrograd.rules.joining import concat
+from retrograd.rules.polynomials import polynomial_roots
 from retrograd.rules.products import contract
 from retrograd.rules.sorting import common_parts, unique_parts
 
@@ -79,11 +80,11 @@ def fill(call: Call, var: Var, out: Name, value: Expression) -> Statement:
     return Fill(out, value)
 
 
-# of numbers outside of their real domain
+# of real numbers, where values want it
 _TURNS_COMPLEX = {
     getattr(np.emath, name)
     for name in ("sqrt", "log", "log2", "log10", "power", "arccos", "arcsin", "arctanh")
-}
+} | {polynomial_roots}
 
 
 def is_sized_by_values(call: Call) -> bool:

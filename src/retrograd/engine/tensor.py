@@ -101,13 +101,14 @@ class Tensor(metaclass=KnowsElsewhere):
 
     Args:
         data: anything NumPy makes an array of numbers of. An array keeps its dtype; lists of
-            floats and Python floats take the default dtype (`rg.set_default_dtype`).
+            floats and Python floats take the default dtype (`rg.set_default_dtype`), complex ones
+            that with two parts of it.
         requires_grad: makes the Tensor a leaf: it owns a copy of its data, and `backward` puts
             its gradient into `.grad`. Without, it shares the memory of an array.
 
     Raises:
-        TypeError: if `data` holds no real numbers, or `requires_grad` and its dtype is not
-            floating.
+        TypeError: if `data` holds no numbers, or `requires_grad` and its dtype is neither floating
+            nor complex.
         RuntimeError: if `data` is a Tensor with a graph, which would be lost without a word.
 
     >>> x = rg.Tensor([1.0, 2.0, 3.0], requires_grad=True)

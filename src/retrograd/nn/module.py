@@ -329,7 +329,7 @@ class Module:
             persistent: Whether `state_dict` has it (default True).
 
         Raises:
-            TypeError: if `array` holds no real numbers, or is a Tensor that requires grad, which
+            TypeError: if `array` holds no numbers, or is a Tensor that requires grad, which
                 the buffer, a copy, would lose.
 
         >>> module = rg.nn.Module()

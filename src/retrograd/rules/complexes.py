@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import RULES, Rule, adapted, defvjp, escape, primitive, record
+from retrograd.engine import RULES, Rule, adapted, defvjp, escape, record
 from retrograd.rules.axes import conjugate, is_complex
 from retrograd.rules.elementwise import nonzero, times_sign
 
@@ -42,15 +42,10 @@ def _angle_dz(g: Any, out: Any, z: Any, deg: bool = False) -> Any:
     return np.where(z == 0, np.nan, g * 1j / np.conjugate(nonzero(z)))
 
 
-@primitive
-def unit(z: Any) -> Any:
-    """Return complex numbers over their sizes, and 0 for 0: what `np.sign` is of them."""
-    return z / nonzero(np.abs(z))
-
-
-def _unit_dz(g: Any, out: Any, z: Any) -> Any:
+def _sign_dx(g: Any, out: Any, x: Any) -> Any:
+    """Return the gradient of complex numbers over their sizes: across them, not along."""
     turned = g - out * np.real(np.conjugate(out) * g)
-    return np.where(z == 0, np.nan, turned / nonzero(np.abs(z)))
+    return np.where(x == 0, np.nan, turned / nonzero(np.abs(x)))
 
 
 # fmt: off
@@ -59,8 +54,9 @@ defvjp(np.real,      lambda g, out, val: g)
 defvjp(np.imag,      lambda g, out, val: g * 1j if is_complex(val) else g * 0.0)
 defvjp(np.angle,     _angle_dz)
 defvjp(np.abs,       _abs_dx)
-defvjp(unit,         _unit_dz, analytic=False)
 # fmt: on
+
+RULES[np.sign].complex = Rule(np.sign, [_sign_dx])  # of real numbers there is no gradient
 
 # The roots in the rules of these are on the wrong side of branch cuts for complex numbers, such as
 # those that `np.emath.arcsin` makes of real ones. In terms of the result there is no cut.
@@ -84,8 +80,3 @@ def _real_if_close(a: Any, tol: float = 100) -> Any:
     escape("np.real_if_close", a, "its dtype depends on values: write t.real.")
     close = np.isrealobj(np.real_if_close(getattr(a, "_array", a), tol))
     return np.real(a) if close else np.positive(a)
-
-
-@adapted(np.sign)
-def _sign(x: Any) -> Any:
-    return unit(x) if is_complex(x) else record(np.sign, x)
