@@ -27,7 +27,7 @@ from nbclient import NotebookClient
 
 HERE = Path(__file__).parent
 PICTURES = ("image/png", "image/svg+xml")
-ADDRESS = re.compile(r"<[^<>]*\bat 0x[0-9a-f]+>|<Figure [^<>]*>")
+ADDRESS = re.compile(r"<[^<>]*\bat 0x[0-9a-f]+>|<\w+ size [\dx]+ with [^<>]*>")
 NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)*(?:e[-+]?\d+)?")
 TOLERANCE = 2e-3  # numbers are printed with four digits, and other machines round otherwise
 
@@ -57,11 +57,19 @@ def tidy(notebook):
     for i, cell in enumerate(notebook.cells, 1):
         cell.id = f"cell-{i:02}"
         cell.metadata.pop("execution", None)
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not is_blank(output)]
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if ADDRESS.fullmatch(data.get("text/plain", "").strip()) and len(data) > 1:
                 del data["text/plain"]  # matplotlib's picture says `<Figure size 640x480 ...>` too
     return notebook
+
+
+def is_blank(output):
+    """Tell whether an output is what a bar leaves when it is done: nothing that can be seen."""
+    lines = output.get("text", "-").split("\n")
+    return not any(line.rpartition("\r")[2].strip() for line in lines)
 
 
 def outputs_of(notebook):

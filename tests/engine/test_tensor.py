@@ -204,13 +204,10 @@ def test_adding_to_a_name_binds_it_to_a_new_tensor():
     np.testing.assert_array_equal(x.grad, [3.0, 5.0])
 
 
-def test_setting_an_item_says_np_where():
+def test_setting_an_item_of_a_leaf_that_requires_grad_says_what_to_write():
     x = leaf(1.0, 2.0)
-    with pytest.raises(TypeError, match=r"np\.where"):
+    with pytest.raises(TypeError, match=r"copy\(\).*np\.where.*no_grad"):
         x[0] = 5.0
-    y = x * 2
-    with rg.no_grad(), pytest.raises(TypeError, match=r"np\.where"):
-        y[0] = 5.0
     with rg.no_grad():
         x[0] = rg.Tensor(5.0)
     np.testing.assert_array_equal(x.data, [5.0, 2.0])

@@ -62,6 +62,16 @@ def shown(**data):
     return new_output("execute_result", named, execution_count=1)
 
 
+def test_what_a_bar_leaves_is_no_output(script):
+    from nbformat.v4 import new_output
+
+    left, said = (new_output("stream", name="stderr", text=text) for text in (
+        "10%|#   | 3/30\r                \r", "10%\r a warning\n"
+    ))  # fmt: skip
+    assert len(script.tidy(notebook(left, said)).cells[0].outputs) == 1
+    assert list(script.faults(notebook(said)))
+
+
 def test_another_number_word_or_picture_is_a_difference(script):
     stored = notebook(shown(text_plain="loss 0.6932, 2 of 3"))
     for text in ("loss 0.6933, 2 of 3", "loss 0.693199, 2 of 3"):  # to rounding the same

@@ -1,4 +1,4 @@
-"""Every function at complex arguments has the derivatives of its values, or says that it has none."""
+"""Functions of complex numbers have the derivatives of their values, or say that they have none."""
 
 import warnings
 

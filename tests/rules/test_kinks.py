@@ -9,11 +9,13 @@ import retrograd as rg
 from retrograd.engine.backward import LIMITS
 
 
+def leaf(value):
+    array = np.asarray(value)
+    return rg.Tensor(array.astype(np.result_type(array, float)), requires_grad=True)
+
+
 def gradients(fn, *values):
-    leaves = [
-        rg.Tensor(np.asarray(v, np.result_type(np.asarray(v), float)), requires_grad=True)
-        for v in values
-    ]
+    leaves = [*map(leaf, values)]
     out = fn(*leaves)
     grads = rg.autograd.grad(out, leaves, np.ones(out.shape), allow_unused=True)
     return [None if g is None else g.data.tolist() for g in grads]
@@ -481,7 +483,7 @@ def test_the_size_of_a_complex_0_has_the_gradient_0_and_its_sign_and_angle_nan()
     (lambda z: np.power(z.real, 1.5 + 1j), -2, 1), (lambda z: (-2) ** z, 0.5, 1),
     (lambda z: np.emath.power(z.real, 0.5), -2, 1), (lambda z: np.emath.arccos(z.real), 2, 1),
     (lambda z: np.emath.log(z.real), -2, 1), (lambda z: np.emath.arcsin(z.real), -2, 1),
-], ids=str)  # fmt: skip
+], ids=lambda value: getattr(value, "__name__", str(value)))  # fmt: skip
 def test_on_a_branch_cut_the_gradient_is_that_of_the_side_that_numpy_is_on(fn, at, along):
     at, step = np.array(complex(at)), 1e-6 * along
     expected = (fn(at + step) - fn(at - step)) / 2e-6
@@ -511,10 +513,7 @@ def test_what_would_lose_a_gradient_raises(call):
 
 
 def hessian(fn, *values):
-    leaves = [
-        rg.Tensor(np.asarray(v, np.result_type(np.asarray(v), float)), requires_grad=True)
-        for v in values
-    ]
+    leaves = [*map(leaf, values)]
     with np.errstate(all="ignore"):
         first = rg.autograd.grad(fn(*leaves), leaves, create_graph=True, allow_unused=True)
         pairs = zip(first, leaves, strict=True)

@@ -11,8 +11,8 @@ from retrograd.engine import spelled
 from retrograd.engine.rule import ADAPTED, COMPOSED, REFUSED, RULES, load_rules
 from rules import cases
 
-# rooms without a function that differentiates
-WITHOUT_CASES = {"nesting", "refusals"}
+# rooms without a function that differentiates, or whose functions return nothing
+WITHOUT_CASES = {"nesting", "refusals", "writing"}
 
 load_rules()
 

@@ -24,7 +24,7 @@ def test_every_rule_has_a_source():
         for vjp in (*rule.vjps, rule.joint):
             while isinstance(vjp, functools.partial):
                 vjp = vjp.func
-            if vjp is not None and vjp.__module__.startswith("retrograd."):
+            if str(getattr(vjp, "__module__", "")).startswith("retrograd."):
                 assert _source_of(vjp.__code__) is not None, rule.name
 
 

@@ -258,8 +258,9 @@ class Assembly:
 
     def constant(self, value: Any, dtype: np.dtype[Any]) -> str:
         """Return the name of a number as a 0-d array."""
-        number = value if isinstance(value, (complex, np.complexfloating)) else float(value)
-        known = _NUMBERS.get(number, f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
+        known = f"c_{value:.4g}".replace("-", "m").replace(".", "p")
+        if not isinstance(value, (complex, np.complexfloating)):
+            known = _NUMBERS.get(float(value), known)
         # compared by their bits: 0.0 is not -0.0, and large integers are equal as floats
         bits = np.array(value, dtype).tobytes()
         return self.define_once(known.replace("+", ""), numpy("array", value, dtype), bits, dtype)

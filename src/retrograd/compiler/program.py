@@ -228,6 +228,15 @@ class ReadyProgram:
 
     # Running
 
+    def __repr__(self) -> str:
+        count = len(self.program.calls)
+        return f"<program of {count} call{'s' * (count != 1)}>"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        return f"<pre>{html.escape(self.source)}</pre>"
+
     def __call__(self, given: Sequence[Any]) -> Any:
         """Run on arguments of the recorded kinds; gradients of arguments land in these."""
         results = self.replay(self.arrays(given))

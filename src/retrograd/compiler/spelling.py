@@ -74,7 +74,16 @@ def fill(call: Call, var: Var, out: Name, value: Expression) -> Statement:
     if is_sized_by_values(call) and var.ndim:
         # an assignment would broadcast a result of another size
         return Do(Invoke(NumPy("concatenate"), (Tuple((value,)),)), out)
+    if call.fn in _TURNS_COMPLEX:
+        return Copy(out, value)  # which raises for complex numbers where real ones were recorded
     return Fill(out, value)
+
+
+# of numbers outside of their real domain
+_TURNS_COMPLEX = {
+    getattr(np.emath, name)
+    for name in ("sqrt", "log", "log2", "log10", "power", "arccos", "arcsin", "arctanh")
+}
 
 
 def is_sized_by_values(call: Call) -> bool:

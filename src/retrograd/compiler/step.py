@@ -310,12 +310,18 @@ class CompiledStep:
         name = "predict" if isinstance(self.fn, Module) else "step"
         export(self._ran().in_numpy(), name, path, overwrite)
 
+    def __repr__(self) -> str:
+        count = len(self.programs)
+        told = f"{count} program{'s' * (count != 1)}" if count else "nothing is recorded yet"
+        return f"<compiled {self.__name__}: {told}>"
+
     def _repr_html_(self) -> str:
         """Return the program for a notebook."""
         import html
 
-        text = self.source if self._last else f"{self!r}: nothing is recorded yet"
-        return f"<pre>{html.escape(text)}</pre>"
+        return (
+            self.readable()._repr_html_() if self._last else f"<pre>{html.escape(repr(self))}</pre>"
+        )
 
     def find_nan(self, *args: Any, **kwargs: Any) -> None:
         """Look for the first nan or inf of a call; all that the call changes is put back.

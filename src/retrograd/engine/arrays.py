@@ -71,6 +71,24 @@ def complex_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.result_type(dtype, np.complex64)
 
 
+_NOTHING: dict[np.dtype[Any], Array] = {}
+
+
+def make_stand_in(like: Array) -> Array:
+    """Return an array of a shape and dtype alone, in place of one whose values are gone."""
+    nothing = _NOTHING.get(like.dtype)
+    if nothing is None:
+        nothing = _NOTHING[like.dtype] = np.zeros((), like.dtype)
+        nothing.flags.writeable = False
+    return np.ndarray(like.shape, like.dtype, nothing, 0, (0,) * like.ndim)
+
+
+def is_stand_in(array: Any) -> bool:
+    """Tell whether an array has a shape and dtype alone: its values were written over."""
+    base = getattr(array, "base", None)
+    return base is not None and base is _NOTHING.get(array.dtype)
+
+
 def unmasked(value: Any) -> Array:
     """Return a value as an array of NumPy's own class; TypeError for a masked one."""
     if isinstance(value, np.ndarray) and hasattr(value, "mask"):

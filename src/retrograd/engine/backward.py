@@ -249,6 +249,7 @@ class ReversePass:
                 )
             if last_write > t._order:
                 check_unwritten(t)
+                inputs = t.inputs
             if t._retains or wanted is not None:
                 if t in self.ends:  # where another walk goes on, with hooks and all
                     found[t] = g
@@ -455,6 +456,7 @@ def one_formula(
         return vjp, a, like
     if CLOCK.last_write > a._order:
         check_unwritten(a)
+        inputs = a.inputs
     return formulas[rule], inputs[0], arrays[0]
 
 

@@ -143,22 +143,18 @@ class Rule:
                 f"{self.title} is for real numbers, this would be complex: take the real and "
                 "imaginary parts before it (t.real, t.imag)"
             )
-        made: Rule | None = None
         if not self.analytic or not self.differentiable:
-            made = self
-        else:
-
-            def joint(needed: Sequence[int], g: Any, out: Any, *args: Any, **kwargs: Any) -> Any:
-                args = tuple(map(_conjugate, args))
-                return self.gradients(needed, g, _conjugate(out), args, kwargs)
-
-            made = Rule(
-                self.fn, joint=joint, arrays=self.arrays, names=self.names, run=self.run,
-                multi=self.multi, looks_through=self.looks_through, title=self.title,
-            )  # fmt: skip
-            made.trusted = self.trusted
-            made.complex = made
-        self.complex = made
+            self.complex = self
+            return self
+        made = Rule(
+            self.fn,
+            [vjp and functools.partial(on_conjugates, vjp) for vjp in self.vjps],
+            joint=self.joint and functools.partial(on_conjugates_jointly, self.joint),
+            arrays=self.arrays, names=self.names, run=self.run, multi=self.multi,
+            looks_through=self.looks_through, title=self.title,
+        )  # fmt: skip
+        made.trusted = self.trusted
+        self.complex = made.complex = made
         return made
 
     def takes_array(self, position: int) -> bool:
@@ -168,10 +164,22 @@ class Rule:
         )
 
 
-def _conjugate(value: Any) -> Any:
+def on_conjugates(vjp: Vjp, g: Any, out: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return what a vjp gives for conjugates: see `Rule.conjugated`."""
+    return vjp(g, conjugate(out), *map(conjugate, args), **kwargs)
+
+
+def on_conjugates_jointly(
+    joint: Vjp, needed: Sequence[int], g: Any, out: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """Return what one function for all arrays gives for conjugates."""
+    return joint(needed, g, conjugate(out), *map(conjugate, args), **kwargs)
+
+
+def conjugate(value: Any) -> Any:
     """Return the complex conjugate of a value, or of the parts of a tuple; others as they are."""
     if isinstance(value, tuple):
-        return tuple(map(_conjugate, value))
+        return tuple(map(conjugate, value))
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     return np.conjugate(value) if kind == "c" or isinstance(value, complex) else value
 
@@ -223,8 +231,6 @@ VALUES: frozenset[Callable[..., Any]] = frozenset({
 REFUSED: dict[Callable[..., Any], str] = {}
 # Modules of which no function can, likewise.
 REFUSED_MODULES: dict[str, str] = {}
-# Functions that write into their first argument.
-WRITERS: set[Callable[..., Any]] = set()
 # (np.add, "reduce") and the like, answered by the function they mean.
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 
@@ -369,21 +375,18 @@ def nograd(*fns: Callable[..., Any], multi: bool = False) -> None:
         defvjp(fn, None, multi=multi)
 
 
-def refuse(remedy: str, *fns: Callable[..., Any] | str, writes: bool = False) -> None:
+def refuse(remedy: str, *fns: Callable[..., Any] | str) -> None:
     """Answer calls that would lose a gradient by an error that says what to write instead.
 
     Args:
         remedy: what to write instead, put after "... of a Tensor is not possible: ".
         *fns: the functions, and the names of modules all of whose functions are meant.
-        writes: whether the functions write into their first argument.
     """
     for fn in fns:
         if isinstance(fn, str):
             REFUSED_MODULES[fn] = remedy
         else:
             REFUSED[fn] = remedy
-            if writes:
-                WRITERS.add(fn)
 
 
 def remedy_for(fn: Callable[..., Any]) -> str:
@@ -472,7 +475,7 @@ def target_of_write(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[st
 @functools.cache
 def _out_place(fn: Callable[..., Any]) -> int | None:
     """Return the position of what is written into, where it may be given by position."""
-    if fn in WRITERS or getattr(fn, "__name__", "") == "at":
+    if getattr(fn, "__name__", "") == "at":
         return 0
     if isinstance(fn, np.ufunc) or "out" not in defaults(fn):
         return None

@@ -7,13 +7,24 @@ gives derivatives of every order.
 
 from __future__ import annotations
 
+import bisect
 import copy
 import itertools
 import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    NoReturn,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+)
 
 import numpy as np
 
@@ -60,13 +71,16 @@ class _Above:
     """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`.
 
     `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives,
-    `answer_method` what one of a method of a ufunc gives; `nest` makes a Tensor of lists.
+    `answer_method` what one of a method of a ufunc gives; `nest` makes a Tensor of lists; `write`
+    makes a Tensor the result of a write into it, and `read` takes elements of one that was written.
     """
 
     backward: Callable[[Tensor, ArrayLike | Tensor | None, bool], None] = _not_connected
     answer: Callable[[Callable[..., Any], Any, dict[str, Any]], Tensor] = _not_connected
     answer_method: Callable[[np.ufunc, str, Any, dict[str, Any]], Any] = _not_connected
     nest: Callable[[Any], Any] = _not_connected
+    write: Callable[[Tensor, Any, Any], None] = _not_connected
+    read: Callable[[Tensor, Any], Tensor] = _not_connected
 
 
 def connect(**rooms: Callable[..., Any]) -> None:
@@ -107,7 +121,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # no reference cycles.
     __slots__ = (
         "__weakref__", "_array", "_call", "_grad", "_hooks", "_name", "_order", "_retains",
-        "_stamp", "requires_grad",
+        "_stamp", "_versions", "requires_grad",
     )  # fmt: skip
 
     _array: Array  # not _data, which np.ma would take for the values of a masked array
@@ -122,6 +136,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # These are not set where there are none, as `_order` and `_retains` are not for a leaf.
     _hooks: dict[int, Hook]
     _name: str
+    _versions: list[Version]  # what it was before each write into it that was recorded
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor) and data.requires_grad:
@@ -229,13 +244,14 @@ class Tensor(metaclass=KnowsElsewhere):
     @property
     def call(self) -> Call | None:
         """The recorded call that made it, with its function and arguments; None for a leaf."""
-        return None if self._call is None else Call(*self._call)
+        return None if self._call is None else Call(*as_recorded(self))
 
     rule = property(
         lambda self: self._call and self._call[0], doc="The rule of the call that made it, or None."
     )
     inputs = property(
-        lambda self: self._call and self._call[1], doc="The call's arguments as given, or None."
+        lambda self: self._call and as_recorded(self)[1],
+        doc="The call's arguments as given, or None.",
     )
     args = property(
         lambda self: self._call and self._call[2], doc="The call's arguments as arrays, or None."
@@ -570,14 +586,14 @@ class Tensor(metaclass=KnowsElsewhere):
     # Indexing
 
     def __getitem__(self, index: Any) -> Tensor:
+        if self._stamp is not None and self._stamp.__class__ is not list:
+            return _Above.read(self, plain(index))
         return run(RULES[operator.getitem], (self, plain(index)), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if not self._writable():
-            raise TypeError(
-                "t[...] = value would change a recorded value: write np.where(mask, value, t), or "
-                "do it under rg.no_grad() on a leaf"
-            )
+        if MODE.get().grad or self._call is not None or was_written(self):
+            _Above.write(self, index, value)
+            return
         self._check_own()
         if MODE.get().records:
             self._record_write(index, value)
@@ -588,7 +604,7 @@ class Tensor(metaclass=KnowsElsewhere):
     def _record_write(self, index: Any, value: Any) -> None:
         """Write into a part of this Tensor so that a program does it again."""
         parts = index if isinstance(index, tuple) else (index,)
-        if all(part is None or part is ... or _is_basic(part) for part in parts):
+        if is_basic_index(index):
             target = self
             if not (len(parts) == 1 and parts[0] is ...):
                 # with an ellipsis it is a view also where a single element is meant
@@ -600,9 +616,6 @@ class Tensor(metaclass=KnowsElsewhere):
             tell("write", np.copyto, self, record(np.where, mask, value, self))
         else:
             tell("write", operator.setitem, self, value, plain(index))
-
-    def _writable(self) -> bool:
-        return self._call is None and not MODE.get().grad
 
     def _check_own(self) -> None:
         if self._stamp is not None and len(self._stamp) > 1:
@@ -623,6 +636,9 @@ class Tensor(metaclass=KnowsElsewhere):
                 )
             tell("replace", self)
             return record(ufunc, self, other)
+        if was_written(self):
+            _Above.write(self, ..., record(ufunc, self, other))
+            return self
         self._check_own()
         if mode.records:
             tell("write", ufunc, self, other)
@@ -683,7 +699,7 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1 + 2j, 3.0]).real
         Tensor([1., 3.])
         """
-        return cast("Tensor", np.real(self)) if self._array.dtype.kind == "c" else self
+        return np.real(self) if self._array.dtype.kind == "c" else self
 
     @property
     def imag(self) -> Tensor:
@@ -692,7 +708,7 @@ class Tensor(metaclass=KnowsElsewhere):
         >>> rg.Tensor([1 + 2j, 3.0]).imag
         Tensor([2., 0.])
         """
-        return cast("Tensor", np.imag(self))
+        return np.imag(self)
 
     def conj(self) -> Tensor:
         """Return the complex conjugate, as `np.conj`.
@@ -1287,8 +1303,13 @@ def _restored(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array 
     return t
 
 
+def is_basic_index(index: Any) -> bool:
+    """Tell whether an index picks a block of elements: whole numbers, slices, `...` and None."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is ... or _is_basic(part) for part in parts)
+
+
 def _is_basic(index: Any) -> bool:
-    """Tell whether a part of an index is a whole number or a slice."""
     return isinstance(index, (slice, int, np.integer)) and not isinstance(index, bool)
 
 
@@ -1364,7 +1385,14 @@ def stamps(tensors: Iterable[Tensor]) -> list[list[int]]:
     return [cast("list[int]", t._stamp) for t in tensors]
 
 
+def was_written(t: Tensor) -> bool:
+    """Tell whether a Tensor, or what it is a view of, was written in a recorded way."""
+    return t._stamp is not None and t._stamp.__class__ is not list
+
+
 def _share_stamp(view: Tensor, of: Tensor) -> None:
+    if was_written(of):
+        of._stamp.add(view, of)  # type: ignore[union-attr]
     if of._stamp is None:
         # Rules read the output of a recorded call, so its memory must never be written: a second
         # entry says so, which `_check_own` looks for.
@@ -1382,6 +1410,50 @@ def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
         if isinstance(a, Tensor) and (a._array is base or getattr(a._array, "base", None) is base):
             _share_stamp(view, a)
             return
+
+
+# Versions: what a Tensor was before a write into it that was recorded
+
+
+class Version(NamedTuple):
+    """What a Tensor was for the calls that were recorded before a write into it.
+
+    Args:
+        order: of the call that made it, 0 for a leaf.
+        find: returns it, or None where it is gone: its graph was freed, and nothing needs it.
+        requires_grad: whether it does.
+    """
+
+    order: int
+    find: Callable[[], Tensor | None]
+    requires_grad: bool
+
+
+def as_recorded(t: Tensor) -> Any:
+    """Return the call behind a Tensor, with arguments as they were when it was recorded."""
+    call: Any = t._call
+    if call[1] is None or CLOCK.last_write <= t._order:
+        return call
+    inputs = [_version(a, t._order) if isinstance(a, Tensor) else a for a in call[1]]
+    if any(a is not given for a, given in zip(inputs, call[1], strict=True)):
+        call = t._call = (call[0], tuple(inputs), *call[2:])
+    return call
+
+
+def _version(t: Tensor, order: int) -> Tensor:
+    """Return what a Tensor was for a call of this order."""
+    versions = getattr(t, "_versions", None)
+    if versions is None or t._order <= order:
+        return t
+    version = versions[bisect.bisect_right(versions, order, key=operator.itemgetter(0)) - 1]
+    found: Tensor | None = version.find()
+    if found is None:
+        found = wrap(np.zeros(()))
+        if version.requires_grad:
+            found.requires_grad = True
+            found._call = Rule(_version).freed
+            found._order = found._retains = 0
+    return found
 
 
 # Recording

@@ -178,8 +178,8 @@ class Run:
             )
         if self.outs[0].dtype.kind == "c":
             raise TypeError(
-                f"{self.name}, which returned a complex number: return a real number of it (z.real, "
-                "np.abs(z)), or use vjp"
+                f"{self.name}, which returned a complex number: return a real number of it "
+                "(z.real, np.abs(z)), or use vjp"
             )
         return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._array)], graph)
 

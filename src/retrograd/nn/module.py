@@ -473,6 +473,7 @@ class Module:
         dtype = device_and_dtype(name, args, device, dtype)
         if dtype is None:
             return self
+        dtype = np.dtype(dtype)
         check_floating(np.empty(0, dtype))
         for _, parameter in self.named_parameters():
             grad, parameter.grad = parameter.grad, None

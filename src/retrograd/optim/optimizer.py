@@ -151,8 +151,8 @@ class Optimizer:
             fault = "is given twice" if id(p) in seen else ""
             if p.dtype.kind == "c" and not self.elementwise:
                 raise TypeError(
-                    f"{type(self).__name__} trains real numbers: train the real and imaginary parts "
-                    f"of a {p.dtype} Tensor {p.shape} as Tensors of their own"
+                    f"{type(self).__name__} trains real numbers: train the real and imaginary "
+                    f"parts of a {p.dtype} Tensor {p.shape} as Tensors of their own"
                 )
             if not fault and id(p._array) in seen:
                 fault = "has the array of another: give both modules one Parameter"

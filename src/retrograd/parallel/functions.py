@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import one_of
+from retrograd.checks import one_of, whole
 from retrograd.engine import Tensor, TensorLike, escape, get_default_dtype, is_recording
 from retrograd.parallel.group import Group, group_of
 from retrograd.parallel.sums import SumOfRanks, as_dtype, constant, summed_dtype, weigh_gradient
@@ -128,7 +128,8 @@ def broadcast(value: Any, root: int = 0, comm: Any = None) -> Any:
     """
     _outside_of_programs("broadcast")
     group = group_of(comm)
-    if not 0 <= root < group.size:
+    whole(at_least=0, root=root)
+    if root >= group.size:
         raise ValueError(f"there are {group.size} ranks from 0, no rank {root!r}")
     return group.broadcast(value, root)
 

@@ -32,6 +32,8 @@ needs, and come with the package. The others are loaded when a function turns up
   `argpartition` place them.
 - `quantile` to `q`: the slope between the two elements; where they are joined, to the right.
 - `roots`: where they are real; those of multiplicity more than 1: inf or nan.
+- `t[[0, 0]] = values` and `np.put`, where one element is written more than once: to the value that
+  stays, the last.
 - `unique` and sets: to the first of equal elements.
 - `nansum`, `nanmean` and their like: 0 to nan; `nan_to_num`: 0 to nan and to inf.
 - `prod`, `cumprod` with zeros: exact, to every order (no division).
@@ -91,12 +93,14 @@ if TYPE_CHECKING:
         running,
         sorting,
         statistics,
+        writing,
     )  # fmt: skip
 
 __all__ = [
-    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining", "linalg", "nesting", "padding",
-    "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
-    "shaping", "sorting", "statistics",
+    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining",
+    "linalg", "nesting", "padding", "piecewise", "polynomials", "products", "rearranging",
+    "reductions", "refusals", "running", "shaping", "sorting", "statistics",
+    "writing",
 ]  # fmt: skip
 
 _LATER = sorted({*__all__} - {*globals()})

@@ -71,7 +71,8 @@ def _unsettled_dx(
     if axis != ():
         matters = where & np.any(matters, axis=axis, keepdims=True)
         total = np.sum(np.where(where, g, 0.0), axis=axis, keepdims=True)
-    return np.where(matters, math.nan * total, 0.0)
+    # 1 elsewhere: the derivative by `total`, too, is nan only where it matters
+    return np.where(matters, np.where(matters, math.nan, 1.0) * total, 0.0)
 
 
 def times_sign(g: Any, x: Any) -> Any:

@@ -14,11 +14,16 @@ from retrograd.engine import adapted, composed, defvjp
 from retrograd.rules.axes import conjugate, is_complex, to_array
 
 # What undoes the scale of a norm: that of the inverse without its own.
-_SCALED_BACK = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
+_SCALED_BACK: dict[Any, Any] = {
+    None: "forward",
+    "backward": "forward",
+    "forward": "backward",
+    "ortho": "ortho",
+}
 
 
 def _resized(g: Any, n: int, axis: int) -> Any:
-    """Return the gradient of an axis that had length `n` before it was cut, or filled with zeros."""
+    """Return the gradient of an axis that had length `n` before it was cut or filled."""
     length = g.shape[axis]
     if length > n:
         return np.take(g, np.arange(n), axis=axis)

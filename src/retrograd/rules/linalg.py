@@ -15,9 +15,11 @@ import numpy as np
 from retrograd.engine import (
     Tensor,
     adapted,
+    complex_of,
     composed,
     defvjp,
     is_recording,
+    is_rehearsal,
     nograd,
     primitive,
     record,
@@ -193,7 +195,9 @@ def _eig_dx(g: Any, out: Any, a: Any) -> Any:
     """For vectors of length 1."""
     (gw, gv), (w, v) = g, out
     back = adjoint(v)
-    inner = gw[..., None] * _eye(v)
+    # what all values have in common does not come from the vectors: that of a trace is the identity
+    common = gw[..., :1]
+    inner = (gw - common)[..., None] * _eye(v)
     if g.came[1]:
         part = back @ gv
         along = np.sum(part * _eye(v), axis=-1)  # the vectors keep their lengths
@@ -201,7 +205,7 @@ def _eig_dx(g: Any, out: Any, a: Any) -> Any:
         part = part - (back @ v) * np.real(along)[..., None, :]
         turns = Turns(w, 0, g, out, gv)
         inner = inner + turns.divide_pairs(part, lambda w: conjugate(_difference(w)))
-    return np.linalg.solve(back, inner @ back)
+    return np.linalg.solve(back, inner @ back) + common[..., None] * _eye(v)
 
 
 def _slogdet_da(g: Any, out: Any, a: Any) -> Any:
@@ -242,16 +246,42 @@ def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
     return whole
 
 
-@primitive(looks_through=False)
-def eig(a: Any) -> Any:
-    """Return eigenvalues and vectors: real where those of a real matrix are.
+class ComplexEigenvaluesError(TypeError):
+    """A real matrix has complex eigenvalues where real ones were needed."""
 
-    NumPy 2.5 hands these out as complex too.
-    """
+
+@primitive(looks_through=False)
+def real_eig(a: Any) -> Any:
+    """Return real eigenvalues and vectors of a real matrix; NumPy 2.5 has them as complex."""
     found: Any = np.linalg.eig(a)
-    if not is_complex(a) and is_complex(found[0]) and not np.any(found[0].imag):
+    if is_complex(found[0]):
+        if np.any(found[0].imag):
+            raise ComplexEigenvaluesError(
+                "a real matrix has complex eigenvalues, and in a compiled function values cannot "
+                "decide the dtype: write np.linalg.eig(a.astype(complex)), complex for all"
+            )
         return found._make(part.real for part in found)
     return found
+
+
+@primitive(looks_through=False)
+def complex_eig(a: Any) -> Any:
+    """Return eigenvalues and vectors as complex numbers."""
+    found: Any = np.linalg.eig(a)
+    kind = complex_of(found[0].dtype)
+    return found._make(part.astype(kind, copy=False) for part in found)
+
+
+def eig(a: Any) -> Any:
+    """Return eigenvalues and vectors: real where all those of a real matrix are."""
+    if is_complex(a):
+        return complex_eig(a)
+    try:
+        return real_eig(a)
+    except ComplexEigenvaluesError:
+        if is_rehearsal():
+            raise
+        return complex_eig(a)
 
 
 # The rules
@@ -267,7 +297,8 @@ defvjp(np.linalg.pinv, _pinv_dx, analytic=False)
 defvjp(np.linalg.cholesky, _cholesky_dx, analytic=False)
 defvjp(np.linalg.qr, _qr_dx, multi=True, analytic=False)
 defvjp(np.linalg.eigh, _eigh_dx, multi=True, analytic=False)
-defvjp(eig, _eig_dx, multi=True, analytic=False)
+defvjp(real_eig, _eig_dx, multi=True, analytic=False)
+defvjp(complex_eig, _eig_dx, multi=True, analytic=False)
 defvjp(np.linalg.svd, _svd_dx, multi=True, analytic=False)
 nograd(np.linalg.matrix_rank)
 

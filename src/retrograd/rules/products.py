@@ -180,7 +180,8 @@ def _linalg_outer(x1: Any, x2: Any, /) -> Any:
 # fmt: off
 if hasattr(np, "matvec"):  # NumPy 2.2
     composed(np.matvec)(lambda x1, x2, /: np.matmul(x1, to_array(x2)[..., None])[..., 0])
-    composed(np.vecmat)(lambda x1, x2, /: np.matmul(conjugate(to_array(x1))[..., None, :], x2)[..., 0, :])
+    composed(np.vecmat)(lambda x1, x2, /:
+        np.matmul(conjugate(to_array(x1))[..., None, :], x2)[..., 0, :])
 composed(np.outer)(lambda a, b, out=None: np.ravel(to_array(a))[:, None] * np.ravel(to_array(b)))
 composed(np.vdot)(lambda a, b:
     np.matmul(conjugate(np.ravel(to_array(a))), np.ravel(to_array(b))))

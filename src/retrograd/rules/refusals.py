@@ -11,11 +11,6 @@ refuse(
     np.full, np.genfromtxt, np.identity, np.loadtxt, np.ones, np.require, np.tri, np.zeros,
 )  # fmt: skip
 refuse(
-    "it writes in place; write np.where(mask, value, t), or build the parts and join them; for "
-    "np.full(shape, t) write np.broadcast_to(t, shape)",
-    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal, writes=True,
-)  # fmt: skip
-refuse(
     "write t.data, or save a state with rg.save",
     np.save, np.savez, np.savez_compressed, np.savetxt,
 )  # fmt: skip

@@ -100,7 +100,7 @@ class Diagram:
 
 def size_of(gradient: Any) -> float:
     """Return the root mean square of an array, without overflow."""
-    array = np.abs(np.asarray(gradient, float))
+    array = np.abs(np.asarray(gradient)).astype(float)
     if not array.size:
         return 0.0
     largest = float(array.max())

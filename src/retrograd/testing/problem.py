@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -73,10 +73,7 @@ class Problem:
                 )
             raise
         tensors = [out if isinstance(out, Tensor) else Tensor(out) for out in outs]
-        tensors = [
-            np.stack([np.real(t), np.imag(t)], axis=-1) if t.dtype.kind == "c" else t
-            for t in tensors
-        ]
+        tensors = [_parts(t) if t.dtype.kind == "c" else t for t in tensors]
         floating = [t for t in tensors if t.dtype.kind == "f"]
         if not floating:
             raise TypeError(f"{self.name} returned no floating array or Tensor: {outs!r}")
@@ -130,6 +127,12 @@ def _varies(leaf: Any) -> bool:
     if isinstance(leaf, Tensor):
         return leaf.requires_grad
     return isinstance(leaf, (np.ndarray, np.inexact)) and leaf.dtype.kind in "fc"
+
+
+def _parts(t: Tensor) -> Tensor:
+    """Return complex numbers as real ones, with their two parts as a last axis."""
+    parts: Any = np.stack([np.real(t), np.imag(t)], axis=-1)
+    return cast("Tensor", parts)
 
 
 def _as_reals(array: Array) -> Array:

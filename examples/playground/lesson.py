@@ -1,0 +1,420 @@
+"""What the page asks of Python: train, show, explain. It runs in the worker, under Pyodide.
+
+`answer(request)` takes a request as JSON and returns JSON and pixels; everything that goes wrong
+comes back as a sentence in "error". It runs in any Python as well, which is how it is tested.
+"""
+
+import json
+import linecache
+import math
+import re
+import sys
+import time
+import types
+from pathlib import Path
+
+import numpy as np
+from recipe import ACTIVATIONS, Recipe, RecipeError
+
+import retrograd as rg
+
+F = rg.nn.functional
+GRID = 72  # points a side of the decision regions
+NUDGE = 1e-4  # how far a weight is moved to see whether its gradient is right
+EVERY = 100  # epochs between two lines of the log, as in the record
+GROWN = 40.0  # so many times its first value, and a loss no longer comes down
+APPLY = {"relu": F.relu, "tanh": np.tanh, "sigmoid": F.sigmoid, "linear": lambda z: z}
+assert APPLY.keys() == ACTIVATIONS.keys()
+SECTIONS = {
+    "forward": "computes what the net says, and its loss",
+    "backward": "goes back through the same calls with the gradient of the loss",
+    "update": "moves each weight a little against its gradient",
+}
+
+
+class Diverged(ArithmeticError):
+    """A run whose loss is no number any more, or far above where it began."""
+
+
+class Session:
+    """One run: the script of a recipe, executed as a module, and how far it has got."""
+
+    def __init__(self, recipe, folder):
+        self.recipe, self.folder = recipe, folder
+        self.script = recipe.write_script()
+        path = Path(folder, "net.py")
+        path.write_text(self.script)
+        linecache.checkcache(str(path))
+        self.module = types.ModuleType("net")
+        self.module.__file__ = str(path)
+        sys.modules["net"] = self.module  # where the compiler looks for what a function reads
+        exec(compile(self.script, str(path), "exec"), vars(self.module))
+        self.x, self.y, self.net = self.module.x, self.module.y, self.module.net
+        self.epoch, self.first = 0, None
+        self.lines, self.last = [], ""
+        side = float(np.abs(self.x).max()) * 1.06
+        self.side = math.ceil(10 * side) / 10 if recipe.data != "own" else 3.0
+        line = np.linspace(-self.side, self.side, GRID)
+        u, v = np.meshgrid(line, line[::-1])  # the first row of a picture is its upper one
+        self.plane = np.stack([u.ravel(), v.ravel()], axis=1)  # (GRID * GRID, 2)
+        self._readable = None
+
+    # Training
+
+    def train(self, steps, seconds=math.inf):
+        """Do some steps, as many as fit into the time; return their losses and accuracies."""
+        losses, accuracies = [], []
+        end = time.perf_counter() + seconds
+        for _ in range(steps):
+            with np.errstate(all="ignore"):
+                loss, p = self.module.step(self.x, self.y)
+            loss = loss.item()
+            accuracy = float(np.mean((p.data > 0.5) == (self.y > 0.5)))
+            if self.first is None:
+                self.first = loss
+            if not math.isfinite(loss) or loss > GROWN * max(self.first, 0.1):
+                raise Diverged(self.why_diverged(loss))
+            losses.append(loss)
+            accuracies.append(accuracy)
+            if self.epoch % EVERY == 0:
+                self.lines.append(f"Epoch {self.epoch}, Loss: {loss:.4f}, Accuracy: {accuracy:.4f}")
+            self.epoch += 1
+            self.last = f"{self.epoch} steps: loss {loss:.4f}, accuracy {accuracy:.4f}"
+            if time.perf_counter() > end:
+                break
+        return losses, accuracies
+
+    def why_diverged(self, loss):
+        rate = self.recipe.rate
+        what = (
+            f"The loss grew from {self.first:.4g} to {loss:.4g}"
+            if math.isfinite(loss)
+            else f"The loss is {loss} (no number any more)"
+        )
+        text = f"{what} at step {self.epoch}: the learning rate {rate:g} is too large for this net."
+        text += f" Each update overshoots. Try a rate of {rate / 10:g}."
+        if not math.isfinite(loss):
+            try:
+                with np.errstate(all="ignore"):
+                    self.module.step.find_nan(self.x, self.y)
+            except rg.AnomalyError as error:
+                where = error.fault.program_line or error.fault.function
+                text += f" The first value that is none appears in: {where}"
+        return text
+
+    # What is shown of the net
+
+    def layers(self):
+        return [getattr(self.net, f"fc{i}") for i in range(1, len(self.recipe.layers) + 2)]
+
+    def forward(self, x):
+        """Return the value of each unit, layer by layer, and what the net says: (n, 1)."""
+        *hidden, last = self.layers()
+        values = []
+        for layer in hidden:
+            x = APPLY[self.recipe.activation](layer(x))
+            values.append(x)
+        return values, F.sigmoid(last(x))
+
+    def graph(self):
+        """Return the loss as a Tensor, recorded call by call under the names of the program."""
+        h = self.x
+        *hidden, last = self.layers()
+        for i, layer in enumerate(hidden, 1):
+            z = rg.name(layer(h), f"fc{i}")
+            h = APPLY[self.recipe.activation](z)
+            if h is not z:
+                rg.name(h, f"a{i}")
+        p = rg.name(F.sigmoid(rg.name(last(h), f"fc{len(hidden) + 1}")), "p")
+        for name, parameter in self.net.named_parameters():
+            rg.name(parameter, name)
+        return rg.name(self.module.criterion(p, self.y), "loss")
+
+    def explain(self, place=None):
+        """Explain the gradients at the present weights, perhaps with one element shown."""
+        x, y = self.x, self.y  # noqa: F841, explain calls things as they are called here
+        return rg.explain(self.graph(), at=place)
+
+    def gradients(self):
+        """Return the gradients at the present weights, those that the next step will use."""
+        with np.errstate(all="ignore"):
+            loss = self.graph()
+            found = rg.autograd.grad(loss, list(self.net.parameters()))
+        return dict(zip(dict(self.net.named_parameters()), found, strict=True))
+
+    def picture(self):
+        """Return the net at this epoch: numbers for JSON, and a byte for each pixel.
+
+        The pixels are GRID x GRID for what the net says, from 0 (class 0) to 255 (class 1), and
+        then as many for each hidden unit: the middle is 0 (of a sigmoid 0.5), 255 its largest
+        size on the plane.
+        """
+        with rg.no_grad(), np.errstate(all="ignore"):
+            units, p = self.forward(rg.Tensor(self.plane))
+        pixels, ranges = [np.rint(255 * np.nan_to_num(p.data[:, 0])).astype(np.uint8)], []
+        for values in units:
+            data = np.nan_to_num(values.data)
+            low, high = data.min(axis=0), data.max(axis=0)
+            if self.recipe.activation == "sigmoid":
+                low, high = np.zeros_like(low), np.ones_like(high)
+            else:  # 0 is the middle
+                high = np.maximum(np.abs(low), np.abs(high))
+                low = -high
+            spread = np.where(high > low, high - low, 1.0)
+            part = np.where(high > low, (data - low) / spread, 0.5)  # of a dead unit the middle
+            pixels.extend(np.rint(255 * part).astype(np.uint8).T)
+            ranges.append(np.stack([low, high], axis=1).tolist())
+        gradients = self.gradients()
+        weights = {
+            name: {"value": parameter.data.tolist(), "gradient": gradients[name].data.tolist()}
+            for name, parameter in self.net.named_parameters()
+        }
+        return {"epoch": self.epoch, "weights": weights, "ranges": ranges}, b"".join(
+            np.ascontiguousarray(p).tobytes() for p in pixels
+        )
+
+    # The program
+
+    def readable(self):
+        """Return the derived program as it is from the second step on."""
+        if self._readable is None:
+            other = Session(self.recipe, self.folder)  # a twin, so that this run stays where it is
+            with np.errstate(all="ignore"):
+                other.module.step(other.x, other.y)
+                other.module.step(other.x, other.y)
+            self._readable = other.module.step.readable()
+            sys.modules["net"] = self.module
+        return self._readable
+
+    def arrays(self):
+        """Return copies of what the program is given besides x and y, as they are now."""
+        names = {name.replace(".", "_"): p.data for name, p in self.net.named_parameters()}
+        now = self.module.step.readable().arrays() if self.epoch else {}
+        found = {}
+        for p in self.readable().parameters:
+            if p.name in names:
+                found[p.name] = names[p.name].copy()
+            elif p.role in ("state", "count") and p.name not in now:
+                found[p.name] = np.zeros(p.shape, p.dtype)  # as every optimizer here begins
+            elif p.role != "argument":
+                found[p.name] = _copy(now.get(p.name, p.value))
+        return found
+
+    def program(self):
+        """Return the lines of the program, and the script that it is derived from."""
+        readable = self.readable()
+        rows = [
+            {
+                "text": row.text, "section": row.section, "depth": row.depth,
+                "shape": "" if row.shape is None else str(row.shape),
+                "origin": row.origin.number if row.origin.file else 0,
+                "targets": row.targets,
+            }
+            for row in readable.rows
+        ]  # fmt: skip
+        return {"rows": rows, "source": readable.source, "sections": SECTIONS}
+
+    def run_program(self):
+        """Run the program line by line on copies; return for each line its names and values."""
+        readable = self.readable()
+        space = {"np": np, "x": self.x.copy(), "y": self.y.copy()}
+        for part in readable.helpers:
+            exec(part, space)
+        space.update(self.arrays())
+        found = [{} for _ in readable.rows]
+        rows = list(readable.rows)
+        start = 0
+        while start < len(rows):
+            end = start + 1
+            if rows[start].text.rstrip().endswith("("):  # the head of a loop, over several lines
+                while end < len(rows) and not rows[end].text.startswith(")"):
+                    end += 1
+                end += 1
+            while end < len(rows) and rows[end].depth > rows[start].depth:
+                end += 1
+            block = rows[start:end]
+            before = {name: _copy(space.get(name)) for row in block for name in row.writes}
+            with np.errstate(all="ignore"):
+                exec("\n".join("    " * (row.depth - 1) + row.text for row in block), space)
+            for i, row in enumerate(block, start):
+                names = [*row.writes] if row.depth > 1 and row.writes else [*row.targets]
+                found[i] = {name: (before.get(name), _copy(space.get(name))) for name in names}
+            start = end
+        return found
+
+    def line(self, number):
+        """Tell of a line of the program: its values now, its rule, where it comes from."""
+        readable = self.readable()
+        if not 0 <= number < len(readable.rows):
+            raise RecipeError("There is no such line in this program.")
+        row = readable.rows[number]
+        values = []
+        for name, (before, after) in self.run_program()[number].items():
+            value = {"name": name, "shape": _shape(after), "value": _show(after)}
+            if before is not None and isinstance(after, np.ndarray):
+                value["before"] = _show(before)
+            values.append(value)
+        script = self.script.splitlines()
+        origin = row.origin.number if row.origin.file else 0
+        return {
+            "number": number, "text": row.text, "section": row.section,
+            "says": SECTIONS.get(row.section, ""), "values": values[:4],
+            "left": len(values[4:]), "rule": self.rule(row),
+            "origin": origin, "origin_text": script[origin - 1].strip() if origin else "",
+            "place": self.place([*row.targets, *row.writes]),
+        }  # fmt: skip
+
+    def rule(self, row):
+        """Return what the library's rule says for a line, as `rg.explain` shows it."""
+        if row.section == "update":
+            return self.module.optimizer.__class__.__name__ + ", in NumPy: " + row.text
+        wanted = {name.removeprefix("d_") for name in row.targets}
+        for entry in self.explain().entries():
+            if row.section == "forward":
+                if entry.title.split(" = ")[0] in wanted:
+                    rules = [f"to {s.to}: {' '.join(s.rule)}" for s in entry.sent if s.rule]
+                    sends = "; backward it sends " + "; ".join(rules) if rules else ""
+                    return f"{entry.title}{sends}"
+                continue
+            for sent in entry.sent:
+                if sent.to.replace(".", "_") in wanted:
+                    call = entry.title.split(" = ", 1)[-1]
+                    notes = [note for note in sent.notes if note.startswith("past")]
+                    return f"{call} sends to {sent.to}: " + "; ".join([*sent.rule, *notes])
+        if row.section == "backward":
+            return "a part of the lines below, which read it"
+        return "no gradient passes here"
+
+    def place(self, names):
+        """Say where in the net something stands, in words and as parts of the picture."""
+        parts, words = [], []
+        last = len(self.recipe.layers) + 1
+        for name in names:
+            plain = name.removeprefix("d_")
+            what = "the gradient of " if plain != name else ""
+            if match := re.match(r"fc(\d+)_(weight|bias)", plain):
+                layer = int(match[1])
+                parts.append(f"{match[2]}{layer}")
+                kind = "weights" if match[2] == "weight" else "biases"
+                words.append(f"{what}the {kind} into {_layer(layer, last)}")
+            elif match := re.fullmatch(r"(fc|a)(\d+)", plain):
+                layer = int(match[2])
+                parts.append(f"layer{layer}")
+                kind = "before" if match[1] == "fc" else "after"
+                words.append(f"{what}{_layer(layer, last)}, {kind} its activation")
+            elif plain == "p":
+                parts.append(f"layer{last}")
+                words.append(f"{what}what the net says: the probability of class 1")
+            elif plain == "loss":
+                parts.append(f"layer{last}")
+                words.append("the loss: one number for all points")
+        return {"parts": [*dict.fromkeys(parts)], "words": [*dict.fromkeys(words)]}
+
+    # A weight
+
+    def weight(self, name, place):
+        """Explain the gradient of one weight or bias, and try it: move it and see the loss."""
+        parameters = dict(self.net.named_parameters())
+        place = tuple(place)
+        if name not in parameters or not _is_place(parameters[name].data, place):
+            raise RecipeError(f"This net has no {name}{list(place)}.")
+        data = parameters[name].data
+        explanation = self.explain(place)
+        loss = explanation.graph.roots[0].value
+        value, gradient = float(data[place]), float(self.gradients()[name].data[place])
+        data[place] = value + NUDGE
+        try:
+            moved = self.graph().item()
+        finally:
+            data[place] = value
+        text = str(explanation)
+        said = next(
+            (
+                "\n".join(["its rule: " + " ".join(sent.rule), *sent.notes])
+                for entry in explanation.entries() for sent in entry.sent if sent.to == name
+            ),
+            "",
+        )  # fmt: skip
+        return {
+            "name": f"{name}[{', '.join(map(str, place))}]", "value": value, "gradient": gradient,
+            "said": said, "text": text, "nudge": NUDGE, "loss": float(loss),
+            "expected": NUDGE * gradient, "changed": moved - float(loss),
+        }  # fmt: skip
+
+
+def _copy(value):
+    return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _layer(layer, last):
+    return "the output" if layer == last else f"hidden layer {layer}"
+
+
+def _is_place(data, place):
+    return len(place) == data.ndim and all(
+        0 <= i < n for i, n in zip(place, data.shape, strict=True)
+    )
+
+
+def _shape(value):
+    return str(value.shape) if isinstance(value, np.ndarray) else "()"
+
+
+def _show(value):
+    """Write a value down; + 0 makes 0 of -0."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return np.array2string(
+            value + 0, precision=4, threshold=40, edgeitems=3, suppress_small=False
+        )
+    return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
+
+
+# Requests
+
+_session = None
+_folder = "."
+
+
+def start(settings):
+    """Begin the run of some settings."""
+    global _session
+    _session = Session(Recipe.read(settings), _folder)
+    return {
+        "x": _session.x.tolist(), "y": _session.y[:, 0].tolist(), "side": _session.side,
+        "grid": GRID, "program": _session.program(), "script": _session.script,
+    }  # fmt: skip
+
+
+def answer(request):
+    """Answer a request: JSON in; JSON and pixels out."""
+    request = json.loads(request)
+    pixels, found = b"", {}
+    try:
+        kind = request["do"]
+        if kind == "start":
+            found = start(request["settings"])
+        elif _session is None:
+            raise RecipeError("Nothing has been started yet: choose settings first.")
+        elif kind == "train":
+            losses, accuracies = _session.train(request["steps"], request.get("seconds", math.inf))
+            found = {
+                "losses": losses,
+                "accuracies": accuracies,
+                "lines": [*_session.lines, _session.last],
+            }
+        elif kind == "line":
+            found = _session.line(request["number"])
+        elif kind == "weight":
+            found = _session.weight(request["name"], request["place"])
+        elif kind == "script":
+            found = {"script": _session.recipe.write_script(request["steps"], EVERY)}
+        else:
+            raise RecipeError(f"Nothing here answers {kind!r}.")
+        if kind in ("start", "train"):
+            picture, pixels = _session.picture()
+            found.update(picture)
+    except (RecipeError, Diverged) as error:
+        found = {"error": str(error)}
+    except Exception as error:
+        found = {"error": f"Python stopped with {type(error).__name__}: {error}"}
+    return json.dumps(found), pixels
