@@ -54,7 +54,15 @@ TARGETS = ("numpy", "c")
 
 
 def check_target(target: str) -> None:
-    """Raise unless programs can be computed so, here and now."""
+    """Raise unless programs can be computed so, here and now.
+
+    Args:
+        target: "numpy" or "c".
+
+    Raises:
+        CompilerNotFoundError: for "c", if there is no C compiler.
+        ValueError: if it is neither.
+    """
     if target not in TARGETS:
         raise ValueError(f'rg.compile takes target="numpy" or target="c", not {target!r}')
     if target == "c":

@@ -264,8 +264,8 @@ class CompiledStep:
         more than 1000 elements in all go to a `.npz` of the same name beside it.
 
         Where `path` ends in `.c`, one file in C99 is written that needs libm alone, and its header
-        beside it. It allocates nothing: what it trains and what it computes with lies in one struct,
-        whose bytes the header tells. `step_init(&state)` begins with what is there now,
+        beside it. It allocates nothing: what it trains and computes with lies in one struct, whose
+        bytes the header tells. `step_init(&state)` begins with what is there now,
         `step_run(&state, x, y, out)` runs the program on arrays in the order of C, and copies its
         results to where the last arguments point; one number alone it returns. Learning rates are
         fields of the struct. Of a Module it is `predict(&state, x, out)`, with constant weights.

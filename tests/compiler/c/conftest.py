@@ -2,7 +2,7 @@
 
 import pytest
 
-from retrograd.compiler.c import CompilerNotFoundError
+from retrograd.compiler import CompilerNotFoundError
 from retrograd.compiler.c.build import find_compiler
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from retrograd.compiler.c import CompilerNotFoundError, build
+from retrograd.compiler import CompilerNotFoundError
+from retrograd.compiler.c import build
 
 SOURCE = "int probe(void *state) { return state != 0; }\n"
 

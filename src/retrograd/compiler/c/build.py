@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from retrograd.compiler.lines import CompilerNotFoundError
 from retrograd.files import write_whole
 
 FLAGS = (
@@ -31,13 +32,6 @@ LIBRARIES = (
 )
 NAMES = ("cc", "gcc", "clang")
 SEAL = hashlib.sha256().digest_size
-
-
-class CompilerNotFoundError(RuntimeError):
-    """There is no C compiler for `rg.compile(fn, target="c")`.
-
-    The message says what to install.
-    """
 
 
 @functools.cache

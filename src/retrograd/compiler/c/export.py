@@ -127,7 +127,8 @@ class _Writer:
         flow = Flow(program.calls)
         self.written = {id(root(a.array)) for a in program.written_outside(flow)}
         self.names = CNames()
-        for word in (name, f"{name}_state", f"{name}_init", f"{name}_run", "state", "i"):
+        words = (name, f"{name}_state", f"{name}_init", f"{name}_run", "state", "i")
+        for word in (*words, *self.numbers):
             self.names.fresh(word)
         self.memories: dict[int, _Memory] = {}
 
@@ -267,8 +268,10 @@ class _Writer:
         lines = [f"void {self.name}_init({self.name}_state *state) {{"]
         for count, value in self.numbers.items():
             lines.append(f"    state->{count} = {number(float(value), np.dtype(np.float64))};")
-        for m in begins:
-            lines.append(f"    memcpy(state->{m.name}, {m.name}_at_first, sizeof state->{m.name});")
+        lines += [
+            f"    memcpy(state->{m.name}, {m.name}_at_first, sizeof state->{m.name});"
+            for m in begins
+        ]
         return [*lines, "}", ""]
 
     @staticmethod

@@ -255,7 +255,7 @@ def _where(call: Call) -> Elementwise | None:
         return None
     return Elementwise(
         call, (condition, x, y), (given, out.dtype, out.dtype),
-        lambda names: "({0} != 0) ? {1} : {2}".format(*names), out.dtype, out.shape,
+        lambda names: "({} != 0) ? {} : {}".format(*names), out.dtype, out.shape,
     )  # fmt: skip
 
 
@@ -277,7 +277,8 @@ def _clip(call: Call) -> Elementwise | None:
         upper = "{2}" if low is not None else "{1}"
         text = f"({{0}} > {upper}) ? {upper} : ({text})"
         if low is not None:  # where the bounds cross, the upper one holds
-            text = f"({{0}} > {upper} || {{1}} > {upper}) ? {upper} : (({{0}} < {{1}}) ? {{1}} : {{0}})"
+            beyond = f"{{0}} > {upper} || {{1}} > {upper}"
+            text = f"({beyond}) ? {upper} : (({{0}} < {{1}}) ? {{1}} : {{0}})"
             text = f"({{0}} != {{0}}) ? {{0}} : {text}"
     values = (x, *bounds)
     return Elementwise(
@@ -327,7 +328,7 @@ def _product(call: Call) -> Form | None:
         return None
     if x.ndim == y.ndim == 1:
         return Elementwise(
-            call, (x, y), (x.dtype, y.dtype), lambda names: "{0} * {1}".format(*names), out.dtype,
+            call, (x, y), (x.dtype, y.dtype), lambda names: " * ".join(names), out.dtype,
             x.shape, (), np.add, (0,),
         )  # fmt: skip
     if x.ndim > 2 or y.ndim > 2:

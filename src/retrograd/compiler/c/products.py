@@ -207,9 +207,9 @@ def _dots(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) -> 
                 x, y = _at(a, _plus("i", r), "k"), _at(b, "k", _plus("j", s))
                 text.append(f"    t{r}{s} = MULTIPLY_ADD({x}, {y}, t{r}{s});")
         text.append("}")
-        for r in range(i):
-            for s in range(j):
-                text.append(f"{_at(o, _plus('i', r), _plus('j', s))} = t{r}{s};")
+        text += [
+            f"{_at(o, _plus('i', r), _plus('j', s))} = t{r}{s};" for r in range(i) for s in range(j)
+        ]
         return ["{", *("    " + line for line in text), "}"]
 
     def rows(first: int, last: int, i: int) -> list[str]:

@@ -14,6 +14,8 @@ from retrograd.compiler.c.loops import Function
 from retrograd.compiler.c.types import type_name
 from retrograd.compiler.ir import Var
 
+LONG = 300_000  # operations, some tens of microseconds
+
 HEAD = """\
 #include <math.h>
 #include <stddef.h>
@@ -169,8 +171,11 @@ class Unit:
             run = Run(self, given, library, statics, check)
             namespace[self.state_name] = run.address
             for part in self.parts:
-                namespace[part.name] = getattr(library, part.name)
-                namespace[f"{part.name}_again"] = run.make_again(getattr(library, part.name))
+                # what takes long lets other threads of Python run meanwhile
+                takes_long = sum(f.cost for f in part.functions) > LONG
+                home = ctypes.CDLL(library._name) if takes_long else library
+                namespace[part.name] = getattr(home, part.name)
+                namespace[f"{part.name}_again"] = run.make_again(getattr(home, part.name))
 
         def begin(name: str) -> Callable[[Any], Any]:
             """Return what loads all parts when the first of them is to run."""
