@@ -296,6 +296,10 @@ class Assembly:
         moving = ("arg", "grad", "kept")
         return isinstance(value, Var) and self.flow.viewed(value).kind not in moving
 
+    def lies_over(self, var: Var) -> Var | None:
+        """Return the argument of the call that makes an array in whose place that lies."""
+        return self._buffers.over.get(var)
+
     def part(self, part: Var, flat: Var, start: int) -> Expression:
         """Return the place of a part in a joined array."""
         whole = Name(self.name(flat))
