@@ -166,7 +166,7 @@ class Session:
             ranges.append(np.stack([low, high], axis=1).tolist())
         gradients = self.gradients()
         weights = {
-            name: {"value": parameter.data.tolist(), "gradient": gradients[name].data.tolist()}
+            name: {"value": _finite(parameter.data), "gradient": _finite(gradients[name].data)}
             for name, parameter in self.net.named_parameters()
         }
         return {"epoch": self.epoch, "weights": weights, "ranges": ranges}, b"".join(
@@ -342,6 +342,11 @@ class Session:
         }  # fmt: skip
 
 
+def _finite(array):
+    """Return nested lists that JSON can hold: a run that diverges is drawn once more."""
+    return np.nan_to_num(array).tolist()
+
+
 def _copy(value):
     return value.copy() if isinstance(value, np.ndarray) else value
 
@@ -363,9 +368,7 @@ def _shape(value):
 def _show(value):
     """Write a value down; + 0 makes 0 of -0."""
     if isinstance(value, np.ndarray) and value.ndim:
-        return np.array2string(
-            value + 0, precision=4, threshold=40, edgeitems=3, suppress_small=False
-        )
+        return np.array2string(value + 0, precision=6, threshold=40, edgeitems=3)
     return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
 
 

@@ -102,7 +102,9 @@ async function begin() {
   showSettings();
   $("loading").hidden = true;
   for (const button of document.querySelectorAll("#bar button, #more button")) button.disabled = false;
-  if (!(await restart()) && location.hash) {
+  const done = await restart();
+  if (done === null) return; // another run was begun meanwhile
+  if (!done && location.hash && settings.data !== "own") {
     settings = { ...RECORD };
     const said = $("error").textContent;
     showSettings();
@@ -110,17 +112,19 @@ async function begin() {
     fail(`The address does not hold a run: ${said} Here is the record’s net instead.`);
     return;
   }
-  if (steps) await trainTo(steps);
+  if (done && steps) await trainTo(steps);
 }
 
+// Begin a run: true, or false where the settings make none, or null where another was begun first
 async function restart() {
   const mine = ++started;
   playing = false;
   stopAt = 0;
   clearError();
   showPlaying();
+  say("Starting …");
   const answer = await ask({ do: "start", settings });
-  if (mine !== started) return false;
+  if (mine !== started) return null;
   if (answer.error) {
     if (settings.data === "own") {
       run = null;
@@ -137,8 +141,8 @@ async function restart() {
   showWeights();
   draw();
   keepAddress();
-  say("Ready.");
   await look();
+  say("Ready.");
   return true;
 }
 
@@ -176,6 +180,7 @@ async function play() {
   showPlaying();
   say("Training …");
   let lookedAt = performance.now();
+  let drawn = 0;
   const mine = started;
   while (playing && mine === started) {
     const began = performance.now();
@@ -184,7 +189,7 @@ async function play() {
     if (stopAt) steps = Math.min(steps, stopAt - run.epoch);
     if (!(await train(steps, 0.05))) break;
     await frame();
-    draw();
+    draw(++drawn % 2 ? "plane" : "net");
     if (chosen && performance.now() - lookedAt > 700) {
       await look();
       lookedAt = performance.now();
@@ -596,15 +601,16 @@ function drawNet() {
     const toward = gradients[i] > 0 ? colors["up-rgb"] : colors["down-rgb"];
     line.path.style.stroke = `rgb(${mix(colors["still-rgb"], toward, part)})`;
     line.path.style.strokeWidth = width;
-    line.path.style.strokeDasharray = values[i] < 0 ? `${Math.max(5, 1.5 * width)} ${Math.max(3, width * 0.8)}` : "none";
+    const dashes = values[i] < 0 ? "6 4" : "none";
+    if (line.dashes !== dashes) line.path.style.strokeDasharray = line.dashes = dashes;
     const isChosen = chosen && chosen.weight === line.name && String(chosen.place) === String(line.place);
-    line.halo.style.strokeWidth = isChosen || marked.has(line.part) ? width + 9 : 0;
-    line.halo.style.stroke = isChosen ? colors.accent : "";
-    line.halo.style.strokeOpacity = isChosen ? 0.45 : 1;
+    const halo = isChosen ? "chosen" : marked.has(line.part) ? "marked" : "";
+    if (line.haloKind !== halo) line.halo.setAttribute("class", `halo ${line.haloKind = halo}`);
   });
   for (const { canvas, button, layer, unit } of unitCanvases) {
     paint(canvas, picturePixels(layer < 0 ? 0 : unitIndex(layer, unit)));
-    button.setAttribute("aria-pressed", layer < 0 ? !shown : Boolean(shown && shown[0] === layer && shown[1] === unit));
+    const pressed = String(layer < 0 ? !shown : Boolean(shown && shown[0] === layer && shown[1] === unit));
+    if (button.getAttribute("aria-pressed") !== pressed) button.setAttribute("aria-pressed", pressed);
     const number = button.dataset.layer;
     button.classList.toggle("marked", marked.has(`layer${number}`) || marked.has(`bias${number}`));
   }
@@ -613,15 +619,18 @@ function drawNet() {
   }
 }
 
-function draw() {
+// While it trains the plane and the net take turns, so that no frame has to draw all
+function draw(part = "all") {
   if (!run) return;
   const last = run.losses.length - 1;
   $("epoch").textContent = run.epoch;
   $("loss").textContent = last < 0 ? "–" : run.losses[last].toFixed(4);
   $("accuracy").textContent = last < 0 ? "–" : run.accuracies[last].toFixed(4);
-  drawPlane();
-  drawCurves();
-  drawNet();
+  if (part !== "net") {
+    drawPlane();
+    drawCurves();
+  }
+  if (part !== "plane") drawNet();
 }
 
 // The program

@@ -75,7 +75,8 @@ class Net(rg.nn.Module):
 {layers}
         for layer in ({names}):
             n_out, n_in = layer.weight.shape
-            layer.weight.data[...] = random.randn(n_in, n_out).T * {std}  # {why}
+            # {why}
+            layer.weight.data[...] = random.randn(n_in, n_out).T * {std}
             layer.bias.data[...] = 0.0
 
     def forward(self, x):

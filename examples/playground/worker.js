@@ -32,9 +32,14 @@ loaded.then(
 );
 
 onmessage = async ({ data: { id, request } }) => {
-  const lesson = await loaded;
-  const found = lesson.answer(JSON.stringify(request));
-  const [text, pixels] = found.toJs();
-  found.destroy();
-  postMessage({ id, text, pixels }, [pixels.buffer]);
+  try {
+    const lesson = await loaded;
+    const found = lesson.answer(JSON.stringify(request));
+    const [text, pixels] = found.toJs();
+    found.destroy();
+    postMessage({ id, text, pixels }, [pixels.buffer]);
+  } catch (error) {
+    const text = `Python itself has stopped (${error.message || error}): load the page again.`;
+    postMessage({ id, text: JSON.stringify({ error: text }), pixels: new Uint8Array() });
+  }
 };
