@@ -1,4 +1,4 @@
-"""Find the phases of light from pictures of its brightness, by gradients through Fourier transforms.
+"""Find the phases of light from pictures of its brightness, by gradients through `np.fft`.
 
 A lens turns the light in its opening into the Fourier transform of it, and a camera sees how bright
 that is: sizes without phases. What the lens has done to the phases, its aberration, is found here
