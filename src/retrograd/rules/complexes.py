@@ -70,13 +70,18 @@ for _fns, _slope in (
 
 @adapted(np.real)
 def _real(val: Any) -> Any:
-    return record(np.real, val) if is_complex(val) else np.positive(val)
+    return record(np.real, val) if is_complex(val) else _real_copy(val)
+
+
+def _real_copy(x: Any) -> Any:
+    """Return numbers that are real as they are, in memory of their own; truth values too."""
+    return record(np.copy, x) if x.dtype.kind == "b" else np.positive(x)
 
 
 @adapted(np.real_if_close)
 def _real_if_close(a: Any, tol: float = 100) -> Any:
     if not is_complex(a):
-        return np.positive(a)
+        return _real_copy(a)
     escape("np.real_if_close", a, "its dtype depends on values: write t.real.")
     close = np.isrealobj(np.real_if_close(getattr(a, "_array", a), tol))
     return np.real(a) if close else np.positive(a)

@@ -40,7 +40,8 @@ def _with_target(fn: Callable[..., Any], body: Callable[..., None]) -> Callable[
         return leave_to_numpy(
             fn, (target, *args), kwargs,
             f"{spelled(fn)} into an array would lose the gradient of what is written: write into "
-            "a Tensor, t = rg.Tensor(array), or t.detach() for the values alone",
+            "a Tensor, t = rg.Tensor(array); np.broadcast_to(t, shape) for np.full; or t.detach() "
+            "for the values alone",
         )  # fmt: skip
 
     return answer
