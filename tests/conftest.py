@@ -10,6 +10,8 @@ os.environ["MPLBACKEND"] = "Agg"
 # no deadlines: a shared machine is slow now and then, and speed is measured in benchmarks/
 settings.register_profile("dev", max_examples=20, deadline=None)
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, print_blob=True)
+# the same draws each time, for other versions of Python and NumPy
+settings.register_profile("wheel", max_examples=20, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=300, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 

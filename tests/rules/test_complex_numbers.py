@@ -52,6 +52,8 @@ COMPLEX_STAND_INS = {
     np.linalg.eig: eigenvalues_and_sizes,
     np.linalg.eigh: without_factors(np.linalg.eigh),
     np.linalg.svd: without_factors(np.linalg.svd),
+    # complex with the imaginary part 0 in NumPy 2.0
+    np.linalg.cond: lambda *args: np.real(np.linalg.cond(*args)),
     np.unique_values: lambda x: np.sort(np.unique_values(x)),
 }
 

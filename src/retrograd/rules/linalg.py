@@ -350,7 +350,9 @@ def _solve(a: Any, b: Any) -> Any:
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if hermitian:  # NumPy reads the lower triangle alone, and so does its gradient
         a = to_array(a)
-        a = np.tril(a) + np.swapaxes(np.tril(a, -1), -1, -2)
+        below = np.tril(a, -1)
+        diagonal = np.where(np.eye(a.shape[-1], dtype=bool), np.real(a), 0.0)
+        a = below + adjoint(below) + diagonal
     rcond = rcond if rtol is None else rtol
     return record(np.linalg.pinv, a, **({} if rcond is None else {"rcond": rcond}))
 
