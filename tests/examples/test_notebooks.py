@@ -88,7 +88,11 @@ def test_of_a_cell_that_varies_only_the_kinds_of_its_outputs_are_compared(script
     assert list(script.differences(one, notebook(shown(text_html="3 us"), tags=["varies"])))
 
 
-@pytest.mark.parametrize("text", ["<Figure size 640x480 with 1 Axes>", "<a.b object at 0x7f12>"])
+@pytest.mark.parametrize(
+    "text",
+    ["<Figure size 640x480 with 1 Axes>", "<a.b object at 0x7f12>"],
+    ids=["figure", "object"],
+)
 def test_an_address_is_a_fault_beside_a_picture_too(script, text):
     assert list(script.faults(notebook(shown(text_plain=text))))
     assert list(script.faults(notebook(shown(text_plain=text, image_png="iVBO"))))
