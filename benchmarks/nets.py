@@ -87,7 +87,9 @@ def works() -> dict[str, tuple[Any, str, float, Any, Any]]:
     }  # fmt: skip
 
 
-def our_step(name: str, compiled: bool, weights: Any = None, only_model: bool = False) -> Step:
+def our_step(
+    name: str, compiled: bool, weights: Any = None, only_model: bool = False, target: str = "numpy"
+) -> Step:
     """Return the library's training step of one work, from given weights or from a seed.
 
     With `only_model` the model alone is compiled, and loss and optimizer are as they are.
@@ -109,8 +111,10 @@ def our_step(name: str, compiled: bool, weights: Any = None, only_model: bool = 
         update.step()
         return loss
 
-    run = rg.compile(step) if compiled and not only_model else step
-    return lambda: float(run(x, y).item())
+    if compiled and not only_model:
+        # versions before there was C are timed too
+        step = rg.compile(step) if target == "numpy" else rg.compile(step, target=target)
+    return lambda: float(step(x, y).item())
 
 
 def steps(name: str) -> dict[str, Step]:
@@ -138,6 +142,7 @@ def steps(name: str) -> dict[str, Step]:
         "PyTorch eager": torch_step,
         "retrograd eager": eager,
         "retrograd compiled": compiled,
+        "retrograd in C": our_step(name, True, weights, target="c"),
         "retrograd compiled model": our_step(name, True, weights, only_model=True),
     }
 

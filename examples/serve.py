@@ -33,6 +33,7 @@ from pathlib import Path
 import numpy as np
 
 THREADS = 4
+LONGEST = 10_000  # bytes of a request
 
 
 # The server: it knows nothing of retrograd.
@@ -51,11 +52,14 @@ def make_server(path, port):
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            text = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             try:
-                x = np.array(json.loads(text)["x"], np.float32)
-                code, answer = 200, {"y": exported.predict(x.reshape(shape)).tolist()}
-            except (ValueError, KeyError, TypeError) as error:
+                size = min(max(int(self.headers["Content-Length"]), 0), LONGEST)
+                x = np.array(json.loads(self.rfile.read(size))["x"], float)
+                if not np.all(np.abs(x) < 1e30):  # JSON in Python takes NaN and Infinity
+                    raise ValueError("they must be finite")
+                y = exported.predict(x.reshape(shape).astype(np.float32))
+                code, answer = 200, {"y": y.tolist()}
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 code, answer = 400, {"error": f"x must be {shape[1]} numbers: {error}"}
             body = json.dumps(answer).encode()
             self.send_response(code)
@@ -67,7 +71,10 @@ def make_server(path, port):
         def log_message(self, *what):
             pass
 
-    return ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128  # so many may ask at once: beyond 5, others would be cut off
+
+    return Server(("127.0.0.1", port), Handler)
 
 
 def serve(path, port):

@@ -137,3 +137,29 @@ def test_second_derivatives_through_a_layer_with_a_plain_array_as_weight():
     (h,) = rg.autograd.grad(g.sum(), x)
     w = np.arange(12.0).reshape(4, 3)
     np.testing.assert_allclose(h.data, (6 * (x.data @ w.T) * w.sum(1)) @ w, rtol=1e-12)
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_loss_of_saturated_probabilities_sends_back_what_backward_does(create_graph):
+    z = rg.Tensor([-900.0, 0.5, 900.0], requires_grad=True)
+    target = np.array([1.0, 0.0, 0.0])
+
+    def loss():
+        return rg.nn.functional.binary_cross_entropy(rg.nn.functional.sigmoid(z), target)
+
+    loss().backward()
+    (g,) = rg.autograd.grad(loss(), z, create_graph=create_graph)
+    np.testing.assert_array_equal(g.data, z.grad)
+    assert abs(g.data[0]) > 0.3
+    if create_graph:
+        (h,) = rg.autograd.grad(g.sum(), z)
+        s = 1 / (1 + np.exp(-0.5))
+        np.testing.assert_allclose(h.data, [0, s * (1 - s) / 3, 0], atol=1e-15)
+
+
+def test_what_lies_between_is_asked_for_too():
+    z = rg.Tensor([0.5, -1.0], requires_grad=True)
+    p = rg.nn.functional.sigmoid(z)
+    loss = rg.nn.functional.binary_cross_entropy(p, np.array([1.0, 0.0]))
+    dp, dz = rg.autograd.grad(loss, [p, z])
+    np.testing.assert_allclose(dz.data, (dp * p * (1 - p)).data, rtol=1e-12)

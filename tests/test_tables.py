@@ -12,6 +12,8 @@ def test_columns_of_text_are_as_wide_as_they_must_be():
 def test_html_escapes_indents_and_has_its_caption():
     found = as_html(ROWS, right=[1], caption="1 & 2", code=[0])
     assert "<caption>1 &amp; 2</caption>" in found
-    assert '<td style="text-align:left">&nbsp;&nbsp;<code>a &lt; b</code></td>' in found
-    assert '<td style="text-align:right">10</td>' in found
-    assert '<th style="text-align:left">name</th>' in found
+    assert (
+        '<td align="left" style="text-align:left">&nbsp;&nbsp;<code>a &lt; b</code></td>' in found
+    )
+    assert '<td align="right" style="text-align:right">10</td>' in found
+    assert '<th align="left" style="text-align:left">name</th>' in found

@@ -85,6 +85,16 @@ def batches(work: Work) -> list[tuple[Any, Any]]:
     return [(rg.Tensor(x), y) for x, y in work.batches]
 
 
+def in_c(work: Work, data: list[tuple[Any, Any]], skipped: dict[str, str]) -> list[Row]:
+    """Return the row of the step in C, where there is a compiler for it."""
+    try:
+        step = rg.compile(step_of(work), target="c")
+    except (RuntimeError, TypeError) as error:
+        skipped["retrograd in C"] = str(error).splitlines()[0][:160]
+        return []
+    return [Row("retrograd in C", over(data, step), read)]
+
+
 def rows(work: Work, skipped: dict[str, str]) -> list[Row]:
     """Return the eager row of `work` and, where the library has it, the compiled one."""
     data = batches(work)
@@ -95,6 +105,7 @@ def rows(work: Work, skipped: dict[str, str]) -> list[Row]:
     found.append(Row("retrograd eager", over(data, step_of(work)), read))
     if hasattr(rg, "compile"):
         found.append(Row("retrograd compiled", over(data, rg.compile(step_of(work))), read))
+        found += in_c(work, data, skipped)
         found.append(Row("retrograd compiled model", over(data, step_of(work, True)), read))
     else:
         skipped["retrograd compiled"] = "no compile in this version"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, ValuesView
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from retrograd.engine import MODE, ReversePass, Tensor, mode_set, seed_of, wrap
+from retrograd.engine import MODE, ReversePass, Tensor, mode_set, section, seed_of, wrap
 from retrograd.engine.backward import LIMITS, between
 from retrograd.function import Context, Function, once_differentiable
 from retrograd.later import public_names
@@ -74,8 +75,10 @@ def grad(
     mode = MODE.get()
     lift = create_graph or mode.records
     seeds = [seed_of(root, w, lift) for root, w in zip(roots, weights, strict=True)]
-    walk = ReversePass(keep, lift, between(roots, targets))
-    with mode_set(mode.with_grad(create_graph or (lift and bool(LIMITS)))):
+    walk = ReversePass(keep, lift, between(roots, targets), targets=targets)
+    # what is differentiated again is not the end of a program, which goes forward from there
+    part = section("backward") if mode.records and not create_graph else nullcontext()
+    with mode_set(mode.with_grad(create_graph or (lift and bool(LIMITS)))), part:
         walk.run(roots, seeds)
     found: list[Any] = []
     for t in targets:

@@ -448,7 +448,7 @@ defvjp_joint(refuse_second, _refuse_second_joint)
 
 def _refuse_constant(what: str, value: Any) -> None:
     """Raise if a second derivative or a replay would take an array for a constant."""
-    if isinstance(value, np.ndarray) and (is_recording() or value.dtype.kind == "f"):
+    if isinstance(value, np.ndarray) and (is_recording() or value.dtype.kind in "fc"):
         raise RuntimeError(
             f"{what} that is no argument or output of forward: a second derivative would take it "
             "for a constant. Compute it in backward, return it as an output, or decorate backward "

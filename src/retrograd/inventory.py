@@ -87,8 +87,8 @@ def coverage() -> Coverage:
 
     >>> "np.cumsum" in rg.coverage().differentiable
     True
-    >>> rg.coverage().refused["np.copyto"][:55]
-    'it writes in place; write np.where(mask, value, t), or '
+    >>> rg.coverage().refused["np.save"]
+    'write t.data, or save a state with rg.save'
     """
     # NumPy lists only functions of modules that are loaded
     import numpy.char

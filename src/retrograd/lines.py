@@ -22,8 +22,27 @@ class Line(NamedTuple):
     number: int = 0
     text: str = ""
 
+    @property
+    def place(self) -> str:
+        """The file and the number; of a notebook the cell, such as "In[8]:3"."""
+        return f"{_cell_of(self.file) or self.file}:{self.number}" if self.file else ""
+
+    @property
+    def short_place(self) -> str:
+        """The same, of a file its name alone."""
+        return self.place.replace("\\", "/").rpartition("/")[2]
+
     def __str__(self) -> str:
-        return f"\n  {self.file}:{self.number}: {self.text}" if self.file else ""
+        return f"\n  {self.place}: {self.text}" if self.file else ""
+
+
+def _cell_of(file: str) -> str:
+    """Return the cell of a notebook whose code lies in a file that only IPython knows, or ""."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is None:
+        return ""
+    named = shell.compile.format_code_name(file)
+    return str(named[1]) if named else ""
 
 
 NOWHERE = Line()

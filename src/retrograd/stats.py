@@ -1,7 +1,9 @@
 """Log densities of distributions, under SciPy's names and parameters, differentiable.
 
 `loc` shifts a distribution and `scale` stretches it, as in `scipy.stats`. All arguments are
-numbers, arrays or Tensors that broadcast, and gradients flow to all of them.
+numbers, arrays or Tensors that broadcast, and gradients flow to all of them. Where a parameter
+cannot be, or something is nan, the result is nan. It has the dtype of the widest array or Tensor:
+numbers are as wide as these.
 
 >>> x = rg.Tensor([0.0, 2.0], requires_grad=True)
 >>> np.sum(rg.stats.norm.logpdf(x, scale=2.0)).backward()
@@ -11,15 +13,16 @@ array([-0. , -0.5])
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.engine import TensorLike
+from retrograd.engine import Tensor, TensorLike
 from retrograd.later import public_names
 from retrograd.linalg import solve_triangular
-from retrograd.rules.axes import to_array, to_floats
+from retrograd.rules.axes import in_dtype, to_array
 from retrograd.special.gammas import betaln, gammaln
 from retrograd.special.logarithms import xlog1py, xlogy
 
@@ -32,7 +35,18 @@ __dir__ = public_names(__name__)
 
 
 def _floats(*values: Any) -> list[Any]:
-    return [to_floats(to_array(value)) for value in values]
+    """Return arguments as arrays or Tensors of the widest dtype of those that have one."""
+    arrays = [to_array(value) for value in values]
+    has_dtype = [hasattr(v, "dtype") or isinstance(a, Tensor)
+                 for v, a in zip(values, arrays, strict=True)]  # fmt: skip
+    kinds = [a.dtype for a in itertools.compress(arrays, has_dtype) if a.dtype.kind == "f"]
+    dtype = np.result_type(*kinds) if kinds else np.dtype(float)
+    return [in_dtype(a, dtype) for a in arrays]
+
+
+def _within(inside: Any, valid: Any, logs: Any) -> Any:
+    """Return what is inside of the support, -inf outside, and nan for parameters that cannot be."""
+    return np.where(valid, np.where(inside, logs, -math.inf), math.nan)
 
 
 # The formulas
@@ -50,37 +64,39 @@ def _multivariate_normal(x: Any, mean: Any, cov: Any) -> Any:
 
 
 def _t(x: Any, df: Any, loc: Any, scale: Any) -> Any:
-    z, half = (x - loc) / scale, 0.5 * (df + 1)
-    size = gammaln(half) - gammaln(0.5 * df) - 0.5 * np.log(math.pi * df) - np.log(scale)
-    return size - half * np.log1p(z**2 / df)
+    z = (x - loc) / scale
+    size = -betaln(0.5 * df, np.full_like(df, 0.5)) - 0.5 * np.log(df) - np.log(scale)
+    return size - 0.5 * (df + 1) * np.log1p(z**2 / df)
 
 
 def _gamma(x: Any, a: Any, loc: Any, scale: Any) -> Any:
     z = (x - loc) / scale
-    inside = z >= 0.0
+    inside, valid = z >= 0.0, (a > 0.0) & (scale > 0.0) & ~np.isnan(z)
     z = np.where(inside, z, 1.0)
-    return np.where(inside, xlogy(a - 1.0, z) - z - gammaln(a) - np.log(scale), -math.inf)
+    return _within(inside, valid, xlogy(a - 1.0, z) - z - gammaln(a) - np.log(scale))
 
 
 def _beta(x: Any, a: Any, b: Any, loc: Any, scale: Any) -> Any:
     z = (x - loc) / scale
     inside = (z >= 0.0) & (z <= 1.0)
+    valid = (a > 0.0) & (b > 0.0) & (scale > 0.0) & ~np.isnan(z)
     z = np.where(inside, z, 0.5)
     logs = xlogy(a - 1.0, z) + xlog1py(b - 1.0, -z)
-    return np.where(inside, logs - betaln(a, b) - np.log(scale), -math.inf)
+    return _within(inside, valid, logs - betaln(a, b) - np.log(scale))
 
 
 def _poisson(k: Any, mu: Any) -> Any:
-    inside = (k >= 0.0) & (k == np.floor(k))
+    inside, valid = (k >= 0.0) & (k == np.floor(k)), (mu >= 0.0) & ~np.isnan(k)
     n = np.where(inside, k, 0.0)
-    return np.where(inside, xlogy(n, mu) - mu - gammaln(n + 1.0), -math.inf)
+    return _within(inside, valid, xlogy(n, mu) - mu - gammaln(n + 1.0))
 
 
 def _binom(k: Any, n: Any, p: Any) -> Any:
     inside = (k >= 0.0) & (k <= n) & (k == np.floor(k))
-    k = np.where(inside, k, 0.0)
-    ways = gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
-    return np.where(inside, ways + xlogy(k, p) + xlog1py(n - k, -p), -math.inf)
+    valid = (n >= 0.0) & (n == np.floor(n)) & (p >= 0.0) & (p <= 1.0) & ~np.isnan(k)
+    k, n = np.where(inside, k, 0.0), np.where(valid, n, 0.0)
+    ways = -betaln(k + 1.0, n - k + 1.0) - np.log(n + 1.0)
+    return _within(inside, valid, ways + xlogy(k, p) + xlog1py(n - k, -p))
 
 
 # Their names
@@ -159,14 +175,13 @@ class t:
 
         Args:
             x: where.
-            df: the degrees of freedom, above 0.
+            df: the degrees of freedom, above 0, finite.
             loc: shifts it.
             scale: stretches it.
 
         Returns:
-            A Tensor of the common shape, or an array: `gammaln((df + 1) / 2) - gammaln(df / 2) -
-            log(pi df) / 2 - log(scale) - (df + 1) / 2 log(1 + z^2 / df)` for `z = (x - loc) /
-            scale`.
+            A Tensor of the common shape, or an array: `-betaln(df / 2, 1 / 2) - log(df) / 2 -
+            log(scale) - (df + 1) / 2 log(1 + z^2 / df)` for `z = (x - loc) / scale`.
         """
         return _t(*_floats(x, df, loc, scale))
 

@@ -53,7 +53,8 @@ def as_html(
         if tag == "td" and i in typed and shown:
             shown = f"<code>{shown}</code>"
         side = "right" if i in flush else "left"
-        return f'<{tag} style="text-align:{side}">{indent}{shown}</{tag}>'
+        # twice: notebooks overrule attributes, and pages that show a notebook take styles out
+        return f'<{tag} align="{side}" style="text-align:{side}">{indent}{shown}</{tag}>'
 
     head, *body = (
         "".join(cell("td" if n else "th", i, text) for i, text in enumerate(row))

@@ -119,3 +119,37 @@ def test_calls_of_the_backward_pass_know_the_line_whose_gradient_they_compute():
     assert {call.line.text for call in backward} == {"b.backward()"}
     forward = [call for call in program.calls if call.section == "forward"]
     assert all(call.origin is call.line for call in forward)
+
+
+def test_updates_written_by_hand_have_the_section_of_updates():
+    w, rate = rg.Tensor(np.ones(3), requires_grad=True), 0.1
+
+    def step(x):
+        w.grad = None
+        with rg.enable_grad():
+            loss = np.sum(w * x)
+            loss.backward()
+        with rg.no_grad():
+            norm = np.sum(w * w)
+            w[...] = w - rate * np.negative(w.grad)
+        return loss, norm
+
+    _, program = recorded(step, X)
+    named = {call.fn.__name__: call.section for call in program.calls}
+    assert named["negative"] == named["copyto"] == named["subtract"] == "update"
+    norms = [call.section for call in program.calls if call.outs == program.results[1:]]
+    assert norms == ["forward"]  # which is a result as well
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_gradients_taken_as_values_are_the_backward_pass_unless_it_goes_on_from_them(create_graph):
+    w = rg.Tensor(np.ones(3), requires_grad=True)
+
+    def step(x):
+        with rg.enable_grad():
+            (g,) = rg.autograd.grad(np.sum(np.exp(w * x)), w, create_graph=create_graph)
+        return np.sum(g)
+
+    _, program = recorded(step, X)
+    sections = {call.section for call in program.calls}
+    assert sections == ({"forward"} if create_graph else {"forward", "backward"})

@@ -57,3 +57,18 @@ def test_a_profile_changes_nothing(monkeypatch):
     assert watched[0] == right[0]
     for mine, other in zip(rg.tree.leaves(watched), rg.tree.leaves(right), strict=True):
         np.testing.assert_array_equal(mine, other)
+
+
+def test_a_notebook_shows_the_hottest_lines_and_what_the_others_take():
+    @rg.compile
+    def step(x):
+        for k in range(1, 22):
+            x = np.sin(x) * k
+        return x
+
+    step(X)
+    profile = step.profile(X)
+    table, more = profile._repr_html_(), len(profile.lines) - 16
+    assert table.count("<tr>") == 1 + 16 + 1
+    assert f"{more} more lines" in table
+    assert len(str(profile).splitlines()) == 1 + len(profile.lines) + 1

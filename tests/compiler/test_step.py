@@ -382,3 +382,22 @@ def test_a_leaf_that_comes_twice_is_refused():
         step(w, w)
     with pytest.raises(ValueError, match="twice"):
         rg.compile(lambda tied: np.sum(tied["in"] * tied["out"]))({"in": w, "out": w})
+
+
+def test_gradients_that_two_leaves_share_are_clipped_once():
+    """The rule of a sum hands both the same array, and that of a total one number for all."""
+
+    def make():
+        params = [rg.nn.Parameter(np.full(3, value)) for value in (1.0, 2.0, 3.0)]
+
+        def step(x):
+            loss = np.sum((params[0] + params[1]) ** 2) * x + np.sum(params[2])
+            for p in params:
+                p.grad = None
+            loss.backward()
+            norm = rg.nn.utils.clip_grad_norm_(params, 0.5)
+            return norm, *(rg.Tensor(p.grad) * 1.0 for p in params)
+
+        return (step,)
+
+    assert_compiled_agrees(make, [(1.0 + i,) for i in range(6)])

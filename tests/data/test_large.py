@@ -126,8 +126,41 @@ def test_shards_that_do_not_fit_are_refused(tmp_path):
         Shards([tmp_path / "d.npz"])
     with pytest.raises(ValueError, match="got no files"):
         Shards([])
-    with pytest.raises(IndexError, match="there are 2 samples, no 2"):
-        Shards([a])[2]
+    with pytest.raises(TypeError, match=r"takes a list of files, not one: \['.*a\.npy'\]"):
+        Shards(a)
+    (tmp_path / "e.npy").write_text("junk")
+    (tmp_path / "f.npy").write_text("")
+    for name in "ef":
+        with pytest.raises(ValueError, match=rf"{name}\.npy is no \.npy file of numbers"):
+            Shards([a, tmp_path / f"{name}.npy"])
+    with pytest.raises(TypeError, match="Shards: wrap arrays in TensorDataset"):
+        DataLoader(Shards([a]), 2)
+
+
+@pytest.mark.parametrize("kind", ["shards", "chunked"])
+@pytest.mark.parametrize(("index", "error", "message"), [
+    ([COUNT], IndexError, f"there are {COUNT} samples, no {COUNT}"),
+    (np.array([3, -COUNT - 1]), IndexError, f"samples, no {-COUNT - 1}"),
+    (np.ones(5, bool), IndexError, r"a mask is \(103,\) bools, not \(5,\)"),
+    ((1, 1), TypeError, r"picked by whole numbers, a slice or a mask, not by \(1, 1\)"),
+    (None, TypeError, "not by None"), (..., TypeError, "not by Ellipsis"),
+    (1.5, TypeError, "not by 1.5"), ("a", TypeError, "not by 'a'"),
+], ids=str)  # fmt: skip
+def test_what_picks_no_samples_is_refused(x, tmp_path, kind, index, error, message):
+    data = TensorDataset(kinds(x, tmp_path)[kind])
+    with pytest.raises(error, match=message):
+        data[index]
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"shuffle": True}, {"block_size": 4}, {"shuffle": True, "block_size": 4, "prefetch": 1},
+], ids=str)  # fmt: skip
+def test_an_array_that_gives_other_samples_than_its_shape_says_is_told(x, options):
+    array = Chunked(x[:20])
+    array.shape = (25, 3)
+    message = r"of shape \(25, 3\) gave \(\d, 3\), not \(\d, 3\), for its samples \d+:\d+"
+    with pytest.raises(ValueError, match=message):
+        list(DataLoader(TensorDataset(array), 6, **options))
 
 
 def test_arrays_of_other_libraries_that_numpy_takes_are_taken_as_before():

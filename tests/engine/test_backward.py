@@ -17,13 +17,27 @@ def test_backward_starts_from_one_number_or_takes_a_gradient():
         (x * 2).backward()
     with pytest.raises(ValueError, match=r"\(3,\).*\(2,\)"):
         (x * 2).backward(np.ones(3))
-    with pytest.raises(TypeError, match="complex"):
+    with pytest.raises(TypeError, match=r"gradient= is complex128.*float64"):
         (x * 2).backward(np.ones(2, complex))
     assert x.grad is None
     (x * 2).backward([1, 10])
     np.testing.assert_array_equal(x.grad, [2.0, 20.0])
     (x[:1] * 2).backward(rg.Tensor([1.0]))
     np.testing.assert_array_equal(x.grad, [4.0, 20.0])
+
+
+def test_backward_from_a_complex_number_takes_a_gradient():
+    z = rg.Tensor(1 + 2j, requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"real number.*complex128.*t\.real"):
+        (z * z).backward()
+    with pytest.raises(RuntimeError, match=r"real number"):
+        rg.autograd.grad(z * z, z)
+    assert z.grad is None
+    (z * z).backward(1.0)
+    np.testing.assert_array_equal(z.grad, 2 - 4j)
+    z.grad = None
+    (z * z).backward(1j)
+    np.testing.assert_array_equal(z.grad, 1j * (2 - 4j))
 
 
 def test_backward_from_what_needs_no_gradient_is_an_error_that_says_why():

@@ -123,11 +123,10 @@ CALLS = {  # each is answered by the Tensor, which takes two elements or one
     "np.putmask": lambda t: changed(np.putmask, [True, False], t),
     "np.full_like": lambda t: np.full_like(np.ones(2), t),
     "np.frompyfunc": lambda t: np.frompyfunc(lambda x: x + 1, 1, 1)(t),
-    "np.fft.fft": np.fft.fft,
     "np.save": lambda t: saved(np.save, t),
     "np.savetxt": lambda t: saved(np.savetxt, t),
     "np.savez": lambda t: np.load(io.BytesIO(saved(np.savez, t)))["arr_0"],
-    "scipy.special": lambda t: scipy_special.jv(0, t),
+    "scipy.special": lambda t: scipy_special.ellipk(t),
 }
 
 
@@ -222,9 +221,8 @@ def test_a_call_that_no_rule_answers_is_refused_where_there_is_a_gradient(way, p
 
 def test_nothing_is_written_into_a_tensor_by_a_function_that_knows_none(pair):
     for write in (
-        lambda: np.copyto(pair, 1.0), lambda: np.add.at(pair, [0], 1.0),
-        lambda: np.exp([1.0, 2.0], out=pair), lambda: np.put(pair, [0], 1.0),
-        lambda: np.fill_diagonal(rg.Tensor(np.ones((2, 2))), 0.0),
+        lambda: np.exp([1.0, 2.0], out=pair), lambda: np.multiply.at(pair, [0], 1.0),
+        lambda: np.clip([1.0, 2.0], 0.0, 1.0, out=pair),
     ):  # fmt: skip
         with pytest.raises(TypeError, match="write"):
             write()

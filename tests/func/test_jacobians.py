@@ -47,3 +47,14 @@ def test_jacobians_forward_and_backward_agree(rows):
 
     t = np.tanh(w @ X)
     assert_close(jacobian(f)(X), (1 - t**2)[:, None] * w * np.sum(X) + t[:, None])
+
+
+def test_real_results_of_complex_arguments_have_jacobians_and_complex_ones_say_why_not():
+    z = np.array([3 + 4j, 1.0])
+    assert_close(jacobian(np.abs)(z), np.diag([0.6 + 0.8j, 1.0]))
+    assert_close(grad(lambda z: np.sum(np.abs(z) ** 2))(z), 2 * z)
+    for transform in (jacobian(np.exp), hessian(lambda z: np.sum(np.abs(z)))):
+        with pytest.raises(TypeError, match=r"complex results.*vjp and jvp"):
+            transform(z)
+    with pytest.raises(TypeError, match=r"complex number.*z\.real"):
+        grad(np.sum)(z)

@@ -336,3 +336,59 @@ def test_a_module_that_writes_statistics_says_what_to_do():
     norm = rg.nn.BatchNorm1d(3)
     with pytest.raises(TypeError, match="eval"):
         vmap(lambda x: norm(x[None] * np.ones((2, 1))))(X)
+
+
+def branches(x):
+    return np.sum(x) if np.sum(x) > 0 else -np.sum(x)
+
+
+def fills(x):
+    out = np.empty_like(x)
+    for i in range(len(x)):
+        out[i] = x[i] ** 2
+    return out
+
+
+def cuts(x):
+    out = x.copy()
+    out[out < 0] = 0.0
+    return out
+
+
+def leaves_numpy(x):
+    return np.array([float(v) ** 2 for v in x])
+
+
+SLOPES = {
+    branches: lambda g, out, x: g * np.sign(np.sum(x)) * np.ones_like(x),
+    fills: lambda g, out, x: 2 * g * x,
+    cuts: lambda g, out, x: g * (x > 0),
+    leaves_numpy: lambda g, out, x: 2 * g * x,
+}
+
+
+@pytest.mark.parametrize("fn", SLOPES)
+def test_a_primitive_that_asks_for_values_is_run_for_each_entry(fn):
+    own = rg.primitive(fn)
+    rg.defvjp(own, SLOPES[fn])
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    vmap.report()
+    np.testing.assert_array_equal(vmap(own)(x).data, [fn(row) for row in x])
+    assert vmap.report() == {fn.__name__: 1}
+
+    def loss(row):
+        return np.sum(own(row) ** 2)
+
+    want = [grad(loss)(row).data for row in x]
+    np.testing.assert_allclose(vmap(grad(loss))(x).data, want)
+    np.testing.assert_allclose(grad(lambda x: vmap(loss)(x).sum())(x).data, want)
+    twice = np.stack([x, -x])
+    np.testing.assert_allclose(vmap(vmap(own))(twice).data, [[fn(r) for r in y] for y in twice])
+
+
+def test_what_is_wrong_with_a_primitive_is_told():
+    own = rg.primitive(lambda x: x + "a")
+    rg.defvjp(own, lambda g, out, x: g)
+    for f in (own, grad(own)):
+        with pytest.raises(TypeError, match="ufunc 'add'"):
+            vmap(f)(np.ones(3))

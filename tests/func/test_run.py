@@ -119,7 +119,7 @@ def test_arguments_that_are_not_floating_are_named():
         grad(lambda p: p["a"])({"a": 1.0, "b": [1.0, 2]})
     with pytest.raises(TypeError, match="a Tensor holds numbers"):
         grad(lambda x: x)("text")
-    with pytest.raises(TypeError, match="complex"):
+    with pytest.raises(TypeError, match="real number"):
         grad(lambda x: x)(1j)
 
 
@@ -134,7 +134,7 @@ def test_argnums_name_positional_arguments(argnums, error):
 
 
 def test_what_functions_return_is_checked():
-    for wrong in ("text", 1j, object()):
+    for wrong in ("text", [1j, "text"], object()):
         with pytest.raises(TypeError, match="function returned"):
             vjp(lambda x, wrong=wrong: wrong, X)
     with pytest.raises(TypeError, match=r"returned bool.*has_aux"):

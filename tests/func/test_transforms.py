@@ -166,3 +166,16 @@ def test_transforms_nest_in_each_other_to_third_order(how):
         for order in ((0, i, i), (i, 0, i), (i, i, 0)):
             want[order] += e[i]
     assert_close(THIRD[how](f)(X), want)
+
+
+def test_products_with_derivatives_of_complex_functions():
+    z, v = np.array([1 + 2j, 0.5]), np.array([1j, 2 - 1j])
+    value, derivative = rg.func.jvp(lambda z: z**2 * np.conj(z), (z,), (v,))
+    np.testing.assert_allclose(value.data, z**2 * z.conj())
+    np.testing.assert_allclose(derivative.data, 2 * z * z.conj() * v + z**2 * v.conj())
+    (pulled,) = rg.func.vjp(lambda z: z**3, z)[1](v)
+    np.testing.assert_allclose(pulled.data, v * np.conj(3 * z**2))
+    (product,) = rg.func.hvp(lambda z: np.sum(np.abs(z) ** 2), (z,), (v,))
+    np.testing.assert_allclose(product.data, 2 * v)
+    with pytest.raises(TypeError, match="complex128 where they must be float64"):
+        rg.func.vjp(np.abs, z)[1](v)

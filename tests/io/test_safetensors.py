@@ -93,3 +93,16 @@ def test_other_programs_notes_are_no_damage(tmp_path):
     notes = {"format": "pt", "tensorflow.json": "12345678", "retrograd": "1"}
     path.write_bytes(safetensors_file({"__metadata__": notes, "a": TENSOR}, b"\0" * 16))
     assert list(rg.load(path)) == ["a"]
+
+
+def test_complex_numbers_are_saved_as_far_as_the_format_goes(tmp_path):
+    pytest.importorskip("safetensors")
+    z = np.array([1 + 2j, -3.5], np.complex64)
+    rg.save({"z": z}, tmp_path / "z.safetensors")
+    loaded = rg.load(tmp_path / "z.safetensors")["z"]
+    assert loaded.dtype == np.complex64
+    np.testing.assert_array_equal(loaded, z)
+    with pytest.raises(TypeError, match=r"z is an array of complex128.*\.npz"):
+        rg.save({"z": z.astype(complex)}, tmp_path / "z.safetensors")
+    rg.save({"z": z.astype(complex)}, tmp_path / "z.npz")
+    assert rg.load(tmp_path / "z.npz")["z"].dtype == np.complex128

@@ -241,7 +241,7 @@ def test_weights_saved_here_are_those_that_pytorch_saved(name, tmp_path):
         ({"m": rg.nn.Linear(1, 1)}, r"state\['m'\] is a Linear.*state_dict\(\)"),
         ({"a": np.array([None])}, r"state\['a'\] is an array of object"),
         ({"a": [np.array("x")]}, r"state\['a'\]\[0\] is an array of <U1"),
-        ({"a": np.array(1j)}, "complex128"),
+        ({"a": np.array(1j, np.clongdouble)}, "clongdouble|complex256"),
         ({(1, 2): 3}, r"the key \(1, 2\)"),
         ({"a": {1.5: 0}}, r"state\['a'\] has the key 1.5"),
         (print, "state is a builtin"),

@@ -57,6 +57,49 @@ def prepared(case, dtype=float):
     return fn, call, leaves
 
 
+# modules that take batches, and the shapes of inputs without samples
+WITHOUT_SAMPLES = {
+    "Linear(3, 2)": [(0, 3)],
+    "Bilinear(3, 4, 2)": [(0, 3), (0, 4)],
+    "Conv1d(2, 3, 3)": [(0, 2, 8)],
+    "Conv2d(2, 4, 3, padding=1, groups=2)": [(0, 2, 8, 8)],
+    "ConvTranspose1d(2, 3, 3)": [(0, 2, 8)],
+    "ConvTranspose2d(2, 4, 3, groups=2)": [(0, 2, 8, 8)],
+    "MaxPool2d(2)": [(0, 2, 8, 8)],
+    "AvgPool2d(2)": [(0, 2, 8, 8)],
+    "AdaptiveAvgPool2d(1)": [(0, 2, 8, 8)],
+    "RNN(3, 4, 2, batch_first=True)": [(0, 5, 3)],
+    "LSTM(3, 4, 2, batch_first=True, bidirectional=True)": [(0, 5, 3)],
+    "GRU(3, 4)": [(5, 0, 3)],
+    "RNNCell(3, 4)": [(0, 3)],
+    "LSTMCell(3, 4)": [(0, 3)],
+    "GRUCell(3, 4)": [(0, 3)],
+    "LayerNorm(3)": [(0, 4, 3)],
+    "GroupNorm(2, 4)": [(0, 4, 3)],
+    "BatchNorm1d(3)": [(0, 3)],
+    "InstanceNorm1d(3, affine=True, track_running_stats=True)": [(0, 3, 4)],
+    "InstanceNorm2d(3)": [(0, 3, 4, 4)],
+    "MultiheadAttention(8, 2, batch_first=True)": [(0, 5, 8)] * 3,
+    "TransformerEncoderLayer(8, 2, 16, batch_first=True)": [(0, 5, 8)],
+    "TransformerDecoderLayer(8, 2, 16, batch_first=True)": [(0, 5, 8), (0, 4, 8)],
+    "Upsample(scale_factor=2, mode='bilinear')": [(0, 2, 4, 4)],
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_SAMPLES)
+def test_a_batch_without_samples_has_no_gradient_and_leaves_the_state(name):
+    module = eval(f"nn.{name}", {"nn": rg.nn})
+    inputs = [rg.Tensor(np.zeros(shape), requires_grad=True) for shape in WITHOUT_SAMPLES[name]]
+    running = {k: b.copy() for k, b in module.named_buffers() if k.startswith("running")}
+    outputs = [t for t in rg.tree.leaves(module(*inputs)) if isinstance(t, rg.Tensor)]
+    assert outputs
+    assert all(t.size == 0 for t in outputs)
+    sum(np.sum(t) for t in outputs).backward()
+    assert all(not np.any(p.grad) for p in module.parameters() if p.grad is not None)
+    for k, b in module.named_buffers():
+        assert k not in running or np.array_equal(b, running[k])
+
+
 @pytest.mark.parametrize("case", SMOOTH)
 def test_the_second_derivatives_are_those_of_the_first(case):
     fn, call, leaves = prepared(case)

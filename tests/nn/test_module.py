@@ -134,6 +134,8 @@ def test_without_strict_names_may_be_missing_but_shapes_must_fit():
     assert net.scale.item() == 4.0
     with pytest.raises(RuntimeError, match="shape of scale"):
         net.load_state_dict({"scale": np.ones(2)}, strict=False)
+    with pytest.raises(RuntimeError, match="dtype of scale: here float64, there complex128"):
+        net.load_state_dict({"scale": np.ones(1, complex)}, strict=False)
 
 
 @pytest.mark.parametrize("wrong", [None, [1.0], np.ones(2)])
@@ -142,7 +144,7 @@ def test_only_a_mapping_is_a_state_dict(wrong):
         Net().load_state_dict(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["text", None, 1j])
+@pytest.mark.parametrize("wrong", ["text", None, object()])
 def test_an_entry_that_is_no_array_writes_nothing(wrong):
     net = Net()
     state = {**net.state_dict(), "scale": [5.0], "head.bias": wrong}
@@ -269,3 +271,32 @@ def test_a_buffer_loses_no_gradient():
     assert nn.CrossEntropyLoss(weight=computed.detach()).weight.tolist() == [2.0, 4.0]
     with pytest.raises(RuntimeError, match=r"from_pretrained\(t\).*lose the gradient"):
         nn.Embedding.from_pretrained(np.outer(computed, computed))
+
+
+class Turned(rg.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.turn = rg.nn.Parameter(np.array([1j, 1.0]))
+        self.bias = rg.nn.Parameter(np.ones(2))
+
+    def forward(self, x):
+        return np.abs(x * self.turn) + self.bias
+
+
+def test_complex_parameters_stay_complex_in_another_precision():
+    net = Turned().to(np.float32)
+    assert (net.turn.dtype, net.bias.dtype) == (np.complex64, np.float32)
+    assert net(np.ones(2, np.float32)).dtype == np.float32
+    assert Turned().to(np.float64).turn.dtype == np.complex128
+
+
+def test_what_is_written_for_real_numbers_says_so():
+    z = rg.Tensor([1j], requires_grad=True)
+    for call in (
+        lambda: rg.nn.functional.relu(z), lambda: rg.nn.functional.mse_loss(z, np.zeros(1)),
+        lambda: rg.nn.functional.huber_loss(z, np.zeros(1)), lambda: rg.special.erf(z),
+        lambda: rg.special.xlogy(z, z), lambda: rg.nn.Linear(2, 2, dtype=complex),
+        lambda: rg.nn.init.normal_(rg.nn.Parameter([1j])),
+    ):  # fmt: skip
+        with pytest.raises(TypeError, match="real"):
+            call()

@@ -40,3 +40,17 @@ def test_clipping_takes_one_parameter_too_and_leaves_small_gradients_as_they_are
     np.testing.assert_array_equal(p.grad, [3.0, 4.0])
     rg.nn.utils.clip_grad_value_(p, 3.5)
     np.testing.assert_array_equal(p.grad, [3.0, 3.5])
+
+
+def test_complex_gradients_are_clipped_by_their_sizes_and_have_no_order():
+    z = rg.nn.Parameter(np.zeros(2, complex))
+    z.grad, x = np.array([3j, 4.0]), blank(1)
+    x.grad = np.array([12.0])
+    assert rg.nn.utils.clip_grad_norm_([z, x], 1.0).item() == 13.0
+    np.testing.assert_allclose(z.grad, np.array([3j, 4.0]) / 13, rtol=1e-6)
+    assert rg.nn.utils.clip_grad_norm_(z, 1.0, norm_type=np.inf).item() == pytest.approx(4 / 13)
+    with pytest.raises(TypeError, match="no order"):
+        rg.nn.utils.clip_grad_value_([x, z], 1.0)
+    np.testing.assert_allclose(x.grad, 12 / 13, rtol=1e-6)
+    with pytest.raises(TypeError, match="some of the parameters are real"):
+        rg.nn.utils.vector_to_parameters(np.ones(3, complex), [z, x])

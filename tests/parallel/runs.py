@@ -57,10 +57,13 @@ def train(name, compiled=False, norm=False, steps=STEPS):
     return losses, state, step
 
 
+KINDS = [*itertools.product(("sgd", "adam"), (False, True))]
+
+
 def results():
     """Return the losses and the weights of all kinds of runs, by name."""
     found = {}
-    for name, compiled in itertools.product(("sgd", "adam"), (False, True)):
+    for name, compiled in KINDS:
         losses, state, _ = train(name, compiled)
         key = f"{name} {'compiled' if compiled else 'eager'}"
         found |= {f"{key} losses": np.array(losses), f"{key} state": state}
@@ -72,8 +75,8 @@ def results():
 
 
 if __name__ == "__main__":
-    mine = results()
     every = rg.parallel.size()
+    mine = results()
     for value in mine.values():  # the ranks are equal, bit by bit
         total = rg.parallel.allreduce(value, op="sum")
         np.testing.assert_allclose(total, every * value, rtol=1e-15)

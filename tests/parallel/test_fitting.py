@@ -1,5 +1,7 @@
 """`fit` on several ranks is `fit` in one process, and goes on from checkpoints on any number."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -20,15 +22,26 @@ def assert_same(path, whole):
             np.testing.assert_allclose(found[name], values, rtol=1e-12, err_msg=name)
 
 
-@needs_mpi
-@pytest.mark.parametrize("ranks", [1, 4])
-def test_a_run_of_two_ranks_of_which_one_is_killed_goes_on_with_one_or_four(ranks, whole, tmp_path):
-    out, checkpoint = tmp_path / "history.npz", tmp_path / "run.npz"
-    done = launch(2, "fitting.py", out, checkpoint, 3, "kill", 8, check=False)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Return the checkpoint of a run of two ranks of which one is killed."""
+    path = tmp_path_factory.mktemp("killed")
+    checkpoint = path / "run.npz"
+    done = launch(2, "fitting.py", path / "history.npz", checkpoint, 3, "kill", 8, check=False)
     assert done.code != 0
     assert done.seconds < 30
-    assert [path.name for path in tmp_path.iterdir()] == ["run.npz"]  # whole, and no part of one
+    assert [path.name for path in path.iterdir()] == ["run.npz"]  # whole, and no part of one
     assert rg.load(checkpoint)["update"] == 6  # within the second epoch
+    return checkpoint
+
+
+@needs_mpi
+@pytest.mark.parametrize("ranks", [1, 4])
+def test_a_run_of_two_ranks_of_which_one_is_killed_goes_on_with_one_or_four(
+    ranks, whole, killed, tmp_path
+):
+    out, checkpoint = tmp_path / "history.npz", tmp_path / "run.npz"
+    shutil.copy(killed, checkpoint)
     done = launch(ranks, "fitting.py", out, checkpoint, 3)
     assert_same(out, whole)
     # the first rank alone prints and plots
@@ -41,19 +54,22 @@ import numpy as np
 from parallel import fitting
 import retrograd as rg
 fitting.COUNT = 7  # the second batch is one sample: ranks 1 and 2 have none
-history = fitting.fit(compile={compiled})
-if rg.parallel.rank() == 0:
-    print(repr(dict(history)))
+for compiled in (False, True):
+    history = fitting.fit(compile=compiled)
+    if rg.parallel.rank() == 0:
+        print(repr(dict(history)))
 """
 
 
 @needs_mpi
-@pytest.mark.parametrize("compiled", [False, True])
-def test_ranks_without_samples_take_part(compiled, monkeypatch):
+def test_ranks_without_samples_take_part_eager_and_compiled(monkeypatch):
     monkeypatch.setattr(fitting, "COUNT", 7)
-    found = eval(launch(3, EMPTY.format(compiled=compiled)).out)
-    for name, values in fitting.fit().items():
-        np.testing.assert_allclose(found[name], values, rtol=1e-9)
+    whole = fitting.fit()
+    lines = launch(3, EMPTY).out.splitlines()
+    assert len(lines) == 2
+    for found in map(eval, lines):
+        for name, values in whole.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-9)
 
 
 DATA = """

@@ -97,13 +97,18 @@ def map_tree(change: Callable[[Any], Any], tree: Any, kind: type) -> Any:
 
 def floats(tree: Any) -> list[Any]:
     """Return the float arrays and Tensors of a tree, in order."""
+    return [a for a in inexact(tree) if a.dtype.kind == "f"]
+
+
+def inexact(tree: Any) -> list[Any]:
+    """Return the arrays and Tensors of a tree that hold floats or complex numbers, in order."""
     found: list[Any] = []
 
     def visit(a: Any) -> None:
-        if a.dtype.kind == "f":
+        if a.dtype.kind in "fc":
             found.append(a)
 
-    map_tree(visit, tree, (np.ndarray, np.floating, rg.Tensor))  # type: ignore[arg-type]
+    map_tree(visit, tree, (np.ndarray, np.inexact, rg.Tensor))  # type: ignore[arg-type]
     return found
 
 
@@ -157,10 +162,12 @@ def check_dtype(found: Any, like: Any, out: Any) -> None:
     if isinstance(found, Parts) or found is None:
         return
     found = found if isinstance(found, rg.Tensor) else np.asarray(found)
-    assert found.dtype.kind == "f", f"a rule gave a gradient of {found.dtype}"
-    whole = (*floats(out), *floats(like), np.float16())
-    widest = max(part.dtype.itemsize for part in whole)
-    assert found.dtype.itemsize <= widest, f"a rule turned {like.dtype} into {found.dtype}"
+    whole = [part.dtype for part in inexact((out, like))]
+    # of complex results a real argument gets the real part of what its rule gives
+    kinds = "fc" if any(dtype.kind == "c" for dtype in whole) else "f"
+    assert found.dtype.kind in kinds, f"a rule gave a gradient of {found.dtype}"
+    widest = max((np.finfo(dtype).bits for dtype in whole), default=16)
+    assert np.finfo(found.dtype).bits <= widest, f"a rule turned {like.dtype} into {found.dtype}"
 
 
 @contextlib.contextmanager

@@ -133,7 +133,8 @@ def test_whole_numbers_and_floats_of_any_kind_give_numpys_dtype(fn):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("fn", [np.sum, np.prod, np.cumsum, np.cumprod, np.nansum, np.nancumprod,
-                                np.trace, np.nanmean, np.mean, np.add.reduce], ids=str)  # fmt: skip
+                                np.trace, np.nanmean, np.mean, np.add.reduce],
+                         ids=lambda fn: fn.__name__)  # fmt: skip
 def test_sums_and_products_have_the_dtype_that_is_asked_for_or_numpys(fn, kind):
     a = np.array([[1, 0], [2, 1]]).astype(kind)
     for dtype in (None, np.float32, np.float64, np.int8):

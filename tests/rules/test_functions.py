@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from retrograd.engine import RULES, spelled
 from retrograd.engine.rule import ADAPTED, COMPOSED
+from retrograd.rules.writing import WRITERS
 from rules import cases  # noqa: F401, fills CASES
 from rules.checking import check, check_third_order
 from rules.drawing import CASES, STAND_INS, Draw, newer
@@ -18,8 +19,9 @@ from rules.test_elementwise import UFUNCS
 def test_a_function_has_the_derivatives_of_its_values(fn, data):
     draw = Draw(data)
     args, kwargs = draw.one_of(*CASES[fn])(draw)
-    fn = STAND_INS.get(fn, fn)
-    check(fn, args, kwargs, seed=draw.integer(0, 1000), replay=fn is not np.trim_zeros)
+    # values decide the shape of these, or whether they are complex
+    replay = fn not in (np.trim_zeros, np.roots)
+    check(STAND_INS.get(fn, fn), args, kwargs, seed=draw.integer(0, 1000), replay=replay)
 
 
 @pytest.mark.parametrize("fn", CASES, ids=spelled)
@@ -35,5 +37,5 @@ def test_every_function_with_a_rule_is_checked():
     differentiable = {fn for fn, rule in RULES.items() if rule.differentiable}
     answered = differentiable | set(ADAPTED) | set(COMPOSED)
     numpys = {fn for fn in answered if newer(spelled(fn).removeprefix("np.")) is fn}
-    missing = numpys - set(CASES) - set(UFUNCS)
+    missing = numpys - set(CASES) - set(UFUNCS) - WRITERS
     assert not missing, sorted(map(spelled, missing))

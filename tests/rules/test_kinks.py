@@ -9,8 +9,13 @@ import retrograd as rg
 from retrograd.engine.backward import LIMITS
 
 
+def leaf(value):
+    array = np.asarray(value)
+    return rg.Tensor(array.astype(np.result_type(array, float)), requires_grad=True)
+
+
 def gradients(fn, *values):
-    leaves = [rg.Tensor(np.asarray(v, float), requires_grad=True) for v in values]
+    leaves = [*map(leaf, values)]
     out = fn(*leaves)
     grads = rg.autograd.grad(out, leaves, np.ones(out.shape), allow_unused=True)
     return [None if g is None else g.data.tolist() for g in grads]
@@ -437,14 +442,16 @@ def test_a_correlation_is_not_clipped():
     np.testing.assert_allclose(found, np.zeros((2, 3)), atol=1e-15)
 
 
-def test_complex_eigenvalues_raise():
-    with pytest.raises(TypeError, match="complex eigenvalues"):
-        np.linalg.eig(rg.Tensor([[0.0, 1.0], [-1.0, 0.0]], requires_grad=True))
-
-
-def test_complex_roots_raise():
-    with pytest.raises(TypeError, match="some of the roots are complex"):
-        np.roots(rg.Tensor([1.0, 0.0, 1.0], requires_grad=True))
+def test_complex_vectors_have_no_gradient_where_it_turns_them():
+    """LAPACK chooses a factor of length 1: what does not depend on that has a gradient."""
+    a = np.array([[1.0, 2j, 0.5], [0.3, -1.0, 1j], [0.2, 1.0, 3.0]])
+    hermitian = lambda a: a + np.conjugate(a.T)  # noqa: E731
+    for vectors in (
+        lambda a: np.linalg.eigh(hermitian(a))[1], lambda a: np.linalg.eig(a)[1],
+        lambda a: np.linalg.svd(a)[0], lambda a: np.linalg.svd(a)[2],
+    ):  # fmt: skip
+        assert np.isnan(gradients(lambda a, v=vectors: np.sum(np.imag(v(a))), a)).any()
+        assert np.isfinite(gradients(lambda a, v=vectors: np.sum(np.abs(v(a)) ** 4), a)).all()
 
 
 def test_a_quantile_at_the_ends_has_no_slope_beyond_them():
@@ -455,9 +462,34 @@ def test_a_quantile_at_the_ends_has_no_slope_beyond_them():
     assert slope(0.3, method="nearest").item() == 0.0
 
 
-def test_a_root_of_a_negative_number_is_complex_and_raises():
-    with pytest.raises(TypeError, match="complex"):
-        np.emath.sqrt(rg.Tensor(-1.0, requires_grad=True))
+def test_parts_of_a_number_that_is_not_finite_are_replaced_one_by_one():
+    x = np.array([complex(np.nan, 1.0), complex(2.0, np.inf), 3 + 4j])
+    (found,) = gradients(lambda x: np.sum(np.nan_to_num(x) * (1 - 1j)).real, x)
+    np.testing.assert_array_equal(found, [1j, 1.0, 1 + 1j])
+
+
+def test_the_size_of_a_complex_0_has_the_gradient_0_and_its_sign_and_angle_nan():
+    assert gradients(np.abs, 0j) == [0.0]
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(gradients(lambda z: np.sign(z).real, 0j)).all()
+        assert np.isnan(gradients(np.angle, 0j)).all()
+
+
+@pytest.mark.parametrize(("fn", "at", "along"), [
+    (np.arcsin, 2, 1), (np.arcsin, -2, 1), (np.arccos, 2, 1), (np.arccos, -2, 1),
+    (np.arccosh, -2, 1), (np.arccosh, 0.5, 1), (np.arcsinh, 2j, 1j), (np.arctan, 2j, 1j),
+    (np.arctanh, 2, 1), (np.sqrt, -2, 1), (np.log, -2, 1), (np.log1p, -3, 1),
+    (lambda z: z**1.5, -2, 1), (lambda z: np.power(z, 1.5 + 1j), -2, 1),
+    (lambda z: np.power(z.real, 1.5 + 1j), -2, 1), (lambda z: (-2) ** z, 0.5, 1),
+    (lambda z: np.emath.power(z.real, 0.5), -2, 1), (lambda z: np.emath.arccos(z.real), 2, 1),
+    (lambda z: np.emath.log(z.real), -2, 1), (lambda z: np.emath.arcsin(z.real), -2, 1),
+], ids=lambda value: getattr(value, "__name__", str(value)))  # fmt: skip
+def test_on_a_branch_cut_the_gradient_is_that_of_the_side_that_numpy_is_on(fn, at, along):
+    at, step = np.array(complex(at)), 1e-6 * along
+    expected = (fn(at + step) - fn(at - step)) / 2e-6
+    real, imag = (gradients(part, at)[0] for part in (lambda z: fn(z).real, lambda z: fn(z).imag))
+    found = [np.real(np.conjugate(g) * along) for g in (real, imag)]
+    np.testing.assert_allclose(found, [expected.real, expected.imag], rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("call", [
@@ -481,7 +513,7 @@ def test_what_would_lose_a_gradient_raises(call):
 
 
 def hessian(fn, *values):
-    leaves = [rg.Tensor(np.asarray(v, float), requires_grad=True) for v in values]
+    leaves = [*map(leaf, values)]
     with np.errstate(all="ignore"):
         first = rg.autograd.grad(fn(*leaves), leaves, create_graph=True, allow_unused=True)
         pairs = zip(first, leaves, strict=True)

@@ -23,6 +23,8 @@ METHODS = {
     "squeeze": {},
     "astype": {"dtype": np.float64},
     "copy": {},
+    "conj": {},
+    "conjugate": {},
     "diagonal": {"offset": 1},
     "trace": {},
     "cumsum": {"axis": 1},

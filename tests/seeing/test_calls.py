@@ -34,3 +34,11 @@ def test_operators_are_written_as_such_and_functions_with_their_keywords():
 def test_indices_are_written_short():
     index = (slice(1, None, 2), np.array([True, False]), np.array(3), -1)
     assert show_index(index) == "1::2, array(2,), 3, -1"
+
+
+def test_a_number_without_a_name_stands_in_the_call_as_a_number():
+    x = rg.Tensor(0.5, requires_grad=True)
+    (dx,) = rg.autograd.grad(np.exp(x), x, create_graph=True)
+    assert "1 * exp1 = 1 * 1.649" in str(rg.explain(dx))
+    assert "constant" not in str(rg.explain(dx)) + rg.draw(dx).svg
+    assert "x * (-2)" in str(rg.explain(x * rg.Tensor(-2.0)))

@@ -87,9 +87,11 @@ _SPELLED = {fn for fn, rule in RULES.items() if rule.name.rpartition(".")[2] in 
 )}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["np.power", "np.absolute", "np.linalg.norm 0", "F.max_pool2d"])
+@pytest.mark.parametrize("name", ["np.power", "np.absolute", "np.linalg.norm", "F.max_pool2d"])
 def test_gradients_that_were_recorded_are_explained(name):
-    loss = LOSSES[name]()
+    # of several cases the first that has a gradient
+    made = (make() for key, make in LOSSES.items() if key.split()[0] == name)
+    loss = next(loss for loss in made if loss is not None)
     leaves = [t for t in rg.explain(loss).graph.leaves if t.tensor.requires_grad]
     first = rg.autograd.grad(loss, [node.tensor for node in leaves], create_graph=True)
     assert "arrives" in str(rg.explain(sum(np.sum(g) for g in first if g.requires_grad)))

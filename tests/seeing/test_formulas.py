@@ -24,7 +24,9 @@ def test_every_rule_has_a_source():
         for vjp in (*rule.vjps, rule.joint):
             while isinstance(vjp, functools.partial):
                 vjp = vjp.func
-            if vjp is not None and vjp.__module__.startswith("retrograd."):
+            file = getattr(getattr(vjp, "__code__", None), "co_filename", "")
+            ours = str(getattr(vjp, "__module__", "")).startswith("retrograd.")
+            if ours and not file.startswith("<"):  # others are those of examples in docstrings
                 assert _source_of(vjp.__code__) is not None, rule.name
 
 

@@ -21,7 +21,8 @@ def test_a_given_name_comes_before_a_variable():
     w = leaf(1.0)
     other = leaf(2.0)
     rg.name(w, "slope")
-    assert [Names().of(t) for t in (w, other, GLOBAL)] == ["slope", "other", "GLOBAL"]
+    names = Names()
+    assert [*map(names.of, (w, other, GLOBAL))] == ["slope", "other", "GLOBAL"]
     w.name = None
     assert Names().of(w) == "w"
 
@@ -59,7 +60,8 @@ def test_places_in_lists_dicts_and_objects_are_found():
     net, weights, named = Net(), [leaf(2.0), leaf(3.0)], {"b": leaf(4.0)}
     layers = [nn.Linear(1, 1)]
     found = [net.w, weights[1], named["b"], layers[0].bias]
-    assert [Names().of(t) for t in found] == ["net.w", "weights[1]", "named['b']", "layers[0].bias"]
+    names = [*map(Names().of, found)]
+    assert names == ["net.w", "weights[1]", "named['b']", "layers[0].bias"]
 
 
 def test_arrays_have_names_too():

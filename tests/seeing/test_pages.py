@@ -36,3 +36,23 @@ def test_a_table_has_a_row_for_each_argument():
     assert table.count("<tr>") == 1 + 2 + 1 + 1
     assert 'rowspan="2"' in table
     assert "a &lt; b" in table
+
+
+def test_a_table_tells_code_from_words_and_a_product_from_an_argument_called_x():
+    table = as_table("", [CALL, Entry("folded", 0, "net.0: 3 calls", "5")])
+    assert "<samp>\u2003y = f(x)</samp>" in table
+    assert "<samp>g * 2</samp><br>note" in table
+    assert "3 × 2 = 6" in table  # noqa: RUF001, the sign is what is tested
+    assert ">net.0: 3 calls<" in table
+
+
+def test_a_table_is_flush_left_also_where_a_page_takes_styles_out():
+    table = as_table("", [CALL])
+    assert table.count("<td") + table.count("<th ") == table.count('align="left" valign="top"')
+
+
+def test_a_table_has_a_line_for_what_each_sign_of_equality_says():
+    sent = Sent("x", "6", "3 x 2", ("g * y = 3 * 2",))
+    table = as_table("", [Entry("call", 0, "y = f(x, axis=0) = f(2)", "2", ("3",), (sent,))])
+    assert "<samp>y = f(x, axis=0)<br>=\xa0f(2)</samp>" in table
+    assert "<samp>g * y<br>=\xa03 * 2</samp>" in table

@@ -88,3 +88,24 @@ def test_a_program_has_no_gradients_to_draw_and_must_have_run(step):
         rg.draw(step, gradients=True)
     with pytest.raises(RuntimeError, match="nothing is recorded yet"):
         rg.draw(rg.compile(np.sin))
+
+
+@pytest.mark.parametrize("make", [
+    lambda p: rg.optim.SGD(p, lr=0.1, momentum=0.9), lambda p: rg.optim.Adam(p, lr=0.1),
+], ids=["momentum", "adam"])  # fmt: skip
+def test_gradients_lead_to_the_loop_that_updates_with_them(make):
+    net = nn.Sequential(nn.Linear(2, 4, rng=0), nn.Tanh(), nn.Linear(4, 1, rng=1))
+    step = make_step(net, nn.MSELoss(), make(net.parameters()))
+    step(np.ones((5, 2)), np.ones((5, 1)))
+    scene = rg.draw(step, unfold=True).scene
+    boxes = scene.boxes
+    into = {
+        boxes[edge.source].lines[0].text for edge in scene.edges
+        if boxes[edge.target].section == "update" != boxes[edge.source].section
+    }  # fmt: skip
+    gradients = {name for row in step.readable().rows for name in row.targets
+                 if row.section == "backward" and name.endswith(("weight", "bias"))}  # fmt: skip
+    assert gradients
+    assert gradients == {name for name in into if name.startswith("d_")}
+    last = max(i for i, box in enumerate(boxes) if box.section == "backward")
+    assert min(i for i, box in enumerate(boxes) if box.section == "update") > last

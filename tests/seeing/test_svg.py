@@ -43,10 +43,29 @@ def test_width_counts_east_asian_characters_twice_and_accents_not():
 
 
 def test_there_are_colours_for_light_and_for_dark_surroundings():
-    style = paint(Scene([box("x")], title="t", description="d"))
-    light, dark = style.split("@media (prefers-color-scheme:dark)")
-    assert ".page{fill:#ffffff}" in light
-    assert ".page{fill:#12161d}" in dark
+    drawing = paint(Scene([box("x")], title="t", description="d"))
+    begin, style = drawing.split("<style>@media (prefers-color-scheme:dark)")
+    style, light = style.split("</style>")
+    assert ".page{fill:#12161d}" in style
+    assert 'class="page" fill="#ffffff"' in light
+    assert "font-family" in begin
+    assert 'class="rg-drawing" fill="#1b2432"' in begin  # what text inherits
+
+
+def test_a_drawing_is_whole_where_a_page_takes_style_sheets_out():
+    boxes = [box(kind, kind=kind, heat=heat) for kind, heat in zip(KINDS, HEATS, strict=True)]
+    edges = [Edge(0, 1), Edge(1, 2, heat=0.9), Edge(2, 3, (Text("1"),), is_dashed=True)]
+    scene = Scene(boxes, edges, [Frame("f")], "t", "d", ("0", "1"), ("a note",))
+    root = read(paint(scene))
+    shapes = [e for e in root.iter() if e.tag.rpartition("}")[2] in ("rect", "path", "text")]
+    own = [e for e in shapes if not e.tag.endswith("text")]
+    assert [e.attrib for e in own if e.get("fill") is None] == []
+    assert {e.get("fill") for e in own if e.get("class").startswith("box")} == {"#f5f7fa"}
+    assert [e.attrib for e in shapes if "wire" in e.get("class") and not e.get("stroke")] == []
+    assert [e.attrib for e in shapes if e.tag.endswith("text") and not e.get("font-size")] == []
+
+
+HEATS = [None, 0.0, 0.5, 0.9, 1.0, None]
 
 
 def luminance(color):

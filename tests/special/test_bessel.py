@@ -55,6 +55,27 @@ def test_values_below_zero_and_at_the_edges():
             np.testing.assert_allclose(fn(np.array(x)), want, rtol=1e-12)
 
 
+TINY_AND_HUGE = [1e-320, 1e-300, 1e-200, 1e10, 1e100, 1e300]
+
+
+@pytest.mark.parametrize("of_whom", ["own", "scipys"])
+def test_tiny_and_huge_arguments_have_values_whoever_computes(of_whom, request):
+    if of_whom == "scipys":
+        request.getfixturevalue("scipys_kernels")
+    x = np.array([*TINY_AND_HUGE, np.inf])
+    for name in ("i0", "i0e", "i1", "i1e"):
+        got, want = getattr(special, name)(x), getattr(scipy_special, name)(x)
+        got, want = (v[:-1] if name in ("i0", "i1") else v for v in (got, want))
+        np.testing.assert_allclose(got, want, rtol=1e-13)
+    np.testing.assert_array_equal(special.iv(2.5, x[3:]), np.inf)
+    np.testing.assert_allclose(special.ive(2.5, x[3:]), 1 / np.sqrt(2 * np.pi * x[3:]), rtol=1e-8)
+    assert special.jv(1.0, np.inf) == special.ive(3.0, np.inf) == 0.0
+    assert np.isnan(special.iv(0.5, -1.0))
+    t = rg.Tensor(x[:-1], requires_grad=True)
+    np.sum(special.i0e(t)).backward()
+    assert np.all(np.isfinite(t.grad))
+
+
 def test_orders_broadcast_with_arguments_and_programs_run_them():
     orders, x = np.arange(3.0)[:, None], np.linspace(0.5, 3.0, 4)
     got = special.iv(orders, x)

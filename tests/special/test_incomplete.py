@@ -1,6 +1,7 @@
 """Incomplete gamma and beta functions, beta and zeta, against SciPy's."""
 
 import warnings
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -29,6 +30,31 @@ def test_shares_of_the_beta_function_agree(a, b):
     got, want = special.betainc(a, b, U), scipy_special.betainc(a, b, U)
     seen = want > 1e-290
     assert relative(got[seen], want[seen]) < 2e-12
+
+
+def test_the_upper_share_keeps_its_digits_where_it_is_tiny():
+    a = np.array([1e-300, 1e-16, 1e-10, 1e-3, 0.1, 0.49, 0.5, 0.9])[:, None]
+    x = np.array([1e-300, 1e-30, 1e-8, 0.1, 0.5, 1.0, 1.09, 1.11, 1.5])
+    got, want = special.gammaincc(a, x), scipy_special.gammaincc(a, x)
+    assert relative(got, want) < 1e-12
+
+
+def test_all_of_the_beta_function_may_lie_at_one_end():
+    a, b = np.array([[0.0, 2.0, np.inf, 3.0], [2.0, 0.0, 3.0, np.inf]])
+    x = np.array([0.0, 1e-10, 0.5, 1.0])[:, None]
+    got = special.betainc(a, b, x)
+    np.testing.assert_array_equal(got, scipy_special.betainc(a, b, x))
+    assert np.isnan(special.betainc(0.0, 0.0, 0.5))
+
+
+def test_the_logarithm_of_the_beta_function_keeps_its_digits_for_large_arguments():
+    a = np.array([1e-300, 0.01, 0.5, 3.0, 9.9, 10.1, 1e3, 1e6, 1e10, 1e15, 1e100])
+    # SciPy's has 10 digits about 1e6
+    assert relative(special.betaln(a[:, None], a), scipy_special.betaln(a[:, None], a)) < 1e-9
+    exact = [float((2 / (Decimal(b) * (Decimal(b) + 1) * (Decimal(b) + 2))).ln()) for b in a]
+    assert relative(special.betaln(3.0, a), exact) < 1e-13
+    assert special.betaln(2.0, np.array(np.inf)) == -np.inf
+    assert special.betaln(np.float32(0.5), np.float32(100.0)).dtype == np.float32
 
 
 def test_beta_and_zeta_agree():

@@ -133,3 +133,23 @@ def test_what_nets_do_not_need_is_loaded_on_first_use():
 def test_a_name_that_it_does_not_have_is_no_attribute():
     with pytest.raises(AttributeError, match="airy"):
         special.airy  # noqa: B018
+
+
+@pytest.mark.parametrize("of_whom", ["own", "scipys"])
+def test_nan_stays_nan_in_every_argument(of_whom, request):
+    if of_whom == "scipys":
+        pytest.importorskip("scipy.special")
+        request.getfixturevalue("scipys_kernels")
+    all_of_them = DIFFERENTIATED | WITH_PARAMETERS
+    for name, points in all_of_them.items():
+        args = [np.atleast_1d(p)[0] for p in points]
+        for i in range(len(args)):
+            given = [np.array([np.nan if i == k else a]) for k, a in enumerate(args)]
+            assert np.isnan(getattr(special, name)(*given)).all(), (name, i)
+    assert all(np.isnan(special.polygamma(n, np.array(np.nan))) for n in range(4))
+
+
+def test_a_product_with_a_logarithm_is_0_where_its_factor_is_whatever_the_other():
+    y = np.array([-1.0, 0.0, 5.0, np.inf])
+    np.testing.assert_array_equal(special.xlogy(np.zeros(4), y), 0.0)
+    np.testing.assert_array_equal(special.xlog1py(np.zeros(4), y), 0.0)

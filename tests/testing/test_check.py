@@ -187,3 +187,36 @@ def test_a_wrong_gradient_of_a_steep_function_is_caught(name, factor):
     with pytest.raises(AssertionError) as caught:
         gradcheck(lambda x: wrong(fn(x)), point)
     assert not isinstance(caught.value, KinkError)
+
+
+# Complex numbers
+
+
+Z = X + 1j * np.array([1.5, 0.25, -0.75])
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["directions", "full"])
+def test_complex_arguments_and_results_are_checked_by_their_parts(full):
+    for fn, inputs in (
+        (np.exp, (Z,)), (np.multiply, (Z, X)), (np.fft.rfft, (X,)), (np.abs, (Z,)),
+        (lambda z: np.conj(z) * z**2, (rg.Tensor(Z, requires_grad=True),)),
+    ):  # fmt: skip
+        gradcheck(fn, *inputs, full=full)
+        gradgradcheck(fn, *inputs, full=full)
+
+
+def test_a_wrong_rule_for_complex_numbers_is_found():
+    @rg.primitive
+    def squared_size(z):
+        return z * np.conj(z)
+
+    rg.defvjp(squared_size, lambda g, out, z: 2 * g * z)  # which would do for real numbers
+    with pytest.raises(AssertionError, match="gradient of squared_size"):
+        gradcheck(squared_size, Z)
+
+
+@rg.testing.gradient_property(
+    z=rg.testing.strategies.arrays(dtype=complex), x=rg.testing.strategies.arrays(())
+)
+def test_a_property_draws_complex_arguments(z, x):
+    return np.abs(z * np.exp(1j * x)) ** 2 + np.angle(x + 2j)

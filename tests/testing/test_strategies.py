@@ -67,3 +67,10 @@ def test_products_fit(args):
 def test_a_function_that_does_not_tell_its_arrays_is_an_error():
     with pytest.raises(TypeError, match="how many arrays"):
         for_function(lambda *arrays: arrays[0])
+
+
+@given(arrays((2, 3), np.complex64), tensors((4,), complex, values_off_kinks(0.5, 2.0)))
+def test_complex_arrays_have_parts_that_are_drawn(x, t):
+    assert (x.shape, x.dtype, t.dtype) == ((2, 3), np.complex64, np.complex128)
+    assert all(abs(4 * v - round(4 * v)) > 0.1 for v in (*x.real.flat, *x.imag.flat))
+    assert np.all((t.data.real >= 0.5) & (t.data.imag >= 0.5))

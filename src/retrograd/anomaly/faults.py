@@ -251,13 +251,13 @@ def arrays_in(value: Any) -> list[Array]:
         return [a for part in value.parts for a in arrays_in(part)]
     if isinstance(value, np.generic):
         value = np.asarray(value)
-    return [value] if isinstance(value, np.ndarray) and value.dtype.kind == "f" else []
+    return [value] if isinstance(value, np.ndarray) and value.dtype.kind in "fc" else []
 
 
 def is_finite(value: Any) -> bool:
     """Tell whether there is neither nan nor inf in a value."""
-    if isinstance(value, float):
-        return math.isfinite(value)
+    if isinstance(value, (float, complex)):
+        return bool(np.isfinite(value))
     return all(bool(np.isfinite(a).all()) for a in arrays_in(value))
 
 

@@ -13,15 +13,19 @@ A program is data until one writer makes text of it. In the order of what happen
    what it changes there; `carried`: what it assigns there; `likeness`: whether two recordings are
    one; `comparison`: the program beside its function (`checking`), at other values (`moving`);
 7. `differentiable`: a compiled call inside a graph; `export`: a program as a script of its own;
-8. `aside`: a call that is only looked at: `finding` its first nan, `profiling` its lines.
+8. `c`: the calls as C, where that is the target;
+9. `aside`: a call that is only looked at: `finding` its first nan, `profiling` its lines.
 """
 
 from retrograd.compiler.entry import compile
-from retrograd.compiler.lines import TraceError
+from retrograd.compiler.lines import CompilerNotFoundError, TraceError
 from retrograd.compiler.profiling import ProfiledLine, ProgramProfile
 from retrograd.compiler.step import CompiledStep
 from retrograd.later import public_names
 
-__all__ = ["CompiledStep", "ProfiledLine", "ProgramProfile", "TraceError", "compile"]
+__all__ = [
+    "CompiledStep", "CompilerNotFoundError", "ProfiledLine", "ProgramProfile", "TraceError",
+    "compile",
+]  # fmt: skip
 
 __dir__ = public_names(__name__)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.buffers import Buffers, find_joined
+from retrograd.compiler.buffers import Buffers, Place, find_joined
 from retrograd.compiler.carried import Carried
 from retrograd.compiler.ir import Call, Flow, Names, Program, Var
 from retrograd.compiler.live import Live
@@ -44,11 +44,19 @@ _NUMBERS = {0.0: "zero", 1.0: "one", 2.0: "two", 0.5: "half", -1.0: "minus_one"}
 
 @dataclass(slots=True)
 class Step:
-    """A statement, the call it comes from, and the array it fills."""
+    """A statement, the call it comes from, and the array it fills.
+
+    Args:
+        statement: the statement.
+        call: the call, the first one where there are several.
+        fills: the array that it fills, None where that is none, or not one alone.
+        writes: whether it writes into an array outside though it fills none.
+    """
 
     statement: Statement
     call: Call
     fills: Var | None
+    writes: bool = False
 
 
 @dataclass(slots=True)
@@ -68,6 +76,8 @@ class Code:
         data: the arrays that the program finds or holds, by name.
         functions: the functions and generators that it calls, by name.
         names: the name of each array.
+        bind: puts what the statements call that is not NumPy's into a namespace with the arrays.
+        source_in_c: what C does of it, "" where that is nothing.
     """
 
     arguments: list[tuple[str, Var]] = field(default_factory=list)
@@ -81,11 +91,17 @@ class Code:
     data: dict[str, Array] = field(default_factory=dict)
     functions: dict[str, Any] = field(default_factory=dict)
     names: dict[Var, str] = field(default_factory=dict)
+    bind: Callable[[dict[str, Any]], None] | None = None
+    source_in_c: str = ""
 
 
 def assemble(program: Program) -> Code:
     """Return the code of a program."""
-    assembly = Assembly(program)
+    return assemble_by(Assembly(program), program)
+
+
+def assemble_by(assembly: Assembly, program: Program) -> Code:
+    """Return the code of a program, its calls added by an assembly of it."""
     code = assembly.code
     code.arguments = [(assembly.name(v), v) for v in program.args]
     assembly.add_calls()
@@ -103,18 +119,27 @@ def assemble(program: Program) -> Code:
 class Assembly:
     """Code in the making; `spelling` asks it for names, constants and views.
 
+    Args:
+        program: the program.
+        calls: its calls where some of them are done otherwise than by NumPy, in a new order: so
+            they use memory. No array is a Python number then.
+        placed: the arrays that are parts of joined ones, where that is known already.
+
     Attributes:
         code: what is there so far.
         numbers: the arrays that are Python numbers instead.
         placed: the arrays that are parts of joined ones, and where.
     """
 
-    def __init__(self, program: Program) -> None:
-        self.calls: Sequence[Call] = program.calls
+    def __init__(
+        self, program: Program, calls: Sequence[Call] | None = None,
+        placed: dict[Var, Place] | None = None,
+    ) -> None:  # fmt: skip
+        self.calls: Sequence[Call] = program.calls if calls is None else calls
         self.flow = Flow(self.calls)
         grads = [g for _, g in program.grads if g is not None]
-        self.numbers = find_numbers(self.calls, grads)
-        self.placed = find_joined(self.calls, self.flow)
+        self.numbers = find_numbers(self.calls, grads) if calls is None else set()
+        self.placed = find_joined(self.calls, self.flow) if placed is None else placed
         lives = [reading.name for reading in program.lives]
         self.code = Code(lives=lives)
         self._names = Names({**program.names.wishes}, program.names.gradient_of)
@@ -136,11 +161,15 @@ class Assembly:
         if fixed and _is_of_one_value(var.array):
             name = self._full(var, var.array.reshape(-1)[0].item())
         else:
-            name = self._taken.fresh(wish(var, self._names, self.flow))
+            name = self._taken.fresh(self.wish(var))
             if var.kind in ("const", "captured"):
                 self.code.data[name] = var.array
         names[var] = name
         return name
+
+    def wish(self, var: Var) -> str:
+        """Return a reader's name for an array, which another may have already."""
+        return wish(var, self._names, self.flow)
 
     def _full(self, var: Var, value: Any) -> str:
         if not var.ndim:
@@ -229,7 +258,9 @@ class Assembly:
 
     def constant(self, value: Any, dtype: np.dtype[Any]) -> str:
         """Return the name of a number as a 0-d array."""
-        known = _NUMBERS.get(float(value), f"c_{value:.4g}".replace("-", "m").replace(".", "p"))
+        known = f"c_{value:.4g}".replace("-", "m").replace(".", "p")
+        if not isinstance(value, (complex, np.complexfloating)):
+            known = _NUMBERS.get(float(value), known)
         # compared by their bits: 0.0 is not -0.0, and large integers are equal as floats
         bits = np.array(value, dtype).tobytes()
         return self.define_once(known.replace("+", ""), numpy("array", value, dtype), bits, dtype)
@@ -265,6 +296,10 @@ class Assembly:
         moving = ("arg", "grad", "kept")
         return isinstance(value, Var) and self.flow.viewed(value).kind not in moving
 
+    def lies_over(self, var: Var) -> Var | None:
+        """Return the argument of the call that makes an array in whose place that lies."""
+        return self._buffers.over.get(var)
+
     def part(self, part: Var, flat: Var, start: int) -> Expression:
         """Return the place of a part in a joined array."""
         whole = Name(self.name(flat))
@@ -279,16 +314,24 @@ class Assembly:
     def add_calls(self) -> None:
         """Add what all calls do."""
         for i, call in enumerate(self.calls):
-            if call.view_of is not None:
-                self._view(call)
-            elif call.kind == "write":
-                self._write(call)
-            else:
-                for v in call.outs:
-                    if v not in self.numbers:
-                        self._allocate(call, v, i)
-                self._call(call)
+            self.add_call(call, i)
             self._buffers.release(i)
+
+    def add_call(self, call: Call, i: int) -> None:
+        """Add what one call does, the one at position `i`."""
+        if call.view_of is not None:
+            self._view(call)
+        elif call.kind == "write":
+            self._write(call)
+        else:
+            self.allocate(call, i)
+            self._call(call)
+
+    def allocate(self, call: Call, i: int) -> None:
+        """Lay out what a call makes that is no Python number."""
+        for v in call.outs:
+            if v not in self.numbers:
+                self._allocate(call, v, i)
 
     def _add(self, call: Call, fills: Var | None, *statements: Statement) -> None:
         self.code.body += [Step(statement, call, fills) for statement in statements]

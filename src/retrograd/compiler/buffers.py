@@ -10,6 +10,7 @@ import numpy as np
 from retrograd.compiler.ir import Call, Flow, Var
 from retrograd.compiler.names import Taken
 from retrograd.compiler.statements import Buffer
+from retrograd.engine import written
 from retrograd.rules.joining import concat
 
 Place = tuple[Var, int]  # a joined array, and the element of it where a part begins
@@ -60,6 +61,9 @@ class Buffers:
         apart: arrays that have a place elsewhere.
         flow: of the calls.
         taken: the names of the program.
+
+    Attributes:
+        over: the arrays that lie where an argument of their call was, and that argument.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Buffers:
     ) -> None:  # fmt: skip
         self.flow = flow
         self._taken = taken
+        self.over: dict[Var, Var] = {}
         memory = flow.memory
         self._last: dict[object, int] = {}  # the call that uses each memory last
         for i, call in enumerate(calls):
@@ -84,9 +89,13 @@ class Buffers:
 
     def twin(self, call: Call, out: Var, i: int) -> Var | None:
         """Return an argument of call `i` that is like its output and not used afterwards."""
-        if not isinstance(call.fn, np.ufunc) or call.fn.signature:
+        givers = call.vars()
+        if call.fn is written:  # which reads what is not written from its first argument alone
+            memories = [self.flow.memory(v) for v in givers]
+            givers = givers[:1] if memories.count(memories[0]) == 1 else []
+        elif not isinstance(call.fn, np.ufunc) or call.fn.signature:
             return None
-        for v in call.vars():
+        for v in givers:
             at = self.flow.memory(v)
             last = at in self._slot and self._last[at] == i
             whole = last and self.flow.viewed(v).size == v.size
@@ -96,6 +105,7 @@ class Buffers:
 
     def take_over(self, out: Var, twin: Var) -> None:
         """Let an output lie where an argument was."""
+        self.over[out] = twin
         self._lay(out, self._slot.pop(self.flow.memory(twin)))
 
     def allocate(self, out: Var) -> tuple[Buffer, bool]:

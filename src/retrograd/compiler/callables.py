@@ -50,6 +50,27 @@ def check_compilable(fn: Any) -> None:
             )
 
 
+TARGETS = ("numpy", "c")
+
+
+def check_target(target: str) -> None:
+    """Raise unless programs can be computed so, here and now.
+
+    Args:
+        target: "numpy" or "c".
+
+    Raises:
+        CompilerNotFoundError: for "c", if there is no C compiler.
+        ValueError: if it is neither.
+    """
+    if target not in TARGETS:
+        raise ValueError(f'rg.compile takes target="numpy" or target="c", not {target!r}')
+    if target == "c":
+        from retrograd.compiler.c.build import find_compiler
+
+        find_compiler()
+
+
 class _Methods:
     """The compiled methods of one instance. They lie in the instance, and so live as long as it.
 
@@ -89,7 +110,7 @@ def bind_method(step: CompiledStep, instance: Any) -> CompiledStep:
         methods = attributes[_ENTRY] = _Methods(instance)
     bound: CompiledStep | None = methods.by_function.get(step)
     if bound is None:
-        bound = type(step)(MethodType(step.fn, instance), step.replay_first)
+        bound = type(step)(MethodType(step.fn, instance), step.replay_first, step.target)
         bound.attribute = step.attribute
         methods.by_function[step] = bound
     return bound
@@ -108,7 +129,7 @@ def reduce_step(step: CompiledStep) -> Any:
     found: Any = sys.modules.get(getattr(step, "__module__", ""))
     for part in name.split("."):
         found = getattr(found, part, None)
-    return name if found is step else (type(step), (fn, step.replay_first))
+    return name if found is step else (type(step), (fn, step.replay_first, step.target))
 
 
 # Forks: a child has only the thread that forked, so a lock that another held is never released.

@@ -80,7 +80,12 @@ class Watch:
 def precision(program: Program) -> int:
     """Return the bytes of the shortest floats that a program computes with; 8 if there are none."""
     found = [*program.args, *(v for call in program.calls for v in (*call.vars(), *call.outs))]
-    return min((v.dtype.itemsize for v in found if v.dtype.kind == "f"), default=8)
+    return min((_bytes(v.dtype) for v in found if v.dtype.kind in "fc"), default=8)
+
+
+def _bytes(dtype: Any) -> int:
+    """Return the bytes of a float, or of each part of a complex number."""
+    return int(np.finfo(dtype).bits) // 8
 
 
 def find_differing_call(first: Program, second: Program) -> tuple[str, list[Var]]:
@@ -106,11 +111,12 @@ def is_close(x: Array, y: Array, exact: bool = False, itemsize: int = 8) -> bool
     """
     if x.shape != y.shape or x.dtype != y.dtype:
         return False
-    if exact or x.dtype.kind != "f":
-        return bool(np.array_equal(x, y, equal_nan=x.dtype.kind == "f"))
+    is_inexact = x.dtype.kind in "fc"
+    if exact or not is_inexact:
+        return bool(np.array_equal(x, y, equal_nan=is_inexact))
     scale = np.abs(y[np.isfinite(y)]).max(initial=0.0)
     # relative to the largest element; where that is about 0, noise of 1e-10 (or 1e-6) is let pass
-    relative = {8: 1e-7, 4: 1e-3}.get(min(x.dtype.itemsize, itemsize), 0.05)
+    relative = {8: 1e-7, 4: 1e-3}.get(min(_bytes(x.dtype), itemsize), 0.05)
     return np.allclose(x, y, 0, relative * (float(scale) + 1e-3), equal_nan=True)
 
 
@@ -154,12 +160,12 @@ def distance(x: Array, y: Array) -> float:
 
 def is_finite(left: Left) -> bool:
     """Tell whether all floats are finite."""
-    return all(a is None or a.dtype.kind != "f" or bool(np.isfinite(a).all()) for _, a in left)
+    return all(a is None or a.dtype.kind not in "fc" or bool(np.isfinite(a).all()) for _, a in left)
 
 
 def tells_nothing(left: Left) -> bool:
     """Tell whether an array of floats has no finite element to compare."""
-    floats = [a for _, a in left if a is not None and a.dtype.kind == "f" and a.size]
+    floats = [a for _, a in left if a is not None and a.dtype.kind in "fc" and a.size]
     return any(not np.isfinite(a).any() for a in floats)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, overload
 
 from retrograd.compiler.step import CompiledStep
 from retrograd.nn.module import Module
@@ -15,6 +16,7 @@ class CompiledModule(CompiledStep, Module):
     Args:
         fn: the Module.
         replay_first: as for `CompiledStep`.
+        target: likewise.
 
     >>> model = rg.compile(rg.nn.Linear(2, 1))
     >>> [name for name, _ in model.named_parameters()]
@@ -23,8 +25,10 @@ class CompiledModule(CompiledStep, Module):
     (3, 1)
     """
 
-    def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
-        super().__init__(fn, replay_first)
+    def __init__(
+        self, fn: Callable[..., Any], replay_first: bool = False, target: str = "numpy"
+    ) -> None:
+        super().__init__(fn, replay_first, target)
         self.is_made = True
 
     def __getattr__(self, name: str) -> Any:
@@ -70,7 +74,17 @@ for _name in vars(Module):
         setattr(CompiledModule, _name, _hand_on(_name))
 
 
-def compile(fn: Callable[..., Any]) -> CompiledStep:
+@overload
+def compile(fn: Callable[..., Any], *, target: str = "numpy") -> CompiledStep: ...
+
+
+@overload
+def compile(fn: None = None, *, target: str = "numpy") -> Callable[..., CompiledStep]: ...
+
+
+def compile(
+    fn: Callable[..., Any] | None = None, *, target: str = "numpy"
+) -> CompiledStep | Callable[..., CompiledStep]:
     """Compile a function, or a Module, into a NumPy program; a decorator too: `@rg.compile`.
 
     The first call with arguments of given shapes, dtypes and values runs the function and records
@@ -92,6 +106,11 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
     Args:
         fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
             a program of its own. It returns Tensors, trees of them, and plain values.
+        target: what computes the program: "numpy", or "c", for which a C compiler must be there.
+            Then element-by-element calls, reductions and products that are not large become C
+            code, compiled once and kept in the user's cache folder; all else is NumPy's call as
+            before, between its parts. Results may differ by rounding, and NumPy's warnings of
+            overflows and invalid values do not come.
 
     Returns:
         A function that takes the same and returns the same; it has `source`, the program as text,
@@ -104,6 +123,7 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
         where no gradient is wanted.
 
     Raises:
+        CompilerNotFoundError: for `target="c"`, if there is no C compiler.
         TypeError: if `fn` cannot be called, is a class, a generator or an async function; when
             called, for arguments that are neither arrays nor hashable, or if the function calls
             `backward` and gets a Tensor that has a graph.
@@ -112,6 +132,7 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
             changes something outside or a dict or list that it gets, or does something else in
             its second run, or in one to which it is compared later.
         RuntimeError: when called, if a program does not compute what the function does.
+        ValueError: if `target` is neither.
 
     >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
     >>> @rg.compile
@@ -125,8 +146,11 @@ def compile(fn: Callable[..., Any]) -> CompiledStep:
     >>> w.grad
     array([2., 4.])
     """
+    if fn is None:
+        return functools.partial(compile, target=target)  # for @rg.compile(target="c")
     if isinstance(fn, (classmethod, staticmethod)):
-        return type(fn)(CompiledStep(fn.__func__))  # type: ignore[return-value]
+        return type(fn)(CompiledStep(fn.__func__, target=target))
     if isinstance(fn, CompiledStep):
         return fn
-    return CompiledModule(fn) if isinstance(fn, Module) else CompiledStep(fn)
+    made = CompiledModule if isinstance(fn, Module) else CompiledStep
+    return made(fn, target=target)

@@ -111,7 +111,7 @@ def write_script(
         make: returns the text of the script, and fills `saved`.
     """
     if target.suffix != ".py":
-        raise ValueError(f"export writes a Python script: {target.name} must end in .py")
+        raise ValueError(f"export writes a Python script: {target.name} must end in .py, or in .c")
     text = make()
     data_file = target.with_suffix(".npz")
     for file in [target, data_file] if saved else [target]:
@@ -193,7 +193,7 @@ def _arrays(code: Code, saved: dict[str, Array]) -> list[str]:
             whole[name] = a
             continue
         start = a.__array_interface__["data"][0] - base.__array_interface__["data"][0]
-        if a.flags.c_contiguous and base.flags.c_contiguous:
+        if a.flags.c_contiguous and base.flags.c_contiguous and a.dtype == base.dtype:
             first = start // a.itemsize
             flat = of if base.ndim == 1 else f"{of}.reshape(-1)"
             views.append(f"{name} = {flat}[{first}:{first + a.size}].reshape({a.shape})")

@@ -108,7 +108,7 @@ class Halves:
             fills_result = step.fills is not None and code.names[step.fills] in wanted
             if i >= at and (fills_result or step.call.kind != "call"):
                 return None
-        whole = code.lives or code.carried or ready.program.grads
+        whole = code.bind or code.lives or code.carried or ready.program.grads
         return None if whole else cls(ready, count, results, at)
 
     def start(self, arrays: Sequence[Array]) -> Run:

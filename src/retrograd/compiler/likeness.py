@@ -205,7 +205,7 @@ def is_equal_array(x: Array, y: Array) -> bool:
     """Tell whether two arrays have the same dtype, shape and elements."""
     if x.shape != y.shape or x.dtype != y.dtype:
         return False
-    return bool(np.array_equal(x, y, equal_nan=x.dtype.kind == "f"))
+    return bool(np.array_equal(x, y, equal_nan=x.dtype.kind in "fc"))
 
 
 def _contrast(other: Mark, mine: Mark) -> str:

@@ -1,4 +1,4 @@
-"""The error that says where in the user's code something cannot be compiled."""
+"""The errors that are the compiler's own."""
 
 
 class TraceError(RuntimeError):
@@ -12,4 +12,17 @@ class TraceError(RuntimeError):
     ... except rg.TraceError as error:
     ...     print(str(error)[:30])
     t.item() cannot be compiled: t
+    """
+
+
+class CompilerNotFoundError(RuntimeError):
+    """There is no C compiler for `rg.compile(fn, target="c")`; the message says what to install.
+
+    >>> from retrograd.compiler import CompilerNotFoundError
+    >>> try:
+    ...     step = rg.compile(np.exp, target="c")
+    ... except CompilerNotFoundError as error:
+    ...     step = rg.compile(np.exp)
+    >>> step(np.zeros(2))
+    Tensor([1., 1.])
     """

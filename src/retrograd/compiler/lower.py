@@ -50,6 +50,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         (place, tuple(see(v._array) if isinstance(v, Tensor) else v for v in place.ends))
         for place in tape.carried
     ]
+    _join_updates(lowering.calls, results)
     name_outside(fn, lowering.ran, lowering.find, lowering.outputs, lowering.wishes)
     return Program(
         args=tuple(lowering.args),
@@ -72,6 +73,20 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         carried=tuple(carried),
         default_dtype=get_default_dtype() if tape.asks_default_dtype else None,
     )
+
+
+def _join_updates(calls: list[Call], results: list[Any]) -> None:
+    """Put what a user's own updates alone need into their section, such as `lr * p.grad`."""
+    sections = [call.section for call in calls]
+    if "backward" not in sections or "update" not in sections:
+        return
+    users: dict[Any, set[str]] = {v: {"result"} for v in results if isinstance(v, Var)}
+    for call in reversed(calls[sections.index("backward") :]):
+        needed = {section for out in call.outs for section in users.get(out, ())}
+        if call.section == "forward" and needed == {"update"}:
+            call.section = "update"
+        for var in call.vars():
+            users.setdefault(var, set()).add(call.section)
 
 
 class _Lowering:
@@ -198,6 +213,8 @@ class _Lowering:
     def _write(self, event: Event) -> None:
         ufunc, target, array, given, *at = event.what
         var = self.see(array, target)
+        if event.section == "forward" and target.requires_grad and target.is_leaf:
+            event = event._replace(section="update")  # one written by hand
         self._add(event, ufunc, (var, *map(self._look, (given, *at))), {}, (var,))
 
     def _draw(self, event: Event) -> None:

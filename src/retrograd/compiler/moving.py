@@ -55,7 +55,7 @@ class Move:
         if self.turns and out.ndim:
             other = np.roll(out, 1, axis=0)
             np.copyto(out, np.roll(out, 1, axis=-1) if np.array_equal(other, out) else other)
-        if out.dtype.kind == "f":
+        if out.dtype.kind in "fc":
             if self.far and moves:
                 part = _draw(self._parts, self.far / 4, self.far, out)
                 np.copyto(out, np.where(out == 0, part, out * (1 - part)), casting="same_kind")
@@ -76,10 +76,17 @@ class Move:
 
 
 def _draw(rng: np.random.Generator, low: float, high: float, like: Array) -> Array:
-    """Return factors in the shape of an array; they repeat if it is large."""
+    """Return factors in the shape of an array; they repeat if it is large.
+
+    Complex numbers get complex ones, which turn them too.
+    """
     if not like.size:
         return np.zeros(like.shape)
-    return np.resize(rng.uniform(low, high, min(like.size, _PERIOD)), like.shape)
+    count = min(like.size, _PERIOD)
+    factors = rng.uniform(low, high, count)
+    if like.dtype.kind == "c":
+        factors = factors + 1j * rng.uniform(low, high, count)
+    return np.resize(factors, like.shape)
 
 
 def _moved(value: Any, move: Move) -> Any:
@@ -106,7 +113,7 @@ class State:
         self._held = [
             array
             for array in held.values()
-            if array.dtype.kind == "f" and array.flags.writeable and array.size <= LARGE
+            if array.dtype.kind in "fc" and array.flags.writeable and array.size <= LARGE
         ]
         leaves = [leaf for leaf, _ in program.grads if id(leaf) not in ready.positions]
         self._carried = [(c.place, c.place.read()) for c, _ in program.carried]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SECONDS = 0.2  # about so long a program is timed
 RUNS = 5, 500  # at least and at most
 WIDTH = 72  # of a column of text at most
+_PAGE = 16  # lines in a notebook
 
 
 class ProfiledLine(NamedTuple):
@@ -118,7 +119,13 @@ class ProgramProfile:
         return f"<{type(self).__name__} of {len(self.lines)} lines: {self._total()}>"
 
     def _repr_html_(self) -> str:
-        rows = self._rows(self.hottest())
+        hottest = self.hottest()
+        rows = self._rows(hottest[:_PAGE])
+        if more := hottest[_PAGE:]:
+            share = 100 * sum(line.microseconds for line in more) / (self.microseconds or 1.0)
+            times = f"{sum(line.microseconds for line in more):.1f}", f"{share:.0f}"
+            told = f"{len(more)} more lines: print shows them"
+            rows.append((*times, "", told, "", ""))
         return as_html(rows, right=(0, 1, 2), caption=self._total(), code=(3,))
 
     def _rows(self, lines: Sequence[ProfiledLine]) -> list[tuple[str, ...]]:

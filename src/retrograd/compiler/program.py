@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import linecache
 import traceback
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd import tree
-from retrograd.compiler.assembly import Step, assemble
+from retrograd.compiler.assembly import Code, Step, assemble
 from retrograd.compiler.guards import (
     Attributes,
     argument_guards,
@@ -80,6 +81,7 @@ class ReadyProgram:
         outside: what the function finds outside.
         graph: how gradients flow to its results, None if nobody can ask for any.
         likeness: of the recorded program, if it is known already.
+        target: what computes it, "numpy" or "c".
 
     Attributes:
         likeness: what other recordings are compared with.
@@ -99,9 +101,10 @@ class ReadyProgram:
 
     def __init__(
         self, recorded: Program, grad: bool, simple: bool, outside: Outside | None = None,
-        graph: Graph | None = None, likeness: Likeness | None = None,
+        graph: Graph | None = None, likeness: Likeness | None = None, target: str = "numpy",
     ) -> None:  # fmt: skip
         self.recorded = recorded
+        self.target = target
         self.likeness = likeness or Likeness(recorded)
         self.runs = 1
         self.next_audit = FIRST_AUDIT
@@ -127,7 +130,7 @@ class ReadyProgram:
         self.readable = None
         self.plain = simplify(self.recorded, self.constants)
         program = self.program = stack(self.plain)
-        self.code = assemble(program)
+        self.code = self._assemble(program)
         self.captured = [v for v in self.code.names if v.kind == "captured"]
         self.holders = [(v.tensor, v.array) for v in self.captured if v.tensor is not None]
         flow = Flow(program.calls)
@@ -148,14 +151,33 @@ class ReadyProgram:
         self.file = f"<retrograd program {next(_numbered)}>"
         exec(compile("\n".join(self.setup_lines()), f"{self.file} setup", "exec"), self.namespace)
         self._check_views()
+        if self.code.bind is not None:
+            self.code.bind(self.namespace)
         self.make()
+
+    def in_numpy(self) -> ReadyProgram:
+        """Return a copy whose code is NumPy's calls alone: for scripts, not to be run."""
+        if self.target == "numpy":
+            return self
+        twin = copy.copy(self)
+        twin.program = stack(self.plain)
+        twin.code = assemble(twin.program)
+        return twin
+
+    def _assemble(self, program: Program) -> Code:
+        if self.target == "c":
+            from retrograd.compiler.c import assemble_in_c
+
+            return assemble_in_c(program)
+        return assemble(program)
 
     def _find_first_write(self, flow: Flow) -> int:
         """Return the position of the first statement that writes outside."""
         body = self.code.body
         for i, step in enumerate(body):
             writes = step.fills is not None and step.call.kind == "write"
-            if writes and flow.viewed(step.call.outs[0]).kind != "made":
+            outside = writes and flow.viewed(step.call.outs[0]).kind != "made"
+            if outside or step.writes:
                 return i
         return len(body)
 
@@ -205,6 +227,15 @@ class ReadyProgram:
         return [a._array if isinstance(a, Tensor) else a for a in given] + starts
 
     # Running
+
+    def __repr__(self) -> str:
+        count = len(self.program.calls)
+        return f"<program of {count} call{'s' * (count != 1)}>"
+
+    def _repr_html_(self) -> str:
+        import html
+
+        return f"<pre>{html.escape(self.source)}</pre>"
 
     def __call__(self, given: Sequence[Any]) -> Any:
         """Run on arguments of the recorded kinds; gradients of arguments land in these."""

@@ -29,8 +29,11 @@ from retrograd.compiler.statements import (
     method,
     numpy,
 )
-from retrograd.engine import astype, spelled
+from retrograd.engine import astype, spelled, written
+from retrograd.engine.tensor import is_basic_index
+from retrograd.engine.writes import last_at
 from retrograd.rules.joining import concat
+from retrograd.rules.polynomials import polynomial_roots
 from retrograd.rules.products import contract
 from retrograd.rules.sorting import common_parts, unique_parts
 
@@ -74,7 +77,16 @@ def fill(call: Call, var: Var, out: Name, value: Expression) -> Statement:
     if is_sized_by_values(call) and var.ndim:
         # an assignment would broadcast a result of another size
         return Do(Invoke(NumPy("concatenate"), (Tuple((value,)),)), out)
+    if call.fn in _TURNS_COMPLEX:
+        return Copy(out, value)  # which raises for complex numbers where real ones were recorded
     return Fill(out, value)
+
+
+# of real numbers, where values want it
+_TURNS_COMPLEX = {
+    getattr(np.emath, name)
+    for name in ("sqrt", "log", "log2", "log10", "power", "arccos", "arcsin", "arctanh")
+} | {polynomial_roots}
 
 
 def is_sized_by_values(call: Call) -> bool:
@@ -105,7 +117,7 @@ def view_of(w: Assembly, call: Call) -> Expression:
     shape = call.outs[0].shape
     x = w.expression(call.args[0]) if call.args else Literal(None)
     if call.fn is operator.getitem:
-        return Index(x, w.expression(options[0]))
+        return view_of_item(w, call)
     if call.fn is np.transpose:
         axes = options[0] if options else None
         if axes is None or [*axes] == [*range(len(axes))][::-1]:
@@ -230,6 +242,27 @@ def _where(w: Assembly, call: Call, out: Name) -> list[Statement]:
     return [Copy(out, y), Copy(out, x, condition)]
 
 
+def _written(w: Assembly, call: Call, out: Name) -> list[Statement]:
+    """Write a write as one, `x[index] = value`, into a copy where what was there is needed."""
+    x, value, index = call.args
+    if not call.outs[0].ndim:
+        return [Fill(out, w.invoke(call))]
+    write = Assign((Index(out, w.expression(index)),), w.expression(value))
+    copies = [] if w.lies_over(call.outs[0]) is x else [Copy(out, w.expression(x))]
+    return [*copies, write]
+
+
+def _last_at(w: Assembly, call: Call, out: Name) -> list[Statement]:
+    if is_basic_index(call.args[1]):  # it names no element twice
+        return [Fill(out, view_of_item(w, call))]
+    return [fill(call, call.outs[0], out, w.invoke(call))]
+
+
+def view_of_item(w: Assembly, call: Call) -> Expression:
+    """Return the elements that a call takes as an expression."""
+    return Index(w.expression(call.args[0]), w.expression(call.args[1]))
+
+
 def _with_output(w: Assembly, call: Call, out: Name) -> list[Statement]:
     return [Do(w.invoke(call), out)]
 
@@ -238,5 +271,6 @@ SPELLINGS: dict[Any, Spelling] = {
     **dict.fromkeys(_REDUCTIONS, _reduction),
     **dict.fromkeys((np.copy, np.reshape, np.ravel, np.broadcast_to, astype), _copy),
     **dict.fromkeys((np.clip, np.argmax, np.argmin), _with_output),
+    written: _written, last_at: _last_at,
     np.matmul: _matmul, contract: _einsum, np.mean: _mean, concat: _concatenate, np.where: _where,
 }  # fmt: skip

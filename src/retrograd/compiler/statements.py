@@ -248,6 +248,21 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Compute:
+    """Run compiled code, which tells whether it has not: `part(state) and part_again()`.
+
+    Args:
+        part: the name of the code.
+        state: the name of what it is called with.
+        is_single: whether it cannot fail on values, as for `Do`.
+    """
+
+    part: str
+    state: str
+    is_single: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Return:
     """End the run with a value."""
 
@@ -256,7 +271,7 @@ class Return:
     is_single = False
 
 
-Statement: TypeAlias = Do | Assign | Fill | Copy | Effect | Return
+Statement: TypeAlias = Do | Assign | Fill | Copy | Effect | Compute | Return
 
 
 def is_dot(function: Expression) -> bool:

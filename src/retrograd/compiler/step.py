@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from os import PathLike
+from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from retrograd.compiler.arguments import ARRAYS, kind_of
 from retrograd.compiler.callables import (
     bind_method,
     check_compilable,
+    check_target,
     reduce_step,
     remember_for_forks,
     takes_self,
@@ -63,6 +65,7 @@ class CompiledStep:
         fn: the function or the Module.
         replay_first: whether the first call, too, gives what the program does, rather than what
             the function did; the two may differ by rounding.
+        target: what computes the programs, "numpy" or "c".
 
     Raises:
         TypeError: if `fn` cannot be called.
@@ -74,11 +77,14 @@ class CompiledStep:
     1
     """
 
-    def __init__(self, fn: Callable[..., Any], replay_first: bool = False) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], replay_first: bool = False, target: str = "numpy"
+    ) -> None:
         check_compilable(fn)
+        check_target(target)
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
-        self.fn, self.replay_first = fn, replay_first
+        self.fn, self.replay_first, self.target = fn, replay_first, target
         self._programs: dict[Any, list[ReadyProgram]] = {}
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
@@ -187,7 +193,8 @@ class CompiledStep:
         """The source of the program that ran last as it runs: NumPy calls into kept buffers.
 
         Beside each stands the shape of what it fills. What is computed before all runs, such as
-        buffers and constants, is not shown: `export` writes that too.
+        buffers and constants, is not shown: `export` writes that too. Behind it stands what C does,
+        for a function that was compiled with `target="c"`.
 
         Raises:
             RuntimeError: if nothing is recorded yet.
@@ -205,7 +212,8 @@ class CompiledStep:
             np.add(exp, one, out=add)  # (2,)
             return add
         """
-        return self._ran().source
+        ready = self._ran()
+        return f"{ready.source}\n\n{ready.code.source_in_c}".rstrip()
 
     def readable(self) -> Readable:
         """Return the program that ran last for readers as data: `source` is its text.
@@ -247,7 +255,7 @@ class CompiledStep:
     def export(
         self, path: str | PathLike[str], overwrite: bool = False, readable: bool = False
     ) -> None:
-        """Write the program that ran last to a Python script, which needs NumPy only.
+        """Write the program that ran last to a Python script, which needs NumPy only, or as C.
 
         The script defines `step(...)` (`predict(...)` for a Module), which takes arrays and returns
         arrays, and a `main()` that runs it on arrays from a file. Arrays of other shapes, or of
@@ -255,8 +263,15 @@ class CompiledStep:
         `save(path)` writes what it has trained to a `.npz`, each array under its name. Arrays of
         more than 1000 elements in all go to a `.npz` of the same name beside it.
 
+        Where `path` ends in `.c`, one file in C99 is written that needs libm alone, and its header
+        beside it. It allocates nothing: what it trains and computes with lies in one struct, whose
+        bytes the header tells. `step_init(&state)` begins with what is there now,
+        `step_run(&state, x, y, out)` runs the program on arrays in the order of C, and copies its
+        results to where the last arguments point; one number alone it returns. Learning rates are
+        fields of the struct. Of a Module it is `predict(&state, x, out)`, with constant weights.
+
         Args:
-            path: where the script is to be; it ends in `.py`.
+            path: where the script is to be; it ends in `.py`, or in `.c`.
             overwrite: whether files that are there already are replaced; False.
             readable: whether the script holds the program for readers (see `source`), which takes
                 batches of any size where the function does, in the place of the fast one; False.
@@ -266,8 +281,9 @@ class CompiledStep:
             FileNotFoundError: if its folder is not there.
             RuntimeError: if nothing is recorded yet.
             TypeError: if the program adds to gradients from before, or calls a function whose
-                source cannot be found or taken along.
-            ValueError: if `path` does not end in `.py`.
+                source cannot be found or taken along; for C, if it calls what has no form there,
+                with the line.
+            ValueError: if `path` ends in neither.
 
         >>> import pathlib, tempfile
         >>> step = rg.compile(lambda x: x * 2)
@@ -282,17 +298,30 @@ class CompiledStep:
 
             export_readable(self.readable(), path, overwrite)
             return
+        if Path(path).suffix == ".c":
+            from retrograd.compiler.c.export import export_c
+
+            export_c(
+                self._ran(), "predict" if isinstance(self.fn, Module) else "step", path, overwrite
+            )
+            return
         from retrograd.compiler.export import export
 
         name = "predict" if isinstance(self.fn, Module) else "step"
-        export(self._ran(), name, path, overwrite)
+        export(self._ran().in_numpy(), name, path, overwrite)
+
+    def __repr__(self) -> str:
+        count = len(self.programs)
+        told = f"{count} program{'s' * (count != 1)}" if count else "nothing is recorded yet"
+        return f"<compiled {self.__name__}: {told}>"
 
     def _repr_html_(self) -> str:
         """Return the program for a notebook."""
         import html
 
-        text = self.source if self._last else f"{self!r}: nothing is recorded yet"
-        return f"<pre>{html.escape(text)}</pre>"
+        return (
+            self.readable()._repr_html_() if self._last else f"<pre>{html.escape(repr(self))}</pre>"
+        )
 
     def find_nan(self, *args: Any, **kwargs: Any) -> None:
         """Look for the first nan or inf of a call; all that the call changes is put back.
@@ -387,7 +416,9 @@ class CompiledStep:
         recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
         graph = None
         if grad:
-            graph = find_graph(self.fn, tape, result, start, recorded, structure, CompiledStep)
+            graph = find_graph(
+                self.fn, tape, result, start, recorded, structure, self._compile_alike
+            )
             if graph is not None and recorded.acts():
                 graph.is_eager = True  # its backward pass would act a second time
         likeness = Likeness(recorded)
@@ -396,7 +427,7 @@ class CompiledStep:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
-            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness)
+            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness, self.target)
             found.sample = Sample.of(structure, leaves)
             same.append(found)
             recorded.announce()
@@ -418,6 +449,10 @@ class CompiledStep:
                 result = program(arrays)
         tape.undo.clear()
         return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
+
+    def _compile_alike(self, fn: Callable[..., Any]) -> CompiledStep:
+        """Return another function compiled for the same target."""
+        return CompiledStep(fn, target=self.target)
 
     def _key(self, given: Any, structure: tree.Structure) -> Any:
         """Return what programs are kept by: the kinds of the arguments, and the grad mode."""

@@ -255,10 +255,7 @@ class Tape:
         self.check((array,))
         viewed = self._viewed(array)
         if id(viewed) in self._arguments:
-            self.forbid(
-                "a write into an argument",
-                "return the new value, or let the function find the Tensor outside.",
-            )
+            self._forbid_argument()
         if id(array) not in self.undo and id(viewed) not in self._made:
             before = array.copy()
             self.undo[id(array)] = functools.partial(np.copyto, array, before)
@@ -273,6 +270,18 @@ class Tape:
             np.copyto(array, _value(given), casting="unsafe")
         else:
             ufunc(array, _value(given), out=array)
+
+    def _is_made_inside(self, t: Tensor) -> bool:
+        """Tell whether the run itself has made a Tensor that it is about to write into."""
+        if id(self._viewed(t._array)) in self._arguments:
+            self._forbid_argument()
+        return self.has_made(t)
+
+    def _forbid_argument(self) -> NoReturn:
+        self.forbid(
+            "a write into an argument",
+            "return the new value, or let the function find the Tensor outside.",
+        )
 
     def _replace(self, t: Tensor) -> None:
         if id(self._viewed(t._array)) in self.callers:
@@ -402,6 +411,7 @@ class Tape:
 _ANSWERS: dict[str, Callable[..., Any]] = {
     "call": Tape._call,  # rule, arguments, arrays, keywords: returns what the call returns
     "write": Tape._write,  # ufunc, leaf, other, perhaps an index: changes the leaf's array
+    "is made inside": Tape._is_made_inside,  # Tensor that is about to become the result of a write
     "replace": Tape._replace,  # Tensor in whose place `x += y` puts a new one
     "draw": Tape._draw,  # generator, shape, dtype: returns the Tensor drawn
     "section": Tape._section,  # name: returns the one before

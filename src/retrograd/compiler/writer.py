@@ -15,6 +15,7 @@ from retrograd.compiler.statements import (
     Attribute,
     Bound,
     Buffer,
+    Compute,
     Copy,
     Do,
     Effect,
@@ -63,6 +64,7 @@ class PythonWriter:
             Fill: lambda s: f"{self.expression(s.target)}[...] = {self.expression(s.value)}",
             Copy: self._copy,
             Effect: lambda s: self.expression(s.call),
+            Compute: lambda s: f"{s.part}({s.state}) and {s.part}_again()",
             Return: lambda s: f"return {self.expression(s.value)}",
         }
 

@@ -52,6 +52,10 @@ class TensorDataset:
             got = shapes or "no arrays"
             raise ValueError(f"TensorDataset takes first axes of one length, not {got}")
 
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{a.dtype} {tuple(a.shape)}" for a in self.arrays)
+        return f"{type(self).__name__}({arrays})"
+
     def __len__(self) -> int:
         return int(self.arrays[0].shape[0])
 
@@ -94,6 +98,9 @@ class Subset:
         out = self.indices[(self.indices < -count) | (self.indices >= count)]
         if out.size:
             raise IndexError(f"the data set has {count} samples, no {out[0]}")
+
+    def __repr__(self) -> str:
+        return f"Subset({len(self)} samples of {self.dataset!r})"
 
     def __len__(self) -> int:
         return len(self.indices)

@@ -46,26 +46,56 @@ def read(array: Any, index: Any) -> Any:
     if isinstance(index, slice):
         start, stop, step = index.indices(array.shape[0])
         if step > 0:
-            return np.asarray(array[start:stop])[::step]
+            return _read_slice(array, start, max(start, stop))[::step]
         index = np.arange(start, stop, step)
-    return read_scattered(array, np.asarray(index))
+    return read_scattered(array, index)
 
 
-def read_scattered(array: Any, indices: Array) -> Array:
+def read_scattered(array: Any, index: Any) -> Array:
     """Return items at any indices of what has slices only, by as few slices as there are runs."""
-    if indices.dtype.kind == "b":
-        indices = np.flatnonzero(indices)
-    indices = np.where(indices < 0, indices + array.shape[0], indices)
+    indices = _places(index, array.shape[0])
     places, inverse = np.unique(indices, return_inverse=True)
     if not places.size:
-        return np.asarray(array[0:0])
+        return np.asarray(array[0:0])[indices]
     starts = np.flatnonzero(np.diff(places, prepend=places[0] - 2) != 1)
     ends = [*starts[1:], len(places)]
     runs = [
-        np.asarray(array[int(places[a]) : int(places[b - 1]) + 1])
+        _read_slice(array, int(places[a]), int(places[b - 1]) + 1)
         for a, b in zip(starts, ends, strict=True)
     ]
     return np.concatenate(runs)[inverse.reshape(indices.shape)]
+
+
+def _places(index: Any, count: int) -> Array:
+    """Return an index along the first axis as whole numbers from 0 to `count`."""
+    if isinstance(index, tuple) or index is None or index is Ellipsis:
+        indices = np.empty(0, object)
+    else:
+        indices = np.asarray(index)
+    if indices.dtype.kind == "b":
+        if indices.shape != (count,):
+            raise IndexError(f"a mask is ({count},) bools, not {indices.shape}")
+        return np.flatnonzero(indices)
+    if indices.dtype.kind not in "iu" and not (indices.size == 0 and indices.dtype.kind == "f"):
+        raise TypeError(
+            f"samples are picked by whole numbers, a slice or a mask, not by {index!r}: read them "
+            "first, and index what comes back"
+        )
+    out = indices[(indices < -count) | (indices >= count)]
+    if out.size:
+        raise IndexError(f"there are {count} samples, no {out[0]}")
+    return np.where(indices < 0, indices + count, indices).astype(np.intp)
+
+
+def _read_slice(array: Any, start: int, stop: int) -> Array:
+    found = np.asarray(array[start:stop])
+    wanted = (stop - start, *array.shape[1:])
+    if found.shape != wanted:
+        raise ValueError(
+            f"an array of shape {tuple(array.shape)} gave {found.shape}, not {wanted}, for its "
+            f"samples {start}:{stop}"
+        )
+    return found
 
 
 def let_go(array: Any) -> None:
@@ -93,6 +123,7 @@ class Shards:
         dtype: their dtype.
 
     Raises:
+        TypeError: if `paths` is one file.
         ValueError: if there are none, a file is no `.npy`, or dtypes or shapes do not fit.
         OSError: if a file cannot be opened.
 
@@ -106,6 +137,8 @@ class Shards:
     """
 
     def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        if isinstance(paths, (str, os.PathLike)):
+            raise TypeError(f"Shards takes a list of files, not one: [{os.fspath(paths)!r}]")
         self._paths = [os.fspath(path) for path in paths]
         if not self._paths:
             raise ValueError("Shards got no files")
@@ -130,12 +163,10 @@ class Shards:
             if step == 1:
                 return self._read(start, max(start, stop))
             return read_scattered(self, np.arange(start, stop, step))
-        if isinstance(index, (int, np.integer)):
-            if not -len(self) <= index < len(self):
-                raise IndexError(f"there are {len(self)} samples, no {index}")
-            at = int(index) % len(self)
+        if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+            at = int(_places(index, len(self)).item())
             return self._read(at, at + 1)[0]
-        return read_scattered(self, np.asarray(index))
+        return read_scattered(self, index)
 
     def _read(self, start: int, stop: int) -> Array:
         first, last = np.searchsorted(self._ends, [start, max(stop - 1, start)], side="right")
@@ -148,8 +179,12 @@ class Shards:
 
 
 def _open(path: str) -> Array:
-    found: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        found: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} is no .npy file of numbers: {error}") from error
     if not isinstance(found, np.ndarray):
+        found.close()
         raise ValueError(f"{path} is no .npy file of one array")
     return found
 

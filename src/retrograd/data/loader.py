@@ -11,7 +11,7 @@ import numpy as np
 from retrograd.checks import whole
 from retrograd.data.batches import collate, collate_none
 from retrograd.data.datasets import Dataset, Subset, TensorDataset
-from retrograd.data.large import Blocks
+from retrograd.data.large import Blocks, is_lazy
 from retrograd.data.prefetch import read_ahead
 from retrograd.data.sampler import Sampler
 from retrograd.engine import Array, Tensor
@@ -63,7 +63,7 @@ class DataLoader:
         sampler: Sampler | None = None, block_size: int | None = None, prefetch: int = 0,
     ) -> None:  # fmt: skip
         sized = hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
-        if not sized or isinstance(dataset, (np.ndarray, Tensor)):
+        if not sized or isinstance(dataset, (np.ndarray, Tensor)) or is_lazy(dataset):
             raise TypeError(
                 f"a data set has a length and items, not {type(dataset).__name__}: "
                 "wrap arrays in TensorDataset(x, y)"
@@ -80,6 +80,11 @@ class DataLoader:
         self._order: Array | None = None
         self._position = 0  # batches handed out of this epoch
         self._resumed = False
+
+    def __repr__(self) -> str:
+        count, size = len(self), f"batch_size={self.batch_size}"
+        batches = f"{count} batch{'es' * (count != 1)}"
+        return f"DataLoader({self.dataset!r}, {size}, shuffle={self.shuffle}): {batches}"
 
     def __len__(self) -> int:
         full, rest = divmod(len(self.dataset), self.batch_size)

@@ -43,7 +43,15 @@ def read_ahead(items: Iterator[Any], ahead: int) -> Iterator[Any]:
     thread.start()
     try:
         while True:
-            item, error = waiting.get()
+            try:
+                item, error = waiting.get(timeout=1.0)
+            except queue.Empty:
+                if thread.is_alive():
+                    continue
+                raise RuntimeError(
+                    "the thread that reads ahead is not in this process, which was forked within "
+                    "an epoch: begin a new iteration of the loader"
+                ) from None
             if error is not None:
                 raise error
             if item is _END:

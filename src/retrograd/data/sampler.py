@@ -49,6 +49,9 @@ class Sampler:
         self.shuffle, self.block_size = bool(shuffle), block_size
         self.rng = generator(rng)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(shuffle={self.shuffle}, block_size={self.block_size})"
+
     def order(self, count: int) -> Array | None:
         """Return the order of the next epoch.
 

@@ -7,19 +7,22 @@ It stands alone on NumPy. Read it in this order:
 3. `tensor`: the Tensor, and how a call is recorded (`arrays` says what becomes an array, `call`
    what is shown of a call, `hooks` who sees a gradient in passing);
 4. `dispatch`, `primitive`: how calls come in, through NumPy and through functions of one's own;
-5. `backward`: the reverse pass.
+5. `backward`: the reverse pass;
+6. `writes`: how `t[i] = value` differentiates (`views` says who would not see it).
 """
 
 from retrograd.engine.arrays import (
     Array,
     Constants,
     check_floating,
+    complex_of,
     get_default_dtype,
+    is_stand_in,
     set_default_dtype,
 )
 from retrograd.engine.backward import ReversePass, seed_of
 from retrograd.engine.call import Call, describe
-from retrograd.engine.dispatch import call_numpy
+from retrograd.engine.dispatch import call_numpy, leave_to_numpy
 from retrograd.engine.hooks import HOOKED_LEAVES, Handle, hooks_of
 from retrograd.engine.mode import (
     MODE,
@@ -67,14 +70,15 @@ from retrograd.engine.tensor import (
     touch,
     wrap,
 )
+from retrograd.engine.writes import added, write, written
 
 __all__ = [
     "CLOCK", "HOOKED_LEAVES", "MODE", "RULES", "Array", "Call", "Constants", "Handle", "Mode",
-    "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "arguments", "as_array",
-    "astype", "borrowed", "call_numpy", "check_floating", "composed", "defvjp", "defvjp_joint",
-    "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of", "is_grad_enabled",
-    "is_recording", "is_rehearsal", "keep", "mode_set", "no_grad", "nograd", "pick", "primitive",
-    "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of",
-    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded",
-    "wrap",
+    "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "added", "arguments",
+    "as_array", "astype", "borrowed", "call_numpy", "check_floating", "complex_of", "composed",
+    "defvjp", "defvjp_joint", "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of",
+    "is_grad_enabled", "is_recording", "is_rehearsal", "is_stand_in", "keep", "leave_to_numpy",
+    "mode_set", "no_grad", "nograd", "pick", "primitive", "record", "refuse", "rehearsal",
+    "rules_later", "run", "section", "seed_of", "set_default_dtype", "set_grad_enabled", "spelled",
+    "stamps", "tell", "touch", "unrecorded", "wrap", "write", "written",
 ]  # fmt: skip

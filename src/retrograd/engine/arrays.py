@@ -1,4 +1,4 @@
-"""What becomes an array: numbers, lists and arrays as real, numeric arrays of a dtype."""
+"""What becomes an array: numbers, lists and arrays as numeric arrays of a dtype."""
 
 from __future__ import annotations
 
@@ -49,21 +49,44 @@ def get_default_dtype() -> np.dtype[Any]:
     return _default_dtype
 
 
-def real_array(data: Any) -> Array:
+def numeric_array(data: Any) -> Array:
     """Return numbers as an array: an array itself, of its own dtype; TypeError for anything else.
 
-    Floats that come in no array take the default dtype.
+    Floats that come in no array take the default dtype, complex numbers that of two of these.
     """
     given = isinstance(data, (np.ndarray, np.generic))
     array = unmasked(data)
     kind = array.dtype.kind
-    if kind == "c":
-        raise TypeError("complex numbers are not supported: use the real and imaginary parts")
-    if kind not in "fiub":
+    if kind not in "fiubc":
         raise TypeError(f"a Tensor holds numbers, not {array.dtype} (from {type(data).__name__})")
-    if kind == "f" and not given and array.dtype != _default_dtype:
-        array = array.astype(_default_dtype)
+    if not given and kind in "fc":
+        dtype = _default_dtype if kind == "f" else complex_of(_default_dtype)
+        if array.dtype != dtype:
+            array = array.astype(dtype)
     return array
+
+
+def complex_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the complex dtype whose parts have a floating one: complex64 for float32."""
+    return np.result_type(dtype, np.complex64)
+
+
+_NOTHING: dict[np.dtype[Any], Array] = {}
+
+
+def make_stand_in(like: Array) -> Array:
+    """Return an array of a shape and dtype alone, in place of one whose values are gone."""
+    nothing = _NOTHING.get(like.dtype)
+    if nothing is None:
+        nothing = _NOTHING[like.dtype] = np.zeros((), like.dtype)
+        nothing.flags.writeable = False
+    return np.ndarray(like.shape, like.dtype, nothing, 0, (0,) * like.ndim)
+
+
+def is_stand_in(array: Any) -> bool:
+    """Tell whether an array has a shape and dtype alone: its values were written over."""
+    base = getattr(array, "base", None)
+    return base is not None and base is _NOTHING.get(array.dtype)
 
 
 def unmasked(value: Any) -> Array:
@@ -75,9 +98,10 @@ def unmasked(value: Any) -> Array:
 
 def check_floating(array: Array) -> None:
     """Raise TypeError unless the array's dtype can have a gradient."""
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fc":
         raise TypeError(
-            f"only floating dtypes can require grad, this is {array.dtype}: use .astype(float)"
+            f"only floating dtypes, real or complex, can require grad, this is {array.dtype}: use "
+            ".astype(float)"
         )
 
 
@@ -97,7 +121,8 @@ class Constants(dict[Any, Any]):
         self.numbers = numbers
 
     def __missing__(self, dtype: Any) -> Any:
-        kept = dtype if dtype.kind == "f" else np.dtype(np.float64)
+        # of a complex dtype that of its parts: a float32 leaves complex64 as it is
+        kept = np.zeros((), dtype).real.dtype if dtype.kind in "fc" else np.dtype(np.float64)
         arrays = tuple(np.array(number, kept) for number in self.numbers)
         for array in arrays:
             array.flags.writeable = False

@@ -9,7 +9,7 @@ import functools
 import weakref
 from collections.abc import Callable, Collection, Iterable, Sequence
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -78,11 +78,21 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
                 f"backward() starts from one number, this Tensor has shape {root.shape}: reduce "
                 "it (t.sum(), t.mean()), or pass gradient= of that shape"
             )
+        if like.dtype.kind == "c":
+            raise RuntimeError(
+                f"backward() starts from a real number, this Tensor is {like.dtype}: take a real "
+                "number of it (t.real, np.abs(t)), or pass gradient="
+            )
         one = _one(like.shape, like.dtype)
         return wrap(one) if lift else borrowed(one)
     array = as_array(gradient)
     if array.shape != like.shape:
         raise ValueError(f"gradient= has shape {array.shape}, the Tensor has {like.shape}")
+    if array.dtype.kind == "c" and like.dtype.kind != "c":
+        raise TypeError(
+            f"gradient= is {array.dtype}, the Tensor {like.dtype}: pass real numbers, such as "
+            "gradient.real"
+        )
     if lift and isinstance(gradient, Tensor) and array.dtype == like.dtype:
         return gradient
     array = array.astype(like.dtype, copy=False)
@@ -176,6 +186,7 @@ class ReversePass:
         lift: whether rules run on Tensors in place of arrays, so that what they do is recorded:
             for derivatives of derivatives, and for programs.
         wanted: the Tensors to visit; None for all.
+        targets: those of `wanted` whose gradients somebody asks for; None: all of them.
         ends: those of `wanted` that the walk does not go beyond.
         calls_hooks: whether hooks of Tensors are called; not so where what arrives is a step in
             between that no user knows of.
@@ -194,12 +205,14 @@ class ReversePass:
         wanted: set[Tensor] | None = None,
         ends: Collection[Tensor] = (),
         calls_hooks: bool = True,
+        targets: Collection[Tensor] | None = None,
     ) -> None:
         self.keep = keep
         self.lift = lift
         self.wanted = wanted
         self.ends = ends
         self.calls_hooks = calls_hooks
+        self.targets = targets
         self.found: dict[Tensor, Any] = {}
 
     def run(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
@@ -236,6 +249,7 @@ class ReversePass:
                 )
             if last_write > t._order:
                 check_unwritten(t)
+                inputs = t.inputs
             if t._retains or wanted is not None:
                 if t in self.ends:  # where another walk goes on, with hooks and all
                     found[t] = g
@@ -265,7 +279,7 @@ class ReversePass:
                         continue
                     if wanted is not None and a not in wanted:
                         continue
-                    if through is not None and a is inputs[0] and wanted is None:
+                    if through is not None and a is inputs[0] and not self._asks_for(a):
                         vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
                     if is_joint:
@@ -293,6 +307,12 @@ class ReversePass:
                 raise
             if not keep:
                 t._call = rule.freed
+
+    def _asks_for(self, a: Tensor) -> bool:
+        """Tell whether somebody wants the gradient of a Tensor that the walk could go past."""
+        if self.wanted is None:
+            return False
+        return self.targets is None or any(a is t for t in self.targets)
 
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
@@ -351,7 +371,9 @@ class ReversePass:
 
     def _run_lifted(self, roots: Iterable[Tensor], seeds: Iterable[Any]) -> None:
         """Run on Tensors, recorded so that a rule can take a limit, and unwrap what is found."""
-        walk = ReversePass(True, True, self.wanted, self.ends, self.calls_hooks)
+        walk = ReversePass(
+            True, True, self.wanted, self.ends, self.calls_hooks, targets=self.targets
+        )
         mode = MODE.get()
         with mode_set(mode.with_grad(True)):
             walk.run(roots, [wrap(seed) for seed in seeds])
@@ -361,10 +383,13 @@ class ReversePass:
     def land(self) -> None:
         """Add what was found to each `.grad`, now that nothing can fail."""
         lift = self.lift
+        taken: set[int] = set()
         for leaf, g in self.found.items():
             if leaf._grad is None and not lift and g.base is None:
                 leaf._grad = g
             else:
+                if lift and isinstance(g, Tensor):
+                    g = own_memory(g, taken)
                 land(leaf, g)
 
 
@@ -431,6 +456,7 @@ def one_formula(
         return vjp, a, like
     if CLOCK.last_write > a._order:
         check_unwritten(a)
+        inputs = a.inputs
     return formulas[rule], inputs[0], arrays[0]
 
 
@@ -469,6 +495,8 @@ def fitted(g: Any, like: Any) -> Any:
     if g.shape != like.shape:
         g = unbroadcast(g, like.shape)
     if g.dtype != like.dtype:
+        if g.dtype.kind == "c" and like.dtype.kind == "f":
+            g = np.real(g)  # a real number has no imaginary part to change
         check_floating(like)  # t.requires_grad = True, set by hand, bypasses the check of integers
         g = g.astype(like.dtype)
     return g
@@ -494,6 +522,24 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     full = np.empty(shape, g.dtype)
     full[...] = g
     return full
+
+
+def own_memory(g: Tensor, taken: set[int]) -> Tensor:
+    """Return a gradient that a recording leaves in a leaf in memory that may be written.
+
+    Clipping writes into it: it must not be that of another leaf's, nor one number for all elements.
+
+    Args:
+        g: the gradient.
+        taken: the memory of other leaves' gradients, by id; grows.
+    """
+    memory: Any = g._array
+    while isinstance(memory.base, _ndarray):
+        memory = memory.base
+    if id(memory) in taken or not g._array.flags.writeable:
+        return cast("Tensor", np.copy(g))
+    taken.add(id(memory))
+    return g
 
 
 def land(leaf: Tensor, g: Any) -> None:

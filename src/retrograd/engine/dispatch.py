@@ -44,7 +44,7 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
     answer = ADAPTED.get(fn) or COMPOSED.get(fn)
     if answer is not None:
         if target_of_write(fn, args, kwargs) is not None:
-            return _leave_to_numpy(fn, args, kwargs, no_out(spelled(fn)))
+            return leave_to_numpy(fn, args, kwargs, no_out(spelled(fn)))
         kwargs.pop("out", None)
         return answer(*args, **kwargs)
     if fn in METADATA or fn in VALUES:
@@ -55,11 +55,11 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
     if rule is not None:
         writes = kwargs or len(args) > rule.arrays
         if writes and target_of_write(fn, args, kwargs) is not None:
-            return _leave_to_numpy(fn, args, kwargs, no_out(rule.title))
+            return leave_to_numpy(fn, args, kwargs, no_out(rule.title))
         try:
             args, kwargs = bind(rule, args, kwargs)
         except TypeError as error:
-            return _leave_to_numpy(fn, args, kwargs, str(error))
+            return leave_to_numpy(fn, args, kwargs, str(error))
         if rule.differentiable:
             kwargs = {k: _constant(rule, k, v) for k, v in kwargs.items()}
         else:  # nothing is lost where a Tensor is no array of the rule
@@ -80,7 +80,7 @@ def call_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any
             "    rg.defvjp(f, lambda g, out, x: g * ...)  # ... in NumPy calls\n"
             "    f(t)"
         )
-    return _leave_to_numpy(fn, args, kwargs, why)
+    return leave_to_numpy(fn, args, kwargs, why)
 
 
 def call_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -92,15 +92,15 @@ def call_method(ufunc: np.ufunc, method: str, args: Any, kwargs: dict[str, Any])
     if answer is None:
         instead = "t.detach() for the values alone"
         if method == "at":
-            instead = f"np.bincount(indices, weights=t) to add up by index, {instead}"
+            instead = f"np.add.at(t, indices, values) to add up by index, {instead}"
         why = f"{spelled(fn)} of a Tensor has no gradient rule: write {instead}"
-        return _leave_to_numpy(fn, args, kwargs, why)
+        return leave_to_numpy(fn, args, kwargs, why)
     if kwargs.get("out") is not None:
-        return _leave_to_numpy(fn, args, kwargs, no_out(spelled(fn)))
+        return leave_to_numpy(fn, args, kwargs, no_out(spelled(fn)))
     return answer(*args, **kwargs)
 
 
-def _leave_to_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any], why: str) -> Any:
+def leave_to_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any], why: str) -> Any:
     """Call a function on the arrays of Tensors, and return what it returns.
 
     Raises TypeError, with the message `why`, where a gradient would be lost, a program could not do

@@ -57,6 +57,9 @@ class Handle:
     def __init__(self, take_off: Callable[[], None]) -> None:
         self._take_off = take_off
 
+    def __repr__(self) -> str:
+        return "<the handle of a hook; .remove() takes it off>"
+
     def remove(self) -> None:
         """Take the hook off; a second time does nothing.
 
@@ -94,7 +97,12 @@ def hooks_of(t: Tensor) -> dict[int, Hook]:
 
 
 def _remove_hook(t: Tensor | None, number: int) -> None:
-    if t is None or number not in hooks_of(t):
+    if t is None:
+        return
+    if number not in hooks_of(t):
+        # a write into the Tensor has left its hooks with what it was before
+        for version in getattr(t, "_versions", ()):
+            _remove_hook(version.find(), number)
         return
     t._hooks = {n: hook for n, hook in t._hooks.items() if n != number}
     if not t._hooks:

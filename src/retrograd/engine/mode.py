@@ -31,6 +31,8 @@ class Listener(Protocol):
                   returns what it returns.
                 - "write": ufunc, leaf, other. Writes `ufunc(leaf, other)` into the leaf's array.
                   With `operator.setitem` and an index, it writes `other` there.
+                - "is made inside": Tensor that is to become the result of a recorded write. Returns
+                  False where it comes from outside of the run, and is written in place.
                 - "draw": generator, shape, dtype. Returns a Tensor drawn from [0, 1).
                 - "section": name of the part of the program that begins. Returns the one before.
                 - "grad": leaf. Returns its gradient.

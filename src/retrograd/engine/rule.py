@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+# The homes of functions that are written for real numbers.
+REAL_ALONE = ("retrograd.nn.", "retrograd.special.")
+
 F = TypeVar("F", bound=Callable[..., Any])
 Vjp = Callable[..., Any]
 
@@ -42,6 +45,10 @@ class Rule:
         on_program: makes this a function that acts on other processes: a program does it once in
             each of its runs, at its place, into `out=`. Each new program that does is told to it,
             as the names of all calls of its recording.
+        analytic: whether the function is one of complex numbers too, so that its rule for these can
+            be made of the one for real numbers: see `conjugated`. If not, the rule gets complex
+            numbers as they are. None leaves it to where the function is from: those of nets and
+            statistics are for real numbers alone, others are taken to be analytic.
 
     Attributes:
         name: what one writes to call the function.
@@ -54,8 +61,9 @@ class Rule:
     """
 
     __slots__ = (
-        "arrays", "differentiable", "fn", "freed", "joint", "looks_through", "multi", "name",
-        "names", "on_program", "options", "run", "through", "title", "trusted", "vjps",
+        "analytic", "arrays", "complex", "differentiable", "fn", "freed", "joint", "looks_through",
+        "multi", "name", "names", "on_program", "options", "run", "through", "title", "trusted",
+        "vjps",
     )  # fmt: skip
 
     def __init__(
@@ -72,9 +80,14 @@ class Rule:
         through: Mapping[Callable[..., Any], Vjp] | None = None,
         title: str | None = None,
         on_program: Callable[[Sequence[str]], Any] | None = None,
+        analytic: bool | None = None,
     ) -> None:
         self.fn = fn
         self.on_program = on_program
+        self.analytic = analytic
+        if analytic is None and not str(getattr(fn, "__module__", "")).startswith(REAL_ALONE):
+            self.analytic = True
+        self.complex: Rule | None = None  # what `conjugated` has made
         self.name = spelled(fn)
         self.title = title or (self.name if _is_public(fn) else "an inner function")
         self.vjps = tuple(vjps)
@@ -109,14 +122,66 @@ class Rule:
         if self.joint is not None:
             found: Sequence[Any] = self.joint(needed, g, out, *args, **kwargs)
             return found
-        vjps = [self.vjps[i] for i in needed]
+        vjps = [self.vjps[i] if i < len(self.vjps) else None for i in needed]
         return [None if vjp is None else vjp(g, out, *args, **kwargs) for vjp in vjps]
+
+    def conjugated(self) -> Rule:
+        """Return the rule of this function where its output is complex.
+
+        The gradient of a complex number z is `dL/d(real z) + 1j * dL/d(imag z)`: it points uphill,
+        as in PyTorch. If an analytic function has the rule `g * F(x, out)` with real coefficients,
+        then its complex rule is `g * conj(F(x, out))`, which is `g * F(conj(x), conj(out))`: the
+        same rule, run on conjugated arguments and output.
+
+        Raises:
+            TypeError: if the rule is for real numbers alone.
+        """
+        if self.complex is not None:
+            return self.complex
+        if self.analytic is None:
+            raise TypeError(
+                f"{self.title} is for real numbers, this would be complex: take the real and "
+                "imaginary parts before it (t.real, t.imag)"
+            )
+        if not self.analytic or not self.differentiable:
+            self.complex = self
+            return self
+        made = Rule(
+            self.fn,
+            [vjp and functools.partial(on_conjugates, vjp) for vjp in self.vjps],
+            joint=self.joint and functools.partial(on_conjugates_jointly, self.joint),
+            arrays=self.arrays, names=self.names, run=self.run, multi=self.multi,
+            looks_through=self.looks_through, title=self.title,
+        )  # fmt: skip
+        made.trusted = self.trusted
+        self.complex = made.complex = made
+        return made
 
     def takes_array(self, position: int) -> bool:
         """Tell whether the argument at a position is one of the arrays that have a gradient."""
         return position < self.arrays and (
             self.joint is not None or self.vjps[position] is not None
         )
+
+
+def on_conjugates(vjp: Vjp, g: Any, out: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return what a vjp gives for conjugates: see `Rule.conjugated`."""
+    return vjp(g, conjugate(out), *map(conjugate, args), **kwargs)
+
+
+def on_conjugates_jointly(
+    joint: Vjp, needed: Sequence[int], g: Any, out: Any, *args: Any, **kwargs: Any
+) -> Any:
+    """Return what one function for all arrays gives for conjugates."""
+    return joint(needed, g, conjugate(out), *map(conjugate, args), **kwargs)
+
+
+def conjugate(value: Any) -> Any:
+    """Return the complex conjugate of a value, or of the parts of a tuple; others as they are."""
+    if isinstance(value, tuple):
+        return tuple(map(conjugate, value))
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return np.conjugate(value) if kind == "c" or isinstance(value, complex) else value
 
 
 def _is_public(fn: Callable[..., Any]) -> bool:
@@ -166,8 +231,6 @@ VALUES: frozenset[Callable[..., Any]] = frozenset({
 REFUSED: dict[Callable[..., Any], str] = {}
 # Modules of which no function can, likewise.
 REFUSED_MODULES: dict[str, str] = {}
-# Functions that write into their first argument.
-WRITERS: set[Callable[..., Any]] = set()
 # (np.add, "reduce") and the like, answered by the function they mean.
 UFUNC_METHODS: dict[tuple[np.ufunc, str], Callable[..., Any]] = {}
 
@@ -201,6 +264,7 @@ def defvjp(
     run: Callable[..., Any] | None = None,
     multi: bool = False,
     through: Mapping[Callable[..., Any], Vjp] | None = None,
+    analytic: bool | None = None,
 ) -> None:
     """Give `fn` its gradient rule: one vjp for each array argument, `None` for no gradient.
 
@@ -220,6 +284,11 @@ def defvjp(
             of a sigmoid its simple slope, probability minus target. The reverse pass uses it where
             the output of `inner` is the first argument of `fn` and nobody asks for the gradient in
             between.
+        analytic: whether `fn` is an analytic function of complex numbers, such as `np.exp`. Its
+            vjps need know nothing of these then: they are run on conjugates where `fn` gives
+            complex numbers (the default). With False they get complex numbers as they are, and
+            return `dL/d(real x) + 1j * dL/d(imag x)`, as do those of a function that makes real
+            numbers of complex ones, such as `np.abs`.
 
     Raises:
         TypeError: if `fn` or a vjp is no function, or there is no vjp.
@@ -238,7 +307,7 @@ def defvjp(
     if not vjps or not all(v is None or callable(v) for v in vjps):
         raise TypeError("defvjp takes one vjp for each array argument: a function, or None")
     _check_recorded("defvjp", fn, vjps)
-    _register(fn, vjps=vjps, names=names, run=run, multi=multi, through=through)
+    _register(fn, vjps=vjps, names=names, run=run, multi=multi, through=through, analytic=analytic)
 
 
 def defvjp_joint(
@@ -248,6 +317,7 @@ def defvjp_joint(
     *,
     run: Callable[..., Any] | None = None,
     multi: bool = False,
+    analytic: bool | None = None,
     title: str | None = None,
 ) -> None:
     """Give `fn` one function for the gradients of all its arrays, which share work.
@@ -261,9 +331,10 @@ def defvjp_joint(
         run: computes what `fn` does in less time (default: `fn` itself).
         multi: whether `fn` returns a tuple of arrays.
         title: the name by which users know it, for messages (default: its own).
+        analytic: as in `defvjp`.
     """
     _check_recorded("defvjp_joint", fn, [joint])
-    _register(fn, joint=joint, arrays=arrays, run=run, multi=multi, title=title)
+    _register(fn, joint=joint, arrays=arrays, run=run, multi=multi, title=title, analytic=analytic)
 
 
 def _check_recorded(name: str, fn: Callable[..., Any], vjps: Sequence[Vjp | None]) -> None:
@@ -304,21 +375,18 @@ def nograd(*fns: Callable[..., Any], multi: bool = False) -> None:
         defvjp(fn, None, multi=multi)
 
 
-def refuse(remedy: str, *fns: Callable[..., Any] | str, writes: bool = False) -> None:
+def refuse(remedy: str, *fns: Callable[..., Any] | str) -> None:
     """Answer calls that would lose a gradient by an error that says what to write instead.
 
     Args:
         remedy: what to write instead, put after "... of a Tensor is not possible: ".
         *fns: the functions, and the names of modules all of whose functions are meant.
-        writes: whether the functions write into their first argument.
     """
     for fn in fns:
         if isinstance(fn, str):
             REFUSED_MODULES[fn] = remedy
         else:
             REFUSED[fn] = remedy
-            if writes:
-                WRITERS.add(fn)
 
 
 def remedy_for(fn: Callable[..., Any]) -> str:
@@ -407,7 +475,7 @@ def target_of_write(fn: Callable[..., Any], args: Sequence[Any], kwargs: dict[st
 @functools.cache
 def _out_place(fn: Callable[..., Any]) -> int | None:
     """Return the position of what is written into, where it may be given by position."""
-    if fn in WRITERS or getattr(fn, "__name__", "") == "at":
+    if getattr(fn, "__name__", "") == "at":
         return 0
     if isinstance(fn, np.ufunc) or "out" not in defaults(fn):
         return None

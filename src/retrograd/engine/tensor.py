@@ -7,18 +7,29 @@ gives derivatives of every order.
 
 from __future__ import annotations
 
+import bisect
 import copy
 import itertools
 import operator
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    NamedTuple,
+    NoReturn,
+    Protocol,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+)
 
 import numpy as np
 
 from retrograd.checks import device_and_dtype, refuse_words
-from retrograd.engine.arrays import Array, check_floating, real_array, unmasked
+from retrograd.engine.arrays import Array, check_floating, numeric_array, unmasked
 from retrograd.engine.call import Call, describe
 from retrograd.engine.elsewhere import KnowsElsewhere
 from retrograd.engine.hooks import RETAINS, Handle, Hook, add_hook
@@ -60,13 +71,16 @@ class _Above:
     """What a Tensor asks of the rooms that stand on this one: each is set once, by `connect`.
 
     `backward` runs the reverse pass; `answer` is what a user's call of a NumPy function gives,
-    `answer_method` what one of a method of a ufunc gives; `nest` makes a Tensor of lists.
+    `answer_method` what one of a method of a ufunc gives; `nest` makes a Tensor of lists; `write`
+    makes a Tensor the result of a write into it, and `read` takes elements of one that was written.
     """
 
     backward: Callable[[Tensor, ArrayLike | Tensor | None, bool], None] = _not_connected
     answer: Callable[[Callable[..., Any], Any, dict[str, Any]], Tensor] = _not_connected
     answer_method: Callable[[np.ufunc, str, Any, dict[str, Any]], Any] = _not_connected
     nest: Callable[[Any], Any] = _not_connected
+    write: Callable[[Tensor, Any, Any], None] = _not_connected
+    read: Callable[[Tensor, Any], Tensor] = _not_connected
 
 
 def connect(**rooms: Callable[..., Any]) -> None:
@@ -87,13 +101,14 @@ class Tensor(metaclass=KnowsElsewhere):
 
     Args:
         data: anything NumPy makes an array of numbers of. An array keeps its dtype; lists of
-            floats and Python floats take the default dtype (`rg.set_default_dtype`).
+            floats and Python floats take the default dtype (`rg.set_default_dtype`), complex ones
+            that with two parts of it.
         requires_grad: makes the Tensor a leaf: it owns a copy of its data, and `backward` puts
             its gradient into `.grad`. Without, it shares the memory of an array.
 
     Raises:
-        TypeError: if `data` holds no real numbers, or `requires_grad` and its dtype is not
-            floating.
+        TypeError: if `data` holds no numbers, or `requires_grad` and its dtype is neither floating
+            nor complex.
         RuntimeError: if `data` is a Tensor with a graph, which would be lost without a word.
 
     >>> x = rg.Tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -107,7 +122,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # no reference cycles.
     __slots__ = (
         "__weakref__", "_array", "_call", "_grad", "_hooks", "_name", "_order", "_retains",
-        "_stamp", "requires_grad",
+        "_stamp", "_versions", "requires_grad",
     )  # fmt: skip
 
     _array: Array  # not _data, which np.ma would take for the values of a masked array
@@ -122,6 +137,7 @@ class Tensor(metaclass=KnowsElsewhere):
     # These are not set where there are none, as `_order` and `_retains` are not for a leaf.
     _hooks: dict[int, Hook]
     _name: str
+    _versions: list[Version]  # what it was before each write into it that was recorded
 
     def __init__(self, data: ArrayLike | Tensor, requires_grad: bool = False) -> None:
         if isinstance(data, Tensor) and data.requires_grad:
@@ -229,13 +245,14 @@ class Tensor(metaclass=KnowsElsewhere):
     @property
     def call(self) -> Call | None:
         """The recorded call that made it, with its function and arguments; None for a leaf."""
-        return None if self._call is None else Call(*self._call)
+        return None if self._call is None else Call(*as_recorded(self))
 
     rule = property(
         lambda self: self._call and self._call[0], doc="The rule of the call that made it, or None."
     )
     inputs = property(
-        lambda self: self._call and self._call[1], doc="The call's arguments as given, or None."
+        lambda self: self._call and as_recorded(self)[1],
+        doc="The call's arguments as given, or None.",
     )
     args = property(
         lambda self: self._call and self._call[2], doc="The call's arguments as arrays, or None."
@@ -313,6 +330,10 @@ class Tensor(metaclass=KnowsElsewhere):
     def __float__(self) -> float:
         self._warn_of_loss("float(t)")
         return float(self.item())
+
+    def __complex__(self) -> complex:
+        self._warn_of_loss("complex(t)")
+        return complex(self.item())
 
     def __int__(self) -> int:
         self._warn_of_loss("int(t)")
@@ -566,14 +587,14 @@ class Tensor(metaclass=KnowsElsewhere):
     # Indexing
 
     def __getitem__(self, index: Any) -> Tensor:
+        if self._stamp is not None and self._stamp.__class__ is not list:
+            return _Above.read(self, plain(index))
         return run(RULES[operator.getitem], (self, plain(index)), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if not self._writable():
-            raise TypeError(
-                "t[...] = value would change a recorded value: write np.where(mask, value, t), or "
-                "do it under rg.no_grad() on a leaf"
-            )
+        if MODE.get().grad or self._call is not None or was_written(self):
+            _Above.write(self, index, value)
+            return
         self._check_own()
         if MODE.get().records:
             self._record_write(index, value)
@@ -584,7 +605,7 @@ class Tensor(metaclass=KnowsElsewhere):
     def _record_write(self, index: Any, value: Any) -> None:
         """Write into a part of this Tensor so that a program does it again."""
         parts = index if isinstance(index, tuple) else (index,)
-        if all(part is None or part is ... or _is_basic(part) for part in parts):
+        if is_basic_index(index):
             target = self
             if not (len(parts) == 1 and parts[0] is ...):
                 # with an ellipsis it is a view also where a single element is meant
@@ -596,9 +617,6 @@ class Tensor(metaclass=KnowsElsewhere):
             tell("write", np.copyto, self, record(np.where, mask, value, self))
         else:
             tell("write", operator.setitem, self, value, plain(index))
-
-    def _writable(self) -> bool:
-        return self._call is None and not MODE.get().grad
 
     def _check_own(self) -> None:
         if self._stamp is not None and len(self._stamp) > 1:
@@ -619,6 +637,9 @@ class Tensor(metaclass=KnowsElsewhere):
                 )
             tell("replace", self)
             return record(ufunc, self, other)
+        if was_written(self):
+            _Above.write(self, ..., record(ufunc, self, other))
+            return self
         self._check_own()
         if mode.records:
             tell("write", ufunc, self, other)
@@ -671,6 +692,37 @@ class Tensor(metaclass=KnowsElsewhere):
 
     # Methods, as ndarray has them
     # fmt: on
+
+    @property
+    def real(self) -> Tensor:
+        """The real parts, as `np.real`: of real numbers these themselves.
+
+        >>> rg.Tensor([1 + 2j, 3.0]).real
+        Tensor([1., 3.])
+        """
+        return np.real(self) if self._array.dtype.kind == "c" else self
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary parts, as `np.imag`: of real numbers zeros.
+
+        >>> rg.Tensor([1 + 2j, 3.0]).imag
+        Tensor([2., 0.])
+        """
+        return np.imag(self)
+
+    def conj(self) -> Tensor:
+        """Return the complex conjugate, as `np.conj`.
+
+        Returns:
+            A Tensor of the same shape and dtype.
+
+        >>> rg.Tensor([1 + 2j]).conj()
+        Tensor([1.-2.j])
+        """
+        return record(np.conjugate, self)
+
+    conjugate = conj
 
     @property
     def T(self) -> Tensor:
@@ -1208,8 +1260,8 @@ TensorT = TypeVar("TensorT", Tensor, Array, TensorLike)
 
 
 def as_array(data: Any) -> Array:
-    """Return `data` as a real, numeric array; a Tensor or an array gives its own memory."""
-    return data._array if isinstance(data, Tensor) else real_array(data)
+    """Return `data` as a numeric array; a Tensor or an array gives its own memory."""
+    return data._array if isinstance(data, Tensor) else numeric_array(data)
 
 
 def copied(array: Array) -> Array:
@@ -1252,8 +1304,13 @@ def _restored(kind: type[Tensor], data: Array, requires_grad: bool, grad: Array 
     return t
 
 
+def is_basic_index(index: Any) -> bool:
+    """Tell whether an index picks a block of elements: whole numbers, slices, `...` and None."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is ... or _is_basic(part) for part in parts)
+
+
 def _is_basic(index: Any) -> bool:
-    """Tell whether a part of an index is a whole number or a slice."""
     return isinstance(index, (slice, int, np.integer)) and not isinstance(index, bool)
 
 
@@ -1329,7 +1386,14 @@ def stamps(tensors: Iterable[Tensor]) -> list[list[int]]:
     return [cast("list[int]", t._stamp) for t in tensors]
 
 
+def was_written(t: Tensor) -> bool:
+    """Tell whether a Tensor, or what it is a view of, was written in a recorded way."""
+    return t._stamp is not None and t._stamp.__class__ is not list
+
+
 def _share_stamp(view: Tensor, of: Tensor) -> None:
+    if was_written(of):
+        of._stamp.add(view, of)  # type: ignore[union-attr]
     if of._stamp is None:
         # Rules read the output of a recorded call, so its memory must never be written: a second
         # entry says so, which `_check_own` looks for.
@@ -1347,6 +1411,50 @@ def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
         if isinstance(a, Tensor) and (a._array is base or getattr(a._array, "base", None) is base):
             _share_stamp(view, a)
             return
+
+
+# Versions: what a Tensor was before a write into it that was recorded
+
+
+class Version(NamedTuple):
+    """What a Tensor was for the calls that were recorded before a write into it.
+
+    Args:
+        order: of the call that made it, 0 for a leaf.
+        find: returns it, or None where it is gone: its graph was freed, and nothing needs it.
+        requires_grad: whether it does.
+    """
+
+    order: int
+    find: Callable[[], Tensor | None]
+    requires_grad: bool
+
+
+def as_recorded(t: Tensor) -> Any:
+    """Return the call behind a Tensor, with arguments as they were when it was recorded."""
+    call: Any = t._call
+    if call[1] is None or CLOCK.last_write <= t._order:
+        return call
+    inputs = [_version(a, t._order) if isinstance(a, Tensor) else a for a in call[1]]
+    if any(a is not given for a, given in zip(inputs, call[1], strict=True)):
+        call = t._call = (call[0], tuple(inputs), *call[2:])
+    return call
+
+
+def _version(t: Tensor, order: int) -> Tensor:
+    """Return what a Tensor was for a call of this order."""
+    versions = getattr(t, "_versions", None)
+    if versions is None or t._order <= order:
+        return t
+    version = versions[bisect.bisect_right(versions, order, key=operator.itemgetter(0)) - 1]
+    found: Tensor | None = version.find()
+    if found is None:
+        found = wrap(np.zeros(()))
+        if version.requires_grad:
+            found.requires_grad = True
+            found._call = Rule(_version).freed
+            found._order = found._retains = 0
+    return found
 
 
 # Recording
@@ -1430,8 +1538,10 @@ def keep(
     if out.base is not None or out is arrays[0] or not rule.trusted:
         share_memory(t, out, args)
     dtype = out.dtype
-    if dtype is not _float64 and dtype is not _float32 and not _is_floating(rule, dtype):
-        needs = False
+    if dtype is not _float64 and dtype is not _float32:
+        needs = _is_floating(rule, dtype) and needs
+        if dtype.kind == "c":
+            rule = rule.conjugated()
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
         t._call = rule, args, arrays, kwargs
@@ -1445,11 +1555,9 @@ def keep(
 
 def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
     """Tell whether a result can have a gradient; TypeError where no Tensor can hold it."""
-    if dtype.kind == "c":
-        raise TypeError(f"the result of {rule.title} is complex: not supported")
-    if dtype.kind not in "fiub":
+    if dtype.kind not in "fiubc":
         raise TypeError(f"the result of {rule.title} is no array of numbers")
-    return dtype.kind == "f"
+    return dtype.kind in "fc"
 
 
 def _several(
@@ -1463,6 +1571,8 @@ def _several(
     whole.requires_grad = needs and rule.differentiable
     whole._call = None
     if whole.requires_grad:
+        if any(np.iscomplexobj(out) for out in outs):
+            rule = rule.conjugated()
         whole._call = rule, args, arrays, kwargs
         whole._order = CLOCK.tick()
         whole._retains = 0
@@ -1481,7 +1591,7 @@ def astype(x: Any, dtype: np.dtype[Any]) -> Any:
 def _power(x: Tensor, y: Any) -> Tensor:
     # `x**2` and `x**0.5` of an array are a square and a root; `np.power(x, 2)` takes longer
     if type(y) is float or type(y) is int:
-        if y == 2 and (type(y) is int or x.dtype.kind == "f"):
+        if y == 2 and (type(y) is int or x.dtype.kind in "fc"):
             return record(np.square, x)
         if y == 0.5:
             return record(np.sqrt, x)
@@ -1539,5 +1649,13 @@ def total(x: Any, y: Any) -> Any:
     return np.asarray(out) if isinstance(out, np.generic) else out
 
 
-defvjp(astype, lambda g, out, x, dtype: g.astype(x.dtype))
-defvjp(pick, lambda g, out, outs, i: Parts([g if k == i else None for k in range(len(outs))]))
+def _astype_dx(g: Any, out: Any, x: Any, dtype: Any) -> Any:
+    return g.astype(np.result_type(x.dtype, g.dtype) if g.dtype.kind == "c" else x.dtype)
+
+
+def _pick_douts(g: Any, out: Any, outs: Any, i: int) -> Any:
+    return Parts([g if k == i else None for k in range(len(outs))])
+
+
+defvjp(astype, _astype_dx)
+defvjp(pick, _pick_douts, analytic=False)

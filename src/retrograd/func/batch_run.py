@@ -37,6 +37,9 @@ class BatchRun:
         name: The transform and the function, for errors.
         size: How many entries there are, at least one.
         mode: The mode around the transform.
+
+    Attributes:
+        entered: Ids of the arrays that stand for the arguments.
     """
 
     def __init__(self, name: str, size: int, mode: Mode) -> None:
@@ -44,6 +47,7 @@ class BatchRun:
         # for the id of an array: the array, its value outside, and whether that has the leading
         # axis; the array is kept so that the id stays its own
         self._known: dict[int, tuple[Any, Any, bool]] = {}
+        self.entered: set[int] = set()
         self._tells = mode.tell is not None
 
     def inside(self, grad: bool = True) -> mode_set:
@@ -126,8 +130,12 @@ class BatchRun:
             return self._call_once(rule, arrays, values, kwargs, graph)
         if batcher is None:
             if rule.looks_through and not graph:
-                return self._look_through(rule, arrays, kwargs)
-            batcher = _run_mapped if rule.looks_through else one_by_one
+                try:
+                    return self._look_through(rule, arrays, kwargs)
+                except TypeError:  # it branches on values, writes, ...: see _run_mapped
+                    batcher = one_by_one
+            else:
+                batcher = _run_mapped if rule.looks_through else one_by_one
         if graph or self._tells:
             with self._outside(graph):
                 out = batcher(Call(rule, arrays, values, flags, kwargs, self.size))
@@ -201,12 +209,21 @@ class BatchRun:
             leaf._array = leaf._array.view()
             self._known[id(leaf._array)] = leaf._array, value, flag
 
+    def _is_made_inside(self, t: Tensor) -> bool:
+        """Tell whether the run itself has made a Tensor that it is about to write into."""
+        if id(t._array) in self.entered:
+            raise TypeError(
+                f"{self.name}: a write into an argument would not be seen outside: write into a "
+                "copy, t = t.copy()"
+            )
+        return id(t._array) in self._known
+
     def _write(self, ufunc: Callable[..., Any], target: Tensor, other: Any, *at: Any) -> None:
         of_batch = look_at((target._array, plain(other), *at), self._find)[1]
         if of_batch:
             raise TypeError(
                 f"{self.name}: a write in place of what differs from entry to entry of the batch: "
-                "write np.where(mask, value, t), x = x + y, or np.stack of parts. (BatchNorm "
+                "write it in grad mode into what is made inside, or x = x + y. (BatchNorm "
                 "writes its running statistics while it trains: call model.eval())"
             )
         if self.around.tell is not None and self.around.records:
@@ -250,6 +267,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "call": BatchRun._call,
     "draw": BatchRun._draw,
     "leaf made": BatchRun._leaf_made,
+    "is made inside": BatchRun._is_made_inside,
     "write": BatchRun._write,
     "grad": BatchRun._refuse_grads,
     "has grad": BatchRun._refuse_grads,
@@ -284,6 +302,7 @@ def run_batch(
     batch = BatchRun(name, size, mode)
     with batch.inside(mode.grad):
         given = [batch.enter(v) if flag else v for v, flag in zip(values, flags, strict=True)]
+        batch.entered = {id(t._array) for t, flag in zip(given, flags, strict=True) if flag}
         leaves, structure = tree.flatten(f(*given))
     return [batch.leave(t) if isinstance(t, Tensor) else (t, False) for t in leaves], structure
 
@@ -347,4 +366,9 @@ _MAPPED = [
 
 def _run_mapped(c: Call) -> Any:
     options = {"rule": c.rule, "flags": tuple(c.flags), "size": c.size, "options": c.kwargs}
-    return run(_MAPPED[c.rule.multi], tuple(c.values), options)
+    try:
+        return run(_MAPPED[c.rule.multi], tuple(c.values), options)
+    except TypeError:
+        # it does what has one value for the whole batch, such as `if x > 0`, which it may for an
+        # entry; what is wrong with it raises again
+        return one_by_one(c)

@@ -93,9 +93,16 @@ def hessian(
 
 def _jacobian_of(run: Run) -> Any:
     """Return the Jacobian of a run's outputs with respect to its variables, in trees."""
+    if any(t.dtype.kind == "c" for t in run.outs):
+        raise TypeError(
+            f"{run.name} got complex results, whose derivative by one part of an argument is not "
+            "that by the other: take it of f(x).real and f(x).imag, or use vjp and jvp"
+        )
+    has_parts = any(t.dtype.kind == "c" for t in run.variables)
     rows, columns = (sum(t.size for t in ts) for ts in (run.outs, run.variables))
     # going forward takes one pass through the graph more
-    blocks = _go_forward(run) if 0 < 2 * columns < rows else _go_backward(run)
+    forward = 0 < 2 * columns < rows and not has_parts
+    blocks = _go_forward(run) if forward else _go_backward(run)
     trees = [
         run.gather(
             [t.reshape((*out.shape, *v.shape)) for t, v in zip(row, run.variables, strict=True)]

@@ -46,22 +46,23 @@ def vmap(f: Callable[..., Any], in_axes: Axes = 0, out_axes: Axes = 0) -> Callab
         TypeError: when called, if `f` is no function; if what is to be mapped over has no axes,
             such as a number; if `in_axes` fits no argument, or names none to map over; if `f` does
             what has one value for the whole batch: `if t > 0`, `t.item()`, `backward()`, a write
-            in place, a mask as an index; or if it returns what is no array.
+            into an argument or under `no_grad`, a mask as an index; or if it returns what is no
+            array.
         ValueError: when called, if lengths differ, an axis is not there, a result that `out_axes`
             wants once depends on the batch, or a shape depends on values.
 
-    A function that NumPy cannot run for many entries at once, such as `np.convolve`, is run for
-    each of them: right, and slower. `rg.func.vmap.report()` tells which ones, and how often, since
-    it was last asked.
+    A function that NumPy cannot run for many entries at once, such as `np.convolve`, or a primitive
+    of one's own that branches on values or fills arrays, is run for each of them: right, and
+    slower. `rg.func.vmap.report()` tells which ones, and how often, since it was last asked.
 
     >>> x, w = np.arange(6.0).reshape(3, 2), np.array([1.0, 10.0])
     >>> rg.func.vmap(np.dot, in_axes=(0, None))(x, w)
     Tensor([10., 32., 54.])
     >>> loss = lambda w, x: np.sum(w * x) ** 2
     >>> rg.func.vmap(rg.func.grad(loss), in_axes=(None, 0))(w, x)
-    Tensor([[   0.,   20.],
-            [ 128.,  192.],
-            [ 432.,  540.]])
+    Tensor([[  0.,  20.],
+            [128., 192.],
+            [432., 540.]])
     """
     takes_function("vmap", f)
     name = f"vmap of {spelled(f)}"

@@ -139,7 +139,7 @@ class Run:
         if isinstance(value, Tensor) and value.requires_grad:
             return value
         array = as_array(value)
-        if array.dtype.kind != "f":
+        if array.dtype.kind not in "fc":
             path = "".join(f"[{key!r}]" for key in self.structure.paths()[at][1:])
             instead = repr(float(value)) if isinstance(value, int) else ".astype(float)"
             raise TypeError(
@@ -152,7 +152,7 @@ class Run:
         """Return one of the values that the function returned as a Tensor."""
         if isinstance(out, Tensor):
             t = out
-        elif escapes or not isinstance(out, (np.ndarray, np.generic, float)):
+        elif escapes or not isinstance(out, (np.ndarray, np.generic, float, complex)):
             why = (
                 f", after {', '.join(dict.fromkeys(escapes))} took a value out of the graph, which "
                 "loses its gradient. For a constant return rg.Tensor(...)"
@@ -162,7 +162,7 @@ class Run:
             )
         else:
             t = Tensor(out)
-        if t.dtype.kind != "f":
+        if t.dtype.kind not in "fc":
             raise TypeError(
                 f"{self.name}: the function returned {t.dtype}, which has no derivative: use "
                 "has_aux=True"
@@ -175,6 +175,11 @@ class Run:
             raise ValueError(
                 f"{self.name}, which returned {[t.shape for t in self.outs]}, not one number: use "
                 "jacobian or vjp"
+            )
+        if self.outs[0].dtype.kind == "c":
+            raise TypeError(
+                f"{self.name}, which returned a complex number: return a real number of it "
+                "(z.real, np.abs(z)), or use vjp"
             )
         return pull(self.outs, self.variables, [np.ones_like(self.outs[0]._array)], graph)
 
@@ -212,6 +217,8 @@ class Run:
             t = value if isinstance(value, Tensor) else wrap(as_array(value))
             if t.shape != like.shape:
                 raise ValueError(f"{name} have shape {t.shape} where it must be {like.shape}")
+            if t.dtype.kind == "c" and like.dtype.kind != "c":
+                raise TypeError(f"{name} are {t.dtype} where they must be {like.dtype}")
             fitting.append(t if t.dtype == like.dtype else t.astype(like.dtype))
         graph = MODE.get().grad and (self.outer or any(t.requires_grad for t in fitting))
         return fitting, graph

@@ -32,7 +32,7 @@ def ravel_pytree(values: Any) -> tuple[Any, Callable[[ArrayLike | Tensor], Any]]
         ValueError for any other length.
 
     Raises:
-        TypeError: if a leaf is not floating.
+        TypeError: if a leaf is not floating, or some are complex and others are not.
 
     >>> vector, unravel = rg.func.ravel_pytree({"w": np.ones((2, 2)), "b": 3.0})
     >>> vector
@@ -44,8 +44,13 @@ def ravel_pytree(values: Any) -> tuple[Any, Callable[[ArrayLike | Tensor], Any]]
     leaves = [leaf if isinstance(leaf, Tensor) else as_array(leaf) for leaf in leaves]
     like = [(leaf.shape, leaf.dtype) for leaf in leaves]  # alone, not to keep the arrays
     for _, dtype in like:
-        if dtype.kind != "f":
+        if dtype.kind not in "fc":
             raise TypeError(f"ravel_pytree takes floating leaves, this one is {dtype}")
+    if len({dtype.kind for _, dtype in like}) > 1:
+        raise TypeError(
+            "ravel_pytree takes leaves that are all real or all complex: take the real and "
+            "imaginary parts of these as leaves of their own"
+        )
     ends = np.cumsum([leaf.size for leaf in leaves], dtype=int)
     vector = np.concatenate([leaf.reshape(-1) for leaf in leaves] or [np.zeros(0)])
     size = vector.size

@@ -46,8 +46,9 @@ def plain(array: Array, place: str) -> Array:
         array: any array.
         place: where it is, for the message.
     """
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-        raise TypeError(f"{place} is an array of {array.dtype}, not of real numbers or bools")
+    widest = 16 if array.dtype.kind == "c" else 8
+    if array.dtype.kind not in "fiubc" or array.dtype.itemsize > widest:
+        raise TypeError(f"{place} is an array of {array.dtype}, not of numbers or bools")
     return np.asarray(array, array.dtype.newbyteorder("="), order="C")
 
 

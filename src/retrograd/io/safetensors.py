@@ -14,7 +14,7 @@ from retrograd.io.content import DESCRIPTION, plain
 
 # safetensors' names of dtypes, and NumPy's
 DTYPES = {f"{kind.upper()}{8 * size}": f"<{kind}{size}" for kind in "fiu" for size in (1, 2, 4, 8)}
-DTYPES |= {"BOOL": "?", "BF16": "<u2"}
+DTYPES |= {"BOOL": "?", "BF16": "<u2", "C64": "<c8"}
 
 
 def package() -> Any:
@@ -30,6 +30,12 @@ def write(file: IO[bytes], arrays: Mapping[str, Array], description: str) -> Non
     """Write arrays by name, and a description unless it is "". The same give the same bytes."""
     if "__metadata__" in arrays:
         raise ValueError("an array in a .safetensors file cannot have the name '__metadata__'")
+    for name, array in arrays.items():
+        if array.dtype == np.complex128:
+            raise TypeError(
+                f"{name} is an array of complex128, which .safetensors files cannot have: save it "
+                "as complex64, or in a .npz file"
+            )
     # one entry: the package writes several in any order
     note = {DESCRIPTION: _checksum(arrays, description) + description}
     file.write(package().numpy.save(arrays, note))

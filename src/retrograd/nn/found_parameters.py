@@ -53,7 +53,7 @@ class FoundParameters(Iterator[Parameter]):
 
 def _overlooked(value: Any, inside: set[int]) -> str:
     """Return what is to be done for what is in an attribute to be trained, or "" if nothing is."""
-    if isinstance(value, Tensor) and value.dtype.kind == "f":
+    if isinstance(value, Tensor) and value.dtype.kind in "fc":
         return "is a Tensor and no Parameter, write nn.Parameter(...)"
     if not isinstance(value, (list, tuple, dict, set)):
         return ""
@@ -65,7 +65,7 @@ def _overlooked(value: Any, inside: set[int]) -> str:
         part = stack.pop()
         if hasattr(part, "named_parameters") and id(part) not in inside:
             return f"is a {kind}, in which Modules are not found, write {words[0]}(...)"
-        if isinstance(part, Tensor) and part.dtype.kind == "f":
+        if isinstance(part, Tensor) and part.dtype.kind in "fc":
             return f"is a {kind}, in which Parameters are not found, write {words[1]}(...)"
         if isinstance(part, dict):
             stack += part.values()

@@ -34,6 +34,11 @@ def _fill(tensor: Tensor, values: ArrayLike) -> Tensor:
     """Write values into a Tensor and return it."""
     if not isinstance(tensor, Tensor):
         raise TypeError(f"nn.init fills a Tensor, not {type(tensor).__name__}")
+    if tensor.dtype.kind == "c" and np.ndim(values):
+        raise TypeError(
+            f"nn.init draws real numbers, this Tensor is {tensor.dtype}: make "
+            "Parameter(a + 1j * b) of two arrays"
+        )
     unrecorded("nn.init")
     tensor._array[...] = values
     touch(tensor)

@@ -18,6 +18,7 @@ from retrograd.engine import (
     arguments,
     as_array,
     check_floating,
+    complex_of,
     is_grad_enabled,
     no_grad,
     tell,
@@ -328,7 +329,7 @@ class Module:
             persistent: Whether `state_dict` has it (default True).
 
         Raises:
-            TypeError: if `array` holds no real numbers, or is a Tensor that requires grad, which
+            TypeError: if `array` holds no numbers, or is a Tensor that requires grad, which
                 the buffer, a copy, would lose.
 
         >>> module = rg.nn.Module()
@@ -472,19 +473,22 @@ class Module:
         dtype = device_and_dtype(name, args, device, dtype)
         if dtype is None:
             return self
+        dtype = np.dtype(dtype)
         check_floating(np.empty(0, dtype))
         for _, parameter in self.named_parameters():
             grad, parameter.grad = parameter.grad, None
-            parameter.data = as_array(parameter).astype(dtype)
-            parameter.grad = None if grad is None else grad.astype(dtype)
+            wanted = _of_kind(dtype, parameter.dtype)
+            parameter.data = as_array(parameter).astype(wanted)
+            parameter.grad = None if grad is None else grad.astype(wanted)
         for module in self.modules():
             for name, array in module._own_buffers():
-                if array.dtype.kind != "f":
+                if array.dtype.kind not in "fc":
                     continue
+                wanted = _of_kind(dtype, array.dtype)
                 if isinstance(array, Tensor):
-                    array.data = as_array(array).astype(dtype)
+                    array.data = as_array(array).astype(wanted)
                 else:
-                    setattr(module, name, array.astype(dtype))
+                    setattr(module, name, array.astype(wanted))
         return self
 
     def cpu(self) -> Self:
@@ -705,8 +709,8 @@ class Module:
             and that only `state_dict` has.
 
         Raises:
-            RuntimeError: if names (where `strict`) or shapes differ, with all that do; nothing is
-                written then.
+            RuntimeError: if names (where `strict`) or shapes differ, or what is real here is
+                complex there, with all that do; nothing is written then.
             TypeError: if `state_dict` is no mapping, or a value in it is no array of numbers.
 
         >>> layer = rg.nn.Linear(2, 1)
@@ -730,6 +734,11 @@ class Module:
             f"shape of {name}: here {own[name].shape}, there {array.shape}"
             for name, array in arrays.items()
             if array.shape != own[name].shape
+        ]
+        problems += [
+            f"dtype of {name}: here {own[name].dtype}, there {array.dtype}"
+            for name, array in arrays.items()
+            if array.dtype.kind == "c" and own[name].dtype.kind != "c"
         ]
         if problems:
             raise RuntimeError(
@@ -811,3 +820,8 @@ def evaluating(module: Module) -> Iterator[None]:
     finally:
         for inner, training in before:
             inner.training = training
+
+
+def _of_kind(dtype: np.dtype[Any], now: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype that an array takes where a Module goes to one: complex stays complex."""
+    return complex_of(dtype) if now.kind == "c" and dtype.kind == "f" else dtype

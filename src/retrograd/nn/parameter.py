@@ -21,7 +21,7 @@ class Parameter(Tensor):
         requires_grad: whether it is trained (default True).
 
     Raises:
-        TypeError: if `data` holds no real numbers, or `requires_grad` and its dtype is not
+        TypeError: if `data` holds no numbers, or `requires_grad` and its dtype is not
             floating.
         RuntimeError: if `data` is a Tensor with a graph, which would be lost without a word.
 

@@ -93,7 +93,8 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
         clip_value: The bound.
 
     Raises:
-        TypeError: for a Module, whose `.parameters()` are to be passed.
+        TypeError: for a Module, whose `.parameters()` are to be passed, and for complex gradients,
+            whose elements are in no order.
 
     >>> p = rg.nn.Parameter([0.0, 0.0])
     >>> p.grad = np.array([3.0, -0.5])
@@ -101,8 +102,14 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     >>> p.grad
     array([ 1. , -0.5])
     """
+    grads = _gradients(parameters)
+    if any(g.dtype.kind == "c" for g in grads):
+        raise TypeError(
+            "clip_grad_value_ takes real gradients, complex numbers are in no order: use "
+            "clip_grad_norm_"
+        )
     with no_grad():
-        for g in _gradients(parameters):
+        for g in grads:
             g._update(np.minimum, float(clip_value))
             g._update(np.maximum, -float(clip_value))
 
@@ -135,6 +142,7 @@ def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) 
 
     Raises:
         ValueError: if the vector has another shape; nothing is written then.
+        TypeError: if the vector is complex and a parameter is not; nothing is written then.
 
     >>> layer = rg.nn.Linear(2, 1)
     >>> rg.nn.utils.vector_to_parameters([1.0, 2.0, 3.0], layer.parameters())
@@ -145,6 +153,8 @@ def vector_to_parameters(vec: ArrayLike | Tensor, parameters: Iterable[Tensor]) 
     *starts, total = np.cumsum([0, *(p.size for p in tensors)])
     if array.shape != (total,):
         raise ValueError(f"the parameters take a vector ({total},), not {array.shape}")
+    if array.dtype.kind == "c" and any(p.dtype.kind != "c" for p in tensors):
+        raise TypeError(f"the vector is {array.dtype}, and some of the parameters are real")
     unrecorded("vector_to_parameters")
     for p, start in zip(tensors, starts, strict=True):
         p._array[...] = array[start : start + p.size].reshape(p.shape)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import Array, Tensor, stamps, touch
+from retrograd.engine import Array, Tensor, complex_of, stamps, touch
 from retrograd.rules.joining import concat
 
 # What an optimizer keeps of a parameter or of a bucket, by name.
@@ -30,13 +30,30 @@ def cut(flat: Array, params: Sequence[Tensor]) -> list[Array]:
     """Return each parameter's part of an array that belongs to all of them, in its shape.
 
     Args:
-        flat: the array of a bucket, or one number (shape `()`), which is whole in every part.
+        flat: the array of a bucket, or one number (shape `()`), which is whole in every part. Of
+            complex parameters it has the real and the imaginary part of each number.
         params: the parameters of the bucket, in order.
     """
+    if params[0].dtype.kind == "c" and flat.ndim:
+        flat = flat.view(complex_of(flat.dtype))
+        if len(params) == 1:
+            return [flat.reshape(params[0].shape)]
     if len(params) == 1 or not flat.ndim:
         return [flat] * len(params)
     parts = np.split(flat, np.cumsum([p.size for p in params[:-1]]))
     return [part.reshape(p.shape) for part, p in zip(parts, params, strict=True)]
+
+
+def as_reals(array: Any) -> Any:
+    """Return complex numbers as a vector of their parts, in turn; of an array in its memory."""
+    if isinstance(array, Tensor):
+        return np.stack([np.real(array), np.imag(array)], axis=-1).reshape(-1)
+    return np.ascontiguousarray(array).reshape(-1).view(array.real.dtype)
+
+
+def bucket_of(params: list[Tensor]) -> Bucket:
+    """Return a bucket of parameters of one dtype."""
+    return (ComplexBucket if params[0].dtype.kind == "c" else Bucket)(params)
 
 
 class Bucket:
@@ -46,6 +63,7 @@ class Bucket:
         params: Tensors of one dtype, whose arrays become views of the bucket's.
 
     Attributes:
+        dtype: that of the parameters.
         data: the array: flat, or that of the parameter where there is only one.
         state: for each slot an array like `data`, or one number (shape `()`).
         count: how many updates there were.
@@ -61,14 +79,21 @@ class Bucket:
 
     def gather(self) -> None:
         """Make `data` of the parameters' arrays: at first, and after one was replaced."""
-        self.data = self.params[0]._array
-        if len(self.params) > 1:
-            self.data = np.concatenate([p._array for p in self.params], axis=None)
+        self.data = self.join([p._array for p in self.params])
+        self.dtype = self.params[0].dtype
         views = cut(self.data, self.params)
         self._views = list(zip(self.params, views, strict=True))
         for p, view in self._views:
             p._array = view
         self.stamps = stamps(self.params)
+
+    def join(self, arrays: Sequence[Any]) -> Any:
+        """Return arrays or Tensors, one for each parameter, as one like `data`."""
+        if len(arrays) == 1:
+            return arrays[0]
+        if isinstance(arrays[0], Tensor):
+            return concat(*arrays, axis=None)
+        return np.concatenate(arrays, axis=None)
 
     def is_current(self) -> bool:
         """Tell whether the parameters' arrays are the views that `gather` made of them."""
@@ -136,8 +161,13 @@ class Bucket:
         self.count = found[0].get("step", 0)
         self.add_slots(slots, scalars)
         for slot, first in slots.items():
+            start = first if slot in scalars else self.both(first)
             for piece, entry in zip(cut(self.state[slot], self.params), found, strict=True):
-                piece[...] = entry.get(slot, first)
+                piece[...] = entry.get(slot, start)
+
+    def both(self, first: float) -> Any:
+        """Return the first value of a slot as one of an element of a parameter."""
+        return first
 
     def entries(self) -> dict[int, State]:
         """Return the count and a copy of the state of each parameter, by its id."""
@@ -146,6 +176,29 @@ class Bucket:
             id(p): {"step": self.count, **{slot: each[i].copy() for slot, each in parts.items()}}
             for i, p in enumerate(self.params)
         }
+
+
+class ComplexBucket(Bucket):
+    """Complex parameters, updated as real numbers: each real and each imaginary part by itself.
+
+    Its `data` is the memory of the parameters as such; so is that of its state.
+    """
+
+    def join(self, arrays: Sequence[Any]) -> Any:
+        joined = super().join(arrays)
+        if isinstance(joined, Tensor):
+            return as_reals(joined)
+        # made as reals, so that these own the memory: exported programs have views of the owner
+        flat = np.empty(2 * joined.size, joined.real.dtype)
+        flat.view(joined.dtype)[...] = joined.reshape(-1)
+        return flat
+
+    def gradient(self) -> Any:
+        found = super().gradient()
+        return None if found is None else as_reals(found)
+
+    def both(self, first: float) -> Any:
+        return complex(first, first)
 
 
 class Buckets:
@@ -181,7 +234,7 @@ class Buckets:
         made = []
         for members in together.values():
             ids = tuple(map(id, members))
-            bucket = old.pop(ids) if ids in old else Bucket(members)
+            bucket = old.pop(ids) if ids in old else bucket_of(members)
             bucket.fill(slots, self.scalars, entries)
             made.append(bucket)
         self._buckets = made
@@ -204,17 +257,14 @@ class Buckets:
 
         In a recording, which must see the gradients, they are Tensors.
         """
-        return [
-            (bucket, grads[0] if len(grads) == 1 else concat(*grads, axis=None))
-            for bucket, grads in self.parts(slots)
-        ]
+        return [(bucket, bucket.join(grads)) for bucket, grads in self.parts(slots)]
 
     def parts(self, slots: Slots) -> list[tuple[Bucket, list[Any]]]:
         """Do what `rearrange` does, and return the gradient of each parameter by itself."""
         for bucket in [*self._buckets]:
             have = {p.grad is not None for p in bucket.params}
             dtypes = {p.dtype for p in bucket.params}
-            if len(have) > 1 or (True in have and dtypes != {bucket.data.dtype}):
+            if len(have) > 1 or (True in have and dtypes != {bucket.dtype}):
                 self._part(bucket, slots)
         found: list[tuple[Bucket, list[Any]]] = []
         for bucket in self._buckets:
@@ -233,7 +283,7 @@ class Buckets:
         for p in bucket.params:
             parts.setdefault((p.dtype, p._grad is None), []).append(p)
         entries, at = bucket.entries(), self._buckets.index(bucket)
-        made = [Bucket(params) for params in parts.values()]
+        made = [bucket_of(params) for params in parts.values()]
         for each in made:
             each.fill(slots, self.scalars, entries)
         self._buckets[at : at + 1] = made

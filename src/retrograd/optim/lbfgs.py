@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from retrograd.checks import one_of, whole
-from retrograd.engine import Array, Tensor, enable_grad, unrecorded
-from retrograd.nn.utils import parameters_to_vector, vector_to_parameters
+from retrograd.engine import Array, Tensor, complex_of, enable_grad, touch, unrecorded
+from retrograd.optim.buckets import as_reals
 from retrograd.optim.optimizer import Optimizer, Params
 
 
@@ -119,12 +119,12 @@ class LBFGS(Optimizer):
             point = point._replace(t=0.0, slope=float(point.grad @ d))
             if point.slope > -group["tolerance_change"]:
                 break
-            before = parameters_to_vector(self._all())._array
+            before = _join(p._array for p in self._all())
             if group["line_search_fn"]:
                 left = most - state["func_evals"]
                 point = self._search(closure, before, d, point, left)
                 state["t"] = point.t
-            vector_to_parameters(before + state["t"] * d, self._all())
+            _put(before + state["t"] * d, self._all())
             if not group["line_search_fn"] and iteration < group["max_iter"]:
                 _, point = self._evaluate(closure)
             if (
@@ -166,7 +166,7 @@ class LBFGS(Optimizer):
         """Return a point that meets the strong Wolfe conditions, or the best of `most` losses."""
 
         def at(t: float) -> Point:
-            vector_to_parameters(before + t * d, self._all())
+            _put(before + t * d, self._all())
             _, point = self._evaluate(closure)
             return point._replace(t=t, slope=float(point.grad @ d))
 
@@ -222,7 +222,7 @@ class LBFGS(Optimizer):
         self._state["func_evals"] = self._state.get("func_evals", 0) + 1
         grads = [np.zeros_like(p._array) if p.grad is None else p.grad for p in self._all()]
         value = loss.item() if isinstance(loss, Tensor) else float(loss)
-        return loss, Point(value, np.concatenate(grads, axis=None))
+        return loss, Point(value, _join(grads))
 
     def _back_up(self) -> None:
         super()._back_up()
@@ -262,7 +262,7 @@ class LBFGS(Optimizer):
         >>> other.param_groups[0]["lr"]
         0.5
         """
-        size = sum(p.size for p in self._all())
+        size = sum(as_reals(p._array).size for p in self._all())
         state = {k: v for k, v in state_dict["state"].get(0, {}).items() if v is not None}
         for key in {"d", "prev_flat_grad", "old_dirs", "old_stps"} & state.keys():
             array = np.array(state[key])
@@ -273,6 +273,25 @@ class LBFGS(Optimizer):
             state[key] = list(array) if key.startswith("old") else array
         super().load_state_dict({**state_dict, "state": {}})
         self._state = deepcopy(state)
+
+
+def _join(arrays: Iterable[Array]) -> Array:
+    """Return a copy of all elements as one vector, complex ones as two numbers."""
+    flat: Array = np.concatenate([as_reals(a) for a in arrays])
+    return flat
+
+
+def _put(vector: Array, params: Sequence[Tensor]) -> None:
+    """Write what `_join` returns into parameters."""
+    start = 0
+    for p in params:
+        stop = start + as_reals(p._array).size
+        part = vector[start:stop]
+        if p.dtype.kind == "c":
+            part = part.view(complex_of(part.dtype))
+        p._array[...] = part.reshape(p.shape)
+        start = stop
+    touch(*params)
 
 
 def _largest(array: Array) -> float:

@@ -149,6 +149,11 @@ class Optimizer:
             if not isinstance(p, Tensor):
                 raise TypeError(f"an optimizer trains Tensors, not {type(p).__name__}")
             fault = "is given twice" if id(p) in seen else ""
+            if p.dtype.kind == "c" and not self.elementwise:
+                raise TypeError(
+                    f"{type(self).__name__} trains real numbers: train the real and imaginary "
+                    f"parts of a {p.dtype} Tensor {p.shape} as Tensors of their own"
+                )
             if not fault and id(p._array) in seen:
                 fault = "has the array of another: give both modules one Parameter"
             if not p.requires_grad or not p.is_leaf:
@@ -390,6 +395,8 @@ class Optimizer:
                 raise ValueError(f"{name} needs {slot} of parameter {i}, it has {[*entry]}")
             found[slot] = array = as_array(entry[slot])
             shape = () if slot in self.scalars else p.shape
+            if array.dtype.kind == "c" and p.dtype.kind != "c":
+                raise ValueError(f"{slot} of parameter {i} is {array.dtype}, here it is {p.dtype}")
             if array.shape != shape:
                 raise ValueError(
                     f"{slot} of parameter {i} has shape {array.shape}, here it is {shape}"

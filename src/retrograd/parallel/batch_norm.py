@@ -136,7 +136,8 @@ def _standardize(rows: Any, samples: int, eps: float, group: Group) -> tuple[Any
     weight = float(max(samples, 1))
     own = constant(rows.dtype, float(rows.shape[1]))
     total = sum_over_ranks(np.concatenate((np.sum(rows, axis=1), own)), group, weight)
-    count = total[-1]
+    # while a program is recorded a rank has its own samples alone, none perhaps
+    count = np.maximum(total[-1], 1.0)
     mean = total[:-1] / count
     rows = rows - mean.reshape(-1, 1)
     square = sum_over_ranks(np.sum(rows * rows, axis=1), group, weight)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.checks import one_of
+from retrograd.checks import one_of, whole
 from retrograd.engine import Tensor, TensorLike, escape, get_default_dtype, is_recording
 from retrograd.parallel.group import Group, group_of
 from retrograd.parallel.sums import SumOfRanks, as_dtype, constant, summed_dtype, weigh_gradient
@@ -83,7 +83,8 @@ def allreduce(x: ArrayLike | Tensor, op: str = "average", comm: Any = None) -> T
     if given.dtype.kind in "iub" and not isinstance(x, (np.ndarray, Tensor)):
         given = given.astype(get_default_dtype())
     if given.dtype.kind != "f":
-        raise TypeError(f"allreduce takes floating numbers, not {given.dtype}: .astype(float)")
+        instead = "its .real and .imag" if given.dtype.kind == "c" else ".astype(float)"
+        raise TypeError(f"allreduce takes floating numbers, not {given.dtype}: {instead}")
     if group.size == 1:
         return np.copy(given)
     total: TensorLike = sum_over_ranks(given, group)
@@ -127,7 +128,8 @@ def broadcast(value: Any, root: int = 0, comm: Any = None) -> Any:
     """
     _outside_of_programs("broadcast")
     group = group_of(comm)
-    if not 0 <= root < group.size:
+    whole(at_least=0, root=root)
+    if root >= group.size:
         raise ValueError(f"there are {group.size} ranks from 0, no rank {root!r}")
     return group.broadcast(value, root)
 

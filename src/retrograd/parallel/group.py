@@ -19,9 +19,13 @@ from retrograd.checks import ensure
 from retrograd.engine import Array
 from retrograd.parallel.faults import Watch, abort_on_exceptions
 
-# So many calls at first are compared: each costs one more message. It covers the first steps of
-# deep nets.
+# So many calls at first are compared, and later each sum when it is new: that costs one more
+# message. It covers the first steps of deep nets.
 COMPARED = 128
+RECENT = 8  # so many of the last calls are remembered, for ranks that wait for each other
+# The last element of a sum tells what it is, by a number below 1024, and the count of the call by
+# multiples of that. The sum of it is exact in float32, for 2,048 ranks.
+COUNTS = 1024
 TIMEOUT = 1800.0  # seconds
 # How launchers tell a process how many there are.
 _SIZES = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -60,11 +64,15 @@ class Group:
 
     def __init__(self, comm: Any = None) -> None:
         self._comm = comm
+        # sums have messages of their own, so that they never take those of another kind for theirs
+        self._sums = comm if comm is None or comm.size == 1 else duplicate(comm)
         self.rank: int = 0 if comm is None else comm.rank
         self.size: int = 1 if comm is None else comm.size
         self.count = 0
         self.timeout = TIMEOUT
         self._told: dict[float, str] = {}  # what a sum is, by its signature
+        self._compared: set[tuple[Any, ...]] = set()  # the sums that have been compared
+        self._recent: list[tuple[Any, ...]] = [()] * RECENT  # the last calls, by their count
         self._program: tuple[str, ...] | None = None  # that the next call is a part of
         self._heard_program = False
         self._watch: Watch | None = None
@@ -76,6 +84,16 @@ class Group:
 
     def __repr__(self) -> str:
         return f"<rank {self.rank} of {self.size}>"
+
+    # What has a group can be copied and pickled: it is the same one then
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Group:
+        return self
+
+    def __reduce__(self) -> Any:
+        if self.size > 1 and self is not world():
+            raise TypeError("ranks of a communicator of one's own cannot be pickled")
+        return (world if self is world() else Group, ())
 
     # Calls that all ranks make together
 
@@ -92,16 +110,19 @@ class Group:
         if self.size == 1:
             return
         signature = float(array[-1])
-        what = self._told.get(signature, "values")
-        self._meet("allreduce", f"{what}: {array.size - 1} numbers of {array.dtype}")
+        self._meet("allreduce", signature, array.size - 1, array.dtype)
+        signed = signature + COUNTS * (self.count % RECENT)
+        array[-1] = signed
         try:
-            self._wait("allreduce", self._comm.Allreduce, self._in_place, array)
+            self._wait("allreduce", self._sums.Allreduce, self._in_place, array)
         except Exception as error:
+            what = self._told.get(signature, "values")
             raise RanksDifferError(f"{self._name()}: the sum of {what} failed: {error}") from error
-        if array[-1] != self.size * signature:
+        if array[-1] != self.size * signed:
+            what = self._told.get(signature, "values")
             raise RanksDifferError(
-                f"{self._name()} sums up {what}, another rank something else: all must make the "
-                "same calls, in one order"
+                f"{self._name()} sums up {what}, call {self.count} of what the ranks do together, "
+                "another rank something else: all must make the same calls, in one order"
             )
         array[-1] = signature
 
@@ -134,7 +155,7 @@ class Group:
     def barrier(self) -> None:
         """Wait until all ranks are here."""
         if self.size > 1:
-            self._meet("barrier", "")
+            self._meet("barrier")
             self._wait("barrier", self._comm.Barrier)
 
     # Whether they do the same
@@ -159,19 +180,39 @@ class Group:
             each = "; ".join(f"rank {i} has {other}" for i, other in enumerate(found))
             raise RanksDifferError(f"the ranks differ in {what}: {each}")
 
-    def _meet(self, kind: str, what: str) -> None:
-        """Count a call, and compare it with those of the other ranks while they are new."""
+    def recent(self) -> dict[int, str]:
+        """Return what this rank did together with the others in its last calls, by their count."""
+        return {call[0]: self._describe(*call[1:]) for call in self._recent if call}
+
+    def _describe(self, kind: str, *what: Any) -> str:
+        if kind != "allreduce":
+            return " of ".join((kind, *what))
+        signature, size, dtype = what
+        return f"{kind} of {self._told.get(signature, 'values')}: {size} numbers of {dtype}"
+
+    def _meet(self, *call: Any) -> None:
+        """Count a call, and compare it with those of the other ranks while it is new.
+
+        Args:
+            *call: its kind, and what it is of: of a sum the signature, the size and the dtype.
+        """
         self.count += 1
-        if self.count > COMPARED:
+        self._recent[self.count % RECENT] = (self.count, *call)
+        is_known = call[0] != "allreduce" or call in self._compared
+        if self.count > COMPARED and is_known:
+            if self._watch is not None and self.count % 256 == 0:
+                self._watch.hear()
             return
+        self._compared.add(call)
+        kind: str = call[0]
         program, self._program = self._program, None
-        mine = (kind, what, program)
+        mine = (self.count, self._describe(*call), program)
         found = self._wait(kind, self._comm.allgather, mine)
         if all(other[:2] == mine[:2] for other in found):
             programs = {i: other[2] for i, other in enumerate(found) if other[2] is not None}
             self._compare_programs(programs)
             return
-        each = "; ".join(f"rank {i}: {k} of {w}" for i, (k, w, _) in enumerate(found))
+        each = "; ".join(f"rank {i}: {what}" for i, (_, what, _) in enumerate(found))
         raise RanksDifferError(
             f"the ranks do not do the same. {each}. All ranks must have the same model, and run "
             "the same calls in one order"
@@ -252,12 +293,17 @@ def group_of(comm: Any = None) -> Group:
 
 
 def _own_group(comm: Any) -> Group:
-    """Return a group with a copy of a communicator, whose messages no other can meet."""
-    from mpi4py import MPI
-
+    """Return a group with a copy of a communicator."""
     if comm.size == 1:
         return _groups.setdefault(comm.handle, Group())
+    abort_on_exceptions()
+    return _groups.setdefault(comm.handle, Group(duplicate(comm)))
+
+
+def duplicate(comm: Any) -> Any:
+    """Return a copy of a communicator, whose messages no other can meet, and that raises errors."""
+    from mpi4py import MPI
+
     own = comm.Dup()
     own.Set_errhandler(MPI.ERRORS_RETURN)
-    abort_on_exceptions()
-    return _groups.setdefault(comm.handle, Group(own))
+    return own

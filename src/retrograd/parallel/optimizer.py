@@ -174,6 +174,7 @@ class DataParallel(Optimizer):
         >>> loss = optimizer.step(closure, batch_size=len(x))
         """
         loss = closure() if closure is not None else None
+        _check(loss, batch_size)
         if self._is_synchronized or self.group.size == 1:
             self._is_synchronized = False
             self.optimizer.step()
@@ -216,6 +217,7 @@ class DataParallel(Optimizer):
         >>> norm = rg.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         >>> optimizer.step()
         """
+        _check(loss, batch_size)
         self._is_synchronized = True
         if self.group.size == 1:
             return loss
@@ -235,8 +237,6 @@ class DataParallel(Optimizer):
         self, loss: Any, batch_size: int | None
     ) -> tuple[list[tuple[dict[str, Any], Any, Any]], Any]:
         """Return each param group and bucket with its averaged gradient, and the averaged loss."""
-        if batch_size is not None:
-            whole(at_least=0, batch_size=batch_size)
         weight = 1.0 if batch_size is None else float(batch_size)
         found = [
             (group, bucket, grads)
@@ -245,6 +245,11 @@ class DataParallel(Optimizer):
         ]
         if not found:
             raise RuntimeError("no parameter has a gradient: call backward() before step()")
+        if any(bucket.dtype.kind == "c" for _, bucket, _ in found):
+            raise TypeError(
+                "DataParallel averages gradients of real numbers: train the real and imaginary "
+                "parts of complex parameters as Tensors of their own"
+            )
         by_dtype: dict[Any, list[int]] = {}
         for i, (_, bucket, _) in enumerate(found):
             by_dtype.setdefault(bucket.data.dtype, []).append(i)
@@ -301,14 +306,21 @@ class DataParallel(Optimizer):
         return self.optimizer._all()
 
 
+def _check(loss: Any, batch_size: Any) -> None:
+    """Raise ValueError if a loss is not one number, or the number of samples is none."""
+    if batch_size is not None:
+        whole(at_least=0, batch_size=batch_size)
+    if loss is not None and np.size(loss) != 1:
+        shape = np.shape(loss)
+        raise ValueError(f"a loss is one number, a mean over samples, not of shape {shape}")
+
+
 def _as_vector(loss: Any, dtype: Any) -> Any:
     """Return a loss as a vector of one number, without its graph."""
     if isinstance(loss, Tensor):
         value: Any = loss.detach() if is_recording() else loss._array
     else:
         value = np.asarray(loss)
-    if value.size != 1:
-        raise ValueError(f"a loss is one number, a mean over samples, not of shape {value.shape}")
     return as_dtype(value.reshape(1), dtype)
 
 

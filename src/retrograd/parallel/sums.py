@@ -35,8 +35,11 @@ class SumOfRanks:
         def vjp(g: Any, out: Any, x: Any) -> Any:
             return self(g)
 
-        self._allreduce = allreduce
+        self._group, self._allreduce = group, allreduce
         self._rule = Rule(allreduce, (vjp,), on_program=group.hear_program)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._group,)
 
     def __call__(self, x: Any) -> Any:
         """Return the sum over all ranks: of an array an array, of a Tensor a Tensor."""
@@ -72,8 +75,11 @@ class MeanOfRanks:
             mean *= 1 / max(out[-2], 1)
             return out
 
-        self._allreduce = allreduce
+        self._group, self._allreduce = group, allreduce
         self._rule = Rule(allreduce, on_program=group.hear_program)
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._group,)
 
     def __call__(self, x: Any, weight: float) -> Any:
         """Return the mean over all ranks: of an array an array, of a Tensor a Tensor."""

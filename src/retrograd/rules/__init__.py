@@ -31,7 +31,9 @@ needs, and come with the package. The others are loaded when a function turns up
 - `sort`, `partition`, `median`, `quantile` of equal elements: by position, as `argsort` and
   `argpartition` place them.
 - `quantile` to `q`: the slope between the two elements; where they are joined, to the right.
-- `roots`: where they are real; those of multiplicity more than 1: inf or nan.
+- `roots` of multiplicity more than 1: inf or nan.
+- `t[[0, 0]] = values` and `np.put`, where one element is written more than once: to the value that
+  stays, the last.
 - `unique` and sets: to the first of equal elements.
 - `nansum`, `nanmean` and their like: 0 to nan; `nan_to_num`: 0 to nan and to inf.
 - `prod`, `cumprod` with zeros: exact, to every order (no division).
@@ -42,10 +44,25 @@ needs, and come with the package. The others are loaded when a function turns up
   vectors of the value 0: what stays the same however they turn has its gradient, such as
   projections, polar factors, and functions of a matrix, `(v * f(w)) @ v.T`; all else is nan.
 - `cholesky`, `eigh`, `eigvalsh`: the triangle that NumPy reads gets the whole, the other one 0.
-- complex eigenvalues and roots, `np.emath` outside the reals, full `svd` of oblong matrices,
-  complete `qr` of those with more rows than columns: `TypeError`.
+- full `svd` of oblong matrices, complete `qr` of those with more rows than columns: `TypeError`.
 - `corrcoef`: as if it were not clipped to [-1, 1].
 - `logaddexp(-inf, -inf)`: 0.
+
+**Complex numbers.** The gradient of z is `dL/d(real z) + 1j * dL/d(imag z)`: it points uphill, and
+`z - lr * gradient` descends, as in PyTorch. Rules of analytic functions are run on conjugates, so
+they need know nothing of it; `complexes`, `fourier` and `linalg` have the others.
+
+- `abs`, norms at 0: 0. `sign` and `angle` at 0: nan.
+- `eigh`, `eig`, `svd` of complex matrices, `qr` as LAPACK has it: vectors are determined but for
+  factors of length 1. What does not depend on these has its gradient, such as `abs(v)` and
+  `(v * f(w)) @ inv(v)`; all else is nan. So is what depends on vectors of equal values, to the
+  first order too where both the values and the vectors matter.
+- on a branch cut, such as that of `log` below 0: that of the side that NumPy is on.
+- `sort`, `max`, `maximum`, `median` and their like: NumPy orders by real parts, then by imaginary
+  ones; an element that is chosen has the gradient.
+- `np.emath`, `eig`, `eigvals`, `roots` of real numbers may be complex, as values decide. A compiled
+  function is recorded for one of the two and raises TypeError for the other.
+- `nn`'s and `special`'s functions, `histogram` of complex numbers, `quantile`: `TypeError`.
 
 **To second order** a number that is the slope to neither side would give wrong ones: of
 `norm(x) ** 2` at 0, which is smooth, it would make 0 in place of 2. So it is nan there:
@@ -67,6 +84,7 @@ from typing import TYPE_CHECKING
 from retrograd.engine import rules_later
 from retrograd.later import load_later
 from retrograd.rules import (
+    complexes,
     elementwise,
     indexing,
     joining,
@@ -80,6 +98,7 @@ if TYPE_CHECKING:
     from retrograd.rules import (
         creation,
         differences,
+        fourier,
         linalg,
         padding,
         piecewise,
@@ -89,12 +108,14 @@ if TYPE_CHECKING:
         running,
         sorting,
         statistics,
+        writing,
     )  # fmt: skip
 
 __all__ = [
-    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "nesting", "padding",
-    "piecewise", "polynomials", "products", "rearranging", "reductions", "refusals", "running",
-    "shaping", "sorting", "statistics",
+    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining",
+    "linalg", "nesting", "padding", "piecewise", "polynomials", "products", "rearranging",
+    "reductions", "refusals", "running", "shaping", "sorting", "statistics",
+    "writing",
 ]  # fmt: skip
 
 _LATER = sorted({*__all__} - {*globals()})

@@ -23,9 +23,19 @@ def to_array(x: Any) -> Any:
     return nest(x) if holds_tensors(x) else np.asarray(x)
 
 
+def is_complex(x: Any) -> bool:
+    """Tell whether an array or a Tensor holds complex numbers."""
+    return bool(x.dtype.kind == "c")
+
+
+def conjugate(x: Any) -> Any:
+    """Return the complex conjugate of an array or a Tensor; real numbers as they are."""
+    return np.conjugate(x) if is_complex(x) else x
+
+
 def to_floats(x: Any) -> Any:
-    """Return integers and truth values as float64; floats as they are."""
-    return x if x.dtype.kind == "f" else x.astype(float)
+    """Return integers and truth values as float64; floats and complex numbers as they are."""
+    return x if x.dtype.kind in "fc" else x.astype(float)
 
 
 def in_dtype(x: Any, dtype: Any) -> Any:

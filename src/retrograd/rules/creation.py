@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import composed, record
-from retrograd.rules.axes import in_dtype, to_array, vector_along
+from retrograd.rules.axes import in_dtype, is_complex, to_array, vector_along
 
 # fmt: off
 composed(np.full_like)(
@@ -60,7 +60,12 @@ def _logspace(
 def _geomspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
-    start, stop = to_array(start).astype(float), to_array(stop).astype(float)
-    powers = _linspace(np.log(np.abs(start)), np.log(np.abs(stop)), num, endpoint, axis=axis)
-    signs = np.broadcast_to(np.sign(start), (start + stop).shape)
+    start, stop = to_array(start), to_array(stop)
+    kind = np.result_type(start.dtype, stop.dtype, float)
+    start, stop = start.astype(kind), stop.astype(kind)
+    signs = np.sign(start)
+    # of complex numbers it goes along a spiral
+    last = np.log(stop / signs) if is_complex(stop) else np.log(np.abs(stop))
+    powers = _linspace(np.log(np.abs(start)), last, num, endpoint, axis=axis)
+    signs = np.broadcast_to(signs, (start + stop).shape)
     return in_dtype(np.exp(powers) * np.expand_dims(signs, axis), dtype)

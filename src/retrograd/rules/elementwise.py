@@ -3,6 +3,7 @@
 Constants are Python floats: a NumPy scalar would turn float32 into float64.
 """
 
+import cmath
 import math
 from typing import Any
 
@@ -70,7 +71,8 @@ def _unsettled_dx(
     if axis != ():
         matters = where & np.any(matters, axis=axis, keepdims=True)
         total = np.sum(np.where(where, g, 0.0), axis=axis, keepdims=True)
-    return np.where(matters, math.nan * total, 0.0)
+    # 1 elsewhere: the derivative by `total`, too, is nan only where it matters
+    return np.where(matters, np.where(matters, math.nan, 1.0) * total, 0.0)
 
 
 def times_sign(g: Any, x: Any) -> Any:
@@ -87,9 +89,22 @@ def with_sign(g: Any, x: Any) -> Any:
 def in_dtype_of(out: Any, x: Any) -> Any:
     """Return an argument in the dtype of the result, in which NumPy computes; numbers as they are.
 
-    A rule that computes with arguments alone loses digits, or wraps round, in a narrower one.
+    A rule that computes with arguments alone loses digits, or wraps round, in a narrower one. Rules
+    run on conjugates of complex numbers: that of -1 is on the other side of a branch cut.
     """
-    return x if not hasattr(x, "dtype") or x.dtype == out.dtype else x.astype(out.dtype)
+    if not hasattr(x, "dtype") or x.dtype == out.dtype:
+        return x
+    same = x.astype(out.dtype)
+    return np.conjugate(same) if out.dtype.kind == "c" and x.dtype.kind != "c" else same
+
+
+def _in_dtype_of_result(vjp: Any) -> Any:
+    """Return a vjp of a function that may turn real numbers into complex ones."""
+
+    def wide(g: Any, out: Any, *args: Any) -> Any:
+        return vjp(g, out, *(in_dtype_of(out, x) for x in args))
+
+    return wide
 
 
 def _power_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
@@ -106,6 +121,8 @@ def _power_dy(g: Any, out: Any, x: Any, y: Any) -> Any:
     # at base 0 the gradient is 0, though the logarithm is infinite
     x = in_dtype_of(out, x)
     if isinstance(x, (int, float)):
+        if x < 0 and out.dtype.kind == "c":
+            return g * out * cmath.log(complex(x, -0.0))
         return g * out * (math.log(x) if x > 0 else math.nan if x else 0.0)
     return g * out * np.log(nonzero(x))
 
@@ -156,6 +173,13 @@ def i1(x: Any) -> Any:
     return np.mean(np.exp(x[..., None] * cosines) * cosines, axis=-1)
 
 
+def _where_finite(g: Any, x: Any) -> Any:
+    if x.dtype.kind == "c":  # each part is replaced by itself
+        real = np.where(np.isfinite(np.real(x)), np.real(g), 0.0)
+        return real + 1j * np.where(np.isfinite(np.imag(x)), np.imag(g), 0.0)
+    return np.where(np.isfinite(x), g, 0.0)
+
+
 def _extremum_dx(g: Any, out: Any, x: Any, y: Any) -> Any:
     # all of g where x is the result, half of it where y is equal
     share = np.where(x == out, np.where(y == out, 0.5 * g, g), 0.0)
@@ -193,8 +217,6 @@ defvjp(np.nextafter,  lambda g, out, x, y: g, None)
 
 defvjp(np.negative,   lambda g, out, x: -g)
 defvjp(np.positive,   lambda g, out, x: g)
-defvjp(np.conjugate,  lambda g, out, x: g)
-defvjp(np.abs,        lambda g, out, x: times_sign(g, x))
 defvjp(np.fabs,       lambda g, out, x: times_sign(g, x))
 defvjp(unsettled,     lambda g, out, gradient, x, where, axis=(), adjoint=False:
                       unsettled(g, x, where, axis, not adjoint), _unsettled_dx, None)
@@ -235,7 +257,7 @@ defvjp(np.sinc,       lambda g, out, x: g * sinc_slope(x, 1))
 defvjp(sinc_slope,    lambda g, out, x, order: g * sinc_slope(x, order + 1))
 defvjp(np.unwrap,     lambda g, out, p, discont=None, axis=-1, period=None: g)
 defvjp(np.nan_to_num, lambda g, out, x, nan=0.0, posinf=None, neginf=None:
-                      np.where(np.isfinite(x), g, 0.0))
+                      _where_finite(g, x), analytic=False)
 defvjp(np.where, None, lambda g, out, condition, x, y: np.where(condition, g, 0.0),
                        lambda g, out, condition, x, y: np.where(condition, 0.0, g))
 # fmt: on
@@ -245,7 +267,7 @@ for _extremum in (np.maximum, np.minimum, np.fmax, np.fmin):
 
 nograd(
     np.sign, np.floor, np.ceil, np.trunc, np.fix, np.rint, np.round, np.around, np.floor_divide,
-    np.spacing, np.angle, np.imag, np.gcd, np.lcm, np.left_shift, np.right_shift, np.greater,
+    np.spacing, np.gcd, np.lcm, np.left_shift, np.right_shift, np.greater,
     np.greater_equal, np.less, np.less_equal, np.equal, np.not_equal, np.logical_and,
     np.logical_or, np.logical_xor, np.logical_not, np.bitwise_and, np.bitwise_or, np.bitwise_xor,
     np.invert, np.isfinite, np.isinf, np.isnan, np.isneginf, np.isposinf, np.isclose, np.signbit,
@@ -292,12 +314,9 @@ def _clip(
 # fmt: off
 adapted(np.where)(lambda condition, x=None, y=None:
     np.nonzero(condition) if x is None and y is None else record(np.where, condition, x, y))
-# every Tensor is real
-adapted(np.real)(lambda val: np.positive(val))
-adapted(np.real_if_close)(lambda a, tol=100: np.positive(a))
 # fmt: on
 
-# Of a number outside of their real domain these are complex in NumPy: a Tensor raises there.
+# Of a number outside of their real domain these are complex.
 for _name in ("sqrt", "log", "log2", "log10", "power", "arccos", "arcsin", "arctanh"):
-    defvjp(getattr(np.emath, _name), *RULES[getattr(np, _name)].vjps)
+    defvjp(getattr(np.emath, _name), *map(_in_dtype_of_result, RULES[getattr(np, _name)].vjps))
 composed(np.emath.logn)(lambda n, x: np.emath.log(x) / np.emath.log(n))

@@ -15,15 +15,25 @@ import numpy as np
 from retrograd.engine import (
     Tensor,
     adapted,
+    complex_of,
     composed,
     defvjp,
     is_recording,
+    is_rehearsal,
     nograd,
     primitive,
     record,
 )
 from retrograd.engine.backward import LIMITS, derivative_along, needs_limit
-from retrograd.rules.axes import axes_of, check_at_least, to_array, to_floats
+from retrograd.rules.axes import (
+    axes_of,
+    check_at_least,
+    conjugate,
+    is_complex,
+    to_array,
+    to_floats,
+)
+from retrograd.rules.complexes import square_size
 from retrograd.rules.elementwise import kinked
 from retrograd.rules.reductions import root
 from retrograd.rules.shaping import at_least
@@ -36,9 +46,14 @@ def _eye(like: Any) -> Any:
     return np.eye(like.shape[-1], dtype=like.dtype)
 
 
+def adjoint(x: Any) -> Any:
+    """Return transposed matrices, of complex numbers their conjugates."""
+    return conjugate(x.mT)
+
+
 def _antisymmetric(x: Any) -> Any:
-    """Return the antisymmetric part of matrices, which is that of turns."""
-    return 0.5 * (x - x.mT)
+    """Return the antisymmetric part of matrices, which is that of turns; of complex ones too."""
+    return 0.5 * (x - adjoint(x))
 
 
 def _largest(x: Any) -> Any:
@@ -72,7 +87,9 @@ class Turns:
     def __init__(self, values: Any, place: int, g: Any, out: Any, *vectors: Any) -> None:
         self.values, self.place = values, place
         self.alone = not g.came[place]
-        self.whole = out[place].inputs[0] if LIMITS and isinstance(values, Tensor) else None
+        # the limits are for real numbers: others have none
+        has_limit = LIMITS and isinstance(values, Tensor) and not any(map(is_complex, vectors))
+        self.whole = out[place].inputs[0] if has_limit else None
         self.least = _rounding(values) * _largest(values[..., None])
         self.size = functools.reduce(np.maximum, map(_largest, vectors))
 
@@ -105,6 +122,22 @@ class Turns:
         return None if slope is None else slope / gap(direction)
 
 
+def _unless_turned(part: Any, *vectors: Any) -> Any:
+    """Return zeros; nan where a gradient turns a complex vector by a factor of length 1.
+
+    LAPACK chooses that factor, so what depends on it has no gradient.
+
+    Args:
+        part: matrices of which the diagonal tells how each vector is turned.
+        vectors: the gradients of vectors.
+    """
+    if not is_complex(part):
+        return 0.0
+    size = functools.reduce(np.maximum, map(_largest, vectors))
+    turned = np.abs(np.imag(part) * _eye(part)) > 64 * _rounding(part) * size
+    return np.where(turned, math.nan, 0.0)
+
+
 def _difference(values: Any) -> Any:
     return values[..., None, :] - values[..., None]
 
@@ -115,52 +148,75 @@ def _total(values: Any) -> Any:
 
 def gather_triangle(g: Any, upper: bool) -> Any:
     """Gather the gradient of a symmetric matrix in the triangle that NumPy reads."""
-    whole = (g + g.mT) * (1 - 0.5 * _eye(g))
+    whole = (g + adjoint(g)) * (1 - 0.5 * _eye(g))
     return np.triu(whole) if upper else np.tril(whole)
 
 
 def _pinv_dx(g: Any, out: Any, a: Any, rcond: Any = None) -> Any:
     """Golub and Pereyra 1973, "The differentiation of pseudo-inverses": the rank is constant."""
     p, left, right = out, a @ out, out @ a
-    grown = (_eye(left) - left) @ g.mT @ (p @ p.mT) + (p.mT @ p) @ g.mT @ (_eye(right) - right)
-    return grown - p.mT @ g @ p.mT
+    back, turned = adjoint(g), adjoint(p)
+    grown = (_eye(left) - left) @ back @ (p @ turned) + (turned @ p) @ back @ (_eye(right) - right)
+    return grown - turned @ g @ turned
 
 
 def _cholesky_dx(g: Any, out: Any, a: Any, upper: bool = False) -> Any:
     """Murray 2016, "Differentiation of the Cholesky decomposition", arXiv:1602.07527."""
     if upper:
-        g, out = g.mT, out.mT
-    inner = np.tril(out.mT @ np.tril(g))
+        g, out = adjoint(g), adjoint(out)
+    inner = np.tril(adjoint(out) @ np.tril(g))
     inner = inner - 0.5 * inner * _eye(inner)
-    return gather_triangle(np.linalg.solve(out.mT, np.linalg.solve(out.mT, inner.mT).mT), upper)
+    upper_factor = adjoint(out)
+    half = adjoint(np.linalg.solve(upper_factor, adjoint(inner)))
+    return gather_triangle(np.linalg.solve(upper_factor, half), upper)
 
 
 def _qr_dx(g: Any, out: Any, a: Any) -> Any:
     """For a matrix that is no wider than it is high: `_qr` sees to the others."""
     (gq, gr), (q, r) = g, out
-    m = r @ gr.mT - gq.mT @ q
-    whole = np.tril(m) + np.tril(m, -1).mT
-    return np.linalg.solve(r, (gq + q @ whole).mT).mT
+    m = r @ adjoint(gr) - adjoint(gq) @ q
+    below = np.tril(m, -1)
+    # the diagonal of r is real
+    whole = below + adjoint(below) + np.real(m) * _eye(m)
+    return adjoint(np.linalg.solve(r, adjoint(gq + q @ whole)))
 
 
 def _eigh_dx(g: Any, out: Any, a: Any, UPLO: str = "L") -> Any:
     (gw, gv), (w, v) = g, out
     inner = gw[..., None] * _eye(v)
     if g.came[1]:
-        part = _antisymmetric(v.mT @ gv)
+        part = _antisymmetric(adjoint(v) @ gv)
         inner = inner + Turns(w, 0, g, out, gv).divide_pairs(part, _difference)
-    return gather_triangle(v @ inner @ v.mT, UPLO.upper() == "U")
+        inner = inner + _unless_turned(part, gv)
+    return gather_triangle(v @ inner @ adjoint(v), UPLO.upper() == "U")
 
 
 def _eig_dx(g: Any, out: Any, a: Any) -> Any:
-    """For real eigenvalues, and vectors of length 1."""
+    """For vectors of length 1."""
     (gw, gv), (w, v) = g, out
-    inner = gw[..., None] * _eye(v)
+    back = adjoint(v)
+    # what all values have in common does not come from the vectors: that of a trace is the identity
+    common = gw[..., :1]
+    inner = (gw - common)[..., None] * _eye(v)
     if g.came[1]:
-        part = v.mT @ gv
-        part = part - (v.mT @ v) * np.sum(part * _eye(v), axis=-1)[..., None, :]
-        inner = inner + Turns(w, 0, g, out, gv).divide_pairs(part, _difference)
-    return np.linalg.solve(v.mT, inner @ v.mT)
+        part = back @ gv
+        along = np.sum(part * _eye(v), axis=-1)  # the vectors keep their lengths
+        inner = inner + _unless_turned(part, gv)
+        part = part - (back @ v) * np.real(along)[..., None, :]
+        turns = Turns(w, 0, g, out, gv)
+        inner = inner + turns.divide_pairs(part, lambda w: conjugate(_difference(w)))
+    return np.linalg.solve(back, inner @ back) + common[..., None] * _eye(v)
+
+
+def _slogdet_da(g: Any, out: Any, a: Any) -> Any:
+    """Return the gradient of the logarithm of the determinant: the angle of its sign is one part.
+
+    The sign of real numbers has none.
+    """
+    slope = g[1]
+    if is_complex(a):
+        slope = slope + 1j * np.imag(g[0] * np.conjugate(out[0]))
+    return slope[..., None, None] * adjoint(np.linalg.inv(a))
 
 
 def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
@@ -174,27 +230,58 @@ def _svd_dx(g: Any, out: Any, a: Any, full_matrices: bool = False) -> Any:
     if not (g.came[0] or g.came[2]):
         return u @ inner @ vh
     turns = Turns(s, 1, g, out, gu, gvh)
-    left, right = u.mT @ gu, vh @ gvh.mT
+    left, right = adjoint(u) @ gu, vh @ adjoint(gvh)
     one, two = _antisymmetric(left), _antisymmetric(right)
     inner = inner + turns.divide_pairs(one + two, _difference)
-    inner = inner + turns.divide_pairs(one - two, _total)
+    inner = inner + _unless_turned(one + two, gu, gvh)
+    if is_complex(u):  # a pair of vectors may turn against each other, by an angle
+        inner = inner + turns.divide(one - two, _total)
+    else:
+        inner = inner + turns.divide_pairs(one - two, _total)
     whole = u @ inner @ vh
     if u.shape[-2] > s.shape[-1]:
         whole = whole + turns.divide(gu - u @ left, lambda v: v[..., None, :]) @ vh
     if vh.shape[-1] > s.shape[-1]:
-        whole = whole + u @ turns.divide(gvh - right.mT @ vh, lambda v: v[..., None])
+        whole = whole + u @ turns.divide(gvh - adjoint(right) @ vh, lambda v: v[..., None])
     return whole
+
+
+class ComplexEigenvaluesError(TypeError):
+    """A real matrix has complex eigenvalues where real ones were needed."""
 
 
 @primitive(looks_through=False)
 def real_eig(a: Any) -> Any:
-    """Return real eigenvalues and vectors; NumPy 2.5 hands them out as complex."""
+    """Return real eigenvalues and vectors of a real matrix; NumPy 2.5 has them as complex."""
     found: Any = np.linalg.eig(a)
-    if found[0].dtype.kind == "c":
+    if is_complex(found[0]):
         if np.any(found[0].imag):
-            raise TypeError("this matrix has complex eigenvalues: a Tensor holds real numbers")
+            raise ComplexEigenvaluesError(
+                "a real matrix has complex eigenvalues, and in a compiled function values cannot "
+                "decide the dtype: write np.linalg.eig(a.astype(complex)), complex for all"
+            )
         return found._make(part.real for part in found)
     return found
+
+
+@primitive(looks_through=False)
+def complex_eig(a: Any) -> Any:
+    """Return eigenvalues and vectors as complex numbers."""
+    found: Any = np.linalg.eig(a)
+    kind = complex_of(found[0].dtype)
+    return found._make(part.astype(kind, copy=False) for part in found)
+
+
+def eig(a: Any) -> Any:
+    """Return eigenvalues and vectors: real where all those of a real matrix are."""
+    if is_complex(a):
+        return complex_eig(a)
+    try:
+        return real_eig(a)
+    except ComplexEigenvaluesError:
+        if is_rehearsal():
+            raise
+        return complex_eig(a)
 
 
 # The rules
@@ -202,22 +289,23 @@ def real_eig(a: Any) -> Any:
 # fmt: off
 defvjp(np.linalg.inv,     lambda g, out, a: -out.mT @ g @ out.mT)
 defvjp(np.linalg.det,     lambda g, out, a: (g * out)[..., None, None] * np.linalg.inv(a).mT)
-defvjp(np.linalg.slogdet, lambda g, out, a: g[1][..., None, None] * np.linalg.inv(a).mT, multi=True)
+defvjp(np.linalg.slogdet, _slogdet_da, multi=True, analytic=False)
 defvjp(np.linalg.solve,   lambda g, out, a, b: -np.linalg.solve(a.mT, g) @ out.mT,
                           lambda g, out, a, b: np.linalg.solve(a.mT, g))
 # fmt: on
-defvjp(np.linalg.pinv, _pinv_dx)
-defvjp(np.linalg.cholesky, _cholesky_dx)
-defvjp(np.linalg.qr, _qr_dx, multi=True)
-defvjp(np.linalg.eigh, _eigh_dx, multi=True)
-defvjp(real_eig, _eig_dx, multi=True)
-defvjp(np.linalg.svd, _svd_dx, multi=True)
+defvjp(np.linalg.pinv, _pinv_dx, analytic=False)
+defvjp(np.linalg.cholesky, _cholesky_dx, analytic=False)
+defvjp(np.linalg.qr, _qr_dx, multi=True, analytic=False)
+defvjp(np.linalg.eigh, _eigh_dx, multi=True, analytic=False)
+defvjp(real_eig, _eig_dx, multi=True, analytic=False)
+defvjp(complex_eig, _eig_dx, multi=True, analytic=False)
+defvjp(np.linalg.svd, _svd_dx, multi=True, analytic=False)
 nograd(np.linalg.matrix_rank)
 
 
 # Decompositions and systems of equations
 
-composed(np.linalg.eigvals)(lambda a: real_eig(a)[0])
+composed(np.linalg.eigvals)(lambda a: eig(a)[0])
 composed(np.linalg.eigvalsh)(lambda a, UPLO="L": record(np.linalg.eigh, a, UPLO=UPLO)[0])
 
 
@@ -247,7 +335,7 @@ def _eigh(a: Any, UPLO: str = "L") -> Any:
 
 @adapted(np.linalg.eig)
 def _eig(a: Any) -> Any:
-    return _with_limits(real_eig(a), 0)
+    return _with_limits(eig(a), 0)
 
 
 @adapted(np.linalg.solve)
@@ -262,7 +350,9 @@ def _solve(a: Any, b: Any) -> Any:
 def _pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if hermitian:  # NumPy reads the lower triangle alone, and so does its gradient
         a = to_array(a)
-        a = np.tril(a) + np.swapaxes(np.tril(a, -1), -1, -2)
+        below = np.tril(a, -1)
+        diagonal = np.where(np.eye(a.shape[-1], dtype=bool), np.real(a), 0.0)
+        a = below + adjoint(below) + diagonal
     rcond = rcond if rtol is None else rtol
     return record(np.linalg.pinv, a, **({} if rcond is None else {"rcond": rcond}))
 
@@ -272,7 +362,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     """With more rows than columns there are residuals, whatever the rank, unlike NumPy's."""
     a, b = to_array(a), to_array(b)
     # whole numbers are computed with as float64
-    kind = np.result_type(*(x.dtype if x.dtype.kind == "f" else float for x in (a, b)))
+    kind = np.result_type(*(x.dtype if x.dtype.kind in "fc" else float for x in (a, b)))
     a, b = (x if x.dtype == kind else x.astype(kind) for x in (a, b))
     m, n = a.shape
     if rcond is None or rcond == -1:
@@ -280,7 +370,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple[Any, Any, Any, Any]:
     values = np.linalg.svd(a, compute_uv=False)
     rank = np.linalg.matrix_rank(a, rtol=rcond).astype(np.intc)
     x = _pinv(a, rcond) @ b
-    residuals = np.sum(at_least(2, np.square(b - a @ x).T), axis=-1)
+    residuals = np.sum(at_least(2, square_size(b - a @ x).T), axis=-1)
     return x, residuals if m > n else np.ravel(residuals)[:0], rank, values
 
 
@@ -332,7 +422,7 @@ def _qr(a: Any, mode: str = "reduced") -> Any:
     factors: Any = record(np.linalg.qr, a[..., :m] if n > m else a)
     if n > m:
         q, r = factors
-        factors = _QR(q, np.concatenate([r, q.mT @ a[..., m:]], axis=-1))
+        factors = _QR(q, np.concatenate([r, adjoint(q) @ a[..., m:]], axis=-1))
     return factors[1] if mode == "r" else factors
 
 
@@ -364,7 +454,9 @@ def _vector_length(x: Any, order: Any, axis: Any, keepdims: bool = True) -> Any:
         raise ValueError(f"{order!r} is no norm of a vector")
     over = {"axis": axis, "keepdims": keepdims}
     if order is None or order == 2:
-        return root(np.sum(x * x, **over))
+        return root(np.sum(square_size(x), **over))
+    if is_complex(x):
+        x = np.abs(x)
     if order == 0:
         return np.sum((x != 0).astype(x.dtype), **over)
     if abs(order) == math.inf:

@@ -82,7 +82,7 @@ def array(data: Any, dtype: DTypeLike | None = None) -> Tensor:
 
     Raises:
         ValueError: if shapes side by side differ.
-        TypeError: if something is no real number.
+        TypeError: if something is no number.
 
     >>> t = rg.Tensor(2.0, requires_grad=True)
     >>> state = rg.array([t, -9.81 * np.sin(t)])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp_joint, record
-from retrograd.rules.axes import to_array
+from retrograd.rules.axes import is_complex, to_array
 from retrograd.rules.indexing import put, take
 
 
@@ -61,7 +61,9 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
 def _interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: float | None = None
 ) -> Any:
-    x, xp, fp = (to_array(v).astype(float) for v in (x, xp, fp))
+    x, xp = (to_array(v).astype(float) for v in (x, xp))
+    fp = to_array(fp)
+    fp = fp.astype(complex if is_complex(fp) else float)
     if xp.ndim != 1 or xp.shape != fp.shape:
         raise ValueError(f"np.interp takes two vectors, not {xp.shape} and {fp.shape}")
     if period is not None:

@@ -86,22 +86,17 @@ def _poly(seq_of_zeros: Any) -> Any:
 
 
 @primitive(looks_through=False)
-def real_roots(p: Any) -> Any:
-    """Return `np.roots` of coefficients of which all roots are real."""
-    roots = np.roots(p)
-    if roots.dtype.kind == "c":
-        raise TypeError(
-            "np.roots of a Tensor: some of the roots are complex, which is not supported: "
-            f"{np.array2string(roots, precision=3)}. Where they are equal, rounding makes them so"
-        )
-    return roots.astype(p.dtype)
+def polynomial_roots(p: Any) -> Any:
+    """Return `np.roots` of coefficients: real numbers where all roots of real ones are real."""
+    return np.roots(p)
 
 
 def _roots_dp(g: Any, out: Any, p: Any) -> Any:
     # of p(r) = 0: the slope of p at r times dr is minus r ** (n - i) for coefficient i
     slope = np.polyval(np.polyder(p).astype(p.dtype), out)
-    return -np.matmul(g / slope, np.vander(out, p.shape[0]))
+    powers = np.vander(out, p.shape[0]).astype(out.dtype)
+    return -np.matmul(g / slope, powers)
 
 
-defvjp(real_roots, _roots_dp)
-adapted(np.roots)(lambda p: real_roots(to_floats(np.atleast_1d(p))))
+defvjp(polynomial_roots, _roots_dp)
+adapted(np.roots)(lambda p: polynomial_roots(to_floats(np.atleast_1d(p))))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import adapted, composed, defvjp, defvjp_joint, record
-from retrograd.rules.axes import axes_of, check_at_least, to_array
+from retrograd.rules.axes import axes_of, check_at_least, conjugate, to_array
 from retrograd.rules.shaping import at_least
 
 
@@ -166,7 +166,7 @@ def _vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     left, right = (np.moveaxis(to_array(x), axis, -1) for x in (x1, x2))
     if left.shape[-1] != right.shape[-1]:
         raise ValueError(f"np.vecdot of shapes {left.shape} and {right.shape}: last axes differ")
-    return np.matmul(left[..., None, :], right[..., None])[..., 0, 0]
+    return np.matmul(conjugate(left)[..., None, :], right[..., None])[..., 0, 0]
 
 
 @composed(np.linalg.outer)
@@ -180,9 +180,11 @@ def _linalg_outer(x1: Any, x2: Any, /) -> Any:
 # fmt: off
 if hasattr(np, "matvec"):  # NumPy 2.2
     composed(np.matvec)(lambda x1, x2, /: np.matmul(x1, to_array(x2)[..., None])[..., 0])
-    composed(np.vecmat)(lambda x1, x2, /: np.matmul(to_array(x1)[..., None, :], x2)[..., 0, :])
+    composed(np.vecmat)(lambda x1, x2, /:
+        np.matmul(conjugate(to_array(x1))[..., None, :], x2)[..., 0, :])
 composed(np.outer)(lambda a, b, out=None: np.ravel(to_array(a))[:, None] * np.ravel(to_array(b)))
-composed(np.vdot)(lambda a, b: np.matmul(np.ravel(to_array(a)), np.ravel(to_array(b))))
+composed(np.vdot)(lambda a, b:
+    np.matmul(conjugate(np.ravel(to_array(a))), np.ravel(to_array(b))))
 composed(np.inner)(lambda a, b: _inner(to_array(a), to_array(b)))
 adapted(np.linalg.matmul)(lambda x1, x2, /: np.matmul(x1, x2))
 composed(np.linalg.tensordot)(lambda x1, x2, /, *, axes=2: np.tensordot(x1, x2, axes))
@@ -243,7 +245,7 @@ def _convolve(a: Any, v: Any, mode: str = "full") -> Any:
 def _correlate(a: Any, v: Any, mode: str = "valid") -> Any:
     a, v = at_least(1, to_array(a)), at_least(1, to_array(v))
     n, m = a.shape[0], v.shape[0]
-    return _cut(a, v[::-1], mode, (m - 1) // 2 if m <= n else n // 2)
+    return _cut(a, conjugate(v[::-1]), mode, (m - 1) // 2 if m <= n else n // 2)
 
 
 def _cut(a: Any, v: Any, mode: str, start: int) -> Any:

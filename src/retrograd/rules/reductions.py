@@ -18,6 +18,7 @@ from retrograd.rules.axes import (
     spread,
     to_array,
 )
+from retrograd.rules.complexes import square_size
 from retrograd.rules.elementwise import nonzero, unsettle
 
 # The rules
@@ -85,7 +86,8 @@ def fill_masked(a: Any, dtype: Any, where: Any, fill: Any) -> Any:
 def count_masked(a: Any, axis: Any, keepdims: bool, where: Any, ddof: Any = 0) -> Any:
     """Return how many elements `where` leaves in, less `ddof`, at least 0; as floats."""
     number = np.sum(np.broadcast_to(where, a.shape), axis=axis, keepdims=keepdims)
-    return np.maximum(number.astype(np.result_type(a.dtype, 0.0)) - ddof, 0.0)
+    dtype = np.finfo(np.result_type(a.dtype, 0.0)).dtype  # of complex numbers that of their parts
+    return np.maximum(number.astype(dtype) - ddof, 0.0)
 
 
 @primitive
@@ -148,7 +150,7 @@ def _variance(
         return record(fn, a, axis=axis, ddof=ddof, keepdims=keepdims)
     if mean is None:
         mean = np.mean(a, axis=axis, keepdims=True, where=where)
-    squares = fill_masked(np.square(a - mean), None, where, 0)
+    squares = fill_masked(square_size(a - mean), None, where, 0)
     found = np.sum(squares, axis=axis, keepdims=keepdims)
     found = found / count_masked(a, axis, keepdims, where, ddof)
     return found if fn is np.var else root(found)

@@ -11,11 +11,6 @@ refuse(
     np.full, np.genfromtxt, np.identity, np.loadtxt, np.ones, np.require, np.tri, np.zeros,
 )  # fmt: skip
 refuse(
-    "it writes in place; write np.where(mask, value, t), or build the parts and join them; for "
-    "np.full(shape, t) write np.broadcast_to(t, shape)",
-    np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal, writes=True,
-)  # fmt: skip
-refuse(
     "write t.data, or save a state with rg.save",
     np.save, np.savez, np.savez_compressed, np.savetxt,
 )  # fmt: skip
@@ -24,13 +19,9 @@ refuse(
     np.busday_count, np.busday_offset, np.is_busday, np.datetime_as_string, np.isnat,
 )  # fmt: skip
 refuse("count in one dimension with np.histogram", np.histogram2d, np.histogramdd)
-refuse("sort with np.sort: a Tensor is real", np.sort_complex)
 refuse("it trims by value; solve for the coefficients with np.linalg.lstsq", np.polydiv)
 
 # All functions of a module
 refuse("a Tensor has no fields; take them apart as arrays", "numpy.lib.recfunctions")
-refuse(
-    "complex numbers are not supported; multiply with matrices of sines and cosines", "numpy.fft"
-)
 refuse("a Tensor holds numbers, not text", "numpy.strings", "numpy.char")
 refuse("write it as np.polyval in one variable after the other", "numpy.polynomial")

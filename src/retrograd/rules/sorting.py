@@ -25,6 +25,12 @@ composed(np.partition)(lambda a, kth, axis=-1, kind="introselect", order=None:
 # fmt: on
 
 
+@composed(np.sort_complex)
+def _sort_complex(a: Any) -> Any:
+    kind = np.sort_complex(np.zeros(1, a.dtype)).dtype
+    return np.sort(a).astype(kind)
+
+
 @primitive(looks_through=False)
 def unique_parts(ar: Any, axis: int | None = None, equal_nan: bool = True) -> Any:
     """Return what `np.unique` returns but the values: first places, inverse, counts."""

@@ -8,7 +8,15 @@ import numpy as np
 
 from retrograd.engine import composed, defvjp, nograd, primitive, record
 from retrograd.engine.rule import COMPOSED
-from retrograd.rules.axes import axes_of, merge_last, shape_with, to_array, to_floats
+from retrograd.rules.axes import (
+    axes_of,
+    conjugate,
+    is_complex,
+    merge_last,
+    shape_with,
+    to_array,
+    to_floats,
+)
 from retrograd.rules.indexing import take
 from retrograd.rules.reductions import broadcast_weights
 from retrograd.rules.shaping import at_least
@@ -95,14 +103,20 @@ def _quantile(
     # NumPy's dtype of the result depends on how q is given, and on the method
     fn: Any = np.percentile if percent else np.quantile
     kind = fn(np.ones(1, a.dtype), getattr(q, "_array", q), method=method).dtype
-    a = to_floats(a)
     q = to_array(q) / 100 if percent else to_array(q)
+    return _quantiles(skip, to_floats(a).astype(kind), q, axis, method, keepdims, weights)
+
+
+def _quantiles(
+    skip: bool, a: Any, q: Any, axis: Any, method: str, keepdims: bool, weights: Any = None
+) -> Any:
+    """Return the quantiles `q`, from 0 to 1, of floats or complex numbers."""
     axes = axes_of(a, axis)
     if weights is not None:
         weights = merge_last(np.broadcast_to(broadcast_weights(weights, a, axis), a.shape), axes)
     flat = merge_last(a, axes)
     place = record(places, flat, q, weights, method=method, skip=skip)
-    found = _values_at(np.sort(flat, axis=-1).astype(kind), place, q.shape)
+    found = _values_at(np.sort(flat, axis=-1), place, q.shape)
     return found.reshape((*q.shape, *shape_with(a, axes))) if keepdims else found
 
 
@@ -113,7 +127,7 @@ def _values_at(x: Any, place: Any, shape: tuple[int, ...]) -> Any:
     below = np.floor(np.where(np.isnan(place), 0.0, place))
     above = np.minimum(below + 1, x.shape[-1] - 1)
     low, high = (np.take_along_axis(x, i.astype(np.intp), axis=-1) for i in (below, above))
-    found = low + (high - low) * (place - below).astype(x.dtype)
+    found = low + (high - low) * (place - below).astype(np.real(x).dtype)
     return np.moveaxis(found, -1, 0).reshape((*shape, *rest))
 
 
@@ -121,7 +135,8 @@ def _median(
     skip: bool, a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False,
     keepdims: bool = False,
 ) -> Any:  # fmt: skip
-    return _quantile(skip, False, to_floats(to_array(a)), 0.5, axis, keepdims=keepdims)
+    # complex numbers are ordered by their real parts, then by their imaginary ones
+    return _quantiles(skip, to_floats(to_array(a)), np.array(0.5), axis, "linear", keepdims)
 
 
 composed(np.quantile)(functools.partial(_quantile, False, False))
@@ -152,11 +167,11 @@ def _cov(
         w if w is None else to_array(w).astype(float) for w in (fweights, aweights)
     )
     factors = [w for w in (fweights, aweights) if w is not None]
-    weights = math.prod(factors) if factors else np.ones(x.shape[1], x.dtype)
+    weights = math.prod(factors) if factors else np.ones(x.shape[1], x.real.dtype)
     total = np.sum(weights)
     lost = 1 if aweights is None else np.sum(weights * aweights) / total
     x = x - np.sum(x * weights, axis=1, keepdims=True) / total
-    return np.squeeze(np.matmul(x * weights, x.T) / np.maximum(total - ddof * lost, 0.0))
+    return np.squeeze(np.matmul(x * weights, conjugate(x.T)) / np.maximum(total - ddof * lost, 0.0))
 
 
 @composed(np.corrcoef)
@@ -165,7 +180,7 @@ def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) 
     c = np.cov(x, y, rowvar, dtype=dtype)
     if not c.ndim:
         return c / c
-    deviations = np.sqrt(np.diagonal(c))
+    deviations = np.sqrt(np.real(np.diagonal(c)))
     return c / deviations[:, None] / deviations
 
 
@@ -179,6 +194,8 @@ defvjp(np.bincount, None, lambda g, out, x, weights, minlength=0: g[x])
 def _edges(a: Any, bins: Any = 10, range: Any = None, weights: Any = None) -> Any:
     if isinstance(bins, str):
         raise TypeError(f"np.histogram of a Tensor takes a number of bins, not {bins!r}")
+    if is_complex(to_array(a)):
+        raise TypeError("np.histogram takes real numbers: complex ones are in no order")
     if np.ndim(bins):
         return record(np.copy, to_array(bins))
     low, high = (np.min(a), np.max(a)) if range is None else map(to_array, range)
@@ -202,7 +219,11 @@ def _histogram(
         counts = np.bincount(index, minlength=n)
     else:
         weights = np.ravel(to_array(weights))
-        counts = np.bincount(index, take(weights, inside), minlength=n).astype(weights.dtype)
+        kept = take(weights, inside)
+        counts = np.bincount(index, np.real(kept), minlength=n)
+        if is_complex(weights):
+            counts = counts + 1j * np.bincount(index, np.imag(kept), minlength=n)
+        counts = counts.astype(weights.dtype)
     if density:
         counts = counts / np.diff(edges).astype(float) / np.sum(counts)
     return counts, edges

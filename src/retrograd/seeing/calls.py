@@ -69,9 +69,13 @@ class Writer:
 
     def argument(self, argument: Argument) -> str:
         """Return what an argument is called: a Tensor or an array by name, a number as it is."""
-        if argument.node is not None:
-            return self.labels[argument.node]
-        return self.other(argument.value)
+        node = argument.node
+        if node is None:
+            return self.other(argument.value)
+        is_constant = node.is_leaf and not node.tensor.requires_grad and not node.tensor.ndim
+        if is_constant and not self.names.of(node.tensor):
+            return in_brackets(_item(node.value))  # a number that nobody has a name for
+        return self.labels[node]
 
     def other(self, value: Any) -> str:
         """Return what a value is called that is no Tensor of the graph."""

@@ -100,7 +100,7 @@ class Diagram:
 
 def size_of(gradient: Any) -> float:
     """Return the root mean square of an array, without overflow."""
-    array = np.abs(np.asarray(gradient, float))
+    array = np.abs(np.asarray(gradient)).astype(float)
     if not array.size:
         return 0.0
     largest = float(array.max())
@@ -378,4 +378,9 @@ class _Scale:
 
     def ends(self) -> tuple[str, str] | None:
         """Return the smallest and the largest, as text."""
-        return None if self.is_empty else (f"{10**self.low:.1g}", f"{10**self.high:.1g}")
+        return None if self.is_empty else (_round(10**self.low), _round(10**self.high))
+
+
+def _round(size: float) -> str:
+    """Return a number with two digits, as "23" rather than "2.3e+01"."""
+    return f"{float(f'{size:.2g}'):g}"

@@ -252,7 +252,7 @@ class Teller:
         for i in shown:
             g = [*_nodes(rounds[i])][carried].gradient
             if isinstance(g, np.ndarray):
-                sizes.append(f"{i + 1}: {show_number(np.linalg.norm(g.astype(float)))}")
+                sizes.append(f"{i + 1}: {show_number(np.linalg.norm(np.abs(g).astype(float)))}")
         what = self.labels[before[carried]]
         return (f"size of what arrives at {what} and its like, by round: {', '.join(sizes)}",)
 

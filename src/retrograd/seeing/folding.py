@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.engine import is_stand_in
 from retrograd.later import public_names
 from retrograd.seeing.graph import Argument, Graph, Node
 from retrograd.seeing.names import Names, Path
@@ -226,7 +227,7 @@ def _paths(graph: Graph, names: Names) -> dict[Node, Path]:
 
 def _viewed(node: Node) -> Node | None:
     """Return the node whose array a call only looks at in another way, None if it makes a new."""
-    if node.is_several or not node.value.size:
+    if node.is_several or not node.value.size or is_stand_in(node.value):
         return None
     given = [a for a in node.arguments if a.node is not None and not a.node.is_several]
     return next((a.node for a in given if np.may_share_memory(a.value, node.value)), None)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine import arguments
+from retrograd.engine.rule import conjugate, on_conjugates
 from retrograd.seeing.numbers import in_brackets, is_close
 
 # A rule of more statements than this is shown by its name, and one expression is not longer.
@@ -166,6 +167,9 @@ def formula_of(
     '2 * (1 - 0.4621 * 0.4621)'
     """
     while isinstance(rule, functools.partial):
+        if rule.func is on_conjugates:
+            rule, given = rule.args[0], (given[0], *map(conjugate, given[1:]))
+            continue
         given, options = (*rule.args, *given), {**rule.keywords, **options}
         rule = rule.func
     code = getattr(rule, "__code__", None)

@@ -153,6 +153,9 @@ class Graph:
             self._add(t)
         self.roots = [self._of[t] if t in self._of else self._add(t) for t in tensors]
 
+    def __repr__(self) -> str:
+        return f"<Graph: {len(self.calls)} calls, {len(self.leaves)} leaves>"
+
     def _add(self, t: Tensor) -> Node:
         node = Node(t)
         if t._call is not None:
@@ -273,6 +276,7 @@ class Graph:
         rule, inputs, arrays, kwargs = t._call  # type: ignore[misc]
         if CLOCK.last_write > t._order:
             check_unwritten(t)
+            inputs = t.inputs
         g, out = node.gradient, t._array
         if rule.multi:
             g = g.full(out)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd.engine import Tensor
+from retrograd.engine import Tensor, is_stand_in
 from retrograd.engine.tensor import Parts
 from retrograd.seeing.calls import Writer, count
 from retrograd.seeing.diagram import Arrow, Content, Diagram, Value, describe, size_of
@@ -183,6 +183,8 @@ def _is_view(node: Node) -> bool:
     if node.is_several or node.function == "pick":
         return node.function in ("pick", "unstack3") or "split" in node.function
     value = node.value
+    if is_stand_in(value):
+        return False
     arrays = [a.value for a in node.arguments if isinstance(a.value, np.ndarray)]
     return bool(value.size) and any(np.may_share_memory(value, array) for array in arrays)
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.engine import is_stand_in
+
 # an array of no more elements than this is shown whole
 _FEW = 4
 
@@ -21,6 +23,8 @@ def show_number(value: Any) -> str:
     """
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, complex):
+        return f"{value.real:.4g}{value.imag:+.4g}j"
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     return f"{value:.4g}" if value else "0"
@@ -50,6 +54,8 @@ def show_value(value: Any) -> str:
     """
     if not isinstance(value, np.ndarray):
         return show_number(value)
+    if is_stand_in(value):
+        return f"{show_shape(value)}, written over since"
     if value.size == 1:
         return show_number(value.reshape(())[()])
     if not value.size:

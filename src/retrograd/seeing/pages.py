@@ -10,7 +10,8 @@ from retrograd.seeing.entries import Entry
 
 # lines are no longer than this, unless the names before them leave too little room
 _INDENT, _WIDTH, _ROOM = "    ", 100, 64
-_STYLE = "text-align:left;vertical-align:top;white-space:pre-wrap"
+# twice: notebooks overrule attributes, and pages that show a notebook take styles out
+_SIDE = 'align="left" valign="top" style="text-align:left;vertical-align:top;white-space:pre-wrap"'
 _HEADS = ("call", "value", "arrives (g)", "to", "what is sent", "by the rule")
 
 
@@ -79,7 +80,7 @@ def as_table(caption: str, entries: Iterable[Entry]) -> str:
         caption: what stands above.
         entries: what is shown.
     """
-    head = "".join(f'<th style="{_STYLE}">{name}</th>' for name in _HEADS)
+    head = "".join(f"<th {_SIDE}>{name}</th>" for name in _HEADS)
     rows = "".join(f"<tr>{row}</tr>" for entry in entries for row in _rows(entry))
     return (
         f"<table><caption>{html.escape(caption)}</caption>"
@@ -89,7 +90,7 @@ def as_table(caption: str, entries: Iterable[Entry]) -> str:
 
 def _rows(entry: Entry) -> Iterator[str]:
     lines = [
-        ((f"{s.product} = {s.result}" if s.product else s.result), s.to, [*s.rule, *s.notes])
+        (_times(f"{s.product} = {s.result}" if s.product else s.result), s.to, s.rule, s.notes)
         for s in entry.sent
     ]
     title = "\u2003" * entry.depth + entry.title
@@ -98,16 +99,50 @@ def _rows(entry: Entry) -> Iterator[str]:
         yield _cell([text], columns=len(_HEADS))
         return
     span = max(len(lines), 1)
-    first = [_cell([part], span) for part in (title, entry.value)] + [_cell(entry.arrives, span)]
-    for result, to, rule in lines[:1] or [("", "", [*entry.notes])]:
-        yield "".join(first) + _cell([to]) + _cell([result]) + _cell(rule)
-    for result, to, rule in lines[1:]:
-        yield _cell([to]) + _cell([result]) + _cell(rule)
+    title = _code([title]) if entry.kind in ("call", "leaf") else html.escape(title)
+    first = [_cell_of(title, span), _cell([entry.value], span), _cell(entry.arrives, span)]
+    for result, to, rule, notes in lines[:1] or [("", "", (), entry.notes)]:
+        yield "".join(first) + _last(result, to, rule, notes)
+    for line in lines[1:]:
+        yield _last(*line)
+
+
+def _last(result: str, to: str, rule: Iterable[str], notes: Iterable[str]) -> str:
+    """Return the cells that there are for each argument."""
+    lines = [part for part in (_code(rule), _plain(notes)) if part]
+    return _cell_of(_code([to]), 1) + _cell([result]) + _cell_of("<br>".join(lines), 1)
+
+
+def _times(text: str) -> str:
+    """Return a product with the sign that is no letter: an argument may be called x."""
+    return text.replace(" x ", " \N{MULTIPLICATION SIGN} ")
+
+
+def _code(lines: Iterable[str]) -> str:
+    """Return code in a typeface of its own, a line for what each sign of equality says."""
+    text = "<br>".join(_plain(_equal_parts(line)) for line in lines)
+    # not <code>, whose background covers the line above where one is wrapped
+    return f"<samp>{text}</samp>" if text else ""
+
+
+def _equal_parts(line: str) -> list[str]:
+    """Return "y = f(x) = f(2)" as "y = f(x)" and "= f(2)", and a rule before its numbers."""
+    first, *rest = line.split(" = ")
+    if rest and first.strip().isidentifier():
+        first = f"{first} = {rest.pop(0)}"
+    return [first, *(f"=\N{NO-BREAK SPACE}{part}" for part in rest)]
+
+
+def _plain(lines: Iterable[str]) -> str:
+    return "<br>".join(html.escape(line) for line in lines)
 
 
 def _cell(lines: Iterable[str], rows: int = 1, columns: int = 1) -> str:
-    text = "<br>".join(html.escape(line) for line in lines)
+    return _cell_of(_plain(lines), rows, columns)
+
+
+def _cell_of(text: str, rows: int, columns: int = 1) -> str:
     spans = (f' rowspan="{rows}"' if rows > 1 else "") + (
         f' colspan="{columns}"' if columns > 1 else ""
     )
-    return f'<td style="{_STYLE}"{spans}>{text}</td>'
+    return f"<td {_SIDE}{spans}>{text}</td>"

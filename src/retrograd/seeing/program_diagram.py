@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from retrograd.seeing.diagram import Arrow, Content, Diagram, Value
@@ -34,37 +34,55 @@ class _Reader:
         self.returned = set(_NAME.findall(program.returns))
         self.values: dict[Any, Value] = {}
         self.arrows: list[Arrow] = []
-        # where each name has its value from: the position of a line, or the name of a parameter
-        self.makers: dict[str, Any] = {}
+        # where each name has its value from: positions of lines, names of parameters; of what
+        # stands for one array after the other in a loop there are several
+        self.makers: dict[str, tuple[Any, ...]] = {}
 
     def diagram(self) -> Diagram:
         program = self.program
         for p in program.parameters:
             if p.shape is not None and p.role != "count":
-                self.makers[p.name] = p.name
+                self.makers[p.name] = (p.name,)
                 self.values[p.name] = _parameter_value(p)
         kept = False
+        each: tuple[str, ...] = ()
         for i, row in enumerate(program.rows):
             if not _is_shown(row):
+                each = self._follow_head(row, each)
                 continue
             self.values[i] = self._row_value(row)
-            for name in row.inputs:
-                source = self.makers.get(name)
+            for source, name in self._sources(row):
                 # a line that writes into an array says so itself
-                if source is None or (name in row.targets and source == name):
+                if name in row.targets and isinstance(source, str):
                     continue
                 made = program.rows[source] if isinstance(source, int) else None
                 is_kept = made is not None and made.section == "forward" != row.section
                 kept |= is_kept
                 self.arrows.append(Arrow(source, i, is_dashed=is_kept))
             for name in row.targets:
-                self.makers[name] = i
+                self.makers[name] = (i,)
         notes = ["dashed: what the backward pass takes from the forward pass"] if kept else []
         used = {arrow.source for arrow in self.arrows}
         values = {k: v for k, v in self.values.items() if isinstance(k, int) or k in used}
         lines = len(program.rows)
         title = f"The program of {program.name}: {lines} line{'s' * (lines != 1)}"
         return Diagram(values, self.arrows, self._group(), title, notes, "line")
+
+    def _sources(self, row: Row) -> Iterator[tuple[Any, str]]:
+        """Yield where a line has its inputs from, and their names."""
+        for name in row.inputs:
+            for source in self.makers.get(name, ()):
+                yield source, name
+
+    def _follow_head(self, row: Row, each: tuple[str, ...]) -> tuple[str, ...]:
+        """Note what the names of a loop over several arrays stand for; return these names."""
+        if row.targets and row.text.startswith("for ") and row.text.endswith("("):
+            self.makers |= dict.fromkeys(row.targets, ())
+            return row.targets
+        # a line of the head has one array for each name, but for that of a count before them
+        for name, array in zip(each[len(each) - len(row.inputs) :], row.inputs, strict=False):
+            self.makers[name] += self.makers.get(array, ())
+        return each if row.inputs else ()
 
     def _group(self) -> Group:
         """Return the lines in groups: by section, by loop, and where lines repeat themselves."""
@@ -109,7 +127,7 @@ class _Reader:
                 lines.append(Text(str(row.shape), "note"))
             hint = row.text
             if row.origin.file:
-                hint += f"\nfrom {row.origin.text}\n{row.origin.file}:{row.origin.number}"
+                hint += f"\nfrom {row.origin.text}\n{row.origin.place}"
             return Content(tuple(lines), hint, "" if row.shape is None else str(row.shape))
 
         kind = "result" if {*row.targets} & self.returned else "call"

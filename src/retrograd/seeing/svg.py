@@ -210,19 +210,19 @@ def paint(scene: Scene) -> str:
     for note in scene.notes:
         top += STYLES["note"][1]
         body.append(
-            f'<text x="{_number(MARGIN)}" y="{_number(top)}" class="note">{_e(note)}</text>'
+            f'<text x="{_number(MARGIN)}" y="{_number(top)}"{_style("note")}>{_e(note)}</text>'
         )
     text = "\n".join(body)
     key = f"rg{zlib.crc32((scene.title + scene.description + text).encode()):08x}"
     size = f"{_number(width)} {_number(height)}"
     return "\n".join([
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="rg-drawing" viewBox="0 0 {size}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}"{_style("rg-drawing")}'
         f' width="{_number(width)}" height="{_number(height)}" style="max-width:100%;height:auto"'
-        f' role="img" aria-labelledby="{key}t {key}d">',
+        f' font-family="{_MONO}" role="img" aria-labelledby="{key}t {key}d">',
         f'<title id="{key}t">{_e(scene.title)}</title>',
         f'<desc id="{key}d">{_e(scene.description)}</desc>',
         f"<style>{_css()}</style>",
-        '<rect width="100%" height="100%" rx="8" class="page"/>',
+        f'<rect width="100%" height="100%" rx="8"{_style("page")}/>',
         text,
         "</svg>",
         "",
@@ -245,41 +245,67 @@ _SECTIONS = {"forward": "#4f7fe8", "backward": "#ee8434", "update": "#3f9d5a"}
 _HEAT = ("#4f7fe8", "#3aa3d6", "#2fb5a3", "#8fb63b", "#e0ae2b", "#ee8434", "#e04a3f")
 
 
-def _rules(colors: dict[str, str]) -> str:
-    mono = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono'"
+_MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono','Liberation Mono',monospace"
+
+
+def _looks(colors: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return what each class of parts looks like, as attributes of SVG.
+
+    Of several classes of one part the last that has an attribute decides on it.
+    """
     c = colors
-    rules = [
-        f".page{{fill:{c['page']}}}",
-        f"text{{font-family:{mono},monospace;fill:{c['ink']}}}",
-        ".name{font-size:13px;font-weight:700}",
-        ".call{font-size:12px}",
-        f".note{{font-size:10.5px;fill:{c['soft']}}}",
-        f".title{{font-size:11.5px;font-weight:700;fill:{c['soft']}}}",
-        f".box{{fill:{c['box']};stroke:{c['line']};stroke-width:1.2}}",
-        f".parameter{{stroke:{c['leaf']}}}",
-        ".data{stroke-dasharray:3 2.5}",
-        f".result{{stroke:{c['result']};stroke-width:2.4}}",
-        f".frame{{fill:{c['frame']};fill-opacity:.07;stroke:{c['frame']};stroke-opacity:.45}}",
-        f".wire{{fill:none;stroke:{c['line']};stroke-width:1.3}}",
-        ".dashed{stroke-dasharray:5 3}",
-        f".head{{fill:{c['line']}}}",
-        f".chip{{fill:{c['page']};fill-opacity:.92}}",
-    ]
+    looks = {
+        "page": {"fill": c["page"]},
+        "rg-drawing": {"fill": c["ink"]},  # of text, which inherits it
+        "name": {"font-size": "13px", "font-weight": "700"},
+        "call": {"font-size": "12px"},
+        "note": {"font-size": "10.5px", "fill": c["soft"]},
+        "title": {"font-size": "11.5px", "font-weight": "700", "fill": c["soft"]},
+        "box": {"fill": c["box"], "stroke": c["line"], "stroke-width": "1.2"},
+        "parameter": {"stroke": c["leaf"]},
+        "data": {"stroke-dasharray": "3 2.5"},
+        "result": {"stroke": c["result"], "stroke-width": "2.4"},
+        "frame": {
+            "fill": c["frame"], "fill-opacity": ".07",
+            "stroke": c["frame"], "stroke-opacity": ".45",
+        },
+        "wire": {"fill": "none", "stroke": c["line"], "stroke-width": "1.3"},
+        "dashed": {"stroke-dasharray": "5 3"},
+        "head": {"fill": c["line"]},
+        "chip": {"fill": c["page"], "fill-opacity": ".92"},
+    }  # fmt: skip
     for section, color in _SECTIONS.items():
-        rules.append(f".{section}{{fill:{color};fill-opacity:.18;stroke:{color}}}")
+        looks[section] = {"fill": color, "fill-opacity": ".18", "stroke": color}
     for i, heat in enumerate(_HEAT):
-        rules += [
-            f".tint{i}{{fill:{heat};fill-opacity:.3;stroke:{heat}}}",
-            f".wire{i}{{stroke:{heat};stroke-width:{1.3 + 0.3 * i:.1f}}}",
-            f".head{i}{{fill:{heat}}}",
-        ]
-    return "".join(f".rg-drawing {rule}" for rule in rules)
+        looks[f"tint{i}"] = {"fill": heat, "fill-opacity": ".3", "stroke": heat}
+        looks[f"wire{i}"] = {"stroke": heat, "stroke-width": f"{1.3 + 0.3 * i:.1f}"}
+        looks[f"head{i}"] = {"fill": heat}
+    return looks
+
+
+_LOOKS = _looks(_LIGHT)
 
 
 def _css() -> str:
-    """Return the rules for light surroundings, and those for dark ones."""
-    light, dark = _rules(_LIGHT), _rules(_DARK)
-    return f"{light}@media (prefers-color-scheme:dark){{{dark}}}"
+    """Return the rules for dark surroundings.
+
+    The light colours are attributes of each part, so that a drawing is whole where a page that
+    shows a notebook takes style sheets out.
+    """
+    rules = (
+        f"{'' if name == 'rg-drawing' else '.rg-drawing '}.{name}"
+        f"{{{';'.join(f'{k}:{v}' for k, v in look.items())}}}"
+        for name, look in _looks(_DARK).items()
+    )
+    return f"@media (prefers-color-scheme:dark){{{''.join(rules)}}}"
+
+
+def _style(classes: str) -> str:
+    """Return the attributes of a part: its classes, and what they look like."""
+    look: dict[str, str] = {}
+    for name in classes.split():
+        look |= _LOOKS.get(name, {})
+    return "".join(f' {k}="{v}"' for k, v in {"class": classes, **look}.items())
 
 
 def _shade(heat: float | None) -> int | None:
@@ -299,7 +325,7 @@ def _number(x: float) -> str:
 
 def _rect(area: Area, classes: str, rx: float) -> str:
     x, y, w, h = (_number(v) for v in (area.x, area.y, area.width, area.height))
-    return f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="{_number(rx)}" class="{classes}"/>'
+    return f'<rect x="{x}" y="{y}" width="{w}" height="{h}" rx="{_number(rx)}"{_style(classes)}/>'
 
 
 def _lines(lines: Sequence[Text], middle: float, top: float) -> str:
@@ -310,7 +336,7 @@ def _lines(lines: Sequence[Text], middle: float, top: float) -> str:
         base = top + (line.height + 0.7 * size) / 2
         found.append(
             f'<text x="{_number(middle)}" y="{_number(base)}" text-anchor="middle"'
-            f' class="{line.style}">{_e(line.text)}</text>'
+            f"{_style(line.style)}>{_e(line.text)}</text>"
         )
         top += line.height
     return "".join(found)
@@ -340,7 +366,7 @@ def _frame(frame: Frame, area: Area) -> str:
     hint = f"<title>{_e(frame.hint)}</title>" if frame.hint else ""
     title = Text(frame.title, "title")
     x, y = _number(area.x + 10), _number(area.y + 9 + STYLES["title"][0])
-    text = f'<text x="{x}" y="{y}" class="title">{_e(title.text)}</text>'
+    text = f'<text x="{x}" y="{y}"{_style("title")}>{_e(title.text)}</text>'
     return f"<g>{hint}{_rect(area, 'frame', 10)}{text}</g>"
 
 
@@ -355,10 +381,10 @@ def _wire(wire: Wire, scene: Scene) -> str:
         points, tip = _shorter(points, scene.goes_right)
     dashed = " dashed" if all(edge.is_dashed for edge in edges) else ""
     own = f" wire{mark}" if mark else ""
-    text = f'<path d="{_path(points, scene.goes_right)}" class="wire{own}{dashed}"/>'
+    text = f'<path d="{_path(points, scene.goes_right)}"{_style(f"wire{own}{dashed}")}/>'
     if tip is not None:
         own = f" head{mark}" if mark else ""
-        text += f'<path d="{_tip(tip, scene.goes_right)}" class="head{own}"/>'
+        text += f'<path d="{_tip(tip, scene.goes_right)}"{_style(f"head{own}")}/>'
     return text
 
 
@@ -402,7 +428,7 @@ def _label(edge: Edge, area: Area) -> str:
 
 
 def _note(text: str, x: float, y: float) -> str:
-    return f'<text x="{_number(x)}" y="{_number(y)}" class="note">{_e(text)}</text>'
+    return f'<text x="{_number(x)}" y="{_number(y)}"{_style("note")}>{_e(text)}</text>'
 
 
 _SCALE_HEIGHT = 34.0

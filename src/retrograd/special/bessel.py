@@ -62,13 +62,14 @@ def _scaled_i(order: Any, x: Any) -> Any:
     # the terms (x / 2)^(2 k + order) / (k! gamma(k + order + 1)) from the largest on, both ways
     y = np.where(far | (x == 0.0), 1.0, x)
     quarter = 0.25 * y * y
+    divisor = np.where(quarter > 0.0, quarter, 1.0)  # for tiny arguments the first term is all
     top = np.floor(0.5 * (np.hypot(order, y) - order))
     log = (2 * top + order) * np.log(0.5 * y) - gammaln(top + 1.0) - gammaln(top + order + 1.0) - y
     total, up, down = np.ones_like(y), np.ones_like(y), np.ones_like(y)
     k = 0
     while True:
         up = up * quarter / ((top + k + 1) * (top + k + 1 + order))
-        down = down * np.maximum(top - k, 0.0) * np.maximum(top - k + order, 0.0) / quarter
+        down = down * np.maximum(top - k, 0.0) * np.maximum(top - k + order, 0.0) / divisor
         total += up + down
         k += 1
         if not np.any(up + down > 1e-17 * total):
@@ -165,6 +166,17 @@ def _of_any_order(kind: str, order: Any, x: Any, scaled: bool = False) -> Any:
     return np.where(missing, math.nan, out).astype(dtype)[()]
 
 
+def _value(name: str, order: Any, x: Any) -> Any:
+    """Return a function of the first kind by its name."""
+    kernel = scipy_kernel(name, x)
+    out = None if kernel is None else kernel(order, x)
+    if out is not None and not np.any(np.isnan(out)):
+        return out
+    own = _of_any_order(name[0], order, x, scaled=name == "ive")
+    # SciPy's gives up where the argument is huge or tiny
+    return own if out is None else np.where(np.isnan(out), own, out)[()]
+
+
 def _k(n: int, x: Any) -> Any:
     """Return K(x) of order 0 or 1."""
     dtype = np.asarray(x).dtype
@@ -223,8 +235,7 @@ def iv(v: ArrayLike | TensorLike, z: ArrayLike | TensorLike) -> Any:
     >>> rg.special.iv(2.0, np.array([0.0, 1.0])).round(4)
     array([0.    , 0.1357])
     """
-    kernel = scipy_kernel("iv", z)
-    return kernel(v, z) if kernel is not None else _of_any_order("i", v, z)
+    return _value("iv", v, z)
 
 
 @of_parameters
@@ -245,8 +256,7 @@ def ive(v: ArrayLike | TensorLike, z: ArrayLike | TensorLike) -> Any:
     >>> rg.special.ive(0.5, np.array([1.0, 1000.0])).round(4)
     array([0.345 , 0.0126])
     """
-    kernel = scipy_kernel("ive", z)
-    return kernel(v, z) if kernel is not None else _of_any_order("i", v, z, True)
+    return _value("ive", v, z)
 
 
 @of_parameters
@@ -269,8 +279,7 @@ def jv(v: ArrayLike | TensorLike, z: ArrayLike | TensorLike) -> Any:
     >>> rg.special.jv(0.0, np.array([0.0, 1.0])).round(4)
     array([1.    , 0.7652])
     """
-    kernel = scipy_kernel("jv", z)
-    return kernel(v, z) if kernel is not None else _of_any_order("j", v, z)
+    return _value("jv", v, z)
 
 
 def i0(x: TensorT) -> TensorT:

@@ -74,8 +74,7 @@ def gammaln(x: TensorT) -> TensorT:
     # above it Stirling's, to 10 after 8 such steps
     steps = math.prod(np.minimum(y, 10.0) + k for k in range(8))
     w = np.where(y < 10.0, y + 8.0, y)
-    series = horner(STIRLING, 1.0 / np.square(w)) / w
-    far = (w - 0.5) * (np.log(w) - 1.0) - 0.5 + 0.5 * math.log(2 * math.pi) + series
+    far = (w - 0.5) * (np.log(w) - 1.0) - 0.5 + 0.5 * math.log(2 * math.pi) + _stirling(w)
     far = far - np.where(y < 10.0, np.log(steps), 0.0)
     above: Any = np.where(y < 2.5, near, far)
     whole, angle = _angle_to_whole(x)
@@ -170,7 +169,7 @@ def _polygamma(x: Any, n: int) -> Any:
     bound = 0.5 if n <= 2 else 0.0
     reflected = x < bound
     y = np.where(reflected, 1.0 - x, x)
-    out = (-1.0) ** (n + 1) * math.factorial(n) * hurwitz(n + 1, np.where(y > 0.0, y, 1.0))
+    out = (-1.0) ** (n + 1) * math.factorial(n) * hurwitz(n + 1, np.where(y <= 0.0, 1.0, y))
     # the derivative of the reflection formula of digamma
     whole, angle = _angle_to_whole(x)
     sine, cosine = np.sin(angle), np.cos(angle)
@@ -207,6 +206,7 @@ def gamma(x: TensorT) -> TensorT:
 
 
 @in_common_dtype
+@primitive
 def betaln(a: TensorLike, b: TensorLike) -> Any:
     """Return the logarithm of the absolute value of the beta function.
 
@@ -217,12 +217,28 @@ def betaln(a: TensorLike, b: TensorLike) -> Any:
     Returns:
         A Tensor of the common shape; an array for arrays.
 
-    The beta function is `gamma(a) gamma(b) / gamma(a + b)` (DLMF 5.12.1).
+    The beta function is `gamma(a) gamma(b) / gamma(a + b)` (DLMF 5.12.1). For large arguments the
+    quotient of two of these is taken by Stirling's series, so that no digits are lost.
 
     >>> rg.special.betaln(np.array([1.0, 2.0]), np.array([1.0, 3.0])).round(4)
     array([ 0.    , -2.4849])
     """
-    return gammaln(a) + gammaln(b) - gammaln(a + b)
+    small, large = np.minimum(a, b), np.maximum(a, b)
+    far = (small >= 0.0) & (large >= 10.0) & np.isfinite(large)
+    x, s = np.where(far, large, 10.0), np.where(far, small, 1.0)
+    quotient = (0.5 - x) * np.log1p(s / x) - s * np.log(x + s) + s
+    quotient = quotient + _stirling(x) - _stirling(x + s)
+    endless = (small > 0.0) & (large == math.inf)
+    apart = far | endless
+    near = np.where(apart, 1.0, large)
+    rest = gammaln(near) - gammaln(np.where(apart, 1.0, small) + near)
+    out = gammaln(np.where(endless, 1.0, small)) + np.where(far, quotient, rest)
+    return np.where(endless, -math.inf, out)
+
+
+def _stirling(x: Any) -> Any:
+    """Return what `gammaln(x)` has above `(x - 1/2) log(x) - x + log(2 pi) / 2`, from 8 on."""
+    return horner(STIRLING, 1.0 / np.square(x)) / x
 
 
 @in_common_dtype
@@ -288,4 +304,6 @@ defvjp(gammaln,    lambda g, out, x: g * digamma(x))
 defvjp(digamma,    lambda g, out, x: g * _polygamma(x, 1))
 defvjp(_polygamma, lambda g, out, x, n: g * _polygamma(x, n + 1))
 defvjp(gamma,      lambda g, out, x: g * out * digamma(x))
+defvjp(betaln,     lambda g, out, a, b: g * (digamma(a) - digamma(a + b)),
+                   lambda g, out, a, b: g * (digamma(b) - digamma(a + b)))
 # fmt: on

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd.engine import TensorLike, defvjp, primitive
-from retrograd.special.gammas import betaln, gammaln
+from retrograd.special.gammas import GAMMALN, betaln, gammaln
 from retrograd.special.logarithms import xlog1py, xlogy
 from retrograd.special.precision import no_gradient_to, of_parameters, scipy_kernel
-from retrograd.special.series import BERNOULLI
+from retrograd.special.series import BERNOULLI, horner
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -79,7 +79,23 @@ def _gamma_parts(a: Any, x: Any) -> tuple[Any, Any]:
         if not np.any(going):
             break
     upper = power * a * fraction
-    return np.where(below, lower, 1.0 - upper), np.where(below, 1.0 - lower, upper)
+    rest = np.where((a < 0.5) & (x < 1.1), _small_upper(a, x), 1.0 - lower)
+    return np.where(below, lower, 1.0 - upper), np.where(below, rest, upper)
+
+
+def _small_upper(a: Any, x: Any) -> Any:
+    """Return the upper part for `a` below 1/2 and `x` below 1.1, where it may be tiny.
+
+    By the series of `x^a / gamma(a + 1)` times that of exp(-t) (DLMF 8.7.3).
+    """
+    inside = (a < 0.5) & (x < 1.1)
+    a, x = np.where(inside, a, 0.25), np.where(inside, x, 0.5)
+    log = a * np.log(x) - a * horner(GAMMALN, a) + np.log1p(a)
+    term, total = np.ones_like(x), np.zeros_like(x)
+    for n in range(1, 22):
+        term = -term * x / n
+        total = total + term / (a + n)
+    return -np.expm1(log) - np.exp(log) * a * total
 
 
 def _gamma_share(upper: bool, a: Any, x: Any) -> Any:
@@ -95,7 +111,11 @@ def _gamma_share(upper: bool, a: Any, x: Any) -> Any:
 
 def _beta_share(a: Any, b: Any, x: Any) -> Any:
     dtype, (a, b, x) = _as_floats(a, b, x)
-    bad = ~((a > 0) & (b > 0) & (x >= 0) & (x <= 1))
+    # all of it may lie at one end
+    first, last = (a == 0) | np.isinf(b), (b == 0) | np.isinf(a)
+    at_end = (first ^ last) & (a >= 0) & (b >= 0) & (x >= 0) & (x <= 1)
+    end = np.where(first, x > 0, x == 1).astype(float)
+    bad = ~((a > 0) & (b > 0) & (x >= 0) & (x <= 1)) | first | last
     a, b, x = (np.where(bad, fill, v) for v, fill in ((a, 1.0), (b, 1.0), (x, 0.5)))
     # the continued fraction is short on one side of the mean (DLMF 8.17.22), the other is 1 less
     turned = x > (a + 1.0) / (a + b + 2.0)
@@ -120,7 +140,7 @@ def _beta_share(a: Any, b: Any, x: Any) -> Any:
             break
     part = power * fraction
     out = np.where(turned, 1.0 - part, part)
-    return np.where(bad, math.nan, out).astype(dtype)[()]
+    return np.where(at_end, end, np.where(bad, math.nan, out)).astype(dtype)[()]
 
 
 @of_parameters
@@ -166,7 +186,7 @@ def gammaincc(a: ArrayLike | TensorLike, x: ArrayLike | TensorLike) -> Any:
     Defined in DLMF 8.2.4.
 
     >>> rg.special.gammaincc(2.0, np.array([1.0, 100.0]))
-    array([7.35758882e-01, 3.75727679e-42])
+    array([7.35758882e-01, 3.75727674e-42])
     """
     kernel: Any = scipy_kernel("gammaincc", x)
     return kernel(a, x) if kernel is not None else _gamma_share(True, a, x)

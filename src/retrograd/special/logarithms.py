@@ -24,11 +24,11 @@ __all__ = [
 
 
 def _harmless(x: Any, y: Any, low: float = 0.0) -> Any:
-    """Return `y`, but `low + 1`, of logarithm 0, where it is too low and `x` is 0.
+    """Return `y`, but `low + 1`, of logarithm 0, where it is too low or infinite and `x` is 0.
 
     Its derivative is nan there, since to second order nothing is known of such a product.
     """
-    hit = (x == 0) & (y <= low)
+    hit = (x == 0) & ((y <= low) | (y == math.inf))
     return np.where(hit, low + 1.0, kinked(np.broadcast_to(y, hit.shape), hit))
 
 
@@ -118,7 +118,8 @@ def rel_entr(x: TensorLike, y: TensorLike) -> Any:
     inside = (x > 0.0) & (y > 0.0)
     ratio = np.where(inside, x, 1.0) / np.where(inside, y, 1.0)
     value = np.where(inside, x * np.log(ratio), 0.0)
-    return np.where(inside | ((x == 0.0) & (y >= 0.0)), value, math.inf)
+    value = np.where(inside | ((x == 0.0) & (y >= 0.0)), value, math.inf)
+    return np.where(np.isnan(x) | np.isnan(y), math.nan, value)
 
 
 # fmt: off

@@ -16,6 +16,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 HALF, SINGLE = np.dtype(np.float16), np.dtype(np.float32)
 
 
+def check_real(fn: Callable[..., Any], dtype: np.dtype[Any]) -> None:
+    """Raise TypeError for complex numbers, of which a cast would take the real parts alone."""
+    if dtype.kind == "c":
+        name = getattr(fn, "__name__", "this function")
+        raise TypeError(f"{name} takes real numbers, not {dtype}: take t.real or np.abs(t) first")
+
+
 def at_least_single(fn: F) -> F:
     """Compute a function of one array in float32 where it is given float16, as PyTorch does.
 
@@ -37,6 +44,7 @@ def at_least_single(fn: F) -> F:
         if dtype == HALF:
             return fn(x.astype(SINGLE), *rest, **kwargs).astype(HALF)
         if dtype.kind != "f":
+            check_real(fn, dtype)
             x = x.astype(float)
         return fn(x, *rest, **kwargs)
 
@@ -65,6 +73,7 @@ def in_common_dtype(fn: F) -> F:
             if dtype == HALF:
                 wanted = SINGLE
             elif dtype.kind != "f":
+                check_real(fn, dtype)
                 wanted = dtype = np.dtype(float)
             x, y = (a if a.dtype == wanted else a.astype(wanted) for a in (x, y))
             if wanted != dtype:

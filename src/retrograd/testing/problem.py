@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class Problem:
                 f"{what} of {self.name} got no floating array or Tensor that requires grad: write "
                 "np.array(2.0) for a number"
             )
-        self.start = [np.array(as_array(self._leaves[i]), np.float64) for i in self._places]
+        self.start = [_as_reals(as_array(self._leaves[i])) for i in self._places]
         self.point, self._unravel = ravel_pytree(self.start)
         parameters = dict(enumerate(p.name for p in positional_parameters(fn)))
         paths = self._structure.paths()
@@ -60,7 +60,8 @@ class Problem:
         """Return the floating outputs for these Tensors in place of the inputs that vary."""
         leaves = list(self._leaves)
         for i, value in zip(self._places, varied, strict=True):
-            leaves[i] = value
+            pairs = as_array(self._leaves[i]).dtype.kind == "c"
+            leaves[i] = value[..., 0] + 1j * value[..., 1] if pairs else value
         inputs = self._structure.unflatten(leaves)
         try:
             outs = tree.leaves(self.fn(*inputs))
@@ -72,6 +73,7 @@ class Problem:
                 )
             raise
         tensors = [out if isinstance(out, Tensor) else Tensor(out) for out in outs]
+        tensors = [_parts(t) if t.dtype.kind == "c" else t for t in tensors]
         floating = [t for t in tensors if t.dtype.kind == "f"]
         if not floating:
             raise TypeError(f"{self.name} returned no floating array or Tensor: {outs!r}")
@@ -124,7 +126,20 @@ class Problem:
 def _varies(leaf: Any) -> bool:
     if isinstance(leaf, Tensor):
         return leaf.requires_grad
-    return isinstance(leaf, (np.ndarray, np.floating)) and leaf.dtype.kind == "f"
+    return isinstance(leaf, (np.ndarray, np.inexact)) and leaf.dtype.kind in "fc"
+
+
+def _parts(t: Tensor) -> Tensor:
+    """Return complex numbers as real ones, with their two parts as a last axis."""
+    parts: Any = np.stack([np.real(t), np.imag(t)], axis=-1)
+    return cast("Tensor", parts)
+
+
+def _as_reals(array: Array) -> Array:
+    """Return a float64 copy of an array; of complex numbers with their two parts as a last axis."""
+    if array.dtype.kind == "c":
+        return np.stack([array.real, array.imag], axis=-1).astype(np.float64)
+    return np.array(array, np.float64)
 
 
 def positional_parameters(fn: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -122,12 +122,13 @@ def arrays(
     elements: st.SearchStrategy[float] | None = None,
     distinct: bool = False,
 ) -> st.SearchStrategy[Array]:
-    """Draw floating arrays.
+    """Draw floating arrays, real or complex.
 
     Args:
         shape: Their shape, or a strategy for it (default: `shapes()`).
         dtype: Their dtype (default: float64).
-        elements: A strategy for their elements (default: `values_off_kinks()`).
+        elements: A strategy for their elements (default: `values_off_kinks()`); for those of a
+            complex dtype it draws the real and the imaginary part of each.
         distinct: Whether the elements of an array differ, for functions that compare them.
 
     Returns:
@@ -146,9 +147,12 @@ def arrays(
 def _arrays(draw: st.DrawFn, shape: Any, dtype: Any, elements: Any, distinct: bool) -> Array:
     chosen = shapes() if shape is None else shape
     sides: Shape = draw(chosen) if isinstance(chosen, st.SearchStrategy) else chosen
-    size, values = math.prod(sides), values_off_kinks() if elements is None else elements
-    drawn = st.lists(values, min_size=size, max_size=size, unique=distinct)
-    return np.array(draw(drawn), dtype).reshape(sides)
+    values = values_off_kinks() if elements is None else elements
+    parts = 2 if np.dtype(dtype).kind == "c" else 1
+    size = parts * math.prod(sides)
+    drawn = np.array(draw(st.lists(values, min_size=size, max_size=size, unique=distinct)), float)
+    numbers = drawn.view(complex) if parts == 2 else drawn
+    return numbers.astype(dtype).reshape(sides)
 
 
 def tensors(

@@ -87,4 +87,7 @@ def _picture_class() -> type[Figure]:
             self.savefig(file, format="png")
             return file.getvalue()
 
+        def __repr__(self) -> str:
+            return f"<a picture of {', '.join(axes.get_title() for axes in self.axes)}>"
+
     return Picture

@@ -70,3 +70,14 @@ def test_optimizers_do_what_they_do_in_the_fast_program(make, count):
     step(X)
     assert worst_difference(step, [(X,)] * 3) < 1e-9
     assert not any("params" in text.split() for text in statements(step))
+
+
+def test_a_loop_over_parameters_says_once_where_it_comes_from_and_no_shape_of_one_of_them():
+    step = made(lambda p: rg.optim.SGD(p, lr=0.01, momentum=0.9), 4)
+    rows = [row for row in step.readable().rows if row.section == "update"]
+    heads = [row for row in rows if row.dtype is None]
+    assert len(heads) > 2
+    assert {row.shape for row in rows} == {None}
+    assert {row.origin.text for row in rows} == {"optimizer.step()"}
+    told = ["#" in line for line in step.source.partition("# update")[2].splitlines()[1:-1]]
+    assert told == [True, *[False] * (len(heads) - 1), *[True] * (len(rows) - len(heads))]

@@ -78,3 +78,16 @@ def test_what_is_written_in_place_is_read_before_and_behind_that():
     out = run(step, (x,), keywords)
     np.testing.assert_allclose(out, step(x).data)
     np.testing.assert_allclose(keywords["w"], w.data)
+
+
+def test_a_sum_over_one_axis_names_that_axis():
+    bias = rg.Tensor(np.zeros((1, 3)), requires_grad=True)
+
+    @rg.compile
+    def step(x):
+        bias.grad = None
+        np.sum((x + bias) ** 2).backward()
+
+    step(np.ones((4, 3)))
+    assert "axis=0, keepdims=True" in step.source
+    assert "axis=(0,)" not in step.source

@@ -4,9 +4,11 @@ A module has the functions of the room in `retrograd.rules` that has its name.
 """
 
 from rules.cases import (
+    complexes,
     creation,
     differences,
     elementwise,
+    fourier,
     indexing,
     joining,
     linalg,
@@ -23,7 +25,7 @@ from rules.cases import (
 )
 
 __all__ = [
-    "creation", "differences", "elementwise", "indexing", "joining", "linalg", "padding",
-    "piecewise", "polynomials", "products", "rearranging", "reductions", "running", "shaping",
-    "sorting", "statistics",
+    "complexes", "creation", "differences", "elementwise", "fourier", "indexing", "joining",
+    "linalg", "padding", "piecewise", "polynomials", "products", "rearranging", "reductions",
+    "running", "shaping", "sorting", "statistics",
 ]  # fmt: skip

@@ -26,7 +26,7 @@ def clip(d):
 
 case(np.i0)(lambda d: call(d.array(high=2)))
 case(np.sinc)(lambda d: call(d.array(high=2)))
-case(np.real, np.real_if_close, np.nan_to_num)(lambda d: call(d.array()))
+case(np.nan_to_num)(lambda d: call(d.array()))
 case(sinc_slope)(lambda d: call(d.array(high=1), d.integer(0, 2)))
 case(np.unwrap)(lambda d: call(Array(d.shape(1, 2)), axis=d.one_of(0, -1), period=6.45))
 case(np.emath.sqrt, np.emath.log, np.emath.log2, np.emath.log10)(

@@ -5,6 +5,7 @@ import operator
 import numpy as np
 from hypothesis.extra.numpy import basic_indices, integer_array_indices
 
+from retrograd.engine.writes import added, last_at, written
 from retrograd.rules.indexing import put, put_taken
 from rules.checking import Array
 from rules.drawing import call, case
@@ -75,3 +76,14 @@ def compress(d):
 
 
 case(np.extract)(lambda d: (lambda x: call(d.mask(x.shape), x))(d.array()))
+
+
+@case(written, added)
+def writes(d):
+    index, shape = d.one_of((1, (2,)), ([0, 2, 0], (3, 1)), ((slice(None), -1), (3,)))
+    return call(Array((3, 2)), Array(d.one_of(shape, ())), index)
+
+
+@case(last_at)
+def last_written(d):
+    return call(Array((3, 2)), d.one_of(1, [0, 2, 0], (slice(None), -1)))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from rules.checking import Array, distinct, positive
-from rules.drawing import call, case
+from rules.cases.complexes import parts_of
+from rules.checking import Array, distinct, positive, scattered
+from rules.drawing import call, case, check_as
 
 case(np.polyval)(lambda d: call(Array((d.integer(0, 4),)), d.array(high=2)))
 case(np.polyadd, np.polysub, np.polymul)(
@@ -12,6 +13,9 @@ case(np.polyadd, np.polysub, np.polymul)(
 case(np.polyder)(lambda d: call(Array((4,)), d.integer(0, 2)))
 case(np.polyint)(lambda d: call(Array((3,)), m=2, k=d.one_of(None, 1.5, [1.0, 2.0])))
 case(np.vander)(lambda d: call(Array((3,)), d.one_of(None, 0, 1, 4), increasing=d.flag()))
+# roots are in no order, which may change with the last digit
+case(np.roots)(lambda d: call(Array((d.integer(2, 4),), scattered)))
+check_as(np.roots, parts_of(lambda p: np.poly(np.roots(p))))
 case(np.poly)(lambda d: call(Array((d.integer(1, 4),))))
 
 

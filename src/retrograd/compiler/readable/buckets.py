@@ -37,7 +37,7 @@ def split_buckets(program: Program) -> Program:
                 name = wishes.get(params[0])
                 wishes[known[id(array)]] = f"{name}_{slot}" if name else slot
             continue
-        if id(bucket.data) not in known:
+        if id(bucket.data) not in known or bucket.dtype != bucket.data.dtype:
             continue
         parts = {known[id(bucket.data)]: params}
         for slot, array in slots.items():

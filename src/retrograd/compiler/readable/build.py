@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -260,8 +261,10 @@ class _Building:
         self._name_each(loop)
         for row in self._head(loop):
             add(*row, None, 1, loop.count)
+        differ = any(len({v.shape for v in group}) > 1 for group in loop.each)
         for item in loop.body:
-            rows.append(self._row(item, 2, loop.count))
+            line = self._row(item, 2, loop.count)
+            rows.append(replace(line, shape=None) if differ else line)
             for v in item.targets:
                 if v in loop.lists:
                     name, made = self.name_of(loop.lists[v]), self.name_of(v)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class Row:
     writes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Readable:
     """A program for readers, which runs as it stands.
 
@@ -95,6 +96,16 @@ class Readable:
     returns: str
     helpers: tuple[str, ...] = ()
     note: str = ""
+
+    def __repr__(self) -> str:
+        count = len(self.rows)
+        return f"<the program of {self.name} for readers: {count} line{'s' * (count != 1)}>"
+
+    def __str__(self) -> str:
+        return self.source
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.source)}</pre>"
 
     def arrays(self) -> dict[str, Any]:
         """Return what is passed by keyword, as it is now: arrays themselves, not copies."""
@@ -177,9 +188,8 @@ def _aligned(rows: Sequence[Row]) -> list[str]:
 
 
 def _comment(row: Row) -> str:
+    if not row.targets and row.dtype is None:
+        return ""  # it goes on with the head of a loop, whose first line tells
     shape = "" if row.shape is None else str(row.shape)
-    place = ""
-    if row.origin.file:
-        place = f"{row.origin.file.replace(chr(92), '/').rpartition('/')[2]}:{row.origin.number}"
-    parts = [part for part in (shape, place) if part]
+    parts = [part for part in (shape, row.origin.short_place) if part]
     return f"# {'  '.join(parts)}" if parts else ""

@@ -241,8 +241,11 @@ def _reduction(call: Call) -> Expression | None:
         options = {"axis": call.args[1], **options}
     elif len(call.args) > 2:
         return None
-    if options.get("axis", 0) is None:
+    axis = options.get("axis", 0)
+    if axis is None:
         del options["axis"]
+    elif isinstance(axis, tuple) and len(axis) == 1:
+        options["axis"] = axis[0]
     if options.get("keepdims") is False:
         del options["keepdims"]
     function = NumPy(spelled(call.fn)[3:])

@@ -347,6 +347,8 @@ def _are_equal_constants(v: Var, w: Var) -> bool:
 
 def full(shape: Any, number: Any, dtype: Any) -> Expression:
     """Return the call that makes an array of one number."""
+    if isinstance(number, complex):
+        return numpy("full", shape, number, dtype=dtype)
     known = {0.0: "zeros", 1.0: "ones"}.get(float(number))
     options = {} if dtype == np.float64 else {"dtype": dtype}
     if known and isinstance(number, (int, float, bool)) and math.copysign(1, number) > 0:

@@ -315,7 +315,8 @@ def _convolve_transposed(axes: int, input: Any, weight: Any, bias: Any, *options
     if min(size) < 1:
         raise ValueError(f"{padding=} leaves nothing of {input.shape}")
     x = _as_groups(batch_last(input), groups)
-    cols = np.matmul(np.swapaxes(_as_groups(weight, groups), 1, 2), x).reshape((-1, x.shape[2]))
+    cols = np.matmul(np.swapaxes(_as_groups(weight, groups), 1, 2), x)
+    cols = cols.reshape((groups * cols.shape[1], x.shape[2]))
     windows = (kernel, stride, dilation, here, pads)
     out = fold(cols, shape=(input.shape[0], outs, *size), windows=windows)
     return out if bias is None else out + bias.reshape((-1,) + (1,) * axes)

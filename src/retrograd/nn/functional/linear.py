@@ -92,7 +92,7 @@ def _linear_db(g: Any, out: Any, input: Any, weight: Any, bias: Any = None) -> A
     return g.T.dot(ones(len(g), g.dtype))  # faster than a sum
 
 
-defvjp(linear, _linear_dx, _linear_dw, _linear_db)
+defvjp(linear, _linear_dx, _linear_dw, _linear_db, analytic=True)
 
 
 def flatten(input: TensorT, start_axis: int = 0, end_axis: int = -1, **_words: Any) -> TensorT:

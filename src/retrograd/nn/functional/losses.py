@@ -44,9 +44,9 @@ def check_same_shape(name: str, input: Any, target: Any) -> None:
 
 def as_floats(target: Any, input: Any) -> Any:
     """Return whole numbers in the dtype of `input`, which they would widen; floats as they are."""
-    if target.dtype is input.dtype or target.dtype.kind == "f":
+    if target.dtype is input.dtype or target.dtype.kind in "fc":
         return target
-    return target.astype(input.dtype if input.dtype.kind == "f" else float)
+    return target.astype(input.dtype if input.dtype.kind in "fc" else float)
 
 
 @primitive
@@ -129,7 +129,10 @@ def huber_loss(
     array([0.125, 2.5  ])
     """
     check_same_shape("huber_loss", input, target)
-    size = np.abs(input - as_floats(target, input))
+    difference = input - as_floats(target, input)
+    if difference.dtype.kind == "c":
+        raise TypeError(f"huber_loss takes real numbers, not {difference.dtype}")
+    size = np.abs(difference)
     near = np.minimum(size, delta)
     return reduce_loss(near * (size - 0.5 * near), reduction)
 

@@ -302,10 +302,10 @@ def instance_norm(
     if not use_input_stats:
         return _by_running_values(input, running_mean, running_var, weight, bias, eps)
     samples, channels = input.shape[:2]
-    rows = input.reshape((samples, channels, -1))
+    rows = input.reshape((samples, channels, math.prod(input.shape[2:])))
     if rows.shape[2] < 2:
         raise ValueError(f"instance_norm takes more than one value a channel, not {input.shape}")
-    if running_mean is not None:
+    if running_mean is not None and samples:
         with no_grad():
             means = np.mean(rows, axis=(0, 2))
             variances = np.mean(np.var(rows, axis=2, ddof=1), axis=0)

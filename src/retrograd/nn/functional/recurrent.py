@@ -27,17 +27,18 @@ __all__ = ["gru", "lstm", "rnn"]
 
 def _project_input(x: Any, weight: Any, *biases: Any) -> Any:
     """Return `weight @ x` plus the biases for all times: `(T, N, I)` to `(rows, T, N)`."""
-    steps, batch, _ = x.shape
-    out = np.matmul(weight, np.transpose(x.reshape((steps * batch, -1))))
+    steps, batch, size = x.shape
+    out = np.matmul(weight, np.transpose(x.reshape((steps * batch, size))))
     present = [b for b in biases if b is not None]
     if present:
         out = out + sum(present[1:], present[0])[:, None]
-    return out.reshape((-1, steps, batch))
+    return out.reshape((out.shape[0], steps, batch))
 
 
 def _as_matrix(x: Any) -> Any:
     """Return `(T, rows, N)` as a matrix `(rows, T * N)`."""
-    return np.swapaxes(x, 0, 1).reshape((x.shape[1], -1))
+    steps, rows, batch = x.shape
+    return np.swapaxes(x, 0, 1).reshape((rows, steps * batch))
 
 
 def _states_before(first: Any, states: Any) -> Any:
@@ -47,7 +48,8 @@ def _states_before(first: Any, states: Any) -> Any:
 
 def _stack_steps(parts: list[Any], steps: int) -> Any:
     """Return arrays `(rows, N)`, as many for each step, as one `(T, rows, N)`."""
-    return np.concatenate(parts).reshape((steps, -1, parts[0].shape[1]))
+    joined = np.concatenate(parts)
+    return joined.reshape((steps, joined.shape[0] // steps, joined.shape[1]))
 
 
 def _reverse_steps(parts: list[Any], steps: int) -> Any:

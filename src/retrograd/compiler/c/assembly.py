@@ -1,0 +1,255 @@
+"""From calls to code of which C does what it can: NumPy does the rest, between its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from retrograd.compiler.assembly import Assembly, Code, Step, assemble_by
+from retrograd.compiler.buffers import find_joined
+from retrograd.compiler.c.checks import find_wrong, write_check
+from retrograd.compiler.c.forms import Elementwise, Form, Hits, Join, Product, Put, find_form
+from retrograd.compiler.c.groups import Group, Grouping
+from retrograd.compiler.c.joins import write_join, write_put
+from retrograd.compiler.c.loops import (
+    Function,
+    LoopWriter,
+    is_placed,
+)
+from retrograd.compiler.c.places import MOVING, Places, in_order, is_uniform
+from retrograd.compiler.c.products import has_places, write_product
+from retrograd.compiler.c.unit import Part, Unit
+from retrograd.compiler.ir import Call, Flow, Program, Var
+from retrograd.compiler.statements import (
+    Assign,
+    Compute,
+    Expression,
+    Index,
+    Literal,
+    Name,
+    Tuple,
+)
+
+# bytes of factors of all multiplications: NumPy's BLAS does larger products faster, by more than
+# the microsecond that it costs to leave C and come back; measured on AVX2 and AVX-512
+LARGE_PRODUCT = 1_200_000
+
+
+def assemble_in_c(program: Program) -> Code:
+    """Return the code of a program of which C does what it can."""
+    assembly = CAssembly(program)
+    code = assemble_by(assembly, program)
+    assembly.gather_parts()
+    return code
+
+
+class CAssembly(Assembly):
+    """Code in the making, where calls that have a form in C become parts of one C source.
+
+    Args:
+        program: the program.
+        largest: how large a product may be that C does; see `LARGE_PRODUCT`.
+    """
+
+    def __init__(self, program: Program, largest: float = LARGE_PRODUCT) -> None:
+        self._all = Flow(program.calls)
+        placed = find_joined(program.calls, self._all)
+        self.places = Places(self._all, placed)
+        self._largest = largest
+        groups = Grouping(program.calls, self._all, self.places, self._form_of).groups
+        self.groups = groups
+        self._stored = self._find_stored(groups, program.wanted(), placed)
+        calls = [*self._arrange(groups, program)]
+        super().__init__(program, calls, placed)
+        self._functions_of: dict[int, list[Function]] = {}  # by the step
+        self._hits: list[Hits] = []
+        self._texts: dict[str, str] = {}  # the names of functions
+
+    def _form_of(self, call: Call) -> Form | None:
+        form = find_form(call)
+        if isinstance(form, Elementwise):
+            return form if is_placed(form, self.places) else None
+        if isinstance(form, Product):
+            size = form.m * form.k * form.n * call.outs[0].dtype.itemsize
+            return form if has_places(form, self.places) and size <= self._largest else None
+        if isinstance(form, (Join, Put, Hits)):
+            values = [*(form.parts if isinstance(form, Join) else call.vars()), *call.outs]
+            if isinstance(form, Join) and form.axis is None:
+                out = call.outs[0]
+                place = self.places.find(out)
+                if place is None or place.strides != in_order(out.shape):
+                    return None
+            return form if all(self.places.find(v) is not None for v in values) else None
+        return form
+
+    def _find_stored(
+        self, groups: Iterable[Group], wanted: Iterable[Var], placed: Collection[Var]
+    ) -> set[Var]:
+        """Return the arrays that are read elsewhere than in the group that makes them."""
+        viewed = self._all.viewed
+        maker = {v: group for group in groups for call in group.calls for v in call.outs}
+        stored = {viewed(v) for v in wanted} | {*placed}
+        for group in groups:
+            for call in group.calls:
+                for v in call.vars():
+                    root = viewed(v)
+                    reduced = any(
+                        isinstance(f, Elementwise) and f.reduces is not None and f.out is root
+                        for f in group.forms
+                    )
+                    if maker.get(root) is not group or reduced:
+                        stored.add(root)
+                if call.kind == "write":
+                    stored.add(viewed(call.outs[0]))
+        for group in groups:
+            for form in group.forms:
+                if not isinstance(form, Elementwise) or form.reduces is not None:
+                    stored.add(form.call.outs[0])
+        return stored
+
+    def _arrange(self, groups: Iterable[Group], program: Program) -> Iterable[Call]:
+        """Yield NumPy's calls, the views that these need, and one call for each other group."""
+        views = {c.outs[0]: c for c in program.calls if c.view_of is not None}
+        done: set[Var] = set()
+
+        def needed(v: Var) -> Iterable[Call]:
+            view = views.get(v)
+            if view is not None and v not in done:
+                done.add(v)
+                for source in view.vars():
+                    yield from needed(source)
+                yield view
+
+        for group in groups:
+            if group.is_in_c:
+                yield self._as_call(group)
+                continue
+            for call in group.calls:
+                for v in call.vars():
+                    yield from needed(v)
+                yield call
+        for v in program.wanted():
+            yield from needed(v)
+
+    def _as_call(self, group: Group) -> Call:
+        """Return a group as one call, which reads and makes whole arrays."""
+        viewed = self._all.viewed
+        made = [v for call in group.calls if call.kind != "write" for v in call.outs]
+        kept = tuple(v for v in made if v in self._stored)
+        read: dict[Var, None] = {}
+        is_loop = group.shape is not None  # in which such constants stand as numbers
+        for call in group.calls:
+            for v in (*call.vars(), *(call.outs if call.kind == "write" else ())):
+                root = viewed(v)
+                if root not in made and not (is_loop and root.kind == "const" and is_uniform(root)):
+                    read[root] = None
+        first = group.calls[0]
+        return Call(
+            "part", group, tuple(read), {}, kept, first.section, first.line, origin=first.origin
+        )
+
+    def wish(self, var: Var) -> str:
+        """Return a reader's name for an array, which another may have already."""
+        self.flow, flow = self._all, self.flow
+        try:
+            return super().wish(var)
+        finally:
+            self.flow = flow
+
+    def add_call(self, call: Call, i: int) -> None:
+        """Add what one call does, or one group."""
+        if call.kind != "part":
+            super().add_call(call, i)
+            return
+        group: Group = call.fn
+        for v in call.args:
+            self.name(v)
+        self.allocate(call, i)
+        writes = any(self._all.viewed(c.outs[0]).kind != "made" for c in group.writes)
+        step = Step(Compute("", "", True), group.calls[0], None, writes)
+        self.code.body.append(step)
+        functions = self._write_group(group)
+        self._functions_of[id(step)] = functions
+
+    def _write_group(self, group: Group) -> list[Function]:
+        return [self._name_function(f) for f in self._write_functions(group)]
+
+    def _name_function(self, function: Function) -> Function:
+        """Return a function under a name of its own; what has one text is one function."""
+        stem = function.name.lower()
+        name = self._texts.setdefault(function.text, f"{stem}_{len(self._texts) + 1}")
+        function.text = function.text.replace(function.name, name, 1)
+        function.name = name
+        return function
+
+    def _write_functions(self, group: Group) -> list[Function]:
+        """Return what a group does as functions whose names are yet to be found."""
+        if group.shape is not None:
+            return [LoopWriter("LOOP", group, self.places, self._stored, self.wish).write()]
+        (form,) = group.forms
+        if isinstance(form, Product):
+            return [write_product("PRODUCT", form, self.places, self.wish)]
+        if isinstance(form, Join):
+            return write_join("JOIN", form, self.places, self.placed, self.wish)
+        if isinstance(form, Put):
+            return [write_put("PUT", form, self.places, self.wish)]
+        assert isinstance(form, Hits)
+        self._hits.append(form)
+        return [write_check("HITS", form, len(self._hits) + 1, self.places, self.wish)]
+
+    # Parts
+
+    def gather_parts(self) -> None:
+        """Make parts of what stands side by side in the body, and let the code call them."""
+        code = self.code
+        state, given = self.fresh("state").text, self.fresh("given").text
+        body: list[Step] = []
+        parts: list[Part] = []
+        self.unit = Unit([], [], [], [], code.names, (given, state))
+        last: Step | None = None  # the part that is open
+        pending_check = False
+        for step in code.body:
+            if id(step) not in self._functions_of:
+                body.append(step)
+                last = None
+                continue
+            functions = self._functions_of[id(step)]
+            if not functions:
+                continue
+            checks = any(f.returns for f in functions)
+            if last is None or (step.writes and pending_check):
+                parts.append(Part(self.fresh(f"part_{len(parts) + 1}").text))
+                last = step
+                pending_check = False
+                body.append(step)
+            parts[-1].functions += functions
+            pending_check |= checks
+            last.writes |= step.writes
+            last.statement = Compute(parts[-1].name, state, not pending_check)
+        if not parts:
+            return
+        arrays = dict.fromkeys(v for p in parts for f in p.functions for v, _ in f.arrays)
+        moving = [v for v in arrays if v.kind in MOVING]
+        static = [v for v in arrays if v.kind not in MOVING]
+        formulas = [*dict.fromkeys(n for p in parts for f in p.functions for n in f.numbers)]
+        self.unit = unit = Unit(parts, static, moving, formulas, code.names, (given, state))
+        if moving or formulas:
+            values: list[Expression] = [*(Name(code.names[v]) for v in moving), *formulas]
+            target = Index(Name(given), Literal(slice(None)))
+            statement = Assign((target,), Tuple(tuple(values)))
+            load = Call("load", None, (), {}, (), body[0].call.section, body[0].call.line)
+            body.insert(0, Step(statement, load, None))
+        code.body = body
+        code.source_in_c = unit.source()
+        code.bind = lambda namespace: unit.bind(namespace, self._check)
+
+    def _check(self, wrong: int, arrays: dict[Var, Any]) -> None:
+        """Raise what NumPy's call does where C has found that an argument is wrong."""
+        form = self._hits[wrong - 2]
+        find_wrong(form, self.places, arrays)
+
+
+def uses_numpy(code: Code) -> list[Step]:
+    """Return the statements that NumPy does."""
+    inside = (step for step in code.body if step.call.kind != "load")
+    return [step for step in inside if not isinstance(step.statement, Compute)]

@@ -1,0 +1,255 @@
+"""C functions as one source, and how a program in NumPy calls them."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from retrograd.compiler.c.build import build
+from retrograd.compiler.c.loops import Function
+from retrograd.compiler.c.types import type_name
+from retrograd.compiler.ir import Var
+
+LONG = 300_000  # operations, some tens of microseconds
+
+HEAD = """\
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* The C library of GNU has functions of whole vectors, right to 4 units in the last place. */
+#if defined(__GLIBC__) && defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define VECTOR(name) \
+    __attribute__((simd("notinbranch"))) double name(double); \
+    __attribute__((simd("notinbranch"))) float name##f(float);
+VECTOR(exp) VECTOR(log) VECTOR(sin) VECTOR(cos)
+#if __GLIBC_PREREQ(2, 35)
+VECTOR(tanh) VECTOR(exp2) VECTOR(expm1) VECTOR(log1p) VECTOR(log2) VECTOR(log10) VECTOR(sinh)
+VECTOR(cosh) VECTOR(tan) VECTOR(asin) VECTOR(acos) VECTOR(atan) VECTOR(asinh) VECTOR(acosh)
+VECTOR(atanh) VECTOR(cbrt)
+#endif
+#endif
+
+/* Sums may be put together in any order, so that the compiler can use vectors. */
+#define PRAGMA(text) _Pragma(#text)
+#define SUMS(...) PRAGMA(omp simd reduction(+ : __VA_ARGS__))
+#define TOGETHER PRAGMA(omp simd)
+#ifdef __FMA__
+#define MULTIPLY_ADD(x, y, sum) (sizeof(x) == 4 ? fmaf(x, y, sum) : fma(x, y, sum))
+#else
+#define MULTIPLY_ADD(x, y, sum) ((x) * (y) + (sum))
+#endif
+"""
+
+# what a list, an array and a float are in memory; a run looks whether that is so
+TAKE = """
+typedef struct { char head[%(head)d]; ptrdiff_t size; char **items; } list_object;
+typedef struct { char head[%(head)d]; double value; } float_object;
+typedef struct {
+    char head[%(head)d];
+    char *data;
+    int axes;
+    ptrdiff_t *shape, *strides;
+    void *base, *dtype;
+    int flags;
+} array_object;
+
+typedef struct {
+    list_object *given;
+    char **arrays;
+    double *numbers;
+    void *array_type, *float_type;
+} state_t;
+
+static void *type_of(const char *object) {
+    return *(void *const *)(object + %(head)d - sizeof(void *));
+}
+
+/* Take the arguments of a run; 1 if one of them is not as it should be. */
+static int take(state_t *state, int first, int arrays, int numbers) {
+    int i;
+    if (state->given == NULL) return 0;
+    for (i = 0; i < arrays; i++) {
+        const char *given = state->given->items[i];
+        if (type_of(given) != state->array_type) return 1;
+        if ((((const array_object *)given)->flags & 0x101) != 0x101) return 1;
+        state->arrays[first + i] = ((const array_object *)given)->data;
+    }
+    for (i = 0; i < numbers; i++) {
+        const char *given = state->given->items[arrays + i];
+        if (type_of(given) != state->float_type) return 1;
+        state->numbers[i] = ((const float_object *)given)->value;
+    }
+    return 0;
+}
+
+int probe(state_t *state) { return take(state, 0, 1, 1); }
+"""
+
+
+@dataclass(slots=True)
+class Part:
+    """C functions that are called one after the other, without Python between them.
+
+    Args:
+        name: of the part.
+        functions: what it calls.
+    """
+
+    name: str
+    functions: list[Function] = field(default_factory=list)
+
+
+class Unit:
+    """The parts of a program that C does.
+
+    Args:
+        parts: the parts.
+        static: the arrays that lie where they lie, by their numbers.
+        moving: the arrays that a run is given.
+        formulas: the numbers that a run is given.
+        checks: what to call where a part has found that an argument is wrong.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], static: Sequence[Var], moving: Sequence[Var],
+        formulas: Sequence[Any], names: dict[Var, str], words: tuple[str, str],
+    ) -> None:  # fmt: skip
+        self.parts = parts
+        self.static = static
+        self.moving = moving
+        self.formulas = formulas
+        self.names = names
+        self.given_name, self.state_name = words
+
+    def source(self) -> str:
+        """Return the C source."""
+        at = {v: i for i, v in enumerate([*self.static, *self.moving])}
+        numbers = {formula: i for i, formula in enumerate(self.formulas)}
+        functions = [f for part in self.parts for f in part.functions]
+        helpers = dict.fromkeys(text for f in functions for text in f.helpers)
+        lines = [HEAD, TAKE % {"head": object.__basicsize__}]
+        lines += [*helpers, *dict.fromkeys(f"\n{f.text}" for f in functions)]
+        counts = f"{len(self.static)}, {len(self.moving)}, {len(self.formulas)}"
+        for part in self.parts:
+            lines += ["", f"int {part.name}(state_t *state) {{", "    char **a = state->arrays;"]
+            if any(f.returns for f in part.functions):
+                lines.append("    int wrong;")
+            lines.append(f"    if (take(state, {counts})) return 1;")
+            for f in part.functions:
+                given = [
+                    f"({type_name(v.dtype)} *)a[{at[v]}]" + f" + {begin}" * bool(begin)
+                    for v, begin in f.arrays
+                ]
+                given += [f"state->numbers[{numbers[formula]}]" for formula in f.numbers]
+                call = f"{f.name}({', '.join(given)})"
+                lines.append(
+                    f"    if ((wrong = {call})) return wrong;" if f.returns else f"    {call};"
+                )
+            lines += ["    return 0;", "}"]
+        return "\n".join(lines) + "\n"
+
+    def bind(self, namespace: dict[str, Any], check: Callable[[int, dict[Var, Any]], Any]) -> None:
+        """Put what the statements call into the namespace of a program.
+
+        Args:
+            namespace: of the program, with its arrays.
+            check: raises what a call of NumPy would, for the number that a part has returned and
+                the arrays of the run.
+        """
+        given: list[Any] = [None] * (len(self.moving) + len(self.formulas))
+        namespace[self.given_name], namespace[self.state_name] = given, None
+
+        def load() -> None:
+            library = build(self.source())
+            statics = [namespace[self.names[v]] for v in self.static]
+            run = Run(self, given, library, statics, check)
+            namespace[self.state_name] = run.address
+            for part in self.parts:
+                # what takes long lets other threads of Python run meanwhile
+                takes_long = sum(f.cost for f in part.functions) > LONG
+                home = ctypes.CDLL(library._name) if takes_long else library
+                namespace[part.name] = getattr(home, part.name)
+                namespace[f"{part.name}_again"] = run.make_again(getattr(home, part.name))
+
+        def begin(name: str) -> Callable[[Any], Any]:
+            """Return what loads all parts when the first of them is to run."""
+
+            def first(_: Any) -> Any:
+                if namespace[name] is first:
+                    load()
+                return namespace[name](namespace[self.state_name])
+
+            return first
+
+        for part in self.parts:
+            again = f"{part.name}_again"
+            namespace[part.name] = begin(part.name)
+            namespace[again] = lambda again=again: namespace[again]()
+
+
+class Run:
+    """What the parts of one program read in memory: where its arrays are."""
+
+    def __init__(
+        self, unit: Unit, given: list[Any], library: Any, statics: list[Any], check: Any
+    ) -> None:
+        self.unit = unit
+        self.given = given
+        self.check = check
+        self.statics = statics  # which live as long as this
+        count = len(statics) + len(unit.moving)
+        self.arrays = (ctypes.c_void_p * max(count, 1))(*(a.ctypes.data for a in statics))
+        self.numbers = (ctypes.c_double * max(len(unit.formulas), 1))()
+        self.state = (ctypes.c_void_p * 5)(
+            id(self.given), ctypes.addressof(self.arrays), ctypes.addressof(self.numbers),
+            id(np.ndarray), id(float),
+        )  # fmt: skip
+        self.address = ctypes.c_void_p(ctypes.addressof(self.state))
+        self.fast = _is_as_expected(library)
+        if not self.fast:
+            self.state[3] = None  # no array has this type, so that each run goes the other way
+
+    def make_again(self, part: Any) -> Callable[[], None]:
+        """Return what runs a part with arguments that are not as C takes them."""
+
+        def again() -> None:
+            unit, first = self.unit, len(self.statics)
+            n = len(unit.moving)
+            kept = [
+                np.require(value, v.dtype, ["C", "A"])
+                for value, v in zip(self.given[:n], unit.moving, strict=True)
+            ]
+            for i, array in enumerate(kept):
+                self.arrays[first + i] = array.ctypes.data
+            for i, value in enumerate(self.given[n:]):
+                self.numbers[i] = float(value)
+            self.state[0] = None
+            try:
+                wrong = part(self.address)
+            finally:
+                self.state[0] = id(self.given)
+            if wrong:
+                arrays = dict(
+                    zip([*unit.static, *unit.moving], [*self.statics, *kept], strict=True)
+                )
+                self.check(wrong, arrays)
+
+        return again
+
+
+def _is_as_expected(library: Any) -> bool:
+    """Tell whether C finds what is in a list, an array and a float where it looks."""
+    array, value = np.arange(3.0), 0.7
+    given = [array, value]
+    arrays, numbers = (ctypes.c_void_p * 1)(), (ctypes.c_double * 1)()
+    state = (ctypes.c_void_p * 5)(
+        id(given), ctypes.addressof(arrays), ctypes.addressof(numbers), id(np.ndarray), id(float)
+    )
+    failed = library.probe(ctypes.c_void_p(ctypes.addressof(state)))
+    return not failed and arrays[0] == array.ctypes.data and numbers[0] == value

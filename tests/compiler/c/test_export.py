@@ -1,0 +1,154 @@
+"""Programs as C files, compiled with all warnings and run without Python's arrays."""
+
+import ctypes
+import subprocess
+
+import numpy as np
+import pytest
+
+import retrograd as rg
+
+nn, F = rg.nn, rg.nn.functional
+STRICT = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+
+
+def pointer(a):
+    return ctypes.c_void_p(a.ctypes.data)
+
+
+@pytest.fixture
+def build(compiler, tmp_path):
+    """Return a function that exports a step, compiles it strictly and loads it."""
+
+    def build(step, name="step", options=()):
+        step.export(tmp_path / f"{name}.c", overwrite=True)
+        library = tmp_path / f"{name}_{len([*tmp_path.iterdir()])}.so"
+        line = [*compiler, *STRICT, *options, "-shared", "-fPIC", f"{name}.c", "-o", str(library)]
+        subprocess.run([*line, "-lm"], cwd=tmp_path, check=True)
+        text = (tmp_path / f"{name}.h").read_text()
+        size = int(text.partition("RAM: ")[2].split()[0]) if "RAM: a little" not in text else 0
+        return ctypes.CDLL(str(library)), np.zeros(size + 64, np.uint8), text
+
+    return build
+
+
+def make_digits(dtype, optimizer):
+    model = nn.Sequential(nn.Linear(16, 8, rng=1), nn.ReLU(), nn.Linear(8, 4, rng=2))
+    for p in model.parameters():
+        p.data = p.data.astype(dtype)
+    update = optimizer(model.parameters())
+
+    @rg.compile
+    def step(x, y):
+        update.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        update.step()
+        return loss
+
+    return step, model, update
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda p: rg.optim.SGD(p, lr=0.1, momentum=0.9),
+        lambda p: rg.optim.Adam(p, lr=0.01),
+    ],
+)
+def test_an_exported_step_trains_as_the_compiled_one(build, dtype, optimizer):
+    step, _, _ = make_digits(dtype, optimizer)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 16)).astype(dtype), rng.integers(0, 4, 12)
+    for _ in range(4):
+        step(x, y)
+    library, state, text = build(step)
+    assert "x: (12, 16)" in text
+    run = library.step_run
+    run.restype = ctypes.c_double if dtype == np.float64 else ctypes.c_float
+    library.step_init(pointer(state))
+    for _ in range(5):
+        here, there = step(x, y).item(), run(pointer(state), pointer(x), pointer(y))
+        assert here == pytest.approx(there, rel=float(300 * np.finfo(dtype).eps))
+    wrong = np.where(np.arange(12) == 3, 9, y)
+    before = state.copy()
+    assert np.isnan(run(pointer(state), pointer(x), pointer(wrong)))
+    count = 8 * 3 + 172 * np.dtype(dtype).itemsize  # the numbers and the parameters
+    np.testing.assert_array_equal(state[:count], before[:count])
+
+
+@pytest.mark.parametrize("options", [(), ("-DVECTORS", "-fopenmp-simd", "-O3")])
+def test_an_exported_model_predicts_with_constant_weights(build, options):
+    model = nn.Sequential(
+        nn.Linear(3, 5, rng=0), nn.Tanh(), nn.Linear(5, 4, rng=1), nn.Softmax(axis=1)
+    )
+    compiled, x = rg.compile(model), np.random.default_rng(0).normal(size=(6, 3))
+    with rg.no_grad():
+        for _ in range(3):
+            expected = compiled(x).data
+    library, state, text = build(compiled, "predict", options)
+    assert "init" not in text
+    found = np.zeros((6, 4))
+    library.predict(pointer(state), pointer(x), pointer(found))
+    np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_results_of_any_layout_come_in_their_order(build):
+    step = rg.compile(lambda x: (np.transpose(np.exp(x)), x[1:, ::2] * 2, np.sum(x)))
+    x = np.random.default_rng(0).normal(size=(3, 4))
+    expected = [t.data for t in (step(x), step(x))[1]]
+    library, state, _ = build(step)
+    outs = [np.zeros(t.shape) for t in expected]
+    library.step_run(pointer(state), pointer(x), *map(pointer, outs))
+    for a, b in zip(outs, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-14)
+
+
+def test_sanitizers_find_nothing(compiler, tmp_path):
+    step, _, _ = make_digits(np.float64, lambda p: rg.optim.Adam(p, lr=0.01))
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        step(rng.normal(size=(12, 16)), rng.integers(0, 4, 12))
+    step.export(tmp_path / "step.c")
+    (tmp_path / "main.c").write_text("""
+#include "step.h"
+static step_state state;
+int main(void) {
+    double x[192] = {1.0, -2.0}, total = 0;
+    int64_t y[12] = {1, 3};
+    int i;
+    step_init(&state);
+    for (i = 0; i < 20; i++) total += step_run(&state, x, y);
+    y[4] = 11;
+    return !(total > 0) || step_run(&state, x, y) == 0;
+}
+""")
+    checks = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    line = [*compiler, *STRICT, *checks, "main.c", "step.c", "-o", "main", "-lm"]
+    made = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False)
+    if made.returncode and "sanitize" in made.stderr + "asan" * ("asan" in made.stderr):
+        pytest.skip("the compiler has no sanitizers")
+    assert made.returncode == 0, made.stderr
+    ran = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_what_has_no_form_is_refused_with_the_line(tmp_path):
+    step = rg.compile(lambda x: np.linalg.inv(np.exp(x)) * 2)
+    step(np.eye(3))
+    with pytest.raises(TypeError, match=r"linalg.inv.* has no form in C") as found:
+        step.export(tmp_path / "step.c")
+    assert "rg.compile(lambda x: np.linalg.inv(np.exp(x))" in str(found.value)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_files_that_are_there_are_left_alone(tmp_path):
+    step = rg.compile(lambda x: np.exp(x))
+    step(np.eye(3))
+    (tmp_path / "step.h").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"step\.h exists: pass overwrite=True"):
+        step.export(tmp_path / "step.c")
+    assert (tmp_path / "step.h").read_text() == "mine"
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        step.export(tmp_path / "no" / "step.c")
