@@ -77,6 +77,12 @@ def test_a_ufunc_of_two_dtypes_has_numpys_precision(fn, data):
     check_pair(fn, ufunc_arguments(fn, data), {}, pair, seed)
 
 
+def test_places_in_half_precision_cost_the_slopes_between_them_no_digits():
+    f, x = np.cos(np.arange(12.0)).reshape(4, 3), np.array([0.1, 0.47, 1.6, 2.9], "f2")
+    found = np.gradient(Tensor(f), x, axis=0)
+    np.testing.assert_allclose(found.data, np.gradient(f, x.astype("f8"), axis=0), rtol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["i1", "u1", "i2", "i4", "i8"])
 @pytest.mark.parametrize("fn", [fn for fn in UFUNCS if fn.nin == 2 and fn is not np.ldexp],
                          ids=lambda fn: fn.__name__)  # fmt: skip

@@ -10,6 +10,7 @@ from retrograd.rules.axes import (
     axes_of,
     axis_of,
     check_at_least,
+    in_dtype,
     shape_with,
     to_array,
     to_floats,
@@ -78,7 +79,11 @@ def _slope(f: Any, step: Any, axis: int, edge_order: int) -> Any:
     n = f.shape[axis]
     check_at_least(edge_order + 1, "np.gradient", "elements", n)
     f = np.moveaxis(f, axis, 0)
-    h = np.diff(to_floats(step)) if step.ndim else step.astype(f.dtype)
+    if step.ndim:  # in the wider dtype, since sums of distances are rounded too
+        step = to_floats(step)
+        h = np.diff(in_dtype(step, np.result_type(f.dtype, step.dtype)))
+    else:
+        h = step.astype(f.dtype)
     h = vector_along(np.broadcast_to(h, (n - 1,)), 0, f.ndim)
     slopes = (f[1:] - f[:-1]) / h
     one, two = h[:-1], h[1:]
