@@ -7,20 +7,9 @@ from pathlib import Path
 import pytest
 
 import retrograd as rg
+from record import TEN_LINES
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "xor_quadrant.py"
-RECORD = """\
-Epoch 0, Loss: 0.6932, Accuracy: 0.3650
-Epoch 100, Loss: 0.6923, Accuracy: 0.5200
-Epoch 200, Loss: 0.6921, Accuracy: 0.5200
-Epoch 300, Loss: 0.6910, Accuracy: 0.5200
-Epoch 400, Loss: 0.6849, Accuracy: 0.5200
-Epoch 500, Loss: 0.6631, Accuracy: 0.5300
-Epoch 600, Loss: 0.6318, Accuracy: 0.6200
-Epoch 700, Loss: 0.6040, Accuracy: 0.6350
-Epoch 800, Loss: 0.5729, Accuracy: 0.6700
-Epoch 900, Loss: 0.5324, Accuracy: 0.8250
-"""
 CHANGES = """\
 Learning rate 0.001: final loss 0.6928, accuracy 0.5200
 Learning rate 0.01: final loss 0.6923, accuracy 0.5200
@@ -51,7 +40,7 @@ def is_png(path):
 def test_without_arguments_it_prints_the_records_ten_lines_and_then_the_changes(example, capsys):
     assert example.main([]) == 0
     out, err = capsys.readouterr()
-    assert out == RECORD + CHANGES + "Picture: xor_quadrant.png\n"
+    assert out == TEN_LINES + CHANGES + "Picture: xor_quadrant.png\n"
     assert err == ""
     assert files() == ["xor_quadrant.png"]
     assert is_png(Path("xor_quadrant.png"))
@@ -60,7 +49,7 @@ def test_without_arguments_it_prints_the_records_ten_lines_and_then_the_changes(
 def test_the_docstring_shows_lines_that_it_prints(example):
     shown = [line.strip() for line in example.__doc__.splitlines() if line.startswith("    ")]
     shown.remove("...")
-    assert shown == [RECORD.splitlines()[0], RECORD.splitlines()[-1], *CHANGES.splitlines()]
+    assert shown == [TEN_LINES.splitlines()[0], TEN_LINES.splitlines()[-1], *CHANGES.splitlines()]
 
 
 def test_options_reach_the_training(example, capsys):
@@ -164,7 +153,7 @@ def test_without_matplotlib_it_trains_and_says_how_to_get_the_picture(example, m
 def test_without_tqdm_it_prints_the_same(example, monkeypatch, capsys):
     monkeypatch.setattr(example, "tqdm", None)
     assert example.main(["--epochs", "101", "--no-plot"]) == 0
-    assert capsys.readouterr().out.startswith("".join(RECORD.splitlines(keepends=True)[:2]))
+    assert capsys.readouterr().out.startswith("".join(TEN_LINES.splitlines(keepends=True)[:2]))
 
 
 def test_no_plot_writes_no_picture_and_does_not_mention_one(example, capsys):
@@ -191,4 +180,4 @@ def test_it_runs_on_a_machine_without_a_display(tmp_path):
 
 def test_compiled_it_prints_the_same_ten_lines(example, capsys):
     assert example.main(["--no-plot", "--compile"]) == 0
-    assert capsys.readouterr().out.startswith(RECORD)
+    assert capsys.readouterr().out.startswith(TEN_LINES)

@@ -382,14 +382,15 @@ class ReversePass:
 
     def land(self) -> None:
         """Add what was found to each `.grad`, now that nothing can fail."""
-        lift = self.lift
-        taken: set[int] = set()
+        if self.lift:
+            taken: set[int] = set()
+            for leaf, g in self.found.items():
+                land(leaf, own_memory(g, taken) if isinstance(g, Tensor) else g)
+            return
         for leaf, g in self.found.items():
-            if leaf._grad is None and not lift and g.base is None:
+            if leaf._grad is None and g.base is None:
                 leaf._grad = g
             else:
-                if lift and isinstance(g, Tensor):
-                    g = own_memory(g, taken)
                 land(leaf, g)
 
 

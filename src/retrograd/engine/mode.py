@@ -213,10 +213,7 @@ class _GradMode(contextlib.ContextDecorator):
         return super().__call__(func)
 
     def __enter__(self) -> None:
-        before = MODE.get()
-        self._tokens.append(
-            MODE.set(Mode(self._grad, before.tell, before.on_escape, before.records))
-        )
+        self._tokens.append(MODE.set(MODE.get().with_grad(self._grad)))
 
     def __exit__(
         self,

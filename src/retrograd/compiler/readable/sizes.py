@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,8 +24,8 @@ from retrograd.compiler.statements import Expression, Literal, Operation, numpy
 _TRIES = 24  # as many choices of axes are tried
 
 
-class Size(int):
-    """A whole number that depends on the length of a batch.
+class _WithFormula:
+    """A number that depends on the length of a batch.
 
     Args:
         value: what it is in the recording.
@@ -34,32 +34,21 @@ class Size(int):
 
     formula: Expression
 
-    def __new__(cls, value: int, formula: Expression) -> Size:
-        made = super().__new__(cls, value)
+    def __new__(cls, value: Any, formula: Expression) -> Self:
+        made = super().__new__(cls, value)  # type: ignore[call-arg]
         made.formula = formula
         return made
 
     def __repr__(self) -> str:
-        return f"Size({int(self)}, {self.formula})"
+        return f"{type(self).__name__}({super().__repr__()}, {self.formula})"
 
 
-class Ratio(float):
-    """A number that depends on the length of a batch, such as `1 / n`.
+class Size(_WithFormula, int):
+    """A whole number that depends on the length of a batch."""
 
-    Args:
-        value: what it is in the recording.
-        formula: how it is computed.
-    """
 
-    formula: Expression
-
-    def __new__(cls, value: float, formula: Expression) -> Ratio:
-        made = super().__new__(cls, value)
-        made.formula = formula
-        return made
-
-    def __repr__(self) -> str:
-        return f"Ratio({float(self)}, {self.formula})"
+class Ratio(_WithFormula, float):
+    """A number that depends on the length of a batch, such as `1 / n`."""
 
 
 Growth = dict[tuple[int, int], int]  # argument and axis, and how many batches long it is
