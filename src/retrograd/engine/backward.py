@@ -279,7 +279,11 @@ class ReversePass:
                         continue
                     if wanted is not None and a not in wanted:
                         continue
-                    if through is not None and a is inputs[0] and not self._asks_for(a):
+                    if (
+                        through is not None
+                        and a is inputs[0]
+                        and (wanted is None or not self._asks_for(a))
+                    ):
                         vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
                     if is_joint:
@@ -309,9 +313,7 @@ class ReversePass:
                 t._call = rule.freed
 
     def _asks_for(self, a: Tensor) -> bool:
-        """Tell whether somebody wants the gradient of a Tensor that the walk could go past."""
-        if self.wanted is None:
-            return False
+        """Tell whether somebody wants the gradient of a wanted Tensor that could be gone past."""
         return self.targets is None or any(a is t for t in self.targets)
 
     def _joint(
