@@ -47,9 +47,9 @@ def make_samples(w: Any) -> tuple[dict[str, Any], Any, Any]:
 
 
 def joined(gradients: dict[str, Any]) -> Any:
-    """Return gradients `(samples, ...)` as one array, to be compared."""
+    """Return gradients `(samples, ...)` as one array, to be compared: by name, as JAX sorts."""
     return np.concatenate(
-        [np.asarray(g).reshape((SAMPLES, -1)) for g in gradients.values()], axis=1
+        [np.asarray(gradients[name]).reshape((SAMPLES, -1)) for name in sorted(gradients)], axis=1
     )
 
 
