@@ -11,6 +11,7 @@ import re
 import sys
 import time
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ GRID = 72  # points a side of the decision regions
 NUDGE = 1e-4  # how far a weight is moved to see whether its gradient is right
 EVERY = 100  # epochs between two lines of the log, as in the record
 GROWN = 40.0  # so many times its first value, and a loss no longer comes down
+TRIED, TRIAL = 6, 100  # how many lower rates are tried in place of one too large, for how many steps
 APPLY = {"relu": F.relu, "tanh": np.tanh, "sigmoid": F.sigmoid, "linear": lambda z: z}
 assert APPLY.keys() == ACTIVATIONS.keys()
 SECTIONS = {
@@ -33,7 +35,14 @@ SECTIONS = {
 
 
 class Diverged(ArithmeticError):
-    """A run whose loss is no number any more, or far above where it began."""
+    """A run whose loss is no number any more, or far above where it began.
+
+    It brings the losses and accuracies of the steps done until then.
+    """
+
+    def __init__(self, text, losses, accuracies):
+        super().__init__(text)
+        self.losses, self.accuracies = losses, accuracies
 
 
 class Session:
@@ -72,14 +81,16 @@ class Session:
             accuracy = float(np.mean((p.data > 0.5) == (self.y > 0.5)))
             if self.first is None:
                 self.first = loss
-            if not math.isfinite(loss) or loss > GROWN * max(self.first, 0.1):
-                raise Diverged(self.why_diverged(loss))
+            if not math.isfinite(loss):
+                raise Diverged(self.why_diverged(loss), losses, accuracies)
             losses.append(loss)
             accuracies.append(accuracy)
             if self.epoch % EVERY == 0:
                 self.lines.append(f"Epoch {self.epoch}, Loss: {loss:.4f}, Accuracy: {accuracy:.4f}")
             self.epoch += 1
             self.last = f"{self.epoch} steps: loss {loss:.4f}, accuracy {accuracy:.4f}"
+            if loss > GROWN * max(self.first, 0.1):
+                raise Diverged(self.why_diverged(loss), losses, accuracies)
             if time.perf_counter() > end:
                 break
         return losses, accuracies
@@ -92,7 +103,9 @@ class Session:
             else f"The loss is {loss} (no number any more)"
         )
         text = f"{what} at step {self.epoch}: the learning rate {rate:g} is too large for this net."
-        text += f" Each update overshoots. Try a rate of {rate / 10:g}."
+        text += " Each update overshoots."
+        if lower := self.find_lower_rate():
+            text += f" Try a rate of {lower:g}."
         if not math.isfinite(loss):
             try:
                 with np.errstate(all="ignore"):
@@ -101,6 +114,23 @@ class Session:
                 where = error.fault.program_line or error.fault.function
                 text += f" The first value that is none appears in: {where}"
         return text
+
+    def find_lower_rate(self):
+        """Return a tenth, a hundredth .. of the rate: the first that brings the loss down."""
+        folder = Path(self.folder, "trial")
+        folder.mkdir(exist_ok=True)
+        rate = self.recipe.rate
+        try:
+            for _ in range(TRIED):
+                rate /= 10
+                other = Session(replace(self.recipe, rate=rate), folder)
+                with np.errstate(all="ignore"):
+                    losses = [other.module.step(other.x, other.y)[0].item() for _ in range(TRIAL)]
+                if losses[-1] <= losses[0] and max(losses) < GROWN * max(losses[0], 0.1):
+                    return rate
+        finally:
+            sys.modules["net"] = self.module
+        return None
 
     # What is shown of the net
 
@@ -388,6 +418,17 @@ def start(settings):
     }  # fmt: skip
 
 
+def train(steps, seconds):
+    """Do some steps; of a run that diverges tell those that it did, and why there are no more."""
+    found = {}
+    try:
+        losses, accuracies = _session.train(steps, seconds)
+    except Diverged as error:
+        losses, accuracies, found = error.losses, error.accuracies, {"error": str(error)}
+    lines = [*_session.lines, _session.last]
+    return {"losses": losses, "accuracies": accuracies, "lines": lines, **found}
+
+
 def answer(request):
     """Answer a request: JSON in; JSON and pixels out."""
     request = json.loads(request)
@@ -399,12 +440,7 @@ def answer(request):
         elif _session is None:
             raise RecipeError("Nothing has been started yet: choose settings first.")
         elif kind == "train":
-            losses, accuracies = _session.train(request["steps"], request.get("seconds", math.inf))
-            found = {
-                "losses": losses,
-                "accuracies": accuracies,
-                "lines": [*_session.lines, _session.last],
-            }
+            found = train(request["steps"], request.get("seconds", math.inf))
         elif kind == "line":
             found = _session.line(request["number"])
         elif kind == "weight":
@@ -416,7 +452,7 @@ def answer(request):
         if kind in ("start", "train"):
             picture, pixels = _session.picture()
             found.update(picture)
-    except (RecipeError, Diverged) as error:
+    except RecipeError as error:
         found = {"error": str(error)}
     except Exception as error:
         found = {"error": f"Python stopped with {type(error).__name__}: {error}"}

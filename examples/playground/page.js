@@ -43,7 +43,7 @@ worker.onerror = (event) => fail(`The page could not load: ${event.message || "t
 // What is known
 
 let settings = { ...RECORD };
-let run = null; // x, y, side, the program, losses, and the net as it was shown last
+let run = null; // its layers, x, y, side, the program, losses, and the net as it was shown last
 let playing = false;
 let stopAt = 0; // the step at which to pause, 0 for none
 let shown = null; // the unit in the large picture: [layer, unit]
@@ -123,18 +123,19 @@ async function restart() {
   clearError();
   showPlaying();
   say("Starting …");
+  const { layers } = settings;
   const answer = await ask({ do: "start", settings });
   if (mine !== started) return null;
   if (answer.error) {
     if (settings.data === "own") {
       run = null;
-      drawOwn();
+      showNothing();
       say(answer.error);
     } else fail(answer.error);
     return false;
   }
-  run = { ...answer, losses: [], accuracies: [] };
-  if (shown && !(shown[0] < settings.layers.length && shown[1] < settings.layers[shown[0]])) shown = null;
+  run = { ...answer, layers, losses: [], accuracies: [], most: 0 };
+  if (shown && !(shown[0] < layers.length && shown[1] < layers[shown[0]])) shown = null;
   $("log").textContent = "Nothing yet: press play.";
   showProgram();
   buildNet();
@@ -148,6 +149,7 @@ async function restart() {
 
 function take(answer) {
   run.losses.push(...answer.losses);
+  run.most = Math.max(run.most, ...answer.losses);
   run.accuracies.push(...answer.accuracies);
   Object.assign(run, { epoch: answer.epoch, weights: answer.weights, ranges: answer.ranges, pixels: answer.pixels });
   const text = answer.lines.join("\n");
@@ -164,13 +166,12 @@ async function train(steps, seconds) {
   const mine = started;
   const answer = await ask({ do: "train", steps, seconds });
   if (mine !== started) return false;
-  if (answer.error) {
-    fail(answer.error);
-    say("Stopped. Reset begins anew; another setting does, too.");
-    return false;
-  }
-  take(answer);
-  return true;
+  if (answer.losses) take(answer); // of a run that diverges, too: how it came to that
+  if (!answer.error) return true;
+  draw();
+  fail(answer.error);
+  say("Stopped. Reset begins anew; another setting does, too.");
+  return false;
 }
 
 async function play() {
@@ -262,6 +263,12 @@ function showSettings() {
     label.append(input);
     return label;
   }));
+  const chosenText = (id) => $(id).selectedOptions[0]?.text || "";
+  $("settings-now").textContent = [
+    data ? data.nextElementSibling.textContent : "",
+    settings.layers.length ? `${settings.layers.join("-")} ${chosenText("activation")}` : "no hidden layer",
+    chosenText("loss-kind"), `${chosenText("optimizer")} ${settings.rate}`,
+  ].join(", ");
   $("own").hidden = settings.data !== "own";
   $("plane").classList.toggle("drawing", settings.data === "own");
 }
@@ -306,13 +313,20 @@ $("plane").onclick = (event) => {
   addPoint(6 * ((event.clientX - box.left) / box.width - 0.5), -6 * ((event.clientY - box.top) / box.height - 0.5));
 };
 
-function drawOwn() {
+// Of points that make no run yet only they are shown
+function showNothing() {
+  forget();
   $("edges").replaceChildren();
   for (const child of [...$("net").children]) if (child.id !== "edges") child.remove();
-  $("rows").replaceChildren();
-  $("weight").replaceChildren();
+  for (const id of ["rows", "weight", "script", "source"]) $(id).replaceChildren();
+  for (const id of ["loss", "accuracy"]) $(id).textContent = "–";
+  $("epoch").textContent = 0;
+  $("log").textContent = "Nothing yet: set points of both classes.";
+  $("picture-title").textContent = "Your own points";
+  fit($("curves"));
   drawPoints(startPlane(), settings.points.map((p) => p.slice(0, 2)), settings.points.map((p) => p[2]), 3);
   $("plane").setAttribute("aria-label", `${settings.points.length} points of your own, and no net yet`);
+  $("curves").setAttribute("aria-label", "Curves of loss and accuracy: nothing yet");
 }
 
 // Colors and pictures
@@ -336,7 +350,7 @@ function readColors() {
     table[i] = (255 << 24) | (b << 16) | (g << 8) | r;
   }
   colors = { table };
-  for (const name of ["ink", "muted", "edge", "surface", "one", "zero", "up", "down", "still", "accent"]) {
+  for (const name of ["ink", "muted", "edge", "surface", "one", "zero", "up", "down", "still", "accent", "loss", "right"]) {
     colors[name] = style.getPropertyValue(`--${name}`).trim();
     colors[`${name}-rgb`] = rgb(`--${name}`);
   }
@@ -363,7 +377,7 @@ function fit(canvas) {
 }
 
 const picturePixels = (k) => run.pixels.subarray(k * run.grid ** 2, (k + 1) * run.grid ** 2);
-const unitIndex = (layer, unit) => 1 + settings.layers.slice(0, layer).reduce((a, b) => a + b, 0) + unit;
+const unitIndex = (layer, unit) => 1 + run.layers.slice(0, layer).reduce((a, b) => a + b, 0) + unit;
 const small = document.createElement("canvas");
 
 function startPlane() {
@@ -449,21 +463,30 @@ function drawPoints({ pen, width, height }, x, y, side) {
   });
 }
 
+// The next number above that a quarter of is short: 0.8 for 0.69, 20 for 13
+function roundUp(most) {
+  const quarter = Math.max(most, 0.04) / 4;
+  const ten = 10 ** Math.floor(Math.log10(quarter));
+  return 4 * ten * [1, 2, 2.5, 5, 10].find((k) => k * ten >= quarter * (1 - 1e-9));
+}
+
+const shorten = (value) => (value >= 1e4 ? value.toExponential(0) : String(Number(value.toPrecision(3))));
+
 function drawCurves() {
   const { pen, width, height } = fit($("curves"));
   const [left, right, top, bottom] = [34, 34, 8, 20];
   const [w, h] = [width - left - right, height - top - bottom];
   const count = run.losses.length;
-  const most = run.losses.reduce((a, b) => Math.max(a, b), 0.1) * 1.05;
+  const most = roundUp(run.most);
   pen.font = "11px system-ui, sans-serif";
   pen.lineWidth = 1;
   for (let i = 0; i <= 4; i++) {
     const y = top + (h * i) / 4;
     pen.strokeStyle = colors.edge;
     pen.beginPath(); pen.moveTo(left, y); pen.lineTo(left + w, y); pen.stroke();
-    pen.textAlign = "right"; pen.fillStyle = colors.zero;
-    pen.fillText((most * (1 - i / 4)).toFixed(2), left - 4, y + 4);
-    pen.textAlign = "left"; pen.fillStyle = colors.one;
+    pen.textAlign = "right"; pen.fillStyle = colors.loss;
+    pen.fillText(shorten(most * (1 - i / 4)), left - 4, y + 4);
+    pen.textAlign = "left"; pen.fillStyle = colors.right;
     pen.fillText((1 - i / 4).toFixed(2), left + w + 5, y + 4);
   }
   pen.fillStyle = colors.muted;
@@ -487,13 +510,13 @@ function drawCurves() {
     pen.setLineDash([]);
   };
   if (count) {
-    curve(run.losses, most, colors.zero, []);
-    curve(run.accuracies, 1, colors.one, [5, 3]);
+    curve(run.losses, most, colors.loss, []);
+    curve(run.accuracies, 1, colors.right, [5, 3]);
   }
   pen.textAlign = "left";
   const middle = left + w * 0.5;
-  pen.fillStyle = colors.zero; pen.fillText("— loss", middle - 62, height - 4);
-  pen.fillStyle = colors.one; pen.fillText("-- accuracy", middle - 12, height - 4);
+  pen.fillStyle = colors.loss; pen.fillText("— loss", middle - 62, height - 4);
+  pen.fillStyle = colors.right; pen.fillText("-- accuracy", middle - 12, height - 4);
   if (!playing) {
     $("curves").setAttribute("aria-label", count
       ? `Curves over ${count} steps: loss from ${run.losses[0].toFixed(4)} to ${run.losses[count - 1].toFixed(4)}, accuracy from ${run.accuracies[0].toFixed(4)} to ${run.accuracies[count - 1].toFixed(4)}`
@@ -509,9 +532,9 @@ let lines = []; // {name, place, path, halo}
 function buildNet() {
   const net = $("net");
   for (const child of [...net.children]) if (child.id !== "edges") child.remove();
-  const sizes = [2, ...settings.layers, 1];
+  const sizes = [2, ...run.layers, 1];
   const width = net.clientWidth || 300;
-  const box = Math.max(24, Math.min(46, width / sizes.length - 14));
+  const box = Math.max(24, Math.min(46, (0.52 * width) / sizes.length)); // the lines need room, too
   const gap = box + (Math.max(...sizes) > 6 ? 6 : 10);
   const height = Math.max(Math.max(...sizes) * gap, 3 * gap) + 26;
   net.style.height = `${height}px`;
@@ -615,7 +638,7 @@ function drawNet() {
     button.classList.toggle("marked", marked.has(`layer${number}`) || marked.has(`bias${number}`));
   }
   if (!playing) {
-    $("edges").setAttribute("aria-label", `The net: 2 inputs, ${settings.layers.map((n) => `${n} units`).join(", ") || "no hidden layer"}, 1 output; ${lines.length} weights, the largest ${largest.toPrecision(3)}, the largest gradient ${steepest.toPrecision(3)}. The list below explains each.`);
+    $("edges").setAttribute("aria-label", `The net: 2 inputs, ${run.layers.map((n) => `${n} units`).join(", ") || "no hidden layer"}, 1 output; ${lines.length} weights, the largest ${largest.toPrecision(3)}, the largest gradient ${steepest.toPrecision(3)}. The list below explains each.`);
   }
 }
 
@@ -875,6 +898,16 @@ $("theme").onclick = () => {
 };
 prefersDark.onchange = showTheme;
 
+// the address is taken: the link moves the focus by itself
+document.querySelector(".skip").onclick = (event) => {
+  event.preventDefault();
+  $("program").focus();
+};
+
+const isNarrow = matchMedia("(max-width: 800px)");
+const fold = () => { $("settings").open = !isNarrow.matches; };
+isNarrow.onchange = fold;
+
 let width = innerWidth;
 addEventListener("resize", () => {
   if (innerWidth === width) return;
@@ -885,6 +918,7 @@ addEventListener("hashchange", async () => {
   if (location.hash && location.hash !== toAddress(run ? run.epoch : 0)) await begin();
 });
 
+fold();
 readColors();
 showSettings();
 showTheme();

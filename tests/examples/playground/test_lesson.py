@@ -2,6 +2,7 @@ import contextlib
 import io
 import itertools
 import json
+import re
 import runpy
 
 import numpy as np
@@ -167,11 +168,30 @@ def test_bad_settings_are_refused_in_words(ask, change, words):
     assert words in ask("start", settings={**RECORD, **change})["error"]
 
 
-def test_a_rate_that_diverges_is_told_with_a_rate_to_try(ask):
-    ask("start", settings={**RECORD, "layers": [8, 8], "init": "kaiming", "rate": 1e4})
-    error = ask("train", steps=1000)["error"]
-    assert "the learning rate 10000 is too large" in error
-    assert "Try a rate of 1000" in error
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": [8, 8], "init": "kaiming", "rate": 1e4},
+        {"layers": [4, 3], "data": "moons", "init": "kaiming", "rate": 1000},
+        {"layers": [4], "init": "kaiming", "rate": 1e200},
+        {"layers": [4], "init": "kaiming", "optimizer": "adam", "rate": 1e5},
+    ],
+)
+def test_a_rate_that_diverges_is_told_with_one_that_does_not(ask, change):
+    settings = {**RECORD, **change}
+    ask("start", settings=settings)
+    answer = ask("train", steps=1000)
+    assert f"the learning rate {settings['rate']:g} is too large" in answer["error"]
+    # what it did until then is shown
+    assert len(answer["losses"]) == len(answer["accuracies"]) == answer["epoch"] < 1000
+    lower = re.search(r"Try a rate of (.*?)\. ", answer["error"] + " ")
+    if lower:
+        ask("start", settings={**settings, "rate": float(lower[1])})
+        answer = ask("train", steps=100)
+        assert "error" not in answer
+        assert answer["losses"][-1] <= answer["losses"][0]
+    else:
+        assert settings["rate"] == 1e200
 
 
 def test_a_request_before_the_first_or_an_unknown_one_is_answered(ask):

@@ -193,6 +193,8 @@ def test_a_rate_that_diverges_is_said_in_words(page):
     page.click("#play")
     page.wait_for_selector("#error:visible")
     assert "learning rate 10000 is too large" in page.text_content("#error")
+    assert float(page.text_content("#loss")) > 10  # the step that went too far is shown
+    take_picture(page, "desktop-diverged")
     assert page.text_content("#play") == "Play"
     page.fill("#rate", "0.1")
     page.press("#rate", "Tab")
@@ -222,6 +224,29 @@ def test_the_keyboard_alone_trains_and_opens_a_line(page):
     page.wait_for_function("() => location.hash.includes('data=moons')")
 
 
+def test_the_link_to_the_program_leaves_the_run_as_it_is(page):
+    set_address(page, "data=moons&layers=3&steps=20")
+    wait_for_status(page, "^20 steps")
+    before = page.url
+    page.focus(".skip")
+    page.keyboard.press("Enter")
+    assert page.evaluate("() => document.activeElement.id") == "program"
+    page.click("#step")
+    wait_for_status(page, "^21 steps")
+    assert page.url == before.replace("steps=20", "steps=21")
+
+
+def test_a_page_that_changes_its_size_between_two_runs_draws_the_one_it_has(page):
+    size = page.viewport_size
+    page.evaluate("() => { change({ layers: [3, 2] }); }")  # asked for, and not there yet
+    page.evaluate("() => { buildNet(); draw(); change({ layers: [] }); buildNet(); draw(); }")
+    page.wait_for_function("() => document.querySelectorAll('button.unit').length === 1")
+    page.set_viewport_size({"width": 700, "height": 900})
+    assert not page.is_visible("#activation")
+    page.set_viewport_size(size)
+    page.wait_for_selector("#activation:visible")
+
+
 def test_no_task_of_the_page_keeps_it_from_drawing(page):
     set_address(page, "layers=8-8-8-8&init=kaiming&optimizer=adam&rate=0.001")
     page.evaluate("""() => {
@@ -246,6 +271,21 @@ def phone(browser, address):
     options = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
     with open_page(browser, address, **options) as page:
         yield page
+
+
+def test_points_are_set_on_a_phone_beneath_the_picture(phone):
+    phone.click("#settings summary")
+    phone.check("[value=own]")
+    wait_for_status(phone, "one point of each class")
+    assert phone.text_content("#epoch") == "0"
+    assert phone.locator("#own").evaluate("e => e.closest('section').id") == "picture"
+    phone.tap("#plane", position={"x": 250, "y": 80})
+    phone.check("[name=class][value='0']")
+    phone.tap("#plane", position={"x": 80, "y": 250})
+    phone.wait_for_selector(".line")
+    phone.click("#settings summary")
+    assert phone.text_content("#settings-now").startswith("My own, 4 ReLU")
+    take_picture(phone, "phone-own")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
