@@ -175,13 +175,15 @@ class Session:
     def picture(self):
         """Return the net at this epoch: numbers for JSON, and a byte for each pixel.
 
-        The pixels are GRID x GRID for what the net says, from 0 (class 0) to 255 (class 1), and
-        then as many for each hidden unit: the middle is 0 (of a sigmoid 0.5), 255 its largest
-        size on the plane.
+        The pixels are GRID x GRID for what the net says, from 0 (class 0) to 255 (class 1), then
+        as many for each hidden unit: the middle is 0 (of a sigmoid 0.5), 255 its largest size on
+        the plane. The last ones are what the net says once more, stretched as far as it goes
+        about the middle: even of a net that is nearly undecided they tell where the border is.
         """
         with rg.no_grad(), np.errstate(all="ignore"):
             units, p = self.forward(rg.Tensor(self.plane))
-        pixels, ranges = [np.rint(255 * np.nan_to_num(p.data[:, 0])).astype(np.uint8)], []
+        says = np.nan_to_num(p.data[:, 0])
+        pixels, ranges = [np.rint(255 * says).astype(np.uint8)], []
         for values in units:
             data = np.nan_to_num(values.data)
             low, high = data.min(axis=0), data.max(axis=0)
@@ -194,6 +196,8 @@ class Session:
             part = np.where(high > low, (data - low) / spread, 0.5)  # of a dead unit the middle
             pixels.extend(np.rint(255 * part).astype(np.uint8).T)
             ranges.append(np.stack([low, high], axis=1).tolist())
+        off = (says - 0.5) / max(np.abs(says - 0.5).max(), 1e-300)
+        pixels.append(np.rint(127.5 + 127.5 * off).astype(np.uint8))
         gradients = self.gradients()
         weights = {
             name: {"value": _finite(parameter.data), "gradient": _finite(gradients[name].data)}
@@ -398,7 +402,9 @@ def _shape(value):
 def _show(value):
     """Write a value down; + 0 makes 0 of -0."""
     if isinstance(value, np.ndarray) and value.ndim:
-        return np.array2string(value + 0, precision=6, threshold=40, edgeitems=3)
+        return np.array2string(
+            value + 0, precision=6, threshold=40, edgeitems=3, max_line_width=200
+        )
     return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)
 
 

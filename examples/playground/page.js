@@ -390,7 +390,7 @@ function drawPlane() {
   paint(small, pixels);
   pen.imageSmoothingQuality = "high";
   pen.drawImage(small, 0, 0, width, height);
-  if (!shown) drawBorder(pen, pixels, width / (run.grid - 1));
+  if (!shown) drawBorder(pen, picturePixels(unitIndex(run.layers.length, 0)), width / (run.grid - 1));
   drawPoints({ pen, width, height }, run.x, run.y, run.side);
   const last = run.accuracies.at(-1);
   const what = shown
@@ -402,7 +402,7 @@ function drawPlane() {
     : "What the net says of the plane";
 }
 
-// The line on which the net is undecided: marching squares
+// The line on which the net is undecided: marching squares, on the last picture, which is stretched
 function drawBorder(pen, pixels, cell) {
   const side = run.grid;
   const middle = 127.5;
@@ -477,7 +477,7 @@ function drawCurves() {
   const [left, right, top, bottom] = [34, 34, 8, 20];
   const [w, h] = [width - left - right, height - top - bottom];
   const count = run.losses.length;
-  const most = roundUp(run.most);
+  const most = roundUp(count ? run.most : 1);
   pen.font = "11px system-ui, sans-serif";
   pen.lineWidth = 1;
   for (let i = 0; i <= 4; i++) {
@@ -804,6 +804,16 @@ function showLine(found) {
   detail.hidden = false;
 }
 
+// A line of text that goes on, where it is too long, under the words after its first ones
+function hang(line) {
+  const span = document.createElement("span");
+  const depth = line.match(/^ *(\S+ {2,})?/)[0].length;
+  span.className = "hanging";
+  span.style.setProperty("--depth", `${depth}ch`);
+  span.textContent = `${line}\n`;
+  return span;
+}
+
 function showWeight(found) {
   const number = (value) => (value === 0 ? "0" : Math.abs(value) >= 1e-3 ? value.toPrecision(4) : value.toExponential(3));
   run.marked = [];
@@ -811,7 +821,7 @@ function showWeight(found) {
   const head = document.createElement("h3");
   head.textContent = `Where the gradient of ${found.name} comes from`;
   const text = document.createElement("pre");
-  text.textContent = found.text;
+  text.append(...found.text.split("\n").map(hang));
   text.tabIndex = 0;
   text.setAttribute("aria-label", "What rg.explain says");
   const title = document.createElement("h3");

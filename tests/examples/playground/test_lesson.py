@@ -144,9 +144,20 @@ def test_pictures_hold_the_plane_and_each_unit(lesson):
         json.dumps({"do": "start", "settings": {**RECORD, "layers": [3, 2], "init": "kaiming"}})
     )
     grid = json.loads(text)["grid"]
-    planes = np.frombuffer(pixels, np.uint8).reshape(1 + 3 + 2, grid, grid)
-    assert (planes[1:].min(axis=(1, 2)) >= 127).all()  # no unit is below 0 after a ReLU
+    planes = np.frombuffer(pixels, np.uint8).reshape(1 + 3 + 2 + 1, grid, grid)
+    assert (planes[1:-1].min(axis=(1, 2)) >= 127).all()  # no unit is below 0 after a ReLU
     assert planes[0].std() > 0
+
+
+def test_the_border_of_a_net_that_is_nearly_undecided_is_told(lesson):
+    text, pixels = lesson.answer(json.dumps({"do": "start", "settings": RECORD}))
+    grid = json.loads(text)["grid"]
+    planes = np.frombuffer(pixels, np.uint8).reshape(1 + 4 + 1, grid, grid)
+    assert np.ptp(planes[0]) <= 1
+    assert np.ptp(planes[-1]) > 100
+    says = lesson._session.forward(lesson.rg.Tensor(lesson._session.plane))[1].data
+    decided = says[:, 0] != 0.5
+    np.testing.assert_array_equal((planes[-1].ravel() > 127.5)[decided], says[decided, 0] > 0.5)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ import pytest
 
 from record import TEN_LINES
 
-LOADED = 120_000  # milliseconds: a busy machine compiles 10 MB of WebAssembly
-RUN = 30_000
+# milliseconds, so many that a machine that is busy with other tests keeps to them
+LOADED = 240_000  # 10 MB of WebAssembly are compiled
+RUN = 90_000
 ROOT = Path(__file__).parents[3]
 TEN = [*TEN_LINES.splitlines(), "1000 steps: loss 0.4670, accuracy 0.8700"]
 
