@@ -8,6 +8,7 @@ import runpy
 import numpy as np
 import pytest
 
+import retrograd as rg
 from record import TEN_LINES
 
 RECORD = {
@@ -70,7 +71,7 @@ def test_the_lines_shown_compute_what_the_next_step_does(
     recipe = make(
         optimizer=optimizer, activation=activation, momentum=0.5, layers=(3, 2), init="xavier"
     )
-    session = lesson.Session(recipe, tmp_path)
+    session = lesson.Lesson(recipe, tmp_path)
     for _ in range(3):
         lines = session.run_program()
         values = {name: after for line in lines for name, (_, after) in line.items()}
@@ -130,7 +131,7 @@ def test_looking_changes_no_run(ask):
 
 
 def test_gradients_are_those_that_the_next_step_uses(lesson, load_page_module, tmp_path):
-    session = lesson.Session(load_page_module("recipe").Recipe(init="kaiming"), tmp_path)
+    session = lesson.Lesson(load_page_module("recipe").Recipe(init="kaiming"), tmp_path)
     session.train(3)
     found, before = session.gradients(), session.net.state_dict()
     session.train(1)
@@ -155,7 +156,7 @@ def test_the_border_of_a_net_that_is_nearly_undecided_is_told(lesson):
     planes = np.frombuffer(pixels, np.uint8).reshape(1 + 4 + 1, grid, grid)
     assert np.ptp(planes[0]) <= 1
     assert np.ptp(planes[-1]) > 100
-    says = lesson._session.forward(lesson.rg.Tensor(lesson._session.plane))[1].data
+    says = lesson._session.forward(rg.Tensor(lesson._session.plane))[1].data
     decided = says[:, 0] != 0.5
     np.testing.assert_array_equal((planes[-1].ravel() > 127.5)[decided], says[decided, 0] > 0.5)
 
