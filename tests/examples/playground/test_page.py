@@ -138,9 +138,19 @@ def test_a_line_shows_its_value_rule_and_place(page):
 def test_a_weight_is_explained_by_a_click_and_from_the_list(page):
     page.click("#step")
     wait_for_status(page, r"^1 steps: loss")
-    page.locator("#edges .hit").nth(1).dispatch_event("click")
-    page.wait_for_selector("#weight-detail h3:has-text('fc1.weight[0, 1]')")
-    assert page.input_value("#weight") == "fc1.weight|0,1"
+    name, x, y = page.evaluate("""() => {
+        // the first line whose middle no other line hides
+        for (const path of document.querySelectorAll("#edges .hit")) {
+            const { x, y } = path.getPointAtLength(path.getTotalLength() / 2);
+            const box = document.getElementById("edges").getBoundingClientRect();
+            const [left, top] = [box.left + x, box.top + y];
+            if (document.elementFromPoint(left, top) === path) return [path.textContent, left, top];
+        }
+    }""")
+    page.mouse.click(x, y)
+    page.wait_for_selector(f"#weight-detail h3:has-text('{name.replace(',', ', ')}')")
+    assert page.input_value("#weight") == name.replace("[", "|").strip("]")
+    assert "rg.explain" in page.inner_text("#weight-detail")
     page.select_option("#weight", "fc2.bias|0")
     page.wait_for_selector("#weight-detail h3:has-text('fc2.bias[0]')")
     assert "to fc2.bias" in page.inner_text("#weight-detail")
@@ -189,13 +199,14 @@ def test_the_copied_script_prints_the_same_losses_elsewhere(page, tmp_path):
     assert done.stdout.splitlines() == read_log(page) == TEN
 
 
-def test_a_rate_that_diverges_is_said_in_words(page):
+def test_a_rate_that_diverges_is_said_in_words(page, cache):
     set_address(page, "layers=8-8&init=kaiming&rate=10000")
     page.click("#play")
     page.wait_for_selector("#error:visible")
     assert "learning rate 10000 is too large" in page.text_content("#error")
     assert float(page.text_content("#loss")) > 10  # the step that went too far is shown
     take_picture(page, "desktop-diverged")
+    assert find_serious(page, cache) == {}
     assert page.text_content("#play") == "Play"
     page.fill("#rate", "0.1")
     page.press("#rate", "Tab")
@@ -274,7 +285,7 @@ def phone(browser, address):
         yield page
 
 
-def test_points_are_set_on_a_phone_beneath_the_picture(phone):
+def test_points_are_set_on_a_phone_beneath_the_picture(phone, cache):
     phone.click("#settings summary")
     phone.check("[value=own]")
     wait_for_status(phone, "one point of each class")
@@ -287,6 +298,7 @@ def test_points_are_set_on_a_phone_beneath_the_picture(phone):
     phone.click("#settings summary")
     assert phone.text_content("#settings-now").startswith("My own, 4 ReLU")
     take_picture(phone, "phone-own")
+    assert find_serious(phone, cache) == {}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
