@@ -170,6 +170,7 @@ async function train(steps, seconds) {
   if (!answer.error) return true;
   draw();
   fail(answer.error);
+  await look();
   say("Stopped. Reset begins anew; another setting does, too.");
   return false;
 }

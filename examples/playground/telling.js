@@ -90,7 +90,10 @@ async function look() {
   const request = "line" in what ? { do: "line", number: what.line } : { do: "weight", name: what.weight, place: what.place };
   const found = await ask(request);
   if (what !== chosen || mine !== started) return;
-  if (found.error) return fail(found.error);
+  if (found.error) { // of a run that has diverged it is said already
+    if ($("error").hidden) fail(found.error);
+    return;
+  }
   $("weight-detail").setAttribute("aria-live", playing ? "off" : "polite");
   if ("line" in what) showLine(found);
   else showWeight(found);
@@ -146,7 +149,7 @@ function showLine(found) {
 // A line of text that goes on, where it is too long, under the words after its first ones
 function hang(line) {
   const span = document.createElement("span");
-  const depth = line.match(/^ *(\S+ {2,})?/)[0].length;
+  const depth = line.match(/^ *(?:\S+(?: \S+)? {2,})?/)[0].length;
   span.className = "hanging";
   span.style.setProperty("--depth", `${depth}ch`);
   span.textContent = `${line}\n`;
