@@ -22,12 +22,12 @@ from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape
 from retrograd.engine import (
     CLOCK,
-    MODE,
     Array,
     ReversePass,
     Rule,
     Tensor,
     as_array,
+    current_mode,
     enable_grad,
     keep,
     run,
@@ -151,7 +151,7 @@ class Graph:
             if not any(isinstance(u, int) for u in self.used):
                 self._inputs = inputs
         arrays = tuple([t._array for t in inputs])
-        return keep((_ONE, inputs, arrays, {"call": call}), array, True, MODE.get())
+        return keep((_ONE, inputs, arrays, {"call": call}), array, True, current_mode())
 
     def step(self, leaves: Sequence[Any]) -> Any:
         """Return the compiled function of arrays and gradients of results, which gives both.
