@@ -295,7 +295,7 @@ class ReversePass:
                     ):
                         ga = fitted(ga, like)
                     if (ga is g or not rule.trusted) and not lift:
-                        ga = borrowed(ga)
+                        ga = ga.view()  # what `borrowed` does
                     if a in found:
                         ga = found[a] = _sum(found[a], ga)
                     else:

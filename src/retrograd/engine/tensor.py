@@ -1392,13 +1392,15 @@ def was_written(t: Tensor) -> bool:
 
 
 def _share_stamp(view: Tensor, of: Tensor) -> None:
-    if was_written(of):
-        of._stamp.add(view, of)  # type: ignore[union-attr]
-    if of._stamp is None:
+    stamp: Any = of._stamp
+    if stamp is None:
         # Rules read the output of a recorded call, so its memory must never be written: a second
         # entry says so, which `_check_own` looks for.
-        of._stamp = [0] if of._call is None else [0, 1]
-    view._stamp = of._stamp
+        stamp = of._stamp = [0] if of._call is None else [0, 1]
+    elif stamp.__class__ is not list:  # it was written in a recorded way
+        stamp.add(view, of)
+        stamp = of._stamp
+    view._stamp = stamp
 
 
 def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
