@@ -301,9 +301,7 @@ class CompiledStep:
         if Path(path).suffix == ".c":
             from retrograd.compiler.c.export import export_c
 
-            export_c(
-                self._ran(), "predict" if isinstance(self.fn, Module) else "step", path, overwrite
-            )
+            export_c(self._ran(), isinstance(self.fn, Module), path, overwrite)
             return
         from retrograd.compiler.export import export
 
