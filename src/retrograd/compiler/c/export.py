@@ -91,8 +91,9 @@ def _refuse(program: Program, body: Iterable[Step]) -> None:
         )
     for step in body:
         call = step.call
-        if call.view_of is not None:
-            continue  # nothing is done for a view, and results are copied from where it lies
+        # results are copied from where views of them lie, and of no elements none are copied
+        if call.view_of is not None or not any(v.size for v in call.outs):
+            continue
         what = "a random draw" if call.kind == "draw" else f"`{PYTHON.statement(step.statement)}`"
         raise TypeError(
             f"{what} has no form in C, from{call.line}\nWrite it with other functions, or export "
@@ -127,7 +128,12 @@ class _Writer:
         self.names = CNames()
         helpers = "\n".join(h for f in self.functions for h in f.helpers)
         taken = [f.name for f in self.functions] + re.findall(r"^static \w+ (\w+)", helpers, re.M)
-        for word in (*taken, prefix, self.run, *(f"{prefix}_{w}" for w in ("state", "init", "seed"))):
+        for word in (
+            *taken,
+            prefix,
+            self.run,
+            *(f"{prefix}_{w}" for w in ("state", "init", "seed")),
+        ):
             self.names.fresh(word)
         numbers = zip(code.lives, ready.numbers(), strict=True)
         self.numbers = {name: (self.names.fresh(name), value) for name, value in numbers}
@@ -235,7 +241,9 @@ class _Writer:
         if not var.size:
             return "", in_order(var.shape)
         place = self.places.find(var)
-        if place is None or (place.root not in self.arguments and place.root not in self.code.names):
+        if place is None or (
+            place.root not in self.arguments and place.root not in self.code.names
+        ):
             raise TypeError(
                 f"a result of the shape {var.shape} lies where C cannot find it: return a copy"
             )

@@ -134,7 +134,9 @@ def _owner(array: Any) -> Any:
 
 def _range(array: Any) -> tuple[int, int]:
     """Return the lowest element, from the first, and how many there are up to the highest."""
-    steps = [(n - 1) * (s // array.itemsize) for n, s in zip(array.shape, array.strides, strict=True)]
+    steps = [
+        (n - 1) * (s // array.itemsize) for n, s in zip(array.shape, array.strides, strict=True)
+    ]
     if not array.size:
         return 0, 1  # C has no arrays without elements
     low = sum(s for s in steps if s < 0)
