@@ -85,6 +85,7 @@ class CompiledStep:
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
         self.fn, self.replay_first, self.target = fn, replay_first, target
+        self.halved_at = 0  # how many of its arguments the first half of a program takes
         self._programs: dict[Any, list[ReadyProgram]] = {}
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
@@ -425,7 +426,9 @@ class CompiledStep:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
-            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness, self.target)
+            found = ReadyProgram(
+                recorded, grad, simple, outside, graph, likeness, self.target, self.halved_at
+            )
             found.sample = Sample.of(structure, leaves)
             same.append(found)
             recorded.announce()
@@ -448,9 +451,11 @@ class CompiledStep:
         tape.undo.clear()
         return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
 
-    def _compile_alike(self, fn: Callable[..., Any]) -> CompiledStep:
-        """Return another function compiled for the same target."""
-        return CompiledStep(fn, target=self.target)
+    def _compile_alike(self, fn: Callable[..., Any], halved_at: int) -> CompiledStep:
+        """Return another function for the same target, to be run in halves: see `Graph`."""
+        step = CompiledStep(fn, target=self.target)
+        step.halved_at = halved_at
+        return step
 
     def _key(self, given: Any, structure: tree.Structure) -> Any:
         """Return what programs are kept by: the kinds of the arguments, and the grad mode."""

@@ -75,13 +75,13 @@ static int take(state_t *state, int first, int arrays, int numbers) {
     int i;
     if (state->given == NULL) return 0;
     for (i = 0; i < arrays; i++) {
-        const char *given = state->given->items[i];
+        const char *given = state->given->items[numbers + i];
         if (type_of(given) != state->array_type) return 1;
         if ((((const array_object *)given)->flags & 0x101) != 0x101) return 1;
         state->arrays[first + i] = ((const array_object *)given)->data;
     }
     for (i = 0; i < numbers; i++) {
-        const char *given = state->given->items[arrays + i];
+        const char *given = state->given->items[i];
         if (type_of(given) != state->float_type) return 1;
         state->numbers[i] = ((const float_object *)given)->value;
     }
@@ -99,10 +99,12 @@ class Part:
     Args:
         name: of the part.
         functions: what it calls.
+        moving: how many of the arrays that a run is given are there when it runs; None for all.
     """
 
     name: str
     functions: list[Function] = field(default_factory=list)
+    moving: int | None = None
 
 
 class Unit:
@@ -135,8 +137,9 @@ class Unit:
         helpers = dict.fromkeys(text for f in functions for text in f.helpers)
         lines = [HEAD, TAKE % {"head": object.__basicsize__}]
         lines += [*helpers, *dict.fromkeys(f"\n{f.text}" for f in functions)]
-        counts = f"{len(self.static)}, {len(self.moving)}, {len(self.formulas)}"
         for part in self.parts:
+            moving = len(self.moving) if part.moving is None else part.moving
+            counts = f"{len(self.static)}, {moving}, {len(self.formulas)}"
             lines += ["", f"int {part.name}(state_t *state) {{", "    char **a = state->arrays;"]
             if any(f.returns for f in part.functions):
                 lines.append("    int wrong;")
@@ -175,7 +178,8 @@ class Unit:
                 takes_long = sum(f.cost for f in part.functions) > LONG
                 home = ctypes.CDLL(library._name) if takes_long else library
                 namespace[part.name] = getattr(home, part.name)
-                namespace[f"{part.name}_again"] = run.make_again(getattr(home, part.name))
+                again = run.make_again(getattr(home, part.name), part.moving)
+                namespace[f"{part.name}_again"] = again
 
         def begin(name: str) -> Callable[[Any], Any]:
             """Return what loads all parts when the first of them is to run."""
@@ -215,19 +219,24 @@ class Run:
         if not self.fast:
             self.state[3] = None  # no array has this type, so that each run goes the other way
 
-    def make_again(self, part: Any) -> Callable[[], None]:
-        """Return what runs a part with arguments that are not as C takes them."""
+    def make_again(self, part: Any, moving: int | None) -> Callable[[], None]:
+        """Return what runs a part with arguments that are not as C takes them.
+
+        Args:
+            part: the part.
+            moving: as for `Part`.
+        """
 
         def again() -> None:
             unit, first = self.unit, len(self.statics)
-            n = len(unit.moving)
+            n = len(unit.formulas)
             kept = [
                 np.require(value, v.dtype, ["C", "A"])
-                for value, v in zip(self.given[:n], unit.moving, strict=True)
+                for value, v in [*zip(self.given[n:], unit.moving, strict=True)][:moving]
             ]
             for i, array in enumerate(kept):
                 self.arrays[first + i] = array.ctypes.data
-            for i, value in enumerate(self.given[n:]):
+            for i, value in enumerate(self.given[:n]):
                 self.numbers[i] = float(value)
             self.state[0] = None
             try:
@@ -235,9 +244,8 @@ class Run:
             finally:
                 self.state[0] = id(self.given)
             if wrong:
-                arrays = dict(
-                    zip([*unit.static, *unit.moving], [*self.statics, *kept], strict=True)
-                )
+                there = [*unit.static, *unit.moving[:moving]]
+                arrays = dict(zip(there, [*self.statics, *kept], strict=True))
                 self.check(wrong, arrays)
 
         return again
@@ -246,7 +254,7 @@ class Run:
 def _is_as_expected(library: Any) -> bool:
     """Tell whether C finds what is in a list, an array and a float where it looks."""
     array, value = np.arange(3.0), 0.7
-    given = [array, value]
+    given = [value, array]
     arrays, numbers = (ctypes.c_void_p * 1)(), (ctypes.c_double * 1)()
     state = (ctypes.c_void_p * 5)(
         id(given), ctypes.addressof(arrays), ctypes.addressof(numbers), id(np.ndarray), id(float)
