@@ -61,6 +61,7 @@ class CAssembly(Assembly):
         self, program: Program, largest: float = LARGE_PRODUCT, late: Collection[Call] = ()
     ) -> None:
         self._late = late
+        self._written = program.written_outside(Flow(program.calls))
         order = sorted(program.calls, key=lambda call: call in late) if late else program.calls
         self._all = Flow(program.calls)
         placed = find_joined(program.calls, self._all)
@@ -252,7 +253,9 @@ class CAssembly(Assembly):
                 p.moving = at_first
         static = [v for v in arrays if v.kind not in MOVING]
         formulas = [*dict.fromkeys(n for p in parts for f in p.functions for n in f.numbers)]
-        self.unit = unit = Unit(parts, static, moving, formulas, code.names, (given, state))
+        self.unit = unit = Unit(
+            parts, static, moving, formulas, code.names, (given, state), self._written
+        )
         given_by_name: list[Expression] = [Name(code.names[v]) for v in moving]
         first = [*formulas, *given_by_name[:at_first]]
         if given_by_name[at_first:]:
