@@ -118,7 +118,8 @@ class Interface:
         numbers = sum(m.bytes for m in (*self.fixed, *(m for m in self.fields if m.is_held)))
         lines.append(f"Flash: {numbers} bytes of numbers, besides the code.")
         if self.has_state:
-            lines.append(f"Each thread needs a {self.prefix}_state of its own.")
+            lines.append(f"Each thread needs a {self.prefix}_state of its own, and arrays that are")
+            lines.append("passed lie outside of it.")
         if self.checks:
             lines.append("A class number that is none gives nan, or 1, and trains nothing.")
         return lines
