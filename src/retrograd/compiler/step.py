@@ -265,11 +265,14 @@ class CompiledStep:
         more than 1000 elements in all go to a `.npz` of the same name beside it.
 
         Where `path` ends in `.c`, one file in C99 is written that needs libm alone, and its header
-        beside it. It allocates nothing: what it trains and computes with lies in one struct, whose
-        bytes the header tells. `step_init(&state)` begins with what is there now,
-        `step_run(&state, x, y, out)` runs the program on arrays in the order of C, and copies its
-        results to where the last arguments point; one number alone it returns. Learning rates are
-        fields of the struct. Of a Module it is `predict(&state, x, out)`, with constant weights.
+        beside it, which C++ can include too. It allocates nothing: what it trains and computes with
+        lies in one struct, whose bytes the header tells. In `step.c`, `step_init(&state)` begins
+        with what is there now, `step_run(&state, x, y, out)` runs the program on arrays in the
+        order of C and on numbers, and copies its results to where the last arguments point; one
+        number alone it returns. Learning rates are fields of the struct. What draws has a generator
+        of its own: other numbers than here, those of `step_seed(&state, seed)`. The names begin
+        with that of the file, so that a program may have several. Of a Module it is
+        `predict(&state, x, out)` (`net_predict` in `net.c`), with constant weights.
 
         Args:
             path: where the script is to be; it ends in `.py`, or in `.c`.
@@ -283,7 +286,7 @@ class CompiledStep:
             RuntimeError: if nothing is recorded yet.
             TypeError: if the program adds to gradients from before, or calls a function whose
                 source cannot be found or taken along; for C, if it calls what has no form there,
-                with the line.
+                with the line, or has numbers of a dtype that C99 has not.
             ValueError: if `path` ends in neither.
 
         >>> import pathlib, tempfile

@@ -1,7 +1,9 @@
 """Programs as C files, compiled with all warnings and run without Python's arrays."""
 
 import ctypes
+import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import retrograd as rg
 
 nn, F = rg.nn, rg.nn.functional
+README = Path(__file__).parents[3] / "README.md"
 STRICT = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic"]
 
 
@@ -132,6 +135,33 @@ int main(void) {
     assert made.returncode == 0, made.stderr
     ran = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.skipif(not README.exists(), reason="these tests run without a README")
+def test_the_lines_of_c_in_the_readme_train(compiler, tmp_path):
+    model = nn.Sequential(nn.Linear(2, 4, rng=0), nn.ReLU(), nn.Linear(4, 1, rng=1)).float()
+    optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
+
+    @rg.compile
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = np.mean((model(x) - y) ** 2)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x, y = np.ones((3, 2), np.float32), np.ones((3, 1), np.float32)
+    step(x, y)
+    step.export(tmp_path / "step.c")
+    (text,) = re.findall(r"^```c\n(.*?)^```$", README.read_text(), re.M | re.S)
+    (tmp_path / "train.c").write_text(text)
+    strict = [*compiler, *STRICT, "-shared", "-fPIC", "train.c", "step.c", "-o", "train.so", "-lm"]
+    subprocess.run(strict, cwd=tmp_path, check=True)
+    train = ctypes.CDLL(str(tmp_path / "train.so")).train
+    train.restype = ctypes.c_float
+    found = train(pointer(x), pointer(y), 20)
+    expected = [step(x, y).item() for _ in range(20)][-1]
+    assert found == pytest.approx(expected, rel=1e-3)
 
 
 def test_what_has_no_form_is_refused_with_the_line(tmp_path):
