@@ -152,7 +152,7 @@ class Graph:
             if not any(isinstance(u, int) for u in self.used):
                 self._inputs = inputs
         arrays = tuple([t._array for t in inputs])
-        return keep(_ONE, inputs, arrays, {"call": call}, array, True, MODE.get())
+        return keep((_ONE, inputs, arrays, {"call": call}), array, True, MODE.get())
 
     def step(self, leaves: Sequence[Any]) -> Any:
         """Return the compiled function of arrays and gradients of results, which gives both.

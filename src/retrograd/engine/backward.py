@@ -58,7 +58,7 @@ def backward(
 def _one(shape: tuple[int, ...], dtype: Any) -> Any:
     one = np.ones(shape, dtype)
     one.flags.writeable = False
-    return one
+    return borrowed(one)
 
 
 def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> Any:
@@ -84,7 +84,7 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
                 "number of it (t.real, np.abs(t)), or pass gradient="
             )
         one = _one(like.shape, like.dtype)
-        return wrap(one) if lift else borrowed(one)
+        return wrap(one) if lift else one
     array = as_array(gradient)
     if array.shape != like.shape:
         raise ValueError(f"gradient= has shape {array.shape}, the Tensor has {like.shape}")
@@ -270,8 +270,8 @@ class ReversePass:
                     args, out = lifted(t)
             given = (g, out, *args)
             try:
-                vjps, is_joint = rule.vjps, rule.joint is not None
-                if is_joint:
+                vjps = rule.vjps
+                if rule.joint is not None:
                     vjps = self._joint(rule, inputs, arrays, given, kwargs)
                 for a, like, vjp in zip(inputs, arrays, vjps):  # noqa: B905, options follow
                     # an argument that was no Tensor is the same object in both tuples
@@ -286,10 +286,7 @@ class ReversePass:
                     ):
                         vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
-                    if is_joint:
-                        ga = vjp
-                    else:
-                        ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
+                    ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
                     if (
                         ga.__class__ is not _ndarray
                         or ga.shape != like.shape
@@ -319,18 +316,21 @@ class ReversePass:
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Any]:
-        """Return, for a rule with one function for all arrays, the gradient of each, or None."""
+        """Return, for a rule with one function for all arrays, a vjp of each that is needed.
+
+        What it returns is there already.
+        """
         wanted = self.wanted
         needed = []
         for i, (a, like) in enumerate(zip(inputs, arrays, strict=True)):
             if a is not like and a.requires_grad and (wanted is None or a in wanted):
                 needed.append(i)
-        gradients: list[Any] = [None] * len(inputs)
+        vjps: list[Any] = [None] * len(inputs)
         if needed:
             assert rule.joint is not None
             for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
-                gradients[i] = ga
-        return gradients
+                vjps[i] = lambda *given, ga=ga, **kwargs: ga
+        return vjps
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:
         """Return the gradient of a Tensor after its hooks have seen it."""
