@@ -103,7 +103,11 @@ class Exported:
         """
         kind, name, taken = self.prototype
         params = [p.strip() for p in taken.split(",") if "_state" not in p and p != "void"]
-        lines = ["#include <stdio.h>", f'#include "{self.file.with_suffix(".h").name}"']
+        lines = [
+            "#include <math.h>",
+            "#include <stdio.h>",
+            f'#include "{self.file.with_suffix(".h").name}"',
+        ]
         given = ["&state"] if self.has_state else []
         body = ["int i = 0;", "(void)i;"]
         if self.has_state:

@@ -7,6 +7,7 @@ import pytest
 
 import retrograd as rg
 from compiler.c.exported import COMPILERS, STRICT, Exported, compile_strictly, require
+from compiler.c.test_functions import all_ufuncs, arguments, takes
 from compiler.drawn_steps import draw
 
 nn, F = rg.nn, rg.nn.functional
@@ -113,6 +114,31 @@ CASES = {
 def test_arguments_constants_and_results_of_all_kinds(case, compiler, tmp_path):
     require(compiler)
     check(*CASES[case], compiler, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int8", "uint8", "bool"])
+@pytest.mark.parametrize("compiler", ["gcc", "clang for 32 bits", "clang with sanitizers"])
+def test_all_functions_of_elements(dtype, compiler, tmp_path):
+    require(compiler)
+    functions = [f for f in all_ufuncs() if takes(f, np.dtype(dtype))]
+    x, y = (a[::7] for a in arguments(np.dtype(dtype)))
+    n = np.arange(len(x)) % 5
+
+    def apply(x, y, n):
+        return [f(*((x, n) if f is np.ldexp else (x, y)[: f.nin])) for f in functions]
+
+    step = rg.compile(apply)
+    for _ in range(3):
+        expected = step(x, y, n)
+    exported = Exported.of(step, tmp_path / "step.c")
+    (found,) = exported.run(compiler, [(x, y, n)], [t.size for t in expected])
+    # libm for 32 bits is another one, and works with longer numbers
+    tolerance = 1e-5 if dtype == "float32" else 1e-11
+    for f, a, b in zip(functions, found, expected, strict=True):
+        np.testing.assert_allclose(
+            a, b.data.astype(float), tolerance, tolerance / 10, err_msg=f.__name__
+        )
 
 
 def test_arrays_of_any_layout(toolchain, tmp_path):
