@@ -25,6 +25,7 @@ COMPILERS = {
     "gcc with sanitizers": ["gcc", *SANITIZED],
     "clang with sanitizers": ["clang", *SANITIZED],
     "gcc with vectors": ["gcc", "-O3", "-DVECTORS", "-fopenmp-simd"],
+    "clang with vectors": ["clang", "-O3", "-DVECTORS", "-fopenmp-simd"],
 }
 PROBE = (
     "#include <math.h>\nint main(int n, char **v) { (void)v; return n == 1 ? 0 : (int)sqrt(n); }"

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import retrograd as rg
+from retrograd.compiler.c.header import bytes_on_stack, find_prefix
+from retrograd.compiler.c.loops import Function
 
 nn, F = rg.nn, rg.nn.functional
 README = Path(__file__).parents[3] / "README.md"
@@ -182,3 +184,32 @@ def test_files_that_are_there_are_left_alone(tmp_path):
     assert (tmp_path / "step.h").read_text() == "mine"
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         step.export(tmp_path / "no" / "step.c")
+
+
+def test_the_bytes_on_the_stack_are_those_of_the_function_that_has_most():
+    texts = ["double t[4][8];\n    int r;", "float a[3]; uint8_t b[2][5];\n double c = x[7];", ""]
+    found = [Function(f"f{i}", text, []) for i, text in enumerate(texts)]
+    assert bytes_on_stack(found) == 256
+    assert bytes_on_stack(found[1:]) == 22
+    assert bytes_on_stack([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [("step", "step"), ("2nd net", "n2nd_net"), ("größe", "gr__e"), ("_x_", "x"), ("é", "program")],
+)
+def test_names_begin_with_that_of_the_file(name, prefix):
+    assert find_prefix(Path("folder", f"{name}.c")) == prefix
+
+
+def test_a_step_compiled_for_c_is_exported_as_any(build):
+    step, _, _ = make_digits(np.float64, lambda p: rg.optim.SGD(p, lr=0.1))
+    other = rg.compile(step.fn, target="c")
+    x, y = np.ones((12, 16)), np.arange(12) % 4
+    for _ in range(3):
+        other(x, y)
+    library, state, _ = build(other)
+    library.step_init(pointer(state))
+    library.step_run.restype = ctypes.c_double
+    found = library.step_run(pointer(state), pointer(x), pointer(y))
+    assert found == pytest.approx(other(x, y).item(), rel=1e-12)
