@@ -287,7 +287,7 @@ class CompiledStep:
             TypeError: if the program adds to gradients from before, or calls a function whose
                 source cannot be found or taken along; for C, if it calls what has no form there,
                 with the line, or has numbers of a dtype that C99 has not.
-            ValueError: if `path` ends in neither.
+            ValueError: if `path` ends in neither, or is no name for a C file.
 
         >>> import pathlib, tempfile
         >>> step = rg.compile(lambda x: x * 2)

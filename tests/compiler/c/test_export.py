@@ -213,3 +213,12 @@ def test_a_step_compiled_for_c_is_exported_as_any(build):
     library.step_run.restype = ctypes.c_double
     found = library.step_run(pointer(state), pointer(x), pointer(y))
     assert found == pytest.approx(other(x, y).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["math.c", 'a"b.c', "a\\b.c", "a\nb.c"])
+def test_a_file_that_could_not_be_included_is_refused(name, tmp_path):
+    step = rg.compile(lambda x: np.exp(x))
+    step(np.ones(3))
+    with pytest.raises(ValueError, match=r"another name|a name without"):
+        step.export(tmp_path / name)
+    assert not [*tmp_path.iterdir()]

@@ -14,7 +14,13 @@ from retrograd.compiler.assembly import Step, assemble_by
 from retrograd.compiler.c.assembly import CAssembly, uses_numpy
 from retrograd.compiler.c.draws import Draw, DrawFunction, has_draw, seed_lines, write_draw
 from retrograd.compiler.c.groups import Group
-from retrograd.compiler.c.header import Interface, bytes_on_stack, find_prefix, parameter
+from retrograd.compiler.c.header import (
+    Interface,
+    bytes_on_stack,
+    check_name,
+    find_prefix,
+    parameter,
+)
 from retrograd.compiler.c.loops import Function
 from retrograd.compiler.c.memories import Memories, Memory
 from retrograd.compiler.c.names import CNames
@@ -58,6 +64,7 @@ def export_c(ready: ReadyProgram, is_module: bool, path: Any, overwrite: bool) -
     """
     target = Path(path)
     header = target.with_suffix(".h")
+    check_name(target)
     source, declared = _Writer(ready, is_module, target).write()
     for file in (target, header):
         if file.exists() and not overwrite:

@@ -19,6 +19,27 @@ _BYTES = {
 }  # fmt: skip
 _LOCAL = re.compile(r"\b(double|float|u?int\d+_t) \w+((?:\[\d+\])+);")
 
+# a compiler may take a header of such a name for its own
+_STANDARD_TEXT = """
+assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg
+stdbool stddef stdint stdio stdlib string tgmath time wchar wctype
+"""
+_STANDARD = {*_STANDARD_TEXT.split()}
+
+
+def check_name(path: Path) -> None:
+    """Raise ValueError if a file has a name that no C file can have."""
+    if path.stem in _STANDARD:
+        raise ValueError(
+            f"export would write {path.stem}.h, which compilers have already: give the file "
+            "another name"
+        )
+    if re.search(r'["\\\x00-\x1f]', path.name):
+        raise ValueError(
+            f"a header named like {path.name!r} cannot be included: give the file a name without "
+            "quotation marks, backslashes and line ends"
+        )
+
 
 def find_prefix(path: Path) -> str:
     """Return what the names of a file begin with: the name of the file, as C writes names."""
