@@ -283,3 +283,83 @@ def test_arguments_in_trees_and_those_that_require_grad_run_in_halves_too():
         np.testing.assert_allclose(w.grad, x.data * np.exp(w.data * x.data) * h.data)
     (program,) = compiled.programs
     assert program.graph._halves is not None
+
+
+def sigmoid_alone(x, w, state):
+    return F.sigmoid(x @ w)
+
+
+def sigmoid_and_logits(x, w, state):
+    return x @ w, F.sigmoid(x @ w)
+
+
+def sigmoid_in_a_dict(x, w, state):
+    z = x @ w
+    return {"p": F.sigmoid(z), "z": z}
+
+
+def sigmoid_after_a_write(x, w, state):
+    with rg.no_grad():
+        state += 1
+    return F.sigmoid(x @ w / state)
+
+
+def sigmoid_after_a_draw(x, w, state):
+    return F.sigmoid(F.dropout(x, 0.5) @ w)
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        sigmoid_alone, sigmoid_and_logits, sigmoid_in_a_dict, sigmoid_after_a_write,
+        sigmoid_after_a_draw,
+    ],
+)  # fmt: skip
+def test_a_loss_that_has_one_formula_with_the_last_call_of_a_function_uses_it(fn):
+    """Where a sigmoid is 1 to the last bit, its own slope is 0, and that formula's is not."""
+    x, y = np.array([[1.0, 2.0], [-1.0, 3.0], [0.1, 1.0]]), np.array([[0.0], [1.0], [1.0]])
+
+    def loss_of(out):
+        if isinstance(out, tuple):
+            return F.binary_cross_entropy(out[1], y) + np.sum(out[0]) / 7
+        if isinstance(out, dict):
+            return F.binary_cross_entropy(out["p"], y) + np.sum(out["z"] * out["p"])
+        return F.binary_cross_entropy(out, y)
+
+    found = []
+    for make in (lambda net: net, rg.compile):
+        rg.manual_seed(0)
+        w, state = rg.Parameter(np.array([[50.0], [0.1]])), rg.Tensor(np.ones(()))
+        net, gradients = make(lambda x, w=w, state=state: fn(x, w, state)), []
+        for i in range(12):
+            w.grad = None
+            loss_of(net(rg.Tensor(x + i))).backward()
+            gradients.append(w.grad)
+        found.append((gradients, state.item()))
+    np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-13)
+    assert found[1][1] == found[0][1]
+
+
+def test_gradients_that_are_kept_are_never_written_by_later_calls():
+    rg.manual_seed(0)
+    net = rg.nn.Sequential(rg.nn.Linear(80, 70), rg.nn.Tanh(), rg.nn.Linear(70, 1))
+    twin, fast = copy.deepcopy(net), rg.compile(net)
+    rng, kept = np.random.default_rng(0), []
+    for _ in range(14):
+        x = rng.normal(size=(5, 80))
+        for model in (fast, twin):
+            for p in model.parameters():
+                p.grad = None
+            np.sum(model(rg.Tensor(x)) ** 2).backward()
+        pairs = zip(net.parameters(), twin.parameters(), strict=True)
+        kept.append([(p.grad, p.grad.copy(), q.grad) for p, q in pairs])
+    assert net[0].weight.grad.nbytes > 16_384
+    for call in kept:
+        for grad, then, expected in call:
+            np.testing.assert_array_equal(grad, then)
+            np.testing.assert_allclose(grad, expected, rtol=1e-12)
+    arrays = [grad for call in kept for grad, _, _ in call]
+    for i, one in enumerate(arrays):
+        assert one.flags.writeable
+        assert one.base is None
+        assert not any(np.may_share_memory(one, other) for other in arrays[:i])

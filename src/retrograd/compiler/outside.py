@@ -91,6 +91,8 @@ class Outside:
     """
 
     def __init__(self, fn: Callable[..., Any]) -> None:
+        if type(fn).__module__.startswith("retrograd.compiler."):
+            fn = getattr(fn, "__wrapped__", fn)  # it reads what the inner one reads
         self.places: list[Place] = []
         self.arrays: list[tuple[str, Array]] = []
         self.modules: dict[int, tuple[str, Module]] = {}

@@ -270,10 +270,12 @@ class ReversePass:
                     args, out = lifted(t)
             given = (g, out, *args)
             try:
-                vjps, is_joint = rule.vjps, rule.joint is not None
+                is_joint = rule.joint is not None
                 if is_joint:
-                    vjps = self._joint(rule, inputs, arrays, given, kwargs)
-                for a, like, vjp in zip(inputs, arrays, vjps):  # noqa: B905, options follow
+                    each = self._joint(rule, inputs, arrays, given, kwargs)
+                else:
+                    each = zip(inputs, arrays, rule.vjps)  # noqa: B905, options follow
+                for a, like, vjp in each:
                     # an argument that was no Tensor is the same object in both tuples
                     if vjp is None or a is like or not a.requires_grad:
                         continue
@@ -318,19 +320,29 @@ class ReversePass:
 
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> list[Any]:
-        """Return, for a rule with one function for all arrays, the gradient of each, or None."""
+    ) -> Iterable[tuple[Tensor, Any, Any]]:
+        """Return the arguments that want a gradient, each with its array and its gradient.
+
+        Args:
+            rule: one that has one function for all arrays.
+            inputs: the arguments as given.
+            arrays: the same as arrays.
+            given: what the function takes: the gradient of the output, the output, the arguments.
+            kwargs: the keywords of the call.
+        """
         wanted = self.wanted
-        needed = []
-        for i, (a, like) in enumerate(zip(inputs, arrays, strict=True)):
-            if a is not like and a.requires_grad and (wanted is None or a in wanted):
-                needed.append(i)
-        gradients: list[Any] = [None] * len(inputs)
-        if needed:
-            assert rule.joint is not None
-            for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
-                gradients[i] = ga
-        return gradients
+        needed = [
+            i
+            for i, a in enumerate(inputs)
+            if a is not arrays[i] and a.requires_grad and (wanted is None or a in wanted)
+        ]
+        if not needed:
+            return ()
+        assert rule.joint is not None
+        found = rule.joint(needed, *given, **kwargs)
+        if len(needed) == len(inputs):
+            return zip(inputs, arrays, found, strict=True)
+        return zip([inputs[i] for i in needed], [arrays[i] for i in needed], found, strict=True)
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:
         """Return the gradient of a Tensor after its hooks have seen it."""

@@ -1,0 +1,88 @@
+"""The functions of arrays that are compiled for a call of a graph: its results, and its gradients.
+
+Each runs a function that somebody has compiled, with the arguments that are no arrays as they were
+in one call. What they find outside is what that function finds there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from retrograd import autograd, tree
+from retrograd.engine import Tensor, enable_grad, section, wrap
+
+if TYPE_CHECKING:
+    from retrograd.compiler.differentiable import Graph
+
+ARRAYS = (np.ndarray, np.generic, Tensor)
+
+
+class Results:
+    """Gives the Tensors that a function returns, and those that its last calls took.
+
+    Args:
+        graph: how gradients flow through the function.
+        example: the leaves of the arguments of a call.
+    """
+
+    def __init__(self, graph: Graph, example: Sequence[Any]) -> None:
+        self._graph = graph
+        self._is_array = [isinstance(v, ARRAYS) for v in example]
+        self._rest = [None if is_one else v for v, is_one in zip(example, self._is_array)]  # noqa: B905
+        self._count = sum(self._is_array)
+        self._trained = {u for u in graph.used if isinstance(u, int)}
+        self.__wrapped__ = graph.fn
+        self.__name__ = f"{self._what} of {name_of(graph.fn)}"
+
+    _what = "results"
+
+    def __call__(self, *given: Tensor) -> tuple[Any, ...]:
+        """Return the results, then what came before those that have a formula for two calls."""
+        return tuple(self._run(given)[0])
+
+    def _run(self, given: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """Return the values, the Tensors where gradients begin, and the arguments."""
+        graph, leaves = self._graph, [*self._rest]
+        arrays = [
+            leaf_of(t) if i in self._trained else t for i, t in enumerate(given[: self._count])
+        ]
+        remaining = iter(arrays)
+        for i, is_one in enumerate(self._is_array):
+            if is_one:
+                leaves[i] = next(remaining)
+        args, kwargs = graph.structure.unflatten(leaves)
+        with enable_grad():
+            results = tree.leaves(graph.fn(*args, **kwargs))
+        roots = graph.roots(results)
+        before = [root for i, root in zip(graph.outs, roots, strict=True) if i in graph.passed]
+        values = [t.detach() for t in (*results, *before) if isinstance(t, Tensor)]
+        return values, roots, arrays
+
+
+class Gradients(Results):
+    """Gives what `Results` does and, of further arguments, the gradients of what was used."""
+
+    _what = "gradient"
+
+    def __call__(self, *given: Tensor) -> tuple[Any, ...]:
+        """Return the results and the gradients, for arrays and the gradients of results."""
+        values, roots, arrays = self._run(given)
+        wanted = [arrays[u] if isinstance(u, int) else u for u in self._graph.used]
+        with section("backward"):
+            found = autograd.grad(roots, wanted, given[self._count :], allow_unused=True)
+        return *values, *found
+
+
+def name_of(fn: Any) -> str:
+    """Return what to call a function or a Module."""
+    return str(getattr(fn, "__name__", type(fn).__name__))
+
+
+def leaf_of(t: Tensor) -> Tensor:
+    """Return a leaf with the array of a Tensor."""
+    leaf = wrap(t._array)
+    leaf.requires_grad = True
+    return leaf
