@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 # by these, code asks for attributes whose names it computes
 _DYNAMIC = {"getattr", "vars", "__dict__", "attrgetter", "__getattribute__"}
 
+# by these for modules, likewise
+_IMPORTS = {"import_module", "__import__", "modules"}
 _SCOPES = {"globals", "locals", "eval", "exec"}  # by these for variables, with names as text
 
 
@@ -62,6 +64,8 @@ def _add(code: types.CodeType, found: Scan) -> None:
             found.modules.add(at)
     if not _SCOPES.isdisjoint(code.co_names):
         found.variables.update(text for text in code.co_consts if isinstance(text, str))
+    if not _IMPORTS.isdisjoint(code.co_names):
+        found.modules.update(text for text in code.co_consts if isinstance(text, str))
     found.reads_all |= not _DYNAMIC.isdisjoint(code.co_names)
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from retrograd import tree
-from retrograd.compiler.gradients import ARRAYS, Gradients, Results, leaf_of, name_of
+from retrograd.compiler.arguments import ARRAYS
+from retrograd.compiler.gradients import Gradients, Results, leaf_of, name_of
 from retrograd.compiler.halves import Halves, Run
 from retrograd.compiler.ir import Program
 from retrograd.compiler.program import ReadyProgram

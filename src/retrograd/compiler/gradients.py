@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from retrograd import autograd, tree
+from retrograd.compiler.arguments import ARRAYS, objects_given
 from retrograd.engine import Tensor, enable_grad, section, wrap
 
 if TYPE_CHECKING:
     from retrograd.compiler.differentiable import Graph
-
-ARRAYS = (np.ndarray, np.generic, Tensor)
 
 
 class Results:
@@ -35,6 +32,7 @@ class Results:
         self._count = sum(self._is_array)
         self._trained = {u for u in graph.used if isinstance(u, int)}
         self.__wrapped__ = graph.fn
+        self.given = objects_given(graph.fn, example, graph.structure)
         self.__name__ = f"{self._what} of {name_of(graph.fn)}"
 
     _what = "results"

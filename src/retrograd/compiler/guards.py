@@ -185,6 +185,12 @@ def _of_places(
             count = Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))
             found.append(Guard(f"{what}: {place.value}", count, place.name))
             continue
+        if place.how == "keys":
+            plain = all(type(key) in (str, int) for key in place.value)
+            then = Literal(place.value) if plain else Attribute(Bound("place", place), "value")
+            keys = Operation("==", Invoke(Name("tuple"), (owner,)), then)
+            found.append(Guard(what, keys, place.name))
+            continue
         if place.how == "content":
             equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
             found.append(Guard(what, equal, place.name))

@@ -15,6 +15,7 @@ import copy
 import functools
 import io
 import operator
+import os
 import random
 import sys
 import threading
@@ -53,6 +54,8 @@ CONTAINERS = (
     weakref.WeakValueDictionary, weakref.WeakSet,
 )  # fmt: skip
 RANDOM = (np.random.Generator, np.random.RandomState, random.Random)
+_ORDERED = (dict, types.MappingProxyType, collections.UserDict, collections.ChainMap)
+_ENVIRONMENT = {"environ", "getenv", "environb", "getenvb"}
 _GETTERS = (operator.attrgetter, operator.methodcaller)
 
 
@@ -73,6 +76,7 @@ class Outside:
 
     Args:
         fn: the function, a bound method or a Module.
+        given: what it is called with besides arrays: objects and functions, with their names.
 
     Attributes:
         places: where it reads.
@@ -90,8 +94,9 @@ class Outside:
             variables that it sets.
     """
 
-    def __init__(self, fn: Callable[..., Any]) -> None:
+    def __init__(self, fn: Callable[..., Any], given: Iterable[tuple[str, Any]] = ()) -> None:
         if type(fn).__module__.startswith("retrograd.compiler."):
+            given = (*given, *getattr(fn, "given", ()))
             fn = getattr(fn, "__wrapped__", fn)  # it reads what the inner one reads
         self.places: list[Place] = []
         self.arrays: list[tuple[str, Array]] = []
@@ -109,11 +114,13 @@ class Outside:
         self.generators: list[tuple[str, Any]] = []
         self.iterators: list[tuple[str, Any]] = []
         self.variables: list[Place] = []
+        self._counted: set[int] = set()
         self._placed: set[tuple[int, str, Any]] = set()
         if isinstance(fn, Module):
             self._todo.append(("self", fn))
         else:
             self._todo.append(("", fn))
+        self._todo += given
         self._walk()
 
     def _walk(self) -> None:
@@ -121,6 +128,8 @@ class Outside:
         while True:
             while self._todo:
                 self._visit(*self._todo.popleft())
+            if id(os) in self._seen and not _ENVIRONMENT.isdisjoint(self.read | self.called):
+                self._visit_environment()
             names = {(n, True) for n in self.read} | {(n, False) for n in self.called - self.read}
             if self.reads_all:
                 names.add(("*", True))
@@ -140,7 +149,7 @@ class Outside:
         known = isinstance(value, types.ModuleType) and not is_users(value.__name__)
         if not known:
             self.places.append(place)
-            if how not in ("item", "length", "content"):
+            if how not in ("item", "length", "keys", "content"):
                 self.variables.append(place)
         self._todo.append((name, value))
 
@@ -148,7 +157,12 @@ class Outside:
         if isinstance(value, (*PLAIN, frozenset)) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
-        if isinstance(value, types.FunctionType):
+        if type(value) in weakref.ProxyTypes:
+            with contextlib.suppress(ReferenceError):
+                self._todo.append((name, value.__dir__.__self__))
+        elif value is os.environ or value is os.getenv:
+            self._visit_environment()
+        elif isinstance(value, types.FunctionType):
             if is_users(value.__module__) or not name:
                 self._visit_function(value)
         elif isinstance(value, types.MethodType):
@@ -204,7 +218,7 @@ class Outside:
         self._uses_super |= "super" in found.variables
         self.reads_all |= found.reads_all
         scope, name = fn.__globals__, fn.__name__
-        for option in ("__code__", "__defaults__"):
+        for option in ("__code__", "__defaults__", "__kwdefaults__"):
             if (value := getattr(fn, option)) is not None:
                 place = Place(f"{name}.{option}", "attribute", fn, option, value)
                 self.places.append(place)
@@ -234,6 +248,8 @@ class Outside:
             self.containers.append((name, value))
             if isinstance(value, (*UNORDERED, *NUMBERS)) or ENTRIES < len(value) <= COMPARED:
                 self.places.append(Place(name, "content", value, None, copy.copy(value)))
+            elif isinstance(value, _ORDERED) and len(value) <= ENTRIES:
+                self._add(f"list({name})", "keys", value, None, (*value,))  # their order, too
             else:
                 self._add(f"len({name})", "length", value, None, len(value))
         if is_users_object(value):
@@ -251,6 +267,13 @@ class Outside:
                 self._todo.append((f"{name}[{text}]", entry))
             else:
                 self._add(f"{name}[{text}]", "item", value, key, entry)
+
+    def _visit_environment(self) -> None:
+        variables = getattr(os.environ, "_data", os.environ)  # which is compared much faster
+        if id(variables) not in self._seen:
+            self._seen[id(variables)] = variables
+            self.containers.append(("os.environ", variables))
+            self.places.append(Place("os.environ", "content", variables, None, {**variables}))
 
     def _visit_module(self, name: str, value: Module) -> None:
         inside: Iterable[tuple[str, Any]] = value.named_modules()
@@ -283,8 +306,13 @@ class Outside:
         own = getattr(value, "__dict__", {})
         names: Iterable[str] = sorted(self.read | self.called)
         if self.reads_all:
-            kinds = value.__mro__ if isinstance(value, type) else type(value).__mro__
-            of_kinds = (n for k in kinds if is_users(k.__module__) for n in vars(k))
+            every = value.__mro__ if isinstance(value, type) else type(value).__mro__
+            kinds = [k for k in every if is_users(k.__module__)]
+            for k in kinds:  # one may get an attribute that it had not
+                if id(k) not in self._counted:
+                    self._counted.add(id(k))
+                    self._add(f"vars({k.__name__})", "length", vars(k), None, len(vars(k)))
+            of_kinds = (n for k in kinds for n in vars(k))
             names = {*names, *own, *of_kinds}
             names = [n for n in names if n[:2] != "__"]
         for n in names:
