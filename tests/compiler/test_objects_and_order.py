@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import functools
 import importlib
 import os
 import sys
@@ -77,6 +78,10 @@ def spellings():
     module.by = 1.0
     os.environ[VARIABLE] = "1"
 
+    @functools.singledispatch
+    def generic(x):
+        return x
+
     def optional(x, *, factor=1.0):
         return x * factor
 
@@ -142,6 +147,11 @@ def spellings():
             lambda x: optional(x),
             (),
             lambda: setattr(optional, "__kwdefaults__", {"factor": 2.0}),
+        ),
+        "generic function": (
+            lambda x: generic(x),
+            (),
+            lambda: generic.register(rg.Tensor, lambda x: x * 2),
         ),
         "order of a dict": (lambda x: fold(x, order.items()), (), lambda: turn(order)),
         "order of an OrderedDict": (
@@ -251,3 +261,51 @@ def test_a_number_changed_in_an_object_that_is_passed_is_refused():
 
     with pytest.raises(TraceError, match=r"changes 's\.by' outside"):
         rg.compile(count)(X, scale)
+
+
+NUMBERS = np.arange(12.0).reshape(3, 4)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda x, t: x[t],
+        lambda x, t: x[t, None],
+        lambda x, t: x[:, t],
+        lambda x, t: x[[0, 1], t[:2]] + x[t[0], 0],
+        lambda x, t: np.take(x, t, axis=0),
+        lambda x, t: np.sum(x, axis=0, where=(t > 0)[:, None]),
+        lambda x, t: np.sum(x, axis=1, initial=t[0]),
+        lambda x, t: np.take_along_axis(x, t[:, None], axis=1),
+    ],
+)
+@pytest.mark.parametrize("how", ["replaced", "written"])
+def test_a_tensor_outside_that_chooses_elements_is_read_anew(read, how):
+    chooses = rg.Tensor(np.array([2, 0, 1]))
+    fn = rg.compile(lambda x: read(x, chooses))
+    for _ in range(5):
+        before = fn(NUMBERS).data
+    if how == "replaced":
+        chooses.data = np.array([0, 1, 2])
+    else:
+        with rg.no_grad():
+            chooses[...] = np.array([0, 1, 2])
+    after = read(rg.Tensor(NUMBERS), chooses).data
+    assert not np.array_equal(before, after)
+    for _ in range(3):
+        np.testing.assert_array_equal(fn(NUMBERS).data, after)
+
+
+def test_a_tensor_outside_that_chooses_where_to_write_is_read_anew():
+    chooses, kept = rg.Tensor(np.array([2, 0])), rg.Tensor(np.zeros(3))
+
+    def put(x):
+        with rg.no_grad():
+            kept[chooses] = x
+        return kept * 1
+
+    fn = rg.compile(put)
+    for i in range(5):
+        fn(X[:2] + i)
+    chooses.data, kept.data = np.array([1, 0]), np.zeros(3)
+    np.testing.assert_array_equal(fn(X[:2]).data, [2.0, 1.0, 0.0])

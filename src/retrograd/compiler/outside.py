@@ -225,6 +225,8 @@ class Outside:
         if fn.__dict__:
             self.objects.append((name, fn))
             self._look_at_attributes(name, fn)
+        if not is_users(scope.get("__name__")):  # made by a decorator, which keeps what it reads
+            self._todo += [(f"{name}.{n}", value) for n, value in fn.__dict__.items()]
         for module in found.modules:
             for full in (module, f"{scope.get('__package__')}.{module}"):
                 if full in sys.modules:

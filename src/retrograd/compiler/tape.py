@@ -236,6 +236,9 @@ class Tape:
         self.log.append(Event("call", what, self.section, user_place()))
         return out
 
+    def _unwrapped(self, t: Tensor) -> None:
+        self.log.append(Event("seen", ((t,), (t._array,))))
+
     def _add(self, outs: Sequence[Array]) -> None:
         for out in outs:
             self._made.add(id(out))
@@ -419,6 +422,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "module": Tape._module,  # Module, arguments, keywords: returns its output
     "visit": Tape._visit,  # Tensor, its gradient, its rule: returns the rule to use
     "compiled": Tape._compiled,  # compiled function, arguments, keywords: returns its results
+    "unwrapped": Tape._unwrapped,  # Tensor whose array goes on alone, such as an index
     "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
     "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient
