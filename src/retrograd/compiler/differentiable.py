@@ -15,15 +15,12 @@ from typing import Any
 
 from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS
-from retrograd.compiler.gradients import Gradients, Results, leaf_of, name_of
+from retrograd.compiler.gradients import Gradients, Results, name_of, trace
 from retrograd.compiler.halves import Halves, Run
-from retrograd.compiler.ir import Program
 from retrograd.compiler.program import ReadyProgram
-from retrograd.compiler.tape import Tape
 from retrograd.engine import (
     CLOCK,
     MODE,
-    PASSED,
     Array,
     ReversePass,
     Rule,
@@ -49,7 +46,7 @@ class Graph:
         passed: which of these were made by a call that has a formula together with another.
         count: how many of the leaves are Tensors.
         used: what gradients flow to: a Tensor outside, or the position of an argument among those
-            that are arrays.
+            that are arrays; with the positions in `outs` of the results that were made of it.
         structure: the tree of the arguments.
         compile: makes a compiled function of a function.
 
@@ -61,16 +58,18 @@ class Graph:
 
     def __init__(
         self, fn: Callable[..., Any], outs: Sequence[int], passed: Mapping[int, Rule], count: int,
-        used: Sequence[Tensor | int], structure: tree.Structure, compile: Callable[..., Any],
+        used: Sequence[tuple[Tensor | int, set[int]]], structure: tree.Structure,
+        compile: Callable[..., Any],
     ) -> None:  # fmt: skip
         self.fn = fn
         self._compile = compile
         self.outs = outs
         self.passed = passed
         self.count = count + len(passed)
-        self.used = used
+        self.used = [u for u, _ in used]
+        self._behind = [behind for _, behind in used]
         self.structure = structure
-        self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in used)
+        self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in self.used)
         self._step: Any = None  # the compiled function that computes results and gradients
         self._results: Any = None  # the one that computes results and what came before them
         self._halves: Halves | None = None
@@ -124,6 +123,19 @@ class Graph:
                     return self._halves
                 self._whole.append(program)
         return None
+
+    def without_unused(
+        self, needed: Sequence[int], gradients: Sequence[Any], came: Sequence[bool]
+    ) -> list[Any]:
+        """Return gradients, None for what is behind no result that anybody has used.
+
+        Args:
+            needed: positions in `used`.
+            gradients: the gradient of each of these.
+            came: for each of the results in `outs`, whether a gradient came to it.
+        """
+        pairs = zip(needed, gradients, strict=True)
+        return [g if any(came[k] for k in self._behind[i]) else None for i, g in pairs]
 
     def connect(self, result: Any, call: RecordedCall) -> Any:
         """Return the results of a program as those of one recorded call.
@@ -277,8 +289,8 @@ class RecordedCall(Run):
         start = CLOCK.tick()
         with self._as_before(), enable_grad():
             results = tree.leaves(self.graph.run_eagerly(self.leaves))
-        roots = [results[i] for i in self.graph.outs]
-        inner, ends, _ = _trace(roots, start)
+        roots = self.graph.roots(results)
+        inner, ends, _ = trace(roots, start)
         walk = ReversePass(True, True, {*inner, *ends}, set(ends))
         walk.run(roots, seeds)
         used: list[Any] = [self.arrays[u] if isinstance(u, int) else u for u in self.graph.used]
@@ -302,107 +314,8 @@ def _set(
         place.put(value)
 
 
-def find_graph(
-    fn: Callable[..., Any], tape: Tape, result: Any, start: int, recorded: Program,
-    structure: tree.Structure, compile: Callable[..., Any],
-) -> Graph | None:  # fmt: skip
-    """Return how gradients flow to the results of a run, None where nobody can ask for any.
-
-    A run that calls `backward` or changes what is trained is a step, and its results are values.
-
-    Args:
-        fn: the function.
-        tape: what was heard of the run.
-        result: what the function returned.
-        start: when the run began, by the clock of recorded calls.
-        recorded: the run as a program.
-        structure: the tree of the arguments.
-        compile: makes a compiled function of a function.
-    """
-    values = tree.leaves(result)
-    outs = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
-    if not outs or tape.leaves or tape.updates:
-        return None
-    held = {id(v.tensor): v.tensor for call in recorded.calls for v in call.vars()}
-    if any(
-        call.kind == "write" and (t := call.outs[0].tensor) is not None and t.requires_grad
-        for call in recorded.calls
-    ):
-        return None
-    live, used = [], dict[Tensor, None]()
-    for i in outs:
-        _, ends, is_free = _trace([values[i]], start)
-        if not is_free:  # what is left of a graph that the run itself has used up
-            live.append(i)
-            used.update(dict.fromkeys(ends))
-    found: list[Tensor | int] = []
-    for t in used:
-        if id(t) in tape.positions:
-            found.append(tape.positions[id(t)])
-        elif id(t) in held or not t.is_leaf:  # others were made inside
-            found.append(t)
-    if not found:
-        return None
-    passed = {i: values[i].rule for i in live if _is_passed(values[i], start)}
-    count = sum(isinstance(v, Tensor) for v in values)
-    return Graph(fn, live, passed, count, found, structure, compile)
-
-
-def _is_passed(t: Tensor, start: int) -> bool:
-    """Tell whether a result was made, by a call with a formula for two, of what the run made."""
-    if t.rule not in PASSED or len(t.inputs) != 1 or t.kwargs or t._retains:
-        return False
-    inner = t.inputs[0]
-    return isinstance(inner, Tensor) and inner.rule is not None and inner._order >= start
-
-
-def flow_alike(first: Graph | None, second: Graph | None) -> bool:
-    """Tell whether gradients flow from the same results to the same Tensors and arguments."""
-    if first is None or second is None:
-        return first is second
-    pairs = zip(first.used, second.used, strict=False)
-    return (
-        first.outs == second.outs
-        and first.passed == second.passed
-        and len(first.used) == len(second.used)
-        and all(x is y or (isinstance(x, int) and x == y) for x, y in pairs)
-    )
-
-
-def _trace(outs: Sequence[Tensor], start: int) -> tuple[set[Tensor], list[Tensor], bool]:
-    """Return what was recorded since a moment, what it started from, and whether it was freed."""
-    inner, ends, is_free = set[Tensor](), dict[Tensor, None](), False
-    stack = [t for t in outs if t.requires_grad]
-    while stack:
-        t = stack.pop()
-        if t.rule is None or t._order < start:
-            ends[t] = None
-        elif t not in inner:
-            inner.add(t)
-            is_free |= t.inputs is None
-            stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.requires_grad]
-    return inner, list(ends), is_free
-
-
 def _as_tensor(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else wrap(as_array(value))
-
-
-def stand_ins(leaves: Sequence[Any]) -> list[Any]:
-    """Return the leaves of arguments with leaves in the place of Tensors that have a graph."""
-    return [leaf_of(v) if isinstance(v, Tensor) and not v.is_leaf else v for v in leaves]
-
-
-def refuse_lost_gradients(tape: Tape, leaves: Sequence[Any]) -> None:
-    """Raise TypeError if a run sends gradients to arguments that have a graph, beyond itself."""
-    arrays: list[Any] = [v for v in leaves if isinstance(v, ARRAYS)]
-    reached = [tape.positions.get(i) for i in tape.leaves]
-    if any(at is not None and not arrays[at].is_leaf for at in reached):
-        tape.put_back()
-        raise TypeError(
-            "a compiled function that calls backward got a Tensor with a graph, whose gradient "
-            "would be lost: pass t.detach(), or compile what computes it too"
-        )
 
 
 def _results(*used: Any, call: RecordedCall) -> tuple[Any, ...]:
@@ -416,7 +329,8 @@ def _result(*used: Any, call: RecordedCall) -> Any:
 def _gradients_of_results(
     needed: Any, g: Any, out: Any, *used: Any, call: RecordedCall
 ) -> Sequence[Any]:
-    return call.gradients(needed, g)
+    found = call.gradients(needed, g)
+    return found if all(g.came) else call.graph.without_unused(needed, found, g.came)
 
 
 def _gradients_of_result(

@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from retrograd import autograd, tree
+from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS, objects_given
-from retrograd.engine import Tensor, enable_grad, section, wrap
+from retrograd.engine import (
+    MODE,
+    ReversePass,
+    Tensor,
+    enable_grad,
+    mode_set,
+    section,
+    seed_of,
+    wrap,
+)
+from retrograd.engine.backward import LIMITS, between
 
 if TYPE_CHECKING:
     from retrograd.compiler.differentiable import Graph
@@ -69,9 +79,23 @@ class Gradients(Results):
         """Return the results and the gradients, for arrays and the gradients of results."""
         values, roots, arrays = self._run(given)
         wanted = [arrays[u] if isinstance(u, int) else u for u in self._graph.used]
-        with section("backward"):
-            found = autograd.grad(roots, wanted, given[self._count :], allow_unused=True)
-        return *values, *found
+        mode = MODE.get()
+        lift = mode.records
+        seeds = [seed_of(r, w, lift) for r, w in zip(roots, given[self._count :], strict=True)]
+        # the walk ends at what is wanted: its hooks are called where the gradients are used
+        walk = ReversePass(False, lift, between(roots, wanted), {*wanted}, targets=wanted)
+        with mode_set(mode.with_grad(lift and bool(LIMITS))), section("backward"):
+            walk.run(roots, seeds)
+        return *values, *[_as_value(walk.found.get(t)) for t in wanted]
+
+
+def _as_value(gradient: Any) -> Tensor | None:
+    """Return what a walk has found as a Tensor without a graph."""
+    if gradient is None:
+        return None
+    if isinstance(gradient, Tensor):
+        return gradient.detach()
+    return wrap(gradient if gradient.base is None else gradient.copy())
 
 
 def name_of(fn: Any) -> str:
@@ -84,3 +108,18 @@ def leaf_of(t: Tensor) -> Tensor:
     leaf = wrap(t._array)
     leaf.requires_grad = True
     return leaf
+
+
+def trace(outs: Sequence[Tensor], start: int) -> tuple[set[Tensor], list[Tensor], bool]:
+    """Return what was recorded since a moment, what it started from, and whether it was freed."""
+    inner, ends, is_free = set[Tensor](), dict[Tensor, None](), False
+    stack = [t for t in outs if t.requires_grad]
+    while stack:
+        t = stack.pop()
+        if t.rule is None or t._order < start:
+            ends[t] = None
+        elif t not in inner:
+            inner.add(t)
+            is_free |= t.inputs is None
+            stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.requires_grad]
+    return inner, list(ends), is_free

@@ -166,10 +166,10 @@ class Halves:
         def end(text: str) -> None:
             lines.append(f"    return {text}")
 
-        lines.append(head("first", code.inputs[:count]))
+        lines.append(head("_first_half", code.inputs[:count]))
         add(code.body[:at])
         end(f"({''.join(f'{c}, ' for c in copies[:results])}), ({kept})")
-        lines.append(head("second", ["kept_", *code.inputs[count:]]))
+        lines.append(head("_second_half", ["kept_", *code.inputs[count:]]))
         if kept:
             lines.append(f"    {kept} = kept_")
         add(code.body[at:])
@@ -219,7 +219,7 @@ class Halves:
             namespace[f"{_ALLOTS}{name}"] = buffer.shape, buffer.dtype, _order_of(buffer)
         namespace.update(self._functions)
         exec(self._text, namespace)
-        return namespace["first"], namespace["second"]
+        return namespace["_first_half"], namespace["_second_half"]
 
     def explain(self, error: BaseException) -> None:
         """Say in an error which statement failed, and from which line of the user's."""

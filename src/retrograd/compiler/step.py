@@ -26,9 +26,8 @@ from retrograd.compiler.callables import (
     takes_self,
 )
 from retrograd.compiler.comparison import Comparison
-from retrograd.compiler.differentiable import (
-    Graph,
-    RecordedCall,
+from retrograd.compiler.differentiable import Graph, RecordedCall
+from retrograd.compiler.graphs import (
     find_graph,
     flow_alike,
     refuse_lost_gradients,
