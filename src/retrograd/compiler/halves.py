@@ -219,7 +219,10 @@ class Halves:
             namespace[f"{_ALLOTS}{name}"] = buffer.shape, buffer.dtype, _order_of(buffer)
         namespace.update(self._functions)
         exec(self._text, namespace)
-        return namespace["_first_half"], namespace["_second_half"]
+        first, second = namespace["_first_half"], namespace["_second_half"]
+        if errors := self.ready.program.errors:
+            return np.errstate(**errors)(first), np.errstate(**errors)(second)  # type: ignore[arg-type]
+        return first, second
 
     def explain(self, error: BaseException) -> None:
         """Say in an error which statement failed, and from which line of the user's."""

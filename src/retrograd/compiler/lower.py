@@ -76,6 +76,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         initial={lowering.known[i]: array for i, array in tape.initial.items()},
         kept=tuple(lowering.kept),
         carried=tuple(carried),
+        errors=tape.errors,
         default_dtype=get_default_dtype() if tape.asks_default_dtype else None,
     )
 

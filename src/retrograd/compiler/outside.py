@@ -106,6 +106,7 @@ class Outside:
         self.called: set[str] = set()
         self.reads_all = False
         self._uses_super = False
+        self._is_decorated = False  # by a function of NumPy's, such as np.errstate
         self._seen: dict[int, Any] = {}  # what was visited, by id; held so that ids stay
         self._todo: deque[tuple[str, Any]] = deque()
         self.containers: list[tuple[str, Any]] = []
@@ -225,6 +226,7 @@ class Outside:
         if fn.__dict__:
             self.objects.append((name, fn))
             self._look_at_attributes(name, fn)
+        self._is_decorated |= str(scope.get("__name__")).startswith("numpy.")
         if not is_users(scope.get("__name__")):  # made by a decorator, which keeps what it reads
             self._todo += [(f"{name}.{n}", value) for n, value in fn.__dict__.items()]
         for module in found.modules:
@@ -351,6 +353,13 @@ class Outside:
             else:
                 of = kind if isinstance(value, Module) else value
                 self._add(path, "attribute", of, n, found)
+
+    @property
+    def sets_errors(self) -> bool:
+        """Whether its code may set how NumPy takes errors in values."""
+        names = {"errstate", "seterr"}
+        direct = id(np.errstate) in self._seen or id(np.seterr) in self._seen
+        return direct or self._is_decorated or not names.isdisjoint(self.read | self.called)
 
     def reads(self, module: int, attribute: str) -> bool:
         """Tell whether code of the user may read an attribute of a Module, given its id."""

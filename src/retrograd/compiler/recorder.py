@@ -53,6 +53,8 @@ def record_run(
     args, kwargs = structure.unflatten(given)
     as_given = structure.unflatten(given)
     before = look_around(fn, objects_given(fn, leaves, structure))
+    if before.outside.sets_errors:
+        tape.watch_errors()
     mode = MODE.get()
     try:
         with recording(tape, mode.grad):
