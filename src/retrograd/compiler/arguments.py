@@ -29,6 +29,8 @@ def kind_of(leaf: Any) -> Any:
         if isinstance(leaf, Tensor) and leaf.requires_grad:
             starts = leaf._grad is None if leaf.is_leaf else "graph"
         return leaf.shape, leaf.dtype, starts
+    if isinstance(leaf, slice):  # which can be hashed from Python 3.12 on
+        return slice, _exact((leaf.start, leaf.stop, leaf.step))
     try:
         hash(leaf)
     except TypeError:
