@@ -58,7 +58,7 @@ def backward(
 def _one(shape: tuple[int, ...], dtype: Any) -> Any:
     one = np.ones(shape, dtype)
     one.flags.writeable = False
-    return one
+    return borrowed(one)
 
 
 def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> Any:
@@ -84,7 +84,7 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
                 "number of it (t.real, np.abs(t)), or pass gradient="
             )
         one = _one(like.shape, like.dtype)
-        return wrap(one) if lift else borrowed(one)
+        return wrap(one) if lift else one
     array = as_array(gradient)
     if array.shape != like.shape:
         raise ValueError(f"gradient= has shape {array.shape}, the Tensor has {like.shape}")
@@ -270,12 +270,10 @@ class ReversePass:
                     args, out = lifted(t)
             given = (g, out, *args)
             try:
-                is_joint = rule.joint is not None
-                if is_joint:
-                    each = self._joint(rule, inputs, arrays, given, kwargs)
-                else:
-                    each = zip(inputs, arrays, rule.vjps)  # noqa: B905, options follow
-                for a, like, vjp in each:
+                if rule.joint is not None:
+                    self._send_jointly(t, rule, inputs, arrays, given, kwargs, queue)
+                    inputs = ()
+                for a, like, vjp in zip(inputs, arrays, rule.vjps):  # noqa: B905, options follow
                     # an argument that was no Tensor is the same object in both tuples
                     if vjp is None or a is like or not a.requires_grad:
                         continue
@@ -288,10 +286,7 @@ class ReversePass:
                     ):
                         vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
-                    if is_joint:
-                        ga = vjp
-                    else:
-                        ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
+                    ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
                     if (
                         ga.__class__ is not _ndarray
                         or ga.shape != like.shape
@@ -318,31 +313,47 @@ class ReversePass:
         """Tell whether somebody wants the gradient of a wanted Tensor that could be gone past."""
         return self.targets is None or any(a is t for t in self.targets)
 
-    def _joint(
-        self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Iterable[tuple[Tensor, Any, Any]]:
-        """Return the arguments that want a gradient, each with its array and its gradient.
+    def _send_jointly(
+        self, t: Tensor, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...],
+        kwargs: dict[str, Any], queue: list[tuple[float, Tensor]],
+    ) -> None:  # fmt: skip
+        """Send its gradient to each argument of a call whose rule has one function for all.
 
         Args:
-            rule: one that has one function for all arrays.
+            t: the output of the call.
+            rule: its rule.
             inputs: the arguments as given.
             arrays: the same as arrays.
-            given: what the function takes: the gradient of the output, the output, the arguments.
+            given: what the rule takes: the gradient of the output, the output, the arguments.
             kwargs: the keywords of the call.
+            queue: what is still to be visited.
         """
-        wanted = self.wanted
+        found, wanted, hear = self.found, self.wanted, MODE.get().tell
         needed = [
             i
             for i, a in enumerate(inputs)
             if a is not arrays[i] and a.requires_grad and (wanted is None or a in wanted)
         ]
         if not needed:
-            return ()
+            return
         assert rule.joint is not None
-        found = rule.joint(needed, *given, **kwargs)
-        if len(needed) == len(inputs):
-            return zip(inputs, arrays, found, strict=True)
-        return zip([inputs[i] for i in needed], [arrays[i] for i in needed], found, strict=True)
+        owns = rule.trusted or self.lift
+        for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
+            if ga is None:
+                continue
+            a, like = inputs[i], arrays[i]
+            if ga.__class__ is not _ndarray or ga.shape != like.shape or ga.dtype is not like.dtype:
+                ga = fitted(ga, like)
+            if not owns or (ga is given[0] and not self.lift):
+                ga = borrowed(ga)
+            if a in found:
+                ga = found[a] = _sum(found[a], ga)
+            else:
+                found[a] = ga
+                if a._call is not None:
+                    heappush(queue, (-a._order, a))
+            if hear is not None:
+                hear("gradient", a, ga, t)
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:
         """Return the gradient of a Tensor after its hooks have seen it."""

@@ -148,7 +148,7 @@ def door({signature}):{check}
     except Exception as _error:
         _error.add_note(f"in {{_describe(_rule, ({arrays}), {options})}}")
         raise
-    return _keep(_rule, ({given}), ({arrays}), {options}, _out, _needs, _mode)
+    return _keep((_rule, ({given}), ({arrays}), {options}), _out, _needs, _mode)
 """
 
 

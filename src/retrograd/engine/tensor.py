@@ -1506,14 +1506,11 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     except Exception as error:
         error.add_note(f"in {describe(rule, arrays, kwargs)}")
         raise
-    return keep(rule, args, arrays, kwargs, out, needs, mode)
+    return keep((rule, args, arrays, kwargs), out, needs, mode)
 
 
 def keep(
-    rule: Rule,
-    args: tuple[Any, ...],
-    arrays: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    call: tuple[Rule, tuple[Any, ...], tuple[Any, ...], dict[str, Any]],
     out: Any,
     needs: bool,
     mode: Mode,
@@ -1521,32 +1518,32 @@ def keep(
     """Return the output of a call as a Tensor, which keeps the call if a gradient may be wanted.
 
     Args:
-        rule: the rule of the function that was called.
-        args: its arguments as given.
-        arrays: its arguments as arrays.
-        kwargs: its keywords.
+        call: the rule of the function that was called, its arguments as given, its arguments as
+            arrays, and its keywords.
         out: what it returned.
         needs: whether an argument requires grad.
         mode: the mode it ran in.
     """
     t = _new(Tensor)
     t._grad = t._stamp = None
+    rule = call[0]
     if out.__class__ is not _ndarray:
         if rule.multi:
-            return cast("Tensor", _several(t, rule, args, arrays, kwargs, out, needs and mode.grad))
+            return cast("Tensor", _several(t, call, out, needs and mode.grad))
         out = unmasked(out)
     t._array = out
     # a view, or the first argument as it came; a user's function may return any of its arguments
-    if out.base is not None or out is arrays[0] or not rule.trusted:
-        share_memory(t, out, args)
+    if out.base is not None or out is call[2][0] or not rule.trusted:
+        share_memory(t, out, call[1])
     dtype = out.dtype
     if dtype is not _float64 and dtype is not _float32:
         needs = _is_floating(rule, dtype) and needs
         if dtype.kind == "c":
             rule = rule.conjugated()
+            call = (rule, *call[1:])
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
-        t._call = rule, args, arrays, kwargs
+        t._call = call
         t._order = _tick()
         t._retains = 0
     else:
@@ -1562,20 +1559,19 @@ def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "fc"
 
 
-def _several(
-    whole: Tensor, rule: Rule, args: Any, arrays: Any, kwargs: Any, outs: Any, needs: bool
-) -> Any:
+def _several(whole: Tensor, call: Any, outs: Any, needs: bool) -> Any:
     """Return the outputs of a call that has several, each picked from the one that has them all.
 
     That one is a Tensor which no user sees: its "array" is the tuple of all outputs.
     """
+    rule = call[0]
     whole._array = outs
     whole.requires_grad = needs and rule.differentiable
     whole._call = None
     if whole.requires_grad:
         if any(np.iscomplexobj(out) for out in outs):
-            rule = rule.conjugated()
-        whole._call = rule, args, arrays, kwargs
+            call = (rule.conjugated(), *call[1:])
+        whole._call = call
         whole._order = CLOCK.tick()
         whole._retains = 0
     picked = [record(pick, whole, i) for i in range(len(outs))]

@@ -141,7 +141,8 @@ def read(t: Tensor, index: Any) -> Tensor:
     found = array[index]
     is_view = isinstance(found, np.ndarray) and found.base is array
     out = found.copy() if is_view else found
-    made = keep(rule, (t, index), (memory.stand_in(array), index), {}, out, t.requires_grad, mode)
+    call = rule, (t, index), (memory.stand_in(array), index), {}
+    made = keep(call, out, t.requires_grad, mode)
     if is_view:
         memory.add(made, t, found)
         made._stamp = memory
@@ -218,7 +219,7 @@ def _write_here(given: Any, rule: Rule, t: Tensor, memory: Memory, mode: Mode) -
         array[index] = data
     stand_in = old._array = memory.stand_in(array)
     needs = old.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
-    return keep(rule, given, (stand_in, data, index), {}, array, needs, mode)
+    return keep((rule, given, (stand_in, data, index), {}), array, needs, mode)
 
 
 def _version_of(t: Tensor) -> Tensor:

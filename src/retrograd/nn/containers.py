@@ -8,8 +8,6 @@ from typing import Any, Self
 from retrograd.engine import MODE
 from retrograd.nn.module import Module
 
-_CALL = Module.__call__
-
 
 class _Container(Module):
     """What all containers share: how a Module gets in."""
@@ -210,10 +208,8 @@ class Sequential(_Numbered):
     def forward(self, input: Any) -> Any:
         heard = MODE.get().tell is not None
         for module in self._order:
-            if heard or module._hooks is not None or module.__class__.__call__ is not _CALL:
-                input = module(input)
-            else:  # a call would do no more
-                input = module.forward(input)
+            # a call would do no more
+            input = module.forward(input) if module._direct and not heard else module(input)
         return input
 
     def _part(self, index: slice) -> Any:

@@ -40,6 +40,7 @@ def add_hook(module: Module, moment: str, hook: Hook) -> Handle:
     # A new dict rather than the old one changed: compiled programs look whether it is the one that
     # they were recorded with.
     module._hooks = {**hooks, moment: {**hooks[moment], number: hook}}
+    module._direct = False
     return Handle(lambda: _remove_hook(module, number))
 
 
@@ -54,8 +55,8 @@ def _remove_hook(module: Module, number: int) -> None:
     if any(left.values()):
         module._hooks = left
     else:
-        # The class's None shows again, so that calls go straight to `forward` as before.
-        del module._hooks
+        # What the class says shows again, so that calls go straight to `forward` as before.
+        del module._hooks, module._direct
 
 
 def call_with_hooks(
