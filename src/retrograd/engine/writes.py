@@ -141,7 +141,12 @@ def read(t: Tensor, index: Any) -> Tensor:
     found = array[index]
     is_view = isinstance(found, np.ndarray) and found.base is array
     out = found.copy() if is_view else found
-    call = rule, (t, index), (memory.stand_in(array), index), {}
+    call: tuple[Any, Any, Any, dict[str, Any]] = (
+        rule,
+        (t, index),
+        (memory.stand_in(array), index),
+        {},
+    )
     made = keep(call, out, t.requires_grad, mode)
     if is_view:
         memory.add(made, t, found)
