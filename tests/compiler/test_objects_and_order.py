@@ -40,6 +40,14 @@ class Scale:
         return x * self.inner["by"][0]
 
 
+class Grid(np.ndarray):
+    pass
+
+
+class Weights(rg.Tensor):
+    pass
+
+
 class Net(rg.nn.Module):
     def __init__(self):
         super().__init__()
@@ -81,6 +89,35 @@ def spellings():
     @functools.singledispatch
     def generic(x):
         return x
+
+    grid, weights = np.ones(3).view(Grid), Weights(np.ones(3))
+    grid.by = weights.by = 1.0
+    polynomial = np.poly1d([1.0, 2.0])
+
+    def missed(x):
+        try:
+            return x * scale.late
+        except AttributeError:
+            return x * 3
+
+    def of_a_global(x):
+        try:
+            return x * LATE
+        except NameError:
+            return x * 1
+
+    def set_late():
+        nonlocal late
+        late = 2.0
+
+    def of_a_variable(x):
+        try:
+            return x * late
+        except NameError:
+            return x * 1
+
+    late = None
+    del late
 
     def optional(x, *, factor=1.0):
         return x * factor
@@ -153,6 +190,33 @@ def spellings():
             (),
             lambda: generic.register(rg.Tensor, lambda x: x * 2),
         ),
+        "attribute of an array": (
+            lambda x: x * grid.by,
+            (),
+            lambda: setattr(grid, "by", 2.0),
+        ),
+        "attribute of a Tensor": (
+            lambda x: x * weights.by,
+            (),
+            lambda: setattr(weights, "by", 2.0),
+        ),
+        "attribute that a class had not": (
+            lambda x: x * (2.0 if hasattr(scale, "late") else 1.0),
+            (),
+            lambda: setattr(Scale, "late", 1),
+        ),
+        "attribute that was missed": (missed, (), lambda: setattr(Scale, "late", 1)),
+        "global variable that was not there": (
+            of_a_global,
+            (),
+            lambda: globals().update(LATE=2.0),
+        ),
+        "variable around that had no value": (of_a_variable, (), set_late),
+        "object of NumPy's": (
+            lambda x: polynomial(x),
+            (),
+            lambda: polynomial.coeffs.__setitem__(0, 5.0),
+        ),
         "order of a dict": (lambda x: fold(x, order.items()), (), lambda: turn(order)),
         "order of an OrderedDict": (
             lambda x: fold(x, ordered.items()),
@@ -188,6 +252,9 @@ def _as_it_was():
     yield
     del sys.modules[MODULE]
     os.environ.pop(VARIABLE, None)
+    globals().pop("LATE", None)
+    if "late" in vars(Scale):
+        del Scale.late
     if "by" in vars(Net):
         del Net.by
 

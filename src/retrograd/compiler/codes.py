@@ -25,6 +25,7 @@ class Scan:
         read: the attributes that it reads.
         called: the attributes that it calls as methods.
         modules: the modules that it imports.
+        names_as_text: whether it asks for variables by names that are text, as `globals` does.
         reads_all: whether it asks for attributes by names that are computed.
     """
 
@@ -33,6 +34,7 @@ class Scan:
     read: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
+    names_as_text: bool = False
     reads_all: bool = False
 
 
@@ -63,6 +65,7 @@ def _add(code: types.CodeType, found: Scan) -> None:
         elif name == "IMPORT_NAME":
             found.modules.add(at)
     if not _SCOPES.isdisjoint(code.co_names):
+        found.names_as_text = True
         found.variables.update(text for text in code.co_consts if isinstance(text, str))
     if not _IMPORTS.isdisjoint(code.co_names):
         found.modules.update(text for text in code.co_consts if isinstance(text, str))

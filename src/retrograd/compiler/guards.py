@@ -15,7 +15,7 @@ import numpy as np
 
 from retrograd.compiler.ir import Program, Var, root
 from retrograd.compiler.outside import Outside, attributes
-from retrograd.compiler.places import Contents, Place, is_equal
+from retrograd.compiler.places import MISSING, Contents, Place, is_equal
 from retrograd.compiler.statements import (
     Attribute,
     Bound,
@@ -195,7 +195,7 @@ def _of_places(
             equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
             found.append(Guard(what, equal, place.name))
             continue
-        if place.how == "context":
+        if place.how == "context" or place.value is MISSING:
             same = Invoke(Bound("equal", place.holds), ())
             found.append(Guard(what, same, place.name))
             continue

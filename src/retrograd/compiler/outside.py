@@ -8,6 +8,7 @@ function reads (`Outside.places`), which guards watch, and what it may change: s
 from __future__ import annotations
 
 import array
+import builtins
 import collections
 import contextlib
 import contextvars
@@ -172,10 +173,13 @@ class Outside:
         elif isinstance(value, functools.partial):
             self._todo += [(name, part) for part in (value.func, *value.args)]
             self._todo.append((f"{name}.keywords", value.keywords))
-        elif isinstance(value, np.ndarray):
-            self.arrays.append((name, value))
-        elif isinstance(value, Tensor):
-            self.tensors.append((name, value))  # its array is watched where a program reads it
+        elif isinstance(value, (np.ndarray, Tensor)):
+            if isinstance(value, np.ndarray):
+                self.arrays.append((name, value))
+            else:
+                self.tensors.append((name, value))  # its array is watched where a program reads it
+            if is_users_object(value):
+                self._visit_object(name, value)
         elif isinstance(value, (*CONTAINERS, tuple)):
             self._visit_container(name, value)
         elif isinstance(value, threading.local):
@@ -200,6 +204,9 @@ class Outside:
                 self._visit_object(name, value)
         elif is_users_object(value):
             self._visit_object(name, value)
+        elif type(value).__module__.partition(".")[0] in ("numpy", "scipy"):
+            for n, part in getattr(value, "__dict__", {}).items():  # such as a polynomial
+                self._add(f"{name}.{n}", "attribute", value, n, part)
         elif isinstance(value, weakref.ref):
             self._todo.append((name, value()))
         elif isinstance(value, contextvars.ContextVar):
@@ -234,14 +241,14 @@ class Outside:
                 if full in sys.modules:
                     self._todo.append((full, sys.modules[full]))
         for n in found.variables:
-            if n in scope:
-                self._add(n, "variable", scope, n, scope[n])
+            if n in scope or not (hasattr(builtins, n) or found.names_as_text):
+                self._add(n, "variable", scope, n, scope.get(n, MISSING))
         for n in found.stored:
             value = scope.get(n, MISSING)
             self.variables.append(Place(n, "variable", scope, n, value))
         for n, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
-            with contextlib.suppress(ValueError):  # a variable that has no value yet
-                self._add(n, "cell", cell, None, cell.cell_contents)
+            place = Place(n, "cell", cell, None, MISSING)
+            self._add(n, "cell", cell, None, place.read())  # it may have no value yet
         arguments = fn.__code__.co_varnames[: fn.__code__.co_argcount]
         defaults = fn.__defaults__ or ()
         self._todo += zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True)
@@ -300,6 +307,10 @@ class Outside:
             self._add(f"vars({name})", "length", own, None, len(own))
         for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
             if is_users(kind.__module__):
+                if id(kind) not in self._counted:  # it may get an attribute that it had not
+                    self._counted.add(id(kind))
+                    count = len(vars(kind))
+                    self._add(f"vars({kind.__name__})", "length", vars(kind), None, count)
                 for n, f in vars(kind).items():
                     skipped = n in _SILENT or (n in _MAKING and not isinstance(value, type))
                     if n[:2] == "__" and isinstance(f, types.FunctionType) and not skipped:
@@ -310,13 +321,8 @@ class Outside:
         own = getattr(value, "__dict__", {})
         names: Iterable[str] = sorted(self.read | self.called)
         if self.reads_all:
-            every = value.__mro__ if isinstance(value, type) else type(value).__mro__
-            kinds = [k for k in every if is_users(k.__module__)]
-            for k in kinds:  # one may get an attribute that it had not
-                if id(k) not in self._counted:
-                    self._counted.add(id(k))
-                    self._add(f"vars({k.__name__})", "length", vars(k), None, len(vars(k)))
-            of_kinds = (n for k in kinds for n in vars(k))
+            kinds = value.__mro__ if isinstance(value, type) else type(value).__mro__
+            of_kinds = (n for k in kinds if is_users(k.__module__) for n in vars(k))
             names = {*names, *own, *of_kinds}
             names = [n for n in names if n[:2] != "__"]
         for n in names:
