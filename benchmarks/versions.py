@@ -49,10 +49,11 @@ class Worker:
 
     def ask(self, **question: Any) -> Any:
         """Return what the process answers, once it has."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(json.dumps(question) + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
+        to, back = self.process.stdin, self.process.stdout
+        assert to is not None
+        assert back is not None
+        print(json.dumps(question), file=to, flush=True)
+        answer = back.readline()
         if not answer:
             sys.exit(f"the process with {self.process.args} ended")
         return json.loads(answer)

@@ -20,12 +20,12 @@ from retrograd.compiler.halves import Halves, Run
 from retrograd.compiler.program import ReadyProgram
 from retrograd.engine import (
     CLOCK,
-    MODE,
     Array,
     ReversePass,
     Rule,
     Tensor,
     as_array,
+    current_mode,
     enable_grad,
     keep,
     run,
@@ -188,7 +188,7 @@ class Graph:
             if not any(isinstance(u, int) for u in self.used):
                 self._inputs = inputs
         arrays = tuple([t._array for t in inputs])
-        root = keep((_ONE, inputs, arrays, {"call": call}), found[-1], True, MODE.get())
+        root = keep((_ONE, inputs, arrays, {"call": call}), found[-1], True, current_mode())
         return _after(self.passed[0], root, found[0]) if self.passed else root
 
     def step(self, leaves: Sequence[Any]) -> Any:
@@ -299,7 +299,7 @@ class RecordedCall(Run):
 
 def _after(rule: Rule, root: Tensor, array: Array) -> Tensor:
     """Return an array as the result of a function of one Tensor."""
-    return keep((rule, (root,), (root._array,), {}), array, True, MODE.get())
+    return keep((rule, (root,), (root._array,), {}), array, True, current_mode())
 
 
 def _set(

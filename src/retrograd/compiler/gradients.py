@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS, objects_given
 from retrograd.engine import (
-    MODE,
     ReversePass,
     Tensor,
+    current_mode,
     enable_grad,
     mode_set,
     section,
@@ -79,7 +79,7 @@ class Gradients(Results):
         """Return the results and the gradients, for arrays and the gradients of results."""
         values, roots, arrays = self._run(given)
         wanted = [arrays[u] if isinstance(u, int) else u for u in self._graph.used]
-        mode = MODE.get()
+        mode = current_mode()
         lift = mode.records
         seeds = [seed_of(r, w, lift) for r, w in zip(roots, given[self._count :], strict=True)]
         # the walk ends at what is wanted: its hooks are called where the gradients are used

@@ -44,7 +44,7 @@ from retrograd.compiler.readable import Readable
 from retrograd.compiler.recorder import record_run
 from retrograd.compiler.sample import Sample
 from retrograd.compiler.tape import Tape
-from retrograd.engine import CLOCK, MODE, Tensor, mode_set, wrap
+from retrograd.engine import CLOCK, Tensor, current_mode, mode_set, wrap
 from retrograd.nn.module import Module
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class CompiledStep:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None or not takes_self(self.fn):
             return self
-        if MODE.get().records:
+        if current_mode().records:
             return MethodType(self.fn, instance)  # a part of what is recorded now
         if isinstance(instance, type):
             return MethodType(self, instance)  # of a classmethod: the class is an argument
@@ -126,16 +126,17 @@ class CompiledStep:
     # Calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        mode = MODE.get()
+        mode = current_mode()
         if mode.tell is not None:
             return mode.tell("compiled", self, args, kwargs)
         with self._lock:
             last = self._last
-            if last and last.settled and not kwargs and last.grad is mode.grad:
+            if last is not None and last.settled and not kwargs and last.grad is mode.grad:
                 arrays = [
                     a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
                 ]
-                if last.ready(arrays):
+                ready = last.ready  # a function that it has, not a method
+                if ready(arrays):
                     runs = last.runs + 1
                     if runs < last.next_audit:
                         last.runs = runs
@@ -241,7 +242,7 @@ class CompiledStep:
 
     def _record_plainly(self, ready: ReadyProgram, leaves: list[Any]) -> Program:
         """Record the function for other arguments; return the program without buffers."""
-        mode = MODE.get()
+        mode = current_mode()
         with mode_set(mode.with_grad(ready.grad)):
             tape, result = self._record(leaves, ready.sample.structure)
             tape.put_back()
@@ -455,7 +456,7 @@ class CompiledStep:
 
     def _key(self, given: Any, structure: tree.Structure) -> Any:
         """Return what programs are kept by: the kinds of the arguments, and the grad mode."""
-        return structure, tuple(map(kind_of, given)), MODE.get().grad
+        return structure, tuple(map(kind_of, given)), current_mode().grad
 
     def _find_same(
         self, same: list[ReadyProgram], likeness: Likeness, outside: Outside,

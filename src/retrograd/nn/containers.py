@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from retrograd.engine import MODE
+from retrograd.engine import current_mode
 from retrograd.nn.module import Module
 
 
@@ -206,7 +206,7 @@ class Sequential(_Numbered):
             self.extend(modules)  # type: ignore[arg-type]
 
     def forward(self, input: Any) -> Any:
-        heard = MODE.get().tell is not None
+        heard = current_mode().tell is not None
         for module in self._order:
             # a call would do no more
             input = module.forward(input) if module._direct and not heard else module(input)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from retrograd.autograd import Function
-from retrograd.engine import MODE, Handle, Tensor, as_array, escape, wrap
+from retrograd.engine import Handle, Tensor, as_array, current_mode, escape, wrap
 
 if TYPE_CHECKING:
     from retrograd.nn.module import Module
@@ -127,7 +127,7 @@ def _watch(values: tuple[Any, ...], on_grads: Hook) -> tuple[Any, ...]:
 
     It gets None for what has no gradient. Where none has, the values themselves come back.
     """
-    mode = MODE.get()
+    mode = current_mode()
     if mode.records:
         escape("a backward hook")
     places = {i: t for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad}

@@ -10,7 +10,6 @@ import numpy as np
 
 from retrograd.checks import OTHER_WORDS, device_and_dtype, refuse_words
 from retrograd.engine import (
-    MODE,
     Array,
     Handle,
     Tensor,
@@ -19,6 +18,7 @@ from retrograd.engine import (
     as_array,
     check_floating,
     complex_of,
+    current_mode,
     is_grad_enabled,
     no_grad,
     tell,
@@ -134,7 +134,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._direct and MODE.get().tell is None:
+        if self._direct and current_mode().tell is None:
             if kwargs:
                 return self.forward(*args, **kwargs)
             # written out for one argument, the most frequent case: unpacking takes longer
@@ -143,7 +143,7 @@ class Module:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call `forward` with hooks around it, where somebody listens, or both."""
-        hear = MODE.get().tell
+        hear = current_mode().tell
         if hear is None:
             return self._forward_with_hooks(args, kwargs)
         return hear("module", self, args, kwargs)
