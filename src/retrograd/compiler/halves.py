@@ -45,8 +45,8 @@ class Run:
             halves: the program.
             arrays: its arguments.
         """
-        self.halves = halves
         self._functions = functions = halves.free.pop() if halves.free else halves.make()
+        self.halves = halves  # from now on they are given back, whatever happens
         try:
             self.results, self._kept = functions[0](*arrays)
         except BaseException as error:
