@@ -48,7 +48,8 @@ class Graph:
         used: what gradients flow to: a Tensor outside, or the position of an argument among those
             that are arrays; with the positions in `outs` of the results that were made of it.
         structure: the tree of the arguments.
-        compile: makes a compiled function of a function.
+        compile: makes a compiled function of a function and the number of arguments that the first
+            half of its programs takes.
 
     Attributes:
         is_eager: whether the function is not compiled at all, since it uses Tensors outside that
@@ -198,7 +199,8 @@ class Graph:
             leaves: the arguments of a call, which in all calls are alike but for the arrays.
         """
         if self._step is None:
-            self._step = self._compile(Gradients(self, leaves))
+            count = sum(isinstance(v, ARRAYS) for v in leaves)
+            self._step = self._compile(Gradients(self, leaves), count)
         return self._step
 
     def results(self, leaves: Sequence[Any]) -> Any:
@@ -208,7 +210,7 @@ class Graph:
             leaves: as for `step`.
         """
         if self._results is None:
-            self._results = self._compile(Results(self, leaves))
+            self._results = self._compile(Results(self, leaves), 0)
         return self._results
 
     def roots(self, results: Sequence[Any]) -> list[Tensor]:

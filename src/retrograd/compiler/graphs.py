@@ -29,7 +29,7 @@ def find_graph(
         start: when the run began, by the clock of recorded calls.
         recorded: the run as a program.
         structure: the tree of the arguments.
-        compile: makes a compiled function of a function.
+        compile: as for `Graph`.
     """
     values = tree.leaves(result)
     outs = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]

@@ -14,6 +14,7 @@ import numpy as np
 
 from retrograd.compiler.assembly import Code, Step
 from retrograd.compiler.guards import Guard, compile_guards, find_further
+from retrograd.compiler.ir import Var
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.statements import Assign, Do, Name
 from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines
@@ -112,6 +113,13 @@ class Halves:
             results: how many of its results are those of the first half.
         """
         code = ready.code
+        if code.lives or code.carried or ready.program.grads:
+            return None
+        if code.bind is not None:
+            first = ready.program.results[:results]
+            late = any(isinstance(v, Var) and v in code.late for v in first)
+            known = code.middle is not None and ready.halved_at == count
+            return cls(ready, count, results, code.middle or 0) if known and not late else None
         seeds = {*code.inputs[count:]}
         wanted = {*code.results[:results]}
         at = len(code.body)
@@ -121,8 +129,7 @@ class Halves:
             fills_result = step.fills is not None and code.names[step.fills] in wanted
             if i >= at and (fills_result or step.call.kind != "call"):
                 return None
-        whole = code.bind or code.lives or code.carried or ready.program.grads
-        return None if whole else cls(ready, count, results, at)
+        return cls(ready, count, results, at)
 
     def start(self, arrays: Sequence[Array]) -> Run:
         """Run the first half on arguments."""
@@ -186,6 +193,8 @@ class Halves:
             at: likewise.
         """
         code, space = self._code, self.ready.namespace
+        if code.bind is not None:
+            return set()  # C has the addresses of its buffers
         arrays = {n: a for n, a in space.items() if isinstance(a, np.ndarray)}
         read = set[str]().union(*map(_names_read, code.setup))
         named = code.results.count
@@ -217,6 +226,8 @@ class Halves:
         for name in self._fresh:
             buffer = namespace.pop(name)
             namespace[f"{_ALLOTS}{name}"] = buffer.shape, buffer.dtype, _order_of(buffer)
+        if code.bind is not None:
+            code.bind(namespace)
         namespace.update(self._functions)
         exec(self._text, namespace)
         first, second = namespace["_first_half"], namespace["_second_half"]

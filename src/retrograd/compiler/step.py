@@ -84,6 +84,7 @@ class CompiledStep:
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
         self.fn, self.replay_first, self.target = fn, replay_first, target
+        self.halved_at = 0  # how many of its arguments the first half of a program takes
         self._programs: dict[Any, list[ReadyProgram]] = {}
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
@@ -264,11 +265,14 @@ class CompiledStep:
         more than 1000 elements in all go to a `.npz` of the same name beside it.
 
         Where `path` ends in `.c`, one file in C99 is written that needs libm alone, and its header
-        beside it. It allocates nothing: what it trains and computes with lies in one struct, whose
-        bytes the header tells. `step_init(&state)` begins with what is there now,
-        `step_run(&state, x, y, out)` runs the program on arrays in the order of C, and copies its
-        results to where the last arguments point; one number alone it returns. Learning rates are
-        fields of the struct. Of a Module it is `predict(&state, x, out)`, with constant weights.
+        beside it, which C++ can include too. It allocates nothing: what it trains and computes with
+        lies in one struct, whose bytes the header tells. In `step.c`, `step_init(&state)` begins
+        with what is there now, `step_run(&state, x, y, out)` runs the program on arrays in the
+        order of C and on numbers, and copies its results to where the last arguments point; one
+        number alone it returns. Learning rates are fields of the struct. What draws has a generator
+        of its own: other numbers than here, those of `step_seed(&state, seed)`. The names begin
+        with that of the file, so that a program may have several. Of a Module it is
+        `predict(&state, x, out)` (`net_predict` in `net.c`), with constant weights.
 
         Args:
             path: where the script is to be; it ends in `.py`, or in `.c`.
@@ -282,8 +286,8 @@ class CompiledStep:
             RuntimeError: if nothing is recorded yet.
             TypeError: if the program adds to gradients from before, or calls a function whose
                 source cannot be found or taken along; for C, if it calls what has no form there,
-                with the line.
-            ValueError: if `path` ends in neither.
+                with the line, or has numbers of a dtype that C99 has not.
+            ValueError: if `path` ends in neither, or is no name for a C file.
 
         >>> import pathlib, tempfile
         >>> step = rg.compile(lambda x: x * 2)
@@ -301,9 +305,7 @@ class CompiledStep:
         if Path(path).suffix == ".c":
             from retrograd.compiler.c.export import export_c
 
-            export_c(
-                self._ran(), "predict" if isinstance(self.fn, Module) else "step", path, overwrite
-            )
+            export_c(self._ran(), isinstance(self.fn, Module), path, overwrite)
             return
         from retrograd.compiler.export import export
 
@@ -427,7 +429,9 @@ class CompiledStep:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
-            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness, self.target)
+            found = ReadyProgram(
+                recorded, grad, simple, outside, graph, likeness, self.target, self.halved_at
+            )
             found.sample = Sample.of(structure, leaves)
             same.append(found)
             recorded.announce()
@@ -450,9 +454,11 @@ class CompiledStep:
         tape.undo.clear()
         return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
 
-    def _compile_alike(self, fn: Callable[..., Any]) -> CompiledStep:
-        """Return another function compiled for the same target."""
-        return CompiledStep(fn, target=self.target)
+    def _compile_alike(self, fn: Callable[..., Any], halved_at: int) -> CompiledStep:
+        """Return another function for the same target, to be run in halves: see `Graph`."""
+        step = CompiledStep(fn, target=self.target)
+        step.halved_at = halved_at
+        return step
 
     def _key(self, given: Any, structure: tree.Structure) -> Any:
         """Return what programs are kept by: the kinds of the arguments, and the grad mode."""

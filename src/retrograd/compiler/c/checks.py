@@ -32,6 +32,7 @@ def write_check(
     assert place is not None
     assert target is not None
     names = CNames()
+    names.fresh("c")
     hits, y = names.fresh(wish(out)), names.fresh(wish(target.root))
     kind = type_name(form.target.dtype)
     ignored = number(form.ignored, np.dtype(np.int64))
