@@ -30,6 +30,6 @@ def test_the_library_passes_its_tests_under_pyodide(cache, rooms):
         capture_output=True, text=True, timeout=SECONDS, check=False,
         env={**os.environ, "HYPOTHESIS_PROFILE": "few"},
     )  # fmt: skip
-    print(done.stdout[-6000:], done.stderr[-2000:])
+    print(done.stdout, done.stderr[-2000:])
     assert done.returncode == 0
     assert int(re.search(r"(\d+) passed", done.stdout)[1]) > 1000
