@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.forms import Hits
-from retrograd.compiler.c.loops import Function
+from retrograd.compiler.c.kernels import Kernel
 from retrograd.compiler.c.names import CNames
 from retrograd.compiler.c.places import Places
 from retrograd.compiler.c.types import number, type_name
@@ -53,7 +54,7 @@ static int {name}(const {kind} *restrict {y}, uint8_t *restrict {hits}) {{
     return Function(name, text, arrays, cost=out.size, returns=True)
 
 
-def find_wrong(form: Hits, places: Places, arrays: dict[Var, Any]) -> None:
+def find_wrong(form: Hits | Kernel, places: Places, arrays: dict[Var, Any]) -> None:
     """Raise what the call raises.
 
     Args:
@@ -61,12 +62,28 @@ def find_wrong(form: Hits, places: Places, arrays: dict[Var, Any]) -> None:
         places: where its arrays lie.
         arrays: those of a run that has failed.
     """
-    place = places.find(form.target)
-    assert place is not None
-    root = arrays[place.root]
-    size = root.itemsize
-    flat = np.lib.stride_tricks.as_strided(
-        root.reshape(-1)[place.offset :], form.target.shape, [s * size for s in place.strides]
-    )
-    rule = form.call.rule
-    (rule.run if rule else form.call.fn)(flat, *form.call.args[1:])
+    call = form.call
+
+    def look(value: Any) -> Any:
+        if not isinstance(value, Var):
+            return value
+        place = places.find(value)
+        assert place is not None
+        if place.root not in arrays:  # it stands in the function itself
+            return value.array
+        root = arrays[place.root]
+        size = root.itemsize
+        memory = root.reshape(-1) if root.flags.c_contiguous else root.T.reshape(-1)
+        return np.lib.stride_tricks.as_strided(
+            memory[place.offset :], value.shape, [s * size for s in place.strides]
+        )
+
+    args, kwargs = call.change(look)
+    if call.kind == "write":
+        target, value, index = args
+        target.copy()[index] = value
+        return
+    found = (call.rule.run if call.rule else call.fn)(*args, **kwargs)
+    for part, out in zip(found if len(call.outs) > 1 else (found,), call.outs, strict=True):
+        # values have decided on another size than before
+        np.concatenate((part,), out=np.empty(out.shape, out.dtype))

@@ -9,11 +9,23 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.assembly import loop_dtypes
+from retrograd.compiler.c.choices import find_choice, find_several, find_sum
+from retrograd.compiler.c.elements import FILLED, OF_ONE, is_close, to_whole
 from retrograd.compiler.c.functions import expression, has_form, helper
+from retrograd.compiler.c.indexing import find_indexing
+from retrograd.compiler.c.kernels import Kernel
+from retrograd.compiler.c.lines import find_line
+from retrograd.compiler.c.rearranging import find_rearrangement
 from retrograd.compiler.c.types import has_type, is_float, type_name
+from retrograd.compiler.c.windows import FORMS as WINDOWS
 from retrograd.compiler.ir import Call, Var
 from retrograd.compiler.live import Live
 from retrograd.engine import astype
+from retrograd.nn.functional.classes import class_hits
+from retrograd.rules.indexing import put
+from retrograd.rules.joining import concat
+from retrograd.rules.nesting import pile
+from retrograd.rules.products import contract
 
 Operand = Any  # a Var, a Live or a number
 
@@ -54,20 +66,21 @@ class Elementwise:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Product:
-    """A product of two matrices, `(m, k)` and `(k, n)`; vectors have one row, or one column.
+    """A product of matrices, of stacks of them, or a sum of products over axes of two arrays.
 
     Args:
         call: the call.
         left, right: its arguments.
-        m, k, n: the sizes.
+        axes: the axes that go together, each as those of the left one, of the right one and of the
+            result, None where there is none. "m" are in the left one and the result, "k" are
+            summed, "n" are in the right one and the result, "batch" in the result and in one or
+            both.
     """
 
     call: Call
     left: Var
     right: Var
-    m: int
-    k: int
-    n: int
+    axes: dict[str, list[tuple[int | None, int | None, int | None]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,57 +130,117 @@ class Hits:
     ignored: int
 
 
-Form = Elementwise | Product | Join | Put | Hits
+Form = Elementwise | Product | Join | Put | Hits | Kernel
 
 _REDUCTIONS = {
     np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply,
-    np.all: np.logical_and, np.any: np.logical_or, np.mean: np.add,
+    np.all: np.logical_and, np.any: np.logical_or, np.mean: np.add, np.count_nonzero: np.add,
 }  # fmt: skip
 
 
-def find_form(call: Call) -> Form | None:
-    """Return how a call is done in C, or None where only NumPy does it."""
-    if call.kind == "draw" or call.acts or len(call.outs) != 1 or call.view_of is not None:
+def find_form(call: Call, alone: bool = False) -> Form | None:
+    """Return how a call is done in C, or None where only NumPy does it.
+
+    Args:
+        call: the call.
+        alone: whether there will be no NumPy, which would do some calls better.
+    """
+    if call.kind == "draw" or call.acts or not call.outs or call.view_of is not None:
         return None
     arrays = [*call.vars(), *call.outs]
-    name = getattr(call.fn, "__name__", "")
-    if not all(has_type(v.dtype) and (v.size or name == "concat") for v in arrays):
+    if not all(has_type(v.dtype) and (v.size or call.fn is concat) for v in arrays):
         return None
     if not all(v.size for v in call.outs):
         return None
+    if len(call.outs) > 1:
+        return find_several(call) or find_line(call, alone)
     if call.kind == "write":
-        return _write(call)
+        return _write(call) or find_indexing(call)
     if isinstance(call.fn, np.ufunc):
         return _product(call) if call.fn is np.matmul else _ufunc(call)
-    if call.fn in _REDUCTIONS:
-        return _reduction(call)
-    if call.fn is np.where and len(call.args) == 3:
-        return _where(call)
-    if call.fn in (np.copy, astype, np.broadcast_to):
-        return _copy(call, call.args[0])
-    if call.fn is np.clip:
-        return _clip(call)
-    if name == "concat" and all(isinstance(a, Var) for a in call.args):
-        same = all(a.dtype == call.outs[0].dtype for a in call.args)
-        parts = tuple(a for a in call.args if a.size)
-        return Join(call, parts, call.kwargs.get("axis", 0)) if same else None
-    if call.fn in (np.reshape, np.ravel):
-        plain = not {"order", "copy"} & set(call.kwargs) and isinstance(call.args[0], Var)
-        plain = plain and len(call.args) <= 2
-        return Join(call, call.args[:1], None) if plain else None
-    if name == "put" and isinstance(call.args[0], Var) and _is_basic(call.args[1]):
-        return Put(call, *call.args[:2])
-    if name == "class_hits" and len(call.args) == 4:
-        target, classes, ndim, ignored = call.args
-        plain = isinstance(target, Var) and target.ndim == 1 and ndim == 2
-        return Hits(call, target, classes, ignored) if plain else None
-    return None
+    if call.fn in _FORMS:
+        return _FORMS[call.fn](call)
+    return find_whole(call, alone)
+
+
+def find_whole(call: Call, alone: bool) -> Kernel | None:
+    """Return the form of a call that is a function of its own, None where there is none."""
+    windowed = WINDOWS.get(call.fn)
+    if windowed:
+        return windowed(call)
+    return (
+        find_indexing(call) or find_line(call, alone) or find_rearrangement(call)
+        or find_choice(call)
+    )  # fmt: skip
 
 
 def _is_basic(index: Any) -> bool:
     """Tell whether an index consists of whole numbers and slices."""
     parts = index if isinstance(index, tuple) else (index,)
     return all(type(p) in (int, slice, type(None), type(Ellipsis)) for p in parts)
+
+
+def _join(call: Call) -> Join | None:
+    if not all(isinstance(a, Var) for a in call.args):
+        return None
+    parts = tuple(a for a in call.args if a.size)
+    if any(a.dtype != call.outs[0].dtype for a in call.args):
+        return None
+    return Join(call, parts, None if call.fn is pile else call.kwargs.get("axis", 0))
+
+
+def _reshape(call: Call) -> Join | None:
+    plain = not {"order", "copy"} & set(call.kwargs) and isinstance(call.args[0], Var)
+    return Join(call, call.args[:1], None) if plain and len(call.args) <= 2 else None
+
+
+def _put(call: Call) -> Form | None:
+    if isinstance(call.args[0], Var) and _is_basic(call.args[1]):
+        return Put(call, *call.args[:2])
+    return find_indexing(call)
+
+
+def _hits(call: Call) -> Hits | None:
+    if len(call.args) != 4:
+        return None
+    target, classes, ndim, ignored = call.args
+    plain = isinstance(target, Var) and target.ndim == 1 and ndim == 2
+    return Hits(call, target, classes, ignored) if plain else None
+
+
+def _of_one(call: Call) -> Elementwise | None:
+    """Return the form of a function of one array and plain options."""
+    x, out = call.args[0], call.outs[0]
+    if not isinstance(x, Var) or x.shape != out.shape:
+        return None
+    try:
+        text = OF_ONE[call.fn](x.dtype, *call.args[1:], **call.kwargs)
+    except TypeError:
+        return None
+    if text is None or any(isinstance(v, Var) for v in (*call.args[1:], *call.kwargs.values())):
+        return None
+    return Elementwise(
+        call, (x,), (x.dtype,), lambda names: text.format(*names), out.dtype, out.shape
+    )
+
+
+def _filled(call: Call) -> Elementwise | None:
+    out = call.outs[0]
+    value = FILLED[call.fn]
+    return Elementwise(call, (value,), (out.dtype,), lambda names: names[0], out.dtype, out.shape)
+
+
+def _is_close(call: Call) -> Elementwise | None:
+    x, y, *rest = call.args
+    out = call.outs[0]
+    arrays = [v for v in (x, y) if isinstance(v, Var)]
+    plain = all(type(v) in (int, float, bool) for v in (*rest, *call.kwargs.values()))
+    if not plain or not all(_number(v) for v in (x, y)) or not arrays:
+        return None
+    text, double = is_close(*rest, **call.kwargs), np.dtype(float)
+    return Elementwise(
+        call, (x, y), (double, double), lambda names: text.format(*names), out.dtype, out.shape
+    )
 
 
 def _number(value: Any) -> bool:
@@ -223,6 +296,10 @@ def _broad(var: Var) -> tuple[int, ...]:
     return tuple(s for s, n in zip(var.strides, var.shape, strict=True) if n > 1)
 
 
+def _copied(call: Call) -> Elementwise | None:
+    return _copy(call, call.args[0])
+
+
 def _copy(call: Call, value: Any) -> Elementwise | None:
     out = call.outs[0]
     if not _number(value) or isinstance(value, Live):
@@ -233,22 +310,24 @@ def _copy(call: Call, value: Any) -> Elementwise | None:
         kind = value.dtype
     else:
         kind = np.asarray(value).dtype
-    if not has_type(kind) or (kind.kind == "f" and out.dtype.kind in "iu"):
-        return None  # C leaves open what a float out of range becomes
-    text = "{0} != 0" if out.dtype.kind == "b" else "{0}"
+    if not has_type(kind):
+        return None
+    text, helpers = "{0} != 0" if out.dtype.kind == "b" else "{0}", ()
+    if kind.kind == "f" and out.dtype.kind in "iu":
+        # C leaves open what a float out of range becomes
+        text, found = to_whole(kind, out.dtype)
+        helpers = (found,)
     return Elementwise(
-        call, (value,), (kind,), lambda names: text.format(*names), out.dtype, out.shape
+        call, (value,), (kind,), lambda names: text.format(*names), out.dtype, out.shape, helpers
     )
 
 
 def _where(call: Call) -> Elementwise | None:
+    if len(call.args) != 3 or call.kwargs:
+        return None
     condition, x, y = call.args
     out = call.outs[0]
-    if (
-        call.kwargs
-        or not all(map(_number, call.args))
-        or any(isinstance(a, Live) for a in call.args)
-    ):
+    if not all(map(_number, call.args)) or any(isinstance(a, Live) for a in call.args):
         return None
     given = condition.dtype if isinstance(condition, Var) else np.asarray(condition).dtype
     if not has_type(given):
@@ -307,7 +386,7 @@ def _reduction(call: Call) -> Elementwise | None:
     for a in axes:
         count *= x.shape[a]
     divisor = count if call.fn is np.mean else 1
-    asks = ufunc in (np.logical_and, np.logical_or)
+    asks = ufunc in (np.logical_and, np.logical_or) or call.fn is np.count_nonzero
     text = "{0} != 0" if asks else "{0}"
     return Elementwise(
         call, (x,), (x.dtype if asks else out.dtype,), lambda names: text.format(*names),
@@ -331,18 +410,54 @@ def _product(call: Call) -> Form | None:
             call, (x, y), (x.dtype, y.dtype), lambda names: " * ".join(names), out.dtype,
             x.shape, (), np.add, (0,),
         )  # fmt: skip
-    if x.ndim > 2 or y.ndim > 2:
-        return None
     # sums are often written as products with ones
-    for ones, of, axis in ((x, y, 0), (y, x, of_last(x))):
+    for ones, of, axis in ((x, y, y.ndim - 2), (y, x, of_last(x))):
         if ones.ndim == 1 and _is_of_ones(ones):
             return Elementwise(
                 call, (of,), (of.dtype,), lambda names: names[0], out.dtype, of.shape, (), np.add,
                 (axis,),
             )  # fmt: skip
-    m = x.shape[0] if x.ndim == 2 else 1
-    n = y.shape[-1] if y.ndim == 2 else 1
-    return Product(call, x, y, m, x.shape[-1], n)
+    ends = out.ndim - (x.ndim > 1) - (y.ndim > 1)  # axes of the stack
+    axes: dict[str, list[tuple[int | None, int | None, int | None]]] = {
+        "batch": [], "m": [], "k": [(x.ndim - 1, max(y.ndim - 2, 0), None)], "n": [],
+    }  # fmt: skip
+    for d in range(ends):
+        left, right = d - ends + x.ndim - 2, d - ends + y.ndim - 2
+        role = "m" if y.ndim == 2 else "batch"  # one product in place of a stack
+        axes[role].append((left if left >= 0 else None, right if right >= 0 else None, d))
+    if x.ndim > 1:
+        axes["m"].append((x.ndim - 2, None, out.ndim - 1 - (y.ndim > 1)))
+    if y.ndim > 1:
+        axes["n"].append((None, y.ndim - 1, out.ndim - 1))
+    return Product(call, x, y, axes)
+
+
+def _contraction(call: Call) -> Form | None:
+    """Return the form of an Einstein sum of two arrays that is a product of matrices."""
+    if len(call.args) != 2 or not all(isinstance(a, Var) for a in call.args):
+        return None
+    x, y = call.args
+    out = call.outs[0]
+    if not is_float(out.dtype) or not x.dtype == y.dtype == out.dtype:
+        return None
+    inputs, result = call.kwargs["subscripts"].split("->")
+    one, two = inputs.split(",")
+    if any(len({*term}) < len(term) for term in (one, two, result)):
+        return None
+    axes: dict[str, list[tuple[int | None, int | None, int | None]]] = {
+        "batch": [], "m": [], "k": [], "n": [],
+    }  # fmt: skip
+    lengths = {**dict(zip(one, x.shape, strict=True))}
+    for letter in dict.fromkeys(result + one + two):
+        here = tuple(term.index(letter) if letter in term else None for term in (one, two, result))
+        in_one, in_two, in_out = (i is not None for i in here)
+        if not in_out and not (in_one and in_two):
+            return None
+        if in_one and in_two and lengths[letter] != y.shape[two.index(letter)]:
+            return None  # one of them is broadcast
+        role = "k" if not in_out else "batch" if in_one and in_two else "m" if in_one else "n"
+        axes[role].append((here[0], here[1], here[2]))
+    return Product(call, x, y, axes) if axes["k"] and axes["n"] and axes["m"] else None
 
 
 def of_last(var: Var) -> int:
@@ -372,3 +487,15 @@ def combine(ufunc: Any, total: str, value: str, dtype: np.dtype[Any]) -> str:
     if ufunc is np.add and dtype.kind == "b":
         return f"{total} || {value}"
     return expression(ufunc, [total, value], dtype)
+
+
+_FORMS: dict[Any, Callable[[Call], Form | None]] = {
+    **dict.fromkeys(_REDUCTIONS, _reduction),
+    **dict.fromkeys((np.copy, astype, np.broadcast_to), _copied),
+    **dict.fromkeys((np.reshape, np.ravel), _reshape),
+    **dict.fromkeys((concat, pile), _join),
+    **dict.fromkeys(OF_ONE, _of_one),
+    **dict.fromkeys(FILLED, _filled),
+    np.where: _where, np.clip: _clip, np.isclose: _is_close, put: _put, class_hits: _hits,
+    contract: lambda call: _contraction(call) or find_sum(call),
+}  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from retrograd.compiler.c.forms import Elementwise, Form, Hits
+from retrograd.compiler.c.kernels import Kernel
 from retrograd.compiler.c.places import Places, spread, without_ones
 from retrograd.compiler.ir import Call, Flow, Var
 
@@ -38,7 +39,10 @@ class Group:
     @property
     def checks(self) -> bool:
         """Whether it may find that its arguments are wrong."""
-        return any(isinstance(form, Hits) for form in self.forms)
+        return any(
+            isinstance(form, Hits) or (isinstance(form, Kernel) and form.checks)
+            for form in self.forms
+        )
 
 
 class Grouping:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.forms import Join, Put
-from retrograd.compiler.c.loops import Function
 from retrograd.compiler.c.names import CNames
 from retrograd.compiler.c.places import Place, Places, in_order
 from retrograd.compiler.c.types import type_name
