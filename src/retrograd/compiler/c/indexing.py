@@ -59,9 +59,9 @@ def _is_places(value: Any) -> bool:
 def in_range(places: Any, n: int, mode: str) -> Any:
     """Return places counted from the first of `n`, None where one is out of range."""
     if mode == "wrap":
-        return places % n
+        return np.asarray(places % n)
     if mode == "clip":
-        return np.clip(places, 0, n - 1)
+        return np.asarray(np.clip(places, 0, n - 1))
     if mode != "rows":
         places = np.where(places < 0, places + n, places)
     return places if ((places >= 0) & (places < n)).all() else None
