@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.c.kernels import Body, Kernel, Operand, indent, loop
+from retrograd.compiler.c.places import in_order
 from retrograd.compiler.c.types import number
 from retrograd.compiler.ir import Call, Var
 from retrograd.engine.writes import added, written
@@ -26,10 +28,12 @@ class Plan:
         steps: for each axis of the array: a whole number; a range that runs along an axis of the
             result, as (axis, start, step); or an array of places, as (array, its first axis in
             the result, how places out of range are taken).
+        is_flat: whether the one array of places counts the elements in their order.
     """
 
     shape: tuple[int, ...]
     steps: list[Any] = field(default_factory=list)
+    is_flat: bool = False
 
     @property
     def blocks(self) -> list[tuple[Any, int, str]]:
@@ -146,7 +150,7 @@ def walk(
     begin: list[str] = []
     first = 0
     for axis, step in enumerate(plan.steps):
-        stride, n = source.strides[axis], source.shape[axis]
+        stride, n = (1, 0) if plan.is_flat else (source.strides[axis], source.shape[axis])
         if isinstance(step, int):
             first += step * stride
         elif not isinstance(step[0], int):
@@ -155,10 +159,16 @@ def walk(
             array = body.table(step[0]) if fixed else body.array(step[0])
             value = _place(array, step[1], counters)
             begin.append(f"{'const ' * fixed}ptrdiff_t {place} = (ptrdiff_t){value};")
+            if plan.is_flat:
+                n = math.prod(source.shape)
             if not fixed:
                 begin += _in_range(place, n, step[2], step[0].dtype.kind == "u", body.code)
             last = max(last, step[1] + len(array.shape) - 1)
-            terms.append((place, stride))
+            if plan.is_flat:
+                sizes = zip(in_order(source.shape), source.shape, source.strides, strict=True)
+                terms += [(f"{place} / {step} % {n}", stride) for step, n, stride in sizes]
+            else:
+                terms.append((place, stride))
         else:
             out_axis, start, by = step
             first += start * stride
@@ -375,9 +385,7 @@ def _take(call: Call) -> Kernel | None:
     if not isinstance(x, Var) or given.get("out") is not None:
         return None
     if axis is None:
-        if x.ndim != 1:
-            return None
-        axis = 0
+        return _takes(call, x, _flat_plan(given["indices"], x.shape, mode))
     return _takes(call, x, _axis_plan(given["indices"], axis, x.shape, mode))
 
 
@@ -386,6 +394,17 @@ def _rows(call: Call) -> Kernel | None:
     if not isinstance(table, Var):
         return None
     return _takes(call, table, _axis_plan(index, 0, table.shape, "rows"))
+
+
+def _flat_plan(indices: Any, shape: tuple[int, ...], mode: str) -> Plan | None:
+    """Return what a function takes from all elements in their order."""
+    plan = _axis_plan(indices, 0, (math.prod(shape),), mode)
+    if plan is not None:
+        # a whole number of the whole is a place as well
+        whole = [np.array(s) if isinstance(s, int) else s for s in plan.steps]
+        plan.steps = [s if isinstance(s, tuple) else (s, 0, mode) for s in whole]
+        plan.is_flat = True
+    return plan
 
 
 def _along_plan(indices: Any, axis: Any, shape: tuple[int, ...]) -> Plan | None:
@@ -409,8 +428,8 @@ def _take_along_axis(call: Call) -> Kernel | None:
     x, axis = given["arr"], given.get("axis", -1)
     if not isinstance(x, Var):
         return None
-    if axis is None and x.ndim == 1:
-        axis = 0
+    if axis is None:
+        return _takes(call, x, _flat_plan(given["indices"], x.shape, "raise"))
     return _takes(call, x, _along_plan(given["indices"], axis, x.shape))
 
 
@@ -421,8 +440,8 @@ def _put_taken(call: Call) -> Kernel | None:
     out = call.outs[0]
     if not isinstance(g, Var):
         return None
-    if axis is None and out.ndim == 1:
-        axis = 0
+    if axis is None:
+        return _puts(call, out, g, _flat_plan(indices, out.shape, mode or "raise"), True)
     if mode is None:
         return _puts(call, out, g, _along_plan(indices, axis, out.shape), True)
     return _puts(call, out, g, _axis_plan(indices, axis, out.shape, mode), True)
