@@ -8,10 +8,10 @@ from typing import Any
 
 from retrograd.compiler.assembly import Assembly, Code, Step, assemble_by
 from retrograd.compiler.buffers import find_joined
-from retrograd.compiler.c.checks import find_wrong, write_check
+from retrograd.compiler.c.checks import find_wrong
 from retrograd.compiler.c.choices import find_sum
 from retrograd.compiler.c.code import Function
-from retrograd.compiler.c.forms import Elementwise, Form, Hits, Join, Product, Put, find_form
+from retrograd.compiler.c.forms import Elementwise, Form, Join, Product, Put, find_form
 from retrograd.compiler.c.groups import Group, Grouping
 from retrograd.compiler.c.joins import write_join, write_put
 from retrograd.compiler.c.kernels import Kernel, write_kernel
@@ -60,7 +60,7 @@ class CAssembly(Assembly):
         calls = [*self._arrange(groups, program)]
         super().__init__(program, calls, placed)
         self._functions_of: dict[int, list[Function]] = {}  # by the step
-        self._checks: list[Hits | Kernel] = []
+        self._checks: list[Kernel] = []
         self._texts: dict[str, str] = {}  # the names of functions
 
     def _form_of(self, call: Call) -> Form | None:
@@ -80,7 +80,7 @@ class CAssembly(Assembly):
             written = memory(call.outs[0]) if call.kind == "write" else None
             # what a write reads of its own target it would have to read before
             return None if written in map(memory, call.vars()[1:]) else form
-        if isinstance(form, (Join, Put, Hits)):
+        if isinstance(form, (Join, Put)):
             values = [*(form.parts if isinstance(form, Join) else call.vars()), *call.outs]
             if isinstance(form, Join) and form.axis is None:
                 out = call.outs[0]
@@ -203,11 +203,9 @@ class CAssembly(Assembly):
             return write_join("JOIN", form, self.places, self.placed, self.wish)
         if isinstance(form, Put):
             return [write_put("PUT", form, self.places, self.wish)]
-        assert isinstance(form, (Hits, Kernel))
+        assert isinstance(form, Kernel)
         self._checks.append(form)
         code = len(self._checks) + 1
-        if isinstance(form, Hits):
-            return [write_check("HITS", form, code, self.places, self.wish)]
         name = getattr(form.call.fn, "__name__", "kernel").upper()
         return [write_kernel(name, form, code, self.places, self.wish)]
 

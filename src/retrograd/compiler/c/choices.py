@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.c.functions import has_form
-from retrograd.compiler.c.kernels import Body, Kernel, indent, nest
+from retrograd.compiler.c.kernels import Body, Kernel, indent, loop, nest
 from retrograd.compiler.c.types import is_float, number
 from retrograd.compiler.ir import Call, Var
+from retrograd.nn.functional.classes import class_hits
 from retrograd.nn.functional.likelihoods import variance_from
+from retrograd.nn.functional.linear import row_factors
 from retrograd.rules.piecewise import choose
 
 
@@ -22,9 +24,73 @@ def _spread(var: Var, counters: list[str]) -> list[str]:
 
 def find_choice(call: Call) -> Kernel | None:
     """Return the form of `np.choose`, or of a variance that is looked at first."""
-    if call.fn is choose:
-        return _choose(call)
-    return _variance(call) if call.fn is variance_from else None
+    how = {choose: _choose, variance_from: _variance, class_hits: _hits, row_factors: _factors}
+    return how[call.fn](call) if call.fn in how else None
+
+
+def _hits(call: Call) -> Kernel | None:
+    """Return the form of where an element of scores is of the target class."""
+    names = ("target", "classes", "ndim", "ignore_index")
+    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+    target, classes, ignored = given["target"], given["classes"], given["ignore_index"]
+    out = call.outs[0]
+    if not isinstance(target, Var) or target.dtype.kind not in "iu":
+        return None
+
+    def write(body: Body) -> None:
+        hits, classes_of = body.array(out, fills=True), body.array(target)
+        counters = body.counters(target.shape)
+        which = body.counters((classes,))[0]
+        below = "" if target.dtype.kind == "u" else "c < 0 || "
+        missed = number(ignored, np.dtype(np.int64))
+        kind = classes_of.kind
+        let_pass = f" && {which} != {ignored}" * (0 <= ignored < classes)
+        element = hits.at(*counters[:1], which, *counters[1:])
+        lines = [
+            "{",
+            f"    const {kind} c = {classes_of.at(*counters)};",
+            f"    if (({below}c >= {classes}) && (int64_t)c != {missed}) return {body.code};",
+            *indent(loop(which, classes, [f"{element} = ({kind}){which} == c{let_pass};"])),
+            "}",
+        ]
+        body.add(*nest(counters, target.shape, lines))
+
+    return Kernel(call, write, True)
+
+
+def _factors(call: Call) -> Kernel | None:
+    """Return the form of what rows of a table are multiplied by where they are looked up."""
+    names = ("index", "table", "max_norm", "norm_type")
+    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+    index, table, most = given["index"], given["table"], given["max_norm"]
+    out = call.outs[0]
+    if not isinstance(index, Var) or not isinstance(table, Var) or given["norm_type"] != 2:
+        return None
+    if not is_float(table.dtype) or out.dtype != table.dtype:
+        return None
+    n, width = table.shape
+
+    def write(body: Body) -> None:
+        factors, places, rows = body.array(out, True), body.array(index), body.array(table)
+        row, column = body.counters((2, 2))
+        counters = body.counters(index.shape)
+        body.add(*loop(row, n, [f"{factors.at(row, '0')} = 1;"]))
+        x = rows.at("place", column)
+        double = np.dtype(float)
+        lines = [
+            f"ptrdiff_t place = (ptrdiff_t){places.at(*counters)};",
+            "double total = 0;",
+            f"if (place < 0) place += {n};",
+            f"if (place < 0 || place >= {n}) return {body.code};",
+            *loop(column, width, [f"total = total + (double){x} * {x};"]),
+            "total = sqrt(total);",
+            f"if (total > {number(float(most), double)})",
+            f"    {factors.at('place', '0')} = ({factors.kind})"
+            f"({number(float(most), double)} / (total + 1e-7));",
+        ]
+        body.add(*nest(counters, index.shape, ["{", *indent(lines), "}"]))
+
+    return Kernel(call, write, True)
 
 
 def _choose(call: Call) -> Kernel | None:

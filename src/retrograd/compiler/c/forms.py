@@ -21,7 +21,6 @@ from retrograd.compiler.c.windows import FORMS as WINDOWS
 from retrograd.compiler.ir import Call, Var
 from retrograd.compiler.live import Live
 from retrograd.engine import astype
-from retrograd.nn.functional.classes import class_hits
 from retrograd.rules.indexing import put
 from retrograd.rules.joining import concat
 from retrograd.rules.nesting import pile
@@ -113,24 +112,7 @@ class Put:
     index: Any
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Hits:
-    """Where an element of scores is of the target class; a class that is none is an error.
-
-    Args:
-        call: the call of `class_hits`.
-        target: the class numbers.
-        classes: how many classes there are.
-        ignored: a class number that is let pass.
-    """
-
-    call: Call
-    target: Var
-    classes: int
-    ignored: int
-
-
-Form = Elementwise | Product | Join | Put | Hits | Kernel
+Form = Elementwise | Product | Join | Put | Kernel
 
 _REDUCTIONS = {
     np.sum: np.add, np.max: np.maximum, np.min: np.minimum, np.prod: np.multiply,
@@ -198,14 +180,6 @@ def _put(call: Call) -> Form | None:
     if isinstance(call.args[0], Var) and _is_basic(call.args[1]):
         return Put(call, *call.args[:2])
     return find_indexing(call)
-
-
-def _hits(call: Call) -> Hits | None:
-    if len(call.args) != 4:
-        return None
-    target, classes, ndim, ignored = call.args
-    plain = isinstance(target, Var) and target.ndim == 1 and ndim == 2
-    return Hits(call, target, classes, ignored) if plain else None
 
 
 def _of_one(call: Call) -> Elementwise | None:
@@ -496,6 +470,6 @@ _FORMS: dict[Any, Callable[[Call], Form | None]] = {
     **dict.fromkeys((concat, pile), _join),
     **dict.fromkeys(OF_ONE, _of_one),
     **dict.fromkeys(FILLED, _filled),
-    np.where: _where, np.clip: _clip, np.isclose: _is_close, put: _put, class_hits: _hits,
+    np.where: _where, np.clip: _clip, np.isclose: _is_close, put: _put,
     contract: lambda call: _contraction(call) or find_sum(call),
 }  # fmt: skip

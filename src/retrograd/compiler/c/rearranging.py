@@ -12,7 +12,7 @@ from retrograd.compiler.ir import Call, Var
 
 FUNCTIONS = {
     np.tile, np.repeat, np.resize, np.delete, np.diag, np.diagflat, np.diagonal, np.roll,
-    np.rot90, np.flip, np.fliplr, np.flipud,
+    np.rot90, np.flip, np.fliplr, np.flipud, np.lib.stride_tricks.sliding_window_view,
 }  # fmt: skip
 LONGEST = 20_000  # places: so many stand in a function as numbers
 
@@ -57,9 +57,9 @@ def find_rearrangement(call: Call) -> Kernel | None:
         return None
     x, out = call.args[0], call.outs[0]
     plain = (origins >= 0).all()
-    if not (plain and _along_axes(_by_strides(origins, x.shape, in_order(x.shape)))):
-        if origins.size > LONGEST:
-            return None
+    is_regular = plain and _along_axes(_by_strides(origins, x.shape, in_order(x.shape)))
+    if not is_regular and origins.size > LONGEST:
+        return None
 
     def write(body: Body) -> None:
         y, source = body.array(out, fills=True), body.array(x)

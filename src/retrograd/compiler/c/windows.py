@@ -48,7 +48,7 @@ def _columns(call: Call) -> Kernel | None:
         first = 0
         inside: list[str | None] = []
         for d in axes:
-            low, high = pads[d]
+            low = pads[d][0]
             along = x.strides[2 + d]
             terms += [(turns[d], along * stride[d]), (steps[d], along * dilation[d])]
             first -= low * along
