@@ -4,21 +4,41 @@ The calls are those that the gradient rules are checked with, so a new function 
 Those of a room are one program, since each program is compiled.
 """
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import retrograd as rg
-from retrograd.engine import spelled
+from retrograd.compiler.assembly import assemble_by
+from retrograd.compiler.c import build
+from retrograd.compiler.c.assembly import CAssembly, uses_numpy
+from retrograd.compiler.c.forms import find_form
+from retrograd.compiler.ir import Call, Var
+from retrograd.compiler.passes import stack
+from retrograd.engine import RULES, spelled
 from rules import cases
 from rules.checking import floats, gradients, make, replace_floats, tensors
 from rules.drawing import CASES, STAND_INS, Draw
 
 pytestmark = pytest.mark.usefixtures("compiler")
+# each example is compiled
+EXAMPLES = max(3, settings.default.max_examples // 10)
+# complex numbers have no form in C
 ROOMS = [name for name in cases.__all__ if name not in ("complexes", "fourier")]
 # values decide the shapes of these, or whether they are complex
 CHANGING = (np.trim_zeros, np.roots)
+
+
+@pytest.fixture(scope="module")
+def quickly():
+    """Compile fast rather than for speed."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(build, "FLAGS", tuple("-O0" if f == "-O3" else f for f in build.FLAGS))
+    yield
+    patch.undo()
 
 
 def cases_of(room):
@@ -54,8 +74,8 @@ def results(calls, leaves):
         own, rest = rest[:n], rest[n:]
         given, named = replace_floats(tree, own)
         out = fn(*given, **named)
-        outs = [t for t in (out if isinstance(out, (tuple, list)) else [out])]
-        outs = [t for t in outs if isinstance(t, rg.Tensor)]
+        several = out if isinstance(out, (tuple, list)) else [out]
+        outs = [t for t in several if isinstance(t, rg.Tensor)]
         real = floats(outs)
         us = [np.cos(np.arange(o.size, dtype=o.dtype)).reshape(o.shape) for o in real]
         found.append((outs, gradients(real, own, us, False)))
@@ -79,12 +99,9 @@ def assert_near(found, expected, dtype, what):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("room", ROOMS)
-@settings(
-    max_examples=8,
-    suppress_health_check=[*HealthCheck],
-)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[*HealthCheck])
 @given(data=st.data())
-def test_a_function_in_c_is_numpys(compiler, room, dtype, data):
+def test_a_function_in_c_is_numpys(quickly, room, dtype, data):
     calls = draw_calls(data, room, dtype)
     arrays = [a for _, tree in calls for a in floats(tree)]
 
@@ -98,3 +115,40 @@ def test_a_function_in_c_is_numpys(compiler, room, dtype, data):
     for (fn, tree), mine, numpys in zip(calls, found, expected, strict=True):
         for a, b in zip(rg.tree.flatten(mine)[0], rg.tree.flatten(numpys)[0], strict=True):
             assert_near(a.data, b.data, dtype, f"{spelled(fn)} of {tree}")
+
+
+def is_numpys(step):
+    """Tell whether NumPy does something in a step though C could be asked to: no views, no none."""
+    arrays = [*step.call.vars(), *step.call.outs]
+    return step.call.view_of is None and all(v.size and v.dtype.kind in "fiub" for v in arrays)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("room", ROOMS)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[*HealthCheck])
+@given(data=st.data())
+def test_what_has_no_form_in_c_is_listed(room, data):
+    listed = {*rg.coverage().not_in_c}
+    draw, rng = Draw(data), np.random.default_rng(0)
+    for fn, drawn in cases_of(room):
+        if spelled(fn) in listed or not spelled(fn).startswith("np."):
+            continue
+        args, kwargs = drawn(draw)
+        call = STAND_INS.get(fn, fn), make((tuple(args), kwargs), rng)
+        step = rg.compile(lambda *leaves, call=call: results([call], list(leaves)))
+        with np.errstate(all="ignore"):
+            step(*tensors(floats(call[1])))
+        program = stack(step.programs[-1].plain)
+        left = uses_numpy(assemble_by(CAssembly(program, math.inf), program))
+        left = [s for s in left if is_numpys(s)]
+        assert not left, (spelled(fn), call[1], [spelled(s.call.fn) for s in left])
+
+
+def test_what_is_listed_as_without_form_is_not_written():
+    names = {name.removeprefix("np.") for name in rg.coverage().not_in_c}
+    x = Var("arg", np.ones((3, 3)))
+    for fn, rule in RULES.items():
+        name = spelled(fn).removeprefix("np.")
+        if name in names and not rule.multi and spelled(fn).startswith("np."):
+            call = Call("call", fn, (x,), {}, (Var("made", np.ones((3, 3))),))
+            assert find_form(call, alone=True) is None, name

@@ -21,7 +21,7 @@ from retrograd.compiler.lines import CompilerNotFoundError
 from retrograd.files import write_whole
 
 FLAGS = (
-    "-std=c99", os.environ.get("RGO","-O3"), "-march=native", "-fno-math-errno", "-fno-trapping-math",
+    "-std=c99", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math",
     "-ffp-contract=off", "-fopenmp-simd", "-w", "-shared", "-fPIC",
 )  # fmt: skip
 # functions of whole vectors are in a library of their own where there are any

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.c.functions import has_form
+from retrograd.compiler.c.functions import expression, has_form, helper
 from retrograd.compiler.c.kernels import Body, Kernel, indent, loop, nest
 from retrograd.compiler.c.types import is_float, number
 from retrograd.compiler.ir import Call, Var
@@ -196,6 +196,8 @@ _SEVERAL = {
 
 def find_several(call: Call) -> Kernel | None:
     """Return the form of a function of elements that has two results."""
+    if call.fn is np.divmod:
+        return _divmod(call)
     if call.fn not in _SEVERAL or len(call.args) != 1 or call.kwargs:
         return None
     (x,) = call.args
@@ -216,5 +218,32 @@ def find_several(call: Call) -> Kernel | None:
         if call.fn is np.frexp:
             lines = ["{", *indent(["int power = 0;", *lines]), "}"]
         body.add(*nest(counters, x.shape, lines))
+
+    return Kernel(call, write)
+
+
+def _divmod(call: Call) -> Kernel | None:
+    x, y = call.args
+    kind = call.outs[0].dtype
+    arrays = [v for v in (x, y) if isinstance(v, Var)]
+    plain = all(isinstance(v, (Var, int, float, np.generic)) for v in (x, y))
+    if call.kwargs or not plain or any(v.dtype != kind for v in arrays):
+        return None
+    if not has_form(np.remainder, kind):
+        return None
+
+    def write(body: Body) -> None:
+        counters = body.counters(call.outs[0].shape)
+        given = [
+            body.array(v).at(*_spread(v, counters)) if isinstance(v, Var) else number(v, kind)
+            for v in (x, y)
+        ]
+        lines = []
+        for fn, out in zip((np.floor_divide, np.remainder), call.outs, strict=True):
+            if text := helper(fn, kind):
+                body.helpers.append(text)
+            target = body.array(out, fills=True).at(*counters)
+            lines.append(f"{target} = {expression(fn, given, kind)};")
+        body.add(*nest(counters, call.outs[0].shape, lines))
 
     return Kernel(call, write)

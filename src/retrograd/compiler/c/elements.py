@@ -95,23 +95,25 @@ static {T} whole_{s}({F} x) {{
     return (x >= {low} && x < {high}) ? ({T})x : {least};
 }}"""
 
+_TO_UNSIGNED = """
+/* a float as a whole number without a sign; one below 0 is counted from the largest */
+static uint64_t whole_{s}({F} x) {{
+    if (x >= 0 && x < {high}) return (uint64_t)x;
+    return (x >= {low} && x < 0) ? (uint64_t)(int64_t)x : UINT64_C(9223372036854775808);
+}}"""
 
-def to_whole(source: Any, dtype: Any) -> tuple[str, str] | None:
-    """Return how a float becomes a whole number: an expression, and the function that it calls.
 
-    None where NumPy leaves it open which number it is.
-    """
-    if dtype.kind not in "iu":
-        return None
-    # shorter numbers are those of 32 bits, cut off; one without a sign those of 64
+def to_whole(source: Any, dtype: Any) -> tuple[str, str]:
+    """Return how a float becomes a whole number: an expression, and the function that it calls."""
+    # shorter numbers are those of 32 bits, cut off; one of 32 without a sign those of 64
     bits = 32 if dtype.itemsize < 4 or (dtype.kind == "i" and dtype.itemsize == 4) else 64
-    top = 2.0**64 if dtype.kind == "u" and dtype.itemsize == 8 else 2.0 ** (bits - 1)
-    kind = "uint64_t" if top == 2.0**64 else f"int{bits}_t"
-    low = "0" if top == 2.0**64 else number(-top, source)
-    least = "UINT64_C(9223372036854775808)" if top == 2.0**64 else f"INT{bits}_MIN"
+    wide = dtype.kind == "u" and dtype.itemsize == 8
+    kind = "uint64_t" if wide else f"int{bits}_t"
     real = "float" if source.itemsize == 4 else "double"
     word = f"{real}_{kind}"
-    text = _TO_WHOLE.format(
-        T=kind, F=real, s=word, low=low, high=number(top, source), least=least
+    high = number(2.0**64 if wide else 2.0 ** (bits - 1), source)
+    text = (_TO_UNSIGNED if wide else _TO_WHOLE).format(
+        T=kind, F=real, s=word, low=number(-(2.0 ** (bits - 1)), source), high=high,
+        least=f"INT{bits}_MIN",
     )  # fmt: skip
     return f"whole_{word}({{0}})", text.strip()

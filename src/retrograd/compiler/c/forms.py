@@ -20,8 +20,9 @@ from retrograd.compiler.c.types import has_type, is_float, type_name
 from retrograd.compiler.c.windows import FORMS as WINDOWS
 from retrograd.compiler.ir import Call, Var
 from retrograd.compiler.live import Live
+from retrograd.compiler.spelling import is_sized_by_mask
 from retrograd.engine import astype
-from retrograd.rules.indexing import put
+from retrograd.rules.indexing import put, put_taken
 from retrograd.rules.joining import concat
 from retrograd.rules.nesting import pile
 from retrograd.rules.products import contract
@@ -130,10 +131,14 @@ def find_form(call: Call, alone: bool = False) -> Form | None:
     if call.kind == "draw" or call.acts or not call.outs or call.view_of is not None:
         return None
     arrays = [*call.vars(), *call.outs]
-    if not all(has_type(v.dtype) and (v.size or call.fn is concat) for v in arrays):
+    if not all(has_type(v.dtype) for v in arrays):
         return None
+    if len(call.outs) == 1 and not call.outs[0].size and not is_sized_by_mask(call):
+        return Join(call, (), None)  # there is nothing to be done
     if not all(v.size for v in call.outs):
         return None
+    if call.fn is not concat and not all(v.size for v in arrays):
+        return _fill(call, 0) if call.fn in _ZERO_OF_NONE else None
     if len(call.outs) > 1:
         return find_several(call) or find_line(call, alone)
     if call.kind == "write":
@@ -198,9 +203,12 @@ def _of_one(call: Call) -> Elementwise | None:
     )
 
 
-def _filled(call: Call) -> Elementwise | None:
+def _filled(call: Call) -> Elementwise:
+    return _fill(call, FILLED[call.fn])
+
+
+def _fill(call: Call, value: int) -> Elementwise:
     out = call.outs[0]
-    value = FILLED[call.fn]
     return Elementwise(call, (value,), (out.dtype,), lambda names: names[0], out.dtype, out.shape)
 
 
@@ -286,11 +294,12 @@ def _copy(call: Call, value: Any) -> Elementwise | None:
         kind = np.asarray(value).dtype
     if not has_type(kind):
         return None
-    text, helpers = "{0} != 0" if out.dtype.kind == "b" else "{0}", ()
+    text = "{0} != 0" if out.dtype.kind == "b" else "{0}"
+    helpers: tuple[str, ...] = ()
     if kind.kind == "f" and out.dtype.kind in "iu":
         # C leaves open what a float out of range becomes
-        text, found = to_whole(kind, out.dtype)
-        helpers = (found,)
+        text, needed = to_whole(kind, out.dtype)
+        helpers = (needed,)
     return Elementwise(
         call, (value,), (kind,), lambda names: text.format(*names), out.dtype, out.shape, helpers
     )
@@ -462,6 +471,9 @@ def combine(ufunc: Any, total: str, value: str, dtype: np.dtype[Any]) -> str:
         return f"{total} || {value}"
     return expression(ufunc, [total, value], dtype)
 
+
+# sums of no elements
+_ZERO_OF_NONE = (np.sum, np.matmul, put, put_taken, contract)
 
 _FORMS: dict[Any, Callable[[Call], Form | None]] = {
     **dict.fromkeys(_REDUCTIONS, _reduction),

@@ -93,7 +93,8 @@ def plan_index(index: Any, shape: Sequence[int], mode: str = "raise") -> Plan | 
     advanced = [i for i, p in enumerate(parts) if i in arrays or type(p) is int] if arrays else []
     block = np.broadcast_shapes(*(parts[i].shape for i in arrays))
     together = advanced == [*range(advanced[0], advanced[-1] + 1)] if advanced else True
-    found, out, axis, start = Plan(()), [], 0, 0
+    found, axis, start = Plan(()), 0, 0
+    out: list[int] = []
     if arrays and not together:
         out += block
     for i, part in enumerate(parts):
@@ -216,7 +217,7 @@ def _takes(call: Call, source: Var, plan: Plan | None) -> Kernel | None:
 def _clear(array: Operand, body: Body, value: str = "0") -> list[str]:
     """Return the filling of an array that has no gaps."""
     counter = body.counter()
-    return loop(counter, array.var.size, [f"{array.name}[{counter}] = {value};"])
+    return loop(counter, math.prod(array.shape), [f"{array.name}[{counter}] = {value};"])
 
 
 def _puts(

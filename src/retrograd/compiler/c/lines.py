@@ -10,6 +10,7 @@ import numpy as np
 from retrograd.compiler.c.kernels import Body, Kernel, indent, loop, nest
 from retrograd.compiler.c.types import is_float, number
 from retrograd.compiler.ir import Call, Var
+from retrograd.rules.statistics import places
 
 SHORT = 256  # elements: NumPy puts longer lines in order faster
 
@@ -346,6 +347,40 @@ def _true_places(call: Call) -> Kernel | None:
     return Kernel(call, write, True)
 
 
+def _ranks(call: Call) -> Kernel | None:
+    """Return the form of where quantiles are among sorted elements, by NumPy's default method."""
+    given = _options(call, "x", "q", "method", "skip")
+    if given is None or given.get("method", "linear") != "linear":
+        return None
+    x, q, skip, out = given["x"], given["q"], given.get("skip", False), call.outs[0]
+    shape = q.shape if isinstance(q, Var) else ()
+    if not isinstance(q, (Var, int, float, np.floating)) or not x.ndim:
+        return None
+    if out.dtype != np.float64 or out.shape != (*shape, *x.shape[:-1]):
+        return None
+    if isinstance(q, Var) and not is_float(q.dtype):
+        return None
+
+    def write(body: Body) -> None:
+        y, values = body.array(out, fills=True), body.array(x)
+        which, counters = body.counters(shape), body.counters(x.shape)
+        last, n = counters[-1], x.shape[-1]
+        share = body.array(q).at(*which) if isinstance(q, Var) else number(q, np.dtype(float))
+        here = values.at(*counters)
+        counts = [f"if ({here} == {here}) count++;"] if x.dtype.kind == "f" else ["count++;"]
+        known = "count == 0" if skip else f"count < {n}"
+        lines = [
+            "ptrdiff_t count = 0;",
+            *loop(last, n, counts),
+            f"if ({share} < 0 || {share} > 1) return {body.code};",
+            f"{y.at(*which, *counters[:-1])} = ({known}) ? NAN : (double)(count - 1) * {share};",
+        ]
+        lines = ["{", *indent(lines), "}"]
+        body.add(*nest([*which, *counters[:-1]], [*shape, *x.shape[:-1]], lines))
+
+    return Kernel(call, write, True)
+
+
 def _convolve(call: Call) -> Kernel | None:
     if len(call.args) != 2 or call.kwargs or not all(isinstance(a, Var) for a in call.args):
         return None
@@ -380,5 +415,5 @@ def find_line(call: Call, alone: bool) -> Kernel | None:
 FORMS: dict[Any, Callable[[Call], Kernel | None]] = {
     np.argmax: _extreme, np.argmin: _extreme, np.cumsum: _running_sum, np.var: _variance,
     np.std: _variance, np.searchsorted: _search, np.digitize: _search, np.bincount: _count,
-    np.nonzero: _true_places, np.flatnonzero: _true_places, np.convolve: _convolve,
+    places: _ranks, np.nonzero: _true_places, np.flatnonzero: _true_places, np.convolve: _convolve,
 }  # fmt: skip

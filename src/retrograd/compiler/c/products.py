@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -208,7 +209,7 @@ def _tiles(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) ->
     """Return the loops over tiles of the product, which go along its rows."""
     m, k, n = sizes
     width = BYTES // (8 if kind == "double" else 4)
-    lines = ["ptrdiff_t i, j, k;", "int r, s;"]
+    lines: list[str] = []
     whole_rows, whole_columns = m - m % ROWS, n - n % width
     if packs(m, k, b[2]):
         lines.append(f"{kind} packed[{k}][{min(width, n)}];")
@@ -232,13 +233,27 @@ def _tiles(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) ->
     if whole_columns:
         lines += _loop("j", 0, whole_columns, width, rows(width))
     if n % width:
-        lines += [f"j = {whole_columns};", *rows(n % width)]
-    return lines
+        lines += _loop("j", whole_columns, whole_columns + 1, 1, rows(n % width))
+    return _declare(lines, ptrdiff_t="ijk", int="rs")
+
+
+def _uses(lines: list[str], name: str) -> bool:
+    return any(re.search(rf"\b{name}\b", line) for line in lines)
+
+
+def _declare(lines: list[str], **counters: str) -> list[str]:
+    """Return lines behind the declarations of the counters that they use, by their type."""
+    found = []
+    for kind, names in counters.items():
+        used = [name for name in names if _uses(lines, name)]
+        if used:
+            found.append(f"{kind} {', '.join(used)};")
+    return [*found, *lines]
 
 
 def _loop(name: str, first: int, last: int, step: int, body: list[str]) -> list[str]:
     if last - first == step:
-        return [f"{name} = {first};", *body]
+        return [f"{name} = {first};", *body] if _uses(body, name) else body
     inside = ("    " + line for line in body)
     return [f"for ({name} = {first}; {name} < {last}; {name} += {step}) {{", *inside, "}"]
 
@@ -266,7 +281,7 @@ def _tile(
 def _dots(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) -> list[str]:
     """Return the loops over the elements of the product, a few at a time, each a sum."""
     m, k, n = sizes
-    lines = ["ptrdiff_t i, j, k;"]
+    lines: list[str] = []
     high = min(4, m)
     wide = min(2, n)
 
@@ -288,14 +303,14 @@ def _dots(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) -> 
         whole = n - n % wide
         inner = _loop("j", 0, whole, wide, block(i, wide))
         if n % wide:
-            inner += [f"j = {whole};", *block(i, n % wide)]
+            inner += _loop("j", whole, whole + 1, 1, block(i, n % wide))
         return _loop("i", first, last, i, inner)
 
     whole = m - m % high
     lines += rows(0, whole, high)
     if m % high:
         lines += rows(whole, m, m % high)
-    return lines
+    return _declare(lines, ptrdiff_t="ijk")
 
 
 def _plus(name: str, more: int) -> str:

@@ -35,8 +35,8 @@ VECTOR(atanh) VECTOR(cbrt)
 #endif
 #endif
 
-/* Functions stay functions: a compiler that writes each again wherever it is called, as in nets over
-   many steps, takes ten times as long and gains nothing. */
+/* Functions stay functions: a compiler that writes each again wherever it is called, as in nets
+   over many steps, takes ten times as long and gains nothing. */
 #ifdef __GNUC__
 #define APART __attribute__((noinline))
 #else

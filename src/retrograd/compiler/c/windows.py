@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from retrograd.nn.functional.windows import columns, fold, padded_size
 def clear(array: Operand, body: Body, value: str = "0") -> None:
     """Let a body fill an array that has no gaps with one number."""
     counter = body.counter()
-    body.add(*loop(counter, array.var.size, [f"{array.name}[{counter}] = {value};"]))
+    body.add(*loop(counter, math.prod(array.shape), [f"{array.name}[{counter}] = {value};"]))
 
 
 def _columns(call: Call) -> Kernel | None:
