@@ -15,27 +15,29 @@ from benchmarks.process import Failed, call_in_process
 from benchmarks.rows import Row
 from benchmarks.works import WORKS
 
-COMPILED = {
-    "retrograd": "retrograd compiled",
-    "jax": "JAX jit",
-    "torch": "torch.compile",
-}
+COMPILED = (
+    ("retrograd", "retrograd compiled"),
+    ("retrograd", "retrograd in C"),
+    ("jax", "JAX jit"),
+    ("torch", "torch.compile"),
+    ("pytensor", "PyTensor, Numba"),
+)
 
 
-def row_of(peer: str) -> Row:
-    """Return the compiled row of `peer`, not called yet."""
+def row_of(peer: str, name: str) -> Row:
+    """Return a compiled row of `peer`, not called yet."""
     work = WORKS["record"]()
     module = importlib.import_module(peers.PEERS[peer])
     skipped: dict[str, str] = {}
     for row in module.rows(work, skipped):
-        if row.name == COMPILED[peer]:
+        if row.name == name:
             return row
     raise RuntimeError("; ".join(skipped.values()))
 
 
 def measure(options: dict[str, Any]) -> list[float]:
     """Return the milliseconds of the first five steps; imports and construction come before."""
-    row = row_of(options["peer"])
+    row = row_of(options["peer"], options["row"])
     taken = []
     for _ in range(5):
         start = time.perf_counter()
@@ -47,7 +49,7 @@ def measure(options: dict[str, Any]) -> list[float]:
 def run(options: dict[str, Any]) -> dict[str, Any]:
     """Return, for each installed compiler, the median milliseconds of its first five steps."""
     table: dict[str, Any] = {}
-    for peer, name in COMPILED.items():
+    for peer, name in COMPILED:
         if importlib.util.find_spec(peer) is None:
             continue
         samples = []
@@ -55,8 +57,10 @@ def run(options: dict[str, Any]) -> dict[str, Any]:
             for _ in range(1 if options["quick"] else 3):
                 with tempfile.TemporaryDirectory() as cache:
                     # A cache of compiled kernels would hide what the first call costs.
-                    extra = {"TORCHINDUCTOR_CACHE_DIR": cache, "TRITON_CACHE_DIR": cache}
-                    asked = {"peer": peer}
+                    names = ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "XDG_CACHE_HOME")
+                    extra = dict.fromkeys(names, cache)
+                    extra["PYTENSOR_FLAGS"] = f"base_compiledir={cache}"
+                    asked = {"peer": peer, "row": name}
                     samples.append(
                         call_in_process("first_call:measure", asked, timeout=300, extra=extra)
                     )

@@ -1,106 +1,160 @@
 """Compare two checkouts of the library in one run: `python -m benchmarks.versions OTHER`.
 
-OTHER is the root of another checkout, such as one of the commit before. Both are loaded into this
-process, train from the same weights and are timed in interleaved rounds, with one BLAS thread.
+OTHER is the root of another checkout, such as one of the commit before. Each runs in a process of
+its own, as users have it, with one BLAS thread, from the same weights; the processes are timed in
+turn, in interleaved rounds. Where in memory a process finds itself makes some percent of
+difference for as long as it lives, so there are several pairs of processes.
 """
 
-# ruff: noqa: E402, BLAS reads its number of threads when NumPy is imported
 from __future__ import annotations
 
-import os
-
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
-
 import argparse
-import importlib
-import pkgutil
+import json
+import os
+import random
+import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.clock import CHECKED_STEPS, check_losses, interleave, summarize
-from benchmarks.rows import Row
-from benchmarks.works import WORKS
+from benchmarks.process import ROOT, environment
 
-HERE = Path(__file__).resolve().parent.parent
-OURS = ("retrograd", "benchmarks.peers.ours", "benchmarks.nets")
+KINDS = ("eager", "compiled")
+# what `rg.nn.utils.retain_memory` does, as older versions cannot
+RETAINED = {"MALLOC_TRIM_THRESHOLD_": str(1 << 30), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
+WARM_SECONDS = 0.2
+TOLERANCE = 1e-4  # between the losses of the first steps
 
 
-def load(root: Path) -> dict[str, Any]:
-    """Import the library of a checkout whole, and what is measured with it, apart from others."""
-    for name in [name for name in sys.modules if name.startswith(OURS)]:
-        del sys.modules[name]
-    source = str(root / "src")
-    sys.path.insert(0, source)
+class Worker:
+    """A process with the library of a checkout, which times steps of one work when asked."""
+
+    def __init__(self, root: Path, work: str) -> None:
+        variables = environment("1") | RETAINED
+        # the library of the checkout, and the works of this one
+        variables["PYTHONPATH"] = os.pathsep.join([str(root / "src"), str(ROOT)])
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.versions", "--serve", work, str(root)],
+            cwd=ROOT,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, **question: Any) -> Any:
+        """Return what the process answers, once it has."""
+        to, back = self.process.stdin, self.process.stdout
+        assert to is not None
+        assert back is not None
+        print(json.dumps(question), file=to, flush=True)
+        answer = back.readline()
+        if not answer:
+            sys.exit(f"the process with {self.process.args} ended")
+        return json.loads(answer)
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def workers(roots: dict[str, Path], work: str) -> Iterator[dict[str, Worker]]:
+    """Start a process for each checkout, and end them afterwards."""
+    started = {name: Worker(root, work) for name, root in roots.items()}
     try:
-        library = importlib.import_module("retrograd")
-        assert str(library.__file__).startswith(source), library.__file__
-        for module in pkgutil.walk_packages(library.__path__, "retrograd."):
-            if "scipy" not in module.name:
-                importlib.import_module(module.name)
-        for name in OURS:
-            importlib.import_module(name)
-        return {name: module for name, module in sys.modules.items() if name.startswith(OURS)}
+        yield started
     finally:
-        sys.path.remove(source)
+        for worker in started.values():
+            worker.close()
 
 
-def warm(step: Callable[[], Any], modules: dict[str, Any]) -> None:
-    """Run the first steps, which may import more, while imports find the version they are of."""
-    for _ in range(CHECKED_STEPS):
-        sys.modules.update(modules)
-        step()
+def serve(work: str, root: Path) -> None:
+    """Answer questions about one work from standard input: its losses, or the time of steps."""
+    import retrograd as rg
+    from benchmarks import nets
+    from benchmarks.clock import CHECKED_STEPS, batch_time
+    from benchmarks.peers import ours
+    from benchmarks.rows import Row
+    from benchmarks.works import WORKS
 
-
-def rows(name: str, versions: dict[str, dict[str, Any]]) -> list[Row]:
-    """Return the rows of one work, those of a version together."""
-    found = []
-    for version, modules in versions.items():
-        sys.modules.update(modules)
-        library, ours, nets = (modules[name] for name in OURS)
-        if name in WORKS:
-            # a compiled model in an eager loss is no row of older versions
-            made = [row for row in ours.rows(WORKS[name](), {}) if "model" not in row.name]
+    assert str(rg.__file__).startswith(str(root)), rg.__file__
+    if work in WORKS:
+        # a compiled model in an eager loss is no row of older versions
+        made = [row for row in ours.rows(WORKS[work](), {}) if row.name.split()[1] in KINDS]
+        made = [row for row in made if "model" not in row.name]
+    else:
+        rg.set_default_dtype(np.float32)
+        made = [Row(f"retrograd {kind}", nets.our_step(work, kind == "compiled")) for kind in KINDS]
+    rows = {row.name.split()[1]: row for row in made}
+    for line in sys.stdin:
+        question = json.loads(line)
+        row = rows[question["kind"]]
+        if steps := question.get("steps"):
+            batch_time(row, max(1, steps // 10))
+            answer: Any = batch_time(row, steps)
         else:
-            library.set_default_dtype(np.float32)
-            made = [
-                Row(f"retrograd {kind}", nets.our_step(name, kind == "compiled"))
-                for kind in ("eager", "compiled")
-            ]
-            library.set_default_dtype(np.float64)
-        for row in made:
-            warm(row.step, modules)
-        found += [Row(f"{version} {row.name.split()[1]}", row.step, row.read) for row in made]
-    return found
+            answer = [row.read(row.step()) for _ in range(CHECKED_STEPS)]
+            # past most of the calls, ever rarer, at which a program is compared with its function
+            ready = time.perf_counter() + WARM_SECONDS
+            while time.perf_counter() < ready:
+                row.step()
+        print(json.dumps(answer), flush=True)
+
+
+def compare(roots: dict[str, Path], work: str, pairs: int, rounds: int, seconds: float) -> Any:
+    """Return the microseconds a step of one work took, for each kind, checkout and round."""
+    times: dict[str, dict[str, list[float]]] = {k: {name: [] for name in roots} for k in KINDS}
+    shuffle = random.Random(0).shuffle
+    for _ in range(pairs):
+        with workers(roots, work) as started:
+            for kind in KINDS:
+                losses = {name: worker.ask(kind=kind) for name, worker in started.items()}
+                if not np.allclose(*losses.values(), rtol=TOLERANCE):
+                    sys.exit(f"{work}, {kind}: the losses differ: {losses}")
+            slots = [(kind, name) for kind in KINDS for name in roots]
+            share = seconds / pairs / rounds / len(slots)
+            one = {kind: started["this"].ask(kind=kind, steps=10) for kind in KINDS}
+            for _ in range(rounds):
+                shuffle(slots)
+                for kind, name in slots:
+                    steps = max(1, round(share / one[kind]))
+                    times[kind][name].append(started[name].ask(kind=kind, steps=steps) * 1e6)
+    return times
 
 
 def main() -> None:
     """Print a table: microseconds a step, and this checkout's over the other's."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.versions", description=__doc__)
     parser.add_argument("other", type=Path, help="the root of the other checkout")
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--pairs", type=int, default=6, help="of processes, for each work")
+    parser.add_argument("--rounds", type=int, default=8, help="for each pair")
     parser.add_argument("--seconds", type=float, default=12.0, help="for each work")
     parser.add_argument("--work", nargs="+", help="works and nets (default: all)")
+    parser.add_argument("--serve", metavar="WORK", help="be such a process (OTHER is its root)")
     options = parser.parse_args()
-    versions = {"other": load(options.other.resolve()), "this": load(HERE)}
-    versions["this"]["retrograd"].nn.utils.retain_memory()  # for the whole process, so for both
-    works = options.work or [*WORKS, *versions["this"]["benchmarks.nets"].works()]
+    if options.serve:
+        serve(options.serve, options.other)
+        return
+    from benchmarks import nets
+    from benchmarks.works import WORKS
+
+    roots = {"other": options.other.resolve(), "this": ROOT}
     print("| work | | other, us | this, us | this / other |\n| --- | --- | ---: | ---: | ---: |")
-    for name in works:
-        agreeing, refused = check_losses(rows(name, versions), 1e-4)
-        if refused:
-            sys.exit(f"{name}: {refused}")
-        times = interleave(agreeing, options.rounds, options.seconds)
-        for kind in ("eager", "compiled"):
-            other, this = f"other {kind}", f"this {kind}"
-            table = summarize({k: times[k] for k in (other, this)}, other)
+    for work in options.work or [*WORKS, *nets.works()]:
+        times = compare(roots, work, options.pairs, options.rounds, options.seconds)
+        for kind, taken in times.items():
+            other, this = taken["other"], taken["this"]
+            ratio = np.median(np.divide(this, other))
             print(
-                f"| {name} | {kind} | {table[other]['median']:,.1f} | {table[this]['median']:,.1f} "
-                f"| {table[this]['ratio']:.3f} |",
+                f"| {work} | {kind} | {np.median(other):,.1f} | {np.median(this):,.1f} "
+                f"| {ratio:.3f} |",
                 flush=True,
             )
 

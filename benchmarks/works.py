@@ -66,19 +66,20 @@ def record() -> Work:
 
 
 def classifier(
-    name: str, title: str, sizes: list[int], batch: int, optimizer: str, lr: float
-) -> Work:
-    """Return a float32 ReLU net with cross entropy over `sizes` (widths, input to output)."""
+    name: str, title: str, sizes: list[int], batch: int, optimizer: str, lr: float,
+    dtype: type = np.float32,
+) -> Work:  # fmt: skip
+    """Return a ReLU net with cross entropy over `sizes` (widths, input to output)."""
     rng = np.random.default_rng(0)
     weights: dict[str, Array] = {}
     for index, (inputs, outputs) in enumerate(pairwise(sizes)):
         bound = 1 / math.sqrt(inputs)
         weight = rng.uniform(-bound, bound, (outputs, inputs))
-        weights[f"{2 * index}.weight"] = weight.astype(np.float32)
-        weights[f"{2 * index}.bias"] = rng.uniform(-bound, bound, outputs).astype(np.float32)
+        weights[f"{2 * index}.weight"] = weight.astype(dtype)
+        weights[f"{2 * index}.bias"] = rng.uniform(-bound, bound, outputs).astype(dtype)
     # Each input comes back under other labels: a net that has learned its batch by heart has
     # gradients of zero and moments that decay into denormals, which would time those instead.
-    inputs_of = [rng.standard_normal((batch, sizes[0])).astype(np.float32) for _ in range(8)]
+    inputs_of = [rng.standard_normal((batch, sizes[0])).astype(dtype) for _ in range(8)]
     batches = [(x, rng.integers(0, sizes[-1], batch)) for _ in range(2) for x in inputs_of]
     momentum = 0.9 if optimizer == "sgd" else 0.0
     return Work(name, title, "mlp", batches, weights, optimizer, lr, momentum, 1e-4)
@@ -94,6 +95,23 @@ def digits() -> Work:
     """Return the digits net: 64-128-10, batch 64, Adam."""
     title = "digits net 64-128-10, batch 64, float32, Adam"
     return classifier("digits", title, [64, 128, 10], 64, "adam", 0.001)
+
+
+def small(optimizer: str, lr: float) -> Work:
+    """Return a net for small images of digits: 64-32-10, batch 50, float64."""
+    told = "momentum" if optimizer == "sgd" else "Adam"
+    title = f"small digits net 64-32-10, batch 50, float64, {told}"
+    return classifier(f"small_{told.lower()}", title, [64, 32, 10], 50, optimizer, lr, np.float64)
+
+
+def small_adam() -> Work:
+    """Return the small digits net with Adam."""
+    return small("adam", 0.001)
+
+
+def small_momentum() -> Work:
+    """Return the small digits net with momentum."""
+    return small("sgd", 0.01)
 
 
 def rnn(steps: int = 50, batch: int = 16, inputs: int = 8, hidden: int = 32) -> Work:
@@ -123,5 +141,7 @@ WORKS: dict[str, Callable[[], Work]] = {
     "record": record,
     "mlp": mlp,
     "digits": digits,
+    "small_adam": small_adam,
+    "small_momentum": small_momentum,
     "rnn": rnn,
 }

@@ -111,7 +111,10 @@ def every(epochs: int) -> int:
 
 
 def find_compiler() -> list[str] | None:
-    command = shlex.split(os.environ.get("CC", "cc"))
+    try:
+        command = shlex.split(os.environ.get("CC", "cc"))
+    except ValueError:  # a quotation that does not end
+        return None
     return command if command and shutil.which(command[0]) else None
 
 

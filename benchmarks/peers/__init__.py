@@ -20,6 +20,8 @@ PEERS = {
     "jax": "benchmarks.peers.jaxlib",
     "autograd": "benchmarks.peers.hips",
     "mygrad": "benchmarks.peers.mygradlib",
+    "pytensor": "benchmarks.peers.pytensorlib",
+    "casadi": "benchmarks.peers.casadilib",
 }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence, ValuesView
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, cast
 
-from retrograd.engine import MODE, ReversePass, Tensor, mode_set, section, seed_of, wrap
+from retrograd.engine import ReversePass, Tensor, current_mode, mode_set, section, seed_of, wrap
 from retrograd.engine.backward import LIMITS, between
 from retrograd.function import Context, Function, once_differentiable
 from retrograd.later import public_names
@@ -72,7 +72,7 @@ def grad(
         if not t.requires_grad:
             raise RuntimeError(f"an input of shape {t.shape} does not require grad")
     keep = create_graph if retain_graph is None else retain_graph
-    mode = MODE.get()
+    mode = current_mode()
     lift = create_graph or mode.records
     seeds = [seed_of(root, w, lift) for root, w in zip(roots, weights, strict=True)]
     walk = ReversePass(keep, lift, between(roots, targets), targets=targets)

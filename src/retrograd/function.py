@@ -10,12 +10,12 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from retrograd.engine import (
-    MODE,
     Mode,
     Rule,
     Tensor,
     as_array,
     borrowed,
+    current_mode,
     defvjp_joint,
     is_recording,
     mode_set,
@@ -248,7 +248,7 @@ class Function:
                     f"{cls.__name__}.apply got a Tensor in a {type(a).__name__}, which would get "
                     "no gradient: pass it as an argument of its own"
                 )
-        ctx, grad = Context(), MODE.get().grad
+        ctx, grad = Context(), current_mode().grad
         ctx.needs_input_grad = tuple(
             grad and isinstance(a, Tensor) and a.requires_grad for a in args
         )
@@ -386,7 +386,7 @@ def _all_gradients(
     if not isinstance(outs[0], Tensor):
         return _call_backward(cls, ctx, g, outs, args)
     g = [part if isinstance(part, Tensor) else wrap(part) for part in g]
-    graph = MODE.get().grad
+    graph = current_mode().grad
     if graph and not hasattr(cls.backward, "_once"):
         for name, value in vars(ctx).items():
             if not name.startswith("_"):

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 import retrograd as rg
-from retrograd.engine import MODE, Mode, escape, is_recording, mode_set, section, tell, unrecorded
+from retrograd.engine import (
+    Mode,
+    current_mode,
+    escape,
+    is_recording,
+    mode_set,
+    section,
+    tell,
+    unrecorded,
+)
 
 
 def test_no_grad_and_enable_grad_nest_and_come_back_after_an_error():
@@ -143,10 +152,10 @@ def test_an_observer_is_asked_before_a_value_leaves_and_may_refuse():
 
 
 def test_a_mode_is_put_back_after_an_error():
-    before = MODE.get()
+    before = current_mode()
     with pytest.raises(ZeroDivisionError), mode_set(Mode(False)):
         raise ZeroDivisionError
-    assert MODE.get() is before
+    assert current_mode() is before
 
 
 def watching(heard):

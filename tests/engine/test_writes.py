@@ -86,12 +86,17 @@ VIEWS = {
     **STEPS,
     "keep": lambda t, i, x, kept: kept.append(t[i]),
     "keep all": lambda t, i, x, kept: kept.append(t.T),
-    "write into what was kept": lambda t, i, x, kept: kept[-1].__setitem__(..., x[1]),
+    "write into what was kept": lambda t, i, x, kept: _write_last(kept, x[1]),
 }
 
 
 def _weights(shape):
     return np.linspace(-1.0, 1.0, int(np.prod(shape))).reshape(shape)
+
+
+def _write_last(kept, value):
+    if kept[-1].ndim:  # a NumPy scalar cannot be written
+        kept[-1][...] = value
 
 
 def _iadd(t, i, x):

@@ -27,7 +27,9 @@ def test_training_in_c_gives_the_lines_and_weights_of_the_step(example, capsys, 
     assert (tmp_path / "step.h").exists()
 
 
-def test_without_a_compiler_it_says_what_to_install(example, capsys, monkeypatch):
+@pytest.mark.parametrize("named", ["cc", "no-such-compiler", "'no end", ""])
+def test_without_a_compiler_it_says_what_to_install(example, capsys, monkeypatch, named):
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("CC", named)
     assert example.main(["--epochs", "1"]) == 1
     assert "install gcc or clang" in capsys.readouterr().err

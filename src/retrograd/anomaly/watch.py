@@ -28,7 +28,7 @@ from retrograd.anomaly.faults import (
     makers_of,
 )
 from retrograd.anomaly.naming import called_function, caller_in_library, function_name
-from retrograd.engine import MODE, Array, Mode, ReversePass, Rule, Tensor, pick
+from retrograd.engine import MODE, Array, Mode, ReversePass, Rule, Tensor, current_mode, pick
 from retrograd.lines import NOWHERE, Line, line_at, user_frame
 
 
@@ -72,7 +72,7 @@ class detect_anomaly:
         self._contexts: list[tuple[Any, Any]] = []
 
     def __enter__(self) -> None:
-        before = MODE.get()
+        before = current_mode()
         quiet = without_warnings()
         quiet.__enter__()
         mode = before

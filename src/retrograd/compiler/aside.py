@@ -12,7 +12,7 @@ from retrograd.compiler.differentiable import stand_ins
 from retrograd.compiler.lower import lower
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape
-from retrograd.engine import MODE, Tensor
+from retrograd.engine import Tensor, current_mode
 
 if TYPE_CHECKING:
     from retrograd.compiler.step import CompiledStep
@@ -46,7 +46,7 @@ class Aside:
     def make_program(self) -> ReadyProgram:
         """Return a program of its own for this call."""
         tape, result = self.record()
-        return ReadyProgram(lower(tape, self.step.fn, result), MODE.get().grad, False)
+        return ReadyProgram(lower(tape, self.step.fn, result), current_mode().grad, False)
 
     def find_program(self) -> ReadyProgram | None:
         """Return the program that a call would run now; None where it would be recorded."""

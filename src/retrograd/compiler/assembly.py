@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,8 @@ class Code:
         names: the name of each array.
         bind: puts what the statements call that is not NumPy's into a namespace with the arrays.
         source_in_c: what C does of it, "" where that is nothing.
+        middle: where the second half of the body begins, where C knows of halves; see `halves`.
+        late: the arrays that the second half makes.
     """
 
     arguments: list[tuple[str, Var]] = field(default_factory=list)
@@ -93,6 +95,8 @@ class Code:
     names: dict[Var, str] = field(default_factory=dict)
     bind: Callable[[dict[str, Any]], None] | None = None
     source_in_c: str = ""
+    middle: int | None = None
+    late: Collection[Var] = ()
 
 
 def assemble(program: Program) -> Code:

@@ -22,12 +22,12 @@ from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape
 from retrograd.engine import (
     CLOCK,
-    MODE,
     Array,
     ReversePass,
     Rule,
     Tensor,
     as_array,
+    current_mode,
     enable_grad,
     keep,
     run,
@@ -47,7 +47,8 @@ class Graph:
         used: what gradients flow to: a Tensor outside, or the position of an argument among those
             that are arrays.
         structure: the tree of the arguments.
-        compile: makes a compiled function of a function.
+        compile: makes a compiled function of a function and the number of arguments that the first
+            half of its programs takes.
 
     Attributes:
         is_eager: whether the function is not compiled at all, since it uses Tensors outside that
@@ -151,7 +152,7 @@ class Graph:
             if not any(isinstance(u, int) for u in self.used):
                 self._inputs = inputs
         arrays = tuple([t._array for t in inputs])
-        return keep(_ONE, inputs, arrays, {"call": call}, array, True, MODE.get())
+        return keep((_ONE, inputs, arrays, {"call": call}), array, True, current_mode())
 
     def step(self, leaves: Sequence[Any]) -> Any:
         """Return the compiled function of arrays and gradients of results, which gives both.
@@ -162,7 +163,7 @@ class Graph:
         if self._step is None:
             function = self._gradients_of(leaves)
             function.__name__ = f"gradient of {_name_of(self.fn)}"
-            self._step = self._compile(function)
+            self._step = self._compile(function, sum(isinstance(v, _ARRAYS) for v in leaves))
         return self._step
 
     def _gradients_of(self, example: Sequence[Any]) -> Callable[..., Any]:
@@ -297,7 +298,7 @@ def find_graph(
         start: when the run began, by the clock of recorded calls.
         recorded: the run as a program.
         structure: the tree of the arguments.
-        compile: makes a compiled function of a function.
+        compile: as for `Graph`.
     """
     values = tree.leaves(result)
     outs = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]

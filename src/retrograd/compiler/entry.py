@@ -132,7 +132,8 @@ def compile(
             changes something outside or a dict or list that it gets, or does something else in
             its second run, or in one to which it is compared later.
         RuntimeError: when called, if a program does not compute what the function does.
-        ValueError: if `target` is neither.
+        ValueError: if `target` is neither; when called, for `target="c"`, if an argument lies in
+            memory that the function writes.
 
     >>> w = rg.Tensor([1.0, 2.0], requires_grad=True)
     >>> @rg.compile

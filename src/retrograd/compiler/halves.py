@@ -14,6 +14,7 @@ import numpy as np
 
 from retrograd.compiler.assembly import Code, Step
 from retrograd.compiler.guards import Guard, compile_guards, find_further
+from retrograd.compiler.ir import Var
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.statements import Assign, Name
 from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines
@@ -99,6 +100,13 @@ class Halves:
             results: how many of its results are those of the first half.
         """
         code = ready.code
+        if code.lives or code.carried or ready.program.grads:
+            return None
+        if code.bind is not None:
+            first = ready.program.results[:results]
+            late = any(isinstance(v, Var) and v in code.late for v in first)
+            known = code.middle is not None and ready.halved_at == count
+            return cls(ready, count, results, code.middle or 0) if known and not late else None
         seeds = {*code.inputs[count:]}
         wanted = {*code.results[:results]}
         at = len(code.body)
@@ -108,8 +116,7 @@ class Halves:
             fills_result = step.fills is not None and code.names[step.fills] in wanted
             if i >= at and (fills_result or step.call.kind != "call"):
                 return None
-        whole = code.bind or code.lives or code.carried or ready.program.grads
-        return None if whole else cls(ready, count, results, at)
+        return cls(ready, count, results, at)
 
     def start(self, arrays: Sequence[Array]) -> Run:
         """Run the first half on arguments."""
@@ -156,6 +163,8 @@ class Halves:
         code = self._code
         namespace = {"np": np, "_copied": np.array, **code.data, **code.functions}
         exec("\n".join(setup_lines(code)), namespace)
+        if code.bind is not None:
+            code.bind(namespace)
         namespace.update(self._functions)
         exec(self._text, namespace)
         return namespace["first"], namespace["second"]

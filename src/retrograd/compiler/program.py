@@ -82,6 +82,7 @@ class ReadyProgram:
         graph: how gradients flow to its results, None if nobody can ask for any.
         likeness: of the recorded program, if it is known already.
         target: what computes it, "numpy" or "c".
+        halved_at: how many of the arguments its first half takes; 0 where nobody asks for halves.
 
     Attributes:
         likeness: what other recordings are compared with.
@@ -102,9 +103,10 @@ class ReadyProgram:
     def __init__(
         self, recorded: Program, grad: bool, simple: bool, outside: Outside | None = None,
         graph: Graph | None = None, likeness: Likeness | None = None, target: str = "numpy",
+        halved_at: int = 0,
     ) -> None:  # fmt: skip
         self.recorded = recorded
-        self.target = target
+        self.target, self.halved_at = target, halved_at
         self.likeness = likeness or Likeness(recorded)
         self.runs = 1
         self.next_audit = FIRST_AUDIT
@@ -168,7 +170,7 @@ class ReadyProgram:
         if self.target == "c":
             from retrograd.compiler.c import assemble_in_c
 
-            return assemble_in_c(program)
+            return assemble_in_c(program, self.halved_at)
         return assemble(program)
 
     def _find_first_write(self, flow: Flow) -> int:

@@ -13,7 +13,7 @@ from retrograd.compiler.carried import find_kept, find_shared
 from retrograd.compiler.changes import look_around
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.tape import Tape, recording
-from retrograd.engine import MODE, Tensor
+from retrograd.engine import MODE, Tensor, current_mode
 
 
 def record_run(
@@ -53,7 +53,7 @@ def record_run(
     args, kwargs = structure.unflatten(given)
     as_given = structure.unflatten(given)
     before = look_around(fn)
-    mode = MODE.get()
+    mode = current_mode()
     try:
         with recording(tape, mode.grad):
             result = fn(*args, **kwargs)

@@ -45,7 +45,7 @@ from retrograd.compiler.readable import Readable
 from retrograd.compiler.recorder import record_run
 from retrograd.compiler.sample import Sample
 from retrograd.compiler.tape import Tape
-from retrograd.engine import CLOCK, MODE, Tensor, mode_set, wrap
+from retrograd.engine import CLOCK, Tensor, current_mode, mode_set, wrap
 from retrograd.nn.module import Module
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class CompiledStep:
         functools.update_wrapper(self, fn, updated=())
         self.__name__: str = getattr(fn, "__name__", type(fn).__name__)
         self.fn, self.replay_first, self.target = fn, replay_first, target
+        self.halved_at = 0  # how many of its arguments the first half of a program takes
         self._programs: dict[Any, list[ReadyProgram]] = {}
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
@@ -100,7 +101,7 @@ class CompiledStep:
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         if instance is None or not takes_self(self.fn):
             return self
-        if MODE.get().records:
+        if current_mode().records:
             return MethodType(self.fn, instance)  # a part of what is recorded now
         if isinstance(instance, type):
             return MethodType(self, instance)  # of a classmethod: the class is an argument
@@ -127,16 +128,17 @@ class CompiledStep:
     # Calls
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        mode = MODE.get()
+        mode = current_mode()
         if mode.tell is not None:
             return mode.tell("compiled", self, args, kwargs)
         with self._lock:
             last = self._last
-            if last and last.settled and not kwargs and last.grad is mode.grad:
+            if last is not None and last.settled and not kwargs and last.grad is mode.grad:
                 arrays = [
                     a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
                 ]
-                if last.ready(arrays):
+                ready = last.ready  # a function that it has, not a method
+                if ready(arrays):
                     runs = last.runs + 1
                     if runs < last.next_audit:
                         last.runs = runs
@@ -242,7 +244,7 @@ class CompiledStep:
 
     def _record_plainly(self, ready: ReadyProgram, leaves: list[Any]) -> Program:
         """Record the function for other arguments; return the program without buffers."""
-        mode = MODE.get()
+        mode = current_mode()
         with mode_set(mode.with_grad(ready.grad)):
             tape, result = self._record(leaves, ready.sample.structure)
             tape.put_back()
@@ -264,11 +266,14 @@ class CompiledStep:
         more than 1000 elements in all go to a `.npz` of the same name beside it.
 
         Where `path` ends in `.c`, one file in C99 is written that needs libm alone, and its header
-        beside it. It allocates nothing: what it trains and computes with lies in one struct, whose
-        bytes the header tells. `step_init(&state)` begins with what is there now,
-        `step_run(&state, x, y, out)` runs the program on arrays in the order of C, and copies its
-        results to where the last arguments point; one number alone it returns. Learning rates are
-        fields of the struct. Of a Module it is `predict(&state, x, out)`, with constant weights.
+        beside it, which C++ can include too. It allocates nothing: what it trains and computes with
+        lies in one struct, whose bytes the header tells. In `step.c`, `step_init(&state)` begins
+        with what is there now, `step_run(&state, x, y, out)` runs the program on arrays in the
+        order of C and on numbers, and copies its results to where the last arguments point; one
+        number alone it returns. Learning rates are fields of the struct. What draws has a generator
+        of its own: other numbers than here, those of `step_seed(&state, seed)`. The names begin
+        with that of the file, so that a program may have several. Of a Module it is
+        `predict(&state, x, out)` (`net_predict` in `net.c`), with constant weights.
 
         Args:
             path: where the script is to be; it ends in `.py`, or in `.c`.
@@ -282,8 +287,8 @@ class CompiledStep:
             RuntimeError: if nothing is recorded yet.
             TypeError: if the program adds to gradients from before, or calls a function whose
                 source cannot be found or taken along; for C, if it calls what has no form there,
-                with the line.
-            ValueError: if `path` ends in neither.
+                with the line, or has numbers of a dtype that C99 has not.
+            ValueError: if `path` ends in neither, or is no name for a C file.
 
         >>> import pathlib, tempfile
         >>> step = rg.compile(lambda x: x * 2)
@@ -301,9 +306,7 @@ class CompiledStep:
         if Path(path).suffix == ".c":
             from retrograd.compiler.c.export import export_c
 
-            export_c(
-                self._ran(), "predict" if isinstance(self.fn, Module) else "step", path, overwrite
-            )
+            export_c(self._ran(), isinstance(self.fn, Module), path, overwrite)
             return
         from retrograd.compiler.export import export
 
@@ -427,7 +430,9 @@ class CompiledStep:
             plain = all(type(a) in (np.ndarray, Tensor) for a in args)
             simple = plain and not kwargs and not tape.positions
             simple = simple and not (graph and graph.is_eager)
-            found = ReadyProgram(recorded, grad, simple, outside, graph, likeness, self.target)
+            found = ReadyProgram(
+                recorded, grad, simple, outside, graph, likeness, self.target, self.halved_at
+            )
             found.sample = Sample.of(structure, leaves)
             same.append(found)
             recorded.announce()
@@ -450,13 +455,15 @@ class CompiledStep:
         tape.undo.clear()
         return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
 
-    def _compile_alike(self, fn: Callable[..., Any]) -> CompiledStep:
-        """Return another function compiled for the same target."""
-        return CompiledStep(fn, target=self.target)
+    def _compile_alike(self, fn: Callable[..., Any], halved_at: int) -> CompiledStep:
+        """Return another function for the same target, to be run in halves: see `Graph`."""
+        step = CompiledStep(fn, target=self.target)
+        step.halved_at = halved_at
+        return step
 
     def _key(self, given: Any, structure: tree.Structure) -> Any:
         """Return what programs are kept by: the kinds of the arguments, and the grad mode."""
-        return structure, tuple(map(kind_of, given)), MODE.get().grad
+        return structure, tuple(map(kind_of, given)), current_mode().grad
 
     def _find_same(
         self, same: list[ReadyProgram], likeness: Likeness, outside: Outside,

@@ -27,6 +27,7 @@ from retrograd.engine.hooks import HOOKED_LEAVES, Handle, hooks_of
 from retrograd.engine.mode import (
     MODE,
     Mode,
+    current_mode,
     enable_grad,
     escape,
     is_grad_enabled,
@@ -76,9 +77,10 @@ __all__ = [
     "CLOCK", "HOOKED_LEAVES", "MODE", "RULES", "Array", "Call", "Constants", "Handle", "Mode",
     "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "added", "arguments",
     "as_array", "astype", "borrowed", "call_numpy", "check_floating", "complex_of", "composed",
-    "defvjp", "defvjp_joint", "describe", "enable_grad", "escape", "get_default_dtype", "hooks_of",
-    "is_grad_enabled", "is_recording", "is_rehearsal", "is_stand_in", "keep", "leave_to_numpy",
-    "mode_set", "no_grad", "nograd", "pick", "primitive", "record", "refuse", "rehearsal",
-    "rules_later", "run", "section", "seed_of", "set_default_dtype", "set_grad_enabled", "spelled",
-    "stamps", "tell", "touch", "unrecorded", "wrap", "write", "written",
+    "current_mode", "defvjp", "defvjp_joint", "describe", "enable_grad", "escape",
+    "get_default_dtype", "hooks_of", "is_grad_enabled", "is_recording", "is_rehearsal",
+    "is_stand_in", "keep", "leave_to_numpy", "mode_set", "no_grad", "nograd", "pick", "primitive",
+    "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of",
+    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded",
+    "wrap", "write", "written",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 from retrograd.engine.arrays import check_floating
 from retrograd.engine.call import describe
 from retrograd.engine.hooks import HOOKED, HOOKED_LEAVES, RETAINS, hooks_of
-from retrograd.engine.mode import MODE, mode_set, section, unrecorded
+from retrograd.engine.mode import current_mode, mode_set, section, unrecorded
 from retrograd.engine.rule import Rule
 from retrograd.engine.tensor import (
     CLOCK,
@@ -41,7 +41,7 @@ def backward(
     root: Tensor, gradient: ArrayLike | Tensor | None = None, retain_graph: bool = False
 ) -> None:
     """Add the gradient of `root` to `.grad` of its leaves: see `Tensor.backward`."""
-    mode = MODE.get()
+    mode = current_mode()
     lift = mode.records  # a program is made of what the rules record
     seed = seed_of(root, gradient, lift)
     walk = ReversePass(retain_graph, lift)
@@ -55,10 +55,11 @@ def backward(
 
 
 @functools.lru_cache(maxsize=64)
-def _one(shape: tuple[int, ...], dtype: Any) -> Any:
+def _one(shape: tuple[int, ...], dtype: Any) -> tuple[Any, Any]:
+    """Return an array of ones that nobody may write, and a view of it."""
     one = np.ones(shape, dtype)
     one.flags.writeable = False
-    return one
+    return one, borrowed(one)
 
 
 def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> Any:
@@ -83,8 +84,8 @@ def seed_of(root: Tensor, gradient: ArrayLike | Tensor | None, lift: bool) -> An
                 f"backward() starts from a real number, this Tensor is {like.dtype}: take a real "
                 "number of it (t.real, np.abs(t)), or pass gradient="
             )
-        one = _one(like.shape, like.dtype)
-        return wrap(one) if lift else borrowed(one)
+        one, view = _one(like.shape, like.dtype)
+        return wrap(one) if lift else view
     array = as_array(gradient)
     if array.shape != like.shape:
         raise ValueError(f"gradient= has shape {array.shape}, the Tensor has {like.shape}")
@@ -225,7 +226,7 @@ class ReversePass:
                 return
         if LIMITS:
             keep = True  # a limit looks at the whole graph
-        hear = MODE.get().tell
+        hear = current_mode().tell
         is_plain = hear is None and not lift
         last_write = CLOCK.last_write
         queue: list[tuple[float, Tensor]] = []  # a heap: the last recorded comes first
@@ -270,8 +271,8 @@ class ReversePass:
                     args, out = lifted(t)
             given = (g, out, *args)
             try:
-                vjps, is_joint = rule.vjps, rule.joint is not None
-                if is_joint:
+                vjps = rule.vjps
+                if rule.joint is not None:
                     vjps = self._joint(rule, inputs, arrays, given, kwargs)
                 for a, like, vjp in zip(inputs, arrays, vjps):  # noqa: B905, options follow
                     # an argument that was no Tensor is the same object in both tuples
@@ -286,10 +287,7 @@ class ReversePass:
                     ):
                         vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
-                    if is_joint:
-                        ga = vjp
-                    else:
-                        ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
+                    ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
                     if (
                         ga.__class__ is not _ndarray
                         or ga.shape != like.shape
@@ -297,7 +295,7 @@ class ReversePass:
                     ):
                         ga = fitted(ga, like)
                     if (ga is g or not rule.trusted) and not lift:
-                        ga = borrowed(ga)
+                        ga = ga.view()  # what `borrowed` does
                     if a in found:
                         ga = found[a] = _sum(found[a], ga)
                     else:
@@ -319,18 +317,21 @@ class ReversePass:
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Any]:
-        """Return, for a rule with one function for all arrays, the gradient of each, or None."""
+        """Return, for a rule with one function for all arrays, a vjp of each that is needed.
+
+        What it returns is there already.
+        """
         wanted = self.wanted
         needed = []
         for i, (a, like) in enumerate(zip(inputs, arrays, strict=True)):
             if a is not like and a.requires_grad and (wanted is None or a in wanted):
                 needed.append(i)
-        gradients: list[Any] = [None] * len(inputs)
+        vjps: list[Any] = [None] * len(inputs)
         if needed:
             assert rule.joint is not None
             for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
-                gradients[i] = ga
-        return gradients
+                vjps[i] = lambda *given, ga=ga, **kwargs: ga
+        return vjps
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:
         """Return the gradient of a Tensor after its hooks have seen it."""
@@ -376,7 +377,7 @@ class ReversePass:
         walk = ReversePass(
             True, True, self.wanted, self.ends, self.calls_hooks, targets=self.targets
         )
-        mode = MODE.get()
+        mode = current_mode()
         with mode_set(mode.with_grad(True)):
             walk.run(roots, [wrap(seed) for seed in seeds])
         for t, g in walk.found.items():
@@ -478,7 +479,7 @@ def lifted(t: Tensor) -> tuple[Any, Any]:
     """Return the arguments and the output of the call behind `t` as Tensors for its rule."""
     rule, inputs, args, _ = t._call  # type: ignore[misc]
     out: Any = t
-    if not MODE.get().grad:
+    if not current_mode().grad:
         inputs, out = args, wrap(t._array)
     # all arrays, since a method such as `x.dot(g)` of a plain one does not know Tensors
     inputs = [wrap(a) if isinstance(a, _ndarray) else a for a in inputs]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine.mode import MODE, escape, is_recording
+from retrograd.engine.mode import current_mode, escape, is_recording
 from retrograd.engine.rule import (
     ADAPTED,
     COMPOSED,
@@ -106,7 +106,7 @@ def leave_to_numpy(fn: Callable[..., Any], args: Any, kwargs: dict[str, Any], wh
     Raises TypeError, with the message `why`, where a gradient would be lost, a program could not do
     it again, or a Tensor would be written into.
     """
-    mode, given = MODE.get(), [*args, *kwargs.values()]
+    mode, given = current_mode(), [*args, *kwargs.values()]
     loses = mode.grad and holds_gradients(given)
     # no argument is a Tensor where one was given as like=
     no_arrays = not holds_tensors(given) or holds_tensors(target_of_write(fn, args, kwargs))
@@ -121,7 +121,7 @@ def _constant(rule: Rule, name: str, value: Any) -> Any:
     In a recording a Tensor there is refused: a program would keep its value for ever.
     """
     if isinstance(value, Tensor):
-        mode = MODE.get()
+        mode = current_mode()
         if value.requires_grad and mode.grad:
             raise TypeError(
                 f"{name}= of {rule.title} has no gradient: pass {name}=t.detach() to go without"

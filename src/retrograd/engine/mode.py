@@ -97,17 +97,19 @@ class Mode:
 
 # A ContextVar: threads and asyncio tasks do not see each other's mode.
 MODE: ContextVar[Mode] = ContextVar("retrograd_mode", default=Mode(True))  # noqa: B039
+# Bound once: `MODE.get()` would make a method of it at every call.
+current_mode = MODE.get
 
 
 def tell(kind: str, *what: Any) -> Any:
     """Tell whoever listens to this run, and return the answer; None where nobody does."""
-    listener = MODE.get().tell
+    listener = current_mode().tell
     return None if listener is None else listener(kind, *what)
 
 
 def is_recording() -> bool:
     """Tell whether this run is being recorded for a program."""
-    return MODE.get().records
+    return current_mode().records
 
 
 class section:
@@ -131,7 +133,7 @@ class section:
 
 def escape(what: str, of: Any = None, why: str = "", asked: bool = True) -> None:
     """Say that a value leaves the graph: see `EscapeObserver`."""
-    observer = MODE.get().on_escape
+    observer = current_mode().on_escape
     if observer is not None:
         observer(what, of, why, asked)
 
@@ -188,7 +190,7 @@ def is_rehearsal() -> bool:
     A call of a compiled function may run the function and its program several times, more often in
     one process than in another. What acts on other processes is to happen once in each call.
     """
-    return MODE.get().records or _IN_REHEARSAL.get()
+    return current_mode().records or _IN_REHEARSAL.get()
 
 
 # what code objects of generators and async functions have set (inspect.CO_GENERATOR and so on)
@@ -213,7 +215,7 @@ class _GradMode(contextlib.ContextDecorator):
         return super().__call__(func)
 
     def __enter__(self) -> None:
-        self._tokens.append(MODE.set(MODE.get().with_grad(self._grad)))
+        self._tokens.append(MODE.set(current_mode().with_grad(self._grad)))
 
     def __exit__(
         self,
@@ -301,4 +303,4 @@ def is_grad_enabled() -> bool:
     >>> rg.is_grad_enabled()
     True
     """
-    return MODE.get().grad
+    return current_mode().grad

@@ -9,7 +9,7 @@ from typing import Any, NoReturn, TypeVar, overload
 
 from retrograd.checks import OTHER_WORDS, refuse_words
 from retrograd.engine.call import describe
-from retrograd.engine.mode import MODE
+from retrograd.engine.mode import current_mode
 from retrograd.engine.rule import Rule, arguments, bind
 from retrograd.engine.tensor import TENSORS, Tensor, keep, run
 
@@ -140,7 +140,7 @@ def door({signature}):{check}
     _traced = _needs = False{reads}
     if not _traced:
         return _body({passed})
-    _mode = _MODE.get()
+    _mode = _current_mode()
     if _mode.tell is not None:
         return _run(_rule, ({given}), {options})
     try:
@@ -148,7 +148,7 @@ def door({signature}):{check}
     except Exception as _error:
         _error.add_note(f"in {{_describe(_rule, ({arrays}), {options})}}")
         raise
-    return _keep(_rule, ({given}), ({arrays}), {options}, _out, _needs, _mode)
+    return _keep((_rule, ({given}), ({arrays}), {options}), _out, _needs, _mode)
 """
 
 
@@ -204,6 +204,6 @@ def _takes(vjp: Any, options: tuple[str, ...]) -> bool:
 
 _VARARGS, _VARKEYWORDS = 4, 8  # inspect.CO_VARARGS and CO_VARKEYWORDS
 _COMMON = {  # what the source of a door refers to
-    "_MODE": MODE, "_TENSORS": TENSORS, "_describe": describe, "_keep": keep,
+    "_current_mode": current_mode, "_TENSORS": TENSORS, "_describe": describe, "_keep": keep,
     "_refuse_words": refuse_words, "_run": run,
 }  # fmt: skip

@@ -33,7 +33,7 @@ from retrograd.engine.arrays import Array, check_floating, numeric_array, unmask
 from retrograd.engine.call import Call, describe
 from retrograd.engine.elsewhere import KnowsElsewhere
 from retrograd.engine.hooks import RETAINS, Handle, Hook, add_hook
-from retrograd.engine.mode import MODE, Mode, escape, is_recording, tell
+from retrograd.engine.mode import Mode, current_mode, escape, is_recording, tell
 from retrograd.engine.rule import RULES, Rule, defvjp
 from retrograd.lines import is_of_library
 
@@ -151,7 +151,7 @@ class Tensor(metaclass=KnowsElsewhere):
         self.requires_grad = bool(requires_grad)
         if isinstance(data, Tensor) and not requires_grad:
             _share_stamp(self, data)
-        if MODE.get().tell is not None:
+        if current_mode().tell is not None:
             tell("leaf made", self, data)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -199,7 +199,7 @@ class Tensor(metaclass=KnowsElsewhere):
         grad = self._grad
         if grad is not None and not isinstance(grad, np.ndarray):
             grad = self._grad = grad.copied()
-        if MODE.get().records:
+        if current_mode().records:
             grad = tell("grad", self)
             return None if grad is None else wrap(grad)
         return grad
@@ -345,7 +345,7 @@ class Tensor(metaclass=KnowsElsewhere):
         `math.sin(t)` and `array[i] = t` do that: they know no Tensors, only numbers.
         """
         escape(what, self, _STAYS_A_TENSOR, asked=False)
-        if self.requires_grad and MODE.get().grad:
+        if self.requires_grad and current_mode().grad:
             warnings.warn(
                 f"{what} made a number of a Tensor that requires grad, and its gradient is lost. "
                 f"{INSTEAD_OF_A_NUMBER}",
@@ -368,7 +368,7 @@ class Tensor(metaclass=KnowsElsewhere):
         return format(self.item(), spec)
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
-        if self.requires_grad and not MODE.get().records:
+        if self.requires_grad and not current_mode().records:
             raise TypeError(
                 "a Tensor that requires grad does not become an array by itself, its gradient "
                 "would be lost: write rg.array([[t, 1.0], ...]) for lists of Tensors and numbers, "
@@ -390,7 +390,7 @@ class Tensor(metaclass=KnowsElsewhere):
         """
         out = wrap(self._array)
         _share_stamp(out, self)
-        if MODE.get().tell is not None:
+        if current_mode().tell is not None:
             tell("leaf made", out, self)
         return out
 
@@ -592,11 +592,11 @@ class Tensor(metaclass=KnowsElsewhere):
         return run(RULES[operator.getitem], (self, plain(index)), {})
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if MODE.get().grad or self._call is not None or was_written(self):
+        if current_mode().grad or self._call is not None or was_written(self):
             _Above.write(self, index, value)
             return
         self._check_own()
-        if MODE.get().records:
+        if current_mode().records:
             self._record_write(index, value)
         else:
             self._array[plain(index)] = plain(value)
@@ -627,7 +627,7 @@ class Tensor(metaclass=KnowsElsewhere):
 
     def _update(self, ufunc: np.ufunc, other: Any) -> Tensor:
         """Answer `x += y`: a new Tensor, or under no_grad a write into the memory of a leaf."""
-        mode = MODE.get()
+        mode = current_mode()
         if mode.grad or self._call is not None:
             if self._call is None and self.requires_grad:
                 raise TypeError(
@@ -1274,7 +1274,7 @@ def copied(array: Array) -> Array:
 
 def check_detached(name: str, data: Tensor, requires_grad: bool) -> None:
     """Raise RuntimeError where a Tensor of `data` would lose the gradient without a word."""
-    if MODE.get().grad and (data._call is not None or not requires_grad):
+    if current_mode().grad and (data._call is not None or not requires_grad):
         instead = "t.detach().requires_grad_()" if requires_grad else "t.detach()"
         raise RuntimeError(
             f"{name}(t) of a Tensor that requires grad would leave its graph, and lose the "
@@ -1392,13 +1392,15 @@ def was_written(t: Tensor) -> bool:
 
 
 def _share_stamp(view: Tensor, of: Tensor) -> None:
-    if was_written(of):
-        of._stamp.add(view, of)  # type: ignore[union-attr]
-    if of._stamp is None:
+    stamp: Any = of._stamp
+    if stamp is None:
         # Rules read the output of a recorded call, so its memory must never be written: a second
         # entry says so, which `_check_own` looks for.
-        of._stamp = [0] if of._call is None else [0, 1]
-    view._stamp = of._stamp
+        stamp = of._stamp = [0] if of._call is None else [0, 1]
+    elif stamp.__class__ is not list:  # it was written in a recorded way
+        stamp.add(view, of)
+        stamp = of._stamp
+    view._stamp = stamp
 
 
 def share_memory(view: Tensor, out: Array, args: tuple[Any, ...]) -> None:
@@ -1493,7 +1495,7 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
                 return run(rule, (*args[:i], np.asarray(a), *args[i + 1 :]), kwargs)
         arrays.append(a)
     arrays = tuple(arrays)
-    mode = MODE.get()
+    mode = current_mode()
     try:
         if mode.tell is not None:
             out = mode.tell("call", rule, args, arrays, kwargs)
@@ -1504,14 +1506,11 @@ def run(rule: Rule, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     except Exception as error:
         error.add_note(f"in {describe(rule, arrays, kwargs)}")
         raise
-    return keep(rule, args, arrays, kwargs, out, needs, mode)
+    return keep((rule, args, arrays, kwargs), out, needs, mode)
 
 
 def keep(
-    rule: Rule,
-    args: tuple[Any, ...],
-    arrays: tuple[Any, ...],
-    kwargs: dict[str, Any],
+    call: tuple[Rule, tuple[Any, ...], tuple[Any, ...], dict[str, Any]],
     out: Any,
     needs: bool,
     mode: Mode,
@@ -1519,32 +1518,32 @@ def keep(
     """Return the output of a call as a Tensor, which keeps the call if a gradient may be wanted.
 
     Args:
-        rule: the rule of the function that was called.
-        args: its arguments as given.
-        arrays: its arguments as arrays.
-        kwargs: its keywords.
+        call: the rule of the function that was called, its arguments as given, its arguments as
+            arrays, and its keywords.
         out: what it returned.
         needs: whether an argument requires grad.
         mode: the mode it ran in.
     """
     t = _new(Tensor)
     t._grad = t._stamp = None
+    rule = call[0]
     if out.__class__ is not _ndarray:
         if rule.multi:
-            return cast("Tensor", _several(t, rule, args, arrays, kwargs, out, needs and mode.grad))
+            return cast("Tensor", _several(t, call, out, needs and mode.grad))
         out = unmasked(out)
     t._array = out
     # a view, or the first argument as it came; a user's function may return any of its arguments
-    if out.base is not None or out is arrays[0] or not rule.trusted:
-        share_memory(t, out, args)
+    if out.base is not None or out is call[2][0] or not rule.trusted:
+        share_memory(t, out, call[1])
     dtype = out.dtype
     if dtype is not _float64 and dtype is not _float32:
         needs = _is_floating(rule, dtype) and needs
         if dtype.kind == "c":
             rule = rule.conjugated()
+            call = (rule, *call[1:])
     if needs and mode.grad and rule.differentiable:
         t.requires_grad = True
-        t._call = rule, args, arrays, kwargs
+        t._call = call
         t._order = _tick()
         t._retains = 0
     else:
@@ -1560,20 +1559,19 @@ def _is_floating(rule: Rule, dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "fc"
 
 
-def _several(
-    whole: Tensor, rule: Rule, args: Any, arrays: Any, kwargs: Any, outs: Any, needs: bool
-) -> Any:
+def _several(whole: Tensor, call: Any, outs: Any, needs: bool) -> Any:
     """Return the outputs of a call that has several, each picked from the one that has them all.
 
     That one is a Tensor which no user sees: its "array" is the tuple of all outputs.
     """
+    rule = call[0]
     whole._array = outs
     whole.requires_grad = needs and rule.differentiable
     whole._call = None
     if whole.requires_grad:
         if any(np.iscomplexobj(out) for out in outs):
-            rule = rule.conjugated()
-        whole._call = rule, args, arrays, kwargs
+            call = (rule.conjugated(), *call[1:])
+        whole._call = call
         whole._order = CLOCK.tick()
         whole._retains = 0
     picked = [record(pick, whole, i) for i in range(len(outs))]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.engine.hooks import HOOKED, RETAINS
-from retrograd.engine.mode import MODE, Mode, escape, tell
+from retrograd.engine.mode import Mode, current_mode, escape, tell
 from retrograd.engine.primitive import primitive
 from retrograd.engine.rule import RULES, Rule, defvjp
 from retrograd.engine.tensor import (
@@ -100,7 +100,7 @@ def write(t: Tensor, index: Any, value: Any, fn: Callable[..., Any] = written) -
         TypeError: if it is a leaf that requires grad, if a gradient would be lost, or if another
             Tensor would not see the write as NumPy would show it.
     """
-    mode, index = MODE.get(), plain(index)
+    mode, index = current_mode(), plain(index)
     wants_grad = holds_gradients(value)
     _check_target(t, wants_grad, mode)
     if mode.records and tell("is made inside", t) is False:
@@ -134,14 +134,15 @@ def read(t: Tensor, index: Any) -> Tensor:
     It is a copy, and its call does not refer to the array of `t`, so that the next write need not
     copy that.
     """
-    mode, memory, rule = MODE.get(), t._stamp, RULES[operator.getitem]
+    mode, memory, rule = current_mode(), t._stamp, RULES[operator.getitem]
     if mode.tell is not None or not isinstance(memory, Memory) or memory.owner() is not t:
         return run(rule, (t, index), {})
     array = t._array
     found = array[index]
     is_view = isinstance(found, np.ndarray) and found.base is array
     out = found.copy() if is_view else found
-    made = keep(rule, (t, index), (memory.stand_in(array), index), {}, out, t.requires_grad, mode)
+    call: Any = rule, (t, index), (memory.stand_in(array), index), {}
+    made = keep(call, out, t.requires_grad, mode)
     if is_view:
         memory.add(made, t, found)
         made._stamp = memory
@@ -185,7 +186,7 @@ def _write_for_all(t: Tensor, index: Any, value: Any, fn: Any) -> None:
         memory_of(t, index, value).find_stale(t, index, value)
     if fn is added:
         index, value = ..., added(t, value, index)
-    if MODE.get().records:
+    if current_mode().records:
         t._record_write(index, value)
     else:
         t._array[index] = plain(value)
@@ -218,7 +219,7 @@ def _write_here(given: Any, rule: Rule, t: Tensor, memory: Memory, mode: Mode) -
         array[index] = data
     stand_in = old._array = memory.stand_in(array)
     needs = old.requires_grad or (isinstance(value, Tensor) and value.requires_grad)
-    return keep(rule, given, (stand_in, data, index), {}, array, needs, mode)
+    return keep((rule, given, (stand_in, data, index), {}), array, needs, mode)
 
 
 def _version_of(t: Tensor) -> Tensor:

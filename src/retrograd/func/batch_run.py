@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from retrograd import random, tree
-from retrograd.engine import MODE, Array, Mode, Rule, Tensor, mode_set, pick, run, wrap
+from retrograd.engine import Array, Mode, Rule, Tensor, current_mode, mode_set, pick, run, wrap
 from retrograd.engine.backward import fitted
 from retrograd.engine.tensor import plain
 from retrograd.func.batchers import batcher_of
@@ -125,7 +125,7 @@ class BatchRun:
             seen, flag = look_at(option, self._find)
             if flag:
                 kwargs, batcher, any_flag = {**kwargs, name: seen}, one_by_one, True
-        graph = any_graph and self.around.grad and MODE.get().grad
+        graph = any_graph and self.around.grad and current_mode().grad
         if not any_flag:
             return self._call_once(rule, arrays, values, kwargs, graph)
         if batcher is None:
@@ -298,7 +298,7 @@ def run_batch(
         For each leaf of what the function returned its value and whether that has the leading axis;
         and the tree of these.
     """
-    mode = MODE.get()
+    mode = current_mode()
     batch = BatchRun(name, size, mode)
     with batch.inside(mode.grad):
         given = [batch.enter(v) if flag else v for v, flag in zip(values, flags, strict=True)]

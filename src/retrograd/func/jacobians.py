@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.checks import refuse_words
-from retrograd.engine import MODE, Tensor, is_recording, mode_set, wrap
+from retrograd.engine import Tensor, current_mode, is_recording, mode_set, wrap
 from retrograd.func.batching import Plan
 from retrograd.func.run import Argnums, Run, Tensors, leaf, pull
 from retrograd.func.transforms import grad, make_transform
@@ -138,7 +138,7 @@ def _rows(root: Tensor, targets: Tensors, graph: bool) -> list[Tensor]:
     chunk = max(1, CHUNK // max(plan.largest, size, 1))
     parts: list[Any] = [[np.zeros((0, *t.shape), t.dtype) for t in gradients]]
     # a recording has to hear of the calls, so they run on Tensors there too
-    lift, mode = graph or is_recording(), MODE.get()
+    lift, mode = graph or is_recording(), current_mode()
     with mode_set(mode.with_grad(graph and mode.grad)):
         for start in range(0, size, chunk):
             rows = min(chunk, size - start)

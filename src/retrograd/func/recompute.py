@@ -9,7 +9,16 @@ import numpy as np
 
 from retrograd import random, tree
 from retrograd.checks import takes_function
-from retrograd.engine import CLOCK, MODE, ReversePass, Rule, Tensor, borrowed, enable_grad, run
+from retrograd.engine import (
+    CLOCK,
+    ReversePass,
+    Rule,
+    Tensor,
+    borrowed,
+    current_mode,
+    enable_grad,
+    run,
+)
 from retrograd.func.run import trace_back
 
 P = ParamSpec("P")
@@ -47,7 +56,7 @@ def checkpoint(f: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     array([1.   , 1.253])
     """
     takes_function("checkpoint", f)
-    mode = MODE.get()
+    mode = current_mode()
     if mode.records or not mode.grad:
         return f(*args, **kwargs)  # nothing is kept anyway
     drawn = {id(rng): (rng, rng.bit_generator.state) for rng in _generators(f, args, kwargs)}

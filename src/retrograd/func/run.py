@@ -26,11 +26,11 @@ from retrograd import autograd, tree
 from retrograd.checks import takes_function
 from retrograd.engine import (
     CLOCK,
-    MODE,
     Array,
     Mode,
     Tensor,
     as_array,
+    current_mode,
     defvjp,
     mode_set,
     primitive,
@@ -92,7 +92,7 @@ class Run:
         self._is_single = isinstance(argnums, int)
         numbers = self._check_argnums(argnums, len(args))
         leaves, self.structure = tree.flatten(tuple(args[i] for i in numbers))
-        mode, start = MODE.get(), CLOCK.tick()
+        mode, start = current_mode(), CLOCK.tick()
         escapes: list[str] = []
         with mode_set(_watching(self.name, mode, escapes)):
             self.variables = [
@@ -220,7 +220,7 @@ class Run:
             if t.dtype.kind == "c" and like.dtype.kind != "c":
                 raise TypeError(f"{name} are {t.dtype} where they must be {like.dtype}")
             fitting.append(t if t.dtype == like.dtype else t.astype(like.dtype))
-        graph = MODE.get().grad and (self.outer or any(t.requires_grad for t in fitting))
+        graph = current_mode().grad and (self.outer or any(t.requires_grad for t in fitting))
         return fitting, graph
 
 
@@ -235,7 +235,7 @@ def _watching(name: str, mode: Mode, escapes: list[str]) -> Mode:
     """
 
     def on_escape(what: str, of: Any, why: str, asked: bool) -> None:
-        if of is not None and of.requires_grad and MODE.get().grad:
+        if of is not None and of.requires_grad and current_mode().grad:
             if not asked:
                 raise EscapeError(
                     f"{name}: {what} took a value out of the graph, which loses its gradient. "

@@ -11,7 +11,29 @@ from typing import TYPE_CHECKING
 
 from retrograd.checks import check_device
 from retrograd.engine import Tensor, TensorLike, TensorT
-from retrograd.nn import functional as F
+
+# by name: a package that loads names later answers for each attribute more slowly
+from retrograd.nn.functional import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hardtanh,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    mish,
+    prelu,
+    relu,
+    selu,
+    sigmoid,
+    silu,
+    softmax,
+    softmin,
+    softplus,
+    softsign,
+    tanh,
+)
 from retrograd.nn.module import Module
 from retrograd.nn.parameter import new_parameter
 from retrograd.nn.reprs import ShowsArguments
@@ -39,7 +61,7 @@ class ReLU(Module):
     def __init__(self, inplace: bool = False) -> None: ...
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.relu(input)
+        return relu(input)
 
 
 class LeakyReLU(ShowsArguments):
@@ -63,7 +85,7 @@ class LeakyReLU(ShowsArguments):
         self.negative_slope = negative_slope
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.leaky_relu(input, negative_slope=self.negative_slope)
+        return leaky_relu(input, negative_slope=self.negative_slope)
 
 
 class PReLU(ShowsArguments):
@@ -100,7 +122,7 @@ class PReLU(ShowsArguments):
         self.weight = new_parameter((num_parameters,), dtype, init)
 
     def forward(self, input: TensorLike) -> Tensor:
-        return F.prelu(input, self.weight)
+        return prelu(input, self.weight)
 
 
 class ELU(ShowsArguments):
@@ -124,7 +146,7 @@ class ELU(ShowsArguments):
         self.alpha = alpha
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.elu(input, alpha=self.alpha)
+        return elu(input, alpha=self.alpha)
 
 
 class CELU(ShowsArguments):
@@ -153,7 +175,7 @@ class CELU(ShowsArguments):
         self.alpha = alpha
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.celu(input, alpha=self.alpha)
+        return celu(input, alpha=self.alpha)
 
 
 class SELU(ShowsArguments):
@@ -178,7 +200,7 @@ class SELU(ShowsArguments):
     def __init__(self, inplace: bool = False) -> None: ...
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.selu(input)
+        return selu(input)
 
 
 class GELU(ShowsArguments):
@@ -205,7 +227,7 @@ class GELU(ShowsArguments):
         self.approximate = approximate
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.gelu(input, approximate=self.approximate)
+        return gelu(input, approximate=self.approximate)
 
 
 class SiLU(ShowsArguments):
@@ -228,7 +250,7 @@ class SiLU(ShowsArguments):
     def __init__(self, inplace: bool = False) -> None: ...
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.silu(input)
+        return silu(input)
 
 
 class Mish(ShowsArguments):
@@ -250,7 +272,7 @@ class Mish(ShowsArguments):
     def __init__(self, inplace: bool = False) -> None: ...
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.mish(input)
+        return mish(input)
 
 
 class Softplus(ShowsArguments):
@@ -273,7 +295,7 @@ class Softplus(ShowsArguments):
         self.beta, self.threshold = beta, threshold
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.softplus(input, beta=self.beta, threshold=self.threshold)
+        return softplus(input, beta=self.beta, threshold=self.threshold)
 
 
 class Sigmoid(ShowsArguments):
@@ -290,7 +312,7 @@ class Sigmoid(ShowsArguments):
     """
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.sigmoid(input)
+        return sigmoid(input)
 
 
 class LogSigmoid(ShowsArguments):
@@ -305,7 +327,7 @@ class LogSigmoid(ShowsArguments):
     """
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.logsigmoid(input)
+        return logsigmoid(input)
 
 
 class Tanh(ShowsArguments):
@@ -322,7 +344,7 @@ class Tanh(ShowsArguments):
     """
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.tanh(input)
+        return tanh(input)
 
 
 class Hardtanh(ShowsArguments):
@@ -350,7 +372,7 @@ class Hardtanh(ShowsArguments):
         self.min_val, self.max_val = min_val, max_val
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.hardtanh(input, min_val=self.min_val, max_val=self.max_val)
+        return hardtanh(input, min_val=self.min_val, max_val=self.max_val)
 
 
 class Softsign(ShowsArguments):
@@ -365,7 +387,7 @@ class Softsign(ShowsArguments):
     """
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.softsign(input)
+        return softsign(input)
 
 
 class Softmax(ShowsArguments):
@@ -392,7 +414,7 @@ class Softmax(ShowsArguments):
         self.axis = axis
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.softmax(input, axis=self.axis)
+        return softmax(input, axis=self.axis)
 
 
 class Softmin(ShowsArguments):
@@ -418,7 +440,7 @@ class Softmin(ShowsArguments):
         self.axis = axis
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.softmin(input, axis=self.axis)
+        return softmin(input, axis=self.axis)
 
 
 class LogSoftmax(ShowsArguments):
@@ -444,7 +466,7 @@ class LogSoftmax(ShowsArguments):
         self.axis = axis
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.log_softmax(input, axis=self.axis)
+        return log_softmax(input, axis=self.axis)
 
 
 class GLU(ShowsArguments):
@@ -471,4 +493,4 @@ class GLU(ShowsArguments):
         self.axis = axis
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.glu(input, axis=self.axis)
+        return glu(input, axis=self.axis)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 
-from retrograd.engine import MODE
+from retrograd.engine import current_mode
 from retrograd.nn.module import Module
-
-_CALL = Module.__call__
 
 
 class _Container(Module):
@@ -208,12 +206,10 @@ class Sequential(_Numbered):
             self.extend(modules)  # type: ignore[arg-type]
 
     def forward(self, input: Any) -> Any:
-        heard = MODE.get().tell is not None
+        heard = current_mode().tell is not None
         for module in self._order:
-            if heard or module._hooks is not None or module.__class__.__call__ is not _CALL:
-                input = module(input)
-            else:  # a call would do no more
-                input = module.forward(input)
+            # a call would do no more
+            input = module.forward(input) if module._direct and not heard else module(input)
         return input
 
     def _part(self, index: slice) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from retrograd.autograd import Function
-from retrograd.engine import MODE, Handle, Tensor, as_array, escape, wrap
+from retrograd.engine import Handle, Tensor, as_array, current_mode, escape, wrap
 
 if TYPE_CHECKING:
     from retrograd.nn.module import Module
@@ -40,6 +40,7 @@ def add_hook(module: Module, moment: str, hook: Hook) -> Handle:
     # A new dict rather than the old one changed: compiled programs look whether it is the one that
     # they were recorded with.
     module._hooks = {**hooks, moment: {**hooks[moment], number: hook}}
+    module._direct = False
     return Handle(lambda: _remove_hook(module, number))
 
 
@@ -54,8 +55,8 @@ def _remove_hook(module: Module, number: int) -> None:
     if any(left.values()):
         module._hooks = left
     else:
-        # The class's None shows again, so that calls go straight to `forward` as before.
-        del module._hooks
+        # What the class says shows again, so that calls go straight to `forward` as before.
+        del module._hooks, module._direct
 
 
 def call_with_hooks(
@@ -126,7 +127,7 @@ def _watch(values: tuple[Any, ...], on_grads: Hook) -> tuple[Any, ...]:
 
     It gets None for what has no gradient. Where none has, the values themselves come back.
     """
-    mode = MODE.get()
+    mode = current_mode()
     if mode.records:
         escape("a backward hook")
     places = {i: t for i, t in enumerate(values) if isinstance(t, Tensor) and t.requires_grad}

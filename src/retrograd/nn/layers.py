@@ -9,6 +9,15 @@ from retrograd.checks import check_device, check_sizes
 from retrograd.engine import Tensor, TensorLike, TensorT, as_array
 from retrograd.engine.tensor import check_detached
 from retrograd.nn import functional as F
+
+# by name: a package that loads names later answers for each attribute more slowly
+from retrograd.nn.functional import (
+    bilinear,
+    embedding,
+    flatten,
+    linear,
+    unflatten,
+)
 from retrograd.nn.init import fans, normal_, uniform_
 from retrograd.nn.module import Module
 from retrograd.nn.parameter import Parameter, new_parameter
@@ -74,7 +83,7 @@ class Linear(Module):
         init_affine(self.weight, self.bias, rng)
 
     def forward(self, input: TensorLike) -> Tensor:
-        return F.linear(input, self.weight, self.bias)
+        return linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
@@ -128,7 +137,7 @@ class Bilinear(ShowsArguments):
             uniform_(self.bias, -bound, bound, rng)
 
     def forward(self, input1: TensorLike, input2: TensorLike) -> Tensor:
-        return F.bilinear(input1, input2, self.weight, self.bias)
+        return bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, bias={self.bias is not None}"
@@ -196,7 +205,7 @@ class Embedding(ShowsArguments):
 
     def forward(self, input: TensorLike) -> Tensor:
         options = self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
-        return F.embedding(input, self.weight, *options)
+        return embedding(input, self.weight, *options)
 
     @classmethod
     def from_pretrained(
@@ -309,7 +318,7 @@ class Flatten(ShowsArguments):
         self.start_axis, self.end_axis = start_axis, end_axis
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.flatten(input, self.start_axis, self.end_axis)
+        return flatten(input, self.start_axis, self.end_axis)
 
 
 class Unflatten(ShowsArguments):
@@ -334,4 +343,4 @@ class Unflatten(ShowsArguments):
         self.axis, self.unflattened_size = axis, tuple(unflattened_size)
 
     def forward(self, input: TensorT) -> TensorT:
-        return F.unflatten(input, self.axis, self.unflattened_size)
+        return unflatten(input, self.axis, self.unflattened_size)

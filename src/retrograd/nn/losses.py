@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 
 from retrograd.checks import ensure
 from retrograd.engine import Tensor, TensorLike, TensorT
-from retrograd.nn import functional as F
+
+# by name: a package that loads names later answers for each attribute more slowly
+from retrograd.nn.functional import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    gaussian_nll_loss,
+    huber_loss,
+    l1_loss,
+    mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
 from retrograd.nn.reprs import ShowsArguments
 
 if TYPE_CHECKING:
@@ -57,7 +68,7 @@ class MSELoss(Loss):
     """
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
-        return F.mse_loss(input, target, reduction=self.reduction)
+        return mse_loss(input, target, reduction=self.reduction)
 
 
 class L1Loss(Loss):
@@ -83,7 +94,7 @@ class L1Loss(Loss):
     """
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
-        return F.l1_loss(input, target, reduction=self.reduction)
+        return l1_loss(input, target, reduction=self.reduction)
 
 
 class HuberLoss(Loss):
@@ -116,7 +127,7 @@ class HuberLoss(Loss):
         self.delta = delta
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
-        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+        return huber_loss(input, target, reduction=self.reduction, delta=self.delta)
 
 
 class SmoothL1Loss(Loss):
@@ -150,7 +161,7 @@ class SmoothL1Loss(Loss):
         self.beta = beta
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
-        return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+        return smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
 class BCELoss(Loss):
@@ -189,7 +200,7 @@ class BCELoss(Loss):
         self.register_buffer("weight", weight)
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
-        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+        return binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(Loss):
@@ -235,7 +246,7 @@ class BCEWithLogitsLoss(Loss):
         self.register_buffer("pos_weight", pos_weight)
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
-        return F.binary_cross_entropy_with_logits(
+        return binary_cross_entropy_with_logits(
             input, target, self.weight, self.pos_weight, reduction=self.reduction
         )
 
@@ -276,7 +287,7 @@ class PoissonNLLLoss(Loss):
         self.log_input, self.full, self.eps = log_input, full, eps
 
     def forward(self, input: TensorT, target: TensorLike) -> TensorT:
-        return F.poisson_nll_loss(
+        return poisson_nll_loss(
             input, target, log_input=self.log_input, full=self.full, eps=self.eps,
             reduction=self.reduction,
         )  # fmt: skip
@@ -315,6 +326,6 @@ class GaussianNLLLoss(Loss):
         self.full, self.eps = full, eps
 
     def forward(self, input: TensorT, target: TensorLike, var: TensorLike) -> TensorT:
-        return F.gaussian_nll_loss(
+        return gaussian_nll_loss(
             input, target, var, full=self.full, eps=self.eps, reduction=self.reduction
         )

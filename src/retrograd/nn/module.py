@@ -10,7 +10,6 @@ import numpy as np
 
 from retrograd.checks import OTHER_WORDS, device_and_dtype, refuse_words
 from retrograd.engine import (
-    MODE,
     Array,
     Handle,
     Tensor,
@@ -19,6 +18,7 @@ from retrograd.engine import (
     as_array,
     check_floating,
     complex_of,
+    current_mode,
     is_grad_enabled,
     no_grad,
     tell,
@@ -97,6 +97,8 @@ class Module:
     _training = True
     _buffers: Mapping[str, bool] = {}  # whether each registered name is in the state_dict
     _hooks: Hooks | None = None  # None in the class shows through where an instance has no hook
+    # whether a call is a call of `forward`: there are no hooks, and the class calls as they all do
+    _direct: bool = True
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make a Module that is yet to be initialised, unless its arguments have others' names."""
@@ -111,6 +113,8 @@ class Module:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if cls.__call__ is not Module.__call__:
+            cls._direct = False
         if cls.__module__.startswith("retrograd.nn."):
             speak_for(cls, Module, "__init__", "forward")
 
@@ -130,7 +134,7 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self._hooks is None and MODE.get().tell is None:
+        if self._direct and current_mode().tell is None:
             if kwargs:
                 return self.forward(*args, **kwargs)
             # written out for one argument, the most frequent case: unpacking takes longer
@@ -139,7 +143,7 @@ class Module:
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call `forward` with hooks around it, where somebody listens, or both."""
-        hear = MODE.get().tell
+        hear = current_mode().tell
         if hear is None:
             return self._forward_with_hooks(args, kwargs)
         return hear("module", self, args, kwargs)

@@ -14,10 +14,10 @@ import numpy as np
 from retrograd.checks import ensure
 from retrograd.engine import (
     CLOCK,
-    MODE,
     Mode,
     Tensor,
     as_array,
+    current_mode,
     is_recording,
     mode_set,
     section,
@@ -265,7 +265,7 @@ class Optimizer:
             What `closure` returns; None without one.
         """
         loss = closure() if closure is not None else None
-        if MODE.get().tell is not None:
+        if current_mode().tell is not None:
             self._step_heard()
             return loss
         for group, buckets in zip(self.param_groups, self._buckets, strict=True):
@@ -277,7 +277,7 @@ class Optimizer:
 
     def _step_heard(self) -> None:
         """Update where somebody listens: one that records does so itself, and counts."""
-        mode = MODE.get()
+        mode = current_mode()
         with section("update"):
             if not mode.records:
                 with mode_set(Mode(mode.grad, None, mode.on_escape)):

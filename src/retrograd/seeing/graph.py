@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from retrograd.engine import MODE, Rule, Tensor, mode_set, seed_of, unrecorded
+from retrograd.engine import Rule, Tensor, current_mode, mode_set, seed_of, unrecorded
 from retrograd.engine.backward import (
     LIMITS,
     after_hooks,
@@ -255,7 +255,7 @@ class Graph:
             node.arrived = node.gradient = None
             for argument in node.arguments:
                 argument.sent = argument.to = argument.rule = None
-        mode = MODE.get()
+        mode = current_mode()
         with mode_set(mode.with_grad(lift)):
             for root, weight in zip(self.roots, weights, strict=True):
                 _arrive(root, seed_of(root.tensor, weight, lift))

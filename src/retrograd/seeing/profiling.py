@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.anomaly.naming import caller_in_library, function_name
-from retrograd.engine import MODE, Array, Mode, Rule, Tensor, mode_set, pick
+from retrograd.engine import MODE, Array, Mode, Rule, Tensor, current_mode, mode_set, pick
 from retrograd.later import public_names
 from retrograd.lines import user_frame
 from retrograd.nn.module import Module
@@ -105,7 +105,7 @@ class profile:
         return [row for row, _ in self._modules.values()]
 
     def __enter__(self) -> profile:
-        before = MODE.get()
+        before = current_mode()
         mode = before
         if not before.records:  # a recording runs once, its program is what takes the time
             mode = Mode(before.grad, self._hear, before.on_escape, records=False)
@@ -134,7 +134,7 @@ class profile:
         row = self._row(rule)
         row.calls += 1
         row.forward += took / 1000
-        if rule.differentiable and MODE.get().grad and any(map(_requires_grad, args)):
+        if rule.differentiable and current_mode().grad and any(map(_requires_grad, args)):
             rows = (row, *self._inside)
             outs = out if isinstance(out, tuple) else (out,)
             for a in (*args, *outs):
@@ -156,7 +156,7 @@ class profile:
                 row.forward += (time.perf_counter_ns() - start) / 1000
 
     def _hear_compiled(self, step: Any, args: Any, kwargs: Any) -> Any:
-        mode = MODE.get()
+        mode = current_mode()
         row = self._functions.setdefault(step.__name__, ProfileRow(step.__name__))
         start = time.perf_counter_ns()
         with mode_set(Mode(mode.grad, None, mode.on_escape)):

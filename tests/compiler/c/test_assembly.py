@@ -1,5 +1,6 @@
 """Steps of which C does what it can, beside those of NumPy alone."""
 
+import functools
 import threading
 
 import numpy as np
@@ -240,3 +241,23 @@ def test_gradients_flow_through_a_compiled_model():
             grads.append([p.grad.copy() for p in model.parameters()])
         for a, b in zip(*grads, strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
+
+
+def test_an_argument_in_memory_that_is_written_is_refused():
+    """C may write there before it has read, and NumPy's order would be lost."""
+    w = rg.Tensor(np.arange(4.0))
+
+    @functools.partial(rg.compile, target="c")
+    def step(x):
+        with rg.no_grad():
+            w.__iadd__(np.ones(4))
+        return np.sum(x)
+
+    for i in range(3):
+        assert step(w.data.copy()).item() == 6 + 4 * i
+    before = w.data.copy()
+    for shared in (w.data, w.data[::-1], w.data.view()):
+        with pytest.raises(ValueError, match="x shares memory with an array that this program"):
+            step(shared)
+    np.testing.assert_array_equal(w.data, before)
+    assert step(w.data.copy()).item() == before.sum()

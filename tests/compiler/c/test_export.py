@@ -1,14 +1,19 @@
 """Programs as C files, compiled with all warnings and run without Python's arrays."""
 
 import ctypes
+import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import retrograd as rg
+from retrograd.compiler.c.header import bytes_on_stack, find_prefix
+from retrograd.compiler.c.loops import Function
 
 nn, F = rg.nn, rg.nn.functional
+README = Path(__file__).parents[3] / "README.md"
 STRICT = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic"]
 
 
@@ -134,6 +139,33 @@ int main(void) {
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.skipif(not README.exists(), reason="these tests run without a README")
+def test_the_lines_of_c_in_the_readme_train(compiler, tmp_path):
+    model = nn.Sequential(nn.Linear(2, 4, rng=0), nn.ReLU(), nn.Linear(4, 1, rng=1)).float()
+    optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
+
+    @rg.compile
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = np.mean((model(x) - y) ** 2)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x, y = np.ones((3, 2), np.float32), np.ones((3, 1), np.float32)
+    step(x, y)
+    step.export(tmp_path / "step.c")
+    (text,) = re.findall(r"^```c\n(.*?)^```$", README.read_text(), re.M | re.S)
+    (tmp_path / "train.c").write_text(text)
+    strict = [*compiler, *STRICT, "-shared", "-fPIC", "train.c", "step.c", "-o", "train.so", "-lm"]
+    subprocess.run(strict, cwd=tmp_path, check=True)
+    train = ctypes.CDLL(str(tmp_path / "train.so")).train
+    train.restype = ctypes.c_float
+    found = train(pointer(x), pointer(y), 20)
+    expected = [step(x, y).item() for _ in range(20)][-1]
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
 def test_what_has_no_form_is_refused_with_the_line(tmp_path):
     step = rg.compile(lambda x: np.linalg.inv(np.exp(x)) * 2)
     step(np.eye(3))
@@ -152,3 +184,41 @@ def test_files_that_are_there_are_left_alone(tmp_path):
     assert (tmp_path / "step.h").read_text() == "mine"
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         step.export(tmp_path / "no" / "step.c")
+
+
+def test_the_bytes_on_the_stack_are_those_of_the_function_that_has_most():
+    texts = ["double t[4][8];\n    int r;", "float a[3]; uint8_t b[2][5];\n double c = x[7];", ""]
+    found = [Function(f"f{i}", text, []) for i, text in enumerate(texts)]
+    assert bytes_on_stack(found) == 256
+    assert bytes_on_stack(found[1:]) == 22
+    assert bytes_on_stack([]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [("step", "step"), ("2nd net", "n2nd_net"), ("größe", "gr__e"), ("_x_", "x"), ("é", "program")],
+)
+def test_names_begin_with_that_of_the_file(name, prefix):
+    assert find_prefix(Path("folder", f"{name}.c")) == prefix
+
+
+def test_a_step_compiled_for_c_is_exported_as_any(build):
+    step, _, _ = make_digits(np.float64, lambda p: rg.optim.SGD(p, lr=0.1))
+    other = rg.compile(step.fn, target="c")
+    x, y = np.ones((12, 16)), np.arange(12) % 4
+    for _ in range(3):
+        other(x, y)
+    library, state, _ = build(other)
+    library.step_init(pointer(state))
+    library.step_run.restype = ctypes.c_double
+    found = library.step_run(pointer(state), pointer(x), pointer(y))
+    assert found == pytest.approx(other(x, y).item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["math.c", 'a"b.c', "a\\b.c", "a\nb.c"])
+def test_a_file_that_could_not_be_included_is_refused(name, tmp_path):
+    step = rg.compile(lambda x: np.exp(x))
+    step(np.ones(3))
+    with pytest.raises(ValueError, match=r"another name|a name without"):
+        step.export(tmp_path / name)
+    assert not [*tmp_path.iterdir()]

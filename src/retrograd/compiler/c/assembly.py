@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from retrograd.compiler.assembly import Assembly, Code, Step, assemble_by
@@ -32,9 +31,14 @@ from retrograd.compiler.statements import (
 from retrograd.rules.products import contract
 
 
-def assemble_in_c(program: Program) -> Code:
-    """Return the code of a program of which C does what it can."""
-    assembly = CAssembly(program)
+def assemble_in_c(program: Program, halved_at: int = 0) -> Code:
+    """Return the code of a program of which C does what it can.
+
+    Args:
+        program: the program.
+        halved_at: how many of the arguments its first half takes; 0 where it has no halves.
+    """
+    assembly = CAssembly(program, late=find_late(program, halved_at))
     code = assemble_by(assembly, program)
     assembly.gather_parts()
     return code
@@ -45,16 +49,19 @@ class CAssembly(Assembly):
 
     Args:
         program: the program.
-        largest: infinite where there will be no NumPy; then C does all it can, also what NumPy
-            does faster.
+        alone: whether there will be no NumPy; then C does all it can, also what NumPy does faster.
+        late: the calls of the second half.
     """
 
-    def __init__(self, program: Program, largest: float = 0) -> None:
+    def __init__(self, program: Program, alone: bool = False, late: Collection[Call] = ()) -> None:
+        self._late = late
+        self._written = program.written_outside(Flow(program.calls))
+        order = sorted(program.calls, key=lambda call: call in late) if late else program.calls
         self._all = Flow(program.calls)
         placed = find_joined(program.calls, self._all)
         self.places = Places(self._all, placed)
-        self.is_alone = math.isinf(largest)
-        groups = Grouping(program.calls, self._all, self.places, self._form_of).groups
+        self.is_alone = alone
+        groups = Grouping(order, self._all, self.places, self._form_of, late).groups
         self.groups = groups
         self._stored = self._find_stored(groups, program.wanted(), placed)
         calls = [*self._arrange(groups, program)]
@@ -221,6 +228,10 @@ class CAssembly(Assembly):
         last: Step | None = None  # the part that is open
         pending_check = False
         for step in code.body:
+            if step.call in self._late and code.middle is None:
+                code.middle, code.late = len(body), {v for c in self._late for v in c.outs}
+                first_half = len(parts)
+                last = None
             if id(step) not in self._functions_of:
                 body.append(step)
                 last = None
@@ -242,23 +253,62 @@ class CAssembly(Assembly):
             return
         arrays = dict.fromkeys(v for p in parts for f in p.functions for v, _ in f.arrays)
         moving = [v for v in arrays if v.kind in MOVING]
+        at_first = len(moving)
+        if code.middle is not None:
+            read = {v for p in parts[:first_half] for f in p.functions for v, _ in f.arrays}
+            at_first = sum(v in read for v in moving)
+            for p in parts[:first_half]:
+                p.moving = at_first
         static = [v for v in arrays if v.kind not in MOVING]
         formulas = [*dict.fromkeys(n for p in parts for f in p.functions for n in f.numbers)]
-        self.unit = unit = Unit(parts, static, moving, formulas, code.names, (given, state))
-        if moving or formulas:
-            values: list[Expression] = [*(Name(code.names[v]) for v in moving), *formulas]
-            target = Index(Name(given), Literal(slice(None)))
-            statement = Assign((target,), Tuple(tuple(values)))
-            load = Call("load", None, (), {}, (), body[0].call.section, body[0].call.line)
-            body.insert(0, Step(statement, load, None))
+        self.unit = unit = Unit(
+            parts, static, moving, formulas, code.names, (given, state), self._written
+        )
+        given_by_name: list[Expression] = [Name(code.names[v]) for v in moving]
+        first = [*formulas, *given_by_name[:at_first]]
+        if given_by_name[at_first:]:
+            assert code.middle is not None
+            load = self._load(given, slice(len(first), None), given_by_name[at_first:], body)
+            body.insert(code.middle, load)
+        if first:
+            body.insert(0, self._load(given, slice(0, len(first)), first, body))
+            if code.middle is not None:
+                code.middle += 1
         code.body = body
         code.source_in_c = unit.source()
         code.bind = lambda namespace: unit.bind(namespace, self._check)
+
+    @staticmethod
+    def _load(given: str, at: slice, values: Sequence[Expression], body: Sequence[Step]) -> Step:
+        """Return the statement that puts what a run is given where C reads it."""
+        target = Index(Name(given), Literal(at))
+        call = Call("load", None, (), {}, (), body[0].call.section, body[0].call.line)
+        return Step(Assign((target,), Tuple(tuple(values))), call, None)
 
     def _check(self, wrong: int, arrays: dict[Var, Any]) -> None:
         """Raise what NumPy's call does where C has found that an argument is wrong."""
         form = self._checks[wrong - 2]
         find_wrong(form, self.places, arrays)
+
+
+def find_late(program: Program, halved_at: int) -> Collection[Call]:
+    """Return the calls that need the arguments of the second half; none where that cannot wait.
+
+    Args:
+        program: the program.
+        halved_at: how many of the arguments the first half takes; 0 where there are no halves.
+    """
+    if not halved_at:
+        return ()
+    needing = {*program.args[halved_at:]}
+    late: dict[Call, None] = {}
+    for call in program.calls:
+        if not needing.isdisjoint(call.vars()):
+            late[call] = None
+            needing.update(call.outs)
+        elif late and call.kind != "call":
+            return ()  # it writes what late calls before it may read
+    return late if all(call.kind == "call" and not call.acts for call in late) else ()
 
 
 def uses_numpy(code: Code) -> list[Step]:

@@ -21,9 +21,11 @@ from retrograd.compiler.lines import CompilerNotFoundError
 from retrograd.files import write_whole
 
 FLAGS = (
-    "-std=c99", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math",
-    "-ffp-contract=off", "-fopenmp-simd", "-w", "-shared", "-fPIC",
+    "-std=c99", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off",
+    "-fopenmp-simd", "-w", "-shared", "-fPIC",
 )  # fmt: skip
+# for this machine alone, which not all compilers can be told
+NATIVE = ("-march=native",)
 # functions of whole vectors are in a library of their own where there are any
 LIBRARIES = (
     ("-Wl,--as-needed", "-lmvec", "-lm")
@@ -31,14 +33,17 @@ LIBRARIES = (
     else ("-lm",)
 )
 NAMES = ("cc", "gcc", "clang")
-SEAL = hashlib.sha256().digest_size
 
 
 @functools.cache
 def _find_named(named: str, path: str) -> tuple[str, ...]:
-    if named:
-        words = shlex.split(named)
-        found = shutil.which(words[0], path=path) if words else None
+    if named.strip():
+        whole = shutil.which(named, path=path)  # its path may have spaces in it
+        try:
+            words = [named] if whole else shlex.split(named)
+        except ValueError:  # a quotation that does not end
+            words = []
+        found = whole or (shutil.which(words[0], path=path) if words else None)
         if found is None:
             raise CompilerNotFoundError(
                 f"the environment variable CC names {named!r}, which is no program here: let it "
@@ -69,12 +74,30 @@ def find_compiler() -> tuple[str, ...]:
 @functools.cache
 def _describe(command: tuple[str, ...]) -> str:
     """Return what tells a compiler apart, and the machine that it compiles for."""
-    asked = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    asked = _run([*command, "--version"])
     cpu = platform.machine()
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         cpu += next((line for line in lines if line.startswith(("flags", "Features"))), "")
     return "\n".join([*command, asked.stdout, sys.platform, cpu])
+
+
+def _run(line: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """Run a compiler, never through a shell.
+
+    Raises:
+        CompilerNotFoundError: if it cannot be run.
+    """
+    try:
+        return subprocess.run(
+            line, capture_output=True, text=True, errors="replace", check=False,
+            stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError as error:
+        raise CompilerNotFoundError(
+            f"the C compiler {line[0]} cannot be run: {error}. Name another one in the environment "
+            "variable CC"
+        ) from error
 
 
 def cache_folder() -> Path:
@@ -92,13 +115,14 @@ def cache_folder() -> Path:
     return _passing_folder()
 
 
-@functools.cache
 def _passing_folder() -> Path:
-    made = tempfile.TemporaryDirectory(prefix="retrograd-")
-    _passing.append(made)  # it is removed at the end of the process
-    return Path(made.name)
+    # a child of this process may have removed it at its end
+    if not _passing or not Path(_passing[-1].name).is_dir():
+        _passing.append(tempfile.TemporaryDirectory(prefix="retrograd-"))
+    return Path(_passing[-1].name)
 
 
+# removed at the end of the process
 _passing: list[tempfile.TemporaryDirectory[str]] = []
 
 
@@ -122,16 +146,28 @@ def build(source: str, libraries: Sequence[str] = LIBRARIES) -> ctypes.CDLL:
         CompilerNotFoundError: if there is no compiler.
         RuntimeError: if it does not take the source.
     """
-    file = cache_file(source, libraries)
-    if not _is_whole(file):
-        _compile(source, find_compiler(), libraries, file)
-    return ctypes.PyDLL(str(file))
+    name = _file_name(source, libraries)
+    try:
+        return _build_in(cache_folder(), name, source, libraries)
+    except OSError:  # the folder is full, or takes no programs
+        return _build_in(_passing_folder(), name, source, libraries)
 
 
 def cache_file(source: str, libraries: Sequence[str] = LIBRARIES) -> Path:
     """Return where the library of a source is kept: by the source, the compiler and the machine."""
-    told = "\n".join([source, _describe(find_compiler()), *FLAGS, *libraries])
-    return cache_folder() / f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.so"
+    return cache_folder() / _file_name(source, libraries)
+
+
+def _file_name(source: str, libraries: Sequence[str]) -> str:
+    told = "\n".join([source, _describe(find_compiler()), *FLAGS, *NATIVE, *libraries])
+    return f"{hashlib.sha256(told.encode()).hexdigest()[:32]}.so"
+
+
+def _build_in(folder: Path, name: str, source: str, libraries: Sequence[str]) -> ctypes.CDLL:
+    file = folder / name
+    if not _is_whole(file):
+        _compile(source, find_compiler(), libraries, file)
+    return ctypes.PyDLL(str(file))
 
 
 def _seal(file: Path) -> Path:
@@ -147,16 +183,24 @@ def _is_whole(file: Path) -> bool:
 
 
 def _compile(source: str, command: tuple[str, ...], libraries: Sequence[str], file: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="retrograd-") as folder:
-        given, made = Path(folder, "program.c"), Path(folder, "program.so")
-        given.write_text(source)
-        line = [*command, *FLAGS, "-o", str(made), str(given), *libraries]
-        ran = subprocess.run(line, capture_output=True, text=True, check=False)
-        if ran.returncode or not made.exists():
-            raise RuntimeError(
-                f"the C compiler {command[0]} does not take the program:\n{ran.stderr.strip()}"
-            )
-        library = made.read_bytes()
+    library = _make_library(source, command, libraries)
     digest = hashlib.sha256(library).hexdigest()
     write_whole(file, lambda out: out.write(library))
     write_whole(_seal(file), lambda out: out.write(digest.encode()))
+
+
+def _make_library(source: str, command: tuple[str, ...], libraries: Sequence[str]) -> bytes:
+    """Return what a compiler makes of a source."""
+    with tempfile.TemporaryDirectory(prefix="retrograd-") as folder:
+        given, made = Path(folder, "program.c"), Path(folder, "program.so")
+        given.write_text(source, encoding="utf-8")
+        told = ""
+        for native in (NATIVE, ()):
+            ran = _run([*command, *FLAGS, *native, "-o", str(made), str(given), *libraries])
+            if not ran.returncode and made.exists():
+                return made.read_bytes()
+            told = told or ran.stderr.strip() or "it has made nothing, and said nothing"
+    raise RuntimeError(
+        f"the C compiler {' '.join(command)} does not take the program, so name another one in the "
+        f"environment variable CC, or leave out the target:\n{told}"
+    )

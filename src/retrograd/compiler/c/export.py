@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import textwrap
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +11,23 @@ import numpy as np
 
 from retrograd.compiler.assembly import Step, assemble_by
 from retrograd.compiler.c.assembly import CAssembly, uses_numpy
-from retrograd.compiler.c.names import CNames
-from retrograd.compiler.c.types import has_type, number, type_name
-from retrograd.compiler.c.unit import Unit
-from retrograd.compiler.ir import Flow, Program, Var, root
-from retrograd.compiler.passes import stack
-from retrograd.compiler.statements import (
-    Expression,
-    Literal,
-    Name,
-    Negative,
-    Operation,
+from retrograd.compiler.c.code import Function
+from retrograd.compiler.c.draws import Draw, DrawFunction, has_draw, seed_lines, write_draw
+from retrograd.compiler.c.groups import Group
+from retrograd.compiler.c.header import (
+    Interface,
+    bytes_on_stack,
+    check_name,
+    find_prefix,
+    parameter,
 )
+from retrograd.compiler.c.memories import Memories, Memory
+from retrograd.compiler.c.names import CNames
+from retrograd.compiler.c.places import in_order
+from retrograd.compiler.c.types import has_type, number, type_name
+from retrograd.compiler.ir import Call, Program, Var
+from retrograd.compiler.passes import stack
+from retrograd.compiler.statements import Expression, Literal, Name, Negative, Operation
 from retrograd.compiler.writer import PYTHON, setup_lines
 from retrograd.files import write_whole
 
@@ -35,6 +38,9 @@ MACROS = """\
 /* A compiler may put sums together in any order where it is told so, and then uses vectors:
    compile with -DVECTORS -fopenmp-simd for that. */
 #ifdef VECTORS
+#ifdef __clang__ /* which warns of loops where vectors do not pay */
+#pragma clang diagnostic ignored "-Wpass-failed"
+#endif
 #define PRAGMA(text) _Pragma(#text)
 #define SUMS(...) PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 #define TOGETHER PRAGMA(omp simd)
@@ -46,41 +52,19 @@ MACROS = """\
 """
 
 
-@dataclass(slots=True)
-class _Memory:
-    """An array that the file holds.
-
-    Args:
-        name: its name.
-        array: the elements that it begins with, None where a run fills it before it reads it.
-        size: how many they are.
-        dtype: of what.
-        is_fixed: whether nothing writes into it.
-    """
-
-    name: str
-    array: Any
-    size: int
-    dtype: np.dtype[Any]
-    is_fixed: bool
-
-    @property
-    def bytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-
-def export_c(ready: ReadyProgram, name: str, path: Any, overwrite: bool) -> None:
+def export_c(ready: ReadyProgram, is_module: bool, path: Any, overwrite: bool) -> None:
     """Write a program as C, and its header beside it.
 
     Args:
         ready: the program.
-        name: "step", or "predict" for a Module.
+        is_module: whether it is that of a Module, which predicts.
         path: where the file is to be; it ends in `.c`.
         overwrite: whether files that are there already are replaced.
     """
     target = Path(path)
     header = target.with_suffix(".h")
-    source, declared = _Writer(ready, name, header.name).write()
+    check_name(target)
+    source, declared = _Writer(ready, is_module, target).write()
     for file in (target, header):
         if file.exists() and not overwrite:
             raise FileExistsError(f"{file} exists: pass overwrite=True to replace it")
@@ -88,6 +72,20 @@ def export_c(ready: ReadyProgram, name: str, path: Any, overwrite: bool) -> None
         raise FileNotFoundError(f"there is no folder {target.parent}")
     write_whole(header, lambda file: file.write(declared.encode()))
     write_whole(target, lambda file: file.write(source.encode()))
+
+
+class _Assembly(CAssembly):
+    """Code of which C does all, random draws too."""
+
+    def _form_of(self, call: Call) -> Any:
+        if call.kind == "draw":
+            return Draw(call) if has_draw(call) else None
+        return super()._form_of(call)
+
+    def _write_functions(self, group: Group) -> list[Function]:
+        if isinstance(group.forms[0], Draw):
+            return [write_draw("DRAW", group.forms[0], self.places, self.wish)]
+        return super()._write_functions(group)
 
 
 def _refuse(program: Program, body: Iterable[Step]) -> None:
@@ -102,6 +100,9 @@ def _refuse(program: Program, body: Iterable[Step]) -> None:
         )
     for step in body:
         call = step.call
+        # results are copied from where views of them lie, and of no elements none are copied
+        if call.view_of is not None or not any(v.size for v in call.outs):
+            continue
         what = "a random draw" if call.kind == "draw" else f"`{PYTHON.statement(step.statement)}`"
         raise TypeError(
             f"{what} has no form in C, from{call.line}\nWrite it with other functions, or export "
@@ -112,221 +113,187 @@ def _refuse(program: Program, body: Iterable[Step]) -> None:
 class _Writer:
     """Writes one program."""
 
-    def __init__(self, ready: ReadyProgram, name: str, header: str) -> None:
-        self.name, self.header = name, header
+    def __init__(self, ready: ReadyProgram, is_module: bool, target: Path) -> None:
         self.program = program = stack(ready.plain)
-        assembly = CAssembly(program, math.inf)
+        assembly = _Assembly(program, alone=True)
         self.code = code = assemble_by(assembly, program)
         assembly.gather_parts()
         _refuse(program, uses_numpy(code))
-        self.unit: Unit = assembly.unit
-        self.numbers = dict(zip(code.lives, ready.numbers(), strict=True))
+        self.places = assembly.places
+        self.functions = [f for part in assembly.unit.parts for f in part.functions]
+        self.prefix = prefix = find_prefix(target)
+        self.header = target.with_suffix(".h").name
+        self.run = f"{prefix}_run"
+        if is_module:
+            self.run = "predict" if prefix == "predict" else f"{prefix}_predict"
         self.counts = program.advances()
-        self.namespace: dict[str, Any] = {"np": np, **code.data, **code.functions}
-        exec("\n".join(setup_lines(code)), self.namespace)
-        flow = Flow(program.calls)
-        self.written = {id(root(a.array)) for a in program.written_outside(flow)}
+
+        namespace: dict[str, Any] = {"np": np, **code.data, **code.functions}
+        exec("\n".join(setup_lines(code)), namespace)
+        arrays = {name: a for name, a in namespace.items() if isinstance(a, np.ndarray)}
+        self.memories = Memories(arrays, code.names, ready.written)
+
+        # all names of the file are different ones, so that none hides another
         self.names = CNames()
-        words = (name, f"{name}_state", f"{name}_init", f"{name}_run", "state", "i")
-        for word in (*words, *self.numbers):
+        helpers = "\n".join(h for f in self.functions for h in f.helpers)
+        taken = [f.name for f in self.functions] + re.findall(r"^static \w+ (\w+)", helpers, re.M)
+        for word in (
+            *taken,
+            prefix,
+            self.run,
+            *(f"{prefix}_{w}" for w in ("state", "init", "seed")),
+        ):
             self.names.fresh(word)
-        self.memories: dict[int, _Memory] = {}
-
-    # Where arrays lie
-
-    def _memory(self, array: Any, wish: str) -> _Memory:
-        """Return the memory that an array lies in."""
-        base = root(array)
-        found = self.memories.get(id(base))
-        if found is None:
-            known = {id(a): n for n, a in self.namespace.items() if root(a) is a}
-            kept = {id(root(a)) for a in self.code.data.values()}
-            other = f"{wish}_memory" if id(base) in kept else "buffer"
-            name = self.names.fresh(known.get(id(base), other))
-            held = id(base) in kept
-            fixed = held and id(base) not in self.written
-            ravelled = base.ravel(order="K") if held else None
-            found = self.memories[id(base)] = _Memory(name, ravelled, base.size, base.dtype, fixed)
-        return found
-
-    def _pointer(self, var: Var, begin: int = 0) -> str:
-        if var.kind == "arg":
-            return f"{self.arguments[var]} + {begin}" if begin else self.arguments[var]
-        array = self.namespace[self.code.names[var]]
-        memory = self._memory(array, self.code.names[var])
-        start = _address(array) - _address(root(array))
-        text = memory.name if memory.is_fixed else f"state->{memory.name}"
-        first = start // memory.dtype.itemsize + begin
-        return f"{text} + {first}" if first else text
-
-    # The text
+        numbers = zip(code.lives, ready.numbers(), strict=True)
+        self.numbers = {name: (self.names.fresh(name), value) for name, value in numbers}
+        self.arguments = {v: self.names.fresh(name) for name, v in code.arguments}
 
     def write(self) -> tuple[str, str]:
         """Return the source and the header."""
-        program, code, unit = self.program, self.code, self.unit
-        scope = CNames()
-        scope.fresh("state")
-        self.arguments = {v: scope.fresh(name) for name, v in code.arguments}
-        for v in self.arguments:
+        results = [*dict.fromkeys(v for v in self.program.results if isinstance(v, Var))]
+        for v in (*self.arguments, *results):
             if not has_type(v.dtype):
-                raise TypeError(f"C99 has no numbers of the dtype {v.dtype}")
-        results = [v for v in program.results if isinstance(v, Var)]
-        checks = any(f.returns for part in unit.parts for f in part.functions)
+                raise TypeError(
+                    f"C99 has no numbers of the dtype {v.dtype}, which an argument or a result of "
+                    "this program has"
+                )
+        checks = any(f.returns for f in self.functions)
+        draws = any(isinstance(f, DrawFunction) for f in self.functions)
         single = len(results) == 1 and not results[0].ndim
-        outs = {} if single else {v: scope.fresh(f"{code.names[v]}_out") for v in results}
-        calls = []
-        for part in unit.parts:
-            for f in part.functions:
-                given = [self._pointer(v, begin) for v, begin in f.arrays]
-                given += [self._formula(formula) for formula in f.numbers]
-                call = f"{f.name}({', '.join(given)})"
-                wrong = self._wrong(single, results)
-                calls.append(f"if ({call}) return {wrong};" if f.returns else f"{call};")
-        calls += [f"state->{count} += {n};" for count, n in self.counts.items()]
-        ends: list[str] = []
-        for v, out in outs.items():
-            ends += self._copy_result(v, out)
-        if single:
-            ends.append(f"return {self._element(results[0])};")
-        elif checks:
-            ends.append("return 0;")
-        for _, grad in program.grads:
-            if grad is not None and grad in code.names and code.names[grad] in self.namespace:
-                self._memory(self.namespace[code.names[grad]], code.names[grad])
-        fields = [m for m in self.memories.values() if not m.is_fixed]
-        fixed = [m for m in self.memories.values() if m.is_fixed]
-        has_state = bool(fields or self.numbers)
+        single &= not checks or results[0].dtype.kind == "f"
+        code = self.code
+        outs = {} if single else {v: self.names.fresh(f"{code.names[v]}_out") for v in results}
+        for f in self.functions:
+            for v, _ in f.arrays:
+                if v not in self.arguments:
+                    self.memories.find(v)
+        for v in results:
+            self._place(v)
+        memories = self.memories.name(self.names.fresh, self.prefix)
+        fields = [m for m in memories if not m.is_fixed]
+        fixed = [m for m in memories if m.is_fixed]
+        begins = [m for m in fields if m.is_held]
+
         kind = type_name(results[0].dtype) if single else "int" if checks else "void"
-        run = self.name if self.name == "predict" else f"{self.name}_run"
-        taken = [f"{self.name}_state *state"] if has_state else []
-        taken += [f"const {type_name(v.dtype)} *{n}" for v, n in self.arguments.items()]
-        taken += [f"{type_name(v.dtype)} *{out}" for v, out in outs.items()]
-        prototype = f"{kind} {run}({', '.join(taken) or 'void'})"
-        begins = [m for m in fields if m.array is not None]
-        init = bool(begins or self.numbers)
-        ram = sum(m.bytes for m in fields) + 8 * len(self.numbers)
-        flash = sum(m.bytes for m in (*fixed, *begins))
-        loops = any("for (i = 0;" in line for line in ends)
-        body = (["ptrdiff_t i;"] if loops else []) + calls + ends
-        used = [n for n in self.arguments.values() if not any(n in line for line in body)]
-        body = body[:loops] + [f"(void){n};" for n in used] + body[loops:]
-        functions = [f for part in unit.parts for f in part.functions]
-        helpers = dict.fromkeys(text for f in functions for text in f.helpers)
+        told = f"{code.names[results[0]]}, a number" if single else ""
+        interface = Interface(
+            title="A training step." if self.written(fields) else "A function of arrays.",
+            header=self.header, prefix=self.prefix, arguments=self.arguments, outs=outs,
+            result=told, prototype="", numbers=[name for name, _ in self.numbers.values()],
+            draws=draws, fields=fields, fixed=fixed,
+            has_init=bool(begins or self.numbers or draws),
+            stack=bytes_on_stack(self.functions), checks=checks,
+        )  # fmt: skip
+        taken = [f"{self.prefix}_state *state"] if interface.has_state else []
+        taken += [parameter(v, name) for v, name in self.arguments.items()]
+        taken += [f"{type_name(v.dtype)} *{name}" for v, name in outs.items()]
+        interface.prototype = f"{kind} {self.run}({', '.join(taken) or 'void'})"
+        body = self._body(outs, results if single else [], checks, interface.has_state)
+
+        helpers = dict.fromkeys(text for f in self.functions for text in f.helpers)
         lines = [
-            f"/* {self._title()} See {self.header}. */", "", f'#include "{self.header}"', "",
+            f"/* {interface.title} See {self.header}. */", "", f'#include "{self.header}"', "",
             "#include <math.h>", "#include <stddef.h>", "#include <string.h>", "", MACROS,
+            *(m.constant() for m in fixed), *helpers,
         ]  # fmt: skip
-        lines += [self._constant(m, m.name) for m in fixed]
-        lines += [*helpers]
-        for text in dict.fromkeys(f.text for f in functions):
+        for text in dict.fromkeys(f.text for f in self.functions):
             lines += [text, ""]
-        if init:
-            lines += [self._constant(m, f"{m.name}_at_first") for m in begins]
-            lines += self._init(begins)
-        lines += [f"{prototype} {{", *("    " + line for line in body), "}", ""]
-        declared = self._header(prototype, fields if has_state else None, init, ram, flash, checks)
-        return "\n".join(lines), declared
+        if draws:
+            lines += self._seed()
+        if interface.has_init:
+            lines += self._init(begins, draws)
+        lines += [f"{interface.prototype} {{", *("    " + line for line in body), "}", ""]
+        return "\n".join(lines), interface.write()
 
-    def _title(self) -> str:
-        return "A training step." if self.written else "A function of arrays."
+    @staticmethod
+    def written(fields: Iterable[Memory]) -> bool:
+        """Tell whether a run changes what the next one reads."""
+        return any(m.is_held for m in fields)
 
-    def _header(
-        self, prototype: str, fields: Sequence[_Memory] | None, init: bool, ram: int, flash: int,
-        checks: bool,
-    ) -> str:  # fmt: skip
-        guard = self.header.upper()
-        guard = "".join(c if c.isalnum() and c.isascii() else "_" for c in guard)
-        guard = f"RETROGRAD_{guard}"
-        about = [f"{self._title()} It needs C99 and its mathematical functions alone.", ""]
-        about += [f"    {n}: {v.shape} {v.dtype}" for v, n in self.arguments.items()]
-        if fields is not None:
-            about += [
-                "",
-                f"RAM: {ram} bytes, all of them in {self.name}_state, and a little stack.",
-            ]
+    def _body(
+        self, outs: Mapping[Var, str], returned: list[Var], checks: bool, has_state: bool
+    ) -> list[str]:
+        calls = []
+        wrong = "NAN" if returned else "1"
+        for f in self.functions:
+            given = ["state->random"] if isinstance(f, DrawFunction) else []
+            given += [self._pointer(v, begin) for v, begin in f.arrays]
+            given += [self._formula(formula) for formula in f.numbers]
+            call = f"{f.name}({', '.join(given)})"
+            calls.append(f"if ({call}) return {wrong};" if f.returns else f"{call};")
+        calls += [f"state->{self.numbers[name][0]} += {n};" for name, n in self.counts.items()]
+        for v, out in outs.items():
+            calls += self._copy_result(v, out)
+        if returned:
+            pointer, _ = self._place(returned[0])
+            calls.append(f"return *({pointer});")
+        elif checks:
+            calls.append("return 0;")
+        words = {*re.findall(r"\w+", "\n".join(calls))}
+        given = [*self.arguments.values(), *outs.values(), *(["state"] if has_state else [])]
+        unused = [f"(void){name};" for name in given if name not in words]
+        counter = ["ptrdiff_t i;"] if any("for (i = 0;" in line for line in calls) else []
+        return [*counter, *unused, *calls]
+
+    def _pointer(self, var: Var, begin: int = 0) -> str:
+        if var in self.arguments:
+            name = self.arguments[var]
+            text = name if var.ndim else f"&{name}"
         else:
-            about += ["", "RAM: a little stack."]
-        about += [f"Flash: {flash} bytes of numbers, besides the code."]
-        if checks:
-            about += ["A class number that is none gives nan, or 1, and trains nothing."]
-        lines = ["/* " + "\n   ".join(about).replace("\n   \n", "\n\n"), "*/", ""]
-        lines += [f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", ""]
-        if fields is not None:
-            lines.append("typedef struct {")
-            for count in self.numbers:
-                lines.append(f"    double {count};")
-            for m in sorted(fields, key=lambda m: -m.dtype.itemsize):
-                lines.append(f"    {type_name(m.dtype)} {m.name}[{m.size}];")
-            lines += [f"}} {self.name}_state;", ""]
-            if init:
-                lines += ["/* Begin with what was there when this file was written. */"]
-                lines += [f"void {self.name}_init({self.name}_state *state);", ""]
-        lines += [f"{prototype};", "", "#endif", ""]
-        return "\n".join(lines)
+            memory, at = self.memories.find(var)
+            text = memory.name if memory.is_fixed else f"state->{memory.name}"
+            begin += at
+        return f"{text} + {begin}" if begin else text
 
-    def _init(self, begins: Sequence[_Memory]) -> list[str]:
-        lines = [f"void {self.name}_init({self.name}_state *state) {{"]
-        for count, value in self.numbers.items():
-            lines.append(f"    state->{count} = {number(float(value), np.dtype(np.float64))};")
+    def _place(self, var: Var) -> tuple[str, tuple[int, ...]]:
+        """Return where a result lies, and its strides in elements."""
+        if not var.size:
+            return "", in_order(var.shape)
+        place = self.places.find(var)
+        if place is None or (
+            place.root not in self.arguments and place.root not in self.code.names
+        ):
+            raise TypeError(
+                f"a result of the shape {var.shape} lies where C cannot find it: return a copy"
+            )
+        return self._pointer(place.root, place.offset), place.strides
+
+    def _copy_result(self, var: Var, out: str) -> list[str]:
+        """Return the lines that copy a result, element by element in its order."""
+        text, strides = self._place(var)
+        terms, step = [], var.size
+        if not step:
+            return []
+        for n, stride in zip(var.shape, strides, strict=True):
+            step //= n
+            if n > 1 and stride:
+                index = f"i / {step} % {n}" if step > 1 else f"i % {n}"
+                terms.append(f"{index} * {stride}" if stride != 1 else f"({index})")
+        pairs = zip(var.shape, strides, in_order(var.shape), strict=True)
+        is_in_order = all(n == 1 or a == b for n, a, b in pairs)
+        index = "i" if is_in_order else " + ".join(terms) or "0"
+        return [f"for (i = 0; i < {var.size}; i++) {out}[i] = ({text})[{index}];"]
+
+    def _seed(self) -> list[str]:
+        lines = [f"void {self.prefix}_seed({self.prefix}_state *state, uint64_t seed) {{"]
+        return [*lines, *("    " + line for line in seed_lines("state->random", "seed")), "}", ""]
+
+    def _init(self, begins: Iterable[Memory], draws: bool) -> list[str]:
+        lines = [m.constant(f"{m.name}_at_first") for m in begins]
+        lines.append(f"void {self.prefix}_init({self.prefix}_state *state) {{")
+        for name, value in self.numbers.values():
+            lines.append(f"    state->{name} = {number(float(value), np.dtype(np.float64))};")
         lines += [
             f"    memcpy(state->{m.name}, {m.name}_at_first, sizeof state->{m.name});"
             for m in begins
         ]
+        lines += [f"    {self.prefix}_seed(state, 0);"] * draws
         return [*lines, "}", ""]
-
-    @staticmethod
-    def _constant(m: _Memory, name: str) -> str:
-        values = ", ".join(number(v, m.dtype) for v in m.array)
-        text = "\n".join(textwrap.wrap(values, 92, initial_indent="    ", subsequent_indent="    "))
-        return f"static const {type_name(m.dtype)} {name}[{m.size}] = {{\n{text}\n}};\n"
-
-    def _wrong(self, single: bool, results: Sequence[Var]) -> str:
-        if not single:
-            return "1"
-        return "NAN" if results[0].dtype.kind == "f" else "0"
-
-    def _element(self, var: Var) -> str:
-        return f"*({self._result_pointer(var)})" if var.kind != "arg" else f"*{self.arguments[var]}"
-
-    def _result_pointer(self, var: Var) -> str:
-        if var.kind == "arg":
-            return self.arguments[var]
-        return self._pointer(var)
-
-    def _copy_result(self, var: Var, out: str) -> list[str]:
-        """Return the lines that copy a result, element by element in its order."""
-        place = self._places(var)
-        text, strides = place
-        terms, size = [], var.size
-        step = size
-        for n, stride in zip(var.shape, strides, strict=True):
-            step //= n
-            if n > 1:
-                index = f"i / {step} % {n}" if step > 1 else f"i % {n}"
-                terms.append(f"{index} * {stride}" if stride != 1 else f"({index})")
-        in_order = all(
-            s == math.prod(var.shape[d + 1 :]) or n == 1
-            for d, (n, s) in enumerate(zip(var.shape, strides, strict=True))
-        )
-        index = "i" if in_order else " + ".join(terms) or "0"
-        return [f"for (i = 0; i < {size}; i++) {out}[i] = ({text})[{index}];"]
-
-    def _places(self, var: Var) -> tuple[str, tuple[int, ...]]:
-        if var.kind == "arg":
-            return self.arguments[var], tuple(
-                math.prod(var.shape[d + 1 :]) for d in range(var.ndim)
-            )
-        array = self.namespace.get(self.code.names[var])
-        if array is None:
-            raise TypeError(
-                "a result that is a view of an argument has no form in C: return a copy of it"
-            )
-        return self._pointer(var), tuple(s // array.itemsize for s in array.strides)
 
     def _formula(self, e: Expression) -> str:
         """Return a formula of numbers that a run reads, as C text."""
         if isinstance(e, Name):
-            return f"state->{e.text}"
+            return f"state->{self.numbers[e.text][0]}"
         if isinstance(e, Literal):
             return number(float(e.value), np.dtype(np.float64))
         if isinstance(e, Negative):
@@ -334,8 +301,3 @@ class _Writer:
         assert isinstance(e, Operation)
         left, right = self._formula(e.left), self._formula(e.right)
         return f"pow({left}, {right})" if e.symbol == "**" else f"({left} {e.symbol} {right})"
-
-
-def _address(array: Any) -> int:
-    found: int = array.__array_interface__["data"][0]
-    return found

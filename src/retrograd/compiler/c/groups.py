@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,18 +47,22 @@ class Grouping:
         flow: of these.
         places: where their arrays lie.
         form_of: returns how a call is done in C, or None.
+        late: the calls that must come after all others, which are the last of the calls.
     """
 
     def __init__(
         self, calls: Sequence[Call], flow: Flow, places: Places,
-        form_of: Callable[[Call], Form | None],
+        form_of: Callable[[Call], Form | None], late: Collection[Call] = (),
     ) -> None:  # fmt: skip
+        self._late_from: int | None = None  # the first group of late calls
         self.groups: list[Group] = []
         self._flow = flow
         self._places = places
         self._writers: dict[Any, tuple[int, Call, Form | None]] = {}
         self._readers: dict[Any, list[tuple[int, Call, Form | None]]] = {}
         for call in calls:
+            if call in late and self._late_from is None:
+                self._late_from = len(self.groups)
             if call.view_of is None:
                 self._add(call, form_of(call))
 
@@ -84,7 +88,7 @@ class Grouping:
 
     def _find_first(self, call: Call, form: Form | None, shape: Any) -> int:
         """Return the first group in which a call may be done."""
-        memory, first = self._flow.memory, 0
+        memory, first = self._flow.memory, self._late_from or 0
         for v in call.vars():
             found = self._writers.get(memory(v))
             if found is not None:

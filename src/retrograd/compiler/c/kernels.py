@@ -13,6 +13,12 @@ from retrograd.compiler.c.places import Places, in_order
 from retrograd.compiler.c.types import type_name
 from retrograd.compiler.ir import Call, Var
 
+# what functions call their own numbers, so that no array has these names
+_WORDS = """
+best c count count0 first found hit high is_free left low mean middle most number place power
+rest table taken total value won
+"""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernel:
@@ -95,6 +101,8 @@ class Body:
         self.lines: list[str] = []
         self.helpers: list[str] = []
         self.names = CNames()
+        for word in _WORDS.split():
+            self.names.fresh(word)
         self._places = places
         self._wish = wish
         self._given: dict[Var, Operand] = {}

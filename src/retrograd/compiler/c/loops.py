@@ -280,7 +280,7 @@ class LoopWriter:
         counters = [f"i{d}" for d in range(depth)]
         if counter:
             counters.insert(0, "i")
-        if any("first" in line for line in text):
+        if any("for (first = " in line for line in text):
             counters.append("first")
         declared = [f"ptrdiff_t {', '.join(counters)};"] if counters else []
         return ["    " + line for line in (*declared, *before, *text, *after)]

@@ -102,6 +102,8 @@ def write_product(
         wish: returns what to call an array.
     """
     names = CNames()
+    for word in ("t", "packed"):
+        names.fresh(word)
     roots = [place.root for place in layout.places]
     known: dict[Var, str] = {}
     for root in roots:

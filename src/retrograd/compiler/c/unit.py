@@ -72,6 +72,8 @@ typedef struct {
     char **arrays;
     double *numbers;
     void *array_type, *float_type;
+    char **written; /* pairs: from where to where a run writes */
+    ptrdiff_t pairs;
 } state_t;
 
 static void *type_of(const char *object) {
@@ -79,24 +81,29 @@ static void *type_of(const char *object) {
 }
 
 /* Take the arguments of a run; 1 if one of them is not as it should be. */
-static int take(state_t *state, int first, int arrays, int numbers) {
-    int i;
+static int take(state_t *state, const ptrdiff_t *bytes, int first, int arrays, int numbers) {
+    int i, j;
     if (state->given == NULL) return 0;
     for (i = 0; i < arrays; i++) {
-        const char *given = state->given->items[i];
+        const char *given = state->given->items[numbers + i];
         if (type_of(given) != state->array_type) return 1;
         if ((((const array_object *)given)->flags & 0x101) != 0x101) return 1;
         state->arrays[first + i] = ((const array_object *)given)->data;
+        for (j = 0; j < state->pairs; j++) {
+            const char *data = ((const array_object *)given)->data;
+            if (data < state->written[2 * j + 1] && data + bytes[i] > state->written[2 * j])
+                return 1;
+        }
     }
     for (i = 0; i < numbers; i++) {
-        const char *given = state->given->items[arrays + i];
+        const char *given = state->given->items[i];
         if (type_of(given) != state->float_type) return 1;
         state->numbers[i] = ((const float_object *)given)->value;
     }
     return 0;
 }
 
-int probe(state_t *state) { return take(state, 0, 1, 1); }
+int probe(state_t *state) { return take(state, NULL, 0, 1, 1); }
 """
 
 
@@ -107,10 +114,12 @@ class Part:
     Args:
         name: of the part.
         functions: what it calls.
+        moving: how many of the arrays that a run is given are there when it runs; None for all.
     """
 
     name: str
     functions: list[Function] = field(default_factory=list)
+    moving: int | None = None
 
 
 class Unit:
@@ -121,13 +130,17 @@ class Unit:
         static: the arrays that lie where they lie, by their numbers.
         moving: the arrays that a run is given.
         formulas: the numbers that a run is given.
-        checks: what to call where a part has found that an argument is wrong.
+        names: the name of each array.
+        words: the names of what a run is given, and of what a part is called with.
+        written: the arrays outside that a run writes.
     """
 
     def __init__(
         self, parts: Sequence[Part], static: Sequence[Var], moving: Sequence[Var],
         formulas: Sequence[Any], names: dict[Var, str], words: tuple[str, str],
+        written: Sequence[Var] = (),
     ) -> None:  # fmt: skip
+        self.written = written
         self.parts = parts
         self.static = static
         self.moving = moving
@@ -143,8 +156,11 @@ class Unit:
         helpers = dict.fromkeys(text for f in functions for text in f.helpers)
         lines = [HEAD, TAKE % {"head": object.__basicsize__}]
         lines += [*helpers, *dict.fromkeys(f"\nAPART {f.text}" for f in functions)]
-        counts = f"{len(self.static)}, {len(self.moving)}, {len(self.formulas)}"
+        sizes = ", ".join(str(v.size * v.dtype.itemsize) for v in self.moving)
+        lines += ["", f"static const ptrdiff_t bytes[] = {{{sizes or 0}}};"]
         for part in self.parts:
+            moving = len(self.moving) if part.moving is None else part.moving
+            counts = f"bytes, {len(self.static)}, {moving}, {len(self.formulas)}"
             lines += ["", f"int {part.name}(state_t *state) {{", "    char **a = state->arrays;"]
             if any(f.returns for f in part.functions):
                 lines.append("    int wrong;")
@@ -176,14 +192,16 @@ class Unit:
         def load() -> None:
             library = build(self.source())
             statics = [namespace[self.names[v]] for v in self.static]
-            run = Run(self, given, library, statics, check)
+            written = [namespace[self.names[v]] for v in self.written if v in self.names]
+            run = Run(self, given, library, statics, written, check)
             namespace[self.state_name] = run.address
             for part in self.parts:
                 # what takes long lets other threads of Python run meanwhile
                 takes_long = sum(f.cost for f in part.functions) > LONG
                 home = ctypes.CDLL(library._name) if takes_long else library
                 namespace[part.name] = getattr(home, part.name)
-                namespace[f"{part.name}_again"] = run.make_again(getattr(home, part.name))
+                again = run.make_again(getattr(home, part.name), part.moving)
+                namespace[f"{part.name}_again"] = again
 
         def begin(name: str) -> Callable[[Any], Any]:
             """Return what loads all parts when the first of them is to run."""
@@ -205,8 +223,9 @@ class Run:
     """What the parts of one program read in memory: where its arrays are."""
 
     def __init__(
-        self, unit: Unit, given: list[Any], library: Any, statics: list[Any], check: Any
-    ) -> None:
+        self, unit: Unit, given: list[Any], library: Any, statics: list[Any],
+        written: Sequence[Any], check: Any,
+    ) -> None:  # fmt: skip
         self.unit = unit
         self.given = given
         self.check = check
@@ -214,28 +233,42 @@ class Run:
         count = len(statics) + len(unit.moving)
         self.arrays = (ctypes.c_void_p * max(count, 1))(*(a.ctypes.data for a in statics))
         self.numbers = (ctypes.c_double * max(len(unit.formulas), 1))()
-        self.state = (ctypes.c_void_p * 5)(
+        bounds = [at for array in written for at in np.lib.array_utils.byte_bounds(array)]
+        self.written = written
+        self.bounds = (ctypes.c_void_p * max(len(bounds), 1))(*bounds)
+        self.state = (ctypes.c_void_p * 7)(
             id(self.given), ctypes.addressof(self.arrays), ctypes.addressof(self.numbers),
-            id(np.ndarray), id(float),
+            id(np.ndarray), id(float), ctypes.addressof(self.bounds), len(written),
         )  # fmt: skip
         self.address = ctypes.c_void_p(ctypes.addressof(self.state))
         self.fast = _is_as_expected(library)
         if not self.fast:
             self.state[3] = None  # no array has this type, so that each run goes the other way
 
-    def make_again(self, part: Any) -> Callable[[], None]:
-        """Return what runs a part with arguments that are not as C takes them."""
+    def make_again(self, part: Any, moving: int | None) -> Callable[[], None]:
+        """Return what runs a part with arguments that are not as C takes them.
+
+        Args:
+            part: the part.
+            moving: as for `Part`.
+        """
 
         def again() -> None:
             unit, first = self.unit, len(self.statics)
-            n = len(unit.moving)
+            n = len(unit.formulas)
             kept = [
                 np.require(value, v.dtype, ["C", "A"])
-                for value, v in zip(self.given[:n], unit.moving, strict=True)
+                for value, v in [*zip(self.given[n:], unit.moving, strict=True)][:moving]
             ]
+            for value, v in [*zip(self.given[n:], unit.moving, strict=True)][:moving]:
+                if any(np.may_share_memory(value, other) for other in self.written):
+                    raise ValueError(
+                        f"{unit.names[v]} shares memory with an array that this program writes, "
+                        "which C may do before it has read it, or after: pass a copy"
+                    )
             for i, array in enumerate(kept):
                 self.arrays[first + i] = array.ctypes.data
-            for i, value in enumerate(self.given[n:]):
+            for i, value in enumerate(self.given[:n]):
                 self.numbers[i] = float(value)
             self.state[0] = None
             try:
@@ -243,9 +276,8 @@ class Run:
             finally:
                 self.state[0] = id(self.given)
             if wrong:
-                arrays = dict(
-                    zip([*unit.static, *unit.moving], [*self.statics, *kept], strict=True)
-                )
+                there = [*unit.static, *unit.moving[:moving]]
+                arrays = dict(zip(there, [*self.statics, *kept], strict=True))
                 self.check(wrong, arrays)
 
         return again
@@ -254,10 +286,11 @@ class Run:
 def _is_as_expected(library: Any) -> bool:
     """Tell whether C finds what is in a list, an array and a float where it looks."""
     array, value = np.arange(3.0), 0.7
-    given = [array, value]
+    given = [value, array]
     arrays, numbers = (ctypes.c_void_p * 1)(), (ctypes.c_double * 1)()
-    state = (ctypes.c_void_p * 5)(
-        id(given), ctypes.addressof(arrays), ctypes.addressof(numbers), id(np.ndarray), id(float)
-    )
+    state = (ctypes.c_void_p * 7)(
+        id(given), ctypes.addressof(arrays), ctypes.addressof(numbers), id(np.ndarray), id(float),
+        None, 0,
+    )  # fmt: skip
     failed = library.probe(ctypes.c_void_p(ctypes.addressof(state)))
     return not failed and arrays[0] == array.ctypes.data and numbers[0] == value
