@@ -22,7 +22,7 @@ BYTES = 128  # of a row of a tile: two of the longest vectors
 # bytes of factors of all multiplications: NumPy's BLAS does larger products faster, by more than
 # the microsecond that it costs to leave C and come back; measured on AVX2 and AVX-512
 LARGE = 1_200_000
-LARGE_IN_STACK = 200_000  # of each product where there are several
+LARGE_IN_STACK = 60_000  # of each product where there are several
 LANES = 8  # so many numbers are taken for one vector in comparing the ways
 
 
