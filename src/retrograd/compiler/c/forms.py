@@ -363,7 +363,7 @@ def _reduction(call: Call) -> Elementwise | None:
         axes = tuple(sorted(a % x.ndim for a in given)) if x.ndim else ()
     ufunc, out = _REDUCTIONS[call.fn], call.outs[0]
     floats = is_float(out.dtype)
-    if call.fn is np.mean and not (floats and is_float(x.dtype)):
+    if call.fn is np.mean and not (floats and has_type(x.dtype)):
         return None
     count = 1
     for a in axes:
