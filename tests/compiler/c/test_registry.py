@@ -13,7 +13,7 @@ import retrograd as rg
 from retrograd.compiler.assembly import assemble_by
 from retrograd.compiler.c import build
 from retrograd.compiler.c.assembly import CAssembly, uses_numpy
-from retrograd.compiler.c.forms import find_form
+from retrograd.compiler.c.matches import find_form
 from retrograd.compiler.ir import Call, Var
 from retrograd.compiler.passes import stack
 from retrograd.engine import RULES, spelled

@@ -10,11 +10,12 @@ from retrograd.compiler.buffers import find_joined
 from retrograd.compiler.c.checks import find_wrong
 from retrograd.compiler.c.choices import find_sum
 from retrograd.compiler.c.code import Function
-from retrograd.compiler.c.forms import Elementwise, Form, Join, Product, Put, find_form
+from retrograd.compiler.c.forms import Elementwise, Form, Join, Product, Put
 from retrograd.compiler.c.groups import Group, Grouping
 from retrograd.compiler.c.joins import write_join, write_put
 from retrograd.compiler.c.kernels import Kernel, write_kernel
 from retrograd.compiler.c.loops import LoopWriter, is_placed
+from retrograd.compiler.c.matches import find_form
 from retrograd.compiler.c.places import MOVING, Places, in_order, is_uniform
 from retrograd.compiler.c.products import find_layout, is_small, write_product
 from retrograd.compiler.c.unit import Part, Unit
