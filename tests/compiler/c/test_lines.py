@@ -104,3 +104,22 @@ def test_stacks_of_products_are_numpys(dtype):
     assert not uses_numpy(step.programs[-1].code)
     for a, b in zip(found, run(*arrays), strict=True):
         np.testing.assert_allclose(a.data, b, rtol=0, atol=40 * np.finfo(dtype).eps)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_results_of_no_elements_are_numpys():
+    def run(x, e):
+        return (
+            np.sum(e, axis=0), np.prod(e, axis=0), np.matmul(x, e), np.mean(e, axis=0),
+            np.searchsorted(e[:, 0], x), np.any(e, axis=0), np.take(x, e[:, 0].astype(int)),
+            np.einsum("ij,jk->ik", x, e), np.diagflat(e[:, 0], 2), e * 2, np.count_nonzero(e, 0),
+        )  # fmt: skip
+
+    x, e = np.ones((3, 0)), np.ones((0, 4))
+    step = rg.compile(run, target="c")
+    for _ in range(2):
+        found = step(x, e)
+    assert not uses_numpy(step.programs[-1].code)
+    for a, b in zip(found, run(x, e), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a.data, b)

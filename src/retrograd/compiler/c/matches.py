@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +52,7 @@ def find_form(call: Call, alone: bool = False) -> Form | None:
     if not all(v.size for v in call.outs):
         return None
     if call.fn is not concat and not all(v.size for v in arrays):
-        return _fill(call, 0) if call.fn in _ZERO_OF_NONE else None
+        return _of_none(call)
     if len(call.outs) > 1:
         return find_several(call) or find_line(call, alone)
     if call.kind == "write":
@@ -120,9 +121,27 @@ def _filled(call: Call) -> Elementwise:
     return _fill(call, FILLED[call.fn])
 
 
-def _fill(call: Call, value: int) -> Elementwise:
+def _fill(call: Call, value: Any) -> Elementwise:
     out = call.outs[0]
     return Elementwise(call, (value,), (out.dtype,), lambda names: names[0], out.dtype, out.shape)
+
+
+def _of_none(call: Call) -> Elementwise | None:
+    """Return the form of a call that has no elements to compute its result from."""
+    if call.fn in _ZERO_OF_NONE:
+        return _fill(call, 0)
+    if any(v.size for v in call.vars()):
+        return None
+    args, kwargs = call.change(lambda v: v.example() if isinstance(v, Var) else v)
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = np.asarray((call.rule.run if call.rule else call.fn)(*args, **kwargs))
+    except (TypeError, ValueError, IndexError):
+        return None
+    first = found.reshape(-1)[:1]
+    is_uniform = found.tobytes() == first.tobytes() * found.size
+    return _fill(call, first[0]) if is_uniform else None
 
 
 def _is_close(call: Call) -> Elementwise | None:
@@ -290,8 +309,10 @@ def _reduction(call: Call) -> Elementwise | None:
     )  # fmt: skip
 
 
-# sums of no elements
-_ZERO_OF_NONE = (np.sum, np.matmul, put, put_taken, contract)
+# sums of no elements, and places among none
+_ZERO_OF_NONE = (
+    np.sum, np.matmul, put, put_taken, contract, np.searchsorted, np.digitize, np.count_nonzero,
+)  # fmt: skip
 
 _FORMS: dict[Any, Callable[[Call], Form | None]] = {
     **dict.fromkeys(_REDUCTIONS, _reduction),
