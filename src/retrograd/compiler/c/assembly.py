@@ -79,7 +79,10 @@ class CAssembly(Assembly):
             layout = find_layout(form, self.places)
             if layout is None and call.fn is contract:
                 form = find_sum(call)
-            elif layout is None or not (self.is_alone or is_small(layout, call.outs[0].dtype)):
+            # NumPy's sums by subscripts are loops too, unless they are put in a better order
+            loops = call.fn is contract and not call.kwargs.get("optimize")
+            small = layout is not None and is_small(layout, call.outs[0].dtype)
+            if isinstance(form, Product) and not (layout and (self.is_alone or loops or small)):
                 return None
         if isinstance(form, Kernel):
             if not all(self.places.find(v) is not None for v in (*call.vars(), *call.outs)):
