@@ -271,10 +271,10 @@ class ReversePass:
                     args, out = lifted(t)
             given = (g, out, *args)
             try:
+                vjps = rule.vjps
                 if rule.joint is not None:
-                    self._send_jointly(t, rule, inputs, arrays, given, kwargs, queue)
-                    inputs = ()
-                for a, like, vjp in zip(inputs, arrays, rule.vjps):  # noqa: B905, options follow
+                    vjps = self._joint(rule, inputs, arrays, given, kwargs)
+                for a, like, vjp in zip(inputs, arrays, vjps):  # noqa: B905, options follow
                     # an argument that was no Tensor is the same object in both tuples
                     if vjp is None or a is like or not a.requires_grad:
                         continue
@@ -314,47 +314,25 @@ class ReversePass:
         """Tell whether somebody wants the gradient of a wanted Tensor that could be gone past."""
         return self.targets is None or any(a is t for t in self.targets)
 
-    def _send_jointly(
-        self, t: Tensor, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...],
-        kwargs: dict[str, Any], queue: list[tuple[float, Tensor]],
-    ) -> None:  # fmt: skip
-        """Send its gradient to each argument of a call whose rule has one function for all.
+    def _joint(
+        self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> list[Any]:
+        """Return, for a rule with one function for all arrays, a vjp of each that is needed.
 
-        Args:
-            t: the output of the call.
-            rule: its rule.
-            inputs: the arguments as given.
-            arrays: the same as arrays.
-            given: what the rule takes: the gradient of the output, the output, the arguments.
-            kwargs: the keywords of the call.
-            queue: what is still to be visited.
+        What it returns is there already.
         """
-        found, wanted, hear = self.found, self.wanted, current_mode().tell
-        needed = [
-            i
-            for i, a in enumerate(inputs)
-            if a is not arrays[i] and a.requires_grad and (wanted is None or a in wanted)
-        ]
-        if not needed:
-            return
-        assert rule.joint is not None
-        owns = rule.trusted or self.lift
-        for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
-            if ga is None:
-                continue
-            a, like = inputs[i], arrays[i]
-            if ga.__class__ is not _ndarray or ga.shape != like.shape or ga.dtype is not like.dtype:
-                ga = fitted(ga, like)
-            if not owns or (ga is given[0] and not self.lift):
-                ga = borrowed(ga)
-            if a in found:
-                ga = found[a] = _sum(found[a], ga)
-            else:
-                found[a] = ga
-                if a._call is not None:
-                    heappush(queue, (-a._order, a))
-            if hear is not None:
-                hear("gradient", a, ga, t)
+        wanted = self.wanted
+        vjps: list[Any] = [None] * len(inputs)
+        needed = []
+        for i, (a, like) in enumerate(zip(inputs, arrays, strict=True)):
+            if a is not like and a.requires_grad and (wanted is None or a in wanted):
+                needed.append(i)
+        if needed:
+            assert rule.joint is not None
+            for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
+                if ga is not None:
+                    vjps[i] = lambda *given, ga=ga, **kwargs: ga
+        return vjps
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:
         """Return the gradient of a Tensor after its hooks have seen it."""
