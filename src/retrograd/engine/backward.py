@@ -491,12 +491,13 @@ def lifted(t: Tensor) -> tuple[Any, Any]:
 
 def fitted(g: Any, like: Any) -> Any:
     """Return what a rule gave as a gradient of the shape and dtype of an array."""
-    if isinstance(g, Parts):
-        return g
-    if not isinstance(g, Tensor):
-        given, g = g, np.asarray(g)
-        if g.dtype.kind == "O":
-            raise TypeError(f"{given!r} is no gradient: a vjp returns an array")
+    if g.__class__ is not _ndarray:
+        if isinstance(g, Parts):
+            return g
+        if not isinstance(g, Tensor):
+            given, g = g, np.asarray(g)
+            if g.dtype.kind == "O":
+                raise TypeError(f"{given!r} is no gradient: a vjp returns an array")
     if g.shape != like.shape:
         g = unbroadcast(g, like.shape)
     if g.dtype != like.dtype:
@@ -514,6 +515,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     than that shape, such as one number for all elements: then it is repeated.
     """
     lead = g.ndim - len(shape)  # axes that the argument did not have
+    if lead == 1 and shape and g.shape[1:] == shape:  # as a bias has: written out, it is frequent
+        return np.add.reduce(g, axis=0)
     single = [i + lead for i, n in enumerate(shape) if n == 1 and i + lead >= 0]
     axes = (*range(lead), *(i for i in single if g.shape[i] != 1))
     if axes:
