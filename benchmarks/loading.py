@@ -10,8 +10,13 @@ The ways: no prefetch, a thread (`prefetch=4`), and worker processes, 1 and 2 (`
 many in a pool written by hand, `Pool.imap` over the batches' indices: the control. All ways of all
 data sets are timed in every round, in an order of its own. A time is that from the first batch of
 an epoch to its last one; the time until the first batch, in which processes start, is told apart.
-Ratios are medians of those of the rounds, to the loop without prefetch. Workers can pay only where
-cores are free: the load of the machine is printed.
+Ratios are medians of those of the rounds, to the loop without prefetch.
+
+Workers can pay only where cores are free, and clocks show that only on a machine that is: its load
+is printed. Processor time is less moved by others. So beside the clock's samples a second stands
+what a sample takes of the processor in this process, the step included, and in all of its workers.
+With a core for each of them, n workers give the lesser of 1 / here and n / workers samples a
+second: the last column, in times of the loop without prefetch.
 """
 
 # ruff: noqa: E402, BLAS reads its number of threads when NumPy is imported
@@ -26,6 +31,7 @@ import argparse
 import json
 import multiprocessing
 import random
+import resource
 import statistics
 import sys
 import tempfile
@@ -103,8 +109,8 @@ def memmap(count: int) -> rg.data.TensorDataset:
 
 # a factory, and how many samples an epoch has
 DATA: dict[str, tuple[Callable[[int], Any], int]] = {
-    "array": (array, 32_768), "memmap": (memmap, 32_768), "text": (Lines, 2048),
-    "image": (Images, 2048),
+    "array": (array, 32_768), "memmap": (memmap, 32_768), "text": (Lines, 4096),
+    "image": (Images, 4096),
 }  # fmt: skip
 
 
@@ -167,8 +173,16 @@ def make_step() -> Callable[[Any, Any], Any]:
     return step
 
 
-def epoch(begin: Loop, step: Callable[[Any, Any], Any]) -> tuple[float, float]:
-    """Return the seconds until the first batch, and those for each sample after it."""
+def processor() -> tuple[float, float]:
+    """Return the processor's seconds of this process, and of its children that have ended."""
+    found = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    own, children = (usage.ru_utime + usage.ru_stime for usage in found)
+    return own, children
+
+
+def epoch(begin: Loop, step: Callable[[Any, Any], Any]) -> dict[str, float]:
+    """Return the seconds until the first batch, and those a sample: of the clock, here, workers."""
+    own, children = processor()
     start = time.perf_counter()
     batches = begin()
     step(*next(batches))
@@ -177,7 +191,13 @@ def epoch(begin: Loop, step: Callable[[Any, Any], Any]) -> tuple[float, float]:
     for x, y in batches:
         step(x, y)
         count += len(y)
-    return first - start, (time.perf_counter() - first) / count
+    end = time.perf_counter()
+    own_end, children_end = processor()
+    return {
+        "first": first - start, "sample": (end - first) / count,
+        "here": (own_end - own) / (count + BATCH),
+        "workers": (children_end - children) / (count + BATCH),
+    }  # fmt: skip
 
 
 def measure(rounds: int, counts: list[int], names: list[str], share: float) -> dict[str, Any]:
@@ -195,15 +215,14 @@ def measure(rounds: int, counts: list[int], names: list[str], share: float) -> d
         found[name] = {"item_us": cost * 1e6, "ways": {}}
         for way, loop in ways(dataset, counts).items():
             rows.append((name, way, loop))
-            found[name]["ways"][way] = {"first": [], "sample": []}
+            found[name]["ways"][way] = {"first": [], "sample": [], "here": [], "workers": []}
     shuffle = random.Random(0).shuffle
     for turn in range(rounds + 1):
         shuffle(rows)
         for name, way, loop in rows:
-            first, sample = epoch(loop, step)
-            if turn:  # the first one warms up
-                found[name]["ways"][way]["first"].append(first)
-                found[name]["ways"][way]["sample"].append(sample)
+            for key, seconds in epoch(loop, step).items():
+                if turn:  # the first one warms up
+                    found[name]["ways"][way][key].append(seconds)
     return found
 
 
@@ -217,17 +236,25 @@ def report(found: dict[str, Any]) -> str:
     for name, entry in found.items():
         lines += [
             f"\n{name}: an item takes {entry['item_us']:.0f} us\n",
-            "| batches from | samples a second | times no prefetch | until the first batch, ms |",
-            "|---|---:|---:|---:|",
+            "| batches from | samples a second | times no prefetch | first batch, ms | "
+            "processor here, us | in workers, us | times, with free cores |",
+            "|---|---:|---:|---:|---:|---:|---:|",
         ]
-        base = entry["ways"]["no prefetch"]["sample"]
+        base = entry["ways"]["no prefetch"]
         for way, times in entry["ways"].items():
-            speed = 1 / statistics.median(times["sample"])
             ratio = statistics.median(
-                b / t for b, t in zip(base, times["sample"], strict=True)
+                b / t for b, t in zip(base["sample"], times["sample"], strict=True)
             )
-            first = statistics.median(times["first"]) * 1e3
-            lines.append(f"| {way} | {speed:,.0f} | {ratio:.2f} | {first:.1f} |")
+            speed, first, here_us, workers_us = (
+                statistics.median(times[key]) * scale
+                for key, scale in (("sample", 1.0), ("first", 1e3), ("here", 1e6), ("workers", 1e6))
+            )
+            count = int(way[0]) if way[0].isdigit() else 0
+            most = statistics.median(base["here"]) * 1e6 / max(here_us, workers_us / max(count, 1))
+            lines.append(
+                f"| {way} | {1 / speed:,.0f} | {ratio:.2f} | {first:.1f} | {here_us:.0f} | "
+                f"{workers_us:.0f} | {f'{most:.2f}' if count else ''} |"
+            )
     return "\n".join(lines)
 
 
