@@ -25,7 +25,7 @@ import time
 import traceback
 import warnings
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.reduction import ForkingPickler
@@ -88,8 +88,9 @@ def read_in_workers(
 class _Worker:
     """A worker, as the process that has the loader sees it."""
 
-    def __init__(self, process: Any, tasks: Any, results: Any) -> None:
+    def __init__(self, process: Any, tasks: Any, results: Any, at: Any) -> None:
         self.process, self.tasks, self.results = process, tasks, results
+        self.at = at  # shared memory: the index of the sample that it reads, or -1
         self.asked: deque[Array] = deque()  # the indices of the batches that it is to read
         self.has_answered = False
 
@@ -115,11 +116,12 @@ class _Team:
         # a fork has all that is open here: an end that it kept would never be closed
         ours = [end for each in self._workers for end in (each.tasks, each.results)]
         ours = [*ours, tasks, results] if self._is_forked else []
+        at = self._context.RawValue("q", -1)
         process = self._context.Process(
-            target=_work, args=(self._job, self._seed, inbox, outbox, ours), daemon=True,
+            target=_work, args=(self._job, self._seed, inbox, outbox, at, ours), daemon=True,
             name=f"retrograd worker {number}",
         )  # fmt: skip
-        self._workers.append(_Worker(process, tasks, results))
+        self._workers.append(_Worker(process, tasks, results, at))
         try:
             process.start()
         finally:
@@ -210,7 +212,8 @@ class _Team:
         if code is not None and code < 0:
             known = [each.name for each in signal.Signals if each == -code]
             how = f"was ended by {known[0] if known else f'signal {-code}'}"
-        reads = f" while it read the samples {_some(worker.asked[0])}" if worker.asked else ""
+        at = worker.at.value
+        reads = f" while it read the sample at index {at}" if at >= 0 else ""
         hint = "the system ends processes where memory is short: try fewer workers"
         if not worker.has_answered and not self._is_forked:
             hint = (
@@ -297,8 +300,8 @@ def _receive(results: Any) -> Any:
 # In the worker
 
 
-def _work(job: Any, seed: int, inbox: Any, outbox: Any, not_mine: list[Any]) -> None:
-    """Read batches until nobody asks for more."""
+def _work(job: Any, seed: int, inbox: Any, outbox: Any, at: Any, not_mine: list[Any]) -> None:
+    """Read batches until nobody asks for more; tell all the time at which sample it is."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     for end in not_mine:
@@ -313,11 +316,20 @@ def _work(job: Any, seed: int, inbox: Any, outbox: Any, not_mine: list[Any]) -> 
             try:
                 if reader is None:
                     reader = pickle.loads(job) if isinstance(job, bytes) else job
-                    reader.before = Draws(seed, reader.dataset, reader.make)
+                    reader.before = _before(Draws(seed, reader.dataset, reader.make), at)
                 answer = _packed_batch(reader(indices))
             except BaseException as error:
                 answer = _packed_failure(error, None if reader is None else reader.at)
+            at.value = -1
             answers.put(answer)
+
+
+def _before(draws: Draws, at: Any) -> Callable[[int], None]:
+    def begin(index: int) -> None:
+        at.value = index
+        draws(index)
+
+    return begin
 
 
 def _send(answers: queue.SimpleQueue[list[Any]], outbox: Any) -> None:

@@ -1,0 +1,480 @@
+"""Worker processes read: what comes, what fails and where a run stands are as without them."""
+
+import mmap
+import multiprocessing
+import os
+import random
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import retrograd as rg
+from data.samples import Drawing, Faulty, Squares, first_of
+from retrograd.data import DataLoader, Subset, TensorDataset
+from retrograd.data.draws import Draws, generators_in
+
+WAYS = multiprocessing.get_all_start_methods()
+FORK = {"multiprocessing_context": "fork"}
+forks = pytest.mark.skipif("fork" not in WAYS, reason="this system has no fork")
+LIMIT = 60  # seconds: what hangs is a failure
+
+
+@pytest.fixture(autouse=True)
+def _leaves_no_process():
+    yield
+    assert not multiprocessing.active_children()
+
+
+def plain(batches):
+    """Return batches as lists, to compare them."""
+    return [rg.tree.map(lambda a: (type(a), np.asarray(a).tolist()), batch) for batch in batches]
+
+
+# What comes
+
+
+@forks
+@given(
+    count=st.integers(0, 20), size=st.integers(1, 8), shuffle=st.booleans(), drop=st.booleans(),
+    workers=st.integers(1, 3), ahead=st.integers(0, 5),
+)  # fmt: skip
+def test_batches_are_those_of_a_loader_without_workers(count, size, shuffle, drop, workers, ahead):
+    options = {"rng": 0, "drop_last": drop}
+    loader = DataLoader(Squares(count), size, shuffle, **options)
+    other = DataLoader(
+        Squares(count), size, shuffle, num_workers=workers, prefetch=ahead, **FORK, **options
+    )
+    for _ in range(2):
+        assert plain(other) == plain(loader)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_of_starting_processes_gives_the_same(way):
+    options = {"num_workers": 2, "multiprocessing_context": way}
+    assert plain(DataLoader(Squares(), 5, **options)) == plain(DataLoader(Squares(), 5))
+    part = Subset([1.0, 2.0], [1, 0])
+    assert list(DataLoader(part, collate=first_of, **options)) == [2.0, 1.0]
+
+
+def parts():
+    x = np.arange(24.0).reshape(12, 2)
+    return {
+        "arrays": TensorDataset(x, np.arange(12)),
+        "arrays and Tensors": TensorDataset(rg.Tensor(x.astype(np.float32)), np.asfortranarray(x)),
+        "a part": Subset(TensorDataset(x), [3, 1, 2]),
+        "texts": [["a", np.str_("bcd")], ["ef", np.str_("g")]],
+        "no numbers": [np.zeros((0, 3))] * 3,
+        "complex": [(1j, None)] * 2,
+    }
+
+
+@forks
+@pytest.mark.parametrize("kind", parts())
+@pytest.mark.parametrize("block", [None, 3])
+def test_kinds_of_samples_come_as_they_are(kind, block):
+    dataset = parts()[kind]
+    options = {"block_size": block, "shuffle": True, "rng": 0}
+    if kind == "complex":
+        options["collate"] = list
+    loader = DataLoader(dataset, 2, **options)
+    assert plain(DataLoader(dataset, 2, num_workers=2, **FORK, **options)) == plain(loader)
+
+
+@forks
+def test_a_batch_can_be_written_to():
+    for batch in DataLoader(Squares(), 4, num_workers=1, **FORK):
+        batch["row"] += 1
+        batch["square"] *= 2
+
+
+@forks
+def test_no_more_is_read_than_may_wait():
+    was_read, wanted = mmap.mmap(-1, 100), multiprocessing.get_context("fork").Semaphore(0)
+
+    class Watched(Squares):
+        def __getitem__(self, index):
+            was_read[index] = 1
+            wanted.release()
+            return np.zeros(100_000)  # more than a pipe holds
+
+    for ahead, most in ((0, 2 * 2 + 1), (3, 4 + 1), (6, 6 + 1)):
+        was_read[:] = bytes(100)
+        for _ in DataLoader(Watched(100), 1, num_workers=2, prefetch=ahead, **FORK):
+            for _ in range(most):
+                assert wanted.acquire(timeout=LIMIT)
+            assert not wanted.acquire(timeout=0.2)
+            assert was_read[:] == b"\1" * most + bytes(100 - most)
+            break
+
+
+# Where a run stands
+
+
+@forks
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("position", [0, 1, 3, 4])
+def test_a_loader_goes_on_exactly_where_a_state_was_taken(shuffle, position, tmp_path):
+    rng = np.random.default_rng(0)
+    loader = DataLoader(Drawing(), 3, shuffle, rng=rng, num_workers=2, **FORK)
+    list(loader)
+    iterator = iter(loader)
+    for _ in range(position):
+        next(iterator)
+    rg.save({"loader": loader.state_dict(), "rng": rng.bit_generator.state}, tmp_path / "s.npz")
+    if position == 0:
+        iterator = ()  # it has not begun
+    rest = plain(iterator) + plain(loader)
+    saved = rg.load(tmp_path / "s.npz")
+    rng = np.random.default_rng(9)
+    other = DataLoader(Drawing(), 3, shuffle, rng=rng, num_workers=3, **FORK)
+    other.load_state_dict(saved["loader"])
+    rg.random.restore(rng, saved["rng"])
+    found = plain(other) if 0 < position < 4 else []
+    assert found + plain(other) == rest
+
+
+@forks
+def test_states_go_between_loaders_with_and_without_workers():
+    both = [DataLoader(Squares(), 5, num_workers=n, **(FORK if n else {})) for n in (0, 2)]
+    for one, other in (both, both[::-1]):
+        iterator = iter(one)
+        next(iterator)
+        other.load_state_dict(one.state_dict())
+        assert plain(other) == plain(iterator)
+
+
+@forks
+def test_a_run_of_fit_repeats_with_any_number_of_workers():
+    found = []
+    for n in (1, 3):
+        model = rg.nn.Linear(6, 1, rng=0)
+        loader = DataLoader(Drawing(), 5, True, rng=0, num_workers=n, collate=row_and_sum, **FORK)
+        optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
+        options = {"epochs": 2, "progress": False}
+        found.append(rg.fit(model, loader, rg.nn.MSELoss(), optimizer, **options)["loss"])
+    assert found[0] == found[1]
+
+
+def row_and_sum(samples):
+    x = np.stack([row for _, row in samples])
+    return x, x.sum(axis=1, keepdims=True)
+
+
+# Random numbers
+
+
+def drawn(**options):
+    """Return what each sample of two epochs has drawn, (epochs, samples, generators)."""
+    loader = DataLoader(Drawing(), shuffle=True, **{"rng": 0, "batch_size": 5} | options)
+    epochs = [[(int(i), row) for b in loader for i, row in zip(*b, strict=True)] for _ in range(2)]
+    return np.array(
+        [[row for _, row in sorted(epoch, key=lambda pair: pair[0])] for epoch in epochs]
+    )
+
+
+@forks
+def test_draws_depend_on_the_epoch_and_the_sample_alone():
+    rg.manual_seed(0)
+    first = drawn(num_workers=1, **FORK)
+    rg.manual_seed(1)
+    for options in ({"num_workers": 3}, {"num_workers": 2, "batch_size": 4}):
+        np.testing.assert_array_equal(drawn(**options, **FORK), first)
+    assert len(np.unique(first)) == first.size
+    assert not np.isin(drawn(num_workers=2, rng=1, **FORK), first).any()
+
+
+@pytest.mark.skipif("spawn" not in WAYS, reason="this system has no spawn")
+@forks
+def test_draws_are_the_same_however_processes_start():
+    first = drawn(num_workers=1, **FORK)
+    np.testing.assert_array_equal(drawn(num_workers=1, multiprocessing_context="spawn"), first)
+
+
+@forks
+def test_the_generators_of_this_process_stay_as_they_are():
+    rng, dataset = np.random.default_rng(0), Drawing()
+    states = [rng.bit_generator.state, rg.random.generator().bit_generator.state, random.getstate()]
+    own = dataset.other.bit_generator.state["state"]["key"].tolist()
+    assert len(list(DataLoader(dataset, 5, rng=rng, num_workers=2, **FORK))) == 3
+    after = [rng.bit_generator.state, rg.random.generator().bit_generator.state, random.getstate()]
+    assert after == states
+    assert dataset.other.bit_generator.state["state"]["key"].tolist() == own
+
+
+def test_generators_are_found_in_attributes_and_items_and_each_once():
+    class Holder:
+        pass
+
+    one, two, holder = np.random.default_rng(), random.Random(), Holder()
+    holder.itself, holder.steps, holder.data = holder, ({"a": [one, None]}, two), np.zeros(3)
+    holder.again, holder.many = one, [np.random.default_rng()] * 101
+    assert generators_in([holder, Holder, len, 3, "text"]) == [two, one] or (
+        generators_in([holder, Holder, len, 3, "text"]) == [one, two]
+    )
+
+
+@given(seed=st.integers(0, 2**63 - 1), index=st.integers(0, 2**40))
+def test_a_state_follows_from_seed_and_index(seed, index):
+    rng = [np.random.Generator(kind(0)) for kind in (np.random.PCG64, np.random.Philox)]
+    kept = rg.random.generator().bit_generator.state, random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        found = []
+        for s, i in ((seed, index), (seed, index + 1), (seed + 1, index), (seed, index)):
+            rng[0].integers(10, dtype=np.int32)  # keeps half a draw
+            Draws(s, rng)(i)
+            found.append([(each.integers(2**31, dtype=np.int32), each.random()) for each in rng])
+        assert found[0] == found[3]
+        assert len({draw for each in found[:3] for draw in each}) == 6
+    finally:
+        rg.random.generator().bit_generator.state = kept[0]
+        random.setstate(kept[1])
+        np.random.set_state(kept[2])  # noqa: NPY002
+
+
+# What fails
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_fails_in_a_worker_fails_in_its_place_and_says_where(way):
+    loader = DataLoader(Faulty("raise"), 2, num_workers=2, multiprocessing_context=way)
+    with pytest.raises(FileNotFoundError, match="no such picture") as caught:
+        list(loader)
+    assert caught.value.filename == "7.png"
+    (note,) = caught.value.__notes__
+    assert "worker 1 of 2 failed at the sample at index 7" in note
+    assert "samples.py" in note
+    assert 'raise FileNotFoundError(2, "no such picture", "7.png")' in note
+
+
+def take(loader, seen):
+    """Fill a list with the batches, one by one, as long as they come."""
+    for batch in loader:
+        seen.append(batch.item())  # noqa: PERF401, extend would keep none of them
+
+
+@forks
+def test_batches_before_a_fault_come_first():
+    seen = []
+    with pytest.raises(FileNotFoundError):
+        take(DataLoader(Faulty("raise"), num_workers=3, **FORK), seen)
+    assert seen == list(range(7))
+
+
+@forks
+@pytest.mark.parametrize(
+    ("fault", "error", "message"),
+    [
+        ("raise two", RuntimeError, "at the sample at index 7:(?s:.*)TwoWordsError: broken pict"),
+        (
+            "kill",
+            RuntimeError,
+            "was ended by SIGKILL while it read the sample at index 7; .*memory",
+        ),
+        ("exit", RuntimeError, "exit code 3 while it read the sample at index 7; num_workers=0"),
+        ("graph", TypeError, r"cannot be sent from its worker: RuntimeError: .* use t.detach"),
+        ("function", TypeError, "cannot be sent from its worker"),
+    ],
+)
+def test_faults_are_told(fault, error, message):
+    collate = list if fault == "function" else None
+    loader = DataLoader(Faulty(fault), 2, num_workers=3, collate=collate, **FORK)
+    with pytest.raises(error, match=message):
+        list(loader)
+    with pytest.raises(error, match=message):  # and again
+        list(loader)
+
+
+@forks
+def test_a_worker_that_is_killed_while_it_sends_is_told():
+    class Large(Squares):
+        def __getitem__(self, index):
+            return np.zeros(1_000_000)
+
+    def kill_all(loader):
+        for _ in loader:
+            for process in multiprocessing.active_children():
+                process.kill()
+                process.join(LIMIT)
+
+    with pytest.raises(RuntimeError, match="ended by SIGKILL"):
+        kill_all(DataLoader(Large(100), 1, num_workers=2, **FORK))
+
+
+@pytest.mark.skipif("spawn" not in WAYS, reason="this system has no spawn")
+def test_what_cannot_be_pickled_is_told_before_processes_start():
+    class Local(Squares):
+        pass
+
+    options = {"num_workers": 1, "multiprocessing_context": "spawn"}
+    with pytest.raises(TypeError, match=r"dataset cannot be sent .*'spawn'.*top of a module"):
+        list(DataLoader(Local(), **options))
+    with pytest.raises(TypeError, match="collate cannot be sent"):
+        list(DataLoader(Squares(), collate=lambda samples: samples, **options))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"num_workers": -1}, "num_workers must be a whole number of at least 0"),
+        ({"num_workers": 1.0}, "num_workers must be"),
+        ({"multiprocessing_context": "spawn"}, "give num_workers too"),
+        ({"num_workers": 1, "multiprocessing_context": "thread"}, "'spawn'.* here, not 'thread'"),
+    ],
+)
+def test_bad_arguments_get_a_clear_error(options, message):
+    with pytest.raises(ValueError, match=message):
+        DataLoader(Squares(), **options)
+
+
+@forks
+def test_a_forked_process_is_told_that_the_workers_are_not_its_own():
+    iterator = iter(DataLoader(Squares(100), 1, num_workers=2, **FORK))
+    next(iterator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads
+        child = os.fork()
+    if not child:
+        try:
+            code = len(list(iterator))
+        except RuntimeError as error:
+            code = 123 if "begin a new iteration" in str(error) else 1
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 123
+    assert len(list(iterator)) == 99
+
+
+# How they end
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_process_is_left_where_a_loop_is_left(way):
+    loader = DataLoader(Squares(), 2, num_workers=2, multiprocessing_context=way)
+    for _ in loader:
+        assert len(multiprocessing.active_children()) == 2
+        break
+    assert not multiprocessing.active_children()
+    with pytest.raises(AttributeError):
+        take(loader, [])  # the batches are dicts
+    assert not multiprocessing.active_children()
+
+
+@forks
+def test_no_process_is_left_where_fit_fails():
+    def broken(y, target):
+        raise ArithmeticError
+
+    model = rg.nn.Linear(6, 1, rng=0)
+    loader = DataLoader(Drawing(), 5, num_workers=2, collate=row_and_sum, **FORK)
+    with pytest.raises(ArithmeticError):
+        rg.fit(model, loader, broken, rg.optim.SGD(model.parameters()), epochs=1, progress=False)
+    assert not multiprocessing.active_children()
+
+
+@forks
+def test_a_worker_that_hangs_does_not_keep_a_loop_from_being_left():
+    for _ in DataLoader(Faulty("hang"), 2, num_workers=2, prefetch=8, **FORK):
+        break
+    assert not multiprocessing.active_children()
+
+
+@forks
+def test_no_more_processes_start_than_there_are_batches():
+    for _ in DataLoader(Squares(4), 2, num_workers=9, **FORK):
+        assert len(multiprocessing.active_children()) <= 2
+    loader = DataLoader(Squares(0), 2, num_workers=9, **FORK)
+    assert list(loader) == []
+
+
+def environment():
+    """Return the variables for a process that finds this library and the tests' data sets."""
+    paths = [str(Path(rg.__file__).parents[1]), str(Path(__file__).parents[1])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def script(code, *arguments):
+    """Start a script in a group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error", "-c", code, *arguments], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True, env=environment(),
+    )  # fmt: skip
+
+
+ENDLESS = """
+import multiprocessing, sys
+from data.samples import Faulty, Squares
+from retrograd.data import DataLoader
+if __name__ == "__main__":
+    way, dataset = sys.argv[1], Squares(10**6) if sys.argv[2] == "busy" else Faulty("hang")
+    try:
+        for i, batch in enumerate(
+            DataLoader(dataset, 2, num_workers=2, multiprocessing_context=way)
+        ):
+            if i == 2:
+                print("ready", flush=True)
+    finally:
+        print(len(multiprocessing.active_children()), "left", flush=True)
+"""
+
+
+def ends(process):
+    """Return what a script and the workers that share its pipes say until the last of them ends."""
+    try:
+        return process.communicate(timeout=LIMIT)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no groups of processes")
+@pytest.mark.parametrize("state", ["busy", "waiting"])
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_ctrl_c_ends_all_with_one_traceback(way, state):
+    process = script(ENDLESS, way, state)
+    assert process.stdout.readline() == "ready\n", process.stderr.read()
+    os.killpg(process.pid, 2)
+    out, err = ends(process)
+    assert out == "0 left\n"
+    assert err.count("KeyboardInterrupt") == err.count("Traceback") == 1, err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no SIGKILL")
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_workers_end_where_their_process_is_killed(way):
+    process = script(ENDLESS, way, "busy")
+    assert process.stdout.readline() == "ready\n", process.stderr.read()
+    process.kill()
+    # the workers have the other ends of its pipes: they are read to the end when all have ended
+    ends(process)
+
+
+UNGUARDED = """
+from data.samples import Squares
+from retrograd.data import DataLoader
+list(DataLoader(Squares(), num_workers=1, multiprocessing_context="spawn"))
+"""
+
+
+def test_a_script_without_a_guard_is_told_to_have_one(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(UNGUARDED)
+    done = subprocess.run(
+        [sys.executable, path], env=environment(), capture_output=True, text=True, timeout=LIMIT,
+        check=False,
+    )  # fmt: skip
+    assert "has ended with exit code 1" in done.stderr
+    assert "if __name__ == '__main__'" in done.stderr.splitlines()[-1]
+
+
+def test_processes_are_loaded_on_first_use():
+    process = script(
+        "import sys; from retrograd.data import DataLoader; list(DataLoader([1.0], prefetch=1)); "
+        "print(any(name.split('.')[0] == 'multiprocessing' for name in sys.modules))"
+    )
+    assert ends(process) == ("False\n", "")
