@@ -8,6 +8,8 @@ import numpy as np
 
 import retrograd as rg
 
+BESIDE = np.random.default_rng(0)
+
 
 class Squares:
     """Dicts of a row and a number."""
@@ -28,6 +30,7 @@ class Drawing(Squares):
     def __init__(self, count=12):
         super().__init__(count)
         self.steps = [{"rng": np.random.default_rng(0)}, random.Random(0)]
+        self.legacy = np.random.RandomState(0)
         self.other = np.random.Generator(np.random.MT19937(0))
 
     def __getitem__(self, index):
@@ -39,6 +42,8 @@ class Drawing(Squares):
                 self.other.random(),
                 random.random(),
                 np.random.random(),  # noqa: NPY002
+                self.legacy.random(),
+                BESIDE.random(),
             ]
         )
 
@@ -74,6 +79,13 @@ class Faulty(Squares):
             if self.fault == "function":
                 return lambda: index
         return rg.Tensor(float(index)) if self.fault == "graph" else float(index)
+
+
+class Makes(Squares):
+    """Tensors of the default dtype."""
+
+    def __getitem__(self, index):
+        return rg.Tensor([float(index)])
 
 
 def first_of(samples):

@@ -1,8 +1,11 @@
 """Worker processes read: what comes, what fails and where a run stands are as without them."""
 
+import copy
+import functools
 import mmap
 import multiprocessing
 import os
+import pickle
 import random
 import subprocess
 import sys
@@ -15,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import retrograd as rg
-from data.samples import Drawing, Faulty, Squares, first_of
+from data.samples import BESIDE, Drawing, Faulty, Makes, Squares, first_of
 from retrograd.data import DataLoader, Subset, TensorDataset
 from retrograd.data.draws import Draws, generators_in
 
@@ -60,6 +63,24 @@ def test_every_way_of_starting_processes_gives_the_same(way):
     assert plain(DataLoader(Squares(), 5, **options)) == plain(DataLoader(Squares(), 5))
     part = Subset([1.0, 2.0], [1, 0])
     assert list(DataLoader(part, collate=first_of, **options)) == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_default_dtype_is_that_of_this_process(way):
+    before = rg.get_default_dtype()
+    rg.set_default_dtype(np.float32)
+    try:
+        (batch,) = DataLoader(Makes(), 12, num_workers=1, multiprocessing_context=way)
+    finally:
+        rg.set_default_dtype(before)
+    assert batch.dtype == np.float32
+
+
+@forks
+def test_a_loader_can_be_copied_and_pickled():
+    loader = DataLoader(Squares(), 5, num_workers=2, **FORK)
+    for other in (copy.deepcopy(loader), pickle.loads(pickle.dumps(loader))):
+        assert plain(other) == plain(loader)
 
 
 def parts():
@@ -153,7 +174,7 @@ def test_states_go_between_loaders_with_and_without_workers():
 def test_a_run_of_fit_repeats_with_any_number_of_workers():
     found = []
     for n in (1, 3):
-        model = rg.nn.Linear(6, 1, rng=0)
+        model = rg.nn.Linear(8, 1, rng=0)
         loader = DataLoader(Drawing(), 5, True, rng=0, num_workers=n, collate=row_and_sum, **FORK)
         optimizer = rg.optim.SGD(model.parameters(), lr=0.1)
         options = {"epochs": 2, "progress": False}
@@ -185,7 +206,7 @@ def test_draws_depend_on_the_epoch_and_the_sample_alone():
     rg.manual_seed(1)
     for options in ({"num_workers": 3}, {"num_workers": 2, "batch_size": 4}):
         np.testing.assert_array_equal(drawn(**options, **FORK), first)
-    assert len(np.unique(first)) == first.size
+    assert len(np.unique(first)) == first.size == 2 * 12 * 8
     assert not np.isin(drawn(num_workers=2, rng=1, **FORK), first).any()
 
 
@@ -207,16 +228,27 @@ def test_the_generators_of_this_process_stay_as_they_are():
     assert dataset.other.bit_generator.state["state"]["key"].tolist() == own
 
 
-def test_generators_are_found_in_attributes_and_items_and_each_once():
-    class Holder:
-        pass
+def test_generators_are_found_wherever_an_object_reaches_them():
+    made = [np.random.default_rng() for _ in range(5)]
+    lonely = np.random.default_rng()
+    dataset = Drawing()
 
-    one, two, holder = np.random.default_rng(), random.Random(), Holder()
-    holder.itself, holder.steps, holder.data = holder, ({"a": [one, None]}, two), np.zeros(3)
-    holder.again, holder.many = one, [np.random.default_rng()] * 101
-    assert generators_in([holder, Holder, len, 3, "text"]) == [two, one] or (
-        generators_in([holder, Holder, len, 3, "text"]) == [one, two]
-    )
+    class Holder:
+        def method(self):
+            return lonely
+
+    holder = Holder()
+    holder.itself, holder.steps, holder.data = holder, ({"a": [made[0], None]},), np.zeros(3)
+    holder.again, holder.many = made[0], [np.random.default_rng()] * 101
+    holder.part = functools.partial(max, made[1], key=lambda: made[2])
+    holder.default = lambda rng=made[3]: rng
+    dataset.bound, dataset.cls = holder.method, Holder
+    found = generators_in([dataset, "text", 3])
+    own = [dataset.steps[0]["rng"], dataset.steps[1], dataset.legacy, dataset.other, BESIDE]
+    wanted = [*own, made[0], made[1], made[2], made[3], lonely]
+    # what the lambdas close over is a list: all of it
+    assert {*map(id, found)} == {*map(id, [*wanted, made[4]])}
+    assert len(found) == len(wanted) + 1
 
 
 @given(seed=st.integers(0, 2**63 - 1), index=st.integers(0, 2**40))
@@ -255,7 +287,7 @@ def test_what_fails_in_a_worker_fails_in_its_place_and_says_where(way):
 def take(loader, seen):
     """Fill a list with the batches, one by one, as long as they come."""
     for batch in loader:
-        seen.append(batch.item())  # noqa: PERF401, extend would keep none of them
+        seen.append(batch.item())
 
 
 @forks
@@ -370,7 +402,7 @@ def test_no_process_is_left_where_fit_fails():
     def broken(y, target):
         raise ArithmeticError
 
-    model = rg.nn.Linear(6, 1, rng=0)
+    model = rg.nn.Linear(8, 1, rng=0)
     loader = DataLoader(Drawing(), 5, num_workers=2, collate=row_and_sum, **FORK)
     with pytest.raises(ArithmeticError):
         rg.fit(model, loader, broken, rg.optim.SGD(model.parameters()), epochs=1, progress=False)
@@ -470,6 +502,21 @@ def test_a_script_without_a_guard_is_told_to_have_one(tmp_path):
     )  # fmt: skip
     assert "has ended with exit code 1" in done.stderr
     assert "if __name__ == '__main__'" in done.stderr.splitlines()[-1]
+
+
+TYPED = """
+from retrograd.data import DataLoader
+class Typed(list):
+    pass
+list(DataLoader(Typed([1.0]), num_workers=1, multiprocessing_context="spawn"))
+"""
+
+
+@pytest.mark.skipif("spawn" not in WAYS, reason="this system has no spawn")
+def test_a_class_that_only_this_process_has_is_told_to_be_in_a_module():
+    _, err = ends(script(TYPED))
+    assert "TypeError: the data set cannot be made anew in a worker" in err
+    assert "Put its class into a module" in err
 
 
 def test_processes_are_loaded_on_first_use():

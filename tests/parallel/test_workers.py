@@ -1,5 +1,7 @@
 """Each rank has workers of its own, which end with it."""
 
+import pytest
+
 from parallel.launch import launch, needs_mpi
 
 pytestmark = needs_mpi
@@ -36,19 +38,23 @@ if __name__ == "__main__":
 """
 
 
-def run(ranks, way="fork", fault=""):
-    # not as code: processes that are spawned look for the class in a file
-    return launch(ranks, SCRIPT, way, fault, check=not fault)
+@pytest.fixture
+def run(tmp_path):
+    # processes that are spawned look for the class in a file
+    path = tmp_path / "script.py"
+    path.write_text(SCRIPT)
+    return lambda ranks, way, fault="": launch(ranks, str(path), way, fault, check=not fault)
 
 
-def test_ranks_read_each_sample_once_with_the_draws_of_one_rank():
-    alone = run(1).out
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_ranks_read_each_sample_once_with_the_draws_of_one_rank(run, way):
+    alone = run(1, "fork").out
     assert alone.count("(") == 13
-    assert run(3).out == alone
+    assert run(3, way).out == alone
 
 
-def test_the_workers_of_a_rank_that_fails_end_too():
+def test_the_workers_of_a_rank_that_fails_end_too(run):
     # the launcher ends when the last process that has its pipes does, in bounded time
-    done = run(2, fault="raise")
+    done = run(2, "fork", "raise")
     assert done.code != 0
     assert "ArithmeticError: the brew is cold" in done.err

@@ -18,10 +18,11 @@ pays for a `TensorDataset`, be it of files: to send a batch takes longer than to
 - Memory: each worker holds the batches that it reads ahead, and blocks of its own where there is a
   `block_size`. Forked ones share the data set; under `"spawn"` each gets a copy by `pickle`, of a
   `np.memmap` too: open files in `__getitem__`, on first use.
-- Random numbers: for each sample, `rg.random.generator()`, generators in attributes of the data set
-  and of `collate`, and those of `random` and `np.random` get in its worker a state that follows
-  from the loader's `rng`, the epoch and the index of the sample alone. So runs repeat, with any
-  number of workers and of ranks, but draw otherwise than without workers.
+- Random numbers: for each sample, `rg.random.generator()`, generators that the data set and
+  `collate` have in their attributes, close over or stand beside in a module, and those of `random`
+  and `np.random` get in its worker a state that follows from the loader's `rng`, the epoch and the
+  index of the sample alone. So runs repeat, with any number of workers and of ranks, but draw
+  otherwise than without workers.
 - They start with each epoch and end with it, or where the loop is left: what the data set keeps in
   a worker goes with it. Ctrl-C is for the main process only. One that is killed is an error at the
   `for`, and if the main process is, they end by themselves.

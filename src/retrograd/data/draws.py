@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import random
+import sys
 import types
 from typing import Any
 
@@ -12,6 +14,7 @@ import numpy as np
 from retrograd.random import generator
 
 LOOKED_AT = 10_000  # so many objects are looked at for generators
+_KINDS = (np.random.Generator, random.Random, np.random.RandomState)
 _CLOSED = (np.ndarray, np.generic, str, bytes, int, float, type, types.ModuleType)
 
 
@@ -20,7 +23,7 @@ class Draws:
 
     Args:
         seed: the seed of the epoch.
-        *holders: objects in whose attributes generators are looked for, such as the data set.
+        *holders: objects whose generators these are, such as the data set.
     """
 
     def __init__(self, seed: int, *holders: Any) -> None:
@@ -39,6 +42,8 @@ class Draws:
             drawn = int.from_bytes(hashlib.blake2b(text, digest_size=32).digest(), "little")
             if isinstance(each, random.Random):
                 each.seed(drawn)
+            elif isinstance(each, np.random.RandomState):
+                each.seed(drawn & 0xFFFFFFFF)
             else:
                 _seed_generator(each.bit_generator, drawn)
             if not place:
@@ -59,11 +64,14 @@ def _seed_generator(bits: Any, drawn: int) -> None:
 
 
 def generators_in(root: Any) -> list[Any]:
-    """Return the generators among an object's attributes, items, and theirs in turn.
+    """Return the generators that an object can reach, each once.
+
+    They are looked for in attributes and items, in what functions close over, and beside classes
+    and functions, in the variables of their modules. Arrays and texts are not looked into, nor
+    containers of more than 100 items.
 
     Args:
-        root: the object. Arrays, strings, functions, classes and modules are not looked into, nor
-            containers of more than 100 items.
+        root: the object.
     """
     found: list[Any] = []
     seen: dict[int, Any] = {}
@@ -73,11 +81,33 @@ def generators_in(root: Any) -> list[Any]:
         if id(value) in seen or isinstance(value, _CLOSED):
             continue
         seen[id(value)] = value
-        if isinstance(value, (np.random.Generator, random.Random)):
+        if isinstance(value, _KINDS):
             found.append(value)
-        elif isinstance(value, (dict, list, tuple)):
-            if len(value) <= 100:
-                waiting += reversed([*(value.values() if isinstance(value, dict) else value)])
         else:
-            waiting += reversed([*getattr(value, "__dict__", {}).values()])
+            waiting += reversed(_parts(value))
     return found
+
+
+def _parts(value: Any) -> list[Any]:
+    """Return what an object can reach at once."""
+    if isinstance(value, (dict, list, tuple)):
+        items = value.values() if isinstance(value, dict) else value
+        return [*items] if len(value) <= 100 else []
+    if isinstance(value, types.MethodType):
+        return [value.__self__, value.__func__]
+    if isinstance(value, functools.partial):
+        return [value.func, *value.args, *value.keywords.values()]
+    if isinstance(value, types.CellType):
+        try:
+            return [value.cell_contents]
+        except ValueError:  # it is empty
+            return []
+    if isinstance(value, types.FunctionType):
+        reached = [*(value.__closure__ or ()), *(value.__defaults__ or ())]
+        return reached + _beside(value.__globals__)
+    module = sys.modules.get(type(value).__module__)
+    return [*getattr(value, "__dict__", {}).values(), *_beside(getattr(module, "__dict__", {}))]
+
+
+def _beside(variables: dict[str, Any]) -> list[Any]:
+    return [each for each in [*variables.values()] if isinstance(each, _KINDS)]

@@ -35,7 +35,7 @@ import numpy as np
 
 from retrograd.data.draws import Draws
 from retrograd.data.reading import Reader
-from retrograd.engine import Array
+from retrograd.engine import Array, get_default_dtype, set_default_dtype
 
 AHEAD = 2  # batches that each worker reads ahead, unless the loader is told how many
 PATIENCE = 1.0  # seconds that workers have to end by themselves
@@ -232,7 +232,7 @@ def _some(indices: Array) -> str:
 
 def _pickled(reader: Reader, context: Any) -> bytes:
     try:
-        return bytes(ForkingPickler.dumps(reader))
+        return bytes(ForkingPickler.dumps((reader, get_default_dtype())))
     except Exception as error:
         parts = {"dataset": reader.dataset, "collate": reader.make}
         name = next((name for name, part in parts.items() if not _can_pickle(part)), "dataset")
@@ -315,13 +315,27 @@ def _work(job: Any, seed: int, inbox: Any, outbox: Any, at: Any, not_mine: list[
             indices = inbox.recv()
             try:
                 if reader is None:
-                    reader = pickle.loads(job) if isinstance(job, bytes) else job
+                    reader = _loaded(job) if isinstance(job, bytes) else job
                     reader.before = _before(Draws(seed, reader.dataset, reader.make), at)
                 answer = _packed_batch(reader(indices))
             except BaseException as error:
                 answer = _packed_failure(error, None if reader is None else reader.at)
             at.value = -1
             answers.put(answer)
+
+
+def _loaded(job: bytes) -> Reader:
+    try:
+        reader, dtype = pickle.loads(job)
+    except Exception as error:
+        raise TypeError(
+            "the data set cannot be made anew in a worker, which imports the modules, and the "
+            f"script but not what was typed or stands in a notebook: {type(error).__name__}: "
+            f"{error}. Put its class into a module, or give multiprocessing_context='fork'"
+        ) from error
+    set_default_dtype(dtype)
+    found: Reader = reader
+    return found
 
 
 def _before(draws: Draws, at: Any) -> Callable[[int], None]:
