@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 
 import numpy as np
 
@@ -73,12 +74,21 @@ class Faulty(Squares):
             if self.fault == "exit":
                 os._exit(3)
             if self.fault == "hang":
-                signal.pause()
+                threading.Event().wait(60)
             if self.fault == "graph":
                 return rg.Tensor(1.0, requires_grad=True) * index
             if self.fault == "function":
                 return lambda: index
         return rg.Tensor(float(index)) if self.fault == "graph" else float(index)
+
+
+class HangsAndIsKilled(Squares):
+    """The worker of the first batch waits, that of the second one is killed."""
+
+    def __getitem__(self, index):
+        if index == 0:
+            threading.Event().wait(60)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Makes(Squares):

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import retrograd as rg
-from data.samples import BESIDE, Drawing, Faulty, Makes, Squares, first_of
+from data.samples import BESIDE, Drawing, Faulty, HangsAndIsKilled, Makes, Squares, first_of
 from retrograd.data import DataLoader, Subset, TensorDataset
 from retrograd.data.draws import Draws, generators_in
 
@@ -319,6 +319,13 @@ def test_faults_are_told(fault, error, message):
     with pytest.raises(error, match=message):
         list(loader)
     with pytest.raises(error, match=message):  # and again
+        list(loader)
+
+
+@forks
+def test_the_end_of_one_worker_is_told_while_another_one_is_awaited():
+    loader = DataLoader(HangsAndIsKilled(2), num_workers=2, **FORK)
+    with pytest.raises(RuntimeError, match="worker 1 of 2 .* while it read the sample at index 1"):
         list(loader)
 
 
