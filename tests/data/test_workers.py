@@ -325,7 +325,7 @@ def test_faults_are_told(fault, error, message):
 @forks
 def test_the_end_of_one_worker_is_told_while_another_one_is_awaited():
     loader = DataLoader(HangsAndIsKilled(2), num_workers=2, **FORK)
-    with pytest.raises(RuntimeError, match="worker 1 of 2 .* while it read the sample at index 1"):
+    with pytest.raises(RuntimeError, match=r"worker 1 of 2 .* while it read the sample at index 1"):
         list(loader)
 
 

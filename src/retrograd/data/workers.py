@@ -293,8 +293,31 @@ def _receive(results: Any) -> Any:
     stream, sizes = pickle.loads(results.recv_bytes())
     buffers = [np.empty(size, np.uint8) for size in sizes]
     for buffer in buffers:
-        results.recv_bytes_into(buffer)
+        _receive_into(results, buffer)
     return pickle.loads(stream, buffers=buffers)
+
+
+def _send_buffer(outbox: Any, buffer: Any) -> None:
+    """Send the bytes of an array: as they are where pipes are files, in a message elsewhere."""
+    if not hasattr(os, "readv"):
+        outbox.send_bytes(buffer)
+        return
+    at, file = 0, outbox.fileno()
+    while at < len(buffer):
+        at += os.write(file, buffer[at:])
+
+
+def _receive_into(results: Any, buffer: Array) -> None:
+    """Receive what `_send_buffer` sends: `Connection` would copy it twice."""
+    if not hasattr(os, "readv"):
+        results.recv_bytes_into(buffer)
+        return
+    at, file, view = 0, results.fileno(), memoryview(buffer)
+    while at < len(view):
+        count = os.readv(file, [view[at:]])
+        if not count:
+            raise EOFError
+        at += count
 
 
 # In the worker
@@ -349,8 +372,10 @@ def _before(draws: Draws, at: Any) -> Callable[[int], None]:
 def _send(answers: queue.SimpleQueue[list[Any]], outbox: Any) -> None:
     with contextlib.suppress(OSError):
         while True:
-            for part in answers.get():
-                outbox.send_bytes(part)
+            head, *buffers = answers.get()
+            outbox.send_bytes(head)
+            for buffer in buffers:
+                _send_buffer(outbox, buffer)
 
 
 def _packed_batch(batch: Any) -> list[Any]:
