@@ -46,9 +46,9 @@ class DataLoader:
         prefetch: how many batches a thread reads ahead (default 0: none, there is no thread). Data
             sets of one's own must allow that. With workers, there is no thread: so many batches
             they read ahead together (default: 2 each).
-        num_workers: how many processes read the batches (default 0: this one). They pay where a
-            sample costs Python or NumPy far more than the 10 us that it takes to send it; see
-            `rg.data`.
+        num_workers: how many processes read the batches (default 0: this one). They pay where
+            samples cost Python or NumPy 100 us and more, and cores are free; never for arrays, of
+            which a batch is one indexing. See `rg.data`.
         multiprocessing_context: how the processes start: `"fork"`, `"spawn"`, `"forkserver"` or a
             context (default: as `multiprocessing` does here).
 

@@ -312,7 +312,7 @@ def _receive_into(results: Any, buffer: Array) -> None:
     if not hasattr(os, "readv"):
         results.recv_bytes_into(buffer)
         return
-    at, file, view = 0, results.fileno(), memoryview(buffer)
+    at, file, view = 0, results.fileno(), buffer.data
     while at < len(view):
         count = os.readv(file, [view[at:]])
         if not count:
