@@ -12,6 +12,8 @@ settings.register_profile("dev", max_examples=20, deadline=None)
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True, print_blob=True)
 # the same draws each time, for other versions of Python and NumPy
 settings.register_profile("wheel", max_examples=20, deadline=None, derandomize=True)
+# where a test takes ten times as long, as under Pyodide
+settings.register_profile("few", max_examples=2, deadline=None, derandomize=True)
 settings.register_profile("thorough", max_examples=300, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 

@@ -17,7 +17,10 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-PAGE = ("index.html", "style.css", "page.js", "worker.js", "recipe.py", "lesson.py")
+PAGE = (
+    "index.html", "style.css", "pictures.js", "telling.js", "page.js", "worker.js", "recipe.py",
+    "session.py", "lesson.py",
+)  # fmt: skip
 VERSION = "0.27.7"  # of Pyodide: Python 3.12, NumPy 2.0.2
 CDN = f"https://cdn.jsdelivr.net/pyodide/v{VERSION}/full/"
 RUNTIME = ("pyodide.js", "pyodide.asm.js", "pyodide.asm.wasm", "python_stdlib.zip")

@@ -15,7 +15,7 @@ async function load() {
   await pyodide.loadPackage("numpy", quiet);
   say("retrograd");
   await pyodide.loadPackage(new URL(self.PLAYGROUND.wheel, self.location).href, quiet);
-  for (const name of ["recipe.py", "lesson.py"]) {
+  for (const name of ["recipe.py", "session.py", "lesson.py"]) {
     const found = await fetch(name);
     if (!found.ok) throw new Error(`${name} did not come: ${found.status}`);
     pyodide.FS.writeFile(name, await found.text());

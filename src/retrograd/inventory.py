@@ -29,6 +29,24 @@ _WITHOUT_GRADIENT = {
     "argmax", "argmin", "argsort", "any", "all", "nonzero", "round", "item", "tolist",
 }  # fmt: skip
 
+# Functions that have no form in C, or not with all of their options: a test compares them with
+# what the writer of C takes. NumPy's Fourier transforms and most of its linear algebra are LAPACK's
+# and pocketfft's, sets and positions have sizes that values decide.
+_NOT_IN_C = """
+argwhere i0 isin ix_ lexsort nanargmax nanargmin packbits percentile polyfit quantile
+ravel_multi_index roots setdiff1d setxor1d trim_zeros union1d unique unique_all unique_counts
+unique_inverse unique_values unpackbits unravel_index unwrap intersect1d in1d nanquantile
+nanpercentile histogram_bin_edges
+linalg.cholesky linalg.cond linalg.det linalg.eig linalg.eigh linalg.eigvals linalg.eigvalsh
+linalg.inv linalg.lstsq linalg.matrix_norm linalg.matrix_power linalg.matrix_rank linalg.norm
+linalg.pinv linalg.qr linalg.slogdet linalg.solve linalg.svd linalg.svdvals linalg.tensorinv
+linalg.tensorsolve
+lib.scimath.arccos lib.scimath.arcsin lib.scimath.arctanh lib.scimath.log lib.scimath.log10
+lib.scimath.log2 lib.scimath.logn lib.scimath.power lib.scimath.sqrt
+fft.fft fft.fft2 fft.fftn fft.hfft fft.ifft fft.ifft2 fft.ifftn fft.ihfft fft.irfft fft.irfft2
+fft.irfftn fft.rfft fft.rfft2 fft.rfftn
+"""
+
 
 class Coverage(NamedTuple):
     """The names of NumPy's functions by what happens to them, as a user writes them.
@@ -44,6 +62,10 @@ class Coverage(NamedTuple):
         methods: methods of ufuncs and of ndarray that have gradients: "np.add.reduce",
             "ndarray.sum".
         unknown: the others. There are none, unless NumPy is newer than this library.
+        not_in_c: those of `differentiable` and `without_gradient` that have no form in C, or not
+            with all of their options: `rg.compile(fn, target="c")` runs them as NumPy's calls
+            between parts in C, and `step.export("step.c")` refuses them. Complex numbers and
+            float16 have none either.
 
     >>> found = rg.coverage()
     >>> found._fields[:3]
@@ -60,6 +82,7 @@ class Coverage(NamedTuple):
     refused: dict[str, str]
     methods: tuple[str, ...]
     unknown: tuple[str, ...]
+    not_in_c: tuple[str, ...] = ()
 
     def _kinds(self) -> list[tuple[Collection[str], str]]:
         """Return the names of each kind, and what there is to say of it."""
@@ -69,6 +92,7 @@ class Coverage(NamedTuple):
             (self.without_gradient, "are recorded without a gradient"),
             (self.metadata, "tell of the array, or compare it"),
             (self.refused, "are refused with a remedy"),
+            (self.not_in_c, "of the first and third kind have no form in C, or not in all ways"),
         ]
 
     def __str__(self) -> str:
@@ -106,6 +130,8 @@ def coverage() -> Coverage:
             found[_name_of(fn)] = kind
     names: Any = {kind: tuple(sorted(name for name in found if found[name][0] == kind))
                   for kind in Coverage._fields}  # fmt: skip
+    here = {*names["differentiable"], *names["without_gradient"]}
+    names["not_in_c"] = tuple(sorted(here & {f"np.{name}" for name in _NOT_IN_C.split()}))
     names["refused"] = {name: found[name][1] for name in names["refused"]}
     return Coverage(**{**names, "methods": tuple(sorted(_methods()))})
 

@@ -17,6 +17,14 @@ class Options:
     rate: float
 
 
+@dataclasses.dataclass
+class Changing:
+    rate: float
+
+
+CHANGING = Changing(1.0)
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
@@ -27,6 +35,9 @@ class Options:
         (1, 1.0),
         ((1, 2), (1, 2.0)),
         (Options(0.0), Options(-0.0)),
+        (Changing(0.0), Changing(0.0)),
+        (slice(0, 2), slice(1, 2)),
+        (slice(0, 2), slice(0, 2, 1)),
         (rg.Tensor(np.ones(2)), rg.Tensor(np.ones(2), requires_grad=True)),
     ],
 )
@@ -36,7 +47,13 @@ def test_a_program_depends_on_what_can_be_told_apart(first, second):
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [(np.ones(2), np.zeros(2)), (np.ones(2), rg.Tensor(np.ones(2))), (np.nan, float("nan"))],
+    [
+        (np.ones(2), np.zeros(2)),
+        (np.ones(2), rg.Tensor(np.ones(2))),
+        (np.nan, float("nan")),
+        (slice(0, 2), slice(0, 2)),
+        (CHANGING, CHANGING),
+    ],
 )
 def test_a_program_does_not_depend_on_values_of_arrays(first, second):
     assert kind_of(first) == kind_of(second)
@@ -45,6 +62,11 @@ def test_a_program_does_not_depend_on_values_of_arrays(first, second):
 def test_what_cannot_be_told_apart_is_refused():
     with pytest.raises(TypeError, match="got a set: pass arrays"):
         kind_of({1})
+
+
+def test_values_of_arguments_can_be_looked_up():
+    for value in (slice(0, 2), CHANGING, Options(1.0), (1, 2.0), None):
+        assert {kind_of(value): 1}[kind_of(value)] == 1
 
 
 def test_arguments_are_called_by_the_parameters_of_the_function():

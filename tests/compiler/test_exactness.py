@@ -40,7 +40,7 @@ CASES = {
     ),
     "other accumulators": (lambda x: (np.sum(x, dtype=float), np.mean(x, dtype=float)), SINGLE),
     "whole numbers": (lambda x: (np.mean(x), np.sum(x), x * 2.5, x / 2, x**2, x // 2), WHOLE),
-    "large whole numbers": (lambda x: (x + 2**40, x * 1.1), np.arange(3) * 2**53),
+    "large whole numbers": (lambda x: (x + 2**40, x * 1.1), np.arange(3, dtype=np.int64) * 2**53),
     "bytes": (lambda x: (np.sum(x), x + 200, x > 300, x < -1, x > 2.5, x * 1.5), BYTES),
     "a mask": (lambda x: (np.sum(x), np.mean(x), x * 2, x * 1.5, x + True, ~x), MASK),
     "numbers of dot products": (lambda x: ((x @ x) * WIDE, (x @ x) / np.sqrt(3.0)), SINGLE),

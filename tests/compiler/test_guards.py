@@ -341,4 +341,4 @@ def test_conditions_that_are_asked_already_are_no_further_ones():
     other["b"] = 2.0
     fn(np.ones(3))
     further = find_further(fn.programs[-1].guards, first)
-    assert [guard.name for guard in further] == ["len(other)", 'other["b"]']
+    assert [guard.name for guard in further] == ["list(other)", 'other["b"]']

@@ -7,6 +7,7 @@ import operator
 import numpy as np
 import pytest
 
+import retrograd as rg
 from compiler.parts import argument, call, constant, outside, program, write
 from retrograd.compiler.assembly import assemble
 from retrograd.compiler.live import Live, Reading
@@ -164,3 +165,15 @@ def test_constants_of_one_value_are_written_as_such():
     assert "zeros = np.full((3, 4), 0.0, np.float64)" in lines
     assert "c_3p5 = np.array(3.5, np.float64)" in lines
     assert code.data == {}
+
+
+def test_a_stack_times_one_matrix_is_one_product():
+    step = rg.compile(lambda x, w: np.matmul(np.exp(x), w) * 2)
+    rng = np.random.default_rng(0)
+    for shapes in (((3, 4, 5), (5, 2)), ((2, 3, 4, 5), (5, 1)), ((1, 1, 5), (5, 3))):
+        x, w = (rng.normal(size=s) for s in shapes)
+        for _ in range(3):
+            np.testing.assert_allclose(step(x, w).data, np.exp(x) @ w * 2, rtol=1e-13)
+        assert ".dot(w" in step.fast_source
+        turned = np.asfortranarray(w)
+        np.testing.assert_allclose(step(x, turned).data, np.exp(x) @ w * 2, rtol=1e-13)

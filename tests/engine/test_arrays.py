@@ -13,7 +13,7 @@ from retrograd.engine import Constants
     [
         (1.0, np.float64),
         ([1.0, 2.0], np.float64),
-        ([1, 2], np.int64),
+        ([1, 2], int),
         (True, np.bool_),
         (np.float32(1), np.float32),
         (np.ones(2, np.float16), np.float16),
@@ -30,7 +30,7 @@ def test_lists_and_python_floats_take_the_default_dtype_and_arrays_do_not():
         assert rg.Tensor([0.5]).dtype == np.float32
         assert rg.Tensor(0.5).dtype == np.float32
         assert rg.Tensor(np.array([0.5])).dtype == np.float64
-        assert rg.Tensor([1]).dtype == np.int64
+        assert rg.Tensor([1]).dtype == int
         assert rg.get_default_dtype() == np.float32
         assert rg.nn.Linear(2, 2).weight.dtype == np.float32
     finally:

@@ -98,7 +98,7 @@ def test_a_backward_that_fails_leaves_every_gradient_as_it_was():
 def test_an_integer_leaf_is_refused_also_where_requires_grad_was_set():
     t = rg.Tensor([1, 2])
     t.requires_grad = True
-    with pytest.raises(TypeError, match=r"int64: use \.astype\(float\)"):
+    with pytest.raises(TypeError, match=r"int\d+: use \.astype\(float\)"):
         np.sum(t * 1.5).backward()
     assert t.grad is None
 

@@ -16,7 +16,7 @@ def test_a_call_has_its_function_and_its_arguments_and_reads_as_it_was_written()
     assert repr(call) == "np.matmul(w, float64[2])"
     assert repr(np.sum(w, axis=0).call) == "np.sum(w, axis=0)"
     assert repr((x * 3.0).call) == "np.multiply(float64[2], 3.0)"
-    assert repr(x[np.array([0, 1]), None].call) == "getitem(float64[2], (int64[2], None))"
+    assert repr(x[np.array([0, 1], np.int64), None].call) == "getitem(float64[2], (int64[2], None))"
 
 
 def test_a_leaf_has_no_call_and_a_freed_one_keeps_its_function():

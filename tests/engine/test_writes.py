@@ -331,7 +331,7 @@ def test_constants_may_be_written_in_both_modes():
 
 def test_integers_do_not_swallow_a_gradient():
     t = rg.Tensor(np.zeros(2, int))
-    with pytest.raises(TypeError, match="int64 would lose its gradient"):
+    with pytest.raises(TypeError, match=r"int\d+ would lose its gradient"):
         t[0] = leaf(1.0)[0]
     t[0] = 2.7
     np.testing.assert_array_equal(t.data, [2, 0])

@@ -113,9 +113,9 @@ def test_functions_of_more_than_one_number_have_no_gradient():
 
 
 def test_arguments_that_are_not_floating_are_named():
-    with pytest.raises(TypeError, match=r"int64.*astype\(float\)"):
+    with pytest.raises(TypeError, match=r"int\d+.*astype\(float\)"):
         grad(lambda x: np.sum(x))(np.arange(3))
-    with pytest.raises(TypeError, match=r"an argument\['b'\]\[1\] of dtype int64"):
+    with pytest.raises(TypeError, match=r"an argument\['b'\]\[1\] of dtype int\d+"):
         grad(lambda p: p["a"])({"a": 1.0, "b": [1.0, 2]})
     with pytest.raises(TypeError, match="a Tensor holds numbers"):
         grad(lambda x: x)("text")
@@ -182,9 +182,9 @@ def test_words_of_others_are_answered_with_those_of_here():
         func.elementwise_grad  # noqa: B018
     with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
         func.nothing  # noqa: B018
-    with pytest.raises(TypeError, match=r"int64 has no derivative: use 3\.0"):
+    with pytest.raises(TypeError, match=r"int\d+ has no derivative: use 3\.0"):
         func.grad(np.sin)(3)
-    with pytest.raises(TypeError, match=r"int64 has no derivative: use \.astype\(float\)"):
+    with pytest.raises(TypeError, match=r"int\d+ has no derivative: use \.astype\(float\)"):
         func.grad(np.sum)(np.arange(3))
 
 

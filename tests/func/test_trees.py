@@ -32,7 +32,7 @@ def test_derivatives_flow_through_both_directions():
 
 
 def test_only_floating_leaves_make_a_vector_and_only_its_length_a_tree():
-    with pytest.raises(TypeError, match="int64"):
+    with pytest.raises(TypeError, match=r"int\d+"):
         ravel_pytree([1.0, 2])
     with pytest.raises(ValueError, match=r"2 elements, not shape \(3,\)"):
         ravel_pytree([1.0, 2.0])[1](np.ones(3))

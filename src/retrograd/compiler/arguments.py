@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import inspect
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from retrograd import tree
 from retrograd.compiler.lines import TraceError
+from retrograd.compiler.places import PLAIN, is_users_object
 from retrograd.engine import Tensor
 from retrograd.engine.arrays import unmasked
 
@@ -28,14 +29,37 @@ def kind_of(leaf: Any) -> Any:
         if isinstance(leaf, Tensor) and leaf.requires_grad:
             starts = leaf._grad is None if leaf.is_leaf else "graph"
         return leaf.shape, leaf.dtype, starts
+    if isinstance(leaf, slice):  # which can be hashed from Python 3.12 on
+        return slice, _exact((leaf.start, leaf.stop, leaf.step))
     try:
         hash(leaf)
     except TypeError:
+        if is_users_object(leaf):
+            return type(leaf), Same(leaf)  # what it holds is watched
         raise TypeError(
             f"a compiled function got a {type(leaf).__name__}: pass arrays, Tensors, dicts, lists "
-            "and tuples of them, or hashable values"
+            "and tuples of them, hashable values, or objects of your classes"
         ) from None
     return type(leaf), _exact(leaf)
+
+
+class Same:
+    """Equal for one object alone, whatever that is equal to, and hashable.
+
+    Args:
+        value: the object.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
 
 
 def _exact(value: Any) -> Any:
@@ -51,7 +75,11 @@ def _exact(value: Any) -> Any:
         container = frozenset if isinstance(value, frozenset) else tuple
         return container((type(v), _exact(v)) for v in value)
     if dataclasses.is_dataclass(value):
-        parts = [getattr(value, part.name, None) for part in dataclasses.fields(value)]
+        parts = [
+            getattr(value, part.name, None)
+            for part in dataclasses.fields(value)
+            if (part.compare if part.hash is None else part.hash)
+        ]
         return value, tuple((type(v), _exact(v)) for v in parts)
     return value
 
@@ -75,6 +103,24 @@ def name_arguments(fn: Callable[..., Any], structure: tree.Structure) -> list[st
             first = (known[min(first, len(known) - 1)] if known else "arg{}").format(first)
         names.append("_".join(map(str, (first, *rest))))
     return names
+
+
+def objects_given(
+    fn: Callable[..., Any], leaves: Sequence[Any], structure: tree.Structure
+) -> list[tuple[str, Any]]:
+    """Return the arguments that are no arrays and no plain values, with their names.
+
+    What they hold may change from call to call, as what the function finds outside may.
+
+    Args:
+        fn: the function.
+        leaves: the leaves of its arguments.
+        structure: the tree of these.
+    """
+    if all(isinstance(leaf, (*ARRAYS, *PLAIN)) for leaf in leaves):
+        return []
+    pairs = zip(name_arguments(fn, structure), leaves, strict=True)
+    return [(name, leaf) for name, leaf in pairs if not isinstance(leaf, (*ARRAYS, *PLAIN))]
 
 
 def check_arguments(fn: Callable[..., Any], called: str, before: Any, after: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd import tree
-from retrograd.compiler.differentiable import stand_ins
+from retrograd.compiler.graphs import stand_ins
 from retrograd.compiler.lower import lower
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.tape import Tape

@@ -42,13 +42,14 @@ class Before:
 
     Args:
         fn: the function, a bound method or a Module.
+        given: what it is called with besides arrays, with names.
 
     Attributes:
         outside: what it finds, as it is now.
     """
 
-    def __init__(self, fn: Callable[..., Any]) -> None:
-        self.outside = found = Outside(fn)
+    def __init__(self, fn: Callable[..., Any], given: Iterable[tuple[str, Any]] = ()) -> None:
+        self.outside = found = Outside(fn, given)
         self._containers = [(name, v, _copy(v)) for name, v in found.containers]
         self._objects = [
             (name, v, attributes(v))
@@ -127,9 +128,14 @@ class Before:
         return is_alike(old, new)
 
 
-def look_around(fn: Callable[..., Any]) -> Before:
-    """Return what a function finds outside with its contents, for `find_changes` later."""
-    return Before(fn)
+def look_around(fn: Callable[..., Any], given: Iterable[tuple[str, Any]] = ()) -> Before:
+    """Return what a function finds outside with its contents, for `find_changes` later.
+
+    Args:
+        fn: the function.
+        given: what it is called with besides arrays, with names.
+    """
+    return Before(fn, given)
 
 
 def _copy(value: Any) -> Any:

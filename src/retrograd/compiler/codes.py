@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 # by these, code asks for attributes whose names it computes
 _DYNAMIC = {"getattr", "vars", "__dict__", "attrgetter", "__getattribute__"}
 
+# by these for modules, likewise
+_IMPORTS = {"import_module", "__import__", "modules"}
 _SCOPES = {"globals", "locals", "eval", "exec"}  # by these for variables, with names as text
 
 
@@ -23,6 +25,7 @@ class Scan:
         read: the attributes that it reads.
         called: the attributes that it calls as methods.
         modules: the modules that it imports.
+        names_as_text: whether it asks for variables by names that are text, as `globals` does.
         reads_all: whether it asks for attributes by names that are computed.
     """
 
@@ -31,6 +34,7 @@ class Scan:
     read: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
+    names_as_text: bool = False
     reads_all: bool = False
 
 
@@ -61,7 +65,10 @@ def _add(code: types.CodeType, found: Scan) -> None:
         elif name == "IMPORT_NAME":
             found.modules.add(at)
     if not _SCOPES.isdisjoint(code.co_names):
+        found.names_as_text = True
         found.variables.update(text for text in code.co_consts if isinstance(text, str))
+    if not _IMPORTS.isdisjoint(code.co_names):
+        found.modules.update(text for text in code.co_consts if isinstance(text, str))
     found.reads_all |= not _DYNAMIC.isdisjoint(code.co_names)
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):

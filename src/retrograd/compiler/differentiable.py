@@ -10,16 +10,14 @@ checked, it takes the place of the first, in halves: see `halves`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from retrograd import autograd, tree
+from retrograd import tree
+from retrograd.compiler.arguments import ARRAYS
+from retrograd.compiler.gradients import Gradients, Results, name_of, trace
 from retrograd.compiler.halves import Halves, Run
-from retrograd.compiler.ir import Program
 from retrograd.compiler.program import ReadyProgram
-from retrograd.compiler.tape import Tape
 from retrograd.engine import (
     CLOCK,
     Array,
@@ -31,21 +29,24 @@ from retrograd.engine import (
     enable_grad,
     keep,
     run,
-    section,
     wrap,
 )
-
-_ARRAYS = (np.ndarray, np.generic, Tensor)
 
 
 class Graph:
     """How gradients flow through a function, as one recording of it has shown.
 
+    Some losses have one formula for themselves and the last call behind them, such as cross entropy
+    for a sigmoid. Where such a call made a result, gradients begin at what it took, and it stands
+    in the graph by itself, so that the loss finds it as it does when nothing is compiled.
+
     Args:
         fn: the function.
         outs: which of the leaves of its results have a gradient.
+        passed: which of these were made by a call that has a formula together with another.
+        count: how many of the leaves are Tensors.
         used: what gradients flow to: a Tensor outside, or the position of an argument among those
-            that are arrays.
+            that are arrays; with the positions in `outs` of the results that were made of it.
         structure: the tree of the arguments.
         compile: makes a compiled function of a function and the number of arguments that the first
             half of its programs takes.
@@ -53,28 +54,32 @@ class Graph:
     Attributes:
         is_eager: whether the function is not compiled at all, since it uses Tensors outside that
             have a graph, which are others in every call.
-        count: how many Tensors the function returns, once gradients were asked for.
+        count: how many arrays there are of results, and of what `passed` ones were made of.
     """
 
     def __init__(
-        self, fn: Callable[..., Any], outs: Sequence[int], used: Sequence[Tensor | int],
-        structure: tree.Structure, compile: Callable[..., Any],
+        self, fn: Callable[..., Any], outs: Sequence[int], passed: Mapping[int, Rule], count: int,
+        used: Sequence[tuple[Tensor | int, set[int]]], structure: tree.Structure,
+        compile: Callable[..., Any],
     ) -> None:  # fmt: skip
         self.fn = fn
         self._compile = compile
         self.outs = outs
-        self.used = used
+        self.passed = passed
+        self.count = count + len(passed)
+        self.used = [u for u, _ in used]
+        self._behind = [behind for _, behind in used]
         self.structure = structure
-        self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in used)
+        self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in self.used)
         self._step: Any = None  # the compiled function that computes results and gradients
+        self._results: Any = None  # the one that computes results and what came before them
         self._halves: Halves | None = None
         self._inputs: tuple[Any, ...] | None = None  # what gradients flow to, if always the same
         self._whole: list[ReadyProgram] = []  # its programs that do not fall into halves
-        self.count = 0
 
     def run_eagerly(self, leaves: Sequence[Any]) -> Any:
         """Call the function itself, with Tensors for arrays as in a recording."""
-        tensors = [_as_tensor(v) if isinstance(v, _ARRAYS) else v for v in leaves]
+        tensors = [_as_tensor(v) if isinstance(v, ARRAYS) else v for v in leaves]
         args, kwargs = self.structure.unflatten(tensors)
         return self.fn(*args, **kwargs)
 
@@ -86,35 +91,32 @@ class Graph:
             leaves: the arguments of the call.
             arrays: these as arrays.
         """
-        call = RecordedCall(self, ready, leaves)
-        halves = self._find_halves(ready, arrays)
-        if halves is None:
-            return self.connect(ready.replay(arrays), call)
+        call, halves = RecordedCall(self, ready, leaves), self._halves
+        if halves is None or not halves.holds_beside(ready.guards):
+            halves = self._find_halves(arrays)
+            if halves is None:
+                return self.connect(ready.replay(arrays), call)
         try:
-            call.run = run = halves.start(arrays)
+            found = call.begin(halves, arrays)
         except BaseException:
             call.put_back()
             raise
         if ready.single:
-            return self._connect_one(run.results[0], call)
-        remaining = iter(run.results)
+            return self._connect_one(found, call)
+        remaining = iter(found)
         program = ready.program
         values = [
             v if name is None else wrap(next(remaining))
             for v, name in zip(program.results, ready.code.results, strict=True)
         ]
-        return self.connect(program.structure.unflatten(values), call)
+        return self._connect(values, program.structure, [*remaining], call)
 
-    def _find_halves(self, ready: ReadyProgram, arrays: Sequence[Any]) -> Halves | None:
+    def _find_halves(self, arrays: Sequence[Any]) -> Halves | None:
         """Return the program of results and gradients in halves, once it can be had.
 
         Args:
-            ready: the program of the results, which holds.
-            arrays: the arguments.
+            arrays: the arguments of a call.
         """
-        halves = self._halves
-        if halves is not None and halves.holds_beside(ready.guards):
-            return halves
         for program in self._step.programs if self._step is not None else ():
             if program.settled and program not in self._whole and program.holds():
                 self._halves = Halves.split(program, len(arrays), self.count)
@@ -123,6 +125,19 @@ class Graph:
                 self._whole.append(program)
         return None
 
+    def without_unused(
+        self, needed: Sequence[int], gradients: Sequence[Any], came: Sequence[bool]
+    ) -> list[Any]:
+        """Return gradients, None for what is behind no result that anybody has used.
+
+        Args:
+            needed: positions in `used`.
+            gradients: the gradient of each of these.
+            came: for each of the results in `outs`, whether a gradient came to it.
+        """
+        pairs = zip(needed, gradients, strict=True)
+        return [g if any(came[k] for k in self._behind[i]) else None for i, g in pairs]
+
     def connect(self, result: Any, call: RecordedCall) -> Any:
         """Return the results of a program as those of one recorded call.
 
@@ -130,29 +145,52 @@ class Graph:
             result: what the program returned.
             call: what is kept of the call for its backward pass.
         """
+        before = []
+        if self.passed:
+            call.put_back()
+            arrays = [as_array(a) for a in call.arrays]
+            found = self.results(call.leaves)(*arrays)
+            before = [t._array for t in found[-len(self.passed) :]]
         if result.__class__ is Tensor:
             values, structure = [result], tree.LEAF
         else:
             values, structure = tree.flatten(result)
-        call.first = tuple(values[i]._array for i in self.outs)
+        return self._connect(values, structure, before, call)
+
+    def _connect(
+        self, values: list[Any], structure: tree.Structure, before: Sequence[Array],
+        call: RecordedCall,
+    ) -> Any:  # fmt: skip
+        """Return the tree of results, with Tensors that have the call in their graph.
+
+        Args:
+            values: the leaves of the results.
+            structure: their tree.
+            before: what the calls took that made those in `passed`.
+            call: as for `connect`.
+        """
+        inner = dict(zip(self.passed, before, strict=True))
+        call.first = tuple([inner[i] if i in inner else values[i]._array for i in self.outs])
         inputs = tuple(call.arrays[u] if isinstance(u, int) else u for u in self.used)
-        if len(self.outs) == 1:
-            values[self.outs[0]] = run(_ONE, inputs, {"call": call})
-        else:
-            for i, t in zip(self.outs, run(_SEVERAL, inputs, {"call": call}), strict=True):
-                values[i] = t
+        several = len(self.outs) > 1
+        found: Any = run(_SEVERAL if several else _ONE, inputs, {"call": call})
+        roots = found if several else [found]
+        for i, root in zip(self.outs, roots, strict=True):
+            rule = self.passed.get(i)
+            values[i] = root if rule is None else _after(rule, root, values[i]._array)
         call.first = ()
         return structure.unflatten(values)
 
-    def _connect_one(self, array: Array, call: RecordedCall) -> Tensor:
-        """Return an array, the only result, as that of one recorded call."""
+    def _connect_one(self, found: Sequence[Array], call: RecordedCall) -> Tensor:
+        """Return the only result as that of one recorded call, given it and what was before it."""
         inputs = self._inputs
         if inputs is None:
             inputs = tuple(call.arrays[u] if isinstance(u, int) else u for u in self.used)
             if not any(isinstance(u, int) for u in self.used):
                 self._inputs = inputs
         arrays = tuple([t._array for t in inputs])
-        return keep((_ONE, inputs, arrays, {"call": call}), array, True, current_mode())
+        root = keep((_ONE, inputs, arrays, {"call": call}), found[-1], True, current_mode())
+        return _after(self.passed[0], root, found[0]) if self.passed else root
 
     def step(self, leaves: Sequence[Any]) -> Any:
         """Return the compiled function of arrays and gradients of results, which gives both.
@@ -161,40 +199,30 @@ class Graph:
             leaves: the arguments of a call, which in all calls are alike but for the arrays.
         """
         if self._step is None:
-            function = self._gradients_of(leaves)
-            function.__name__ = f"gradient of {_name_of(self.fn)}"
-            self._step = self._compile(function, sum(isinstance(v, _ARRAYS) for v in leaves))
+            count = sum(isinstance(v, ARRAYS) for v in leaves)
+            self._step = self._compile(Gradients(self, leaves), count)
         return self._step
 
-    def _gradients_of(self, example: Sequence[Any]) -> Callable[..., Any]:
-        is_array = [isinstance(v, _ARRAYS) for v in example]
-        fixed = [None if is_one else v for v, is_one in zip(example, is_array, strict=True)]
-        structure = self.structure
-        count = sum(is_array)
-        fn, outs, used = self.fn, self.outs, self.used
-        trained = {u for u in used if isinstance(u, int)}
+    def results(self, leaves: Sequence[Any]) -> Any:
+        """Return the compiled function of arrays that gives results and what came before them.
 
-        def gradients(*given: Tensor) -> tuple[Any, ...]:
-            arrays = [_leaf(t) if i in trained else t for i, t in enumerate(given[:count])]
-            remaining = iter(arrays)
-            leaves = [
-                next(remaining) if is_one else v for v, is_one in zip(fixed, is_array, strict=True)
-            ]
-            args, kwargs = structure.unflatten(leaves)
-            with enable_grad():
-                results = tree.leaves(fn(*args, **kwargs))
-            roots = [results[i] for i in outs]
-            wanted = [arrays[u] if isinstance(u, int) else u for u in used]
-            with section("backward"):
-                found = autograd.grad(roots, wanted, given[count:], allow_unused=True)
-            values = [t.detach() for t in results if isinstance(t, Tensor)]
-            self.count = len(values)
-            return *values, *found
+        Args:
+            leaves: as for `step`.
+        """
+        if self._results is None:
+            self._results = self._compile(Results(self, leaves), 0)
+        return self._results
 
-        return gradients
+    def roots(self, results: Sequence[Any]) -> list[Tensor]:
+        """Return where gradients begin, for the leaves of what the function has returned."""
+        found = []
+        for i in self.outs:
+            t = results[i]
+            found.append(t.inputs[0] if i in self.passed else t)
+        return found
 
 
-class RecordedCall:
+class RecordedCall(Run):
     """What is kept of a call of a compiled function for its backward pass.
 
     Args:
@@ -203,16 +231,16 @@ class RecordedCall:
         leaves: the leaves of its arguments, as given.
     """
 
-    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "places", "run", "written")
+    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "places", "written")
 
     def __init__(self, graph: Graph, ready: ReadyProgram, leaves: Sequence[Any]) -> None:
         self.graph = graph
         self.leaves = leaves
         self.first: tuple[Any, ...] = ()
-        self.run: Run | None = None
+        self.halves = None
         self.arrays: Sequence[Any] = leaves
         if not ready.simple:
-            self.arrays = [v for v in leaves if isinstance(v, _ARRAYS)]
+            self.arrays = [v for v in leaves if isinstance(v, ARRAYS)]
         self.written: Sequence[Any] = ()
         self.places: Sequence[Any] = ()
         self.draws: Sequence[Any] = ()
@@ -222,7 +250,7 @@ class RecordedCall:
             self.draws = [(bits, bits.state) for bits in ready.bit_generators]
 
     def __repr__(self) -> str:
-        return f"<a call of {_name_of(self.graph.fn)}>"
+        return f"<a call of {name_of(self.graph.fn)}>"
 
     @contextlib.contextmanager
     def _as_before(self) -> Iterator[None]:
@@ -236,7 +264,7 @@ class RecordedCall:
         finally:
             _set(draws, written, places)
 
-    def gradients(self, needed: Sequence[int], seeds: Sequence[Any]) -> list[Any]:
+    def gradients(self, needed: Sequence[int], seeds: Sequence[Any]) -> Sequence[Any]:
         """Return the gradients of what the function used, at the positions in `needed`.
 
         Args:
@@ -246,9 +274,9 @@ class RecordedCall:
         """
         if isinstance(seeds[0], Tensor):
             return self._recorded(needed, seeds)
-        found = self.run.finish(seeds) if self.run is not None else None
+        found = self.finish(seeds) if self.halves is not None else None
         if found is not None:
-            return [found[i] for i in needed]
+            return found if len(found) == len(needed) else [found[i] for i in needed]
         step = self.graph.step(self.leaves)
         arrays = [as_array(a) for a in self.arrays]
         with self._as_before():
@@ -263,12 +291,17 @@ class RecordedCall:
         start = CLOCK.tick()
         with self._as_before(), enable_grad():
             results = tree.leaves(self.graph.run_eagerly(self.leaves))
-        roots = [results[i] for i in self.graph.outs]
-        inner, ends, _ = _trace(roots, start)
+        roots = self.graph.roots(results)
+        inner, ends, _ = trace(roots, start)
         walk = ReversePass(True, True, {*inner, *ends}, set(ends))
         walk.run(roots, seeds)
         used: list[Any] = [self.arrays[u] if isinstance(u, int) else u for u in self.graph.used]
         return [walk.found.get(used[i]) for i in needed]
+
+
+def _after(rule: Rule, root: Tensor, array: Array) -> Tensor:
+    """Return an array as the result of a function of one Tensor."""
+    return keep((rule, (root,), (root._array,), {}), array, True, current_mode())
 
 
 def _set(
@@ -283,105 +316,8 @@ def _set(
         place.put(value)
 
 
-def find_graph(
-    fn: Callable[..., Any], tape: Tape, result: Any, start: int, recorded: Program,
-    structure: tree.Structure, compile: Callable[..., Any],
-) -> Graph | None:  # fmt: skip
-    """Return how gradients flow to the results of a run, None where nobody can ask for any.
-
-    A run that calls `backward` or changes what is trained is a step, and its results are values.
-
-    Args:
-        fn: the function.
-        tape: what was heard of the run.
-        result: what the function returned.
-        start: when the run began, by the clock of recorded calls.
-        recorded: the run as a program.
-        structure: the tree of the arguments.
-        compile: as for `Graph`.
-    """
-    values = tree.leaves(result)
-    outs = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
-    if not outs or tape.leaves or tape.updates:
-        return None
-    held = {id(v.tensor): v.tensor for call in recorded.calls for v in call.vars()}
-    if any(
-        call.kind == "write" and (t := call.outs[0].tensor) is not None and t.requires_grad
-        for call in recorded.calls
-    ):
-        return None
-    live, used = [], dict[Tensor, None]()
-    for i in outs:
-        _, ends, is_free = _trace([values[i]], start)
-        if not is_free:  # what is left of a graph that the run itself has used up
-            live.append(i)
-            used.update(dict.fromkeys(ends))
-    found: list[Tensor | int] = []
-    for t in used:
-        if id(t) in tape.positions:
-            found.append(tape.positions[id(t)])
-        elif id(t) in held or not t.is_leaf:  # others were made inside
-            found.append(t)
-    return Graph(fn, live, found, structure, compile) if found else None
-
-
-def flow_alike(first: Graph | None, second: Graph | None) -> bool:
-    """Tell whether gradients flow from the same results to the same Tensors and arguments."""
-    if first is None or second is None:
-        return first is second
-    pairs = zip(first.used, second.used, strict=False)
-    return (
-        first.outs == second.outs
-        and len(first.used) == len(second.used)
-        and all(x is y or (isinstance(x, int) and x == y) for x, y in pairs)
-    )
-
-
-def _trace(outs: Sequence[Tensor], start: int) -> tuple[set[Tensor], list[Tensor], bool]:
-    """Return what was recorded since a moment, what it started from, and whether it was freed."""
-    inner, ends, is_free = set[Tensor](), dict[Tensor, None](), False
-    stack = [t for t in outs if t.requires_grad]
-    while stack:
-        t = stack.pop()
-        if t.rule is None or t._order < start:
-            ends[t] = None
-        elif t not in inner:
-            inner.add(t)
-            is_free |= t.inputs is None
-            stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.requires_grad]
-    return inner, list(ends), is_free
-
-
-def _name_of(fn: Any) -> str:
-    return str(getattr(fn, "__name__", type(fn).__name__))
-
-
 def _as_tensor(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else wrap(as_array(value))
-
-
-def _leaf(t: Tensor) -> Tensor:
-    """Return a leaf with the array of a Tensor."""
-    leaf = wrap(t._array)
-    leaf.requires_grad = True
-    return leaf
-
-
-def stand_ins(leaves: Sequence[Any]) -> list[Any]:
-    """Return the leaves of arguments with leaves in the place of Tensors that have a graph."""
-    return [_leaf(v) if isinstance(v, Tensor) and not v.is_leaf else v for v in leaves]
-
-
-def refuse_lost_gradients(tape: Tape, leaves: Sequence[Any]) -> None:
-    """Raise TypeError if a run sends gradients to arguments that have a graph, beyond itself."""
-    arrays: list[Any] = [v for v in leaves if isinstance(v, _ARRAYS)]
-    reached = [tape.positions.get(i) for i in tape.leaves]
-    if any(at is not None and not arrays[at].is_leaf for at in reached):
-        tape.put_back()
-        raise TypeError(
-            "a compiled function that calls backward got a Tensor with a graph, whose gradient "
-            "would be lost: pass t.detach(), or compile what computes it too"
-        )
 
 
 def _results(*used: Any, call: RecordedCall) -> tuple[Any, ...]:
@@ -394,13 +330,14 @@ def _result(*used: Any, call: RecordedCall) -> Any:
 
 def _gradients_of_results(
     needed: Any, g: Any, out: Any, *used: Any, call: RecordedCall
-) -> list[Any]:
-    return call.gradients(needed, g)
+) -> Sequence[Any]:
+    found = call.gradients(needed, g)
+    return found if all(g.came) else call.graph.without_unused(needed, found, g.came)
 
 
 def _gradients_of_result(
     needed: Any, g: Any, out: Any, *used: Any, call: RecordedCall
-) -> list[Any]:
+) -> Sequence[Any]:
     return call.gradients(needed, (g,))
 
 

@@ -105,12 +105,13 @@ def compile(
 
     Args:
         fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
-            a program of its own. It returns Tensors, trees of them, and plain values.
+            a program of its own; also objects of your classes and functions, which are watched as
+            what is found outside. It returns Tensors, trees of them, and plain values.
         target: what computes the program: "numpy", or "c", for which a C compiler must be there.
-            Then element-by-element calls, reductions and products that are not large become C
-            code, compiled once and kept in the user's cache folder; all else is NumPy's call as
-            before, between its parts. Results may differ by rounding, and NumPy's warnings of
-            overflows and invalid values do not come.
+            Then all becomes C code, compiled once and kept in the user's cache folder, but for
+            large products and for what has no form in C (`rg.coverage().not_in_c` lists it): that
+            is NumPy's call as before, between its parts. Results may differ by rounding, and
+            NumPy's warnings of overflows and invalid values do not come.
 
     Returns:
         A function that takes the same and returns the same; it has `source`, the program as text,

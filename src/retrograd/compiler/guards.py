@@ -15,7 +15,7 @@ import numpy as np
 
 from retrograd.compiler.ir import Program, Var, root
 from retrograd.compiler.outside import Outside, attributes
-from retrograd.compiler.places import Contents, Place, is_equal
+from retrograd.compiler.places import MISSING, Contents, Place, is_equal
 from retrograd.compiler.statements import (
     Attribute,
     Bound,
@@ -185,11 +185,17 @@ def _of_places(
             count = Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))
             found.append(Guard(f"{what}: {place.value}", count, place.name))
             continue
+        if place.how == "keys":
+            plain = all(type(key) in (str, int) for key in place.value)
+            then = Literal(place.value) if plain else Attribute(Bound("place", place), "value")
+            keys = Operation("==", Invoke(Name("tuple"), (owner,)), then)
+            found.append(Guard(what, keys, place.name))
+            continue
         if place.how == "content":
             equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
             found.append(Guard(what, equal, place.name))
             continue
-        if place.how == "context":
+        if place.how == "context" or place.value is MISSING:
             same = Invoke(Bound("equal", place.holds), ())
             found.append(Guard(what, same, place.name))
             continue

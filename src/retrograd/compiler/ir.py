@@ -276,6 +276,8 @@ class Program:
         kept: what it reads anew in places to which it assigns, with the names of the readings.
         carried: the places to which it assigns, and what: Vars, anything else as it is.
         default_dtype: the dtype that new Tensors take, None where that does not matter.
+        errors: how NumPy is to take errors in values, by their kinds, as for `np.errstate`; of the
+            kinds that the function itself has set.
     """
 
     args: tuple[Var, ...] = ()
@@ -297,6 +299,7 @@ class Program:
     kept: tuple[tuple[str, Var], ...] = ()
     carried: tuple[tuple[Carried, tuple[Any, ...]], ...] = ()
     default_dtype: np.dtype[Any] | None = None
+    errors: dict[str, str] = field(default_factory=dict)
 
     def acts(self) -> bool:
         """Tell whether a call of it acts on other processes."""

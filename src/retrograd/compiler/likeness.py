@@ -35,7 +35,7 @@ class Mark(NamedTuple):
 
     Args:
         kind: "call", "write" or "draw".
-        fn: what is called.
+        fn: what is called; of a draw the generator.
         text: its arguments, arrays numbered in the order they are met.
         outs: the numbers of what it makes, or writes.
         line: the user's line that called it.
@@ -50,9 +50,13 @@ class Mark(NamedTuple):
     first: int
     last: int
 
+    @property
+    def name(self) -> str:
+        """What is called, as the user would write it."""
+        return "draw" if self.kind == "draw" else spelled(self.fn)
+
     def __str__(self) -> str:
-        name = "draw" if self.fn == "draw" else spelled(self.fn)
-        return f"{name}({re.sub(r'<[a-z ]*array [0-9]+>', 'array', self.text)})"
+        return f"{self.name}({re.sub(r'<[a-z ]*array [0-9]+>', 'array', self.text)})"
 
 
 class Likeness:
@@ -117,7 +121,7 @@ class Likeness:
         texts = [repr(a) for a in args] + [f"{name}={v!r}" for name, v in options.items()]
         outs = tuple(look(v).number for v in call.outs)
         # an autograd.Function is another object in each run, bound to what that run keeps
-        fn = "draw" if call.kind == "draw" else getattr(call.fn, "_bound", call.fn)
+        fn = getattr(call.fn, "_bound", call.fn)
         return Mark(call.kind, fn, ", ".join(texts), outs, call.line, first, len(self.outside))
 
 
@@ -130,6 +134,11 @@ def find_difference(first: Likeness, second: Likeness) -> tuple[str, list[Var]]:
     """
     constants: list[Var] = []
     for mine, other in zip(first.marks, second.marks, strict=False):
+        if mine.kind == other.kind == "draw" and mine.fn is not other.fn:
+            return (
+                "two runs drew from different generators of random numbers: make the generator "
+                f"once, outside, or pass it as an argument{other.line}"
+            ), constants
         if mine[:4] != other[:4]:
             return _at(other, f"the second run called {_contrast(other, mine)}"), constants
         for at in range(mine.first, mine.last):
@@ -157,7 +166,7 @@ def find_difference(first: Likeness, second: Likeness) -> tuple[str, list[Var]]:
                 constants.append(v)
     less, more = sorted((first.marks, second.marks), key=len)
     for mark in more[len(less) :]:
-        return _at(mark, f"one run called {spelled(mark.fn)}, the other did not"), constants
+        return _at(mark, f"one run called {mark.name}, the other did not"), constants
     return "", constants
 
 
@@ -210,7 +219,7 @@ def is_equal_array(x: Array, y: Array) -> bool:
 
 def _contrast(other: Mark, mine: Mark) -> str:
     """Return in words how two calls differ."""
-    names = [spelled(m.fn) if m.fn != "draw" else "draw" for m in (other, mine)]
+    names = [other.name, mine.name]
     if str(other) == str(mine):
         return f"{names[0]} where the first had {names[1]}, or with other arguments: other arrays"
     if names[0] == names[1]:

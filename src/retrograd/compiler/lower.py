@@ -40,7 +40,12 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
     lowering = _Lowering(tape.inside, keep)
     readings = lowering.read_kept(tape)
     log = tape.take_log()
-    for event in log:
+    log.reverse()
+    while log:
+        # what was read is let go of, so that the objects do not become more, which would have
+        # Python look for garbage among all of them; the ids of arrays are not given anew, since
+        # no array is made meanwhile
+        event = log.pop()
         lowering.take[event.kind](event)
     see = lowering.see
     grads = [(leaf, None if grad is None else see(grad)) for leaf, grad in tape.grads]
@@ -71,6 +76,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         initial={lowering.known[i]: array for i, array in tape.initial.items()},
         kept=tuple(lowering.kept),
         carried=tuple(carried),
+        errors=tape.errors,
         default_dtype=get_default_dtype() if tape.asks_default_dtype else None,
     )
 

@@ -8,6 +8,7 @@ function reads (`Outside.places`), which guards watch, and what it may change: s
 from __future__ import annotations
 
 import array
+import builtins
 import collections
 import contextlib
 import contextvars
@@ -15,6 +16,7 @@ import copy
 import functools
 import io
 import operator
+import os
 import random
 import sys
 import threading
@@ -53,6 +55,8 @@ CONTAINERS = (
     weakref.WeakValueDictionary, weakref.WeakSet,
 )  # fmt: skip
 RANDOM = (np.random.Generator, np.random.RandomState, random.Random)
+_ORDERED = (dict, types.MappingProxyType, collections.UserDict, collections.ChainMap)
+_ENVIRONMENT = {"environ", "getenv", "environb", "getenvb"}
 _GETTERS = (operator.attrgetter, operator.methodcaller)
 
 
@@ -73,6 +77,7 @@ class Outside:
 
     Args:
         fn: the function, a bound method or a Module.
+        given: what it is called with besides arrays: objects and functions, with their names.
 
     Attributes:
         places: where it reads.
@@ -90,7 +95,10 @@ class Outside:
             variables that it sets.
     """
 
-    def __init__(self, fn: Callable[..., Any]) -> None:
+    def __init__(self, fn: Callable[..., Any], given: Iterable[tuple[str, Any]] = ()) -> None:
+        if type(fn).__module__.startswith("retrograd.compiler."):
+            given = (*given, *getattr(fn, "given", ()))
+            fn = getattr(fn, "__wrapped__", fn)  # it reads what the inner one reads
         self.places: list[Place] = []
         self.arrays: list[tuple[str, Array]] = []
         self.modules: dict[int, tuple[str, Module]] = {}
@@ -99,6 +107,7 @@ class Outside:
         self.called: set[str] = set()
         self.reads_all = False
         self._uses_super = False
+        self._is_decorated = False  # by a function of NumPy's, such as np.errstate
         self._seen: dict[int, Any] = {}  # what was visited, by id; held so that ids stay
         self._todo: deque[tuple[str, Any]] = deque()
         self.containers: list[tuple[str, Any]] = []
@@ -107,11 +116,13 @@ class Outside:
         self.generators: list[tuple[str, Any]] = []
         self.iterators: list[tuple[str, Any]] = []
         self.variables: list[Place] = []
+        self._counted: set[int] = set()
         self._placed: set[tuple[int, str, Any]] = set()
         if isinstance(fn, Module):
             self._todo.append(("self", fn))
         else:
             self._todo.append(("", fn))
+        self._todo += given
         self._walk()
 
     def _walk(self) -> None:
@@ -119,6 +130,8 @@ class Outside:
         while True:
             while self._todo:
                 self._visit(*self._todo.popleft())
+            if id(os) in self._seen and not _ENVIRONMENT.isdisjoint(self.read | self.called):
+                self._visit_environment()
             names = {(n, True) for n in self.read} | {(n, False) for n in self.called - self.read}
             if self.reads_all:
                 names.add(("*", True))
@@ -138,7 +151,7 @@ class Outside:
         known = isinstance(value, types.ModuleType) and not is_users(value.__name__)
         if not known:
             self.places.append(place)
-            if how not in ("item", "length", "content"):
+            if how not in ("item", "length", "keys", "content"):
                 self.variables.append(place)
         self._todo.append((name, value))
 
@@ -146,7 +159,12 @@ class Outside:
         if isinstance(value, (*PLAIN, frozenset)) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
-        if isinstance(value, types.FunctionType):
+        if type(value) in weakref.ProxyTypes:
+            with contextlib.suppress(ReferenceError):
+                self._todo.append((name, value.__dir__.__self__))
+        elif value is os.environ or value is os.getenv:
+            self._visit_environment()
+        elif isinstance(value, types.FunctionType):
             if is_users(value.__module__) or not name:
                 self._visit_function(value)
         elif isinstance(value, types.MethodType):
@@ -155,10 +173,13 @@ class Outside:
         elif isinstance(value, functools.partial):
             self._todo += [(name, part) for part in (value.func, *value.args)]
             self._todo.append((f"{name}.keywords", value.keywords))
-        elif isinstance(value, np.ndarray):
-            self.arrays.append((name, value))
-        elif isinstance(value, Tensor):
-            self.tensors.append((name, value))  # its array is watched where a program reads it
+        elif isinstance(value, (np.ndarray, Tensor)):
+            if isinstance(value, np.ndarray):
+                self.arrays.append((name, value))
+            else:
+                self.tensors.append((name, value))  # its array is watched where a program reads it
+            if is_users_object(value):
+                self._visit_object(name, value)
         elif isinstance(value, (*CONTAINERS, tuple)):
             self._visit_container(name, value)
         elif isinstance(value, threading.local):
@@ -183,6 +204,9 @@ class Outside:
                 self._visit_object(name, value)
         elif is_users_object(value):
             self._visit_object(name, value)
+        elif type(value).__module__.partition(".")[0] in ("numpy", "scipy"):
+            for n, part in getattr(value, "__dict__", {}).items():  # such as a polynomial
+                self._add(f"{name}.{n}", "attribute", value, n, part)
         elif isinstance(value, weakref.ref):
             self._todo.append((name, value()))
         elif isinstance(value, contextvars.ContextVar):
@@ -202,26 +226,29 @@ class Outside:
         self._uses_super |= "super" in found.variables
         self.reads_all |= found.reads_all
         scope, name = fn.__globals__, fn.__name__
-        for option in ("__code__", "__defaults__"):
+        for option in ("__code__", "__defaults__", "__kwdefaults__"):
             if (value := getattr(fn, option)) is not None:
                 place = Place(f"{name}.{option}", "attribute", fn, option, value)
                 self.places.append(place)
         if fn.__dict__:
             self.objects.append((name, fn))
             self._look_at_attributes(name, fn)
+        self._is_decorated |= str(scope.get("__name__")).startswith("numpy.")
+        if not is_users(scope.get("__name__")):  # made by a decorator, which keeps what it reads
+            self._todo += [(f"{name}.{n}", value) for n, value in fn.__dict__.items()]
         for module in found.modules:
             for full in (module, f"{scope.get('__package__')}.{module}"):
                 if full in sys.modules:
                     self._todo.append((full, sys.modules[full]))
         for n in found.variables:
-            if n in scope:
-                self._add(n, "variable", scope, n, scope[n])
+            if n in scope or not (hasattr(builtins, n) or found.names_as_text):
+                self._add(n, "variable", scope, n, scope.get(n, MISSING))
         for n in found.stored:
             value = scope.get(n, MISSING)
             self.variables.append(Place(n, "variable", scope, n, value))
         for n, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
-            with contextlib.suppress(ValueError):  # a variable that has no value yet
-                self._add(n, "cell", cell, None, cell.cell_contents)
+            place = Place(n, "cell", cell, None, MISSING)
+            self._add(n, "cell", cell, None, place.read())  # it may have no value yet
         arguments = fn.__code__.co_varnames[: fn.__code__.co_argcount]
         defaults = fn.__defaults__ or ()
         self._todo += zip(arguments[len(arguments) - len(defaults) :], defaults, strict=True)
@@ -232,6 +259,8 @@ class Outside:
             self.containers.append((name, value))
             if isinstance(value, (*UNORDERED, *NUMBERS)) or ENTRIES < len(value) <= COMPARED:
                 self.places.append(Place(name, "content", value, None, copy.copy(value)))
+            elif isinstance(value, _ORDERED) and len(value) <= ENTRIES:
+                self._add(f"list({name})", "keys", value, None, (*value,))  # their order, too
             else:
                 self._add(f"len({name})", "length", value, None, len(value))
         if is_users_object(value):
@@ -249,6 +278,13 @@ class Outside:
                 self._todo.append((f"{name}[{text}]", entry))
             else:
                 self._add(f"{name}[{text}]", "item", value, key, entry)
+
+    def _visit_environment(self) -> None:
+        variables = getattr(os.environ, "_data", os.environ)  # which is compared much faster
+        if id(variables) not in self._seen:
+            self._seen[id(variables)] = variables
+            self.containers.append(("os.environ", variables))
+            self.places.append(Place("os.environ", "content", variables, None, {**variables}))
 
     def _visit_module(self, name: str, value: Module) -> None:
         inside: Iterable[tuple[str, Any]] = value.named_modules()
@@ -271,6 +307,10 @@ class Outside:
             self._add(f"vars({name})", "length", own, None, len(own))
         for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
             if is_users(kind.__module__):
+                if id(kind) not in self._counted:  # it may get an attribute that it had not
+                    self._counted.add(id(kind))
+                    count = len(vars(kind))
+                    self._add(f"vars({kind.__name__})", "length", vars(kind), None, count)
                 for n, f in vars(kind).items():
                     skipped = n in _SILENT or (n in _MAKING and not isinstance(value, type))
                     if n[:2] == "__" and isinstance(f, types.FunctionType) and not skipped:
@@ -319,6 +359,13 @@ class Outside:
             else:
                 of = kind if isinstance(value, Module) else value
                 self._add(path, "attribute", of, n, found)
+
+    @property
+    def sets_errors(self) -> bool:
+        """Whether its code may set how NumPy takes errors in values."""
+        names = {"errstate", "seterr"}
+        direct = id(np.errstate) in self._seen or id(np.seterr) in self._seen
+        return direct or self._is_decorated or not names.isdisjoint(self.read | self.called)
 
     def reads(self, module: int, attribute: str) -> bool:
         """Tell whether code of the user may read an attribute of a Module, given its id."""

@@ -28,8 +28,8 @@ class Place:
     Args:
         name: how a reader would write it: `beta`, `config["lam"]`, `self.t`.
         how: "variable" of a module; "cell", a variable of an enclosing function; "attribute";
-            "item" of a dict or a list; "length" of one; "content" of a set or of a long one;
-            "context" of a variable of that kind.
+            "item" of a dict or a list; "length" of one; "keys" of a dict, in order; "content" of a
+            set or of a long one; "context" of a variable of that kind.
         owner: what it is read from.
         key: the key or the attribute.
         value: what was there.
@@ -53,6 +53,8 @@ class Place:
                 return self.owner.cell_contents
             if self.how == "content":
                 return copy.copy(self.owner)
+            if self.how == "keys":
+                return (*self.owner,)
             if self.how == "context":
                 return self.owner.get(MISSING)
             return len(self.owner) if self.how == "length" else getattr(self.owner, self.key)

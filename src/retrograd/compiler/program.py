@@ -345,6 +345,8 @@ class ReadyProgram:
         linecache.cache[self.file] = (0, None, [line + "\n" for line in self.lines], self.file)
         exec(compile("\n".join(self.lines), self.file, "exec"), self.namespace)
         self.run: Callable[..., Any] = self.namespace["program"]
+        if program.errors:
+            self.run = np.errstate(**program.errors)(self.run)  # type: ignore[arg-type]
         self.argument_guards = argument_guards(program.args)
         self.watch(self.outside)
 

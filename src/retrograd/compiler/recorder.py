@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from retrograd import tree
-from retrograd.compiler.arguments import ARRAYS, check_arguments, name_arguments
+from retrograd.compiler.arguments import ARRAYS, check_arguments, name_arguments, objects_given
 from retrograd.compiler.carried import find_kept, find_shared
 from retrograd.compiler.changes import look_around
 from retrograd.compiler.lines import TraceError
@@ -52,7 +52,9 @@ def record_run(
             standing.append((t, trained))
     args, kwargs = structure.unflatten(given)
     as_given = structure.unflatten(given)
-    before = look_around(fn)
+    before = look_around(fn, objects_given(fn, leaves, structure))
+    if before.outside.sets_errors:
+        tape.watch_errors()
     mode = current_mode()
     try:
         with recording(tape, mode.grad):

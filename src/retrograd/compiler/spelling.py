@@ -147,6 +147,10 @@ def _matmul(w: Assembly, call: Call, out: Name) -> list[Statement]:
     a, b = (v if isinstance(v, Var) else np.asarray(v) for v in (x, y))
     left, right = w.expression(x), w.expression(y)
     same = a.dtype == b.dtype == o.dtype and o.dtype.kind == "f"
+    if same and b.ndim == 2 and _is_stack(w, x) and o.is_c_contiguous and o.size:
+        # one product in place of a stack
+        n, (k, m) = a.size // b.shape[0], b.shape
+        return [Do(method(w.view_as(x, (n, k)), "dot", right), w.view_as(o, (n, m)))]
     if not same or a.ndim > 2 or b.ndim > 2 or not o.is_c_contiguous:
         return [Do(numpy("matmul", left, right), out)]
     if a.ndim == b.ndim == 2:
@@ -157,6 +161,11 @@ def _matmul(w: Assembly, call: Call, out: Name) -> list[Statement]:
             column, right = (), w.view_as(y, -1)
         out = w.view_as(o, row + column)
     return [_dot(w, call, left, right, out)]
+
+
+def _is_stack(w: Assembly, x: Any) -> bool:
+    """Tell whether an argument is a stack of matrices that lie one behind the other in all runs."""
+    return isinstance(x, Var) and x.ndim > 2 and x.size > 0 and x.is_c_contiguous and w.is_static(x)
 
 
 def _einsum(w: Assembly, call: Call, out: Name) -> list[Statement]:

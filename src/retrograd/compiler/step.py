@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from retrograd import tree
-from retrograd.compiler.arguments import ARRAYS, kind_of
+from retrograd.compiler.arguments import ARRAYS, kind_of, objects_given
 from retrograd.compiler.callables import (
     bind_method,
     check_compilable,
@@ -26,9 +26,8 @@ from retrograd.compiler.callables import (
     takes_self,
 )
 from retrograd.compiler.comparison import Comparison
-from retrograd.compiler.differentiable import (
-    Graph,
-    RecordedCall,
+from retrograd.compiler.differentiable import Graph, RecordedCall
+from retrograd.compiler.graphs import (
     find_graph,
     flow_alike,
     refuse_lost_gradients,
@@ -416,7 +415,7 @@ class CompiledStep:
         start = CLOCK.tick()
         tape, result = self._record(leaves, structure)
         refuse_lost_gradients(tape, given)
-        recorded, outside = lower(tape, self.fn, result), Outside(self.fn)
+        recorded, outside = lower(tape, self.fn, result), self._outside(leaves, structure)
         graph = None
         if grad:
             graph = find_graph(
@@ -525,13 +524,17 @@ class CompiledStep:
         program.checks_left -= 1
         if not program.checks_left:
             program.settle()
-        self._look_again(program)
+        self._look_again(program, leaves, structure)
         return result
 
-    def _look_again(self, program: ReadyProgram) -> None:
+    def _look_again(self, program: ReadyProgram, leaves: Any, structure: Any) -> None:
         """Let a program hold after its function has run: it may make anew what it finds outside."""
         if not program.holds():
-            program.watch(Outside(self.fn))
+            program.watch(self._outside(leaves, structure))
+
+    def _outside(self, leaves: Any, structure: Any) -> Outside:
+        """Return what the function finds outside, also in objects among its arguments."""
+        return Outside(self.fn, objects_given(self.fn, leaves, structure))
 
     def _audit(
         self, program: ReadyProgram, same: list[ReadyProgram], leaves: Any, structure: Any
@@ -556,7 +559,7 @@ class CompiledStep:
             same.remove(program)
             self._last = None
             raise
-        self._look_again(program)
+        self._look_again(program, leaves, structure)
 
     def _record(
         self, leaves: Any, structure: Any, kind: Callable[[], Tape] = Tape

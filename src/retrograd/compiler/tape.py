@@ -72,6 +72,7 @@ class Tape:
         undo: what puts back what the run changed outside.
         undo_refused: what puts back Tensors that no program can assign as the run did.
         asks_default_dtype: whether it has made Tensors of lists or numbers, or drawn some.
+        errors: how NumPy is to take errors in values where the function says so, by their kinds.
         initial: what was in an array that no call had made before it was written, by its id.
     """
 
@@ -92,6 +93,8 @@ class Tape:
         self.initial: dict[int, Array] = {}
         self.carried: list[Carried] = []  # the places outside to which the run has assigned
         self.asks_default_dtype = False
+        self.errors: dict[str, str] = {}
+        self._errors_before: dict[str, Any] | None = None  # None if they are not watched
         self._updated: Counter[int] = Counter()  # how often each bucket was updated, by id
         self._apart: set[int] = set()  # ids of the callers' leaves, which the run has as arguments
         self.callers: set[int] = set()  # ids of arguments that are NumPy arrays of the caller's
@@ -120,6 +123,23 @@ class Tape:
         self._seen.add(id(t._array))
         self.log.append(Event("argument", (t._array, name)))
         return t
+
+    def watch_errors(self) -> None:
+        """Look from now on whether the function changes how NumPy takes errors in values."""
+        self._errors_before = {**np.geterr()}
+
+    def _look_at_errors(self, before: dict[str, Any]) -> None:
+        for kind, mode in np.geterr().items():
+            if mode == before[kind]:
+                continue
+            if mode not in ("ignore", "warn"):
+                self.forbid(
+                    f"np.errstate({kind}={mode!r}) inside",
+                    "a program has no place where it would stop. Write it around the call, or "
+                    "np.where for what is to be there instead.",
+                )
+            if self.errors.get(kind) != "ignore":
+                self.errors[kind] = str(mode)
 
     def finish(self) -> None:
         """Take the gradients that the run leaves behind."""
@@ -214,6 +234,8 @@ class Tape:
             with recording(self):
                 out = rule.run(*lifted, **kwargs)
             return tuple(map(_array, out)) if isinstance(out, (tuple, list)) else _array(out)
+        if self._errors_before is not None:
+            self._look_at_errors(self._errors_before)
         self.check(arrays)
         if kwargs:
             self.check([*kwargs.values()])
@@ -235,6 +257,9 @@ class Tape:
         what = (rule, args, arrays, kwargs, out, view_of)
         self.log.append(Event("call", what, self.section, user_place()))
         return out
+
+    def _unwrapped(self, t: Tensor) -> None:
+        self.log.append(Event("seen", ((t,), (t._array,))))
 
     def _add(self, outs: Sequence[Array]) -> None:
         for out in outs:
@@ -419,6 +444,7 @@ _ANSWERS: dict[str, Callable[..., Any]] = {
     "module": Tape._module,  # Module, arguments, keywords: returns its output
     "visit": Tape._visit,  # Tensor, its gradient, its rule: returns the rule to use
     "compiled": Tape._compiled,  # compiled function, arguments, keywords: returns its results
+    "unwrapped": Tape._unwrapped,  # Tensor whose array goes on alone, such as an index
     "leaf made": Tape._leaf_made,  # leaf, what it was made of
     "grad": Tape._grad,  # leaf: returns its gradient
     "has grad": Tape._has_grad,  # leaf: tells whether it has a gradient

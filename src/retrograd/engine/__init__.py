@@ -43,6 +43,7 @@ from retrograd.engine.mode import (
 )
 from retrograd.engine.primitive import primitive
 from retrograd.engine.rule import (
+    PASSED,
     RULES,
     Rule,
     adapted,
@@ -74,10 +75,10 @@ from retrograd.engine.tensor import (
 from retrograd.engine.writes import added, write, written
 
 __all__ = [
-    "CLOCK", "HOOKED_LEAVES", "MODE", "RULES", "Array", "Call", "Constants", "Handle", "Mode",
-    "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "added", "arguments",
-    "as_array", "astype", "borrowed", "call_numpy", "check_floating", "complex_of", "composed",
-    "current_mode", "defvjp", "defvjp_joint", "describe", "enable_grad", "escape",
+    "CLOCK", "HOOKED_LEAVES", "MODE", "PASSED", "RULES", "Array", "Call", "Constants", "Handle",
+    "Mode", "ReversePass", "Rule", "Tensor", "TensorLike", "TensorT", "adapted", "added",
+    "arguments", "as_array", "astype", "borrowed", "call_numpy", "check_floating", "complex_of",
+    "composed", "current_mode", "defvjp", "defvjp_joint", "describe", "enable_grad", "escape",
     "get_default_dtype", "hooks_of", "is_grad_enabled", "is_recording", "is_rehearsal",
     "is_stand_in", "keep", "leave_to_numpy", "mode_set", "no_grad", "nograd", "pick", "primitive",
     "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of",

@@ -322,15 +322,16 @@ class ReversePass:
         What it returns is there already.
         """
         wanted = self.wanted
+        vjps: list[Any] = [None] * len(inputs)
         needed = []
         for i, (a, like) in enumerate(zip(inputs, arrays, strict=True)):
             if a is not like and a.requires_grad and (wanted is None or a in wanted):
                 needed.append(i)
-        vjps: list[Any] = [None] * len(inputs)
         if needed:
             assert rule.joint is not None
             for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
-                vjps[i] = lambda *given, ga=ga, **kwargs: ga
+                if ga is not None:
+                    vjps[i] = lambda *given, ga=ga, **kwargs: ga
         return vjps
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:

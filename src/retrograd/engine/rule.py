@@ -101,6 +101,7 @@ class Rule:
         self.through: dict[Rule, Vjp] | None = None
         if through is not None:
             self.through = {RULES[inner]: vjp for inner, vjp in through.items()}
+            PASSED.update(self.through)
         given = [vjp for vjp in (*self.vjps, joint) if vjp is not None]
         self.differentiable = bool(given)
         # The rules of this package promise to return `g`, or an array that nothing else refers to:
@@ -210,6 +211,8 @@ def arguments(fn: Callable[..., Any]) -> tuple[str, ...]:
 
 
 RULES: dict[Callable[..., Any], Rule] = {}
+# The rules of inner functions that some outer one has a formula for both with: see `Rule.through`.
+PASSED: set[Rule] = set()
 # Functions that rearrange their arguments and hand them to one function that has a rule.
 ADAPTED: dict[Callable[..., Any], Callable[..., Any]] = {}
 # Functions that are other functions put together: they run on Tensors and need no rule.

@@ -1321,6 +1321,8 @@ def _is_mask(index: Any) -> bool:
 def plain(value: Any) -> Any:
     """Return `value` with its Tensors, also those in lists and tuples, as arrays."""
     if isinstance(value, Tensor):
+        if current_mode().records:
+            tell("unwrapped", value)
         return value._array
     if isinstance(value, (list, tuple)):
         return type(value)(plain(v) for v in value)

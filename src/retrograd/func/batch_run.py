@@ -102,6 +102,10 @@ class BatchRun:
             return answer(self, *what)
         return None if self.around.tell is None else self.around.tell(kind, *what)
 
+    def _unwrapped(self, t: Tensor) -> None:
+        if id(t._array) not in self._known and self.around.tell is not None:
+            self.around.tell("unwrapped", t)
+
     def _call(self, rule: Rule, args: Any, arrays: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         if rule.fn is pick:
             return rule.run(*arrays, **kwargs)
@@ -266,6 +270,7 @@ class BatchRun:
 _ANSWERS: dict[str, Callable[..., Any]] = {
     "call": BatchRun._call,
     "draw": BatchRun._draw,
+    "unwrapped": BatchRun._unwrapped,
     "leaf made": BatchRun._leaf_made,
     "is made inside": BatchRun._is_made_inside,
     "write": BatchRun._write,

@@ -39,7 +39,7 @@ class _BatchNorm(ShowsArguments):
         self.bias = new_parameter(shape, dtype) if affine and bias else None
         starts = {
             "running_mean": np.zeros(shape, dtype), "running_var": np.ones(shape, dtype),
-            "num_batches_tracked": np.array(0),
+            "num_batches_tracked": np.array(0, np.int64),
         }  # fmt: skip
         for name, start in starts.items():
             self.register_buffer(name, start if track_running_stats else None)

@@ -53,7 +53,7 @@ class AveragedModel(Module):
         good = decay is None or 0 <= decay < 1
         ensure(good, "decay", "None, or from 0 to below 1", decay)
         self.module, self.decay = copy.deepcopy(model), decay
-        self.register_buffer("n_averaged", np.array(0))
+        self.register_buffer("n_averaged", np.array(0, np.int64))
 
     def update_parameters(self, model: Module) -> None:
         """Move the average towards the present weights of a model.

@@ -36,6 +36,18 @@ def _add_at(g: Any, index: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
+def as_places(index: Any) -> Any:
+    """Return whole numbers in a dtype in which every function of NumPy takes places.
+
+    Fancy indexing takes every integer dtype, but `np.take`, `np.bincount` and their like of
+    NumPy 2.0 refuse what does not fit its own indices: uint64, and int64 where those have 32 bits.
+    """
+    dtype = getattr(index, "dtype", np.intp)  # lists and Python's numbers may stay what they are
+    if dtype == np.intp or np.can_cast(dtype, np.intp):
+        return index
+    return index.astype(np.intp)
+
+
 def element_numbers(shape: tuple[int, ...]) -> Any:
     """Return an array of this shape that numbers its elements from 0."""
     return np.arange(math.prod(shape)).reshape(shape)
@@ -49,7 +61,7 @@ def put_taken(g: Any, indices: Any, axis: Any, shape: tuple[int, ...], mode: Any
         return _add_at(g.reshape(-1), numbers.reshape(-1), (math.prod(shape),)).reshape(shape)
     if axis is None:
         return put_taken(g, indices, 0, (math.prod(shape),), mode).reshape(shape)
-    index = np.take(np.arange(shape[axis]), indices, mode=mode)
+    index = np.take(np.arange(shape[axis]), as_places(indices), mode=mode)
     axis %= len(shape)
     return _add_at(g, (slice(None),) * axis + (index,) if axis else index, shape)
 
@@ -63,7 +75,7 @@ defvjp(np.take_along_axis, lambda g, out, arr, indices, axis=-1:
                   put_taken(g, indices, axis, arr.shape), None)
 defvjp(put_taken, lambda g, out, x, indices, axis, shape, mode=None:
                   np.take_along_axis(g, indices, axis) if mode is None else
-                  np.take(g, indices, axis=axis, mode=mode), None)
+                  np.take(g, as_places(indices), axis=axis, mode=mode), None)
 # fmt: on
 
 nograd(np.nonzero, np.unravel_index, np.ix_, multi=True)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import retrograd as rg
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.header import bytes_on_stack, find_prefix
-from retrograd.compiler.c.loops import Function
 
 nn, F = rg.nn, rg.nn.functional
 README = Path(__file__).parents[3] / "README.md"

@@ -11,7 +11,7 @@ import pytest
 
 HERE = Path(__file__).parent
 PLAYGROUND = HERE.parents[2] / "examples" / "playground"
-NAMES = ("build", "lesson", "recipe", "serve")
+NAMES = ("build", "lesson", "recipe", "serve", "session")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 

@@ -27,7 +27,7 @@ PACKAGES = (
     "pytest==8.3.5", "iniconfig==2.1.0", "pluggy==1.5.0", "packaging==24.2",
     "hypothesis==6.135.0", "sortedcontainers==2.4.0", "attrs==25.3.0",
 )  # fmt: skip
-SECONDS = 240  # for one command
+SECONDS = 100  # for one command
 
 
 def find_cache():

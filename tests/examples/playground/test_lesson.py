@@ -2,11 +2,13 @@ import contextlib
 import io
 import itertools
 import json
+import re
 import runpy
 
 import numpy as np
 import pytest
 
+import retrograd as rg
 from record import TEN_LINES
 
 RECORD = {
@@ -69,7 +71,7 @@ def test_the_lines_shown_compute_what_the_next_step_does(
     recipe = make(
         optimizer=optimizer, activation=activation, momentum=0.5, layers=(3, 2), init="xavier"
     )
-    session = lesson.Session(recipe, tmp_path)
+    session = lesson.Lesson(recipe, tmp_path)
     for _ in range(3):
         lines = session.run_program()
         values = {name: after for line in lines for name, (_, after) in line.items()}
@@ -129,7 +131,7 @@ def test_looking_changes_no_run(ask):
 
 
 def test_gradients_are_those_that_the_next_step_uses(lesson, load_page_module, tmp_path):
-    session = lesson.Session(load_page_module("recipe").Recipe(init="kaiming"), tmp_path)
+    session = lesson.Lesson(load_page_module("recipe").Recipe(init="kaiming"), tmp_path)
     session.train(3)
     found, before = session.gradients(), session.net.state_dict()
     session.train(1)
@@ -143,9 +145,20 @@ def test_pictures_hold_the_plane_and_each_unit(lesson):
         json.dumps({"do": "start", "settings": {**RECORD, "layers": [3, 2], "init": "kaiming"}})
     )
     grid = json.loads(text)["grid"]
-    planes = np.frombuffer(pixels, np.uint8).reshape(1 + 3 + 2, grid, grid)
-    assert (planes[1:].min(axis=(1, 2)) >= 127).all()  # no unit is below 0 after a ReLU
+    planes = np.frombuffer(pixels, np.uint8).reshape(1 + 3 + 2 + 1, grid, grid)
+    assert (planes[1:-1].min(axis=(1, 2)) >= 127).all()  # no unit is below 0 after a ReLU
     assert planes[0].std() > 0
+
+
+def test_the_border_of_a_net_that_is_nearly_undecided_is_told(lesson):
+    text, pixels = lesson.answer(json.dumps({"do": "start", "settings": RECORD}))
+    grid = json.loads(text)["grid"]
+    planes = np.frombuffer(pixels, np.uint8).reshape(1 + 4 + 1, grid, grid)
+    assert np.ptp(planes[0]) <= 1
+    assert np.ptp(planes[-1]) > 100
+    says = lesson._session.forward(rg.Tensor(lesson._session.plane))[1].data
+    decided = says[:, 0] != 0.5
+    np.testing.assert_array_equal((planes[-1].ravel() > 127.5)[decided], says[decided, 0] > 0.5)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +180,30 @@ def test_bad_settings_are_refused_in_words(ask, change, words):
     assert words in ask("start", settings={**RECORD, **change})["error"]
 
 
-def test_a_rate_that_diverges_is_told_with_a_rate_to_try(ask):
-    ask("start", settings={**RECORD, "layers": [8, 8], "init": "kaiming", "rate": 1e4})
-    error = ask("train", steps=1000)["error"]
-    assert "the learning rate 10000 is too large" in error
-    assert "Try a rate of 1000" in error
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layers": [8, 8], "init": "kaiming", "rate": 1e4},
+        {"layers": [4, 3], "data": "moons", "init": "kaiming", "rate": 1000},
+        {"layers": [4], "init": "kaiming", "rate": 1e200},
+        {"layers": [4], "init": "kaiming", "optimizer": "adam", "rate": 1e5},
+    ],
+)
+def test_a_rate_that_diverges_is_told_with_one_that_does_not(ask, change):
+    settings = {**RECORD, **change}
+    ask("start", settings=settings)
+    answer = ask("train", steps=1000)
+    assert f"the learning rate {settings['rate']:g} is too large" in answer["error"]
+    # what it did until then is shown
+    assert len(answer["losses"]) == len(answer["accuracies"]) == answer["epoch"] < 1000
+    lower = re.search(r"Try a rate of (.*?)\. ", answer["error"] + " ")
+    if lower:
+        ask("start", settings={**settings, "rate": float(lower[1])})
+        answer = ask("train", steps=100)
+        assert "error" not in answer
+        assert answer["losses"][-1] <= answer["losses"][0]
+    else:
+        assert settings["rate"] == 1e200
 
 
 def test_a_request_before_the_first_or_an_unknown_one_is_answered(ask):

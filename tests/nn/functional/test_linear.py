@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 
@@ -67,3 +69,52 @@ def test_a_row_for_padding_must_be_there():
     for wrong in (5, -6):
         with pytest.raises(ValueError, match="padding_idx must be one of 5 rows"):
             F.embedding(np.array([0]), np.ones((5, 2)), padding_idx=wrong)
+
+
+INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+
+
+@pytest.fixture
+def _old_numpy(monkeypatch):
+    """Let NumPy refuse all numbers that it cannot safely make its own places of, as 2.0 does."""
+
+    def strict(fn, position):
+        @functools.wraps(fn)
+        def called(*args, **kwargs):
+            given = args[position]
+            if isinstance(given, np.ndarray):
+                assert np.can_cast(given.dtype, np.intp), f"{fn.__name__} of {given.dtype}"
+            return fn(*args, **kwargs)
+
+        return called
+
+    for name, position in (("take", 1), ("bincount", 0), ("repeat", 1), ("choose", 0)):
+        monkeypatch.setattr(np, name, strict(getattr(np, name), position))
+
+
+@pytest.mark.usefixtures("_old_numpy")
+@pytest.mark.parametrize("by_frequency", [False, True])
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_row_numbers_may_have_every_integer_dtype(dtype, by_frequency):
+    options = {"scale_grad_by_freq": by_frequency, "padding_idx": 3, "max_norm": 2.5}
+
+    def penalty(table, index):
+        """Return a sum of squared gradients, for which the gradient is put back twice."""
+        found = F.embedding(index, table * 1.0, **options)
+        (slope,) = rg.autograd.grad(np.sum(found**3), [table], create_graph=True)
+        return np.sum(slope**2)
+
+    table = np.arange(15.0).reshape(5, 3) / 7
+    index = np.array([[4, 0, 4], [3, 1, 0]])
+    expected = rg.func.value_and_grad(penalty)(table, index)
+    found = rg.func.value_and_grad(penalty)(table, index.astype(dtype))
+    for a, b in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+    mapped = rg.func.vmap(F.embedding, (0, None))(index.astype(dtype), table)
+    np.testing.assert_array_equal(mapped, table[index])
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64 - 1])
+def test_a_row_number_that_no_array_has_is_refused(number):
+    with pytest.raises(IndexError, match=str(number)):
+        F.embedding(np.array([0, number], np.uint64), x(3, 2))

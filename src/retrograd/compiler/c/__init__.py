@@ -2,9 +2,12 @@
 
 In the order of what happens:
 
-1. `forms`: which calls have a form in C (`functions`: of single elements; `types`: of numbers);
+1. `matches`: which calls have a form in C, and which of the `forms` (`factors`: products;
+   `functions` and `elements`: of single elements; `types`: of numbers);
 2. `groups`: which of them share a loop; `places`: where their arrays lie, views resolved;
-3. `loops`, `products`, `joins`, `checks`: each group as a C function, with `names`;
+3. `loops`, `products`, `joins`: each group as a C function, its `code`, with `names`; `kernels`:
+   calls that are functions of their own, in `indexing` by `plans`, `windows`, `lines`,
+   `rearranging` and `choices`; `checks`: what NumPy raises where one finds a wrong argument;
 4. `assembly`: the functions between NumPy's calls; `unit`: one source, and its calls;
 5. `build`: the source as a library, compiled once;
 6. `export`: a file that stands alone, with a `header`, `memories` of its own and `draws`.

@@ -7,17 +7,17 @@ from typing import Any
 
 from retrograd.compiler.assembly import Assembly, Code, Step, assemble_by
 from retrograd.compiler.buffers import find_joined
-from retrograd.compiler.c.checks import find_wrong, write_check
-from retrograd.compiler.c.forms import Elementwise, Form, Hits, Join, Product, Put, find_form
+from retrograd.compiler.c.checks import find_wrong
+from retrograd.compiler.c.choices import find_sum
+from retrograd.compiler.c.code import Function
+from retrograd.compiler.c.forms import Elementwise, Form, Join, Product, Put
 from retrograd.compiler.c.groups import Group, Grouping
 from retrograd.compiler.c.joins import write_join, write_put
-from retrograd.compiler.c.loops import (
-    Function,
-    LoopWriter,
-    is_placed,
-)
+from retrograd.compiler.c.kernels import Kernel, write_kernel
+from retrograd.compiler.c.loops import LoopWriter, is_placed
+from retrograd.compiler.c.matches import find_form
 from retrograd.compiler.c.places import MOVING, Places, in_order, is_uniform
-from retrograd.compiler.c.products import has_places, write_product
+from retrograd.compiler.c.products import find_layout, is_small, write_product
 from retrograd.compiler.c.unit import Part, Unit
 from retrograd.compiler.ir import Call, Flow, Program, Var
 from retrograd.compiler.statements import (
@@ -29,10 +29,7 @@ from retrograd.compiler.statements import (
     Name,
     Tuple,
 )
-
-# bytes of factors of all multiplications: NumPy's BLAS does larger products faster, by more than
-# the microsecond that it costs to leave C and come back; measured on AVX2 and AVX-512
-LARGE_PRODUCT = 1_200_000
+from retrograd.rules.products import contract
 
 
 def assemble_in_c(program: Program, halved_at: int = 0) -> Code:
@@ -53,37 +50,48 @@ class CAssembly(Assembly):
 
     Args:
         program: the program.
-        largest: how large a product may be that C does; see `LARGE_PRODUCT`.
+        alone: whether there will be no NumPy; then C does all it can, also what NumPy does faster.
         late: the calls of the second half.
     """
 
-    def __init__(
-        self, program: Program, largest: float = LARGE_PRODUCT, late: Collection[Call] = ()
-    ) -> None:
+    def __init__(self, program: Program, alone: bool = False, late: Collection[Call] = ()) -> None:
         self._late = late
         self._written = program.written_outside(Flow(program.calls))
         order = sorted(program.calls, key=lambda call: call in late) if late else program.calls
         self._all = Flow(program.calls)
         placed = find_joined(program.calls, self._all)
         self.places = Places(self._all, placed)
-        self._largest = largest
+        self.is_alone = alone
         groups = Grouping(order, self._all, self.places, self._form_of, late).groups
         self.groups = groups
         self._stored = self._find_stored(groups, program.wanted(), placed)
         calls = [*self._arrange(groups, program)]
         super().__init__(program, calls, placed)
         self._functions_of: dict[int, list[Function]] = {}  # by the step
-        self._hits: list[Hits] = []
+        self._checks: list[Kernel] = []
         self._texts: dict[str, str] = {}  # the names of functions
 
     def _form_of(self, call: Call) -> Form | None:
-        form = find_form(call)
+        form = find_form(call, self.is_alone)
         if isinstance(form, Elementwise):
             return form if is_placed(form, self.places) else None
         if isinstance(form, Product):
-            size = form.m * form.k * form.n * call.outs[0].dtype.itemsize
-            return form if has_places(form, self.places) and size <= self._largest else None
-        if isinstance(form, (Join, Put, Hits)):
+            layout = find_layout(form, self.places)
+            if layout is None and call.fn is contract:
+                form = find_sum(call)
+            # NumPy's sums by subscripts are loops too, unless they are put in a better order
+            loops = call.fn is contract and not call.kwargs.get("optimize")
+            small = layout is not None and is_small(layout, call.outs[0].dtype)
+            if isinstance(form, Product) and not (layout and (self.is_alone or loops or small)):
+                return None
+        if isinstance(form, Kernel):
+            if not all(self.places.find(v) is not None for v in (*call.vars(), *call.outs)):
+                return None
+            memory = self._all.memory
+            written = memory(call.outs[0]) if call.kind == "write" else None
+            # what a write reads of its own target it would have to read before
+            return None if written in map(memory, call.vars()[1:]) else form
+        if isinstance(form, (Join, Put)):
             values = [*(form.parts if isinstance(form, Join) else call.vars()), *call.outs]
             if isinstance(form, Join) and form.axis is None:
                 out = call.outs[0]
@@ -199,14 +207,18 @@ class CAssembly(Assembly):
             return [LoopWriter("LOOP", group, self.places, self._stored, self.wish).write()]
         (form,) = group.forms
         if isinstance(form, Product):
-            return [write_product("PRODUCT", form, self.places, self.wish)]
+            layout = find_layout(form, self.places)
+            assert layout is not None
+            return [write_product("PRODUCT", form, layout, self.wish)]
         if isinstance(form, Join):
             return write_join("JOIN", form, self.places, self.placed, self.wish)
         if isinstance(form, Put):
             return [write_put("PUT", form, self.places, self.wish)]
-        assert isinstance(form, Hits)
-        self._hits.append(form)
-        return [write_check("HITS", form, len(self._hits) + 1, self.places, self.wish)]
+        assert isinstance(form, Kernel)
+        self._checks.append(form)
+        code = len(self._checks) + 1
+        name = getattr(form.call.fn, "__name__", "kernel").upper()
+        return [write_kernel(name, form, code, self.places, self.wish)]
 
     # Parts
 
@@ -279,7 +291,7 @@ class CAssembly(Assembly):
 
     def _check(self, wrong: int, arrays: dict[Var, Any]) -> None:
         """Raise what NumPy's call does where C has found that an argument is wrong."""
-        form = self._hits[wrong - 2]
+        form = self._checks[wrong - 2]
         find_wrong(form, self.places, arrays)
 
 

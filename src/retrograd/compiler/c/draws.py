@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from retrograd.compiler.c.loops import Function
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.names import CNames
 from retrograd.compiler.c.places import Places
 from retrograd.compiler.c.types import type_name

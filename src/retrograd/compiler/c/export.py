@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 
 from retrograd.compiler.assembly import Step, assemble_by
 from retrograd.compiler.c.assembly import CAssembly, uses_numpy
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.draws import Draw, DrawFunction, has_draw, seed_lines, write_draw
 from retrograd.compiler.c.groups import Group
 from retrograd.compiler.c.header import (
@@ -21,7 +21,6 @@ from retrograd.compiler.c.header import (
     find_prefix,
     parameter,
 )
-from retrograd.compiler.c.loops import Function
 from retrograd.compiler.c.memories import Memories, Memory
 from retrograd.compiler.c.names import CNames
 from retrograd.compiler.c.places import in_order
@@ -116,7 +115,7 @@ class _Writer:
 
     def __init__(self, ready: ReadyProgram, is_module: bool, target: Path) -> None:
         self.program = program = stack(ready.plain)
-        assembly = _Assembly(program, math.inf)
+        assembly = _Assembly(program, alone=True)
         self.code = code = assemble_by(assembly, program)
         assembly.gather_parts()
         _refuse(program, uses_numpy(code))

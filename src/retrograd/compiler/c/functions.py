@@ -71,6 +71,7 @@ FLOATS: dict[Any, str] = {
     np.logaddexp2: "log_add_exp2{s}({0}, {1})",
     np.remainder: "remainder_of{s}({0}, {1})",
     np.floor_divide: "floor_of_quotient{s}({0}, {1})",
+    np.spacing: "spacing_of{s}({0})",
 }
 
 # signed numbers are added as unsigned ones, since C leaves open what an overflow gives
@@ -101,6 +102,13 @@ INTEGERS: dict[Any, str] = {
     np.isfinite: "1",
     np.floor_divide: "floor_of_quotient{s}({0}, {1})",
     np.remainder: "remainder_of{s}({0}, {1})",
+    np.fmod: "({1} == 0 || {1} == -1) ? 0 : ({T})({0} % {1})",
+    np.gcd: "divisor_of{s}({0}, {1})",
+    np.lcm: "multiple_of{s}({0}, {1})",
+    np.bitwise_count: "bits_of{s}({0})",
+    # by more places than there are all are gone
+    np.left_shift: "(({U}){1} < {bits}) ? ({T})(({W}){0} << {1}) : 0",
+    np.right_shift: "(({U}){1} < {bits}) ? ({T})({0} >> {1}) : ({T})-({0} < 0)",
 }
 
 _UNSIGNED = {
@@ -109,6 +117,9 @@ _UNSIGNED = {
     np.sign: "({T})({0} != 0)",
     np.floor_divide: "({1} == 0) ? 0 : ({T})({0} / {1})",
     np.remainder: "({1} == 0) ? 0 : ({T})({0} % {1})",
+    np.fmod: "({1} == 0) ? 0 : ({T})({0} % {1})",
+    np.right_shift: "({1} < {bits}) ? ({T})({0} >> {1}) : 0",
+    np.power: "power_of{s}({0}, {1})",
 }
 
 BOOLEANS: dict[Any, str] = {
@@ -173,7 +184,59 @@ static {T} remainder_of{s}({T} x, {T} y) {{
     return (r != 0 && (r < 0) != (y < 0)) ? ({T})(r + y) : r;
 }}"""
 
+_SPACING = """
+/* how far the next number is, away from zero */
+static {T} spacing_of{s}({T} x) {{
+    const {T} size = fabs{f}(x);
+    const {T} next = nextafter{f}(size, INFINITY) - size;
+    if (isinf(x)) return NAN;
+    return (x < 0) ? -next : next;
+}}"""
+
+_DIVISOR = """
+static {T} divisor_of{s}({T} x, {T} y) {{
+    {U} a = {size_x}, b = {size_y};
+    while (a != 0) {{
+        const {U} rest = ({U})(b % a);
+        b = a;
+        a = rest;
+    }}
+    return ({T})b;
+}}"""
+
+_MULTIPLE = """
+static {T} multiple_of{s}({T} x, {T} y) {{
+    const {U} m = {size_x}, n = {size_y};
+    {U} a = m, b = n;
+    while (a != 0) {{
+        const {U} rest = ({U})(b % a);
+        b = a;
+        a = rest;
+    }}
+    return (b == 0) ? 0 : ({T})(({W})(m / b) * n);
+}}"""
+
+_BITS = """
+static uint8_t bits_of{s}({T} x) {{
+    {U} left = {size_x};
+    uint8_t n = 0;
+    for (; left != 0; left = ({U})(left & (left - 1))) n++;
+    return n;
+}}"""
+
+_POWER = """
+static {T} power_of{s}({T} x, {T} y) {{
+    {W} result = 1, factor = x;
+    for (; y != 0; y = ({T})(y >> 1)) {{
+        if (y & 1) result *= factor;
+        factor *= factor;
+    }}
+    return ({T})result;
+}}"""
+
 _HELPERS = {
+    np.spacing: (_SPACING, ""), np.gcd: ("", _DIVISOR), np.lcm: ("", _MULTIPLE),
+    np.bitwise_count: ("", _BITS), np.power: ("", _POWER),
     np.logaddexp: (_LOG_ADD_EXP, ""), np.logaddexp2: (_LOG_ADD_EXP2, ""),
     np.remainder: (_REMAINDER, _WHOLE_REMAINDER),
     np.floor_divide: (_FLOOR_OF_QUOTIENT, _WHOLE_FLOOR),
@@ -201,7 +264,8 @@ def expression(ufunc: Any, args: list[str], dtype: np.dtype[Any]) -> str:
 def helper(ufunc: Any, dtype: np.dtype[Any]) -> str:
     """Return the C function that the expression calls, besides those of libm, or ""."""
     real, whole = _HELPERS.get(ufunc, ("", ""))
-    text = real if is_float(dtype) else whole if dtype.kind == "i" else ""
+    shared = ufunc in (np.gcd, np.lcm, np.bitwise_count, np.power)  # by those without a sign
+    text = real if is_float(dtype) else whole if dtype.kind == "i" or shared else ""
     return text.format(**_words(dtype)).strip()
 
 
@@ -214,5 +278,15 @@ def _words(dtype: np.dtype[Any]) -> dict[str, str]:
         # shorter numbers would be multiplied as int, which may overflow
         "W": unsigned if dtype.itemsize >= 4 else "uint32_t",
         "f": "f" if name == "float" else "",
+        "bits": str(8 * dtype.itemsize),
+        **{f"size_{x}": _size_of(x, unsigned, dtype.kind == "i") for x in "xy"},
         "s": f"_{dtype.kind}{8 * dtype.itemsize}",
     }
+
+
+def _size_of(name: str, unsigned: str, signed: bool) -> str:
+    return (
+        f"({unsigned})(({name} < 0) ? 0 - ({unsigned}){name} : ({unsigned}){name})"
+        if signed
+        else name
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from retrograd.compiler.c.forms import Elementwise, Form, Hits
+from retrograd.compiler.c.forms import Elementwise, Form
 from retrograd.compiler.c.places import Places, spread, without_ones
 from retrograd.compiler.ir import Call, Flow, Var
 
@@ -34,11 +34,6 @@ class Group:
     def writes(self) -> list[Call]:
         """The calls that change arrays which are there before."""
         return [call for call in self.calls if call.kind == "write"]
-
-    @property
-    def checks(self) -> bool:
-        """Whether it may find that its arguments are wrong."""
-        return any(isinstance(form, Hits) for form in self.forms)
 
 
 class Grouping:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.draws import WORDS
-from retrograd.compiler.c.loops import Function
 from retrograd.compiler.c.memories import Memory
 from retrograd.compiler.c.types import type_name
 from retrograd.compiler.ir import Var

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.forms import Join, Put
-from retrograd.compiler.c.loops import Function
 from retrograd.compiler.c.names import CNames
 from retrograd.compiler.c.places import Place, Places, in_order
 from retrograd.compiler.c.types import type_name
@@ -65,7 +65,9 @@ def write_put(name: str, form: Put, places: Places, wish: Wish) -> Function:
     shown = np.lib.stride_tricks.as_strided(
         np.empty(out.size, out.dtype), out.shape, [s * out.dtype.itemsize for s in target.strides]
     )
-    inside = shown[form.index]
+    parts = form.index if isinstance(form.index, tuple) else (form.index,)
+    # with an ellipsis one element, too, is a view
+    inside = shown[parts if Ellipsis in parts else (*parts, ...)]
     start = inside.__array_interface__["data"][0] - shown.__array_interface__["data"][0]
     strides = tuple(s // out.dtype.itemsize for s in inside.strides)
     to = Place(target.root, target.offset + start // out.dtype.itemsize, strides)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.forms import Elementwise, combine, start_of
 from retrograd.compiler.c.groups import Group
 from retrograd.compiler.c.names import CNames
@@ -19,29 +20,6 @@ from retrograd.compiler.live import Live
 
 BLOCK = 256  # elements: longer sums are sums of the sums of so many, for their rounding
 ON_STACK = 1024  # elements: so many totals are kept aside while a loop adds to them
-
-
-@dataclass(slots=True)
-class Function:
-    """A C function and what it is called with.
-
-    Args:
-        name: its name.
-        text: the function.
-        arrays: the arrays that it is given, each from which element on.
-        numbers: the numbers that are read anew, by their formulas.
-        helpers: C functions that it calls.
-        cost: about so many operations it does.
-        returns: whether it returns a number that is not 0 where an argument is wrong.
-    """
-
-    name: str
-    text: str
-    arrays: list[tuple[Var, int]]
-    numbers: list[Any] = field(default_factory=list)
-    helpers: list[str] = field(default_factory=list)
-    cost: int = 0
-    returns: bool = False
 
 
 Key = tuple[Var, int, tuple[int, ...]]  # an array, and which element of it belongs to each turn

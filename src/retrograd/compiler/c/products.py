@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.forms import Product
-from retrograd.compiler.c.loops import Function
 from retrograd.compiler.c.names import CNames
 from retrograd.compiler.c.places import Place, Places
 from retrograd.compiler.c.types import type_name
@@ -15,45 +19,92 @@ from retrograd.compiler.ir import Var
 ROWS = 4  # of a tile
 PACKED = 256  # rows of a tile: so many are copied at once, which takes 32 kB of stack at most
 BYTES = 128  # of a row of a tile: two of the longest vectors
+# bytes of factors of all multiplications: NumPy's BLAS does larger products faster, by more than
+# the microsecond that it costs to leave C and come back; measured on AVX2 and AVX-512
+LARGE = 1_200_000
+LARGE_IN_STACK = 60_000  # of each product where there are several
 LANES = 8  # so many numbers are taken for one vector in comparing the ways
 
 
-def _sides(form: Product, places: Places) -> list[tuple[Place, int, int]] | None:
-    """Return for both factors and the product the place and the strides of rows and columns."""
-    found = []
-    for var, is_right in ((form.left, False), (form.right, True), (form.call.outs[0], None)):
-        place = places.find(var)
-        if place is None:
-            return None
-        strides = place.strides
-        if len(strides) == 2:
-            row, column = strides
-        elif is_right or (is_right is None and form.n == 1 and form.right.ndim == 1):
-            row, column = (strides or (0,))[0], 0
-        else:
-            row, column = 0, strides[0]
-        found.append((place, row, column))
-    return found
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a product lies in memory: a matrix product in each turn of some loops.
+
+    Args:
+        places: of both factors and the result.
+        sizes: rows, summed length and columns of each matrix product.
+        strides: of rows and columns, for both factors and the result.
+        loops: how many turns each loop has, and by how much it goes on in each of the three.
+    """
+
+    places: tuple[Place, Place, Place]
+    sizes: tuple[int, int, int]
+    strides: tuple[tuple[int, int], ...]
+    loops: list[tuple[int, tuple[int, int, int]]]
 
 
-def has_places(form: Product, places: Places) -> bool:
-    """Tell whether it is known where the arrays of a product lie."""
-    return _sides(form, places) is not None
+def find_layout(form: Product, places: Places) -> Layout | None:
+    """Return how a product lies, None where that is not known, or is no product of matrices."""
+    arrays = (form.left, form.right, form.call.outs[0])
+    found = [places.find(v) for v in arrays]
+    if any(place is None for place in found):
+        return None
+    loops = []
+    main: dict[str, tuple[int, tuple[int, int, int]]] = {}
+    for role, axes in form.axes.items():
+        steps: list[tuple[int, tuple[int, int, int]]] = []
+        for group in axes:
+            length, along = 1, [0, 0, 0]
+            for i, axis in enumerate(group):
+                place = found[i]
+                if axis is not None and place is not None and arrays[i].shape[axis] != 1:
+                    length, along[i] = arrays[i].shape[axis], place.strides[axis]
+            if length == 1:
+                continue
+            if steps and all(
+                before == length * now for before, now in zip(steps[-1][1], along, strict=True)
+            ):
+                length *= steps.pop()[0]
+            steps.append((length, (along[0], along[1], along[2])))
+        if role != "batch":
+            longest = max(steps, key=lambda step: step[0], default=(1, (0, 0, 0)))
+            main[role] = longest
+            if longest in steps:
+                steps.remove(longest)
+            if steps and role == "k":
+                return None
+        loops += steps
+    (m, of_m), (k, of_k), (n, of_n) = (main[role] for role in "mkn")
+    strides = ((of_m[0], of_k[0]), (of_k[1], of_n[1]), (of_m[2], of_n[2]))
+    a, b, o = found
+    assert a is not None
+    assert b is not None
+    assert o is not None
+    return Layout((a, b, o), (m, k, n), strides, loops)
 
 
-def write_product(name: str, form: Product, places: Places, wish: Callable[[Var], str]) -> Function:
+def is_small(layout: Layout, dtype: np.dtype[Any]) -> bool:
+    """Tell whether C does a product as fast as NumPy's BLAS."""
+    m, k, n = layout.sizes
+    size = m * k * n * dtype.itemsize
+    return size <= (LARGE_IN_STACK if layout.loops else LARGE)
+
+
+def write_product(
+    name: str, form: Product, layout: Layout, wish: Callable[[Var], str]
+) -> Function:  # fmt: skip
     """Return a product as a function.
 
     Args:
         name: of the function.
         form: the product.
-        places: where its arrays lie.
+        layout: how its arrays lie.
         wish: returns what to call an array.
     """
-    sides = _sides(form, places)
-    assert sides is not None
     names = CNames()
-    roots = [place.root for place, _, _ in sides]
+    for word in ("t", "packed"):
+        names.fresh(word)
+    roots = [place.root for place in layout.places]
     known: dict[Var, str] = {}
     for root in roots:
         if root not in known:
@@ -63,10 +114,26 @@ def write_product(name: str, form: Product, places: Places, wish: Callable[[Var]
         f"{'' if root is roots[2] else 'const '}{kind} *restrict {text}"
         for root, text in known.items()
     ]
-    (a, a_row, a_column), (b, b_row, b_column), (o, o_row, o_column) = sides
-    m, k, n = form.m, form.k, form.n
-    begins = {root: min(p.offset for p, _, _ in sides if p.root is root) for root in roots}
-    a_text, b_text, o_text = (_base(known[p.root], p.offset - begins[p.root]) for p in (a, b, o))
+    m, k, n = layout.sizes
+    (a_row, a_column), (b_row, b_column), (o_row, o_column) = layout.strides
+    begins = {root: min(p.offset for p in layout.places if p.root is root) for root in roots}
+    bases = [_base(known[p.root], p.offset - begins[p.root]) for p in layout.places]
+    declared: list[str] = []
+    counters = [f"i{d}" for d in range(len(layout.loops))]
+    if layout.loops:
+        for i, (base, stem) in enumerate(zip(bases, ("left", "right", "out"), strict=True)):
+            steps = [
+                f"{counter} * {by[i]}"
+                for counter, (_, by) in zip(counters, layout.loops, strict=True)
+                if by[i]
+            ]
+            if steps:
+                bases[i] = names.fresh(f"{stem}_part")
+                fixed = "" if i == 2 else "const "
+                declared.append(
+                    f"{fixed}{kind} *restrict {bases[i]} = {' + '.join([base, *steps])};"
+                )
+    a_text, b_text, o_text = bases
 
     def lanes(length: int, *strides: int) -> float:
         share = length / -(-length // LANES)
@@ -100,9 +167,16 @@ def write_product(name: str, form: Product, places: Places, wish: Callable[[Var]
             kind, (n, k, m), (b_text, b_column, b_row), (a_text, a_column, a_row),
             (o_text, o_column, o_row),
         )  # fmt: skip
+    turns = 1
+    if layout.loops:
+        body = [*declared, *body]
+        for counter, (length, _) in zip(counters[::-1], layout.loops[::-1], strict=True):
+            body = _loop(counter, 0, length, 1, body)
+            turns *= length
+        body.insert(0, f"ptrdiff_t {', '.join(counters)};")
     lines = [f"static void {name}({', '.join(head)}) {{", *("    " + line for line in body), "}"]
     arrays = [(root, begins[root]) for root in known]
-    return Function(name, "\n".join(lines), arrays, cost=m * k * n)
+    return Function(name, "\n".join(lines), arrays, cost=turns * m * k * n)
 
 
 Side = tuple[str, int, int]
@@ -137,7 +211,7 @@ def _tiles(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) ->
     """Return the loops over tiles of the product, which go along its rows."""
     m, k, n = sizes
     width = BYTES // (8 if kind == "double" else 4)
-    lines = ["int r, s;"]
+    lines: list[str] = []
     whole_rows, whole_columns = m - m % ROWS, n - n % width
     if packs(m, k, b[2]):
         lines.append(f"{kind} packed[{k}][{min(width, n)}];")
@@ -161,28 +235,27 @@ def _tiles(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) ->
     if whole_columns:
         lines += _loop("j", 0, whole_columns, width, rows(width))
     if n % width:
-        lines += _at_place("j", whole_columns, rows(n % width))
-    return _declared(lines)
-
-
-def _at_place(name: str, value: int, body: list[str]) -> list[str]:
-    """Return the body of a loop that has one turn."""
-    return [f"{name} = {value};", *body] if _uses(body, name) else body
+        lines += _loop("j", whole_columns, whole_columns + 1, 1, rows(n % width))
+    return _declare(lines, ptrdiff_t="ijk", int="rs")
 
 
 def _uses(lines: list[str], name: str) -> bool:
     return any(re.search(rf"\b{name}\b", line) for line in lines)
 
 
-def _declared(lines: list[str]) -> list[str]:
-    """Return lines after the declaration of the counters that they use."""
-    counters = [name for name in "ijk" if _uses(lines, name)]
-    return [f"ptrdiff_t {', '.join(counters)};", *lines]
+def _declare(lines: list[str], **counters: str) -> list[str]:
+    """Return lines behind the declarations of the counters that they use, by their type."""
+    found = []
+    for kind, names in counters.items():
+        used = [name for name in names if _uses(lines, name)]
+        if used:
+            found.append(f"{kind} {', '.join(used)};")
+    return [*found, *lines]
 
 
 def _loop(name: str, first: int, last: int, step: int, body: list[str]) -> list[str]:
     if last - first == step:
-        return _at_place(name, first, body)
+        return [f"{name} = {first};", *body] if _uses(body, name) else body
     inside = ("    " + line for line in body)
     return [f"for ({name} = {first}; {name} < {last}; {name} += {step}) {{", *inside, "}"]
 
@@ -232,14 +305,14 @@ def _dots(kind: str, sizes: tuple[int, int, int], a: Side, b: Side, o: Side) -> 
         whole = n - n % wide
         inner = _loop("j", 0, whole, wide, block(i, wide))
         if n % wide:
-            inner += _at_place("j", whole, block(i, n % wide))
+            inner += _loop("j", whole, whole + 1, 1, block(i, n % wide))
         return _loop("i", first, last, i, inner)
 
     whole = m - m % high
     lines += rows(0, whole, high)
     if m % high:
         lines += rows(whole, m, m % high)
-    return _declared(lines)
+    return _declare(lines, ptrdiff_t="ijk")
 
 
 def _plus(name: str, more: int) -> str:

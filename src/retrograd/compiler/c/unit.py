@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.c.build import build
-from retrograd.compiler.c.loops import Function
+from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.types import type_name
 from retrograd.compiler.ir import Var
 
@@ -33,6 +33,14 @@ VECTOR(tanh) VECTOR(exp2) VECTOR(expm1) VECTOR(log1p) VECTOR(log2) VECTOR(log10)
 VECTOR(cosh) VECTOR(tan) VECTOR(asin) VECTOR(acos) VECTOR(atan) VECTOR(asinh) VECTOR(acosh)
 VECTOR(atanh) VECTOR(cbrt)
 #endif
+#endif
+
+/* Functions stay functions: a compiler that writes each again wherever it is called, as in nets
+   over many steps, takes ten times as long and gains nothing. */
+#ifdef __GNUC__
+#define APART __attribute__((noinline))
+#else
+#define APART
 #endif
 
 /* Sums may be put together in any order, so that the compiler can use vectors. */
@@ -147,7 +155,7 @@ class Unit:
         functions = [f for part in self.parts for f in part.functions]
         helpers = dict.fromkeys(text for f in functions for text in f.helpers)
         lines = [HEAD, TAKE % {"head": object.__basicsize__}]
-        lines += [*helpers, *dict.fromkeys(f"\n{f.text}" for f in functions)]
+        lines += [*helpers, *dict.fromkeys(f"\nAPART {f.text}" for f in functions)]
         sizes = ", ".join(str(v.size * v.dtype.itemsize) for v in self.moving)
         lines += ["", f"static const ptrdiff_t bytes[] = {{{sizes or 0}}};"]
         for part in self.parts:

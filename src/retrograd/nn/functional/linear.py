@@ -23,7 +23,7 @@ from retrograd.engine import (
     wrap,
 )
 from retrograd.rules.axes import axis_of
-from retrograd.rules.indexing import put_taken
+from retrograd.rules.indexing import as_places, put_taken
 
 __all__ = ["bilinear", "embedding", "flatten", "linear", "unflatten"]
 
@@ -269,15 +269,19 @@ def rows(index: Any, table: Any, skip: int | None = None, by_frequency: bool = F
     """
     if index.size and index.min() < 0:
         raise IndexError(f"embedding got row number {index.min()}")
-    return np.take(table, index, axis=0)
+    places = as_places(index)
+    if places is not index and (places != index).any():
+        raise IndexError(f"embedding got row number {index.max()}")
+    return table.take(places, axis=0)
 
 
 def _rows_dtable(
     g: Any, out: Any, index: Any, table: Any, skip: int | None = None, by_frequency: bool = False
 ) -> Any:
     if by_frequency:
-        counts = np.bincount(np.ravel(index), minlength=table.shape[0])
-        g = g / np.take(counts, index)[..., None].astype(g.dtype)
+        places = as_places(index)
+        counts = np.bincount(np.ravel(places), minlength=table.shape[0])
+        g = g / np.take(counts, places)[..., None].astype(g.dtype)
     if skip is not None:
         g = np.where((index == skip)[..., None], 0.0, g)
     return put_taken(g, index, 0, table.shape, "raise")
