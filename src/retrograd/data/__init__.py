@@ -12,7 +12,7 @@ blocks at most, and an order of 8 bytes a sample.
 
 **Workers.** A `DataLoader` with `num_workers` has batches read by processes of its own. That pays
 where a sample takes Python or NumPy long, decoding, augmenting, and about as many times as there
-are workers with a free core each. With samples of 100 to 150 us, the main process takes a tenth of
+are workers with a free core each. With samples of 100 to 150 us, the main process takes an eighth of
 the time that it takes without workers; two workers, which take 15 % longer than it would, give 1.7
 times the samples where cores are free (1.5 on two cores that did other work), and 0.8 where none
 is; so does one worker, unless the training step takes long too (`python -m benchmarks.loading`).
@@ -28,8 +28,8 @@ it, and the loop runs at 0.4 of its speed.
   and `np.random` get in its worker a state that follows from the loader's `rng`, the epoch and the
   index of the sample alone. So runs repeat, with any number of workers and of ranks, but draw
   otherwise than without workers.
-- They start with each epoch and end with it, or where the loop is left: what the data set keeps in
-  a worker goes with it. Ctrl-C is for the main process only. One that is killed is an error at the
+- They start with each epoch, in some 10 ms each by `"fork"` and 250 ms by `"spawn"`, and end with
+  it, or where the loop is left: what the data set keeps in a worker goes with it. Ctrl-C is for the main process only. One that is killed is an error at the
   `for`, and if the main process is, they end by themselves.
 - A script that starts them by `"spawn"` or `"forkserver"` has its work under
   `if __name__ == "__main__":`, and its data set in a module or at its top.
