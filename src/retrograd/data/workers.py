@@ -18,24 +18,21 @@ import itertools
 import multiprocessing
 import os
 import pickle
-import queue
 import signal
 import threading
 import time
-import traceback
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing.connection import wait
 from multiprocessing.context import BaseContext
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-import numpy as np
-
-from retrograd.data.draws import Draws
+from retrograd.data.pipes import receive
 from retrograd.data.reading import Reader
-from retrograd.engine import Array, get_default_dtype, set_default_dtype
+from retrograd.data.worker import work
+from retrograd.engine import Array, get_default_dtype
 
 AHEAD = 2  # batches that each worker reads ahead, unless the loader is told how many
 PATIENCE = 1.0  # seconds that workers have to end by themselves
@@ -118,7 +115,7 @@ class _Team:
         ours = [*ours, tasks, results] if self._is_forked else []
         at = self._context.RawValue("q", -1)
         process = self._context.Process(
-            target=_work, args=(self._job, self._seed, inbox, outbox, at, ours), daemon=True,
+            target=work, args=(self._job, self._seed, inbox, outbox, at, ours), daemon=True,
             name=f"retrograd worker {number}",
         )  # fmt: skip
         self._workers.append(_Worker(process, tasks, results, at))
@@ -178,7 +175,7 @@ class _Team:
         if worker.results not in ready:
             raise self._ended(next(each for end, each in ends.items() if end in ready))
         try:
-            kind, *answer = _receive(worker.results)
+            kind, *answer = receive(worker.results)
         except (EOFError, OSError):
             raise self._ended(worker) from None
         worker.has_answered = True
@@ -277,123 +274,3 @@ def _without_warning_of_forks() -> Iterator[None]:
         if len(others) <= 1:
             warnings.filterwarnings("ignore", ".*multi-threaded.*fork", DeprecationWarning)
         yield
-
-
-# Messages: a pickle and the sizes of the arrays in it, then the bytes of each
-
-
-def _packed(message: Any) -> list[Any]:
-    buffers: list[pickle.PickleBuffer] = []
-    stream = pickle.dumps(message, 5, buffer_callback=buffers.append)
-    raw = [buffer.raw() for buffer in buffers]
-    return [pickle.dumps((stream, [len(each) for each in raw]), 5), *raw]
-
-
-def _receive(results: Any) -> Any:
-    stream, sizes = pickle.loads(results.recv_bytes())
-    buffers = [np.empty(size, np.uint8) for size in sizes]
-    for buffer in buffers:
-        _receive_into(results, buffer)
-    return pickle.loads(stream, buffers=buffers)
-
-
-def _send_buffer(outbox: Any, buffer: Any) -> None:
-    """Send the bytes of an array: as they are where pipes are files, in a message elsewhere."""
-    if not hasattr(os, "readv"):
-        outbox.send_bytes(buffer)
-        return
-    at, file = 0, outbox.fileno()
-    while at < len(buffer):
-        at += os.write(file, buffer[at:])
-
-
-def _receive_into(results: Any, buffer: Array) -> None:
-    """Receive what `_send_buffer` sends: `Connection` would copy it twice."""
-    if not hasattr(os, "readv"):
-        results.recv_bytes_into(buffer)
-        return
-    at, file, view = 0, results.fileno(), buffer.data
-    while at < len(view):
-        count = os.readv(file, [view[at:]])
-        if not count:
-            raise EOFError
-        at += count
-
-
-# In the worker
-
-
-def _work(job: Any, seed: int, inbox: Any, outbox: Any, at: Any, not_mine: list[Any]) -> None:
-    """Read batches until nobody asks for more; tell all the time at which sample it is."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for end in not_mine:
-        end.close()
-    answers: queue.SimpleQueue[list[Any]] = queue.SimpleQueue()
-    # so that a batch that nobody takes yet does not keep the next one from being read
-    threading.Thread(target=_send, args=(answers, outbox), daemon=True).start()
-    reader: Any = None
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            indices = inbox.recv()
-            try:
-                if reader is None:
-                    reader = _loaded(job) if isinstance(job, bytes) else job
-                    reader.before = _before(Draws(seed, reader.dataset, reader.make), at)
-                answer = _packed_batch(reader(indices))
-            except BaseException as error:
-                answer = _packed_failure(error, None if reader is None else reader.at)
-            at.value = -1
-            answers.put(answer)
-
-
-def _loaded(job: bytes) -> Reader:
-    try:
-        reader, dtype = pickle.loads(job)
-    except Exception as error:
-        raise TypeError(
-            "the data set cannot be made anew in a worker, which imports the modules, and the "
-            f"script but not what was typed or stands in a notebook: {type(error).__name__}: "
-            f"{error}. Put its class into a module, or give multiprocessing_context='fork'"
-        ) from error
-    set_default_dtype(dtype)
-    found: Reader = reader
-    return found
-
-
-def _before(draws: Draws, at: Any) -> Callable[[int], None]:
-    def begin(index: int) -> None:
-        at.value = index
-        draws(index)
-
-    return begin
-
-
-def _send(answers: queue.SimpleQueue[list[Any]], outbox: Any) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            head, *buffers = answers.get()
-            outbox.send_bytes(head)
-            for buffer in buffers:
-                _send_buffer(outbox, buffer)
-
-
-def _packed_batch(batch: Any) -> list[Any]:
-    try:
-        return _packed(("batch", batch))
-    except Exception as error:
-        raise TypeError(
-            f"a batch cannot be sent from its worker: {type(error).__name__}: {error}. Samples are "
-            "arrays, numbers, and what else can be pickled"
-        ) from error
-
-
-def _packed_failure(error: BaseException, at: int | None) -> list[Any]:
-    text = "".join(traceback.format_exception(error))
-    packed = None
-    with contextlib.suppress(Exception):
-        packed = pickle.dumps(error)
-        again = pickle.loads(packed)
-        if type(again) is not type(error) or str(again) != str(error):
-            packed = None
-    return _packed(("failure", packed, text, at))
