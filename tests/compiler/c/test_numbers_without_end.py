@@ -55,6 +55,19 @@ def test_clip_gives_nan_where_a_bound_is_nan(dtype):
             np.testing.assert_array_equal(found, expected)
 
 
+def test_bounds_may_be_of_another_dtype():
+    x, y = np.linspace(-3, 3, 7), np.linspace(2, -2, 7)
+
+    def clips(x, y):
+        narrow, whole = x.astype(np.float32), (x * 2).astype(np.int32)
+        return [
+            np.clip(narrow, y, 1.0), np.clip(narrow, -1, y), np.clip(whole, y, 2),
+            np.clip(x > 0, 0, 1), np.clip(x, whole, None), np.clip(whole, -2, 3),
+        ]  # fmt: skip
+
+    assert_same_bits(clips, (x, y), (y, x))
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_sign_of_zero_and_first_terms_are_numpys(dtype):
     x = np.stack([np.roll(ENDS, k)[:6] for k in range(len(ENDS))]).astype(dtype)
@@ -81,7 +94,7 @@ def test_floats_too_large_for_whole_numbers_of_64_bits_are_what_processors_give(
 def test_powers_of_whole_numbers_run_over_as_numpys(dtype, exponent):
     info = np.iinfo(dtype)
     x = np.array([0, 1, 2, 3, 7, info.max, info.min, info.max - 1, info.max // 3], dtype)
-    assert_same_bits(lambda x: [x**exponent], (x,), (x[::-1].copy(),))
+    assert_same_bits(lambda x: [x**exponent, x**True], (x,), (x[::-1].copy(),))
 
 
 def test_negative_exponents_of_whole_numbers_raise_what_numpy_raises():

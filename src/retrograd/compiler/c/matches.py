@@ -201,7 +201,7 @@ def _of_ufunc(call: Call, args: tuple[Any, ...]) -> Elementwise | None:
 def _is_never_negative(value: Any) -> bool:
     if isinstance(value, Var):
         return value.dtype.kind in "bu"
-    return type(value) is int and value >= 0
+    return isinstance(value, (int, np.integer, np.bool)) and value >= 0
 
 
 def _write(call: Call) -> Elementwise | None:
@@ -270,7 +270,7 @@ def _clip(call: Call) -> Elementwise | None:
     bounds = [b for b in (low, high) if b is not None]
     if not all(map(_number, bounds)) or any(isinstance(b, Live) for b in bounds):
         return None
-    if x.dtype != out.dtype or any(isinstance(b, Var) and b.dtype != out.dtype for b in bounds):
+    if not all(has_type(v.dtype) for v in (x, out, *bounds) if isinstance(v, Var)):
         return None
     # the larger one of x and the lower bound, then the smaller one of that and the upper bound, so
     # that the upper one holds where they cross, and nan where one of the three is
