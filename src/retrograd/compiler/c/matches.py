@@ -201,7 +201,7 @@ def _of_ufunc(call: Call, args: tuple[Any, ...]) -> Elementwise | None:
 def _is_never_negative(value: Any) -> bool:
     if isinstance(value, Var):
         return value.dtype.kind in "bu"
-    return isinstance(value, (int, np.integer, np.bool)) and value >= 0
+    return isinstance(value, (int, np.integer)) and bool(value >= 0)
 
 
 def _write(call: Call) -> Elementwise | None:
