@@ -222,3 +222,12 @@ def test_a_file_that_could_not_be_included_is_refused(name, tmp_path):
     with pytest.raises(ValueError, match=r"another name|a name without"):
         step.export(tmp_path / name)
     assert not [*tmp_path.iterdir()]
+
+
+def test_extremes_of_float32_need_no_numbers_of_64_bits(tmp_path):
+    step = rg.compile(lambda x: (np.max(x, axis=0), np.min(x, axis=1), np.max(x * 2)))
+    x = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+    for _ in range(2):
+        step(x)
+    step.export(tmp_path / "step.c")
+    assert "double" not in (tmp_path / "step.c").read_text()

@@ -68,6 +68,13 @@ def test_captured_arrays_may_have_any_names(toolchain, tmp_path):
 
 
 CASES = {
+    "comparisons with the least and the largest number of a dtype": (
+        lambda x: (
+            x >= 0, x < 0, x > 255, np.maximum(x, 0), np.minimum(x, 0), np.clip(x, 0, 255),
+            np.clip(x > 3, 0, 1), np.where(x >= 0, x, 1),
+        ),
+        [np.array([0, 1, 200, 255], np.uint8)],
+    ),
     "constants without an end": (
         lambda x: x * np.array([np.inf, -np.inf, np.nan, -0.0]), [np.ones((3, 4))],
     ),

@@ -96,9 +96,11 @@ static {T} whole_{s}({F} x) {{
 }}"""
 
 _TO_UNSIGNED = """
-/* a float as a whole number without a sign; one below 0 is counted from the largest */
+/* a float as a whole number without a sign; one below 0 is counted from the largest, one that is
+   too large is 0 */
 static uint64_t whole_{s}({F} x) {{
     if (x >= 0 && x < {high}) return (uint64_t)x;
+    if (x >= {high}) return 0;
     return (x >= {low} && x < 0) ? (uint64_t)(int64_t)x : UINT64_C(9223372036854775808);
 }}"""
 

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from retrograd.compiler.program import ReadyProgram
 
 MACROS = """\
+/* A program may ask of numbers without a sign whether they are below 0, which compilers warn of. */
+#ifdef __GNUC__
+#pragma GCC diagnostic ignored "-Wtype-limits"
+#endif
 /* A compiler may put sums together in any order where it is told so, and then uses vectors:
    compile with -DVECTORS -fopenmp-simd for that. */
 #ifdef VECTORS

@@ -54,9 +54,9 @@ FLOATS: dict[Any, str] = {
     np.fmax: "fmax{f}({0}, {1})",
     np.fmin: "fmin{f}({0}, {1})",
     # NumPy's give nan where one of the two is
-    np.maximum: "({0} >= {1} || {0} != {0}) ? {0} : {1}",
-    np.minimum: "({0} <= {1} || {0} != {0}) ? {0} : {1}",
-    np.sign: "({0} > 0) ? 1 : ({0} < 0) ? -1 : {0}",
+    np.maximum: "({0} > {1} || {0} != {0}) ? {0} : {1}",
+    np.minimum: "({0} < {1} || {0} != {0}) ? {0} : {1}",
+    np.sign: "({0} > 0) ? 1 : ({0} < 0) ? -1 : ({0} == 0) ? 0 : {0}",
     np.isnan: "isnan({0}) != 0",
     np.isinf: "isinf({0}) != 0",
     np.isfinite: "isfinite({0}) != 0",
@@ -109,6 +109,7 @@ INTEGERS: dict[Any, str] = {
     # by more places than there are all are gone
     np.left_shift: "(({U}){1} < {bits}) ? ({T})(({W}){0} << {1}) : 0",
     np.right_shift: "(({U}){1} < {bits}) ? ({T})({0} >> {1}) : ({T})-({0} < 0)",
+    np.power: "power_of{s}({0}, {1})",  # that of a negative exponent is an error
 }
 
 _UNSIGNED = {
@@ -119,7 +120,6 @@ _UNSIGNED = {
     np.remainder: "({1} == 0) ? 0 : ({T})({0} % {1})",
     np.fmod: "({1} == 0) ? 0 : ({T})({0} % {1})",
     np.right_shift: "({1} < {bits}) ? ({T})({0} >> {1}) : 0",
-    np.power: "power_of{s}({0}, {1})",
 }
 
 BOOLEANS: dict[Any, str] = {
@@ -226,7 +226,7 @@ static uint8_t bits_of{s}({T} x) {{
 
 _POWER = """
 static {T} power_of{s}({T} x, {T} y) {{
-    {W} result = 1, factor = x;
+    {W} result = 1, factor = ({W})x;
     for (; y != 0; y = ({T})(y >> 1)) {{
         if (y & 1) result *= factor;
         factor *= factor;

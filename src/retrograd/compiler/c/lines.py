@@ -96,7 +96,8 @@ def _running_sum(call: Call) -> Kernel | None:
             counters[axis], x.shape[axis], [f"total = {text};", f"{y.at(*counters)} = total;"]
         )
         others = [d for d in range(x.ndim) if d != axis]
-        lines = ["{", f"    {y.kind} total = 0;", *indent(lines), "}"]
+        first = "-0.0" if is_float(out.dtype) else "0"  # a sum of -0 alone is -0
+        lines = ["{", f"    {y.kind} total = {first};", *indent(lines), "}"]
         body.add(*nest([counters[d] for d in others], [x.shape[d] for d in others], lines))
 
     return Kernel(call, write)
@@ -245,7 +246,8 @@ def _search(call: Call) -> Kernel | None:
             return None
         bins, v = given["a"], given["v"]
         left = given.get("side", "left") in ("left", "l")
-    if bins.ndim != 1 or bins.dtype != v.dtype or v.shape != out.shape or not bins.size:
+    alike = bins.dtype == v.dtype or (is_float(bins.dtype) and is_float(v.dtype))
+    if bins.ndim != 1 or not alike or v.shape != out.shape or not bins.size:
         return None
 
     def write(body: Body) -> None:

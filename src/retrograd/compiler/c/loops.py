@@ -169,13 +169,14 @@ class LoopWriter:
         self._pointer(place.root, place.offset, fills=True)
         total = _Total(form, self.names.fresh(f"{self.wish(out)}_total"), kept)
         total.value = self.names.fresh("term")
-        self.lines.append(f"const {self._total_type(form)} {total.value} = {text};")
+        self.lines.append(f"const {type_name(self._kind(form))} {total.value} = {text};")
         self.totals.append(total)
 
     @staticmethod
-    def _total_type(form: Elementwise) -> str:
-        # sums of float32 are added up as float64
-        return "double" if form.dtype.kind == "f" else type_name(form.dtype)
+    def _kind(form: Elementwise) -> np.dtype[Any]:
+        """Return the dtype of a total: sums of float32 are added up as float64."""
+        rounds = form.dtype.kind == "f" and form.reduces not in (np.maximum, np.minimum)
+        return np.dtype(np.float64) if rounds else form.dtype
 
     # The loops around it
 
@@ -222,7 +223,7 @@ class LoopWriter:
         innermost: list[_Total] = []
         body_end: list[str] = []
         for total in self.totals:
-            form, kind = total.form, self._total_type(total.form)
+            form, kind = total.form, type_name(self._kind(total.form))
             start = start_of(form.reduces, form.dtype)
             first = depth
             while first and not total.kept[inner[first - 1]]:
@@ -285,15 +286,10 @@ class LoopWriter:
         declared = [f"ptrdiff_t {', '.join(counters)};"] if counters else []
         return ["    " + line for line in (*declared, *before, *text, *after)]
 
-    def _kind(self, form: Elementwise) -> np.dtype[Any]:
-        return np.dtype(np.float64) if form.dtype.kind == "f" else form.dtype
-
     def _finished(self, form: Elementwise, total: str) -> str:
         if form.divisor != 1:
             total = f"{total} / {number(float(form.divisor), np.dtype(np.float64))}"
-        if form.dtype.kind == "f" and form.dtype.itemsize == 4:
-            return f"(float)({total})"
-        return total
+        return total if self._kind(form) == form.dtype else f"(float)({total})"
 
     def _sums(self, d: int, n: int, body: list[str], totals: list[_Total]) -> list[str]:
         """Return a loop around a body; sums at its end are put together in any order."""

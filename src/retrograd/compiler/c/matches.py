@@ -181,6 +181,8 @@ def _of_ufunc(call: Call, args: tuple[Any, ...]) -> Elementwise | None:
     if any(isinstance(a, Live) for a in args) and not is_float(kind):
         return None
     out, fn = call.outs[0], call.fn
+    if fn is np.power and kind.kind == "i" and not _is_never_negative(args[1]):
+        return None  # NumPy raises where an exponent is negative
     if fn in (np.power, np.float_power) and not isinstance(args[1], (Var, Live)):
         if args[1] == 2:
             fn, args, kinds = np.square, args[:1], kinds[:1]
@@ -194,6 +196,12 @@ def _of_ufunc(call: Call, args: tuple[Any, ...]) -> Elementwise | None:
         call, args, kinds, lambda names: expression(fn, names, kind), out.dtype, shape,
         (found,) if found else (),
     )  # fmt: skip
+
+
+def _is_never_negative(value: Any) -> bool:
+    if isinstance(value, Var):
+        return value.dtype.kind in "bu"
+    return isinstance(value, (int, np.integer)) and bool(value >= 0)
 
 
 def _write(call: Call) -> Elementwise | None:
@@ -262,18 +270,21 @@ def _clip(call: Call) -> Elementwise | None:
     bounds = [b for b in (low, high) if b is not None]
     if not all(map(_number, bounds)) or any(isinstance(b, Live) for b in bounds):
         return None
-    if x.dtype != out.dtype or any(isinstance(b, Var) and b.dtype != out.dtype for b in bounds):
+    if not all(has_type(v.dtype) for v in (x, out, *bounds) if isinstance(v, Var)):
         return None
+    # the larger one of x and the lower bound, then the smaller one of that and the upper bound, so
+    # that the upper one holds where they cross, and nan where one of the three is
+    keeps = [sign for bound, sign in ((low, ">"), (high, "<")) if bound is not None]
+    # of a zero and a bound that is one of the other sign, x is kept only between two numbers
+    ties = (
+        "=" if len(bounds) == 2 and not any(isinstance(b, Var) and b.ndim for b in bounds) else ""
+    )
     text = "{0}"
-    if low is not None:
-        text = "({0} < {1}) ? {1} : {0}"
-    if high is not None:
-        upper = "{2}" if low is not None else "{1}"
-        text = f"({{0}} > {upper}) ? {upper} : ({text})"
-        if low is not None:  # where the bounds cross, the upper one holds
-            beyond = f"{{0}} > {upper} || {{1}} > {upper}"
-            text = f"({beyond}) ? {upper} : (({{0}} < {{1}}) ? {{1}} : {{0}})"
-            text = f"({{0}} != {{0}}) ? {{0}} : {text}"
+    for place, sign in enumerate(keeps, 1):
+        kept = f"{text} {sign}{ties} {{{place}}}"
+        if is_float(out.dtype):
+            kept += f" || {text} != {text}"
+        text = f"(({kept}) ? {text} : {{{place}}})"
     values = (x, *bounds)
     return Elementwise(
         call, values, (out.dtype,) * len(values), lambda names: text.format(*names), out.dtype,
