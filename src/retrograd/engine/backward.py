@@ -272,7 +272,8 @@ class ReversePass:
             given = (g, out, *args)
             try:
                 vjps = rule.vjps
-                if rule.joint is not None:
+                is_joint = rule.joint is not None
+                if is_joint:  # what takes the place of each function is what it would return
                     vjps = self._joint(rule, inputs, arrays, given, kwargs)
                 for a, like, vjp in zip(inputs, arrays, vjps):  # noqa: B905, options follow
                     # an argument that was no Tensor is the same object in both tuples
@@ -287,7 +288,10 @@ class ReversePass:
                     ):
                         vjp, a, like = one_formula(through, vjp, a, like)
                         through = None  # the same Tensor may be a later argument too
-                    ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
+                    if is_joint:
+                        ga = vjp
+                    else:
+                        ga = vjp(*given, **kwargs) if kwargs else vjp(*given)
                     if (
                         ga.__class__ is not _ndarray
                         or ga.shape != like.shape
@@ -317,22 +321,19 @@ class ReversePass:
     def _joint(
         self, rule: Rule, inputs: Any, arrays: Any, given: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[Any]:
-        """Return, for a rule with one function for all arrays, a vjp of each that is needed.
-
-        What it returns is there already.
-        """
+        """Return, for a rule with one function for all arrays, the gradient of each, or None."""
         wanted = self.wanted
-        vjps: list[Any] = [None] * len(inputs)
-        needed = []
-        for i, (a, like) in enumerate(zip(inputs, arrays, strict=True)):
-            if a is not like and a.requires_grad and (wanted is None or a in wanted):
-                needed.append(i)
+        needed = [
+            i
+            for i, a in enumerate(inputs)
+            if a is not arrays[i] and a.requires_grad and (wanted is None or a in wanted)
+        ]
+        gradients = [None] * len(inputs)
         if needed:
             assert rule.joint is not None
             for i, ga in zip(needed, rule.joint(needed, *given, **kwargs), strict=True):
-                if ga is not None:
-                    vjps[i] = lambda *given, ga=ga, **kwargs: ga
-        return vjps
+                gradients[i] = ga
+        return gradients
 
     def _call_hooks(self, t: Tensor, g: Any) -> Any:
         """Return the gradient of a Tensor after its hooks have seen it."""
