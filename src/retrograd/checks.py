@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -127,16 +128,22 @@ OTHER_WORDS = {
 }  # fmt: skip
 
 
-def refuse_words(where: str, words: Iterable[str]) -> NoReturn:
+def refuse_words(where: str, words: Iterable[str], own: Collection[str] | None = None) -> NoReturn:
     """Raise TypeError for keywords that a function does not take, with what to write for them.
 
     Args:
         where: the function or class that was called, such as "softmax".
         words: the keywords.
+        own: the names of the arguments that it takes (default: those of the calling function), of
+            which alone one can be what to write.
     """
-    word = next((w for w in words if w in OTHER_WORDS), None)
-    if word is not None:
-        raise TypeError(f"{where} has no argument {word}=: write {OTHER_WORDS[word]}")
+    if own is None:
+        code = sys._getframe(1).f_code
+        own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    for word in words:
+        instead = OTHER_WORDS.get(word, "")
+        if instead.partition("=")[0] in own:
+            raise TypeError(f"{where} has no argument {word}=: write {instead}")
     raise TypeError(f"{where}() got an unexpected keyword argument {next(iter(words))!r}")
 
 

@@ -107,8 +107,9 @@ class Primitive:
 
     def _check_words(self, words: Iterable[str]) -> None:
         """Raise TypeError for keywords that are not the body's, with what to write instead."""
-        if unknown := [word for word in words if word not in arguments(self.body)]:
-            refuse_words(getattr(self.body, "__name__", "primitive"), unknown)
+        own = arguments(self.body)
+        if unknown := [word for word in words if word not in own]:
+            refuse_words(getattr(self.body, "__name__", "primitive"), unknown, own)
 
 
 def _answer(args: Any, kwargs: Any) -> NoReturn:

@@ -108,7 +108,7 @@ class Module:
             own = arguments(cls.__init__)
             takes_all = getattr(cls.__init__, "__code__", _ANY).co_flags & _VARKEYWORDS
             if not takes_all and (unknown := [word for word in kwargs if word not in own]):
-                refuse_words(cls.__name__, unknown)
+                refuse_words(cls.__name__, unknown, own)
         return super().__new__(cls)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
