@@ -159,3 +159,14 @@ def test_a_function_called_without_its_argument_says_so():
     for fn in (rg.special.erf, rg.nn.functional.softplus, rg.nn.functional.gelu):
         with pytest.raises(TypeError, match="missing 1 required positional argument"):
             fn()
+
+
+@pytest.mark.parametrize(
+    "fn", [np.emath.sqrt, np.emath.power, np.linalg.inv, np.fft.fft, np.sum, np.fix, np.trapezoid]
+)
+def test_a_function_of_numpys_is_spelled_as_it_can_be_found(fn):
+    found = np
+    for part in spelled(fn).split(".")[1:]:
+        assert not part.startswith("_")
+        found = getattr(found, part)
+    assert found is fn

@@ -438,6 +438,9 @@ def spelled(fn: Callable[..., Any]) -> str:
         return f"{home}.{name}" if home else name
     module = getattr(fn, "__module__", None) or ""
     if module.startswith("numpy"):
+        if "._" in module:  # some versions of NumPy do not tell where a function is found
+            public = (np, np.linalg, np.fft, np.lib.scimath, np.lib.stride_tricks)
+            module = next((m.__name__ for m in public if getattr(m, name, None) is fn), module)
         return f"{module.replace('numpy', 'np', 1)}.{name}"
     return name
 

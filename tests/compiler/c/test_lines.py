@@ -34,11 +34,12 @@ def along_lines(x, kind):
     if kind != "b":
         found += [np.cumsum(x, axis=axis) for axis in (None, 0, 2)]
         found += [np.argsort(x, axis=axis, kind="stable") for axis in (0, -1)]
-        found += [np.sort(x, axis=1, kind="stable"), np.round(x), np.fix(x), np.nan_to_num(x)]
+        found += [np.sort(x, axis=1, kind="stable"), np.round(x), np.nan_to_num(x)]
         found += [np.searchsorted(x[0, 0] * 0 + np.arange(6).astype(x.dtype), x, side)
                   for side in ("left", "right")]  # fmt: skip
         found += [np.digitize(x, np.array([0, 2, 4], x.dtype)), np.clip(x, 1, 3)]
     if kind == "f":
+        found += [np.fix(x)]  # of small whole numbers float16, in some versions of NumPy
         found += [f(x, axis=axis, ddof=1) for f in (np.var, np.std) for axis in (None, 0, (0, 2))]
         found += [np.round(x, 1), np.round(x, -1), np.median(x, axis=1), np.nanmedian(x, axis=2)]
         found += [x[0].astype(k) for k in ("int64", "int32", "int8", "uint8", "uint64")]
@@ -48,7 +49,7 @@ def along_lines(x, kind):
     return found
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore:numpy.fix:DeprecationWarning")
 @pytest.mark.parametrize("name", KINDS)
 def test_numbers_of_all_kinds_are_as_numpy_has_them(name):
     x = numbers(name)
