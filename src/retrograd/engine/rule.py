@@ -439,8 +439,10 @@ def spelled(fn: Callable[..., Any]) -> str:
     module = getattr(fn, "__module__", None) or ""
     if module.startswith("numpy"):
         if "._" in module:  # some versions of NumPy do not tell where a function is found
-            public = (np, np.linalg, np.fft, np.lib.scimath, np.lib.stride_tricks)
-            module = next((m.__name__ for m in public if getattr(m, name, None) is fn), module)
+            # of those that are loaded: to ask NumPy for one would load it
+            public = ("numpy", "numpy.linalg", "numpy.fft", "numpy.lib.scimath")
+            found = [m for m in public if getattr(sys.modules.get(m), name, None) is fn]
+            module = found[0] if found else module
         return f"{module.replace('numpy', 'np', 1)}.{name}"
     return name
 
