@@ -1,13 +1,12 @@
 """A thread reads ahead: what comes, what fails and where a run stands are as without it."""
 
-import os
 import sys
 import threading
-import warnings
 
 import numpy as np
 import pytest
 
+from data.processes import assert_a_fork_is_told
 from retrograd.data import DataLoader, TensorDataset
 from retrograd.data.prefetch import read_ahead
 
@@ -73,15 +72,5 @@ def test_the_position_is_that_of_what_was_handed_out():
 def test_a_forked_process_is_told_that_nobody_reads_ahead_for_it():
     iterator = iter(DataLoader(TensorDataset(np.arange(100)), 1, prefetch=2))
     next(iterator)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads
-        child = os.fork()
-    if not child:
-        try:
-            code = len(list(iterator))
-        except RuntimeError as error:
-            code = 123 if "begin a new iteration" in str(error) else 1
-        os._exit(code)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 123
+    assert_a_fork_is_told(iterator)
     assert len(list(iterator)) == 99

@@ -4,14 +4,13 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import retrograd as rg
-from data.processes import FORK, LIMIT, WAYS, forks, spawns
+from data.processes import FORK, LIMIT, WAYS, assert_a_fork_is_told, forks, spawns
 from data.samples import Drawing, Faulty, HangsAndIsKilled, Squares, row_and_sum
 from retrograd.data import DataLoader
 
@@ -121,17 +120,7 @@ def test_bad_arguments_get_a_clear_error(options, message):
 def test_a_forked_process_is_told_that_the_workers_are_not_its_own():
     iterator = iter(DataLoader(Squares(100), 1, num_workers=2, **FORK))
     next(iterator)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # newer Pythons warn of forks beside threads
-        child = os.fork()
-    if not child:
-        try:
-            code = len(list(iterator))
-        except RuntimeError as error:
-            code = 123 if "begin a new iteration" in str(error) else 1
-        os._exit(code)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 123
+    assert_a_fork_is_told(iterator)
     assert len(list(iterator)) == 99
 
 

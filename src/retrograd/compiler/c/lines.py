@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,15 @@ def _axis(given: dict[str, Any], x: Var) -> int | None:
 
 def _isnan(text: str, var: Var) -> str:
     return f"{text} != {text}" if var.dtype.kind == "f" else "0"
+
+
+def _add_for_each_line(
+    body: Body, lines: list[str], counters: Sequence[str], shape: Sequence[int], axes: Sequence[int]
+) -> None:
+    """Add a block of C that runs along some axes of an array, once for each place on the others."""
+    others = [d for d in range(len(shape)) if d not in axes]
+    lines = ["{", *indent(lines), "}"]
+    body.add(*nest([counters[d] for d in others], [shape[d] for d in others], lines))
 
 
 def _extreme(call: Call) -> Kernel | None:
@@ -69,9 +78,7 @@ def _extreme(call: Call) -> Kernel | None:
             *lines,
             f"{y.at(*kept)} = place;",
         ]
-        others = [d for d in range(x.ndim) if d not in along]
-        lines = ["{", *indent(lines), "}"]
-        body.add(*nest([counters[d] for d in others], [x.shape[d] for d in others], lines))
+        _add_for_each_line(body, lines, counters, x.shape, along)
 
     return Kernel(call, write)
 
@@ -151,9 +158,7 @@ def _variance(call: Call) -> Kernel | None:
             *over(f"total = total + ({here} - mean) * ({here} - mean);"),
             f"{y.at(*kept)} = ({y.kind}){f'sqrt({spread})' if call.fn is np.std else spread};",
         ]
-        others = [d for d in range(x.ndim) if d not in axes]
-        lines = ["{", *indent(lines), "}"]
-        body.add(*nest([counters[d] for d in others], [x.shape[d] for d in others], lines))
+        _add_for_each_line(body, lines, counters, x.shape, axes)
 
     return Kernel(call, write, cost=4 * x.size)
 

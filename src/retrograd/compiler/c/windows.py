@@ -116,14 +116,26 @@ def _covers_once(x: Var, places: Any) -> bool:
     return bool((hits == 1).all())
 
 
-def _to_window(call: Call) -> Kernel | None:
+def _are_gradients(call: Call, windows: Any) -> bool:
+    """Tell whether a call moves gradients between an array and its windows in a way C has.
+
+    Args:
+        call: of gradients, the array and the largest of each window or None.
+        windows: which of its variables has an element for each window.
+    """
     g, x, top = call.args
     places, out = call.kwargs.get("places"), call.outs[0]
     if places is None or not isinstance(g, Var) or not isinstance(x, Var):
-        return None
+        return False
     if not _are_plain(places) or g.dtype != out.dtype or out.dtype.kind != "f":
-        return None
-    if isinstance(top, Var) and (top.dtype != x.dtype or top.shape != g.shape):
+        return False
+    return not isinstance(top, Var) or (top.dtype == x.dtype and top.shape == windows.shape)
+
+
+def _to_window(call: Call) -> Kernel | None:
+    g, x, top = call.args
+    places, out = call.kwargs.get("places"), call.outs[0]
+    if not _are_gradients(call, g):
         return None
     once = _covers_once(x, places)
 
@@ -156,11 +168,7 @@ def _to_window(call: Call) -> Kernel | None:
 def _from_window(call: Call) -> Kernel | None:
     g, x, top = call.args
     places, out = call.kwargs.get("places"), call.outs[0]
-    if places is None or not isinstance(g, Var) or not isinstance(x, Var):
-        return None
-    if not _are_plain(places) or g.dtype != out.dtype or out.dtype.kind != "f":
-        return None
-    if isinstance(top, Var) and (top.dtype != x.dtype or top.shape != out.shape):
+    if not _are_gradients(call, out):
         return None
 
     def write(body: Body) -> None:
