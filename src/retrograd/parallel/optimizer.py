@@ -268,7 +268,7 @@ class DataParallel(Optimizer):
     def _mean(self, grads: list[Any], loss: Any, weight: float) -> tuple[Any, Any]:
         """Return the mean of the ranks' gradients as one vector, and that of their losses.
 
-        What is averaged is one vector: the gradients, the loss, 1 and a signature.
+        What is averaged is one vector: the gradients and the loss.
         """
         dtype = grads[0].dtype
         kind = summed_dtype(dtype)
@@ -276,9 +276,8 @@ class DataParallel(Optimizer):
         value = constant(kind, 0.0) if loss is None or not weight else _as_vector(loss, kind)
         shapes = ", ".join(str(g.shape) for g in grads)
         what = f"gradients of {len(grads)} parameters {zlib.crc32(shapes.encode()):x}"
-        ending = constant(kind, 1.0, self.group.sign(what))
-        joined = np.concatenate((*grads, value, ending), axis=None)
-        mean = self._mean_of(as_dtype(joined, kind), weight)
+        joined = np.concatenate((*grads, value), axis=None)
+        mean = self._mean_of(as_dtype(joined, kind), weight, self.group.sign(what))
         return as_dtype(mean[:size], dtype), None if loss is None else _as_tensor(mean[size])
 
     # State
