@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS
-from retrograd.compiler.gradients import Gradients, Results, name_of, trace
+from retrograd.compiler.gradients import Gradients, Results, name_of
 from retrograd.compiler.halves import Halves, Run
 from retrograd.compiler.program import ReadyProgram
 from retrograd.engine import (
@@ -29,6 +29,7 @@ from retrograd.engine import (
     enable_grad,
     keep,
     run,
+    trace_back,
     wrap,
 )
 
@@ -330,7 +331,7 @@ class RecordedCall(Run):
         with self._as_before(), enable_grad():
             results = tree.leaves(self.graph.run_eagerly(self.leaves))
         roots = self.graph.roots(results)
-        inner, ends, _ = trace(roots, start)
+        inner, ends = trace_back(roots, start)
         walk = ReversePass(True, True, {*inner, *ends}, set(ends))
         walk.run(roots, seeds)
         used: list[Any] = [self.arrays[u] if isinstance(u, int) else u for u in self.graph.used]
@@ -347,16 +348,19 @@ def _as_tensor(value: Any) -> Tensor:
 
 
 def compiled_several(*used: Any, call: RecordedCall) -> tuple[Any, ...]:
+    """Return what a program gave: it stands in the graph for the program."""
     return call.first
 
 
 def compiled(*used: Any, call: RecordedCall) -> Any:
+    """Return the one result that a program gave: it stands in the graph for the program."""
     return call.first[0]
 
 
 def gradient_program_of_several(
     needed: Any, g: Any, out: Any, *used: Any, call: RecordedCall
 ) -> Sequence[Any]:
+    """Return the gradients of what was used, of those of the results that have one."""
     found = call.gradients(needed, g)
     return found if all(g.came) else call.graph.without_unused(needed, found, g.came)
 
@@ -364,6 +368,7 @@ def gradient_program_of_several(
 def gradient_program(
     needed: Any, g: Any, out: Any, *used: Any, call: RecordedCall
 ) -> Sequence[Any]:
+    """Return the gradients of what was used, of that of the one result."""
     return call.gradients(needed, (g,))
 
 
