@@ -108,18 +108,3 @@ def leaf_of(t: Tensor) -> Tensor:
     leaf = wrap(t._array)
     leaf.requires_grad = True
     return leaf
-
-
-def trace(outs: Sequence[Tensor], start: int) -> tuple[set[Tensor], list[Tensor], bool]:
-    """Return what was recorded since a moment, what it started from, and whether it was freed."""
-    inner, ends, is_free = set[Tensor](), dict[Tensor, None](), False
-    stack = [t for t in outs if t.requires_grad]
-    while stack:
-        t = stack.pop()
-        if t.rule is None or t._order < start:
-            ends[t] = None
-        elif t not in inner:
-            inner.add(t)
-            is_free |= t.inputs is None
-            stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.requires_grad]
-    return inner, list(ends), is_free

@@ -8,10 +8,10 @@ from typing import Any
 from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS
 from retrograd.compiler.differentiable import Graph
-from retrograd.compiler.gradients import leaf_of, trace
+from retrograd.compiler.gradients import leaf_of
 from retrograd.compiler.ir import Program
 from retrograd.compiler.tape import Tape
-from retrograd.engine import PASSED, Tensor
+from retrograd.engine import PASSED, Tensor, trace_back
 
 
 def find_graph(
@@ -43,8 +43,9 @@ def find_graph(
         return None
     live, used = list[int](), dict[Tensor, set[int]]()
     for i in outs:
-        _, ends, is_free = trace([values[i]], start)
-        if not is_free:  # what is left of a graph that the run itself has used up
+        inner, ends = trace_back([values[i]], start)
+        is_whole = all(t.inputs is not None for t in inner)
+        if is_whole:  # else it is what is left of a graph that the run itself has used up
             for t in ends:
                 used.setdefault(t, set()).add(len(live))
             live.append(i)

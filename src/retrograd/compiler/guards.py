@@ -22,14 +22,13 @@ from retrograd.compiler.statements import (
     Expression,
     Index,
     Invoke,
-    Let,
     Literal,
     Name,
     Operation,
     method,
 )
 from retrograd.compiler.writer import FastWriter, PythonWriter
-from retrograd.engine import HOOKED_LEAVES, get_default_dtype, hooks_of
+from retrograd.engine import HOOKED_LEAVES, Tensor, get_default_dtype, hooks_of
 from retrograd.nn.module import ATTRIBUTES
 
 # what reading a place raises that is no more
@@ -285,14 +284,11 @@ def find_further(guards: Iterable[Guard], known: Iterable[Guard]) -> list[Guard]
 
 
 def argument_guards(args: Sequence[Var]) -> list[Guard]:
-    """Return the conditions of a list `args` of arguments: plain arrays of the recorded kinds."""
-    given = Name("args")
-    count = Operation("==", Invoke(Name("len"), (given,)), Literal(len(args)))
-    found = [Guard(f"there are {len(args)} arguments", count)]
+    """Return the conditions of arguments `a0`, `a1`, ...: plain arrays of the recorded kinds."""
+    found = []
     for i, v in enumerate(args):
         name = Name(f"a{i}")
-        first = Let(name.text, Index(given, Literal(i)))
-        kind = _is(Attribute(first, "__class__"), Bound("ndarray", np.ndarray))
+        kind = _is(Attribute(name, "__class__"), Bound("ndarray", np.ndarray))
         shape = Operation("==", Attribute(name, "shape"), Literal(v.shape))
         dtype = _is(Attribute(name, "dtype"), Bound("dtype", v.dtype))
         found.append(Guard(f"argument {i} is an array", kind))
@@ -301,22 +297,48 @@ def argument_guards(args: Sequence[Var]) -> list[Guard]:
     return found
 
 
-def compile_guards(
-    guards: Iterable[Guard], namespace: dict[str, Any], parameters: str = ""
-) -> Callable[..., bool]:
+def compile_guards(guards: Iterable[Guard], namespace: dict[str, Any]) -> Callable[[], bool]:
     """Return one function that tells whether all conditions hold.
 
     Args:
         guards: the conditions, asked in order until one does not hold.
         namespace: takes the objects that they refer to.
-        parameters: the parameters of the function.
     """
-    writer = FastWriter(namespace)
-    text = " and ".join(writer.inner(guard.condition) for guard in guards) or "True"
-    lines = [f"def holds({parameters}):", " try:", f"  return {text}", f" except {GONE}:"]
-    exec("\n".join([*lines, "  return False"]), namespace)
-    made: Callable[..., bool] = namespace.pop("holds")
+    text = _conjunction(guards, FastWriter(namespace))
+    lines = ["def holds():", " try:", f"  return {text}", f" except {GONE}:", "  return False"]
+    exec("\n".join(lines), namespace)
+    made: Callable[[], bool] = namespace.pop("holds")
     return made
+
+
+def compile_entry(
+    args: Sequence[Var], guards: Iterable[Guard], namespace: dict[str, Any]
+) -> Callable[[Sequence[Any]], tuple[Any, ...] | None]:
+    """Return a function of arguments, which gives them as arrays if all conditions hold, else None.
+
+    All this is one function, since it is called before every run.
+
+    Args:
+        args: the arguments of the program.
+        guards: the conditions of what is outside; those of `argument_guards` come first.
+        namespace: takes the objects that they refer to.
+    """
+    text = _conjunction([*argument_guards(args), *guards], FastWriter(namespace))
+    names = [f"a{i}" for i in range(len(args))]
+    arrays = f"({''.join(f'{name}, ' for name in names)})"
+    lines = ["def enter(args):", " try:", f"  {arrays} = args"]
+    for name in names:
+        plain = f"{name}.__class__ is Tensor and not {name}.requires_grad"
+        lines.append(f"  if {plain}: {name} = {name}._array")
+    lines += [f"  if {text}: return {arrays}", f" except {GONE}: pass", " return None"]
+    namespace["Tensor"] = Tensor
+    exec("\n".join(lines), namespace)
+    made: Callable[[Sequence[Any]], tuple[Any, ...] | None] = namespace.pop("enter")
+    return made
+
+
+def _conjunction(guards: Iterable[Guard], writer: FastWriter) -> str:
+    return " and ".join(writer.inner(guard.condition) for guard in guards) or "True"
 
 
 def first_failing(guards: Iterable[Guard], **arguments: Any) -> str:
@@ -324,7 +346,7 @@ def first_failing(guards: Iterable[Guard], **arguments: Any) -> str:
 
     Args:
         guards: conditions of what is outside, or of arguments.
-        **arguments: what the conditions call by name: `args` for those of arguments.
+        **arguments: what the conditions call by name: `a0`, `a1`, ... for those of arguments.
     """
     guard = find_failing(guards, **arguments)
     return "" if guard is None else guard.description

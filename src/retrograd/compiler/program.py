@@ -16,7 +16,7 @@ from retrograd import tree
 from retrograd.compiler.assembly import Code, Step, assemble
 from retrograd.compiler.guards import (
     Attributes,
-    argument_guards,
+    compile_entry,
     compile_guards,
     find_failing,
     guards_of,
@@ -34,8 +34,8 @@ from retrograd.compiler.statements import (
     Bound,
     Copy,
     Do,
-    Effect,
     Expression,
+    Index,
     Invoke,
     Literal,
     Name,
@@ -331,9 +331,7 @@ class ReadyProgram:
             self._add(writer, statement)
             self.steps[len(self.lines)] = Step(statement, Call("keep", None, (), {}, ()), None)
         self._hand_over(writer)
-        if self.trained:
-            written = Bound("stamps", stamps(self.trained))
-            self._add(writer, Effect(Invoke(Bound("stamp_written", CLOCK.write), (written,))))
+        self._stamp_written(writer)
         self.end = len(self.lines)
         copied = Bound("copied", np.array)
         results = [
@@ -347,7 +345,7 @@ class ReadyProgram:
         self.run: Callable[..., Any] = self.namespace["program"]
         if program.errors:
             self.run = np.errstate(**program.errors)(self.run)  # type: ignore[arg-type]
-        self.argument_guards = argument_guards(program.args)
+        self.args = program.args
         self.watch(self.outside)
 
     def find_difference(self, other: Likeness) -> str:
@@ -406,7 +404,7 @@ class ReadyProgram:
         found = guards_of(self.program, self.holders, self.attributes, outside, captured)
         self.guards = found
         self.holds = compile_guards(found, {})
-        self.ready = compile_guards([*self.argument_guards, *found], {}, "args")
+        self.enter = compile_entry(self.args, found, {})
 
     def _add(self, writer: FastWriter, statement: Statement) -> None:
         self.lines.append("    " + writer.statement(statement))
@@ -415,6 +413,15 @@ class ReadyProgram:
         for step in steps:
             self._add(writer, step.statement)
             self.steps[len(self.lines)] = step
+
+    def _stamp_written(self, writer: FastWriter) -> None:
+        """Add what `Clock.write` does, written out: it is a call less."""
+        if self.trained:
+            now, clock = Name("_now"), Bound("clock", CLOCK)
+            self._add(writer, Assign((now,), Invoke(Bound("tick", CLOCK.tick), ())))
+            self._add(writer, Assign((Attribute(clock, "last_write"),), now))
+            for stamp in stamps(self.trained):
+                self._add(writer, Assign((Index(Bound("stamp", stamp), Literal(0)),), now))
 
     def _hand_over(self, writer: FastWriter) -> None:
         """Add what gives each leaf its gradient, which is copied only when somebody reads it."""

@@ -133,11 +133,9 @@ class CompiledStep:
         with self._lock:
             last = self._last
             if last is not None and last.settled and not kwargs and last.grad is mode.grad:
-                arrays = [
-                    a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
-                ]
-                ready = last.ready  # a function that it has, not a method
-                if ready(arrays):
+                enter = last.enter  # a function that it has, not a method
+                arrays = enter(args)
+                if arrays is not None:
                     runs = last.runs + 1
                     if runs < last.next_audit:
                         last.runs = runs
