@@ -109,7 +109,8 @@ class SharedMemory:
     """
 
     def __init__(self, comm: Any) -> None:
-        self._comm, self._rank, self._size = comm, comm.rank, comm.size
+        self._comm, self._rank = comm, comm.rank
+        self._size: int = comm.size
         self._boxes = np.empty((self._size, self._size, 0), np.uint8)
         self._length = 0  # of a box, in bytes
         self._refused = float("inf")  # from so many bytes on there is none
