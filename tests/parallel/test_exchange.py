@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parallel.launch import launch, needs_mpi
+from parallel.launch import launch, needs_mpi, needs_shared_memory
 from retrograd.parallel import exchange
 
 vectors_of_three = st.lists(st.integers(-99, 99), min_size=3, max_size=3)
@@ -117,6 +117,7 @@ else:
 
 
 @needs_mpi
+@needs_shared_memory
 @pytest.mark.parametrize("ranks", [2, 3, 4])
 def test_sums_in_shared_memory_are_those_of_numpy(ranks):
     launch(ranks, SUMS)
@@ -145,6 +146,7 @@ for i in range(30):
 
 
 @needs_mpi
+@needs_shared_memory
 def test_memory_grows_with_the_vectors_and_leaves_nothing():
     launch(2, NOTHING_LEFT)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from parallel.launch import LIMIT, environment, launch, mpiexec, needs_mpi
+from parallel.launch import LIMIT, environment, launch, mpiexec, needs_mpi, needs_shared_memory
 
 pytestmark = needs_mpi
 
@@ -165,6 +165,7 @@ for updates in range(4):
         ("sleep", "KeyboardInterrupt"),
     ],
 )
+@needs_shared_memory
 @pytest.mark.parametrize("step", [0, 2])
 def test_a_fault_between_the_meetings_ends_all(fault, message, step):
     before = set(os.listdir("/dev/shm"))
