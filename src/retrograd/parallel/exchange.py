@@ -40,8 +40,9 @@ import numpy as np
 from retrograd.engine import Array
 
 FOLDER = "/dev/shm"  # whose files lie in memory, on Linux; elsewhere there are messages only
-# Bytes: fewer are added up by messages in less time. In a step of two ranks, 0.29 MB of gradients
-# took 100 to 220 us by messages and 320 to 340 in shared memory; 1.08 MB, 580 to 630 and 520.
+# Bytes: fewer are added up by messages in less time. What two ranks took for it in a step, in five
+# runs: for 0.29 MB 100 to 265 us by messages and 203 to 341 in shared memory; for 1.08 MB 524 to
+# 627 and 383 to 532.
 SHARED_FROM = 1 << 19
 LINE = 64  # bytes of a line of a processor's cache, which is to be written by one rank only
 SPIN = 1e-3  # seconds for which a rank asks without a pause whether the others have come
