@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from retrograd.compiler.containers import CONTAINERS, NUMBERS, UNORDERED
 from retrograd.compiler.ir import root
-from retrograd.compiler.outside import CONTAINERS, NUMBERS, UNORDERED, Outside, attributes
+from retrograd.compiler.outside import Outside, attributes
 from retrograd.compiler.places import COPIED, MISSING, Place, is_alike
 from retrograd.engine import Array
 
@@ -157,8 +158,11 @@ def _with_contents(arrays: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, A
 
 def _contents(array: Array, like: Any) -> Any:
     """Return the bytes of an array, or a sum of them, as `like` is."""
-    if isinstance(like, bytes):
-        return array.tobytes()
+    return array.tobytes() if isinstance(like, bytes) else sum_of(array)
+
+
+def sum_of(array: Array) -> int:
+    """Return a sum over the bits of an array, which is another one where an element changes."""
     kind = _INTEGERS.get(array.dtype.itemsize)
     return 0 if kind is None else int(np.sum(array.view(kind), dtype=np.uint64))
 

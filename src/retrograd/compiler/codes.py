@@ -12,6 +12,9 @@ _DYNAMIC = {"getattr", "vars", "__dict__", "attrgetter", "__getattribute__"}
 
 # by these for modules, likewise
 _IMPORTS = {"import_module", "__import__", "modules"}
+_KINDS = {"isinstance", "issubclass", "type", "hasattr", "__class__", "singledispatch"}
+_COMPARING = {"__eq__", "__lt__", "__le__", "__gt__", "__ge__"}  # which ask for each other's kind
+_TEXTS = {"str", "repr", "format"}
 _SCOPES = {"globals", "locals", "eval", "exec"}  # by these for variables, with names as text
 
 
@@ -27,6 +30,8 @@ class Scan:
         modules: the modules that it imports.
         names_as_text: whether it asks for variables by names that are text, as `globals` does.
         reads_all: whether it asks for attributes by names that are computed.
+        asks_kinds: whether it asks what kind of object it has, as `isinstance` does.
+        formats: whether it makes text of objects.
     """
 
     variables: set[str] = field(default_factory=set)
@@ -36,6 +41,8 @@ class Scan:
     modules: set[str] = field(default_factory=set)
     names_as_text: bool = False
     reads_all: bool = False
+    asks_kinds: bool = False
+    formats: bool = False
 
 
 _known: weakref.WeakKeyDictionary[types.CodeType, Scan] = weakref.WeakKeyDictionary()
@@ -64,11 +71,18 @@ def _add(code: types.CodeType, found: Scan) -> None:
             found.read.add(at)
         elif name == "IMPORT_NAME":
             found.modules.add(at)
+        found.asks_kinds |= name == "MATCH_CLASS"
+        found.formats |= name in ("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC")
     if not _SCOPES.isdisjoint(code.co_names):
         found.names_as_text = True
         found.variables.update(text for text in code.co_consts if isinstance(text, str))
     if not _IMPORTS.isdisjoint(code.co_names):
         found.modules.update(text for text in code.co_consts if isinstance(text, str))
+    if "hasattr" in code.co_names:
+        found.read.update(text for text in code.co_consts if isinstance(text, str))
+    if code.co_name not in _COMPARING:
+        found.asks_kinds |= not _KINDS.isdisjoint(code.co_names)
+    found.formats |= not _TEXTS.isdisjoint(code.co_names)
     found.reads_all |= not _DYNAMIC.isdisjoint(code.co_names)
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
