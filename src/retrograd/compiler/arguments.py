@@ -128,7 +128,11 @@ def objects_given(
 
 
 def check_arguments(
-    fn: Callable[..., Any], called: str, before: Any, after: Any, given: tree.Structure
+    fn: Callable[..., Any],
+    called: str,
+    before: Any,
+    after: Any,
+    given: tree.Structure = tree.LEAF,
 ) -> None:
     """Refuse a change of dicts and lists among the arguments, of which a run has copies.
 
@@ -137,7 +141,7 @@ def check_arguments(
         called: what to call it.
         before: the arguments before the run, positional ones and those by name.
         after: these after it.
-        given: the tree of them, as they were given.
+        given: the tree of them, as they were given, if it has dataclasses.
 
     Raises:
         TraceError: if one has changed, by its name.
