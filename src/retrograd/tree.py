@@ -176,7 +176,17 @@ def flatten(tree: Any) -> tuple[list[Any], Structure]:
     >>> rg.tree.flatten([1, {"a": 2}, None])
     ([1, 2], [*, {'a': *}, None])
     """
-    return flatten_further(tree, lambda node: None)
+    found: list[Any] = []
+    return found, _flatten(tree, found)
+
+
+def _flatten(node: Any, found: list[Any]) -> Structure:
+    inside = _open(node)
+    if inside is None:
+        found.append(node)
+        return LEAF
+    parts = {key: _flatten(part, found) for key, part in inside.items()}
+    return Structure(type(node), parts, getattr(node, "default_factory", None))
 
 
 def flatten_further(

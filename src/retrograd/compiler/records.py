@@ -12,6 +12,7 @@ from retrograd import tree
 from retrograd.compiler.places import PLAIN
 from retrograd.engine import Tensor
 
+_COMMON = {np.ndarray, Tensor, int, float, bool, str}
 _Opened = tuple[type[tree.Structure], dict[str, Any]]
 
 
@@ -45,7 +46,18 @@ def flatten(value: Any, closed: Collection[type]) -> tuple[list[Any], tree.Struc
         value: the tree.
         closed: dataclasses that are leaves all the same.
     """
+    found, structure = tree.flatten(value)
+    if not _has_dataclass(found):
+        return found, structure
     return tree.flatten_further(value, lambda node: _open(node, closed))
+
+
+def _has_dataclass(leaves: Sequence[Any]) -> bool:
+    for leaf in leaves:
+        kind = leaf.__class__
+        if kind not in _COMMON and hasattr(kind, "__dataclass_fields__"):
+            return True
+    return False
 
 
 def flatten_results(value: Any) -> tuple[list[Any], tree.Structure]:
@@ -54,6 +66,9 @@ def flatten_results(value: Any) -> tuple[list[Any], tree.Structure]:
     Args:
         value: the tree. Dataclasses in it that have Tensors or arrays are nodes.
     """
+    found, structure = tree.flatten(value)
+    if not _has_dataclass(found):
+        return found, structure
 
     def opened(node: Any) -> _Opened | None:
         if not hasattr(type(node), "__dataclass_fields__") or isinstance(node, type):
