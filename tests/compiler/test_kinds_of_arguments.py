@@ -22,6 +22,13 @@ def _(x: np.ndarray):
     return np.sum(x) * 2
 
 
+def trying(x):
+    try:
+        return np.sum(x.detach())
+    except AttributeError:
+        return np.sum(x) * 2
+
+
 def matching(x):
     match x:
         case np.ndarray():
@@ -36,6 +43,8 @@ ASKING = {
     "type": lambda x: np.sum(x) * (2 if type(x) is np.ndarray else 1),
     "class": lambda x: np.sum(x) * (2 if x.__class__ is np.ndarray else 1),
     "hasattr": lambda x: np.sum(x) * (1 if hasattr(x, "requires_grad") else 2),
+    "getattr": lambda x: np.sum(x) * (1 if getattr(x, "is_leaf", False) else 2),
+    "an attribute that arrays have not": trying,
     "match": matching,
     "singledispatch": lambda x: dispatched(x),
     "a result more": lambda x: (x * 2, x) if isinstance(x, np.ndarray) else x * 2,
@@ -55,6 +64,13 @@ def test_what_is_something_else_for_arrays_is_refused_for_arrays_alone(name):
     with pytest.raises(rg.TraceError, match=r"rg\.Tensor\(x\)"):
         step(X)
     np.testing.assert_array_equal(step(rg.Tensor(X)).data, fn(rg.Tensor(X)).data)
+
+
+def test_numbers_of_numpy_are_arrays():
+    step = rg.compile(lambda x, k: np.sum(x) * (2 if np.isscalar(k) else 1))
+    with pytest.raises(rg.TraceError, match="something else for NumPy arrays"):
+        step(X, np.float64(2.0))
+    assert step(X, 2.0).item() == 12.0
 
 
 def test_what_is_the_same_for_both_is_taken():

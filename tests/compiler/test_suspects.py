@@ -59,6 +59,14 @@ def by_cache(folder):
     return lambda x: x * scale(), change, "'read_text' reads of files"
 
 
+def by_what_a_cache_keeps(folder):
+    @functools.cache
+    def scales():
+        return [1.0]
+
+    return lambda x: x * scales()[0], lambda: scales().__setitem__(0, 2.0), "what 'scales' keeps"
+
+
 def by_large_array(folder):
     table = np.ones(20_000)
     what = "'table', an array of 20000 elements, has changed"
@@ -89,8 +97,8 @@ def by_method_of_the_library(folder):
 
 
 WAYS = [
-    by_file, by_path, by_array_file, by_cache, by_large_array, by_number_of_a_large_array,
-    by_long_list, by_list_of_lists, by_method_of_the_library,
+    by_file, by_path, by_array_file, by_cache, by_what_a_cache_keeps, by_large_array,
+    by_number_of_a_large_array, by_long_list, by_list_of_lists, by_method_of_the_library,
 ]  # fmt: skip
 
 

@@ -12,7 +12,10 @@ _DYNAMIC = {"getattr", "vars", "__dict__", "attrgetter", "__getattribute__"}
 
 # by these for modules, likewise
 _IMPORTS = {"import_module", "__import__", "modules"}
-_KINDS = {"isinstance", "issubclass", "type", "hasattr", "__class__", "singledispatch"}
+_KINDS = {
+    "isinstance", "issubclass", "type", "hasattr", "getattr", "callable", "__class__", "isscalar",
+    "iterable", "AttributeError", "TypeError",
+}  # fmt: skip
 _COMPARING = {"__eq__", "__lt__", "__le__", "__gt__", "__ge__"}  # which ask for each other's kind
 _TEXTS = {"str", "repr", "format"}
 _SCOPES = {"globals", "locals", "eval", "exec"}  # by these for variables, with names as text

@@ -113,10 +113,13 @@ class Comparison:
         problem = problem or find_differing_leaf(self.program.recorded, second)
         tape.put_back()
         if problem:
-            suspects = self.program.suspects.describe() if self.program.suspects else ""
-            raise TraceError(f"{self.name} cannot be compiled: {problem}\n{suspects}".rstrip())
+            raise self._refusal(problem)
         if constants:
             self.program.write(constants)
+
+    def _refusal(self, problem: str) -> TraceError:
+        suspects = self.program.suspects.describe() if self.program.suspects else ""
+        return TraceError(f"{self.name} cannot be compiled: {problem}\n{suspects}".rstrip())
 
     def _compare_kinds(self, leaves: Any, arrays: Any) -> None:
         """Run the function with NumPy arrays for arguments: does it do something else then?"""
@@ -145,7 +148,7 @@ class Comparison:
             second = lower(tape, self.fn)
             problem, constants = find_differing_call(program.recorded, second)
             if problem := problem or watch.find_mutation():
-                error = TraceError(f"{self.name} cannot be compiled: {problem}")
+                error = self._refusal(problem)
                 tape.put_back()
                 return Doubt(error, not differ_in_size(program.recorded, second))
             if not program.constants.issuperset(constants):

@@ -88,6 +88,7 @@ class Outside:
         tensors: the Tensors.
         generators: generators of random numbers, with their names.
         iterators: iterators, likewise.
+        caches: functions that keep what they returned, likewise.
         variables: the places among all that are no entries of containers, and the global
             variables that it sets.
     """
@@ -116,6 +117,7 @@ class Outside:
         self.tensors: list[tuple[str, Tensor]] = []
         self.generators: list[tuple[str, Any]] = []
         self.iterators: list[tuple[str, Any]] = []
+        self.caches: list[tuple[str, Any]] = []
         self.variables: list[Place] = []
         self._counted: set[int] = set()
         self._weakly: dict[int, weakref.ref[Any]] = {}  # to objects found by them alone, by id
@@ -241,6 +243,7 @@ class Outside:
             names = (n for n in value.__reduce__()[1] if isinstance(n, str))
             self.read.update(part for n in names for part in n.split("."))
         elif hasattr(value, "__wrapped__"):
+            self.caches += [(name, value)] if hasattr(value, "cache_clear") else []
             self._todo.append((name, value.__wrapped__))
         elif isinstance(value, Iterator) and not isinstance(value, io.IOBase):
             self.iterators.append((name, value))
@@ -292,9 +295,9 @@ class Outside:
 
     def let_go(self) -> None:
         """Keep what conditions are made of alone, and nothing that only weak references have."""
-        for seen in (self._seen, self.objects, self.containers, self.iterators, self.generators):
-            seen.clear()
-        self.variables.clear()
+        seen = (self.objects, self.containers, self.iterators, self.caches, self.generators)
+        for found in (self._seen, self.variables, *seen):
+            found.clear()
         for i, place in enumerate(self.places):
             if id(place.owner) in self._weakly:
                 self.places[i] = WeakPlace(self._weakly[id(place.owner)], place)

@@ -48,7 +48,7 @@ def record_run(
         array = leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
         trained = leaf if isinstance(leaf, Tensor) and leaf.requires_grad else None
         if as_arrays and trained is None:
-            given[i] = array.copy()
+            given[i] = leaf if isinstance(leaf, np.generic) else array.copy()
             continue
         t = given[i] = tape.add_argument(name, array, trained)
         if isinstance(leaf, np.ndarray):

@@ -59,6 +59,8 @@ def _find_sources(outside: Outside) -> Iterator[str]:
             yield what.format(" or ".join(map(repr, found)))
     for name, _ in outside.iterators:
         yield f"the iterator {name!r}"
+    for name, _ in outside.caches:
+        yield f"what {name!r} keeps"
 
 
 def _find_long(outside: Outside) -> Iterator[str]:
