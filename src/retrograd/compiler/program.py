@@ -100,6 +100,7 @@ class ReadyProgram:
         sample: some elements of the arguments, to record the function for others of the kind.
         readable: the program for readers, once somebody has asked.
         checks_left: how many of the next replays are to be compared with the function.
+        tells_kinds: whether the function does something else for arrays than for Tensors.
         settled: whether it may be replayed without looking at how arguments are put together.
     """
 
@@ -120,7 +121,7 @@ class ReadyProgram:
         self.grad = grad
         self.simple = simple
         self.graph = graph
-        self.settled = False
+        self.settled = self.tells_kinds = False
         self.checks_left = CHECKS
         self.constants: set[Var] = set()
         self.positions = recorded.positions

@@ -90,7 +90,6 @@ class CompiledStep:
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
         self._closed: set[type] = set()  # dataclasses of arrays that are watched as objects
-        self._tells_kinds = False  # whether it does something else for arrays than for Tensors
         self._lock = threading.RLock()
         self.attribute = ""  # the name that a class has it under
         remember_for_forks(self)
@@ -386,8 +385,6 @@ class CompiledStep:
     def _look_up(self, args: Any, kwargs: dict[str, Any], grad: bool) -> Any:
         """Run the program for these arguments, or record one."""
         given, structure = self._flatten(args, kwargs)
-        if self._tells_kinds:
-            self._refuse_arrays(given)
         key = self._key(given, structure)
         leaves = stand_ins(given)
         arrays = [a for a in leaves if isinstance(a, ARRAYS)]
@@ -400,6 +397,8 @@ class CompiledStep:
         same = self._programs[key] = self._programs.pop(key, [])
         for program in same:
             if program.holds():
+                if program.tells_kinds:
+                    self._refuse_arrays(given)
                 self._last = program
                 graph = program.graph
                 if graph is None:
@@ -595,7 +594,7 @@ class CompiledStep:
         comparison = Comparison(self.fn, self.__name__, program, record)
         comparison.check(leaves, arrays)
         if comparison.tells_kinds:
-            self._tells_kinds, program.simple = True, False
+            program.tells_kinds, program.simple = True, False
             self._refuse_arrays(leaves)
         return program(arrays)
 
