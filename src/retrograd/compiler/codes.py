@@ -30,6 +30,7 @@ class Scan:
         stored: the global variables that it sets.
         read: the attributes that it reads.
         called: the attributes that it calls as methods.
+        sets: the attributes that it sets or deletes.
         modules: the modules that it imports.
         names_as_text: whether it asks for variables by names that are text, as `globals` does.
         reads_all: whether it asks for attributes by names that are computed.
@@ -41,6 +42,7 @@ class Scan:
     stored: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)
+    sets: set[str] = field(default_factory=set)
     modules: set[str] = field(default_factory=set)
     names_as_text: bool = False
     reads_all: bool = False
@@ -72,17 +74,20 @@ def _add(code: types.CodeType, found: Scan) -> None:
             found.called.add(at)
         elif name in ("LOAD_ATTR", "LOAD_SUPER_ATTR", "IMPORT_FROM"):
             found.read.add(at)
+        elif name in ("STORE_ATTR", "DELETE_ATTR"):
+            found.sets.add(at)
         elif name == "IMPORT_NAME":
             found.modules.add(at)
         found.asks_kinds |= name == "MATCH_CLASS"
         found.formats |= name in ("FORMAT_VALUE", "FORMAT_SIMPLE", "FORMAT_WITH_SPEC")
+    texts = {text for text in code.co_consts if isinstance(text, str)}
     if not _SCOPES.isdisjoint(code.co_names):
         found.names_as_text = True
-        found.variables.update(text for text in code.co_consts if isinstance(text, str))
+        found.variables |= texts
     if not _IMPORTS.isdisjoint(code.co_names):
-        found.modules.update(text for text in code.co_consts if isinstance(text, str))
-    if "hasattr" in code.co_names:
-        found.read.update(text for text in code.co_consts if isinstance(text, str))
+        found.modules |= texts
+    found.read |= texts if "hasattr" in code.co_names else set()
+    found.sets |= texts if {"setattr", "delattr"} & {*code.co_names} else set()
     if code.co_name not in _COMPARING:
         found.asks_kinds |= not _KINDS.isdisjoint(code.co_names)
     found.formats |= not _TEXTS.isdisjoint(code.co_names)

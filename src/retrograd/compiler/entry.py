@@ -114,8 +114,9 @@ def compile(
     - whether a weak reference still has its object, if that is a Module or an optimizer.
 
     Since its Python runs only then, a function may not change anything outside besides what it
-    updates by recorded calls. What is kept from call to call is in Tensors: written in place under
-    `rg.no_grad()`, also at indices, or assigned to where they were,
+    updates by recorded calls; what it prints, logs or writes to files comes at these calls alone,
+    more than once at the first. What is kept from call to call is in Tensors: written in place
+    under `rg.no_grad()`, also at indices, or assigned to where they were,
     `self.h = np.tanh(self.h + x)`, without a graph. Random numbers come from `rg.random.uniform`
     and `normal`, and from Dropout. All arguments that are arrays are Tensors inside: a function
     for which `isinstance(x, np.ndarray)` decides what it computes is refused where it gets arrays.

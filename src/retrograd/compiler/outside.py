@@ -81,6 +81,7 @@ class Outside:
         library: what it may call of libraries.
         named: the names in its code, of variables and of attributes.
         read: the names of attributes that its code reads.
+        sets: the names of attributes that it sets or deletes.
         reads_all: whether its code asks for attributes by names that are computed.
         asks_kinds: whether its code asks what kind of object something is.
         containers: dicts, lists, sets and what is like them, with their names.
@@ -104,6 +105,7 @@ class Outside:
         self.read: set[str] = {"forward", "backward", "update"}
         self.called: set[str] = set()
         self.named: set[str] = set()
+        self.sets: set[str] = set()
         self.library = Library()
         self.reads_all = False
         self.asks_kinds = False
@@ -252,6 +254,7 @@ class Outside:
         found: Scan = scan(fn.__code__)
         self.read |= found.read
         self.called |= found.called
+        self.sets |= found.sets
         self.named |= found.variables | found.read | found.called
         self.asks_kinds |= found.asks_kinds
         self._formats |= found.formats
