@@ -28,7 +28,7 @@ class DataParallel(Optimizer):
 
     **Exchange.** Ranks on one machine add up long vectors in memory that they share, as much as a
     vector for each rank. Where they share none (on several machines, without `/dev/shm`, or
-    with no room there) and for vectors below 128 KiB, it is one Allreduce of MPI. Either way all
+    with no room there) and for vectors below 512 KiB, it is one Allreduce of MPI. Either way all
     ranks have the same mean, bit for bit, and in a compiled step it is one line of the program,
     `allreduce(...)`. A rank that waits long in shared memory sleeps most of the time.
 
