@@ -18,6 +18,7 @@ from retrograd.compiler.arguments import ARRAYS
 from retrograd.compiler.gradients import Gradients, Results, name_of
 from retrograd.compiler.halves import Halves, Run
 from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.records import flatten_results
 from retrograd.engine import (
     CLOCK,
     Array,
@@ -156,7 +157,7 @@ class Graph:
         if result.__class__ is Tensor:
             values, structure = [result], tree.LEAF
         else:
-            values, structure = tree.flatten(result)
+            values, structure = flatten_results(result)
         return self._connect(values, structure, before, call)
 
     def _connect(
@@ -329,7 +330,7 @@ class RecordedCall(Run):
     def _recorded(self, needed: Sequence[int], seeds: Sequence[Tensor]) -> list[Any]:
         start = CLOCK.tick()
         with self._as_before(), enable_grad():
-            results = tree.leaves(self.graph.run_eagerly(self.leaves))
+            results, _ = flatten_results(self.graph.run_eagerly(self.leaves))
         roots = self.graph.roots(results)
         inner, ends = trace_back(roots, start)
         walk = ReversePass(True, True, {*inner, *ends}, set(ends))

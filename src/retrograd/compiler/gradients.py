@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS, objects_given
+from retrograd.compiler.records import flatten_results
 from retrograd.engine import (
     ReversePass,
     Tensor,
@@ -63,7 +63,7 @@ class Results:
                 leaves[i] = next(remaining)
         args, kwargs = graph.structure.unflatten(leaves)
         with enable_grad():
-            results = tree.leaves(graph.fn(*args, **kwargs))
+            results, _ = flatten_results(graph.fn(*args, **kwargs))
         roots = graph.roots(results)
         before = [root for i, root in zip(graph.outs, roots, strict=True) if i in graph.passed]
         values = [t.detach() for t in (*results, *before) if isinstance(t, Tensor)]

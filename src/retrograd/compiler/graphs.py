@@ -10,6 +10,7 @@ from retrograd.compiler.arguments import ARRAYS
 from retrograd.compiler.differentiable import Graph
 from retrograd.compiler.gradients import leaf_of
 from retrograd.compiler.ir import Program
+from retrograd.compiler.records import flatten_results
 from retrograd.compiler.tape import Tape
 from retrograd.engine import PASSED, Tensor, trace_back
 
@@ -31,7 +32,7 @@ def find_graph(
         structure: the tree of the arguments.
         compile: as for `Graph`.
     """
-    values = tree.leaves(result)
+    values, _ = flatten_results(result)
     outs = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
     if not outs or tape.leaves or tape.updates:
         return None

@@ -15,7 +15,7 @@ import numpy as np
 
 from retrograd.compiler.ir import Program, Var, root
 from retrograd.compiler.outside import Outside, attributes
-from retrograd.compiler.places import MISSING, Contents, Place, is_equal
+from retrograd.compiler.places import MISSING, Contents, Place, WeakPlace, is_equal
 from retrograd.compiler.statements import (
     Attribute,
     Bound,
@@ -177,35 +177,13 @@ def _of_places(
 ) -> list[Guard]:
     found = []
     for place in outside.places:
-        if (id(place.owner), place.how, place.key) in assigned:
-            continue
-        owner, what = Bound("outside", place.owner), f"{place.name} is what it was"
-        if place.how == "length":
-            count = Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))
-            found.append(Guard(f"{what}: {place.value}", count, place.name))
-            continue
-        if place.how == "keys":
-            plain = all(type(key) in (str, int) for key in place.value)
-            then = Literal(place.value) if plain else Attribute(Bound("place", place), "value")
-            keys = Operation("==", Invoke(Name("tuple"), (owner,)), then)
-            found.append(Guard(what, keys, place.name))
-            continue
-        if place.how == "content":
-            equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
-            found.append(Guard(what, equal, place.name))
-            continue
-        if place.how == "context" or place.value is MISSING:
-            same = Invoke(Bound("equal", place.holds), ())
-            found.append(Guard(what, same, place.name))
-            continue
-        if place.how == "attribute":
-            now: Expression = Attribute(owner, place.key)
-        elif place.how == "cell":
-            now = Attribute(owner, "cell_contents")
-        else:
-            known = type(place.key) in (str, int)
-            now = Index(owner, Literal(place.key) if known else Bound("key", place.key))
-        found.append(Guard(what, _is_still(now, place), place.name))
+        if (id(place.owner), place.how, place.key) not in assigned:
+            what = f"{place.name} is what it was"
+            what += f": {place.value}" if place.how == "length" else ""
+            found.append(Guard(what, _is_as_it_was(place), place.name))
+    for name, module, key, value in outside.library.functions():
+        same = _is(Attribute(Bound("library", module), key), Bound("function", value))
+        found.append(Guard(f"{name} is what it was", same, name))
     live = {id(root(a)) for a in captured}
     for name, array in outside.arrays:
         if id(root(array)) not in live:
@@ -214,9 +192,34 @@ def _of_places(
     return found
 
 
-def _is_still(now: Expression, place: Place) -> Expression:
-    same = _is(now, Attribute(Bound("place", place), "value"))
-    return Operation("or", same, Invoke(Bound("equal", place.holds), ()))
+def _is_as_it_was(place: Place) -> Expression:
+    """Return the condition that a place holds: see `Place` for how they are read."""
+    owner, then = Bound("outside", place.owner), Attribute(Bound("place", place), "value")
+    holds = Invoke(Bound("equal", place.holds), ())
+    if place.how in ("context", "alive", "weakly") or isinstance(place, WeakPlace):
+        return holds
+    if place.value is MISSING:
+        return holds
+    if place.how == "length":
+        return Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))
+    if place.how == "keys":
+        plain = all(type(key) in (str, int) for key in place.value)
+        keys = Literal(place.value) if plain else then
+        return Operation("==", Invoke(Name("tuple"), (owner,)), keys)
+    if place.how == "content":
+        return Operation("==", owner, then)
+    if place.how == "class":
+        return _is(Attribute(owner, "__class__"), Bound("class", place.value))
+    if place.how == "attribute":
+        now: Expression = Attribute(owner, place.key)
+    elif place.how == "cell":
+        now = Attribute(owner, "cell_contents")
+    elif place.how == "in class":
+        now = Index(Attribute(owner, "__dict__"), Literal(place.key))
+    else:
+        known = type(place.key) in (str, int)
+        now = Index(owner, Literal(place.key) if known else Bound("key", place.key))
+    return Operation("or", _is(now, then), holds)
 
 
 def _of_optimizer(optimizer: Any) -> list[Guard]:
@@ -267,7 +270,8 @@ class _Naming(PythonWriter):
         if isinstance(of, MethodType) and isinstance(of.__self__, Place):
             of = of.__self__
         if isinstance(of, Place):
-            return f"place_{id(of.owner)}_{of.how}_{of.key!r}_{id(of.value)}"
+            owner = of.reference if isinstance(of, WeakPlace) else of.owner
+            return f"place_{id(owner)}_{of.how}_{of.key!r}_{id(of.value)}"
         return f"{value.stem}_{id(of)}"
 
 

@@ -23,6 +23,7 @@ from retrograd.compiler.guards import (
 )
 from retrograd.compiler.ir import Call, Flow, Program, Var, root
 from retrograd.compiler.likeness import Likeness, find_any_difference
+from retrograd.compiler.masks import Masks
 from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify, stack
 from retrograd.compiler.places import is_compiled
@@ -44,6 +45,7 @@ from retrograd.compiler.statements import (
     Statement,
     Tuple,
 )
+from retrograd.compiler.suspects import Suspects
 from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines, source
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 
@@ -87,6 +89,7 @@ class ReadyProgram:
     Attributes:
         likeness: what other recordings are compared with.
         runs: how often the function was called for this program, the recording included.
+        suspects: what it may depend on and no condition asks for.
         next_audit: at which of these calls the function is recorded again, to compare.
         ignored: attributes of Modules that were found not to matter, with the Modules' ids.
         recorded: as given, until `settle` lets go of its calls.
@@ -97,6 +100,7 @@ class ReadyProgram:
         sample: some elements of the arguments, to record the function for others of the kind.
         readable: the program for readers, once somebody has asked.
         checks_left: how many of the next replays are to be compared with the function.
+        tells_kinds: whether the function does something else for arrays than for Tensors.
         settled: whether it may be replayed without looking at how arguments are put together.
     """
 
@@ -111,11 +115,13 @@ class ReadyProgram:
         self.runs = 1
         self.next_audit = FIRST_AUDIT
         self.outside = outside
+        self.suspects: Suspects | None = None
+        self._suspected: Outside | None = None  # of which outside these are
         self.ignored: set[tuple[int, str]] = set()
         self.grad = grad
         self.simple = simple
         self.graph = graph
-        self.settled = False
+        self.settled = self.tells_kinds = False
         self.checks_left = CHECKS
         self.constants: set[Var] = set()
         self.positions = recorded.positions
@@ -123,6 +129,7 @@ class ReadyProgram:
         self.files: list[str] = []
         self.sample = Sample(None, [])
         self.readable: Readable | None = None
+        self.masks = Masks(recorded.calls)
         weakref.finalize(self, _let_go, self.namespace, self.files).atexit = False
         self.write()
 
@@ -366,6 +373,8 @@ class ReadyProgram:
         problem, found = find_any_difference(self.likeness, other, self.constants, known)
         if problem or (found and not self.checks_left):
             return False
+        if not self.masks.hold():
+            return False  # the same calls, of other sizes
         if found:
             self.write(found)
         return True
@@ -401,7 +410,12 @@ class ReadyProgram:
         assigned = {(id(c.place.owner), c.place.key) for c, _ in self.program.carried}
         self.attributes = Attributes(inside.values(), self.ignored | assigned)
         captured = [v.array for v in self.captured]
+        if outside is not None and outside is not self._suspected:
+            self.suspects = Suspects(outside, {id(root(a)) for a in captured})
+            self._suspected = outside
+            outside.let_go()
         found = guards_of(self.program, self.holders, self.attributes, outside, captured)
+        found += self.masks.guards()
         self.guards = found
         self.holds = compile_guards(found, {})
         self.enter = compile_entry(self.args, found, {})
