@@ -132,7 +132,7 @@ def maps():
         return [line for line in file if "/dev/shm/retrograd" in line]
 
 for i in range(30):
-    w = rg.nn.Parameter(np.ones(20_000 + 1000 * i))
+    w = rg.nn.Parameter(np.ones(80_000 + 1000 * i))
     optimizer = rg.parallel.DataParallel(rg.optim.SGD([w], lr=1.0))
     w.grad = np.ones(w.shape)
     optimizer.step()
@@ -162,7 +162,7 @@ if fault == "nowhere":
     exchange.FOLDER = "/no/such/folder"
 elif rank == 1:  # as on another machine
     exchange.map_file = lambda path, nbytes: None
-w = rg.nn.Parameter(np.ones(20_000))
+w = rg.nn.Parameter(np.ones(80_000))
 optimizer = rg.parallel.DataParallel(rg.optim.SGD([w], lr=1.0))
 for i in range(2):
     w.grad = np.full(w.shape, 1.0 + rank)

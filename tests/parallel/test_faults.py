@@ -32,7 +32,7 @@ def test_a_fault_of_one_rank_ends_all_with_its_message(fault, messages, tmp_path
 
 
 # lengths of which gradients are added up by messages, and in shared memory
-LENGTHS = [1, 20_000]
+LENGTHS = [1, 80_000]
 
 NOT_FINITE = """
 import sys
@@ -116,7 +116,7 @@ from retrograd.parallel import exchange
 
 fault, step = sys.argv[1:]
 rank = rg.parallel.rank()
-w = rg.nn.Parameter(np.ones(20_000))
+w = rg.nn.Parameter(np.ones(80_000))
 optimizer = rg.parallel.DataParallel(rg.optim.SGD([w]))
 
 def add_up(terms, out):
@@ -141,7 +141,7 @@ def interrupt(signal, frame):
 
 signal.signal(signal.SIGALRM, interrupt)
 for updates in range(4):
-    w.grad = np.ones(20_000)
+    w.grad = np.ones(80_000)
     if fault == "sleep" and rank == 0 and updates == int(step):
         signal.alarm(2)  # while it waits for the other
     try:

@@ -37,7 +37,7 @@ import retrograd as rg
 
 rng = np.random.default_rng(0)
 single = rg.Tensor(np.ones(3, np.float32), requires_grad=True)
-doubles = [rg.Tensor(rng.normal(size=n), requires_grad=True) for n in (3, 20_000, 2)]
+doubles = [rg.Tensor(rng.normal(size=n), requires_grad=True) for n in (3, 80_000, 2)]
 optimizer = rg.parallel.DataParallel(rg.optim.Adam([single, *doubles]))
 
 @rg.compile
