@@ -569,8 +569,8 @@ class CompiledStep:
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
         """Compare the program with the function, then run it."""
 
-        def record(given: Any) -> tuple[Tape, Any]:
-            return self._record(given, structure)
+        def record(given: Any, kind: Callable[[], Tape] = Tape) -> tuple[Tape, Any]:
+            return self._record(given, structure, kind)
 
         Comparison(self.fn, self.__name__, program, record).check(leaves, arrays)
         return program(arrays)
