@@ -137,15 +137,3 @@ def test_long_sums_of_short_floats_are_right_where_numpy_loses_digits(name, axis
         found = step(x)
     exact = fn(x, axis=0, dtype=np.float64)
     np.testing.assert_allclose(found._array, exact, rtol=1e-6)
-
-
-def test_what_is_wrong_in_a_program_with_long_sums_is_found():
-    x = np.full((2_000_000, 2), 0.1, np.float32)
-
-    def reads(x):
-        return np.sum(x, axis=0) * x._array[0, 0]  # which nothing hears of
-
-    step = rg.compile(reads, target="c")
-    with pytest.raises(RuntimeError, match="computes something else"):
-        for _ in range(3):
-            step(x)
