@@ -8,7 +8,9 @@ from retrograd import tree
 from retrograd.compiler.precise import PreciseTape
 from retrograd.compiler.recorder import record_run
 
-LONG = np.full((2_000_000, 2), 0.1, np.float32)  # NumPy's sum along the rows is off by 1e-3 and more
+LONG = np.full(
+    (2_000_000, 2), 0.1, np.float32
+)  # NumPy's sum along the rows is off by 1e-3 and more
 
 
 def run(fn, *args):

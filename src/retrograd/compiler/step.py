@@ -274,6 +274,9 @@ class CompiledStep:
         with that of the file, so that a program may have several. Of a Module it is
         `predict(&state, x, out)` (`net_predict` in `net.c`), with constant weights.
 
+        Numbers that the function found outside, in variables, containers and attributes, are built
+        in as they are now: a comment at the top of the file names them.
+
         Args:
             path: where the script is to be; it ends in `.py`, or in `.c`.
             overwrite: whether files that are there already are replaced; False.
@@ -297,20 +300,24 @@ class CompiledStep:
         ...     print(sorted(file.name for file in pathlib.Path(folder).iterdir()))
         ['double.py']
         """
+        from retrograd.compiler.built_in import find_built_in
+
+        ready = self._ran()
+        built_in = find_built_in(ready, self.fn)
         if readable:
             from retrograd.compiler.readable.script import export_readable
 
-            export_readable(self.readable(), path, overwrite)
+            export_readable(self.readable(), path, overwrite, built_in)
             return
         if Path(path).suffix == ".c":
             from retrograd.compiler.c.export import export_c
 
-            export_c(self._ran(), isinstance(self.fn, Module), path, overwrite)
+            export_c(ready, isinstance(self.fn, Module), path, overwrite, built_in)
             return
         from retrograd.compiler.export import export
 
         name = "predict" if isinstance(self.fn, Module) else "step"
-        export(self._ran().in_numpy(), name, path, overwrite)
+        export(ready.in_numpy(), name, path, overwrite, built_in)
 
     def __repr__(self) -> str:
         count = len(self.programs)

@@ -22,6 +22,13 @@ def _options(call: Call, *names: str) -> dict[str, Any] | None:
     return given if set(given) <= {*names} and isinstance(given.get(names[0]), Var) else None
 
 
+def _named(call: Call, *names: str) -> dict[str, Any] | None:
+    """Return the arguments by name, as `_options` does, also where the first is no array."""
+    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+    given = {k: v for k, v in given.items() if v is not None}
+    return given if set(given) <= {*names} else None
+
+
 def _axis(given: dict[str, Any], x: Var) -> int | None:
     axis = given.get("axis")
     return axis % x.ndim if type(axis) is int and x.ndim else None
@@ -117,9 +124,10 @@ def _variance(call: Call) -> Kernel | None:
     axis = call.args[1] if len(call.args) == 2 else options.pop("axis", None)
     ddof = options.pop("ddof", options.pop("correction", 0))
     options.pop("keepdims", None)
-    if len(call.args) > 2 or options or not isinstance(x, Var) or not is_float(x.dtype):
+    if len(call.args) > 2 or options or not isinstance(x, Var) or not is_float(out.dtype):
         return None
-    if x.dtype != out.dtype or type(ddof) not in (int, float):
+    # of whole numbers it is a float64
+    if x.dtype != (out.dtype if is_float(x.dtype) else x.dtype) or type(ddof) not in (int, float):
         return None
     if axis is None:
         axes = [*range(x.ndim)]
@@ -209,8 +217,10 @@ def _order(call: Call, alone: bool) -> Kernel | None:
     x, out = given["a"], call.outs[0]
     axis = _axis({"axis": given.get("axis", -1)}, x)
     stable = given.get("stable") or given.get("kind") in ("stable", "mergesort")
-    if axis is None or out.dtype != np.int64 or x.dtype.kind == "b":
+    if axis is None or out.dtype != np.int64:
         return None
+    if x.dtype.kind == "b" and not stable:
+        return None  # nearly all are equal, so that the order would be another one than NumPy's
     if not alone and (not stable or x.shape[axis] > SHORT):
         return None
 
@@ -238,25 +248,34 @@ def _search(call: Call) -> Kernel | None:
     """Return the form of `np.searchsorted`, and of `np.digitize` for bins that go up."""
     out = call.outs[0]
     if call.fn is np.digitize:
-        given = _options(call, "x", "bins", "right")
-        if given is None or not isinstance(given.get("bins"), Var):
+        given = _named(call, "x", "bins", "right")
+        if given is None:
             return None
         v, bins = given["x"], given["bins"]
-        if bins.kind != "const" or not (np.diff(bins.array) >= 0).all():
+        known = bins.array if isinstance(bins, Var) and bins.kind == "const" else bins
+        if isinstance(known, Var) or not (np.diff(known) >= 0).all():
             return None
         left = bool(given.get("right"))
     else:
-        given = _options(call, "a", "v", "side", "sorter")
-        if given is None or "sorter" in given or not isinstance(given.get("v"), Var):
+        given = _named(call, "a", "v", "side", "sorter")
+        if given is None or "sorter" in given:
             return None
         bins, v = given["a"], given["v"]
         left = given.get("side", "left") in ("left", "l")
+    if not isinstance(v, Var):
+        return None
+    if not isinstance(bins, Var):
+        bins = np.asarray(bins)  # numbers in a list
+        if bins.dtype.kind in "iu" and is_float(v.dtype):
+            bins = bins.astype(np.float64)
     alike = bins.dtype == v.dtype or (is_float(bins.dtype) and is_float(v.dtype))
+    alike |= bins.dtype == np.float64 and v.dtype.kind in "iu"
     if bins.ndim != 1 or not alike or v.shape != out.shape or not bins.size:
         return None
 
     def write(body: Body) -> None:
-        y, edges, values = body.array(out, fills=True), body.array(bins), body.array(v)
+        y, values = body.array(out, fills=True), body.array(v)
+        edges = body.array(bins) if isinstance(bins, Var) else body.table(bins)
         counters = body.counters(v.shape)
         middle = edges.at("middle")
         # nan is behind all numbers

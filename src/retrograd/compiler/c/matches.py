@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.assembly import loop_dtypes
-from retrograd.compiler.c.choices import find_choice, find_several, find_sum
+from retrograd.compiler.c.choices import (
+    find_choice,
+    find_mixed_product,
+    find_several,
+    find_sum,
+)
 from retrograd.compiler.c.elements import FILLED, OF_ONE, is_close, to_whole
 from retrograd.compiler.c.factors import find_contraction, find_product
 from retrograd.compiler.c.forms import Elementwise, Form, Join, Put
@@ -58,7 +63,10 @@ def find_form(call: Call, alone: bool = False) -> Form | None:
     if call.kind == "write":
         return _write(call) or find_indexing(call)
     if isinstance(call.fn, np.ufunc):
-        return find_product(call) if call.fn is np.matmul else _ufunc(call)
+        if call.fn is not np.matmul:
+            return _ufunc(call)
+        # NumPy does those of other dtypes after a copy by its BLAS
+        return find_product(call) or (find_mixed_product(call) if alone else None)
     if call.fn in _FORMS:
         return _FORMS[call.fn](call)
     return find_whole(call, alone)
@@ -176,7 +184,7 @@ def _of_ufunc(call: Call, args: tuple[Any, ...]) -> Elementwise | None:
         return None
     kind = kinds[0]
     same = all(k == kind for k in kinds) or (call.fn is np.ldexp and is_float(kind))
-    if not same or not all(map(has_type, kinds)) or not has_form(call.fn, kind):
+    if not same or not all(map(has_type, kinds)) or not _is_known(call.fn, kind):
         return None
     if any(isinstance(a, Live) for a in args) and not is_float(kind):
         return None
@@ -191,11 +199,21 @@ def _of_ufunc(call: Call, args: tuple[Any, ...]) -> Elementwise | None:
     shape = np.broadcast_shapes(*(a.shape for a in args if isinstance(a, Var)), out.shape)
     if shape != out.shape:
         return None
+    if fn is np.reciprocal and not is_float(kind):
+        text, found = to_whole(np.dtype(np.float64), kind)
+        return Elementwise(
+            call, args, kinds, lambda names: text.format(f"1.0 / {names[0]}"), out.dtype, shape,
+            (found,),
+        )  # fmt: skip
     found = helper(fn, kind)
     return Elementwise(
         call, args, kinds, lambda names: expression(fn, names, kind), out.dtype, shape,
         (found,) if found else (),
     )  # fmt: skip
+
+
+def _is_known(fn: Any, kind: np.dtype[Any]) -> bool:
+    return has_form(fn, kind) or (fn is np.reciprocal and kind.kind in "iu")
 
 
 def _is_never_negative(value: Any) -> bool:
