@@ -44,7 +44,7 @@ from retrograd.compiler.statements import (
     Statement,
     Tuple,
 )
-from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines, source
+from retrograd.compiler.writer import PYTHON, FastWriter, head, run_setup, source
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class ReadyProgram:
         _let_go(self.namespace, self.files)
         self.namespace.update({"np": np, **self.code.data, **self.code.functions})
         self.file = f"<retrograd program {next(_numbered)}>"
-        exec(compile("\n".join(self.setup_lines()), f"{self.file} setup", "exec"), self.namespace)
+        run_setup(self.code, self.namespace, f"{self.file} setup")
         self._check_views()
         if self.code.bind is not None:
             self.code.bind(self.namespace)
@@ -209,10 +209,6 @@ class ReadyProgram:
     def source(self) -> str:
         """The program as a reader sees it."""
         return source(self.code)
-
-    def setup_lines(self) -> list[str]:
-        """Return the text of what comes before all runs."""
-        return setup_lines(self.code)
 
     def numbers(self) -> list[Any]:
         """Return the numbers that are read anew, as they are now."""

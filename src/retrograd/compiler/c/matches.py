@@ -23,7 +23,7 @@ from retrograd.compiler.c.indexing import find_indexing
 from retrograd.compiler.c.kernels import Kernel
 from retrograd.compiler.c.lines import find_line
 from retrograd.compiler.c.rearranging import find_rearrangement
-from retrograd.compiler.c.types import has_type, is_float
+from retrograd.compiler.c.types import has_type, is_float, number, type_name
 from retrograd.compiler.c.windows import FORMS as WINDOWS
 from retrograd.compiler.ir import Call, Var
 from retrograd.compiler.live import Live
@@ -206,10 +206,20 @@ def _of_ufunc(call: Call, args: tuple[Any, ...]) -> Elementwise | None:
             (found,),
         )  # fmt: skip
     found = helper(fn, kind)
+    if fn in _BOUNDED and is_float(kind) and isinstance(args[1], (int, float)):
+        bounded = _BOUNDED[fn]
+        if args[1] == args[1]:
+            return Elementwise(
+                call, args, kinds, lambda names: bounded.format(*names), out.dtype, shape
+            )
     return Elementwise(
         call, args, kinds, lambda names: expression(fn, names, kind), out.dtype, shape,
         (found,) if found else (),
     )  # fmt: skip
+
+
+# with a number that is not nan: one comparison, which nan passes
+_BOUNDED = {np.maximum: "!({0} <= {1}) ? {0} : {1}", np.minimum: "!({0} >= {1}) ? {0} : {1}"}
 
 
 def _is_known(fn: Any, kind: np.dtype[Any]) -> bool:
@@ -273,9 +283,13 @@ def _where(call: Call) -> Elementwise | None:
     given = condition.dtype if isinstance(condition, Var) else np.asarray(condition).dtype
     if not has_type(given):
         return None
+    text = "({} != 0) ? {} : {}"
+    if given.kind == "b" and is_float(out.dtype):
+        # a comparison of bytes does not choose between vectors of floats, one of floats does
+        text = f"(({type_name(out.dtype)}){{}} - {number(0.5, out.dtype)} > 0) ? {{}} : {{}}"
     return Elementwise(
         call, (condition, x, y), (given, out.dtype, out.dtype),
-        lambda names: "({} != 0) ? {} : {}".format(*names), out.dtype, out.shape,
+        lambda names: text.format(*names), out.dtype, out.shape,
     )  # fmt: skip
 
 
