@@ -27,6 +27,7 @@ from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify, stack
 from retrograd.compiler.places import is_compiled
 from retrograd.compiler.sample import Sample
+from retrograd.compiler.shortcut import Shortcut
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
     Assign,
@@ -36,6 +37,7 @@ from retrograd.compiler.statements import (
     Do,
     Effect,
     Expression,
+    Index,
     Invoke,
     Literal,
     Name,
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from retrograd.compiler.readable.form import Readable
 
 CHECKS = 2  # as many replays are compared with the function
+FEW = 12  # stamps: of more a loop is shorter
 FIRST_AUDIT = 4  # the call at which the function is recorded again, then at twice as many
 _numbered = itertools.count(1)
 
@@ -98,6 +101,7 @@ class ReadyProgram:
         readable: the program for readers, once somebody has asked.
         checks_left: how many of the next replays are to be compared with the function.
         settled: whether it may be replayed without looking at how arguments are put together.
+        shortcut: what runs it and looks at its conditions at once, None where there is none yet.
     """
 
     def __init__(
@@ -327,9 +331,7 @@ class ReadyProgram:
             self._add(writer, statement)
             self.steps[len(self.lines)] = Step(statement, Call("keep", None, (), {}, ()), None)
         self._hand_over(writer)
-        if self.trained:
-            written = Bound("stamps", stamps(self.trained))
-            self._add(writer, Effect(Invoke(Bound("stamp_written", CLOCK.write), (written,))))
+        self._stamp(writer)
         self.end = len(self.lines)
         copied = Bound("copied", np.array)
         results = [
@@ -345,6 +347,19 @@ class ReadyProgram:
             self.run = np.errstate(**program.errors)(self.run)  # type: ignore[arg-type]
         self.argument_guards = argument_guards(program.args)
         self.watch(self.outside)
+
+    def _stamp(self, writer: FastWriter) -> None:
+        """Add what stamps the memory of what is trained as written."""
+        found = stamps(self.trained)
+        if len(found) > FEW:
+            written = Bound("stamps", found)
+            self._add(writer, Effect(Invoke(Bound("stamp_written", CLOCK.write), (written,))))
+        elif found:  # as `Clock.write` does, without its call and its loop
+            now = Name("_now")
+            self._add(writer, Assign((now,), Invoke(Bound("tick", CLOCK.tick), ())))
+            self._add(writer, Assign((Attribute(Bound("clock", CLOCK), "last_write"),), now))
+            for stamp in found:
+                self._add(writer, Assign((Index(Bound("stamp", stamp), Literal(0)),), now))
 
     def find_difference(self, other: Likeness) -> str:
         """Return where another recording of the function differs from this program, or ""."""
@@ -401,6 +416,7 @@ class ReadyProgram:
         captured = [v.array for v in self.captured]
         found = guards_of(self.program, self.holders, self.attributes, outside, captured)
         self.guards = found
+        self.shortcut: Shortcut | None = None  # which asks for what was outside before
         self.holds = compile_guards(found, {})
         self.ready = compile_guards([*self.argument_guards, *found], {}, "args")
 
