@@ -356,7 +356,10 @@ class ReadyProgram:
             self._add(writer, Effect(Invoke(Bound("stamp_written", CLOCK.write), (written,))))
         elif found:  # as `Clock.write` does, without its call and its loop
             now = Name("_now")
-            self._add(writer, Assign((now,), Invoke(Bound("tick", CLOCK.tick), ())))
+            ticked = Assign((now,), Invoke(Bound("tick", CLOCK.tick), ()))
+            self._add(writer, ticked)
+            # an interrupt behind the call comes before the name has its value: it is done again
+            self.steps[len(self.lines)] = Step(ticked, Call("keep", None, (), {}, ()), None)
             self._add(writer, Assign((Attribute(Bound("clock", CLOCK), "last_write"),), now))
             for stamp in found:
                 self._add(writer, Assign((Index(Bound("stamp", stamp), Literal(0)),), now))

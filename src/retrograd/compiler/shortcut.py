@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from retrograd.compiler.program import ReadyProgram
 
 RUNS = 16  # a program that has run so often gets one
-LINES = 100  # a program of more gains nothing by it
+LINES = 200  # a program of more gains nothing by it
 MISSED = object()  # what it returns where the program does not hold
 
 Shortcut = Callable[[tuple[Any, ...]], Any]
