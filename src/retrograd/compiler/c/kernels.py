@@ -179,6 +179,20 @@ class Body:
         return Function(self.name, text, arrays, [], self.helpers, cost, checks)
 
 
+def options_of(call: Call, *names: str) -> dict[str, Any] | None:
+    """Return the arguments by name, None where there are others; None values are left out."""
+    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+    given = {k: v for k, v in given.items() if v is not None}
+    return given if set(given) <= {*names} and isinstance(given.get(names[0]), Var) else None
+
+
+def named_arguments(call: Call, *names: str) -> dict[str, Any] | None:
+    """Return the arguments by name, as `options_of` does, also where the first is no array."""
+    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+    given = {k: v for k, v in given.items() if v is not None}
+    return given if set(given) <= {*names} else None
+
+
 def indent(lines: Iterable[str]) -> list[str]:
     """Return lines one step further in."""
     return ["    " + line for line in lines]
