@@ -1,17 +1,24 @@
-"""What more ranks would give: `python -m benchmarks.scaling_out`, which starts `mpiexec` itself.
+"""What more ranks give: `python -m benchmarks.scaling_out`, which starts `mpiexec` itself.
 
-Two ranks are measured, each on one core with one BLAS thread: how long an Allreduce of n bytes
-takes, and a training step of an MLP and of a transformer with and without another rank. A model of
-two numbers, the time t0 that a message takes and the bytes B a second that follow, is fitted to the
-Allreduce of two ranks, which is one exchange: t0 + n / B. It then says what p ranks would take, by
-a ring, 2 (p - 1) t0 + 2 (p - 1) / p n / B, and by a tree (recursive doubling),
-log2(p) (t0 + n / B). MPI takes the faster of the two.
+Two ranks are measured, each on one core with one BLAS thread: how long it takes to add up n bytes
+of each, by MPI's Allreduce and as `rg.parallel` does it, in shared memory where they are many; and
+a training step of an MLP and of a transformer, on one rank while the other sleeps, on both with
+nothing exchanged, and on both with gradients averaged in each of the two ways. These take turns, in
+an order drawn anew in each round, and each runs for some time before it is measured: a core that
+has slept is slow at first. How many samples two ranks train on in the time in which one trains on
+one is the median over the rounds. What the exchange costs is set beside what it takes by itself,
+again and again, and the time for which a rank waits for the other within.
+
+A model of two numbers, the time t0 that a message takes and the bytes B a second that follow, is
+fitted to the sums of two ranks, which are one exchange: t0 + n / B. It then says what p ranks would
+take, by a ring, 2 (p - 1) t0 + 2 (p - 1) / p n / B, and by a tree (recursive doubling),
+log2(p) (t0 + n / B), whichever is faster.
 
 The assumptions: all ranks are as fast, none waits for another, and any two of them exchange as
 these two do; then the same with a network of 25 us and 10 Gbit/s in the place of this memory.
 Weak scaling: each rank has the batch of the table. Strong scaling: p ranks share one batch; the
 batch from which two pay is that where half of it takes less than the whole by more than an
-Allreduce. Gradient accumulation: k batches for each Allreduce, so that it takes at most a tenth of
+exchange. Gradient accumulation: k batches for each exchange, so that it takes at most a tenth of
 the time.
 """
 
@@ -40,6 +47,8 @@ import numpy as np
 
 import retrograd as rg
 from benchmarks import machine
+from retrograd.parallel import exchange
+from retrograd.parallel import group as ranks
 
 BYTES = [8 << i for i in range(0, 22, 3)]
 RANKS = (2, 8, 64, 1024)
@@ -98,76 +107,119 @@ def training_step(make: Make, batch: int, parallel: bool) -> tuple[Callable[[], 
 
 
 def seconds_of(call: Callable[[], Any], seconds: float = 0.05) -> float:
-    """Return how long a call takes, the mean over about so many seconds."""
+    """Return how long a call takes, the mean over the ranks and about so many seconds."""
     start = time.perf_counter()
     call()
-    calls = max(1, int(seconds / max(time.perf_counter() - start, 1e-7)))
+    calls = max(2, int(seconds / max(time.perf_counter() - start, 1e-7)))
     # all ranks must make the same number of calls
     calls = int(rg.parallel.broadcast(calls))
+    for _ in range(calls // 2):
+        call()
     rg.parallel.barrier()
     start = time.perf_counter()
     for _ in range(calls):
         call()
-    return (time.perf_counter() - start) / calls
+    return float(rg.parallel.allreduce((time.perf_counter() - start) / calls))
+
+
+def seconds_on_first(call: Callable[[], Any]) -> float:
+    """Return how long a call takes on rank 0, while the others sleep."""
+    taken = 0.0
+    if rg.parallel.rank() == 0:
+        for seconds in (0.025, 0.05):
+            start = time.perf_counter()
+            calls = 0
+            while time.perf_counter() - start < seconds:
+                call()
+                calls += 1
+            taken = (time.perf_counter() - start) / calls
+    else:
+        time.sleep(0.09)
+    return float(rg.parallel.broadcast(taken))
+
+
+WAYS = {"messages": math.inf, "memory": 0}  # from how many bytes on memory is shared
+
+
+def by(way: str, call: Callable[[], Any]) -> Callable[[], Any]:
+    """Return a call that adds up vectors of the ranks in one of two ways."""
+
+    def run() -> Any:
+        ranks.SHARED_FROM = WAYS[way]
+        return call()
+
+    return run
 
 
 def measure() -> dict[str, Any]:
-    """Measure on two ranks; a rank by itself is one while the other waits in a sleep."""
+    """Measure on two ranks; a rank by itself is one while the other sleeps."""
     from mpi4py import MPI
 
-    comm = MPI.COMM_WORLD
-    found: dict[str, Any] = {"allreduce": {}, "steps": {}}
+    comm, group, given = MPI.COMM_WORLD, ranks.world(), ranks.SHARED_FROM
+    waited = [0.0]
+    wait_for = exchange.wait_for
+
+    def timed(request: Any) -> None:
+        start = time.perf_counter()
+        wait_for(request)
+        waited[0] += time.perf_counter() - start
+
+    def sums(n: int) -> Callable[[], Any]:
+        x, out = np.ones(n // 4, np.float32), np.empty(n // 4, np.float32)
+        return lambda: group.mean(x, out, 1.0, 1.0)
+
+    found: dict[str, Any] = {"allreduce": {}, "sums": {}, "steps": {}}
     for n in BYTES:
         x, out = np.ones(n // 4, np.float32), np.empty(n // 4, np.float32)
         times = [seconds_of(lambda: comm.Allreduce(x, out), 0.01) for _ in range(ROUNDS)]  # noqa: B023
         found["allreduce"][n] = min(times)
+        call = sums(n)
+        found["sums"][n] = min(seconds_of(call, 0.01) for _ in range(ROUNDS))
     for name, (make, batch) in WORKS.items():
         plain, size = training_step(make, batch, False)
         half, _ = training_step(make, batch // 2, False)
         parallel, _ = training_step(make, batch, True)
-        rows: dict[str, list[float]] = {"alone": [], "half": [], "apart": [], "both": []}
-        for _ in range(20):
-            plain(), half(), parallel()
+        together = {"apart": plain, **{way: by(way, parallel) for way in WAYS}}
+        alone = {"alone": plain, "half": half}
+        rows: dict[str, list[float]] = {key: [] for key in (*together, *alone, "waiting")}
+        for _ in range(ranks.COMPARED):  # sums are compared that often
+            parallel()
+        for call in (*together.values(), half):
+            for _ in range(5):
+                call()
+        rng = np.random.default_rng(0)  # the same on all ranks
         for _ in range(ROUNDS):
-            rows["both"].append(seconds_of(parallel))
-            rows["apart"].append(seconds_of(plain))
-            for key, call in (("alone", plain), ("half", half)):
-                mine = time_on_first(call)
-                rows[key].append(mine)
+            for key in rng.permutation([*together, *alone]):
+                once = seconds_of if key in together else seconds_on_first
+                rows[key].append(once({**together, **alone}[key]))
+            exchange.wait_for, waited[0], calls = timed, 0.0, 10
+            for _ in range(calls):
+                together["memory"]()
+            exchange.wait_for = wait_for
+            rows["waiting"].append(float(rg.parallel.allreduce(waited[0] / calls)))
         # what two cores give that share memory and caches, but exchange nothing, is the most
-        throughput, ceiling = (
-            statistics.median(2 * a / b for a, b in zip(rows["alone"], rows[key], strict=True))
-            for key in ("both", "apart")
-        )
+        throughput = {
+            key: statistics.median(2 * a / b for a, b in zip(rows["alone"], rows[key], strict=True))
+            for key in together
+        }
+        call = sums(size)
         found["steps"][name] = {
-            "batch": batch, "bytes": size, "throughput": throughput, "ceiling": ceiling,
-            "best": 2 * min(rows["alone"]) / min(rows["both"]),
-            **{key: min(times) for key, times in rows.items()},
+            "batch": batch, "bytes": size, "throughput": throughput,
+            "itself": {
+                way: min(seconds_of(by(way, call), 0.02) for _ in range(ROUNDS)) for way in WAYS
+            },
+            **{key: statistics.median(times) for key, times in rows.items()},
         }  # fmt: skip
+        ranks.SHARED_FROM = given
     return found
-
-
-def time_on_first(call: Callable[[], Any]) -> float:
-    """Return how long a call takes on rank 0, while the others sleep."""
-    taken = 0.0
-    if rg.parallel.rank() == 0:
-        start = time.perf_counter()
-        calls = 0
-        while time.perf_counter() - start < 0.05:
-            call()
-            calls += 1
-        taken = (time.perf_counter() - start) / calls
-    else:
-        time.sleep(0.06)
-    return float(rg.parallel.broadcast(taken))
 
 
 # The model
 
 
-def fit_line(allreduce: dict[int, float]) -> tuple[float, float]:
+def fit_line(sums: dict[int, float]) -> tuple[float, float]:
     """Return the time of a message and the bytes a second, that fit best relatively."""
-    n, t = (np.array([*column]) for column in zip(*allreduce.items(), strict=True))
+    n, t = (np.array([*column]) for column in zip(*sums.items(), strict=True))
     design = np.stack([1 / t, n / t], axis=1)
     (start, per_byte), *_ = np.linalg.lstsq(design, np.ones(len(t)), rcond=None)
     return float(start), float(1 / per_byte)
@@ -231,23 +283,35 @@ def table(name: str, row: dict[str, Any], line: tuple[float, float], where: str)
 
 def report(found: dict[str, Any]) -> str:
     """Return all that was measured and what the model says, as Markdown."""
-    line = fit_line(found["allreduce"])
+    line = fit_line(found["sums"])
     here = machine.describe()
     lines = [
         f"{here['cpu']}, {here['cores']} cores, NumPy {here['numpy']}; load at the end "
         f"{os.getloadavg()[0]:.1f}\n",
-        "| Allreduce of 2 ranks, bytes | us | model |",
-        "|---:|---:|---:|",
+        "| sum of 2 ranks, bytes | Allreduce, us | here, us | model |",
+        "|---:|---:|---:|---:|",
     ]
-    for n, t in found["allreduce"].items():
-        lines.append(f"| {n:,} | {t * 1e6:.1f} | {(line[0] + n / line[1]) * 1e6:.1f} |")
-    lines.append(f"\nThe model: {line[0] * 1e6:.1f} us and {line[1] / 1e9:.2f} GB/s.")
+    for n, t in found["sums"].items():
+        model = line[0] + n / line[1]
+        reduce = found["allreduce"][n]
+        lines.append(f"| {n:,} | {reduce * 1e6:.1f} | {t * 1e6:.1f} | {model * 1e6:.1f} |")
+    lines.append(f"\nThe model: {line[0] * 1e6:.1f} us and {line[1] / 1e9:.2f} GB/s.\n")
+    lines += [
+        "| a step, ms, and what two ranks give | one rank | two, apart | messages | memory |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, row in found["steps"].items():
+        cells = [
+            f"{row[key] * 1e3:.2f}, {row['throughput'][key]:.2f}"
+            for key in ("apart", "messages", "memory")
+        ]
+        lines.append(f"| {name} | {row['alone'] * 1e3:.2f} | {' | '.join(cells)} |")
     for name, row in found["steps"].items():
         lines.append(
-            f"\n{name}: a step takes {row['alone'] * 1e3:.2f} ms on one rank, "
-            f"{row['both'] * 1e3:.2f} ms on each of two: {row['throughput']:.2f} times the "
-            f"samples (median of rounds; {row['best']:.2f} of the best); without the Allreduce "
-            f"{row['apart'] * 1e3:.2f} ms, {row['ceiling']:.2f} times the samples"
+            f"\n{name}: the exchange costs {(row['memory'] - row['apart']) * 1e6:.0f} us of a step "
+            f"in shared memory, of which a rank waits {row['waiting'] * 1e6:.0f}, and by messages "
+            f"{(row['messages'] - row['apart']) * 1e6:.0f}; by itself it takes "
+            f"{row['itself']['memory'] * 1e6:.0f} and {row['itself']['messages'] * 1e6:.0f}."
         )
     for name, row in found["steps"].items():
         lines += table(name, row, line, "this memory")
@@ -273,7 +337,8 @@ def main(argv: list[str] | None = None) -> int:
         [launcher, "-n", "2", *command], stdout=subprocess.PIPE, text=True, check=True
     )
     found = json.loads(done.stdout)
-    found["allreduce"] = {int(n): t for n, t in found["allreduce"].items()}
+    for key in ("allreduce", "sums"):
+        found[key] = {int(n): t for n, t in found[key].items()}
     print(report(found))
     return 0
 

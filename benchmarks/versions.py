@@ -1,8 +1,8 @@
 """Compare two checkouts of the library in one run: `python -m benchmarks.versions OTHER`.
 
-OTHER is the root of another checkout, such as one of the commit before. Each runs in a process of
-its own, as users have it, with one BLAS thread, from the same weights; the processes are timed in
-turn, in interleaved rounds. Where in memory a process finds itself makes some percent of
+OTHER is the root of another checkout, such as one of the commit before. Each step runs in a
+process of its own, as users have it, with one BLAS thread, from the same weights; the processes are
+timed in turn, in interleaved rounds. Where in memory a process finds itself makes some percent of
 difference for as long as it lives, so there are several pairs of processes.
 """
 
@@ -32,12 +32,12 @@ TOLERANCE = 1e-4  # between the losses of the first steps
 class Worker:
     """A process with the library of a checkout, which times steps of one work when asked."""
 
-    def __init__(self, root: Path, work: str) -> None:
+    def __init__(self, root: Path, work: str, kind: str) -> None:
         variables = environment("1") | RETAINED
         # the library of the checkout, and the works of this one
         variables["PYTHONPATH"] = os.pathsep.join([str(root / "src"), str(ROOT)])
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.versions", "--serve", work, str(root)],
+            [sys.executable, "-m", "benchmarks.versions", "--serve", work, kind, str(root)],
             cwd=ROOT,
             env=variables,
             stdin=subprocess.PIPE,
@@ -63,9 +63,9 @@ class Worker:
 
 
 @contextmanager
-def workers(roots: dict[str, Path], work: str) -> Iterator[dict[str, Worker]]:
+def workers(roots: dict[str, Path], work: str, kind: str) -> Iterator[dict[str, Worker]]:
     """Start a process for each checkout, and end them afterwards."""
-    started = {name: Worker(root, work) for name, root in roots.items()}
+    started = {name: Worker(root, work, kind) for name, root in roots.items()}
     try:
         yield started
     finally:
@@ -73,27 +73,26 @@ def workers(roots: dict[str, Path], work: str) -> Iterator[dict[str, Worker]]:
             worker.close()
 
 
-def serve(work: str, root: Path) -> None:
+def serve(work: str, kind: str, root: Path) -> None:
     """Answer questions about one work from standard input: its losses, or the time of steps."""
     import retrograd as rg
     from benchmarks import nets
     from benchmarks.clock import CHECKED_STEPS, batch_time
     from benchmarks.peers import ours
-    from benchmarks.rows import Row
+    from benchmarks.rows import Row, over
     from benchmarks.works import WORKS
 
     assert str(rg.__file__).startswith(str(root)), rg.__file__
     if work in WORKS:
-        # a compiled model in an eager loss is no row of older versions
-        made = [row for row in ours.rows(WORKS[work](), {}) if row.name.split()[1] in KINDS]
-        made = [row for row in made if "model" not in row.name]
+        made = WORKS[work]()
+        step = ours.step_of(made)
+        step = rg.compile(step) if kind == "compiled" else step
+        row = Row(f"retrograd {kind}", over(ours.batches(made), step), ours.read)
     else:
         rg.set_default_dtype(np.float32)
-        made = [Row(f"retrograd {kind}", nets.our_step(work, kind == "compiled")) for kind in KINDS]
-    rows = {row.name.split()[1]: row for row in made}
+        row = Row(f"retrograd {kind}", nets.our_step(work, kind == "compiled"))
     for line in sys.stdin:
         question = json.loads(line)
-        row = rows[question["kind"]]
         if steps := question.get("steps"):
             batch_time(row, max(1, steps // 10))
             answer: Any = np.median([batch_time(row, 1) for _ in range(steps)])
@@ -102,24 +101,24 @@ def serve(work: str, root: Path) -> None:
         print(json.dumps(answer), flush=True)
 
 
-def compare(roots: dict[str, Path], work: str, pairs: int, rounds: int, seconds: float) -> Any:
-    """Return the microseconds a step of one work took, for each kind, checkout and round."""
-    times: dict[str, dict[str, list[float]]] = {k: {name: [] for name in roots} for k in KINDS}
+def compare(
+    roots: dict[str, Path], work: str, kind: str, pairs: int, rounds: int, seconds: float
+) -> dict[str, list[float]]:
+    """Return the microseconds a step of one work took, for each checkout and round."""
+    times: dict[str, list[float]] = {name: [] for name in roots}
     shuffle = random.Random(0).shuffle
     for _ in range(pairs):
-        with workers(roots, work) as started:
-            for kind in KINDS:
-                losses = {name: worker.ask(kind=kind) for name, worker in started.items()}
-                if not np.allclose(*losses.values(), rtol=TOLERANCE):
-                    sys.exit(f"{work}, {kind}: the losses differ: {losses}")
-            slots = [(kind, name) for kind in KINDS for name in roots]
-            share = seconds / pairs / rounds / len(slots)
-            one = {kind: started["this"].ask(kind=kind, steps=10) for kind in KINDS}
+        with workers(roots, work, kind) as started:
+            losses = {name: worker.ask() for name, worker in started.items()}
+            if not np.allclose(*losses.values(), rtol=TOLERANCE):
+                sys.exit(f"{work}, {kind}: the losses differ: {losses}")
+            share = seconds / pairs / rounds / len(roots)
+            steps = max(1, round(share / started["this"].ask(steps=10)))
+            order = list(roots)
             for _ in range(rounds):
-                shuffle(slots)
-                for kind, name in slots:
-                    steps = max(1, round(share / one[kind]))
-                    times[kind][name].append(started[name].ask(kind=kind, steps=steps) * 1e6)
+                shuffle(order)
+                for name in order:
+                    times[name].append(started[name].ask(steps=steps) * 1e6)
     return times
 
 
@@ -129,12 +128,12 @@ def main() -> None:
     parser.add_argument("other", type=Path, help="the root of the other checkout")
     parser.add_argument("--pairs", type=int, default=6, help="of processes, for each work")
     parser.add_argument("--rounds", type=int, default=8, help="for each pair")
-    parser.add_argument("--seconds", type=float, default=12.0, help="for each work")
+    parser.add_argument("--seconds", type=float, default=6.0, help="for each work and kind")
     parser.add_argument("--work", nargs="+", help="works and nets (default: all)")
-    parser.add_argument("--serve", metavar="WORK", help="be such a process (OTHER is its root)")
+    parser.add_argument("--serve", nargs=2, metavar=("WORK", "KIND"), help="be such a process")
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve, options.other)
+        serve(*options.serve, options.other)
         return
     from benchmarks import nets
     from benchmarks.works import WORKS
@@ -142,15 +141,11 @@ def main() -> None:
     roots = {"other": options.other.resolve(), "this": ROOT}
     print("| work | | other, us | this, us | this / other |\n| --- | --- | ---: | ---: | ---: |")
     for work in options.work or [*WORKS, *nets.works()]:
-        times = compare(roots, work, options.pairs, options.rounds, options.seconds)
-        for kind, taken in times.items():
-            other, this = taken["other"], taken["this"]
-            ratio = np.median(np.divide(this, other))
-            print(
-                f"| {work} | {kind} | {np.median(other):,.1f} | {np.median(this):,.1f} "
-                f"| {ratio:.3f} |",
-                flush=True,
-            )
+        for kind in KINDS:
+            times = compare(roots, work, kind, options.pairs, options.rounds, options.seconds)
+            ratio = np.median(np.divide(times["this"], times["other"]))
+            other, this = np.median(times["other"]), np.median(times["this"])
+            print(f"| {work} | {kind} | {other:,.1f} | {this:,.1f} | {ratio:.3f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,32 @@ def _flatten(node: Any, found: list[Any]) -> Structure:
     return Structure(type(node), parts, getattr(node, "default_factory", None))
 
 
+def flatten_further(
+    tree: Any, opened: Callable[[Any], tuple[type[Structure], dict[str, Any]] | None]
+) -> tuple[list[Any], Structure]:
+    """Return what `flatten` does of a tree in which more than dicts, lists and tuples are nodes.
+
+    Args:
+        tree: any value.
+        opened: a function of what would be a leaf; it returns None for one that is, else the
+            kind of Structure that makes such a node again, and what is in it by name.
+    """
+    found: list[Any] = []
+
+    def visit(node: Any) -> Structure:
+        inside, kind = _open(node), Structure
+        if inside is None:
+            node_and_parts = opened(node)
+            if node_and_parts is None:
+                found.append(node)
+                return LEAF
+            kind, inside = node_and_parts
+        parts = {key: visit(part) for key, part in inside.items()}
+        return kind(type(node), parts, getattr(node, "default_factory", None))
+
+    return found, visit(tree)
+
+
 def leaves(tree: Any) -> list[Any]:
     """Return the leaves of a tree in order.
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+import retrograd as rg
 from retrograd.compiler.ir import Call, Names, Program, Var, apply
 from retrograd.compiler.live import Live
 from retrograd.compiler.names import stem_of
@@ -67,3 +68,17 @@ def listing(calls, *known):
         text = f"{c.fn.__name__}({', '.join(args)})"
         lines.append(text if c.kind == "write" else f"{name(c.outs[0])} = {text}")
     return lines
+
+
+def assert_seen_at_once(fn, change, x, calls=5):
+    """Check that a compiled function is `fn` before and after a change outside, at every call."""
+    compiled = rg.compile(fn)
+    for _ in range(calls):
+        np.testing.assert_array_equal(compiled(x).data, fn(rg.Tensor(x)).data)
+    before = fn(rg.Tensor(x))
+    change()
+    after = fn(rg.Tensor(x))
+    assert before.dtype != after.dtype or not np.array_equal(before.data, after.data)
+    for _ in range(5):
+        np.testing.assert_array_equal(compiled(x).data, after.data)
+    assert len(compiled.programs) <= 2

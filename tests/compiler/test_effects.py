@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import retrograd as rg
+from comparing import assert_compiled_agrees
 
 X = np.array([1.0, 2.0, 3.0])
 
@@ -291,3 +292,49 @@ def test_a_refused_call_puts_back_what_it_had_updated():
     np.testing.assert_array_equal(w.data, np.ones(3))
     assert w.grad is None
     assert optimizer.state_dict()["state"] == {}
+
+
+def setting_attributes():
+    net, long = rg.nn.Sequential(rg.nn.Linear(3, 1, rng=0), rg.nn.Tanh()), [0] * 30_000
+    table = dict.fromkeys(range(30_000), 0)
+
+    def counted(x):
+        net.calls = getattr(net, "calls", 0) + 1
+        return np.sum(net(x))
+
+    def by_name(x):
+        setattr(net[1], "calls", getattr(net[1], "calls", 0) + 1)  # noqa: B010
+        return np.sum(net(x))
+
+    def entry_of_a_long_list(x):
+        long[5] += 1
+        return np.sum(x)
+
+    def entry_of_a_long_dict(x):
+        table[5] += 1
+        return np.sum(x)
+
+    return {
+        "net.calls": counted, "net.1.calls": by_name,
+        "long": entry_of_a_long_list, "table": entry_of_a_long_dict,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*setting_attributes()])
+def test_what_it_sets_in_modules_of_the_library_and_in_long_containers_is_refused(name):
+    step = rg.compile(setting_attributes()[name])
+    with pytest.raises(rg.TraceError, match=rf"changes '{name}' outside"):
+        [step(rg.Tensor(X)) for _ in range(2)]
+
+
+def test_what_modules_of_the_library_set_themselves_is_done():
+    def make():
+        net = rg.nn.Sequential(rg.nn.Linear(3, 2, rng=0), rg.nn.BatchNorm1d(2))
+
+        def step(x):
+            return np.sum(net(x) ** 2)
+
+        return step, net
+
+    rng = np.random.default_rng(0)
+    assert_compiled_agrees(make, [(rng.normal(size=(4, 3)),) for _ in range(9)])

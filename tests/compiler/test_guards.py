@@ -11,12 +11,15 @@ import retrograd as rg
 from comparing import assert_compiled_agrees
 from compiler.parts import argument
 from retrograd.compiler.guards import (
+    Guard,
     argument_guards,
+    compile_entry,
     compile_guards,
     find_further,
     first_failing,
 )
 from retrograd.compiler.outside import Outside
+from retrograd.compiler.statements import Bound, Index, Literal
 
 
 @pytest.mark.parametrize("kind", ["SGD", "Adam"])
@@ -152,14 +155,30 @@ def test_guards_are_data_that_say_what_no_longer_holds():
 def test_guards_of_arguments_say_which_is_of_another_kind():
     guards = argument_guards([argument(2, 3), argument(3, dtype=np.float32)])
     x, y = np.ones((2, 3)), np.ones(3, np.float32)
-    assert first_failing(guards, args=[x, y]) == ""
-    assert first_failing(guards, args=[x]) == "there are 2 arguments"
-    assert first_failing(guards, args=[x, [1.0]]) == "argument 1 is an array"
-    assert first_failing(guards, args=[x.T, y]) == "argument 0 has the shape (2, 3)"
-    assert first_failing(guards, args=[x, x[0]]) == "argument 1 has the dtype float32"
-    holds = compile_guards(guards, {}, "args")
-    assert holds([x, y])
-    assert not holds([x.T, y])
+    assert first_failing(guards, a0=x, a1=y) == ""
+    assert first_failing(guards, a0=x, a1=[1.0]) == "argument 1 is an array"
+    assert first_failing(guards, a0=x.T, a1=y) == "argument 0 has the shape (2, 3)"
+    assert first_failing(guards, a0=x, a1=x[0]) == "argument 1 has the dtype float32"
+
+
+def test_what_enters_are_the_arrays_of_arguments_of_the_recorded_kinds():
+    x, y = np.ones((2, 3)), np.ones(3, np.float32)
+    enter = compile_entry([argument(2, 3), argument(3, dtype=np.float32)], [], {})
+    found = enter((x, rg.Tensor(y)))
+    assert found[0] is x
+    assert found[1] is not None
+    np.testing.assert_array_equal(found[1], y)
+    refused = [(x,), (x, y, y), (x.T, y), (x, [1.0]), (x, rg.Tensor(y, requires_grad=True))]
+    assert [enter(args) for args in refused] == [None] * len(refused)
+
+
+def test_nothing_enters_where_a_condition_outside_does_not_hold():
+    holds = [False]
+    condition = Guard("it holds", Index(Bound("holds", holds), Literal(0)))
+    enter = compile_entry([], [condition], {})
+    assert enter(()) is None
+    holds[0] = True
+    assert enter(()) == ()
 
 
 def test_no_guards_hold_always():

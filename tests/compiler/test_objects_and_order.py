@@ -188,7 +188,7 @@ def spellings():
         "generic function": (
             lambda x: generic(x),
             (),
-            lambda: generic.register(rg.Tensor, lambda x: x * 2),
+            lambda: generic.register(object, lambda x: x * 2),
         ),
         "attribute of an array": (
             lambda x: x * grid.by,

@@ -14,10 +14,8 @@ from retrograd.compiler.statements import (
     Buffer,
     Copy,
     Do,
-    Effect,
     Fill,
     Index,
-    Let,
     List,
     Literal,
     Memory,
@@ -50,7 +48,6 @@ X, Y, OUT = Name("x"), Name("y"), Name("out")
         (Index(X, Tuple((Literal(slice(None, None, -1)), Literal(None)))), "x[::-1, None]"),
         (Index(X, Tuple((Literal(Ellipsis),))), "x[...,]"),
         (Index(X, Tuple(())), "x[()]"),
-        (Let("a", X), "(a := x)"),
     ],
 )
 def test_an_expression_as_text(expression, text):
@@ -70,7 +67,6 @@ def test_an_expression_as_text(expression, text):
          "x, y = _np_linalg_eigh(out)"),
         (Fill(OUT, Operation("*", X, Y)), "out[...] = x * y", "out[...] = x * y"),
         (Copy(OUT, X, Y), "np.copyto(out, x, where=y)", "_np_copyto(out, x, where=y)"),
-        (Effect(method(X, "sort")), "x.sort()", "x.sort()"),
         (Return(Tuple((X, Literal(None)))), "return (x, None)", "return (x, None)"),
         (Copy(OUT, X, casts=True), 'np.copyto(out, x, casting="unsafe")',
          '_np_copyto(out, x, casting="unsafe")'),

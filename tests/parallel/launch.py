@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 import retrograd as rg
+from retrograd.parallel import exchange
 
 HERE = Path(__file__).resolve().parent
 LIMIT = 60.0  # seconds: a script that hangs is a failure
@@ -26,6 +27,10 @@ def mpiexec():
 needs_mpi = pytest.mark.skipif(
     importlib.util.find_spec("mpi4py") is None or mpiexec() is None,
     reason='they need MPI: python -m pip install "retrograd[mpi]"',
+)
+
+needs_shared_memory = pytest.mark.skipif(
+    not Path(exchange.FOLDER).is_dir(), reason=f"they need {exchange.FOLDER}, which Linux has"
 )
 
 

@@ -1,6 +1,8 @@
 """Small runs of every kind, the same on any number of ranks: as a script it writes their results.
 
-mpiexec -n 2 python runs.py results.npz
+mpiexec -n 2 python runs.py results.npz 0
+
+The number says from how many bytes on gradients are added up in shared memory.
 """
 
 import itertools
@@ -9,6 +11,7 @@ import sys
 import numpy as np
 
 import retrograd as rg
+from retrograd.parallel import group
 
 STEPS = 200
 BATCH = 10  # of 46 samples: the last batch of an epoch has 6, and 3 or 4 ranks have unequal parts
@@ -75,6 +78,7 @@ def results():
 
 
 if __name__ == "__main__":
+    group.SHARED_FROM = float(sys.argv[2])
     every = rg.parallel.size()
     mine = results()
     for value in mine.values():  # the ranks are equal, bit by bit

@@ -1,11 +1,12 @@
 """Where one rank fails, all end in bounded time, with its message; a late one is waited for."""
 
+import os
 import subprocess
 import sys
 
 import pytest
 
-from parallel.launch import LIMIT, environment, launch, mpiexec, needs_mpi
+from parallel.launch import LIMIT, environment, launch, mpiexec, needs_mpi, needs_shared_memory
 
 pytestmark = needs_mpi
 
@@ -30,36 +31,150 @@ def test_a_fault_of_one_rank_ends_all_with_its_message(fault, messages, tmp_path
         assert message in done.err
 
 
+# lengths of which gradients are added up by messages, and in shared memory
+LENGTHS = [1, 20_000]
+
+NOT_FINITE = """
+import sys
+import numpy as np
+import retrograd as rg
+length, rank = int(sys.argv[1]), rg.parallel.rank()
+w = rg.nn.Parameter(np.ones(length, np.float32))
+optimizer = rg.parallel.DataParallel(rg.optim.SGD([w], lr=1.0))
+largest = np.finfo(np.float32).max
+for wrong in ([0.0, np.nan], [0.0, np.inf], [-np.inf, np.inf], [largest, largest]):
+    w.grad = np.zeros(length, np.float32)
+    w.grad[-1] = wrong[rank]
+    try:
+        optimizer.step()
+    except rg.parallel.NotFiniteError as error:
+        if rank == 0:
+            print(error)
+assert (w.data == 1).all()
+# large, but finite: the sum of squares is not
+w.grad[-1] = largest / 4
+optimizer.step()
+assert np.isclose(w.data[-1], -largest / 4)
+"""
+
+
+@pytest.mark.parametrize("length", LENGTHS)
+def test_numbers_that_are_not_finite_are_told_on_all_ranks(length):
+    lines = launch(2, NOT_FINITE, length).out.splitlines()
+    said = ["rank 1 has 1", "rank 1 has 1", "rank 0 has 1, rank 1 has 1", "their sum overflows"]
+    assert len(lines) == len(said)
+    for line, part in zip(lines, said, strict=True):
+        assert part in line
+
+
 LATE = """
 import sys, time
 import numpy as np
 import retrograd as rg
-w = rg.nn.Parameter([1.0])
-late, timeout = map(float, sys.argv[1:])
+length = int(sys.argv[1])
+w = rg.nn.Parameter(np.ones(length))
+late, timeout = map(float, sys.argv[2:])
 optimizer = rg.parallel.DataParallel(rg.optim.SGD([w], lr=1.0), timeout=timeout)
 if rg.parallel.rank() == 1:
     time.sleep(late)
-w.grad = np.array([1.0 + rg.parallel.rank()])
+w.grad = np.full(length, 1.0 + rg.parallel.rank())
 optimizer.step()
-assert w.data[0] == -0.5
+assert (w.data == -0.5).all()
 """
 
 
 @pytest.fixture(scope="module", autouse=True)
 def patient():
-    """Start a run with a rank that is 10 s late, beside the other tests."""
-    command = [mpiexec(), "-n", "2", sys.executable, "-W", "error", "-c", LATE, "10", "100"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment())
-    yield process
-    process.kill()
-    process.wait()
+    """Start runs with a rank that is 10 s late, beside the other tests."""
+    start = [mpiexec(), "-n", "2", sys.executable, "-W", "error", "-c", LATE]
+    runs = {
+        length: subprocess.Popen(
+            [*start, str(length), "10", "100"],
+            stderr=subprocess.PIPE, text=True, env=environment(),
+        )
+        for length in LENGTHS
+    }  # fmt: skip
+    yield runs
+    for process in runs.values():
+        process.kill()
+        process.communicate()
 
 
-def test_a_rank_that_does_not_come_within_the_timeout_ends_all():
-    done = launch(2, LATE, 50, 1.5, check=False)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_rank_that_does_not_come_within_the_timeout_ends_all(length):
+    done = launch(2, LATE, length, 50, 1.5, check=False)
     assert done.code != 0
     assert done.seconds < SOON
     assert "rank 0 has waited 2 s for the other ranks" in done.err
+
+
+WITHIN = """
+import os, signal, sys, threading, time
+import numpy as np
+import retrograd as rg
+from retrograd.parallel import exchange
+
+fault, step = sys.argv[1:]
+rank = rg.parallel.rank()
+w = rg.nn.Parameter(np.ones(20_000))
+optimizer = rg.parallel.DataParallel(rg.optim.SGD([w]))
+
+def add_up(terms, out):
+    # between the two meetings of the ranks
+    if rank == 1 and updates == int(step):
+        if fault == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif fault == "raise":
+            raise ArithmeticError("the brew is cold")
+        elif fault == "exit":
+            os._exit(3)
+        elif fault.startswith("interrupt"):
+            signal.raise_signal(signal.SIGINT)
+        elif fault == "sleep":
+            time.sleep(50)
+    return real(terms, out)
+
+real, exchange.add_up = exchange.add_up, add_up
+
+def interrupt(signal, frame):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+for updates in range(4):
+    w.grad = np.ones(20_000)
+    if fault == "sleep" and rank == 0 and updates == int(step):
+        signal.alarm(2)  # while it waits for the other
+    try:
+        optimizer.step()
+    except KeyboardInterrupt:
+        if fault == "sleep":
+            raise
+        if fault == "interrupt and end":
+            break
+"""
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("kill", ""),
+        ("raise", "the sum of gradients of 1 parameters"),
+        ("exit", ""),
+        ("interrupt", "rank 1 of 3 was interrupted in allreduce, call"),
+        ("interrupt and end", "rank 1 has ended, and rank"),
+        ("sleep", "KeyboardInterrupt"),
+    ],
+)
+@needs_shared_memory
+@pytest.mark.parametrize("step", [0, 2])
+def test_a_fault_between_the_meetings_ends_all(fault, message, step):
+    before = set(os.listdir("/dev/shm"))
+    done = launch(3, WITHIN, fault, step, check=False)
+    assert done.code != 0
+    assert done.seconds < SOON
+    assert message in done.err
+    left = set(os.listdir("/dev/shm")) - before
+    assert not [name for name in left if name.startswith("retrograd")]
 
 
 DIFFERENT = """
@@ -134,7 +249,7 @@ LATER = """
 import sys
 import numpy as np
 import retrograd as rg
-w = [rg.nn.Parameter(np.ones(40)), rg.nn.Parameter(np.ones(30))]
+w = [rg.nn.Parameter(np.ones(int(sys.argv[2]))), rg.nn.Parameter(np.ones(30))]
 optimizer = rg.parallel.DataParallel(rg.optim.SGD(w))
 group, rank = optimizer.group, rg.parallel.rank()
 what = sys.argv[1]
@@ -161,8 +276,9 @@ for i in range(4):
         ("broadcast", "sums up gradients of 2 parameters"),
     ],
 )
-def test_ranks_that_come_to_differ_later_end_too(what, message):
-    done = launch(3, LATER, what, check=False)
+@pytest.mark.parametrize("length", LENGTHS)
+def test_ranks_that_come_to_differ_later_end_too(what, length, message):
+    done = launch(3, LATER, what, length, check=False)
     assert done.code != 0
     assert done.seconds < SOON
     assert message in done.err
@@ -174,6 +290,7 @@ def test_processes_that_cannot_find_each_other_are_told():
     assert "this is one of 2 processes, which need mpi4py to work together" in done.err
 
 
-def test_a_rank_that_is_ten_seconds_late_is_waited_for(patient):
-    _, err = patient.communicate(timeout=LIMIT)
-    assert patient.returncode == 0, err
+@pytest.mark.parametrize("length", LENGTHS)
+def test_a_rank_that_is_ten_seconds_late_is_waited_for(patient, length):
+    _, err = patient[length].communicate(timeout=LIMIT)
+    assert patient[length].returncode == 0, err

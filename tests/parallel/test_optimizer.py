@@ -19,10 +19,11 @@ def alone():
 
 
 @needs_mpi
+@pytest.mark.parametrize("shared_from", ["0", "inf"], ids=["shared memory", "messages"])
 @pytest.mark.parametrize("ranks", [1, 2, 3, 4])
-def test_losses_and_weights_are_those_of_one_process(ranks, alone, tmp_path):
+def test_losses_and_weights_are_those_of_one_process(ranks, shared_from, alone, tmp_path):
     path = tmp_path / "results.npz"
-    launch(ranks, "runs.py", path)
+    launch(ranks, "runs.py", path, shared_from)
     with np.load(path) as found:
         assert len(found) == 2 * (len(runs.KINDS) + 2)
         for name, value in found.items():

@@ -14,6 +14,7 @@ import numpy as np
 from retrograd import tree
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.places import PLAIN, is_users_object
+from retrograd.compiler.records import flatten_as, kinds_of
 from retrograd.engine import Tensor
 from retrograd.engine.arrays import unmasked
 
@@ -110,20 +111,29 @@ def objects_given(
 ) -> list[tuple[str, Any]]:
     """Return the arguments that are no arrays and no plain values, with their names.
 
-    What they hold may change from call to call, as what the function finds outside may.
+    What they hold may change from call to call, as what the function finds outside may. So may
+    what stands in the classes of dataclasses of arrays.
 
     Args:
         fn: the function.
         leaves: the leaves of its arguments.
         structure: the tree of these.
     """
+    records: list[tuple[str, Any]] = [(kind.__name__, kind) for kind in kinds_of(structure)]
     if all(isinstance(leaf, (*ARRAYS, *PLAIN)) for leaf in leaves):
-        return []
+        return records
     pairs = zip(name_arguments(fn, structure), leaves, strict=True)
-    return [(name, leaf) for name, leaf in pairs if not isinstance(leaf, (*ARRAYS, *PLAIN))]
+    objects = [(name, leaf) for name, leaf in pairs if not isinstance(leaf, (*ARRAYS, *PLAIN))]
+    return objects + records
 
 
-def check_arguments(fn: Callable[..., Any], called: str, before: Any, after: Any) -> None:
+def check_arguments(
+    fn: Callable[..., Any],
+    called: str,
+    before: Any,
+    after: Any,
+    given: tree.Structure = tree.LEAF,
+) -> None:
     """Refuse a change of dicts and lists among the arguments, of which a run has copies.
 
     Args:
@@ -131,11 +141,12 @@ def check_arguments(fn: Callable[..., Any], called: str, before: Any, after: Any
         called: what to call it.
         before: the arguments before the run, positional ones and those by name.
         after: these after it.
+        given: the tree of them, as they were given, if it has dataclasses.
 
     Raises:
         TraceError: if one has changed, by its name.
     """
-    parts = tree.flatten(before), tree.flatten(after)
+    parts = flatten_as(before, given), flatten_as(after, given)
     (old, structure), (new, now) = parts
     if structure == now and all(map(operator.is_, old, new)):
         return

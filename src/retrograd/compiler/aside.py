@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from retrograd import tree
 from retrograd.compiler.graphs import stand_ins
 from retrograd.compiler.lower import lower
 from retrograd.compiler.program import ReadyProgram
@@ -32,7 +31,7 @@ class Aside:
 
     def __init__(self, step: CompiledStep, args: Any, kwargs: dict[str, Any]) -> None:
         self.step = step
-        given, self.structure = tree.flatten((args, kwargs))
+        given, self.structure = step._flatten(args, kwargs)
         self.given = given
         self.leaves = stand_ins(given)
         self.arrays = [a for a in self.leaves if isinstance(a, (np.ndarray, np.generic, Tensor))]

@@ -15,6 +15,10 @@ from retrograd.rules.joining import concat
 
 Place = tuple[Var, int]  # a joined array, and the element of it where a part begins
 
+# What takes 6 to 8 times as long where it writes over its argument: NumPy's loop is one of branches
+# then, which processors guess wrong (NumPy 2.4, 2,048 random numbers).
+SLOW_IN_PLACE = {np.sign}
+
 
 def find_joined(calls: Sequence[Call], flow: Flow) -> dict[Var, Place]:
     """Return the arrays that can be computed as parts of the one that joins them, and where.
@@ -93,7 +97,7 @@ class Buffers:
         if call.fn is written:  # which reads what is not written from its first argument alone
             memories = [self.flow.memory(v) for v in givers]
             givers = givers[:1] if memories.count(memories[0]) == 1 else []
-        elif not isinstance(call.fn, np.ufunc) or call.fn.signature:
+        elif not isinstance(call.fn, np.ufunc) or call.fn.signature or call.fn in SLOW_IN_PLACE:
             return None
         for v in givers:
             at = self.flow.memory(v)

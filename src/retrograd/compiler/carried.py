@@ -18,7 +18,7 @@ from retrograd.compiler.changes import Before
 from retrograd.compiler.ir import root
 from retrograd.compiler.live import Reading
 from retrograd.compiler.outside import RANDOM
-from retrograd.compiler.places import MISSING, Place, is_equal
+from retrograd.compiler.places import MISSING, Place, is_equal, is_slot
 from retrograd.compiler.statements import (
     Assign,
     Attribute,
@@ -276,6 +276,7 @@ def _has_place(place: Place) -> bool:
     """Tell whether something was there, and other values can be put there."""
     known = place.how in _HOW and type(place.key) in (str, int, type(None))
     is_own = place.how != "attribute" or place.key in _attributes(place.owner)
+    is_own = is_own or is_slot(place.owner, place.key)
     is_own = is_own and (place.how != "item" or isinstance(place.owner, (dict, list)))
     return known and is_own and place.value is not MISSING
 
@@ -304,6 +305,8 @@ def _container(place: Place) -> tuple[Any, Any]:
     """Return what a program reads a place from, and the first step: see `Reading`."""
     if place.how == "cell":
         return place.owner, "cell_contents"
+    if place.how == "attribute" and is_slot(place.owner, place.key):
+        return place.owner, place.key
     # not by setattr: a Module would take it for a change that everybody has to hear of
     return (_attributes(place.owner) if place.how == "attribute" else place.owner), (place.key,)
 

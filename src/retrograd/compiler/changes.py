@@ -12,13 +12,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from retrograd.compiler.containers import CONTAINERS, NUMBERS, UNORDERED
 from retrograd.compiler.ir import root
-from retrograd.compiler.outside import CONTAINERS, NUMBERS, UNORDERED, Outside, attributes
-from retrograd.compiler.places import COPIED, MISSING, Place, is_alike
+from retrograd.compiler.outside import Outside, attributes
+from retrograd.compiler.places import COPIED, MISSING, Place, is_alike, is_users
 from retrograd.engine import Array
+from retrograd.nn.module import Module
 
 BUDGET = 4_000_000  # elements: as many are copied in all; of others a sum is kept
-COMPARED = 20_000  # entries: of a longer container the length alone is compared
+COMPARED = 20_000  # entries: of a longer container nothing inside these is compared
 _WHOLE = (*UNORDERED, *NUMBERS, deque)
 _INTEGERS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}  # by their bytes
 
@@ -56,6 +58,12 @@ class Before:
             for name, v in found.objects
             if not isinstance(v, (type, types.ModuleType)) and hasattr(v, "__dict__")
         ]
+        # what library code sets in its Modules is known: that of the user's may set more
+        self._objects += [
+            (name, m, self._set_in(m))
+            for name, m in found.modules.values()
+            if not is_users(type(m).__module__)
+        ]
         self._arrays = [*_with_contents(found.arrays)]
         self._groups = [
             (name, group, {**group})
@@ -81,7 +89,9 @@ class Before:
                 seen.add(at)
                 yield Change(place.name, place, now)
         for name, owner, before in self._objects:
-            for key, old, new in _pairs(before, attributes(owner)):
+            is_library = isinstance(owner, Module) and not is_users(type(owner).__module__)
+            now = self._set_in(owner) if is_library else attributes(owner)
+            for key, old, new in _pairs(before, now):
                 if (id(owner), "attribute", key) not in seen and not self._is_as_before(old, new):
                     at_key = f"{name}.{key}"
                     yield Change(at_key, Place(at_key, "attribute", owner, key, old), new)
@@ -102,9 +112,17 @@ class Before:
             if all(source is not rng for rng in drawn) and not is_alike(state, _state(source)):
                 yield Change(name, None, source)
 
+    def _set_in(self, module: Module) -> dict[str, Any]:
+        """Return the attributes of a Module that the user's code may set, by its names."""
+        return {n: v for n, v in attributes(module).items() if n in self.outside.sets}
+
     def _changes_inside(self, name: str, owner: Any, before: Any) -> Iterator[Change]:
         if isinstance(before, int):  # its length
             if len(owner) != before:
+                yield Change(name, None, owner)
+        elif isinstance(before, tuple):  # its entries, of which there are many
+            entries = _entries(owner)
+            if len(entries) != len(before) or not all(map(operator.is_, entries, before)):
                 yield Change(name, None, owner)
         elif isinstance(owner, _WHOLE):
             if owner != before:
@@ -140,11 +158,17 @@ def look_around(fn: Callable[..., Any], given: Iterable[tuple[str, Any]] = ()) -
 
 def _copy(value: Any) -> Any:
     """Return what a container is compared by: its entries, or their number if there are many."""
-    if len(value) > COMPARED:
+    if len(value) > COPIED:
         return len(value)
+    if len(value) > COMPARED and not isinstance(value, _WHOLE):
+        return (*_entries(value),)
     if isinstance(value, _WHOLE):
         return copy.copy(value)
     return dict(value) if isinstance(value, Mapping) else [*value]
+
+
+def _entries(value: Any) -> Any:
+    return value.values() if isinstance(value, Mapping) else value
 
 
 def _with_contents(arrays: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, Array, Any]]:
@@ -157,8 +181,11 @@ def _with_contents(arrays: Iterable[tuple[str, Array]]) -> Iterator[tuple[str, A
 
 def _contents(array: Array, like: Any) -> Any:
     """Return the bytes of an array, or a sum of them, as `like` is."""
-    if isinstance(like, bytes):
-        return array.tobytes()
+    return array.tobytes() if isinstance(like, bytes) else sum_of(array)
+
+
+def sum_of(array: Array) -> int:
+    """Return a sum over the bits of an array, which is another one where an element changes."""
     kind = _INTEGERS.get(array.dtype.itemsize)
     return 0 if kind is None else int(np.sum(array.view(kind), dtype=np.uint64))
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from retrograd import tree
 from retrograd.compiler.ir import Program, Var
 from retrograd.compiler.likeness import Likeness, find_difference
+from retrograd.compiler.places import is_alike
 from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.records import flatten_results
 from retrograd.compiler.writer import PYTHON
 from retrograd.engine import Array, Tensor
 
@@ -71,7 +72,8 @@ class Watch:
 
     def results(self, result: Any) -> Left:
         """Return copies of all that a run leaves behind, each with what it is."""
-        found = [("a result", v._array) for v in tree.leaves(result) if isinstance(v, Tensor)]
+        leaves, _ = flatten_results(result)
+        found = [("a result", v._array) for v in leaves if isinstance(v, Tensor)]
         found += [("an array it writes", a) for a in self.written]
         found += [(f"what it assigns to {c.place.name}", a) for c in self.carried for a in c.now()]
         return copy.deepcopy(found + [("a gradient", leaf.grad) for leaf in self.leaves])
@@ -91,6 +93,19 @@ def _bytes(dtype: Any) -> int:
 def find_differing_call(first: Program, second: Program) -> tuple[str, list[Var]]:
     """Compare two recordings of a function: see `likeness.find_difference`."""
     return find_difference(Likeness(first), Likeness(second))
+
+
+def find_differing_leaf(first: Program, second: Program) -> str:
+    """Return what two runs returned otherwise besides Tensors, or ""."""
+    if first.structure != second.structure:
+        return f"it returns {second.structure!r} where it returned {first.structure!r}"
+    for x, y in zip(first.results, second.results, strict=True):
+        if not isinstance(x, Var) and not is_alike(x, y):
+            return (
+                f"it returns {y!r} where it returned {x!r}, and a program gives the same in all "
+                "runs. Return Tensors, in dicts, lists, tuples or dataclasses"
+            )
+    return ""
 
 
 def differ_in_size(first: Program, second: Program) -> bool:

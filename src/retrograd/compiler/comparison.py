@@ -18,8 +18,10 @@ from retrograd.compiler.checking import (
     differ_in_size,
     distance,
     find_differing_call,
+    find_differing_leaf,
     find_differing_result,
     find_first_difference,
+    is_close,
     is_finite,
     precision,
     tells_nothing,
@@ -29,8 +31,9 @@ from retrograd.compiler.lower import lower
 from retrograd.compiler.moving import DISTANCES, State, Trial
 from retrograd.compiler.precise import PreciseTape
 from retrograd.compiler.program import CHECKS, ReadyProgram
+from retrograd.compiler.records import flatten_results
 from retrograd.compiler.tape import Tape
-from retrograd.engine import rehearsal
+from retrograd.engine import rehearsal, wrap
 
 
 class Comparison:
@@ -40,8 +43,13 @@ class Comparison:
         fn: the function.
         name: what to call it in errors.
         program: the program.
-        record: runs the function on leaves of arguments, heard by a tape of the kind that is
-            given or a plain one; returns the tape, and the function's result.
+        record: runs the function on leaves of arguments, which are arrays for it if the second
+            argument is true, heard by a tape of the kind that is given or a plain one; returns the
+            tape, and the function's result.
+
+    Attributes:
+        tells_kinds: whether the function was found to do something else for arrays than for
+            Tensors.
     """
 
     def __init__(
@@ -52,6 +60,7 @@ class Comparison:
         record: Callable[..., tuple[Tape, Any]],
     ) -> None:
         self.fn, self.name, self.program, self.record = fn, name, program, record
+        self.tells_kinds = False
 
     def check(self, leaves: Any, arrays: Any) -> None:
         """Raise unless the two agree; all that they change is put back.
@@ -73,6 +82,8 @@ class Comparison:
     def _compare(self, leaves: Any, arrays: Any) -> None:
         if self.program.checks_left == CHECKS:
             self._find_constants(leaves, arrays)
+            if self.program.outside is not None and self.program.outside.asks_kinds:
+                self._compare_kinds(leaves, arrays)
         state = State(self.program)
         try:
             for far, turns in DISTANCES:
@@ -97,14 +108,37 @@ class Comparison:
     def _find_constants(self, leaves: Any, arrays: Any) -> None:
         """Run the function once more: which arrays outside are others each time, though equal?"""
         watch = Watch(self.program, arrays)
-        tape, _ = self.record(leaves)
-        problem, constants = find_differing_call(self.program.recorded, lower(tape, self.fn))
+        tape, result = self.record(leaves)
+        second = lower(tape, self.fn, result)
+        problem, constants = find_differing_call(self.program.recorded, second)
         problem = problem or watch.find_mutation()
+        problem = problem or find_differing_leaf(self.program.recorded, second)
         tape.put_back()
         if problem:
-            raise TraceError(f"{self.name} cannot be compiled: {problem}")
+            raise self._refusal(problem)
         if constants:
             self.program.write(constants)
+
+    def _refusal(self, problem: str) -> TraceError:
+        suspects = self.program.suspects.describe() if self.program.suspects else ""
+        return TraceError(f"{self.name} cannot be compiled: {problem}\n{suspects}".rstrip())
+
+    def _compare_kinds(self, leaves: Any, arrays: Any) -> None:
+        """Run the function with NumPy arrays for arguments: does it do something else then?"""
+        watch, found = Watch(self.program, arrays), []
+        with np.errstate(all="ignore"):
+            for as_arrays in (False, True):
+                try:
+                    tape, result = self.record(leaves, as_arrays)
+                except Exception:
+                    return  # it knows no arrays, or does with them what no program can do
+                tensors = [_as_tensor(leaf) for leaf in flatten_results(result)[0]]
+                found.append(watch.results(tensors))
+                tape.put_back()
+        pairs = zip(*found, strict=False)
+        self.tells_kinds = len(found[0]) != len(found[1]) or not all(
+            _is_near(x, y, precision(self.program.recorded)) for (_, x), (_, y) in pairs
+        )
 
     def _try(self, trial: Trial) -> Doubt | None:
         """Run the function, put back what it changed, run the program, and compare the two."""
@@ -116,7 +150,7 @@ class Comparison:
             second = lower(tape, self.fn)
             problem, constants = find_differing_call(program.recorded, second)
             if problem := problem or watch.find_mutation():
-                error = TraceError(f"{self.name} cannot be compiled: {problem}")
+                error = self._refusal(problem)
                 tape.put_back()
                 return Doubt(error, not differ_in_size(program.recorded, second))
             if not program.constants.issuperset(constants):
@@ -145,7 +179,7 @@ class Comparison:
 
         def run(kind: Callable[[], Tape] = Tape, **error: Any) -> list[float]:
             watch = Watch(self.program, trial.begin(**error))
-            tape, result = self.record(trial.leaves, kind)
+            tape, result = self.record(trial.leaves, kind=kind)
             again = watch.results(result)
             tape.put_back()
             return [distance(x, y) for (_, x), (_, y) in zip(again, after, strict=True)]
@@ -166,3 +200,16 @@ class Comparison:
         tape.put_back()
         where = find_first_difference(self.program, arrays, kept, itemsize)
         return RuntimeError(f"the compiled {self.name} computes something else: {problem}{where}")
+
+
+def _as_tensor(leaf: Any) -> Any:
+    is_number = isinstance(leaf, (np.ndarray, np.generic, int, float, complex))
+    return wrap(np.asarray(leaf)) if is_number and not isinstance(leaf, bool) else leaf
+
+
+def _is_near(x: Any, y: Any, itemsize: int) -> bool:
+    """Tell whether two arrays have about equal values, of whatever dtypes."""
+    if x is None or y is None:
+        return x is y
+    kind = np.result_type(x, y)
+    return is_close(x.astype(kind), y.astype(kind), itemsize=itemsize)

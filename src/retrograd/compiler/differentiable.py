@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS
-from retrograd.compiler.gradients import Gradients, Results, name_of, trace
+from retrograd.compiler.gradients import Gradients, Results, name_of
 from retrograd.compiler.halves import Halves, Run
 from retrograd.compiler.program import ReadyProgram
+from retrograd.compiler.records import flatten_results
 from retrograd.engine import (
     CLOCK,
     Array,
@@ -29,6 +30,7 @@ from retrograd.engine import (
     enable_grad,
     keep,
     run,
+    trace_back,
     wrap,
 )
 
@@ -74,7 +76,8 @@ class Graph:
         self._step: Any = None  # the compiled function that computes results and gradients
         self._results: Any = None  # the one that computes results and what came before them
         self._halves: Halves | None = None
-        self._inputs: tuple[Any, ...] | None = None  # what gradients flow to, if always the same
+        # what gradients flow to, as Tensors and as arrays, if these are the same in all calls
+        self._inputs: tuple[tuple[Any, ...], tuple[Any, ...]] | None = None
         self._whole: list[ReadyProgram] = []  # its programs that do not fall into halves
 
     def run_eagerly(self, leaves: Sequence[Any]) -> Any:
@@ -154,7 +157,7 @@ class Graph:
         if result.__class__ is Tensor:
             values, structure = [result], tree.LEAF
         else:
-            values, structure = tree.flatten(result)
+            values, structure = flatten_results(result)
         return self._connect(values, structure, before, call)
 
     def _connect(
@@ -183,14 +186,24 @@ class Graph:
 
     def _connect_one(self, found: Sequence[Array], call: RecordedCall) -> Tensor:
         """Return the only result as that of one recorded call, given it and what was before it."""
-        inputs = self._inputs
-        if inputs is None:
-            inputs = tuple(call.arrays[u] if isinstance(u, int) else u for u in self.used)
-            if not any(isinstance(u, int) for u in self.used):
-                self._inputs = inputs
-        arrays = tuple([t._array for t in inputs])
-        root = keep((_ONE, inputs, arrays, {"call": call}), found[-1], True, current_mode())
-        return _after(self.passed[0], root, found[0]) if self.passed else root
+        mode = current_mode()
+        inputs, arrays = self._inputs or self._find_inputs(call)
+        root = keep((_ONE, inputs, arrays, {"call": call}), found[-1], True, mode)
+        if not self.passed:
+            return root
+        return keep((self.passed[0], (root,), (found[-1],), {}), found[0], True, mode)
+
+    def _find_inputs(self, call: RecordedCall) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Return what gradients flow to, as Tensors and as arrays.
+
+        Where all are Tensors outside, they are remembered: these have the same arrays in all calls,
+        or the program does not hold.
+        """
+        tensors = tuple(call.arrays[u] if isinstance(u, int) else u for u in self.used)
+        inputs = tensors, tuple([t._array for t in tensors])
+        if not any(isinstance(u, int) for u in self.used):
+            self._inputs = inputs
+        return inputs
 
     def step(self, leaves: Sequence[Any]) -> Any:
         """Return the compiled function of arrays and gradients of results, which gives both.
@@ -222,6 +235,31 @@ class Graph:
         return found
 
 
+class _Changing(NamedTuple):
+    """What a call changes outside, with what it was at some time."""
+
+    written: list[tuple[Array, Array]]
+    places: list[tuple[Any, Any]]
+    draws: list[tuple[Any, Any]]
+
+    def as_now(self) -> _Changing:
+        """Return the same with what it is now."""
+        return _Changing(
+            [(array, array.copy()) for array, _ in self.written],
+            [(place, place.read()) for place, _ in self.places],
+            [(bits, bits.state) for bits, _ in self.draws],
+        )
+
+    def put_back(self) -> None:
+        """Make all outside what it was."""
+        for array, values in self.written:
+            array[...] = values
+        for place, value in self.places:
+            place.put(value)
+        for bits, state in self.draws:
+            bits.state = state
+
+
 class RecordedCall(Run):
     """What is kept of a call of a compiled function for its backward pass.
 
@@ -231,23 +269,25 @@ class RecordedCall(Run):
         leaves: the leaves of its arguments, as given.
     """
 
-    __slots__ = ("arrays", "draws", "first", "graph", "leaves", "places", "written")
+    __slots__ = ("before", "first", "graph", "leaves")
+    first: tuple[Any, ...]  # what the program gave, until it stands in the graph
 
     def __init__(self, graph: Graph, ready: ReadyProgram, leaves: Sequence[Any]) -> None:
         self.graph = graph
         self.leaves = leaves
-        self.first: tuple[Any, ...] = ()
         self.halves = None
-        self.arrays: Sequence[Any] = leaves
-        if not ready.simple:
-            self.arrays = [v for v in leaves if isinstance(v, ARRAYS)]
-        self.written: Sequence[Any] = ()
-        self.places: Sequence[Any] = ()
-        self.draws: Sequence[Any] = ()
+        self.before = None
         if ready.changes:
-            self.written = [(array, array.copy()) for array in ready.written]
-            self.places = [(c.place, c.place.read()) for c, _ in ready.program.carried]
-            self.draws = [(bits, bits.state) for bits in ready.bit_generators]
+            self.before = _Changing(
+                [(array, array.copy()) for array in ready.written],
+                [(c.place, c.place.read()) for c, _ in ready.program.carried],
+                [(bits, bits.state) for bits in ready.bit_generators],
+            )
+
+    @property
+    def arrays(self) -> list[Any]:
+        """The arguments that are arrays or Tensors."""
+        return [v for v in self.leaves if isinstance(v, ARRAYS)]
 
     def __repr__(self) -> str:
         return f"<a call of {name_of(self.graph.fn)}>"
@@ -255,14 +295,13 @@ class RecordedCall(Run):
     @contextlib.contextmanager
     def _as_before(self) -> Iterator[None]:
         """Set what the call has changed outside to what it was before, for a while."""
-        draws = [(bits, bits.state) for bits, _ in self.draws]
-        written = [(array, array.copy()) for array, _ in self.written]
-        places = [(place, place.read()) for place, _ in self.places]
+        now = None if self.before is None else self.before.as_now()
         try:
             self.put_back()
             yield
         finally:
-            _set(draws, written, places)
+            if now is not None:
+                now.put_back()
 
     def gradients(self, needed: Sequence[int], seeds: Sequence[Any]) -> Sequence[Any]:
         """Return the gradients of what the function used, at the positions in `needed`.
@@ -285,14 +324,15 @@ class RecordedCall(Run):
 
     def put_back(self) -> None:
         """Put back what the call has changed outside."""
-        _set(self.draws, self.written, self.places)
+        if self.before is not None:
+            self.before.put_back()
 
     def _recorded(self, needed: Sequence[int], seeds: Sequence[Tensor]) -> list[Any]:
         start = CLOCK.tick()
         with self._as_before(), enable_grad():
-            results = tree.leaves(self.graph.run_eagerly(self.leaves))
+            results, _ = flatten_results(self.graph.run_eagerly(self.leaves))
         roots = self.graph.roots(results)
-        inner, ends, _ = trace(roots, start)
+        inner, ends = trace_back(roots, start)
         walk = ReversePass(True, True, {*inner, *ends}, set(ends))
         walk.run(roots, seeds)
         used: list[Any] = [self.arrays[u] if isinstance(u, int) else u for u in self.graph.used]
@@ -304,42 +344,35 @@ def _after(rule: Rule, root: Tensor, array: Array) -> Tensor:
     return keep((rule, (root,), (root._array,), {}), array, True, current_mode())
 
 
-def _set(
-    draws: Sequence[tuple[Any, Any]], written: Sequence[tuple[Any, Any]],
-    places: Sequence[tuple[Any, Any]],
-) -> None:  # fmt: skip
-    for bits, state in draws:
-        bits.state = state
-    for array, values in written:
-        array[...] = values
-    for place, value in places:
-        place.put(value)
-
-
 def _as_tensor(value: Any) -> Tensor:
     return value if isinstance(value, Tensor) else wrap(as_array(value))
 
 
-def _results(*used: Any, call: RecordedCall) -> tuple[Any, ...]:
+def compiled_several(*used: Any, call: RecordedCall) -> tuple[Any, ...]:
+    """Return what a program gave: it stands in the graph for the program."""
     return call.first
 
 
-def _result(*used: Any, call: RecordedCall) -> Any:
+def compiled(*used: Any, call: RecordedCall) -> Any:
+    """Return the one result that a program gave: it stands in the graph for the program."""
     return call.first[0]
 
 
-def _gradients_of_results(
+def gradient_program_of_several(
     needed: Any, g: Any, out: Any, *used: Any, call: RecordedCall
 ) -> Sequence[Any]:
+    """Return the gradients of what was used, of those of the results that have one."""
     found = call.gradients(needed, g)
     return found if all(g.came) else call.graph.without_unused(needed, found, g.came)
 
 
-def _gradients_of_result(
+def gradient_program(
     needed: Any, g: Any, out: Any, *used: Any, call: RecordedCall
 ) -> Sequence[Any]:
+    """Return the gradients of what was used, of that of the one result."""
     return call.gradients(needed, (g,))
 
 
-_SEVERAL = Rule(_results, joint=_gradients_of_results, multi=True)
-_ONE = Rule(_result, joint=_gradients_of_result)
+_TITLE = "a compiled function"
+_SEVERAL = Rule(compiled_several, joint=gradient_program_of_several, multi=True, title=_TITLE)
+_ONE = Rule(compiled, joint=gradient_program, title=_TITLE)

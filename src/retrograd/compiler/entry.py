@@ -94,19 +94,38 @@ def compile(
 
     What the function finds outside may change between two calls. Arrays, parameters and learning
     rates are read anew in every run. Numbers, options, names, attributes and entries of dicts and
-    lists, in the function and in those of yours that it calls, are watched: another value lets
-    the function be recorded anew. A number that changes at every call therefore belongs among the
-    arguments, as an array. At the calls 4, 8, 16, ... the function is recorded beside its program
-    and compared with it, for what nobody could watch. Since its Python runs only then, it may not
-    change anything outside besides what it updates by recorded calls. What is kept from call to
-    call is in Tensors: written in place under `rg.no_grad()`, also at indices, or assigned to where
-    they were, `self.h = np.tanh(self.h + x)`, without a graph. Random numbers come from
-    `rg.random.uniform` and `normal`, and from Dropout.
+    lists, in the function and in those of yours that it calls, are watched, and so are functions
+    of libraries that it names: another value lets the function be recorded anew. A number that
+    changes at every call therefore belongs among the arguments, as an array.
+
+    Not everything can be watched. At the calls 4, 8, 16, ... the function is recorded beside its
+    program and compared with it; a difference is an error, which names what has changed where that
+    can be known, and the next call records anew. Until then these are what they were:
+
+    - an element, or a number computed in NumPy alone, of an array outside of more than 10,000
+      elements that is no Tensor (of such an array some 250 elements are watched);
+    - entries of lists and dicts with more than 4096, and what is inside the entries of those with
+      more than 256;
+    - what is read from files or clocks, or comes out of iterators; a cache that is cleared
+      (`lru_cache`) matters if what it calls reads such things;
+    - methods of NumPy's and this library's classes, and functions that these call themselves, if
+      others are put in their place; special methods of your classes, such as `__add__`, likewise;
+    - attributes of objects that are written in C and of most classes of Python's library;
+    - whether a weak reference still has its object, if that is a Module or an optimizer.
+
+    Since its Python runs only then, a function may not change anything outside besides what it
+    updates by recorded calls; what it prints, logs or writes to files comes at these calls alone,
+    more than once at the first. What is kept from call to call is in Tensors: written in place
+    under `rg.no_grad()`, also at indices, or assigned to where they were,
+    `self.h = np.tanh(self.h + x)`, without a graph. Random numbers come from `rg.random.uniform`
+    and `normal`, and from Dropout. All arguments that are arrays are Tensors inside: a function
+    for which `isinstance(x, np.ndarray)` decides what it computes is refused where it gets arrays.
 
     Args:
-        fn: takes arrays, Tensors, dicts, lists and tuples of them, and hashable values, each value
-            a program of its own; also objects of your classes and functions, which are watched as
-            what is found outside. It returns Tensors, trees of them, and plain values.
+        fn: takes arrays, Tensors, dicts, lists, tuples and dataclasses of them, and hashable
+            values, each value a program of its own; also objects of your classes and functions,
+            which are watched as what is found outside: another object is another program. It
+            returns Tensors, dicts, lists, tuples and dataclasses of them, and plain values.
         target: what computes the program: "numpy", or "c", for which a C compiler must be there.
             Then all becomes C code, compiled once and kept in the user's cache folder, but for
             large products and for what has no form in C (`rg.coverage().not_in_c` lists it): that
@@ -130,8 +149,8 @@ def compile(
             `backward` and gets a Tensor that has a graph.
         TraceError: when called, with the line, if the function does what a program cannot do
             again: reads a value (`.item()`, `float(t)`, `if t > 0`), writes into an argument,
-            changes something outside or a dict or list that it gets, or does something else in
-            its second run, or in one to which it is compared later.
+            changes something outside or a dict or list that it gets, does something else in its
+            second run, or in one to which it is compared later, or for arrays than for Tensors.
         RuntimeError: when called, if a program does not compute what the function does.
         ValueError: if `target` is neither; when called, for `target="c"`, if an argument lies in
             memory that the function writes.

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS, objects_given
+from retrograd.compiler.records import flatten_results
 from retrograd.engine import (
     ReversePass,
     Tensor,
@@ -63,7 +63,7 @@ class Results:
                 leaves[i] = next(remaining)
         args, kwargs = graph.structure.unflatten(leaves)
         with enable_grad():
-            results = tree.leaves(graph.fn(*args, **kwargs))
+            results, _ = flatten_results(graph.fn(*args, **kwargs))
         roots = graph.roots(results)
         before = [root for i, root in zip(graph.outs, roots, strict=True) if i in graph.passed]
         values = [t.detach() for t in (*results, *before) if isinstance(t, Tensor)]
@@ -108,18 +108,3 @@ def leaf_of(t: Tensor) -> Tensor:
     leaf = wrap(t._array)
     leaf.requires_grad = True
     return leaf
-
-
-def trace(outs: Sequence[Tensor], start: int) -> tuple[set[Tensor], list[Tensor], bool]:
-    """Return what was recorded since a moment, what it started from, and whether it was freed."""
-    inner, ends, is_free = set[Tensor](), dict[Tensor, None](), False
-    stack = [t for t in outs if t.requires_grad]
-    while stack:
-        t = stack.pop()
-        if t.rule is None or t._order < start:
-            ends[t] = None
-        elif t not in inner:
-            inner.add(t)
-            is_free |= t.inputs is None
-            stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.requires_grad]
-    return inner, list(ends), is_free

@@ -8,10 +8,11 @@ from typing import Any
 from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS
 from retrograd.compiler.differentiable import Graph
-from retrograd.compiler.gradients import leaf_of, trace
+from retrograd.compiler.gradients import leaf_of
 from retrograd.compiler.ir import Program
+from retrograd.compiler.records import flatten_results
 from retrograd.compiler.tape import Tape
-from retrograd.engine import PASSED, Tensor
+from retrograd.engine import PASSED, Tensor, trace_back
 
 
 def find_graph(
@@ -31,7 +32,7 @@ def find_graph(
         structure: the tree of the arguments.
         compile: as for `Graph`.
     """
-    values = tree.leaves(result)
+    values, _ = flatten_results(result)
     outs = [i for i, v in enumerate(values) if isinstance(v, Tensor) and v.requires_grad]
     if not outs or tape.leaves or tape.updates:
         return None
@@ -43,8 +44,9 @@ def find_graph(
         return None
     live, used = list[int](), dict[Tensor, set[int]]()
     for i in outs:
-        _, ends, is_free = trace([values[i]], start)
-        if not is_free:  # what is left of a graph that the run itself has used up
+        inner, ends = trace_back([values[i]], start)
+        is_whole = all(t.inputs is not None for t in inner)
+        if is_whole:  # else it is what is left of a graph that the run itself has used up
             for t in ends:
                 used.setdefault(t, set()).add(len(live))
             live.append(i)

@@ -15,21 +15,20 @@ import numpy as np
 
 from retrograd.compiler.ir import Program, Var, root
 from retrograd.compiler.outside import Outside, attributes
-from retrograd.compiler.places import MISSING, Contents, Place, is_equal
+from retrograd.compiler.places import MISSING, Contents, Place, WeakPlace, is_equal
 from retrograd.compiler.statements import (
     Attribute,
     Bound,
     Expression,
     Index,
     Invoke,
-    Let,
     Literal,
     Name,
     Operation,
     method,
 )
 from retrograd.compiler.writer import FastWriter, PythonWriter
-from retrograd.engine import HOOKED_LEAVES, get_default_dtype, hooks_of
+from retrograd.engine import HOOKED_LEAVES, Tensor, get_default_dtype, hooks_of
 from retrograd.nn.module import ATTRIBUTES
 
 # what reading a place raises that is no more
@@ -178,35 +177,13 @@ def _of_places(
 ) -> list[Guard]:
     found = []
     for place in outside.places:
-        if (id(place.owner), place.how, place.key) in assigned:
-            continue
-        owner, what = Bound("outside", place.owner), f"{place.name} is what it was"
-        if place.how == "length":
-            count = Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))
-            found.append(Guard(f"{what}: {place.value}", count, place.name))
-            continue
-        if place.how == "keys":
-            plain = all(type(key) in (str, int) for key in place.value)
-            then = Literal(place.value) if plain else Attribute(Bound("place", place), "value")
-            keys = Operation("==", Invoke(Name("tuple"), (owner,)), then)
-            found.append(Guard(what, keys, place.name))
-            continue
-        if place.how == "content":
-            equal = Operation("==", owner, Attribute(Bound("place", place), "value"))
-            found.append(Guard(what, equal, place.name))
-            continue
-        if place.how == "context" or place.value is MISSING:
-            same = Invoke(Bound("equal", place.holds), ())
-            found.append(Guard(what, same, place.name))
-            continue
-        if place.how == "attribute":
-            now: Expression = Attribute(owner, place.key)
-        elif place.how == "cell":
-            now = Attribute(owner, "cell_contents")
-        else:
-            known = type(place.key) in (str, int)
-            now = Index(owner, Literal(place.key) if known else Bound("key", place.key))
-        found.append(Guard(what, _is_still(now, place), place.name))
+        if (id(place.owner), place.how, place.key) not in assigned:
+            what = f"{place.name} is what it was"
+            what += f": {place.value}" if place.how == "length" else ""
+            found.append(Guard(what, _is_as_it_was(place), place.name))
+    for name, module, key, value in outside.library.functions():
+        same = _is(Attribute(Bound("library", module), key), Bound("function", value))
+        found.append(Guard(f"{name} is what it was", same, name))
     live = {id(root(a)) for a in captured}
     for name, array in outside.arrays:
         if id(root(array)) not in live:
@@ -215,9 +192,34 @@ def _of_places(
     return found
 
 
-def _is_still(now: Expression, place: Place) -> Expression:
-    same = _is(now, Attribute(Bound("place", place), "value"))
-    return Operation("or", same, Invoke(Bound("equal", place.holds), ()))
+def _is_as_it_was(place: Place) -> Expression:
+    """Return the condition that a place holds: see `Place` for how they are read."""
+    owner, then = Bound("outside", place.owner), Attribute(Bound("place", place), "value")
+    holds = Invoke(Bound("equal", place.holds), ())
+    if place.how in ("context", "alive", "weakly") or isinstance(place, WeakPlace):
+        return holds
+    if place.value is MISSING:
+        return holds
+    if place.how == "length":
+        return Operation("==", Invoke(Name("len"), (owner,)), Literal(place.value))
+    if place.how == "keys":
+        plain = all(type(key) in (str, int) for key in place.value)
+        keys = Literal(place.value) if plain else then
+        return Operation("==", Invoke(Name("tuple"), (owner,)), keys)
+    if place.how == "content":
+        return Operation("==", owner, then)
+    if place.how == "class":
+        return _is(Attribute(owner, "__class__"), Bound("class", place.value))
+    if place.how == "attribute":
+        now: Expression = Attribute(owner, place.key)
+    elif place.how == "cell":
+        now = Attribute(owner, "cell_contents")
+    elif place.how == "in class":
+        now = Index(Attribute(owner, "__dict__"), Literal(place.key))
+    else:
+        known = type(place.key) in (str, int)
+        now = Index(owner, Literal(place.key) if known else Bound("key", place.key))
+    return Operation("or", _is(now, then), holds)
 
 
 def _of_optimizer(optimizer: Any) -> list[Guard]:
@@ -268,7 +270,8 @@ class _Naming(PythonWriter):
         if isinstance(of, MethodType) and isinstance(of.__self__, Place):
             of = of.__self__
         if isinstance(of, Place):
-            return f"place_{id(of.owner)}_{of.how}_{of.key!r}_{id(of.value)}"
+            owner = of.reference if isinstance(of, WeakPlace) else of.owner
+            return f"place_{id(owner)}_{of.how}_{of.key!r}_{id(of.value)}"
         return f"{value.stem}_{id(of)}"
 
 
@@ -285,26 +288,23 @@ def find_further(guards: Iterable[Guard], known: Iterable[Guard]) -> list[Guard]
 
 
 def argument_guards(args: Sequence[Var]) -> list[Guard]:
-    """Return the conditions of a list `args` of arguments: plain arrays of the recorded kinds."""
-    given = Name("args")
-    count = Operation("==", Invoke(Name("len"), (given,)), Literal(len(args)))
-    found = [Guard(f"there are {len(args)} arguments", count)]
+    """Return the conditions of arguments `a0`, `a1`, ...: plain arrays of the recorded kinds."""
+    found = []
     for i, v in enumerate(args):
         name = Name(f"a{i}")
-        found += guards_of_argument(i, name, Let(name.text, Index(given, Literal(i))), v)
+        found += guards_of_argument(i, name, v)
     return found
 
 
-def guards_of_argument(i: int, name: Name, first: Expression, var: Var) -> list[Guard]:
+def guards_of_argument(i: int, name: Name, var: Var) -> list[Guard]:
     """Return the conditions of one argument: a plain array of the recorded kind.
 
     Args:
         i: its number.
         name: its name.
-        first: what it is asked by at first, which may give it the name.
         var: what it was.
     """
-    kind = _is(Attribute(first, "__class__"), Bound("ndarray", np.ndarray))
+    kind = _is(Attribute(name, "__class__"), Bound("ndarray", np.ndarray))
     shape = Operation("==", Attribute(name, "shape"), Literal(var.shape))
     dtype = _is(Attribute(name, "dtype"), Bound("dtype", var.dtype))
     return [
@@ -314,22 +314,48 @@ def guards_of_argument(i: int, name: Name, first: Expression, var: Var) -> list[
     ]
 
 
-def compile_guards(
-    guards: Iterable[Guard], namespace: dict[str, Any], parameters: str = ""
-) -> Callable[..., bool]:
+def compile_guards(guards: Iterable[Guard], namespace: dict[str, Any]) -> Callable[[], bool]:
     """Return one function that tells whether all conditions hold.
 
     Args:
         guards: the conditions, asked in order until one does not hold.
         namespace: takes the objects that they refer to.
-        parameters: the parameters of the function.
     """
-    writer = FastWriter(namespace)
-    text = " and ".join(writer.inner(guard.condition) for guard in guards) or "True"
-    lines = [f"def holds({parameters}):", " try:", f"  return {text}", f" except {GONE}:"]
-    exec("\n".join([*lines, "  return False"]), namespace)
-    made: Callable[..., bool] = namespace.pop("holds")
+    text = _conjunction(guards, FastWriter(namespace))
+    lines = ["def holds():", " try:", f"  return {text}", f" except {GONE}:", "  return False"]
+    exec("\n".join(lines), namespace)
+    made: Callable[[], bool] = namespace.pop("holds")
     return made
+
+
+def compile_entry(
+    args: Sequence[Var], guards: Iterable[Guard], namespace: dict[str, Any]
+) -> Callable[[Sequence[Any]], tuple[Any, ...] | None]:
+    """Return a function of arguments, which gives them as arrays if all conditions hold, else None.
+
+    All this is one function, since it is called before every run.
+
+    Args:
+        args: the arguments of the program.
+        guards: the conditions of what is outside; those of `argument_guards` come first.
+        namespace: takes the objects that they refer to.
+    """
+    text = _conjunction([*argument_guards(args), *guards], FastWriter(namespace))
+    names = [f"a{i}" for i in range(len(args))]
+    arrays = f"({''.join(f'{name}, ' for name in names)})"
+    lines = ["def enter(args):", " try:", f"  {arrays} = args"]
+    for name in names:
+        plain = f"{name}.__class__ is Tensor and not {name}.requires_grad"
+        lines.append(f"  if {plain}: {name} = {name}._array")
+    lines += [f"  if {text}: return {arrays}", f" except {GONE}: pass", " return None"]
+    namespace["Tensor"] = Tensor
+    exec("\n".join(lines), namespace)
+    made: Callable[[Sequence[Any]], tuple[Any, ...] | None] = namespace.pop("enter")
+    return made
+
+
+def _conjunction(guards: Iterable[Guard], writer: FastWriter) -> str:
+    return " and ".join(writer.inner(guard.condition) for guard in guards) or "True"
 
 
 def first_failing(guards: Iterable[Guard], **arguments: Any) -> str:
@@ -337,7 +363,7 @@ def first_failing(guards: Iterable[Guard], **arguments: Any) -> str:
 
     Args:
         guards: conditions of what is outside, or of arguments.
-        **arguments: what the conditions call by name: `args` for those of arguments.
+        **arguments: what the conditions call by name: `a0`, `a1`, ... for those of arguments.
     """
     guard = find_failing(guards, **arguments)
     return "" if guard is None else guard.description

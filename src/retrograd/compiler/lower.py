@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from retrograd import tree
 from retrograd.compiler.ir import Call, Names, Program, Var
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.live import Reading
 from retrograd.compiler.names import name_outside, stem_of
+from retrograd.compiler.records import flatten_results
 from retrograd.compiler.tape import Event, Tape
 from retrograd.engine import Array, Constants, Rule, Tensor, get_default_dtype
 from retrograd.lines import Line, line_at
@@ -31,7 +31,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
     Raises:
         TraceError: if the result has an array that no recorded call made.
     """
-    values, structure = tree.flatten(result)
+    values, structure = flatten_results(result)
     if any(isinstance(v, np.ndarray) for v in values):
         raise TraceError(
             "a compiled function returns Tensors or plain values: an array made without "

@@ -6,6 +6,7 @@ import builtins
 import itertools
 import keyword
 import re
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -93,6 +94,8 @@ def name_outside(
         wishes: takes the names of those that have none.
     """
     scope = {"": fn} if isinstance(fn, Module) else surroundings(fn)
+    # a proxy of what is gone cannot even be asked for its class
+    scope = {n: v for n, v in scope.items() if type(v) not in weakref.ProxyTypes}
     if hasattr(fn, "__self__"):
         scope["self"] = fn.__self__
     inner: set[int] = set()

@@ -7,12 +7,9 @@ function reads (`Outside.places`), which guards watch, and what it may change: s
 
 from __future__ import annotations
 
-import array
 import builtins
-import collections
 import contextlib
 import contextvars
-import copy
 import functools
 import io
 import operator
@@ -23,17 +20,21 @@ import threading
 import types
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from retrograd.compiler.codes import Scan, scan
+from retrograd.compiler.containers import CONTAINERS, ENTRIES, VIEWS, find_entries
 from retrograd.compiler.ir import root
+from retrograd.compiler.library import Library
+from retrograd.compiler.members import Member, Names, find_members
 from retrograd.compiler.places import (
     MISSING,
     PLAIN,
     Place,
+    WeakPlace,
     is_compiled,
     is_users,
     is_users_object,
@@ -41,21 +42,14 @@ from retrograd.compiler.places import (
 from retrograd.engine import Array, Tensor
 from retrograd.nn.module import Module
 
-ENTRIES = 256  # of a container; a longer one is compared as a whole
 PLACES = 2000  # so many are watched in all, and of containers that come later the length
-COMPARED = 4096  # entries: of a longer container the length alone is watched
 # methods that no expression calls, and those that only making an object does
-_SILENT = {"__repr__", "__str__", "__del__", "__reduce__", "__getstate__", "__setstate__"}
+_SILENT = {"__del__", "__reduce__", "__getstate__", "__setstate__"}
+_TEXTS = {"__repr__", "__str__", "__format__"}  # which only those call that make text of objects
 _MAKING = {"__init__", "__new__", "__post_init__"}
-UNORDERED = (set, weakref.WeakSet)
-NUMBERS = (bytearray, array.array)
-CONTAINERS = (
-    dict, list, set, deque, bytearray, array.array, types.MappingProxyType, collections.UserDict,
-    collections.UserList, collections.ChainMap, weakref.WeakKeyDictionary,
-    weakref.WeakValueDictionary, weakref.WeakSet,
-)  # fmt: skip
 RANDOM = (np.random.Generator, np.random.RandomState, random.Random)
-_ORDERED = (dict, types.MappingProxyType, collections.UserDict, collections.ChainMap)
+# of objects of their classes, such as a polynomial or a template, all attributes are watched
+OPENED = {"numpy", "scipy", "configparser", "string"}
 _ENVIRONMENT = {"environ", "getenv", "environb", "getenvb"}
 _GETTERS = (operator.attrgetter, operator.methodcaller)
 
@@ -84,13 +78,18 @@ class Outside:
         arrays: the arrays among that, with their names.
         modules: the Modules, and those inside them, by id: their names and themselves.
         optimizers: the optimizers, by id.
+        library: what it may call of libraries.
+        named: the names in its code, of variables and of attributes.
         read: the names of attributes that its code reads.
+        sets: the names of attributes that it sets or deletes.
         reads_all: whether its code asks for attributes by names that are computed.
+        asks_kinds: whether its code asks what kind of object something is.
         containers: dicts, lists, sets and what is like them, with their names.
         objects: objects of the user's classes, and functions that have attributes, likewise.
         tensors: the Tensors.
         generators: generators of random numbers, with their names.
         iterators: iterators, likewise.
+        caches: functions that keep what they returned, likewise.
         variables: the places among all that are no entries of containers, and the global
             variables that it sets.
     """
@@ -105,7 +104,12 @@ class Outside:
         self.optimizers: dict[int, Any] = {}
         self.read: set[str] = {"forward", "backward", "update"}
         self.called: set[str] = set()
+        self.named: set[str] = set()
+        self.sets: set[str] = set()
+        self.library = Library()
         self.reads_all = False
+        self.asks_kinds = False
+        self._formats = False
         self._uses_super = False
         self._is_decorated = False  # by a function of NumPy's, such as np.errstate
         self._seen: dict[int, Any] = {}  # what was visited, by id; held so that ids stay
@@ -115,8 +119,10 @@ class Outside:
         self.tensors: list[tuple[str, Tensor]] = []
         self.generators: list[tuple[str, Any]] = []
         self.iterators: list[tuple[str, Any]] = []
+        self.caches: list[tuple[str, Any]] = []
         self.variables: list[Place] = []
         self._counted: set[int] = set()
+        self._weakly: dict[int, weakref.ref[Any]] = {}  # to objects found by them alone, by id
         self._placed: set[tuple[int, str, Any]] = set()
         if isinstance(fn, Module):
             self._todo.append(("self", fn))
@@ -132,10 +138,14 @@ class Outside:
                 self._visit(*self._todo.popleft())
             if id(os) in self._seen and not _ENVIRONMENT.isdisjoint(self.read | self.called):
                 self._visit_environment()
+            self._todo += self.library.look_for(self.read | self.called)
             names = {(n, True) for n in self.read} | {(n, False) for n in self.called - self.read}
-            if self.reads_all:
-                names.add(("*", True))
-            if names <= looked:
+            names |= {("*", True)} if self.reads_all else set()
+            if self._formats and ("text", True) not in looked:
+                looked.add(("text", True))
+                for _, value in self.objects:
+                    self._visit_texts(value)
+            if names <= looked and not self._todo:
                 return
             looked |= names
             for name, value in self.objects:
@@ -143,26 +153,32 @@ class Outside:
 
     def _add(self, name: str, how: str, owner: Any, key: Any, value: Any) -> None:
         """Take note of a place, and visit what is there."""
-        at = id(owner), how, key
+        self._watch(Place(name, how, owner, key, value))
+        self._todo.append((name, value))
+
+    def _watch(self, place: Place) -> None:
+        """Take note of a place, once."""
+        how, value = place.how, place.value
+        at = id(place.owner), how, place.key
         if at in self._placed:
             return
         self._placed.add(at)
-        place = Place(name, how, owner, key, value)
-        known = isinstance(value, types.ModuleType) and not is_users(value.__name__)
+        # by the type: a proxy of what is gone knows no class
+        known = issubclass(type(value), types.ModuleType) and not is_users(value.__name__)
         if not known:
             self.places.append(place)
-            if how not in ("item", "length", "keys", "content"):
+            if how in ("variable", "cell", "attribute", "context"):
                 self.variables.append(place)
-        self._todo.append((name, value))
 
     def _visit(self, name: str, value: Any) -> None:
-        if isinstance(value, (*PLAIN, frozenset)) or id(value) in self._seen:
-            return
-        self._seen[id(value)] = value
         if type(value) in weakref.ProxyTypes:
             with contextlib.suppress(ReferenceError):
-                self._todo.append((name, value.__dir__.__self__))
-        elif value is os.environ or value is os.getenv:
+                self._todo.append((name, weakref.ref(value.__dir__.__self__)))
+            return
+        if isinstance(value, PLAIN) or id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        if value is os.environ or value is os.getenv:
             self._visit_environment()
         elif isinstance(value, types.FunctionType):
             if is_users(value.__module__) or not name:
@@ -176,12 +192,18 @@ class Outside:
         elif isinstance(value, (np.ndarray, Tensor)):
             if isinstance(value, np.ndarray):
                 self.arrays.append((name, value))
+                if value.dtype == object and value.size <= ENTRIES:
+                    self._todo += [(f"{name}[{i}]", v) for i, v in enumerate(value.flat)]
             else:
                 self.tensors.append((name, value))  # its array is watched where a program reads it
             if is_users_object(value):
                 self._visit_object(name, value)
-        elif isinstance(value, (*CONTAINERS, tuple)):
+        elif isinstance(value, (*CONTAINERS, tuple, frozenset)):
             self._visit_container(name, value)
+        elif isinstance(value, VIEWS):
+            self._todo.append((name, value.mapping))  # type: ignore[attr-defined]
+        elif isinstance(value, memoryview):
+            self._todo.append((name, value.obj))
         elif isinstance(value, threading.local):
             self._visit_object(name, value)
         elif isinstance(value, RANDOM):
@@ -199,22 +221,31 @@ class Outside:
         elif isinstance(value, types.ModuleType):
             if is_users(value.__name__):
                 self._visit_object(name, value)
+            else:
+                self.library.add(name, value)
         elif isinstance(value, type):
             if is_users(value.__module__):
                 self._visit_object(name, value)
         elif is_users_object(value):
             self._visit_object(name, value)
-        elif type(value).__module__.partition(".")[0] in ("numpy", "scipy"):
-            for n, part in getattr(value, "__dict__", {}).items():  # such as a polynomial
+        elif type(value).__module__.partition(".")[0] in OPENED:
+            for n, part in getattr(value, "__dict__", {}).items():
                 self._add(f"{name}.{n}", "attribute", value, n, part)
+        elif isinstance(value, threading.Event):
+            self._add(f"{name}._flag", "attribute", value, "_flag", value._flag)  # type: ignore[attr-defined]
         elif isinstance(value, weakref.ref):
-            self._todo.append((name, value()))
+            self._watch(Place(f"{name}()", "alive", value, None, value() is not None))
+            found = value()
+            if found is not None and id(found) not in self._seen:
+                self._weakly[id(found)] = value
+                self._todo.append((name, found))
         elif isinstance(value, contextvars.ContextVar):
             self._add(name, "context", value, None, value.get(MISSING))
         elif isinstance(value, _GETTERS):
             names = (n for n in value.__reduce__()[1] if isinstance(n, str))
             self.read.update(part for n in names for part in n.split("."))
         elif hasattr(value, "__wrapped__"):
+            self.caches += [(name, value)] if hasattr(value, "cache_clear") else []
             self._todo.append((name, value.__wrapped__))
         elif isinstance(value, Iterator) and not isinstance(value, io.IOBase):
             self.iterators.append((name, value))
@@ -223,6 +254,10 @@ class Outside:
         found: Scan = scan(fn.__code__)
         self.read |= found.read
         self.called |= found.called
+        self.sets |= found.sets
+        self.named |= found.variables | found.read | found.called
+        self.asks_kinds |= found.asks_kinds
+        self._formats |= found.formats
         self._uses_super |= "super" in found.variables
         self.reads_all |= found.reads_all
         scope, name = fn.__globals__, fn.__name__
@@ -255,29 +290,21 @@ class Outside:
         self._todo.append((name, fn.__kwdefaults__))
 
     def _visit_container(self, name: str, value: Any) -> None:
-        if not isinstance(value, tuple):
+        if not isinstance(value, (tuple, frozenset)):
             self.containers.append((name, value))
-            if isinstance(value, (*UNORDERED, *NUMBERS)) or ENTRIES < len(value) <= COMPARED:
-                self.places.append(Place(name, "content", value, None, copy.copy(value)))
-            elif isinstance(value, _ORDERED) and len(value) <= ENTRIES:
-                self._add(f"list({name})", "keys", value, None, (*value,))  # their order, too
-            else:
-                self._add(f"len({name})", "length", value, None, len(value))
+        self._take(find_entries(name, value, len(self.places) <= PLACES))
         if is_users_object(value):
             self._visit_object(name, value)
-        if (
-            len(value) > ENTRIES
-            or len(self.places) > PLACES
-            or isinstance(value, (*UNORDERED, *NUMBERS))
-        ):
-            return
-        is_mapping = isinstance(value, Mapping)
-        for key, entry in value.items() if is_mapping else enumerate(value):
-            text = f'"{key}"' if isinstance(key, str) else repr(key)
-            if isinstance(value, tuple):
-                self._todo.append((f"{name}[{text}]", entry))
-            else:
-                self._add(f"{name}[{text}]", "item", value, key, entry)
+
+    def let_go(self) -> None:
+        """Keep what conditions are made of alone, and nothing that only weak references have."""
+        seen = (self.objects, self.containers, self.iterators, self.caches, self.generators)
+        for found in (self._seen, self.variables, *seen):
+            found.clear()
+        for i, place in enumerate(self.places):
+            if id(place.owner) in self._weakly:
+                self.places[i] = WeakPlace(self._weakly[id(place.owner)], place)
+        self._weakly.clear()
 
     def _visit_environment(self) -> None:
         variables = getattr(os.environ, "_data", os.environ)  # which is compared much faster
@@ -305,6 +332,9 @@ class Outside:
         if hasattr(value, "__dict__") and not isinstance(value, (type, types.ModuleType, Module)):
             own = value.__dict__  # one that it had not may hide what its class has
             self._add(f"vars({name})", "length", own, None, len(own))
+        kind = type(value)
+        if is_users(kind.__module__) and not isinstance(value, (type, Module)):
+            self._watch(Place(f"{name}.__class__", "class", value, None, kind))
         for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
             if is_users(kind.__module__):
                 if id(kind) not in self._counted:  # it may get an attribute that it had not
@@ -313,52 +343,28 @@ class Outside:
                     self._add(f"vars({kind.__name__})", "length", vars(kind), None, count)
                 for n, f in vars(kind).items():
                     skipped = n in _SILENT or (n in _MAKING and not isinstance(value, type))
+                    skipped |= n in _TEXTS and not self._formats
                     if n[:2] == "__" and isinstance(f, types.FunctionType) and not skipped:
                         self._todo.append((n, f))
+                        if n == "__call__":
+                            self._watch(Place(f"{kind.__name__}.{n}", "in class", kind, n, f))
         self._look_at_attributes(name, value)
 
+    def _visit_texts(self, value: Any) -> None:
+        for kind in value.__mro__ if isinstance(value, type) else type(value).__mro__:
+            if is_users(kind.__module__):
+                self._todo += [(n, vars(kind)[n]) for n in _TEXTS if n in vars(kind)]
+
     def _look_at_attributes(self, name: str, value: Any) -> None:
-        own = getattr(value, "__dict__", {})
-        names: Iterable[str] = sorted(self.read | self.called)
-        if self.reads_all:
-            kinds = value.__mro__ if isinstance(value, type) else type(value).__mro__
-            of_kinds = (n for k in kinds if is_users(k.__module__) for n in vars(k))
-            names = {*names, *own, *of_kinds}
-            names = [n for n in names if n[:2] != "__"]
-        for n in names:
-            raw, kind = _find_attribute(value, own, n)
-            found = raw
-            if isinstance(found, (staticmethod, classmethod)):
-                found = found.__func__
-            elif isinstance(found, property):
-                found = found.fget
-            elif isinstance(found, functools.cached_property):
-                found = found.func
-            elif isinstance(found, types.MemberDescriptorType):
-                found = getattr(value, n, MISSING)
-            seen = self.reads_all or n in self.read or callable(found)
-            if found is MISSING or not seen:
-                continue
-            path = f"{name}.{n}" if name else n
-            if kind is None:  # the object's own
-                if isinstance(value, Module):
-                    self._todo.append((path, found))  # it is known when one was set
-                else:
-                    self._add(path, "attribute", value, n, found)
-            elif isinstance(raw, types.MemberDescriptorType):
-                self._add(path, "attribute", value, n, found)
-            elif isinstance(raw, (types.FunctionType, property)):
-                self._add(path, "attribute", kind, n, raw)
-                self._todo.append((path, found))
-                for k in type(value).__mro__ if self._uses_super else ():
-                    above = vars(k).get(n) if is_users(k.__module__) else None
-                    if isinstance(above, types.FunctionType):
-                        self._add(path, "attribute", k, n, above)
-            elif hasattr(type(raw), "__get__"):
-                self._todo.append((path, found))
-            else:
-                of = kind if isinstance(value, Module) else value
-                self._add(path, "attribute", of, n, found)
+        names = Names(self.read, self.called, self.reads_all, self._uses_super)
+        self._take(find_members(name, value, names))
+
+    def _take(self, members: Iterable[Member]) -> None:
+        """Take note of where attributes and entries are watched, and visit them."""
+        for member in members:
+            if member.place is not None:
+                self._watch(member.place)
+            self._todo.append((member.name, member.value))
 
     @property
     def sets_errors(self) -> bool:
@@ -383,23 +389,8 @@ class Outside:
         return {id(root(a)) for a in (*arrays, *(t._array for t in tensors))}
 
 
-def _find_attribute(value: Any, own: Any, name: str) -> tuple[Any, type | None]:
-    """Return an attribute as it stands in the object or a class, without running code.
-
-    Returns:
-        What is there, or `MISSING`; and the class of the user's that it was found in.
-    """
-    if name in own:
-        return own[name], None
-    kinds = [*(value.__mro__ if isinstance(value, type) else ()), *type(value).__mro__]
-    for kind in kinds:
-        if name in vars(kind):
-            return (vars(kind)[name], kind) if is_users(kind.__module__) else (MISSING, None)
-    return MISSING, None
-
-
 def attributes(value: Any) -> dict[str, Any]:
-    """Return the attributes of an object that matter: all but a Module's mode."""
+    """Return the attributes of an object that matter; of a Module its class, not its mode."""
     if isinstance(value, Module):
-        return {**vars(value), "training": None, "_training": None}
+        return {**vars(value), "training": None, "_training": None, "__class__": type(value)}
     return {**vars(value)}

@@ -7,6 +7,7 @@ import copy
 import math
 import sys
 import types
+import weakref
 from collections import deque
 from typing import Any
 
@@ -20,6 +21,7 @@ MISSING = object()
 PLAIN = (int, float, complex, str, bytes, bool, np.generic, np.dtype, type(None), type(Ellipsis),
          slice, range)  # fmt: skip
 _OTHERS = {*sys.stdlib_module_names, *sys.builtin_module_names, "numpy", "retrograd", "scipy"}
+_NAMESPACES = {"argparse", "optparse"}  # the parsers' results hold what the user asked for
 
 
 class Place:
@@ -28,8 +30,10 @@ class Place:
     Args:
         name: how a reader would write it: `beta`, `config["lam"]`, `self.t`.
         how: "variable" of a module; "cell", a variable of an enclosing function; "attribute";
+            "in class", as it stands there, such as a property; "class" of an object;
             "item" of a dict or a list; "length" of one; "keys" of a dict, in order; "content" of a
-            set or of a long one; "context" of a variable of that kind.
+            set or of a long one; "context" of a variable of that kind;
+            "alive", whether a weak reference has an object; "weakly", a weak reference to an item.
         owner: what it is read from.
         key: the key or the attribute.
         value: what was there.
@@ -51,6 +55,14 @@ class Place:
                 return self.owner[self.key]
             if self.how == "cell":
                 return self.owner.cell_contents
+            if self.how == "in class":
+                return vars(self.owner)[self.key]
+            if self.how == "class":
+                return type(self.owner)
+            if self.how == "alive":
+                return self.owner() is not None
+            if self.how == "weakly":
+                return weakref.ref(self.owner[self.key])
             if self.how == "content":
                 return copy.copy(self.owner)
             if self.how == "keys":
@@ -65,6 +77,8 @@ class Place:
         """Put another value there."""
         if self.how == "cell":
             self.owner.cell_contents = value
+        elif self.how == "attribute" and is_slot(self.owner, self.key):
+            object.__setattr__(self.owner, self.key, value)
         elif self.how == "attribute":
             # not by setattr: a Module would take it for a change that everybody has to hear of
             self.owner.__dict__[self.key] = value
@@ -81,6 +95,28 @@ class Place:
             return False
         self.value = now
         return True
+
+
+class WeakPlace(Place):
+    """A place in an object that is found by a weak reference: it does not keep that alive.
+
+    Args:
+        reference: to the object.
+        place: where it is, there.
+    """
+
+    __slots__ = ("reference",)
+
+    def __init__(self, reference: weakref.ref[Any], place: Place) -> None:
+        super().__init__(place.name, place.how, None, place.key, place.value)
+        self.reference = reference
+
+    def read(self) -> Any:
+        """Return what is there now, `MISSING` if nothing is, or no object."""
+        owner = self.reference()
+        if owner is None:
+            return MISSING
+        return Place(self.name, self.how, owner, self.key, None).read()
 
 
 class Contents:
@@ -102,9 +138,13 @@ class Contents:
             flat = array.reshape(-1) if array.flags.c_contiguous else array[0].reshape(-1)
             self.looked_at = flat[::every]
         self._bytes = self.looked_at.tobytes()
+        # of objects these are addresses, which others may get once these are gone
+        self._objects = self.looked_at.copy() if array.dtype.hasobject else None
 
     def holds(self) -> bool:
         """Tell whether the values are those from before."""
+        if self._objects is not None and self._objects.dtype == object:
+            return all(map(is_equal, self.looked_at.flat, self._objects.flat))
         return self.looked_at.tobytes() == self._bytes
 
 
@@ -153,9 +193,20 @@ def is_alike(x: Any, y: Any, depth: int = 8) -> bool:
         )
     if isinstance(x, set):
         return bool(x == y)
-    if isinstance(x, (Tensor, Module)) or not is_users_object(x):
+    if isinstance(x, (Tensor, Module)):
         return False
+    if not is_users_object(x):  # such as a date or a path
+        return _compares_by_value(type(x)) and bool(x == y)
     return is_alike(getattr(x, "__dict__", x), getattr(y, "__dict__", y), depth - 1)
+
+
+def _compares_by_value(kind: Any) -> bool:
+    return kind.__hash__ is not None and kind.__hash__ is not object.__hash__
+
+
+def is_slot(owner: Any, name: str) -> bool:
+    """Tell whether an attribute is a slot of the object's class."""
+    return isinstance(getattr(type(owner), name, None), types.MemberDescriptorType)
 
 
 def is_users(module: Any) -> bool:
@@ -170,4 +221,5 @@ def is_compiled(value: Any) -> bool:
 
 def is_users_object(value: Any) -> bool:
     """Tell whether a value is of a class of the user's, or a plain namespace."""
-    return isinstance(value, types.SimpleNamespace) or is_users(type(value).__module__)
+    module = type(value).__module__
+    return isinstance(value, types.SimpleNamespace) or module in _NAMESPACES or is_users(module)

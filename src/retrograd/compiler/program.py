@@ -16,13 +16,14 @@ from retrograd import tree
 from retrograd.compiler.assembly import Code, Step, assemble
 from retrograd.compiler.guards import (
     Attributes,
-    argument_guards,
+    compile_entry,
     compile_guards,
     find_failing,
     guards_of,
 )
 from retrograd.compiler.ir import Call, Flow, Program, Var, root
 from retrograd.compiler.likeness import Likeness, find_any_difference
+from retrograd.compiler.masks import Masks
 from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify, stack
 from retrograd.compiler.places import is_compiled
@@ -35,7 +36,6 @@ from retrograd.compiler.statements import (
     Bound,
     Copy,
     Do,
-    Effect,
     Expression,
     Index,
     Invoke,
@@ -46,6 +46,7 @@ from retrograd.compiler.statements import (
     Statement,
     Tuple,
 )
+from retrograd.compiler.suspects import Suspects
 from retrograd.compiler.writer import PYTHON, FastWriter, head, run_setup, source
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from retrograd.compiler.readable.form import Readable
 
 CHECKS = 2  # as many replays are compared with the function
-FEW = 12  # stamps: of more a loop is shorter
 FIRST_AUDIT = 4  # the call at which the function is recorded again, then at twice as many
 _numbered = itertools.count(1)
 
@@ -90,6 +90,7 @@ class ReadyProgram:
     Attributes:
         likeness: what other recordings are compared with.
         runs: how often the function was called for this program, the recording included.
+        suspects: what it may depend on and no condition asks for.
         next_audit: at which of these calls the function is recorded again, to compare.
         ignored: attributes of Modules that were found not to matter, with the Modules' ids.
         recorded: as given, until `settle` lets go of its calls.
@@ -100,6 +101,7 @@ class ReadyProgram:
         sample: some elements of the arguments, to record the function for others of the kind.
         readable: the program for readers, once somebody has asked.
         checks_left: how many of the next replays are to be compared with the function.
+        tells_kinds: whether the function does something else for arrays than for Tensors.
         settled: whether it may be replayed without looking at how arguments are put together.
         shortcut: what runs it and looks at its conditions at once, None where there is none yet.
     """
@@ -115,11 +117,13 @@ class ReadyProgram:
         self.runs = 1
         self.next_audit = FIRST_AUDIT
         self.outside = outside
+        self.suspects: Suspects | None = None
+        self._suspected: Outside | None = None  # of which outside these are
         self.ignored: set[tuple[int, str]] = set()
         self.grad = grad
         self.simple = simple
         self.graph = graph
-        self.settled = False
+        self.settled = self.tells_kinds = False
         self.checks_left = CHECKS
         self.constants: set[Var] = set()
         self.positions = recorded.positions
@@ -127,6 +131,7 @@ class ReadyProgram:
         self.files: list[str] = []
         self.sample = Sample(None, [])
         self.readable: Readable | None = None
+        self.masks = Masks(recorded.calls)
         weakref.finalize(self, _let_go, self.namespace, self.files).atexit = False
         self.write()
 
@@ -280,6 +285,8 @@ class ReadyProgram:
         written = at >= self.first_write
         interrupted = not isinstance(error, Exception)
         space = {**self.namespace, **frame.f_locals}
+        # an interrupt behind the call that tells the time comes before the name has its value
+        space.setdefault("_now", CLOCK.tick())
         # perhaps only a part of the statement is done, but not so of a draw
         again = bool(step and not step.statement.is_single and step.call.kind != "draw")
         if (interrupted and not (again and _writes_over(step, space))) or (
@@ -331,7 +338,7 @@ class ReadyProgram:
             self._add(writer, statement)
             self.steps[len(self.lines)] = Step(statement, Call("keep", None, (), {}, ()), None)
         self._hand_over(writer)
-        self._stamp(writer)
+        self._stamp_written(writer)
         self.end = len(self.lines)
         copied = Bound("copied", np.array)
         results = [
@@ -345,24 +352,8 @@ class ReadyProgram:
         self.run: Callable[..., Any] = self.namespace["program"]
         if program.errors:
             self.run = np.errstate(**program.errors)(self.run)  # type: ignore[arg-type]
-        self.argument_guards = argument_guards(program.args)
+        self.args = program.args
         self.watch(self.outside)
-
-    def _stamp(self, writer: FastWriter) -> None:
-        """Add what stamps the memory of what is trained as written."""
-        found = stamps(self.trained)
-        if len(found) > FEW:
-            written = Bound("stamps", found)
-            self._add(writer, Effect(Invoke(Bound("stamp_written", CLOCK.write), (written,))))
-        elif found:  # as `Clock.write` does, without its call and its loop
-            now = Name("_now")
-            ticked = Assign((now,), Invoke(Bound("tick", CLOCK.tick), ()))
-            self._add(writer, ticked)
-            # an interrupt behind the call comes before the name has its value: it is done again
-            self.steps[len(self.lines)] = Step(ticked, Call("keep", None, (), {}, ()), None)
-            self._add(writer, Assign((Attribute(Bound("clock", CLOCK), "last_write"),), now))
-            for stamp in found:
-                self._add(writer, Assign((Index(Bound("stamp", stamp), Literal(0)),), now))
 
     def find_difference(self, other: Likeness) -> str:
         """Return where another recording of the function differs from this program, or ""."""
@@ -382,6 +373,8 @@ class ReadyProgram:
         problem, found = find_any_difference(self.likeness, other, self.constants, known)
         if problem or (found and not self.checks_left):
             return False
+        if not self.masks.hold():
+            return False  # the same calls, of other sizes
         if found:
             self.write(found)
         return True
@@ -417,11 +410,16 @@ class ReadyProgram:
         assigned = {(id(c.place.owner), c.place.key) for c, _ in self.program.carried}
         self.attributes = Attributes(inside.values(), self.ignored | assigned)
         captured = [v.array for v in self.captured]
+        if outside is not None and outside is not self._suspected:
+            self.suspects = Suspects(outside, {id(root(a)) for a in captured})
+            self._suspected = outside
+            outside.let_go()
         found = guards_of(self.program, self.holders, self.attributes, outside, captured)
+        found += self.masks.guards()
         self.guards = found
         self.shortcut: Shortcut | None = None  # which asks for what was outside before
         self.holds = compile_guards(found, {})
-        self.ready = compile_guards([*self.argument_guards, *found], {}, "args")
+        self.enter = compile_entry(self.args, found, {})
 
     def _add(self, writer: FastWriter, statement: Statement) -> None:
         self.lines.append("    " + writer.statement(statement))
@@ -430,6 +428,15 @@ class ReadyProgram:
         for step in steps:
             self._add(writer, step.statement)
             self.steps[len(self.lines)] = step
+
+    def _stamp_written(self, writer: FastWriter) -> None:
+        """Add what `Clock.write` does, written out: it is a call less."""
+        if self.trained:
+            now, clock = Name("_now"), Bound("clock", CLOCK)
+            self._add(writer, Assign((now,), Invoke(Bound("tick", CLOCK.tick), ())))
+            self._add(writer, Assign((Attribute(clock, "last_write"),), now))
+            for stamp in stamps(self.trained):
+                self._add(writer, Assign((Index(Bound("stamp", stamp), Literal(0)),), now))
 
     def _hand_over(self, writer: FastWriter) -> None:
         """Add what gives each leaf its gradient, which is copied only when somebody reads it."""

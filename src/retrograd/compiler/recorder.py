@@ -18,7 +18,7 @@ from retrograd.engine import MODE, Tensor, current_mode
 
 def record_run(
     fn: Callable[..., Any], called: str, leaves: Sequence[Any], structure: tree.Structure,
-    again: bool = True, kind: Callable[[], Tape] = Tape,
+    again: bool = True, kind: Callable[[], Tape] = Tape, as_arrays: bool = False,
 ) -> tuple[Tape, Any]:  # fmt: skip
     """Run a function and return what was heard of it, and its result.
 
@@ -32,6 +32,8 @@ def record_run(
         again: whether it is run once more where it changes something outside: what it fills once,
             such as a cache, is there then.
         kind: makes the tape that hears it.
+        as_arrays: whether arguments are NumPy arrays for it, as where nothing is compiled, but for
+            those that require grad.
 
     Raises:
         TraceError: if it does what no program can do.
@@ -45,6 +47,9 @@ def record_run(
             continue
         array = leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
         trained = leaf if isinstance(leaf, Tensor) and leaf.requires_grad else None
+        if as_arrays and trained is None:
+            given[i] = leaf if isinstance(leaf, np.generic) else array.copy()
+            continue
         t = given[i] = tape.add_argument(name, array, trained)
         if isinstance(leaf, np.ndarray):
             tape.callers.add(id(t._array))
@@ -59,7 +64,7 @@ def record_run(
     try:
         with recording(tape, mode.grad):
             result = fn(*args, **kwargs)
-        check_arguments(fn, called, as_given, (args, kwargs))
+        check_arguments(fn, called, as_given, (args, kwargs), structure)
         kept, problem = find_kept(before, tape, called)
         if problem and not again:
             raise TraceError(problem)
@@ -68,7 +73,7 @@ def record_run(
             tape.put_back(keeps=True)
             for each in kept if shared else ():
                 each.set_apart(shared)
-            return record_run(fn, called, leaves, structure, not problem, kind)
+            return record_run(fn, called, leaves, structure, not problem, kind, as_arrays)
         tape.finish()
         for t, leaf in standing:
             leaf._grad = t._grad

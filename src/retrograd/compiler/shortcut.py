@@ -45,7 +45,7 @@ def make_shortcut(ready: ReadyProgram) -> Shortcut | None:
     names = ready.code.inputs
     guards = []
     for i, (name, v) in enumerate(zip(names, ready.program.args, strict=True)):
-        guards += guards_of_argument(i, Name(name), Name(name), v)
+        guards += guards_of_argument(i, Name(name), v)
     guards += ready.guards
     text = " and ".join(writer.inner(guard.condition) for guard in guards) or "True"
     lines = [f"if len({given}) != {len(names)}: return {missed}"]

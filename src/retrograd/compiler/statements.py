@@ -131,14 +131,6 @@ class Negative(Expression):
     of: Expression
 
 
-@dataclass(frozen=True, slots=True)
-class Let(Expression):
-    """`(name := value)`, a value that later parts of the same expression use by its name."""
-
-    name: str
-    value: Expression
-
-
 @dataclass(eq=False, slots=True)
 class Buffer:
     """Memory that arrays of a program share, one after the other.
@@ -239,15 +231,6 @@ class Copy:
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """Make a call for what it changes."""
-
-    call: Invoke
-
-    is_single = False
-
-
-@dataclass(frozen=True, slots=True)
 class Compute:
     """Run compiled code, which tells whether it has not: `part(state) and part_again()`.
 
@@ -271,7 +254,7 @@ class Return:
     is_single = False
 
 
-Statement: TypeAlias = Do | Assign | Fill | Copy | Effect | Compute | Return
+Statement: TypeAlias = Do | Assign | Fill | Copy | Compute | Return
 
 
 def is_dot(function: Expression) -> bool:

@@ -42,6 +42,7 @@ from retrograd.compiler.passes import simplify
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.readable import Readable
 from retrograd.compiler.recorder import record_run
+from retrograd.compiler.records import flatten, flatten_results, kinds_of
 from retrograd.compiler.sample import Sample
 from retrograd.compiler.shortcut import MISSED, RUNS, make_shortcut
 from retrograd.compiler.tape import Tape
@@ -89,6 +90,7 @@ class CompiledStep:
         self._programs: dict[Any, list[ReadyProgram]] = {}
         self._last: ReadyProgram | None = None
         self._reasons: Counter[str] = Counter()  # how often each thing outside was a reason
+        self._closed: set[type] = set()  # dataclasses of arrays that are watched as objects
         self._lock = threading.RLock()
         self.attribute = ""  # the name that a class has it under
         remember_for_forks(self)
@@ -146,11 +148,9 @@ class CompiledStep:
                         if found is not MISSED:
                             last.runs = runs
                             return found
-                arrays = [
-                    a._array if a.__class__ is Tensor and not a.requires_grad else a for a in args
-                ]
-                ready = last.ready  # a function that it has, not a method
-                if ready(arrays):
+                enter = last.enter  # a function that it has, not a method
+                arrays = enter(args)
+                if arrays is not None:
                     runs = last.runs + 1
                     if runs < last.next_audit:
                         last.runs = runs
@@ -404,7 +404,7 @@ class CompiledStep:
 
     def _look_up(self, args: Any, kwargs: dict[str, Any], grad: bool) -> Any:
         """Run the program for these arguments, or record one."""
-        given, structure = tree.flatten((args, kwargs))
+        given, structure = self._flatten(args, kwargs)
         key = self._key(given, structure)
         leaves = stand_ins(given)
         arrays = [a for a in leaves if isinstance(a, ARRAYS)]
@@ -417,6 +417,8 @@ class CompiledStep:
         same = self._programs[key] = self._programs.pop(key, [])
         for program in same:
             if program.holds():
+                if program.tells_kinds:
+                    self._refuse_arrays(given)
                 self._last = program
                 graph = program.graph
                 if graph is None:
@@ -433,7 +435,14 @@ class CompiledStep:
         # a program never holds again once a Tensor that it reads has another array
         same[:] = [p for p in same if all(t._array is array for t, array in p.holders)]
         start = CLOCK.tick()
-        tape, result = self._record(leaves, structure)
+        try:
+            tape, result = self._record(leaves, structure)
+        except TraceError:
+            records = {*kinds_of(structure)}
+            if not records:
+                raise
+            self._closed |= records  # it may keep something in them: they are watched as they are
+            return self._look_up(args, kwargs, grad)
         refuse_lost_gradients(tape, given)
         recorded, outside = lower(tape, self.fn, result), self._outside(leaves, structure)
         graph = None
@@ -465,14 +474,22 @@ class CompiledStep:
         if program.graph is not None:
             tape.put_back()
             return program.graph.run_eagerly(given)
-        if self.replay_first or recorded.acts():  # which a recording only rehearses
+        # which a recording only rehearses; or its result may be that for Tensors alone
+        if self.replay_first or recorded.acts() or outside.asks_kinds:
             tape.put_back()
             if program.checks_left:
                 result = self._check(program, leaves, structure, arrays)
             else:
                 result = program(arrays)
         tape.undo.clear()
-        return tree.map(lambda v: wrap(v._array.copy()) if isinstance(v, Tensor) else v, result)
+        values, made = flatten_results(result)
+        return made.unflatten(
+            [wrap(v._array.copy()) if isinstance(v, Tensor) else v for v in values]
+        )
+
+    def _flatten(self, args: Any, kwargs: dict[str, Any]) -> tuple[list[Any], tree.Structure]:
+        """Return the leaves of the arguments, and their tree."""
+        return flatten((args, kwargs), self._closed)
 
     def _compile_alike(self, fn: Callable[..., Any], halved_at: int) -> CompiledStep:
         """Return another function for the same target, to be run in halves: see `Graph`."""
@@ -571,11 +588,12 @@ class CompiledStep:
             tape.put_back()
             problem = program.find_difference(Likeness(lower(tape, self.fn, result)))
             if problem:
+                suspects = program.suspects.describe() if program.suspects else ""
                 raise TraceError(
                     f"{self.__name__} is no more what was recorded, by something that it reads "
-                    f"outside in a way which is not watched: {problem}\nSome calls may have run "
-                    "as it was before. The next one records it anew; pass as an argument what "
-                    "changes"
+                    f"outside in a way which is not watched: {problem}\n{suspects}Some calls may "
+                    "have run as it was before. The next one records it anew; pass as an argument "
+                    "what changes"
                 )
         except BaseException:
             same.remove(program)
@@ -584,15 +602,32 @@ class CompiledStep:
         self._look_again(program, leaves, structure)
 
     def _record(
-        self, leaves: Any, structure: Any, kind: Callable[[], Tape] = Tape
+        self, leaves: Any, structure: Any, kind: Callable[[], Tape] = Tape, as_arrays: bool = False
     ) -> tuple[Tape, Any]:
-        return record_run(self.fn, self.__name__, leaves, structure, kind=kind)
+        name = self.__name__
+        return record_run(self.fn, name, leaves, structure, kind=kind, as_arrays=as_arrays)
 
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
         """Compare the program with the function, then run it."""
 
-        def record(given: Any, kind: Callable[[], Tape] = Tape) -> tuple[Tape, Any]:
-            return self._record(given, structure, kind)
+        def record(
+            given: Any, as_arrays: bool = False, kind: Callable[[], Tape] = Tape
+        ) -> tuple[Tape, Any]:
+            return self._record(given, structure, kind, as_arrays)
 
-        Comparison(self.fn, self.__name__, program, record).check(leaves, arrays)
+        comparison = Comparison(self.fn, self.__name__, program, record)
+        comparison.check(leaves, arrays)
+        if comparison.tells_kinds:
+            program.tells_kinds, program.simple = True, False
+            self._refuse_arrays(leaves)
         return program(arrays)
+
+    def _refuse_arrays(self, leaves: Any) -> None:
+        """Refuse arguments that are NumPy arrays, for which the function does something else."""
+        if any(isinstance(leaf, (np.ndarray, np.generic)) for leaf in leaves):
+            raise TraceError(
+                f"{self.__name__} does something else for NumPy arrays than for Tensors, as "
+                "isinstance(x, np.ndarray), type(x) or hasattr(x, ...) tells: in a compiled "
+                "function all arguments that are arrays are Tensors. Call it with Tensors, "
+                "rg.Tensor(x), or let it do the same for both"
+            )

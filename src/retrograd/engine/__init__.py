@@ -20,7 +20,7 @@ from retrograd.engine.arrays import (
     is_stand_in,
     set_default_dtype,
 )
-from retrograd.engine.backward import ReversePass, seed_of
+from retrograd.engine.backward import ReversePass, seed_of, trace_back
 from retrograd.engine.call import Call, describe
 from retrograd.engine.dispatch import call_numpy, leave_to_numpy
 from retrograd.engine.hooks import HOOKED_LEAVES, Handle, hooks_of
@@ -82,6 +82,6 @@ __all__ = [
     "get_default_dtype", "hooks_of", "is_grad_enabled", "is_recording", "is_rehearsal",
     "is_stand_in", "keep", "leave_to_numpy", "mode_set", "no_grad", "nograd", "pick", "primitive",
     "record", "refuse", "rehearsal", "rules_later", "run", "section", "seed_of",
-    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch", "unrecorded",
-    "wrap", "write", "written",
+    "set_default_dtype", "set_grad_enabled", "spelled", "stamps", "tell", "touch", "trace_back",
+    "unrecorded", "wrap", "write", "written",
 ]  # fmt: skip

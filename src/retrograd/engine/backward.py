@@ -179,6 +179,28 @@ def between(roots: Sequence[Tensor], targets: Sequence[Tensor]) -> set[Tensor]:
     return wanted
 
 
+def trace_back(
+    outs: Iterable[Tensor], since: int, ends: Collection[Tensor] = ()
+) -> tuple[set[Tensor], list[Tensor]]:
+    """Return what was recorded on the ways to `outs` since a moment, and what that started from.
+
+    Args:
+        outs: Tensors; those that do not require grad lead nowhere.
+        since: the moment, a reading of the clock.
+        ends: Tensors at which the search stops. They count as recorded since.
+    """
+    inner, sources = set(ends), dict[Tensor, None]()
+    stack = [t for t in outs if t.requires_grad]
+    while stack:
+        t = stack.pop()
+        if t.rule is None or t._order < since:
+            sources[t] = None
+        elif t not in inner:
+            inner.add(t)
+            stack += [a for a in t.inputs or () if isinstance(a, Tensor) and a.requires_grad]
+    return inner, list(sources)
+
+
 class ReversePass:
     """One walk over the graph, from outputs back to leaves.
 

@@ -18,8 +18,8 @@ from retrograd.engine import (
     current_mode,
     enable_grad,
     run,
+    trace_back,
 )
-from retrograd.func.run import trace_back
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -17,7 +17,7 @@ functional implementation of forward-mode AD".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from retrograd.engine import (
     record,
     spelled,
     tell,
+    trace_back,
     wrap,
 )
 from retrograd.engine.tensor import INSTEAD_OF_A_NUMBER
@@ -259,28 +260,6 @@ def leaf(array: Array, source: Any = None) -> Tensor:
     t.requires_grad = True
     tell("leaf made", t, source)
     return t
-
-
-def trace_back(
-    outs: Tensors, since: int, ends: Collection[Tensor] = ()
-) -> tuple[set[Tensor], list[Tensor]]:
-    """Return what was recorded on the ways to `outs` since a moment, and what that started from.
-
-    Args:
-        outs: Tensors; those that do not require grad lead nowhere.
-        since: The moment, a reading of the clock.
-        ends: Tensors at which the search stops. They count as recorded since.
-    """
-    inner, sources = set(ends), dict[Tensor, None]()
-    stack = [t for t in outs if t.requires_grad]
-    while stack:
-        t = stack.pop()
-        if t.rule is None or t._order < since:
-            sources[t] = None
-        elif t not in inner:
-            inner.add(t)
-            stack += [a for a in t.inputs if isinstance(a, Tensor) and a.requires_grad]
-    return inner, list(sources)
 
 
 def pull(

@@ -97,10 +97,10 @@ class Recurrent(Module):
     def _last_state(self, made: Any) -> States:
         """Return the arrays of the state after the last step: a hidden one, then that of a cell."""
         out = self._out_size
-        hidden = np.transpose(made[-1, -out:])
+        hidden = made[-1, -out:].T
         if self._states == 1:
             return (hidden,)
-        return hidden, np.transpose(made[-1, -out - self.hidden_size : -out])
+        return hidden, made[-1, -out - self.hidden_size : -out].T
 
     def _state_for_user(self, states: States, alone: bool) -> Any:
         """Return a state as users have it: one array or a pair, without a batch as it came."""

@@ -60,7 +60,8 @@ class Watch:
 
         if MPI.Is_finalized():
             return
-        count = np.array([self._group.count])
+        # the calls that have come to their end
+        count = np.array([self._group.count - bool(self._group.broken)])
         send = self._comm.Isend
         self._farewells = [(count, send(count, rank, FAREWELL)) for rank in self._others()]
 

@@ -10,7 +10,7 @@ import numpy as np
 from retrograd.checks import one_of, whole
 from retrograd.engine import Tensor, TensorLike, escape, get_default_dtype, is_recording
 from retrograd.parallel.group import Group, group_of
-from retrograd.parallel.sums import SumOfRanks, as_dtype, constant, summed_dtype, weigh_gradient
+from retrograd.parallel.sums import SumOfRanks, as_dtype, summed_dtype, weigh_gradient
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -101,9 +101,9 @@ def sum_over_ranks(x: Any, group: Group, weight: float = 1.0) -> Any:
             the sum of them is divided by it.
     """
     kind = summed_dtype(x.dtype)
-    signature = constant(kind, group.sign(f"{x.shape} of {x.dtype}"))
+    signature = group.sign(f"{x.shape} of {x.dtype}")
     flat = weigh_gradient(as_dtype(x.reshape(-1), kind), 1 / weight)
-    total = weigh_gradient(sum_of(group)(np.concatenate((flat, signature)))[:-1], weight)
+    total = weigh_gradient(sum_of(group)(flat, signature), weight)
     return as_dtype(total.reshape(x.shape), x.dtype)
 
 

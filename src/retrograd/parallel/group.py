@@ -7,6 +7,7 @@ them, watches how long they take, and at first compares what the ranks are about
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sys
 import time
@@ -17,14 +18,15 @@ import numpy as np
 
 from retrograd.checks import ensure
 from retrograd.engine import Array
+from retrograd.parallel.exchange import SHARED_FROM, DifferentSums, Messages, SharedMemory
 from retrograd.parallel.faults import Watch, abort_on_exceptions
 
 # So many calls at first are compared, and later each sum when it is new: that costs one more
 # message. It covers the first steps of deep nets.
 COMPARED = 128
 RECENT = 8  # so many of the last calls are remembered, for ranks that wait for each other
-# The last element of a sum tells what it is, by a number below 1024, and the count of the call by
-# multiples of that. The sum of it is exact in float32, for 2,048 ranks.
+# The mark of a sum tells what it is, by a number below 1024, and the count of the call by multiples
+# of that. The sum of the marks is exact in float32, for 2,048 ranks.
 COUNTS = 1024
 TIMEOUT = 1800.0  # seconds
 # How launchers tell a process how many there are.
@@ -59,16 +61,15 @@ class Group:
         rank: which of the ranks this process is, from 0.
         size: how many there are.
         count: how many calls there were of what all ranks do together.
+        broken: tells which call has not come to its end on this rank; empty while all have.
         timeout: how many seconds a rank waits for the others.
     """
 
     def __init__(self, comm: Any = None) -> None:
         self._comm = comm
-        # sums have messages of their own, so that they never take those of another kind for theirs
-        self._sums = comm if comm is None or comm.size == 1 else duplicate(comm)
         self.rank: int = 0 if comm is None else comm.rank
         self.size: int = 1 if comm is None else comm.size
-        self.count = 0
+        self.count, self.broken = 0, ""
         self.timeout = TIMEOUT
         self._told: dict[float, str] = {}  # what a sum is, by its signature
         self._compared: set[tuple[Any, ...]] = set()  # the sums that have been compared
@@ -77,9 +78,9 @@ class Group:
         self._heard_program = False
         self._watch: Watch | None = None
         if self.size > 1:
-            from mpi4py import MPI
-
-            self._in_place: Any = MPI.IN_PLACE
+            # sums have messages of their own, never to take those of another kind for theirs
+            sums = duplicate(comm)
+            self._messages, self._memory = Messages(sums), SharedMemory(sums)
             self._watch = Watch(self, comm)
 
     def __repr__(self) -> str:
@@ -97,34 +98,59 @@ class Group:
 
     # Calls that all ranks make together
 
-    def sum(self, array: Array) -> None:
-        """Add up arrays of all ranks, in place.
+    def sum(self, x: Array, out: Array, signature: float) -> None:
+        """Write the sum of the vectors of all ranks into `out`, the same on each, bit for bit.
 
         Args:
-            array: a vector, whose last element is the same on all ranks: a signature of what it
-                is, which stays.
+            x: this rank's vector.
+            out: a vector like `x`.
+            signature: what the sum is of, by `sign`.
 
         Raises:
             RanksDifferError: if the ranks add up other things.
         """
-        if self.size == 1:
-            return
-        signature = float(array[-1])
-        self._meet("allreduce", signature, array.size - 1, array.dtype)
-        signed = signature + COUNTS * (self.count % RECENT)
-        array[-1] = signed
+        self._add_up(x, out, signature, 1.0, False)
+
+    def mean(self, x: Array, out: Array, signature: float, weight: float) -> bool:
+        """Write the weighted mean of the vectors of all ranks into `out`, as `sum` does the sum.
+
+        Args:
+            x: this rank's vector.
+            out: a vector like `x`.
+            signature: what the mean is of, by `sign`.
+            weight: how much this rank counts, a whole number; 0 for not at all, whatever `x` is.
+
+        Returns:
+            Whether all of the mean is finite, the same on all ranks.
+
+        Raises:
+            RanksDifferError: if the ranks add up other things.
+        """
+        square = self._add_up(x, out, signature, weight, True)
+        # it may overflow
+        return math.isfinite(square) or bool(np.isfinite(out).all())
+
+    def _add_up(self, x: Array, out: Array, signature: float, weight: float, mean: bool) -> float:
+        """Add up vectors, by one of the ways of `exchange`; return a number, finite if all is."""
+        self._meet("allreduce", signature, x.size, x.dtype)
+        mark = signature + COUNTS * (self.count % RECENT)
         try:
-            self._wait("allreduce", self._sums.Allreduce, self._in_place, array)
-        except Exception as error:
-            what = self._told.get(signature, "values")
-            raise RanksDifferError(f"{self._name()}: the sum of {what} failed: {error}") from error
-        if array[-1] != self.size * signed:
+            square: float = self._wait("allreduce", self._exchange, x, out, mark, weight, mean)
+        except DifferentSums:
             what = self._told.get(signature, "values")
             raise RanksDifferError(
                 f"{self._name()} sums up {what}, call {self.count} of what the ranks do together, "
                 "another rank something else: all must make the same calls, in one order"
-            )
-        array[-1] = signature
+            ) from None
+        except Exception as error:
+            what = self._told.get(signature, "values")
+            raise RanksDifferError(f"{self._name()}: the sum of {what} failed: {error}") from error
+        return square
+
+    def _exchange(self, x: Array, *args: Any) -> float:
+        """Add up vectors in shared memory, if they are long and the ranks have such memory."""
+        is_shared = x.nbytes >= SHARED_FROM and self._memory.has_room(x.nbytes)
+        return (self._memory if is_shared else self._messages)(x, *args)
 
     def gather(self, value: Any) -> list[Any]:
         """Return what each rank has, by rank; what can be pickled."""
@@ -161,7 +187,7 @@ class Group:
     # Whether they do the same
 
     def sign(self, what: str) -> float:
-        """Return a number that stands for what a sum is, the last element of what is summed."""
+        """Return a number that stands for what a sum is of: its signature."""
         digest = 0
         for byte in what.encode():
             digest = (digest * 257 + byte) % 1021
@@ -196,6 +222,11 @@ class Group:
         Args:
             *call: its kind, and what it is of: of a sum the signature, the size and the dtype.
         """
+        if self.broken:
+            raise RanksDifferError(
+                f"{self._name()} was interrupted in {self.broken}, which the others have gone on "
+                "with: the ranks are not equal any more. Start them anew, from a checkpoint"
+            )
         self.count += 1
         self._recent[self.count % RECENT] = (self.count, *call)
         is_known = call[0] != "allreduce" or call in self._compared
@@ -240,6 +271,11 @@ class Group:
         watch.began, watch.what = time.monotonic(), what
         try:
             return call(*args)
+        except DifferentSums:  # on all ranks
+            raise
+        except BaseException:
+            self.broken = f"{what}, call {self.count} of what the ranks do together"
+            raise
         finally:
             watch.began = 0.0
 

@@ -22,9 +22,15 @@ class DataParallel(Optimizer):
     """Data parallel training: an optimizer that averages gradients over all ranks in each step.
 
     Every rank has the whole model and a part of each batch (see `DistributedSampler`). In each step
-    the gradients of all parameters, as one flat vector, are summed over the ranks by one Allreduce,
-    weighted by the ranks' batch sizes. All ranks then make the same update, that of one process
-    with the whole batch; so the losses must be means over samples.
+    the gradients of all parameters, as one flat vector, are averaged over the ranks, weighted by
+    their batch sizes. All ranks then make the same update, that of one process with the whole
+    batch; so the losses must be means over samples.
+
+    **Exchange.** Ranks on one machine add up long vectors in memory that they share, as much as a
+    vector for each rank. Where they share none (on several machines, without `/dev/shm`, or
+    with no room there) and for vectors below 512 KiB, it is one Allreduce of MPI. Either way all
+    ranks have the same mean, bit for bit, and in a compiled step it is one line of the program,
+    `allreduce(...)`. A rank that waits long in shared memory sleeps most of the time.
 
     All ranks make it, in the same way. Then parameters, buffers of the `model`, and the state of
     the optimizer are those of rank 0. The optimizer that it is made of is not used by itself any
@@ -32,9 +38,11 @@ class DataParallel(Optimizer):
 
     **Faults.** An exception that nobody catches on a rank, a rank that is killed, one that ends
     while others wait for it: all ranks end within seconds, with its message. A rank that is late is
-    waited for, `timeout` seconds at most. Gradients or losses that are not finite on some rank are
-    a NotFiniteError on all, before the update. Ranks with other parameters or options are told
-    here; such with other shapes, or calls in their compiled steps, at the first step.
+    waited for, `timeout` seconds at most. One that is interrupted within an exchange, as by Ctrl-C,
+    and goes on nevertheless, gets a RanksDifferError at the next. Gradients or losses that are not
+    finite on some rank are a NotFiniteError on all, before the update. Ranks with other parameters
+    or options are told here; such with other shapes, or calls in their compiled steps, at the first
+    step.
 
     **Draws.** Ranks that are seeded alike draw the same dropout for different samples: write
     `rg.manual_seed(seed + rg.parallel.rank())`.
@@ -268,7 +276,7 @@ class DataParallel(Optimizer):
     def _mean(self, grads: list[Any], loss: Any, weight: float) -> tuple[Any, Any]:
         """Return the mean of the ranks' gradients as one vector, and that of their losses.
 
-        What is averaged is one vector: the gradients, the loss, 1 and a signature.
+        What is averaged is one vector: the gradients and the loss.
         """
         dtype = grads[0].dtype
         kind = summed_dtype(dtype)
@@ -276,9 +284,8 @@ class DataParallel(Optimizer):
         value = constant(kind, 0.0) if loss is None or not weight else _as_vector(loss, kind)
         shapes = ", ".join(str(g.shape) for g in grads)
         what = f"gradients of {len(grads)} parameters {zlib.crc32(shapes.encode()):x}"
-        ending = constant(kind, 1.0, self.group.sign(what))
-        joined = np.concatenate((*grads, value, ending), axis=None)
-        mean = self._mean_of(as_dtype(joined, kind), weight)
+        joined = np.concatenate((*grads, value), axis=None)
+        mean = self._mean_of(as_dtype(joined, kind), weight, self.group.sign(what))
         return as_dtype(mean[:size], dtype), None if loss is None else _as_tensor(mean[size])
 
     # State

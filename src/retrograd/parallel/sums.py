@@ -13,7 +13,7 @@ from retrograd.parallel.group import Group, NotFiniteError
 
 
 class SumOfRanks:
-    """Adds up flat vectors of all ranks, the last element of which is a signature.
+    """Adds up vectors of all ranks.
 
     While a program is recorded or compared, each rank goes on with its own numbers: see
     `retrograd.engine.is_rehearsal`. The gradient of the sum of a vector is the sum of the ranks'
@@ -25,15 +25,16 @@ class SumOfRanks:
 
     def __init__(self, group: Group) -> None:
         # a function, which a program calls by its name
-        def allreduce(x: Array, out: Array | None = None) -> Array:
-            out = np.array(x, order="C") if out is None else out
-            np.copyto(out, x)
-            if not is_rehearsal():
-                group.sum(out)
+        def allreduce(x: Array, signature: float, out: Array | None = None) -> Array:
+            out = np.empty(x.shape, x.dtype) if out is None else out
+            if is_rehearsal():
+                np.copyto(out, x)
+            else:
+                group.sum(x, out, signature)
             return out
 
-        def vjp(g: Any, out: Any, x: Any) -> Any:
-            return self(g)
+        def vjp(g: Any, out: Any, x: Any, signature: float) -> Any:
+            return self(g, signature)
 
         self._group, self._allreduce = group, allreduce
         self._rule = Rule(allreduce, (vjp,), on_program=group.hear_program)
@@ -41,38 +42,35 @@ class SumOfRanks:
     def __reduce__(self) -> Any:
         return type(self), (self._group,)
 
-    def __call__(self, x: Any) -> Any:
-        """Return the sum over all ranks: of an array an array, of a Tensor a Tensor."""
+    def __call__(self, x: Any, signature: float) -> Any:
+        """Return the sum over all ranks: of an array an array, of a Tensor a Tensor.
+
+        Args:
+            x: this rank's vector.
+            signature: what it is, by the group's `sign`.
+        """
         if isinstance(x, Tensor) or is_recording():
-            return run(self._rule, (x,), {})
-        return self._allreduce(x)
+            return run(self._rule, (x,), {"signature": signature})
+        return self._allreduce(x, signature)
 
 
 class MeanOfRanks:
-    """Averages flat vectors of all ranks, each with a weight.
+    """Averages vectors of all ranks, each with a weight.
 
-    The last elements are 1, which becomes the sum of the weights, and a signature. The mean must
-    be finite: if it is not, all ranks raise NotFiniteError, which tells whose numbers were not.
+    The mean must be finite: if it is not, all ranks raise NotFiniteError, which tells whose numbers
+    were not. While a program is recorded, each rank goes on with its own numbers, as for a sum.
 
     Args:
         group: the ranks.
     """
 
     def __init__(self, group: Group) -> None:
-        def allreduce(x: Array, weight: float, out: Array | None = None) -> Array:
-            out = np.empty_like(x) if out is None else out
-            if weight:
-                np.multiply(x, weight, out=out)
-            else:  # whatever the numbers of a rank that has no part in it: nan, perhaps
-                out[:-1] = 0.0
-            out[-1] = x[-1]
-            if not is_rehearsal():
-                group.sum(out)
-                # the dot product takes one pass and no array; it may overflow
-                if not np.isfinite(out.dot(out)) and not np.isfinite(out).all():
-                    _tell_whose(group, x[:-2] if weight else x[:0])
-            mean = out[:-2]
-            mean *= 1 / max(out[-2], 1)
+        def allreduce(x: Array, weight: float, signature: float, out: Array | None = None) -> Array:
+            out = np.empty(x.shape, x.dtype) if out is None else out
+            if is_rehearsal():
+                np.copyto(out, x if weight else 0.0)
+            elif not group.mean(x, out, signature, weight):
+                _tell_whose(group, x if weight else x[:0])
             return out
 
         self._group, self._allreduce = group, allreduce
@@ -81,11 +79,17 @@ class MeanOfRanks:
     def __reduce__(self) -> Any:
         return type(self), (self._group,)
 
-    def __call__(self, x: Any, weight: float) -> Any:
-        """Return the mean over all ranks: of an array an array, of a Tensor a Tensor."""
+    def __call__(self, x: Any, weight: float, signature: float) -> Any:
+        """Return the mean over all ranks: of an array an array, of a Tensor a Tensor.
+
+        Args:
+            x: this rank's vector.
+            weight: how much it counts.
+            signature: what it is, by the group's `sign`.
+        """
         if isinstance(x, Tensor) or is_recording():
-            return run(self._rule, (x,), {"weight": weight})
-        return self._allreduce(x, weight)
+            return run(self._rule, (x,), {"weight": weight, "signature": signature})
+        return self._allreduce(x, weight, signature)
 
 
 def _tell_whose(group: Group, mine: Array) -> None:

@@ -14,6 +14,7 @@ Sigmoids are computed as `0.5 + 0.5 * tanh(x / 2)`: one call makes all gates.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,10 +26,13 @@ from retrograd.nn.functional.linear import ones
 __all__ = ["gru", "lstm", "rnn"]
 
 
+_transposed = operator.attrgetter("T")
+
+
 def _project_input(x: Any, weight: Any, *biases: Any) -> Any:
     """Return `weight @ x` plus the biases for all times: `(T, N, I)` to `(rows, T, N)`."""
     steps, batch, size = x.shape
-    out = np.matmul(weight, np.transpose(x.reshape((steps * batch, size))))
+    out = np.matmul(weight, x.reshape((steps * batch, size)).T)
     present = [b for b in biases if b is not None]
     if present:
         out = out + sum(present[1:], present[0])[:, None]
@@ -43,7 +47,7 @@ def _as_matrix(x: Any) -> Any:
 
 def _states_before(first: Any, states: Any) -> Any:
     """Return the state before each step, `(T, H, N)`, from the first `(N, H)` and those after."""
-    return np.concatenate([np.transpose(first)[None], states[:-1]])
+    return np.concatenate([first.T[None], states[:-1]])
 
 
 def _stack_steps(parts: list[Any], steps: int) -> Any:
@@ -76,11 +80,11 @@ def _layer_gradients(
 
     def dw_hh() -> Any:
         before = _states_before(h, out[:, -h.shape[1] :])
-        return np.matmul(from_h, np.transpose(_as_matrix(before)))
+        return np.matmul(from_h, _as_matrix(before).T)
 
     gradients: tuple[Callable[[], Any], ...] = (
-        lambda: np.matmul(np.transpose(from_x), w_ih).reshape(x.shape),
-        *(functools.partial(np.transpose, g) for g in first_states),
+        lambda: np.matmul(from_x.T, w_ih).reshape(x.shape),
+        *(functools.partial(_transposed, g) for g in first_states),
         lambda: np.matmul(from_x, x.reshape((-1, x.shape[2]))),
         dw_hh,
         lambda: np.matmul(from_x, ones(from_x.shape[1], from_x.dtype)),
@@ -97,7 +101,7 @@ def rnn(
 
     With `nonlinearity="relu"`, a relu for the tanh. (Elman 1990, "Finding structure in time".)
     """
-    projected, h, parts = _project_input(x, w_ih, b_ih, b_hh), np.transpose(h), []
+    projected, h, parts = _project_input(x, w_ih, b_ih, b_hh), h.T, []
     for t in range(len(x)):
         z = np.matmul(w_hh, h) + projected[:, t]
         h = np.tanh(z) if nonlinearity == "tanh" else np.maximum(z, 0.0)
@@ -110,7 +114,7 @@ def _rnn_gradients(
     b_hh: Any, nonlinearity: str = "tanh",
 ) -> list[Any]:  # fmt: skip
     slope = 1 - out * out if nonlinearity == "tanh" else (out > 0).astype(out.dtype)
-    back, dh, dzs = np.transpose(w_hh), 0.0, []
+    back, dh, dzs = w_hh.T, 0.0, []
     for t in reversed(range(len(x))):
         dz = (g[t] + dh) * slope[t]
         dh = np.matmul(back, dz)
@@ -136,7 +140,7 @@ def lstm(x: Any, h: Any, c: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> 
         ones(n, x.dtype, (0.5, 0.5, 0, 0.5))[:, None],
     )
     projected = _project_input(x, w_ih, b_ih, b_hh) * scale[:, :, None]
-    weight, h, c, parts = w_hh * scale, np.transpose(h), np.transpose(c), []
+    weight, h, c, parts = w_hh * scale, h.T, c.T, []
     for t in range(len(x)):
         gates = np.tanh(np.matmul(weight, h) + projected[:, t]) * scale + shift
         c = gates[n : 2 * n] * c + gates[:n] * gates[2 * n : 3 * n]
@@ -159,7 +163,7 @@ def _lstm_gradients(
     )
     to_cell = gates[:, 3 * n :] * (1 - squashed * squashed)
     direct = g[:, : 4 * n] * slope
-    back, dh, dc, dzs = np.transpose(w_hh), 0.0, 0.0, []
+    back, dh, dc, dzs = w_hh.T, 0.0, 0.0, []
     for t in reversed(range(len(x))):
         dh = g[t, 5 * n :] + dh
         dc = g[t, 4 * n : 5 * n] + dc + dh * to_cell[t]
@@ -183,7 +187,7 @@ def gru(x: Any, h: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any) -> Any:
     al. 2014, "Learning phrase representations using RNN encoder-decoder".)
     """
     n = h.shape[1]
-    projected, h, parts = _project_input(x, w_ih, b_ih), np.transpose(h), []
+    projected, h, parts = _project_input(x, w_ih, b_ih), h.T, []
     for t in range(len(x)):
         own = np.matmul(w_hh, h)
         if b_hh is not None:
@@ -203,7 +207,7 @@ def _gru_gradients(
     gates, own, news = out[:, : 2 * n], out[:, 2 * n : 3 * n], out[:, 3 * n : 4 * n]
     reset, keep = gates[:, :n], gates[:, n:]
     slope, bend, last = gates * (1 - gates), 1 - news * news, _states_before(h, out[:, 4 * n :])
-    back, dh, from_x, from_h = np.transpose(w_hh), 0.0, [], []
+    back, dh, from_x, from_h = w_hh.T, 0.0, [], []
     for t in reversed(range(len(x))):
         dh = g[t, 4 * n :] + dh
         dn = (dh * (1 - keep[t]) + g[t, 3 * n : 4 * n]) * bend[t]
