@@ -76,7 +76,8 @@ def undisturbed(count):
     return states
 
 
-STATES = undisturbed(6)
+OFTEN = 20  # calls: then the program and its conditions are one function
+STATES = undisturbed(OFTEN + 4)
 
 
 def events_of(call):
@@ -89,7 +90,7 @@ def events_of(call):
     return 10**9 - counting.left
 
 
-@pytest.mark.parametrize("call", [0, 1, 2, 4])
+@pytest.mark.parametrize("call", [0, 1, 2, 4, OFTEN])
 @pytest.mark.parametrize("part", range(12))
 def test_an_interrupt_in_a_call_leaves_the_state_before_or_after_it(call, part):
     at = int(np.random.default_rng([call, part]).integers(events_of(call)))
@@ -101,9 +102,19 @@ def test_an_interrupt_in_a_call_leaves_the_state_before_or_after_it(call, part):
     assert rg.is_grad_enabled()
     done = [state_of(*own) == STATES[i] for i in (call, call + 1)]
     assert any(done), f"event {at} of call {call}"
-    for i in range(call + done.index(True), 5):
+    for i in range(call + done.index(True), call + 3):
         step(X, Y)
         assert state_of(*own) == STATES[i + 1], f"event {at} of call {call}"
+
+
+def test_an_interrupt_at_any_moment_of_a_call_that_comes_often():
+    for at in range(events_of(OFTEN)):
+        step, *own = make()
+        for _ in range(OFTEN):
+            step(X, Y)
+        assert step._last.shortcut is not None
+        assert not Interrupting(at).around(lambda step=step: step(X, Y))
+        assert state_of(*own) in (STATES[OFTEN], STATES[OFTEN + 1]), f"event {at}"
 
 
 def test_a_context_whose_exit_was_interrupted_does_nothing_later():

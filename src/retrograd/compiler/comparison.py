@@ -29,6 +29,7 @@ from retrograd.compiler.checking import (
 from retrograd.compiler.lines import TraceError
 from retrograd.compiler.lower import lower
 from retrograd.compiler.moving import DISTANCES, State, Trial
+from retrograd.compiler.precise import PreciseTape
 from retrograd.compiler.program import CHECKS, ReadyProgram
 from retrograd.compiler.records import flatten_results
 from retrograd.compiler.tape import Tape
@@ -43,7 +44,8 @@ class Comparison:
         name: what to call it in errors.
         program: the program.
         record: runs the function on leaves of arguments, which are arrays for it if the second
-            argument is true; returns what was heard of it, and its result.
+            argument is true, heard by a tape of the kind that is given or a plain one; returns the
+            tape, and the function's result.
 
     Attributes:
         tells_kinds: whether the function was found to do something else for arrays than for
@@ -169,14 +171,24 @@ class Comparison:
         return None
 
     def _noise(self, trial: Trial, after: Left, itemsize: int) -> list[float]:
-        """Return how far rounding moves what the function itself leaves behind, times ten."""
-        noise = [0.0] * len(after)
-        for seed in (1, 2, 3):
-            watch = Watch(self.program, trial.begin(jitter=8 * EPSILON[itemsize], again=seed))
-            tape, result = self.record(trial.leaves)
+        """Return how far rounding moves what the function itself leaves behind.
+
+        It is ten times what the rounding of the values given moves, or twice what that of its own
+        calls does, such as of long sums.
+        """
+
+        def run(kind: Callable[[], Tape] = Tape, **error: Any) -> list[float]:
+            watch = Watch(self.program, trial.begin(**error))
+            tape, result = self.record(trial.leaves, kind=kind)
             again = watch.results(result)
             tape.put_back()
-            off = [distance(x, y) for (_, x), (_, y) in zip(again, after, strict=True)]
+            return [distance(x, y) for (_, x), (_, y) in zip(again, after, strict=True)]
+
+        precise = run(PreciseTape) if itemsize < 8 else [0.0] * len(after)
+        # what is finite in one of the two alone overflows: that is no rounding
+        noise = [2 * d if np.isfinite(d) else 0.0 for d in precise]
+        for seed in (1, 2, 3):
+            off = run(jitter=8 * EPSILON[itemsize], again=seed)
             noise = [max(most, 10 * d) for most, d in zip(noise, off, strict=True)]
         return noise
 

@@ -1,13 +1,14 @@
 """A program as a script: its source, its arrays and a `main()`."""
 
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from retrograd.compiler.assembly import Code
+from retrograd.compiler.built_in import BUILT_IN
 from retrograd.compiler.ir import root
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.sources import source_of
@@ -21,7 +22,7 @@ HEAD = '''"""{title}
 
 It needs NumPy only. `{name}({arguments})` runs it once{state}.
 It takes arrays of the shapes and dtypes in `ARGUMENTS`, and numbers that fit them. Several threads
-may call it: they take turns.{saving}
+may call it: they take turns.{saving}{built_in}
 As a script it takes the arguments by their names from a file and prints each result:
 
     python {file} ARRAYS.npz {options}
@@ -79,8 +80,18 @@ SAVE_AT_END = """
         save(argv[3])"""
 
 
-def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None:
-    """Answer `CompiledStep.export`."""
+def export(
+    program: ReadyProgram, name: str, path: Any, overwrite: bool, built_in: Sequence[str] = ()
+) -> None:
+    """Answer `CompiledStep.export`.
+
+    Args:
+        program: the program.
+        name: of the function.
+        path: where the script is to be.
+        overwrite: whether files that are there are replaced.
+        built_in: what is built in, line by line: see `find_built_in`.
+    """
     target = Path(path)
     if program.program.starts and target.suffix == ".py":
         raise TypeError("this program adds to gradients from before: call zero_grad() inside it")
@@ -96,7 +107,9 @@ def export(program: ReadyProgram, name: str, path: Any, overwrite: bool) -> None
             "optimizer, in one process"
         )
     saved: dict[str, Array] = {}
-    write_script(target, saved, overwrite, lambda: _script(program, name, target.name, saved))
+    write_script(
+        target, saved, overwrite, lambda: _script(program, name, target.name, saved, built_in)
+    )
 
 
 def write_script(
@@ -124,7 +137,16 @@ def write_script(
     write_whole(target, lambda file: file.write(text.encode()))
 
 
-def _script(program: ReadyProgram, name: str, file: str, saved: dict[str, Array]) -> str:
+def tell_built_in(built_in: Sequence[str]) -> str:
+    """Return the lines of a docstring that tell what is built in."""
+    if not built_in:
+        return ""
+    return "\n".join(["", "", BUILT_IN, "", *(f"    {line}" for line in built_in), ""])
+
+
+def _script(
+    program: ReadyProgram, name: str, file: str, saved: dict[str, Array], built_in: Sequence[str]
+) -> str:
     code = program.code
     arguments = [(argument, v.shape, v.dtype) for argument, v in code.arguments]
     given = ", ".join(argument for argument, _, _ in arguments)
@@ -143,7 +165,7 @@ def _script(program: ReadyProgram, name: str, file: str, saved: dict[str, Array]
     options = "[STEPS [SAVED.npz]]" if program.written else "[STEPS]"
     head = HEAD.format(
         title=title, name=name, arguments=given, state=state, file=file, options=options,
-        saving=SAVING if program.written else "",
+        saving=SAVING if program.written else "", built_in=tell_built_in(built_in),
     )  # fmt: skip
     data = _arrays(code, saved)
     counts = program.program.advances()

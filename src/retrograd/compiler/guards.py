@@ -292,13 +292,26 @@ def argument_guards(args: Sequence[Var]) -> list[Guard]:
     found = []
     for i, v in enumerate(args):
         name = Name(f"a{i}")
-        kind = _is(Attribute(name, "__class__"), Bound("ndarray", np.ndarray))
-        shape = Operation("==", Attribute(name, "shape"), Literal(v.shape))
-        dtype = _is(Attribute(name, "dtype"), Bound("dtype", v.dtype))
-        found.append(Guard(f"argument {i} is an array", kind))
-        found.append(Guard(f"argument {i} has the shape {v.shape}", shape))
-        found.append(Guard(f"argument {i} has the dtype {v.dtype}", dtype))
+        found += guards_of_argument(i, name, v)
     return found
+
+
+def guards_of_argument(i: int, name: Name, var: Var) -> list[Guard]:
+    """Return the conditions of one argument: a plain array of the recorded kind.
+
+    Args:
+        i: its number.
+        name: its name.
+        var: what it was.
+    """
+    kind = _is(Attribute(name, "__class__"), Bound("ndarray", np.ndarray))
+    shape = Operation("==", Attribute(name, "shape"), Literal(var.shape))
+    dtype = _is(Attribute(name, "dtype"), Bound("dtype", var.dtype))
+    return [
+        Guard(f"argument {i} is an array", kind),
+        Guard(f"argument {i} has the shape {var.shape}", shape),
+        Guard(f"argument {i} has the dtype {var.dtype}", dtype),
+    ]
 
 
 def compile_guards(guards: Iterable[Guard], namespace: dict[str, Any]) -> Callable[[], bool]:

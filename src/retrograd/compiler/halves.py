@@ -17,7 +17,7 @@ from retrograd.compiler.guards import Guard, compile_guards, find_further
 from retrograd.compiler.ir import Var
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.statements import Assign, Do, Name
-from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines
+from retrograd.compiler.writer import PYTHON, FastWriter, head, run_setup
 from retrograd.engine import Array
 
 Functions: TypeAlias = tuple[Callable[..., Any], Callable[..., Any]]
@@ -221,7 +221,7 @@ class Halves:
         """Return the two halves as functions that have buffers of their own."""
         code = self._code
         namespace = {"np": np, "_copied": np.array, **code.data, **code.functions}
-        exec("\n".join(setup_lines(code)), namespace)
+        run_setup(code, namespace)
         namespace["_empty"] = np.empty
         for name in self._fresh:
             buffer = namespace.pop(name)

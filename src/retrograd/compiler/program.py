@@ -28,6 +28,7 @@ from retrograd.compiler.outside import Outside
 from retrograd.compiler.passes import simplify, stack
 from retrograd.compiler.places import is_compiled
 from retrograd.compiler.sample import Sample
+from retrograd.compiler.shortcut import Shortcut
 from retrograd.compiler.spelling import is_sized_by_values
 from retrograd.compiler.statements import (
     Assign,
@@ -46,7 +47,7 @@ from retrograd.compiler.statements import (
     Tuple,
 )
 from retrograd.compiler.suspects import Suspects
-from retrograd.compiler.writer import PYTHON, FastWriter, head, setup_lines, source
+from retrograd.compiler.writer import PYTHON, FastWriter, head, run_setup, source
 from retrograd.engine import CLOCK, Array, Tensor, stamps, wrap
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class ReadyProgram:
         checks_left: how many of the next replays are to be compared with the function.
         tells_kinds: whether the function does something else for arrays than for Tensors.
         settled: whether it may be replayed without looking at how arguments are put together.
+        shortcut: what runs it and looks at its conditions at once, None where there is none yet.
     """
 
     def __init__(
@@ -158,7 +160,7 @@ class ReadyProgram:
         _let_go(self.namespace, self.files)
         self.namespace.update({"np": np, **self.code.data, **self.code.functions})
         self.file = f"<retrograd program {next(_numbered)}>"
-        exec(compile("\n".join(self.setup_lines()), f"{self.file} setup", "exec"), self.namespace)
+        run_setup(self.code, self.namespace, f"{self.file} setup")
         self._check_views()
         if self.code.bind is not None:
             self.code.bind(self.namespace)
@@ -216,10 +218,6 @@ class ReadyProgram:
     def source(self) -> str:
         """The program as a reader sees it."""
         return source(self.code)
-
-    def setup_lines(self) -> list[str]:
-        """Return the text of what comes before all runs."""
-        return setup_lines(self.code)
 
     def numbers(self) -> list[Any]:
         """Return the numbers that are read anew, as they are now."""
@@ -287,6 +285,8 @@ class ReadyProgram:
         written = at >= self.first_write
         interrupted = not isinstance(error, Exception)
         space = {**self.namespace, **frame.f_locals}
+        # an interrupt behind the call that tells the time comes before the name has its value
+        space.setdefault("_now", CLOCK.tick())
         # perhaps only a part of the statement is done, but not so of a draw
         again = bool(step and not step.statement.is_single and step.call.kind != "draw")
         if (interrupted and not (again and _writes_over(step, space))) or (
@@ -417,6 +417,7 @@ class ReadyProgram:
         found = guards_of(self.program, self.holders, self.attributes, outside, captured)
         found += self.masks.guards()
         self.guards = found
+        self.shortcut: Shortcut | None = None  # which asks for what was outside before
         self.holds = compile_guards(found, {})
         self.enter = compile_entry(self.args, found, {})
 

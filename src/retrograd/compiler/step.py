@@ -44,6 +44,7 @@ from retrograd.compiler.readable import Readable
 from retrograd.compiler.recorder import record_run
 from retrograd.compiler.records import flatten, flatten_results, kinds_of
 from retrograd.compiler.sample import Sample
+from retrograd.compiler.shortcut import MISSED, RUNS, make_shortcut
 from retrograd.compiler.tape import Tape
 from retrograd.engine import CLOCK, Tensor, current_mode, mode_set, wrap
 from retrograd.nn.module import Module
@@ -135,6 +136,18 @@ class CompiledStep:
         with self._lock:
             last = self._last
             if last is not None and last.settled and not kwargs and last.grad is mode.grad:
+                shortcut = last.shortcut
+                if shortcut is not None:
+                    runs = last.runs + 1
+                    if runs < last.next_audit:
+                        try:
+                            found = shortcut(args)
+                        except BaseException as error:
+                            last.recover(error)
+                            raise
+                        if found is not MISSED:
+                            last.runs = runs
+                            return found
                 enter = last.enter  # a function that it has, not a method
                 arrays = enter(args)
                 if arrays is not None:
@@ -274,6 +287,9 @@ class CompiledStep:
         with that of the file, so that a program may have several. Of a Module it is
         `predict(&state, x, out)` (`net_predict` in `net.c`), with constant weights.
 
+        Numbers that the function found outside, in variables, containers and attributes, are built
+        in as they are now: a comment at the top of the file names them.
+
         Args:
             path: where the script is to be; it ends in `.py`, or in `.c`.
             overwrite: whether files that are there already are replaced; False.
@@ -297,20 +313,24 @@ class CompiledStep:
         ...     print(sorted(file.name for file in pathlib.Path(folder).iterdir()))
         ['double.py']
         """
+        from retrograd.compiler.built_in import find_built_in
+
+        ready = self._ran()
+        built_in = find_built_in(ready, self.fn)
         if readable:
             from retrograd.compiler.readable.script import export_readable
 
-            export_readable(self.readable(), path, overwrite)
+            export_readable(self.readable(), path, overwrite, built_in)
             return
         if Path(path).suffix == ".c":
             from retrograd.compiler.c.export import export_c
 
-            export_c(self._ran(), isinstance(self.fn, Module), path, overwrite)
+            export_c(ready, isinstance(self.fn, Module), path, overwrite, built_in)
             return
         from retrograd.compiler.export import export
 
         name = "predict" if isinstance(self.fn, Module) else "step"
-        export(self._ran().in_numpy(), name, path, overwrite)
+        export(ready.in_numpy(), name, path, overwrite, built_in)
 
     def __repr__(self) -> str:
         count = len(self.programs)
@@ -530,6 +550,8 @@ class CompiledStep:
         if not program.checks_left:
             if program.runs >= program.next_audit:
                 self._audit(program, same, leaves, structure)
+                if program.runs >= RUNS and program.shortcut is None:
+                    program.shortcut = make_shortcut(program)
             return program(arrays)
         try:
             result = self._check(program, leaves, structure, arrays)
@@ -588,8 +610,10 @@ class CompiledStep:
     def _check(self, program: ReadyProgram, leaves: Any, structure: Any, arrays: Any) -> Any:
         """Compare the program with the function, then run it."""
 
-        def record(given: Any, as_arrays: bool = False) -> tuple[Tape, Any]:
-            return self._record(given, structure, as_arrays=as_arrays)
+        def record(
+            given: Any, as_arrays: bool = False, kind: Callable[[], Tape] = Tape
+        ) -> tuple[Tape, Any]:
+            return self._record(given, structure, kind, as_arrays)
 
         comparison = Comparison(self.fn, self.__name__, program, record)
         comparison.check(leaves, arrays)

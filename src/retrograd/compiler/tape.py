@@ -239,7 +239,7 @@ class Tape:
         self.check(arrays)
         if kwargs:
             self.check([*kwargs.values()])
-        out = rule.run(*map(_value, arrays), **kwargs)
+        out = self._run(rule, [*map(_value, arrays)], kwargs)
         view_of = None
         if rule.multi:
             out = tuple(np.asarray(o) for o in out)
@@ -257,6 +257,10 @@ class Tape:
         what = (rule, args, arrays, kwargs, out, view_of)
         self.log.append(Event("call", what, self.section, user_place()))
         return out
+
+    def _run(self, rule: Rule, values: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Return what a call gives."""
+        return rule.run(*values, **kwargs)
 
     def _unwrapped(self, t: Tensor) -> None:
         self.log.append(Event("seen", ((t,), (t._array,))))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from retrograd.compiler.memory import empty_in_lines
 from retrograd.compiler.statements import (
     Assign,
     Attribute,
@@ -122,8 +123,12 @@ class PythonWriter:
     def _memory(self, value: Memory) -> str:
         buffer = value.buffer
         if buffer.users == 1:
-            return self.expression(allocation(buffer))
+            return self.allocation(buffer)
         return buffer.name if value.size == buffer.size else f"{buffer.name}[:{value.size}]"
+
+    def allocation(self, buffer: Buffer) -> str:
+        """Return the call that makes the memory of a buffer."""
+        return self.expression(numpy("empty", buffer.size, buffer.dtype))
 
     def _do(self, statement: Do) -> str:
         return self.call(statement.call, self.output(statement))
@@ -208,12 +213,28 @@ def _tuple(items: Sequence[str]) -> str:
     return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
 
 
-def allocation(buffer: Buffer) -> Invoke:
-    """Return the call that makes the memory of a buffer."""
-    return numpy("empty", buffer.size, buffer.dtype)
+class SetupWriter(PythonWriter):
+    """Writes what comes before all runs in this process, where memory begins at lines of the cache.
+
+    Its text names `EMPTY`, a function of its namespace.
+    """
+
+    EMPTY = "_empty_in_lines"
+
+    def allocation(self, buffer: Buffer) -> str:
+        """Return the call that makes the memory of a buffer."""
+        return f"{self.EMPTY}({buffer.size}, {literal(buffer.dtype)})"
 
 
 PYTHON = PythonWriter()
+
+
+def run_setup(code: Code, namespace: dict[str, Any], file: str = "<setup>") -> None:
+    """Make what comes before all runs, in the namespace of a program that has its arrays."""
+    text = "\n".join(setup_lines(code, SetupWriter()))
+    namespace[SetupWriter.EMPTY] = empty_in_lines
+    exec(compile(text, file, "exec"), namespace)
+    del namespace[SetupWriter.EMPTY]
 
 
 def setup_lines(code: Code, writer: PythonWriter = PYTHON) -> list[str]:
@@ -223,7 +244,7 @@ def setup_lines(code: Code, writer: PythonWriter = PYTHON) -> list[str]:
         if not isinstance(item, Buffer):
             lines.append(writer.statement(item))
         elif item.users > 1:
-            lines.append(f"{item.name} = {writer.expression(allocation(item))}")
+            lines.append(f"{item.name} = {writer.allocation(item)}")
     return lines
 
 

@@ -231,3 +231,68 @@ def test_extremes_of_float32_need_no_numbers_of_64_bits(tmp_path):
         step(x)
     step.export(tmp_path / "step.c")
     assert "double" not in (tmp_path / "step.c").read_text()
+
+
+@pytest.mark.parametrize(
+    ("fn", "instead"),
+    [
+        (lambda x: np.argsort(x > 0), 'kind="stable"'),
+        (lambda x: np.sort(x > 0), 'kind="stable"'),
+        (lambda x: np.digitize(x, [0.5, 0.0]), "list that go up"),
+    ],
+)
+def test_a_refusal_names_the_line_and_what_to_write(fn, instead, tmp_path):
+    step = rg.compile(fn)
+    for _ in range(3):
+        step(np.linspace(-1, 1, 40))
+    with pytest.raises(TypeError, match="has no form in C") as caught:
+        step.export(tmp_path / "step.c")
+    assert instead in str(caught.value)
+    assert "test_export.py" in str(caught.value)
+    assert not [*tmp_path.iterdir()]
+
+
+BETA, OPTIONS, SHARES = 0.75, {"lam": 0.5, '*/ """ \\': 3}, (1.5, np.float32(2.5))
+
+
+def test_a_file_names_the_numbers_that_it_has_built_in(build, tmp_path):
+    model = nn.Sequential(nn.Linear(3, 2, rng=0), nn.LeakyReLU(0.25))
+    optimizer = rg.optim.Adam(model.parameters(), lr=0.01, weight_decay=0.125)
+    width = 7
+
+    def scaled(x, by=0.0625):
+        return x * BETA * OPTIONS["lam"] * by + SHARES[0] * width
+
+    @rg.compile
+    def step(x, power):
+        optimizer.zero_grad()
+        loss = np.sum(model(scaled(x)) ** power)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    for _ in range(3):
+        step(np.ones((4, 3)), 2)
+    _, _, text = build(step)
+    step.export(tmp_path / "fast.py")
+    step.export(tmp_path / "read.py", readable=True)
+    texts = [text, (tmp_path / "fast.py").read_text(), (tmp_path / "read.py").read_text()]
+    for found in texts:
+        told = found.partition("Built in ")[2]
+        for line in (
+            "power = 2", "BETA = 0.75", 'OPTIONS["lam"] = 0.5', "SHARES = (1.5, 2.5)", "width = 7",
+            "scaled.__defaults__ = (0.0625,)", "weight_decay of the optimizer = 0.125",
+            "betas[1] of the optimizer = 0.999",
+        ):  # fmt: skip
+            assert f"    {line}\n" in told, line
+        assert "negative_slope = 0.25" in told
+        assert "lr of the" not in told
+    for name in ("fast", "read"):
+        exec(compile((tmp_path / f"{name}.py").read_text(), name, "exec"), {"__name__": name})
+
+
+def test_a_file_without_numbers_from_outside_names_none(build):
+    step = rg.compile(lambda x: x * 2)
+    for _ in range(3):
+        step(np.ones(3))
+    assert "Built in" not in build(step)[2]

@@ -67,7 +67,51 @@ def test_captured_arrays_may_have_any_names(toolchain, tmp_path):
     check(scope["f"], [X], toolchain, tmp_path)
 
 
+SHORT = np.arange(12, dtype=np.float32).reshape(3, 4) / 8
+WHOLE = np.array([[3, -7, 0, 2], [1, 1, -1, 5], [9, 4, 4, 8]])
+
 CASES = {
+    "products of factors of different dtypes": (
+        lambda x, y, n: (
+            x @ y, y.T @ x.T, x @ y[:, 0], x[0] @ y, x[0] @ y[:, 1], np.einsum("ij,jk->ik", x, y),
+            np.stack([x, x]) @ y, np.tensordot(x, y, 1), n @ y, x @ n.T, n[0] @ x[0],
+        ),
+        [SHORT, X[:2].T, WHOLE],
+    ),
+    "products of whole numbers and of answers": (
+        lambda n, m: (
+            n @ n.T, n @ n[0], m @ m.T, m @ m.T.astype("int64"), (n > 2) @ (n.T > 2),
+            np.einsum("ij,kj->ik", n, n), np.stack([n, n])[:, None] @ n.T,
+        ),
+        [WHOLE, WHOLE.astype(np.int8) * 30],
+    ),
+    "bins in a list": (
+        lambda x, f, n: (
+            np.digitize(x, [-1, 0, 0.5]), np.digitize(f, [0.2, 0.5], right=True),
+            np.digitize(n, [-2, 2, 4]), np.digitize(n, [-1.5, 2.0]), np.digitize(x, [-1, 0, 1]),
+            np.searchsorted([-1.0, 0.5], x, side="right"), np.searchsorted([1, 3, 2**40], n),
+            np.digitize(x, bins=[0.0, np.inf]),
+        ),
+        [X, SHORT, WHOLE],
+    ),
+    "statistics of whole numbers": (
+        lambda n, m: (
+            np.var(n), np.std(n, axis=1), np.var(n, axis=(0, 1), ddof=1), np.mean(n, axis=0),
+            np.var(m, axis=0, keepdims=True), np.var(n > 2, axis=1), np.mean(n > 2),
+        ),
+        [WHOLE, WHOLE.astype(np.int8) * 12],
+    ),
+    "reciprocals of whole numbers": (
+        lambda n, m: (np.reciprocal(n), np.reciprocal(m), np.reciprocal(n > 2)),
+        [np.where(WHOLE == 0, 1, WHOLE), np.array([1, 2, 255], np.uint8)],
+    ),
+    "answers in order": (
+        lambda n: (
+            np.argsort(n > 2, axis=1, kind="stable"), np.sort(n > 2, kind="stable"),
+            np.argsort(n[:, 0] > 2, kind="stable"),
+        ),
+        [WHOLE],
+    ),
     "comparisons with the least and the largest number of a dtype": (
         lambda x: (
             x >= 0, x < 0, x > 255, np.maximum(x, 0), np.minimum(x, 0), np.clip(x, 0, 255),

@@ -124,3 +124,16 @@ def test_results_of_no_elements_are_numpys():
     for a, b in zip(found, run(x, e), strict=True):
         assert a.dtype == b.dtype
         np.testing.assert_array_equal(a.data, b)
+
+
+@pytest.mark.parametrize("name", ["sum", "mean"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_long_sums_of_short_floats_are_right_where_numpy_loses_digits(name, axis):
+    # along the rows NumPy adds up float32 numbers one after the other, and is off by 1e-3 and more
+    x = np.full((2_000_000, 2), 0.1, np.float32)
+    fn = getattr(np, name)
+    step = rg.compile(lambda x: fn(x if axis == 0 else x.T, axis=axis), target="c")
+    for _ in range(3):
+        found = step(x)
+    exact = fn(x, axis=0, dtype=np.float64)
+    np.testing.assert_allclose(found._array, exact, rtol=1e-6)

@@ -3,6 +3,7 @@ import pytest
 
 import retrograd as rg
 from retrograd.nn import functional as F
+from retrograd.nn.functional import classes
 
 
 def x(*shape):
@@ -63,3 +64,15 @@ def test_one_hot_in_a_recording_says_to_pass_the_number_of_classes():
     with pytest.raises(rg.TraceError, match=r"Pass their number: one_hot\(t, 10\)"):
         rg.compile(F.one_hot)(numbers)
     np.testing.assert_array_equal(rg.compile(F.one_hot)(numbers, 3).data, F.one_hot(numbers, 3))
+
+
+@pytest.mark.parametrize("ignore_index", [-100, 1])
+def test_hits_lie_as_the_scores_do(ignore_index):
+    x, y = np.random.default_rng(0).normal(size=(5, 3)), np.array([0, 2, 1, 1, 2])
+    found = classes._hits(x, y, ignore_index), classes._hits(x.T.copy().T, y, ignore_index)
+    assert found[0].flags.c_contiguous
+    assert found[1].flags.f_contiguous
+    assert not found[1].flags.c_contiguous
+    np.testing.assert_array_equal(*found)
+    with pytest.raises(IndexError, match="class number 3"):
+        classes._hits(x.T.copy().T, np.array([0, 2, 3, 1, 2]), ignore_index)

@@ -6,7 +6,7 @@ In the order of what happens:
    `functions` and `elements`: of single elements; `types`: of numbers);
 2. `groups`: which of them share a loop; `places`: where their arrays lie, views resolved;
 3. `loops`, `products`, `joins`: each group as a C function, its `code`, with `names`; `kernels`:
-   calls that are functions of their own, in `indexing` by `plans`, `windows`, `lines`,
+   calls that are functions of their own, in `indexing` by `plans`, `windows`, `lines`, `searching`,
    `rearranging` and `choices`; `checks`: what NumPy raises where one finds a wrong argument;
 4. `assembly`: the functions between NumPy's calls; `unit`: one source, and its calls;
 5. `build`: the source as a library, compiled once;

@@ -31,6 +31,8 @@ from retrograd.compiler.statements import (
 )
 from retrograd.rules.products import contract
 
+FEW = 12  # values: more are put into a list as a slice
+
 
 def assemble_in_c(program: Program, halved_at: int = 0) -> Code:
     """Return the code of a program of which C does what it can.
@@ -272,10 +274,10 @@ class CAssembly(Assembly):
         first = [*formulas, *given_by_name[:at_first]]
         if given_by_name[at_first:]:
             assert code.middle is not None
-            load = self._load(given, slice(len(first), None), given_by_name[at_first:], body)
+            load = self._load(given, len(first), given_by_name[at_first:], body)
             body.insert(code.middle, load)
         if first:
-            body.insert(0, self._load(given, slice(0, len(first)), first, body))
+            body.insert(0, self._load(given, 0, first, body))
             if code.middle is not None:
                 code.middle += 1
         code.body = body
@@ -283,11 +285,21 @@ class CAssembly(Assembly):
         code.bind = lambda namespace: unit.bind(namespace, self._check)
 
     @staticmethod
-    def _load(given: str, at: slice, values: Sequence[Expression], body: Sequence[Step]) -> Step:
-        """Return the statement that puts what a run is given where C reads it."""
-        target = Index(Name(given), Literal(at))
+    def _load(given: str, at: int, values: Sequence[Expression], body: Sequence[Step]) -> Step:
+        """Return the statement that puts what a run is given where C reads it.
+
+        Args:
+            given: the name of the list there.
+            at: the place of the first of the values.
+            values: what is put there.
+            body: the statements.
+        """
+        end = at + len(values)
+        places: list[Any] = [*range(at, end)] if len(values) <= FEW else [slice(at, end)]
+        targets = tuple(Index(Name(given), Literal(place)) for place in places)
+        value = values[0] if len(values) == 1 == len(places) else Tuple(tuple(values))
         call = Call("load", None, (), {}, (), body[0].call.section, body[0].call.line)
-        return Step(Assign((target,), Tuple(tuple(values))), call, None)
+        return Step(Assign(targets, value), call, None)
 
     def _check(self, wrong: int, arrays: dict[Var, Any]) -> None:
         """Raise what NumPy's call does where C has found that an argument is wrong."""

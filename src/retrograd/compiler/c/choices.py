@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from retrograd.compiler.c.functions import expression, has_form, helper
 from retrograd.compiler.c.kernels import Body, Kernel, indent, loop, nest
-from retrograd.compiler.c.types import is_float, number
+from retrograd.compiler.c.types import is_float, number, type_name
 from retrograd.compiler.ir import Call, Var
 from retrograd.nn.functional.classes import class_hits
 from retrograd.nn.functional.likelihoods import variance_from
@@ -151,13 +152,35 @@ def _variance(call: Call) -> Kernel | None:
 
 def find_sum(call: Call) -> Kernel | None:
     """Return the form of any Einstein sum: a loop for each letter."""
+    inputs, result = call.kwargs["subscripts"].split("->")
+    return _sum(call, inputs.split(","), result)
+
+
+def find_mixed_product(call: Call) -> Kernel | None:
+    """Return the form of `np.matmul` for whole numbers, and for factors of different dtypes."""
+    if call.kwargs or len(call.args) != 2 or not all(isinstance(a, Var) for a in call.args):
+        return None
+    x, y = call.args
+    stacks = "".join(chr(ord("a") + i) for i in range(max(x.ndim, y.ndim) - 2))
+    ends = [stacks[len(stacks) - max(v.ndim - 2, 0) :] for v in (x, y)]
+    rows, columns = "y" * (x.ndim > 1), "z" * (y.ndim > 1)
+    return _sum(call, [f"{ends[0]}{rows}x", f"{ends[1]}x{columns}"], f"{stacks}{rows}{columns}")
+
+
+def _sum(call: Call, terms: Sequence[str], result: str) -> Kernel | None:
+    """Return the form of a sum of products, each factor taken in the dtype of the result.
+
+    Args:
+        call: the call.
+        terms: a letter for each axis of each argument.
+        result: the letters of the result; the sum is over all others.
+    """
     if not all(isinstance(a, Var) for a in call.args):
         return None
     out = call.outs[0]
-    if not is_float(out.dtype) or any(a.dtype != out.dtype for a in call.args):
-        return None
-    inputs, result = call.kwargs["subscripts"].split("->")
-    terms = inputs.split(",")
+    kind = type_name(out.dtype)
+    # sums of floats are added up as doubles, those of whole numbers may overflow
+    wide = {"f": "double", "b": kind}.get(out.dtype.kind, "uint64_t")
     lengths: dict[str, int] = {}
     for term, array in zip(terms, call.args, strict=True):
         for letter, n in zip(term, array.shape, strict=True):
@@ -173,11 +196,18 @@ def find_sum(call: Call) -> Kernel | None:
         factors = []
         for term, array in zip(terms, call.args, strict=True):
             index = ["0" if n == 1 else counters[c] for c, n in zip(term, array.shape, strict=True)]
-            factors.append(body.array(array).at(*index))
-        lines = [f"total = total + (double){' * '.join(factors)};"]
+            factor = body.array(array).at(*index)
+            if array.dtype != out.dtype and out.dtype.kind != "b":
+                factor = f"({kind}){factor}"
+            factors.append(f"({wide}){factor}" if wide not in (kind, "double") else factor)
+        if out.dtype.kind == "b":
+            lines = [f"total = total || ({' && '.join(f'{f} != 0' for f in factors)});"]
+        else:
+            cast = "(double)" if wide == "double" else ""
+            lines = [f"total = total + {cast}{' * '.join(factors)};"]
         lines = nest([counters[c] for c in summed], [lengths[c] for c in summed], lines)
         lines = [
-            "{", "    double total = 0;", *indent(lines),
+            "{", f"    {wide} total = 0;", *indent(lines),
             f"    {y.at(*(counters[c] for c in result))} = ({y.kind})total;", "}",
         ]  # fmt: skip
         body.add(*nest([counters[c] for c in result], [lengths[c] for c in result], lines))

@@ -20,6 +20,7 @@ class Function:
         helpers: C functions that it calls.
         cost: about so many operations it does.
         returns: whether it returns a number that is not 0 where an argument is wrong.
+        wide: whether it gains by the longest vectors; sums of a few of them do not.
     """
 
     name: str
@@ -29,3 +30,4 @@ class Function:
     helpers: list[str] = field(default_factory=list)
     cost: int = 0
     returns: bool = False
+    wide: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +56,9 @@ MACROS = """\
 """
 
 
-def export_c(ready: ReadyProgram, is_module: bool, path: Any, overwrite: bool) -> None:
+def export_c(
+    ready: ReadyProgram, is_module: bool, path: Any, overwrite: bool, built_in: Sequence[str] = ()
+) -> None:
     """Write a program as C, and its header beside it.
 
     Args:
@@ -64,11 +66,12 @@ def export_c(ready: ReadyProgram, is_module: bool, path: Any, overwrite: bool) -
         is_module: whether it is that of a Module, which predicts.
         path: where the file is to be; it ends in `.c`.
         overwrite: whether files that are there already are replaced.
+        built_in: what is built in, line by line: see `find_built_in`.
     """
     target = Path(path)
     header = target.with_suffix(".h")
     check_name(target)
-    source, declared = _Writer(ready, is_module, target).write()
+    source, declared = _Writer(ready, is_module, target, built_in).write()
     for file in (target, header):
         if file.exists() and not overwrite:
             raise FileExistsError(f"{file} exists: pass overwrite=True to replace it")
@@ -108,16 +111,28 @@ def _refuse(program: Program, body: Iterable[Step]) -> None:
         if call.view_of is not None or not any(v.size for v in call.outs):
             continue
         what = "a random draw" if call.kind == "draw" else f"`{PYTHON.statement(step.statement)}`"
+        instead = _INSTEAD.get(call.fn, "Write it with other functions")
         raise TypeError(
-            f"{what} has no form in C, from{call.line}\nWrite it with other functions, or export "
-            'to a script that needs NumPy, export("step.py")'
+            f"{what} has no form in C, from{call.line}\n{instead}, or export to a script that "
+            'needs NumPy, export("step.py")'
         )
+
+
+# what to write in the place of calls that have a form with other options
+_INSTEAD: dict[Any, str] = {
+    np.argsort: 'Say which of equal elements comes first, kind="stable", along one axis',
+    np.argpartition: 'Write np.argsort(x, kind="stable")',
+    np.digitize: "Write its bins as numbers in a list that go up",
+}
 
 
 class _Writer:
     """Writes one program."""
 
-    def __init__(self, ready: ReadyProgram, is_module: bool, target: Path) -> None:
+    def __init__(
+        self, ready: ReadyProgram, is_module: bool, target: Path, built_in: Sequence[str]
+    ) -> None:
+        self.built_in = built_in
         self.program = program = stack(ready.plain)
         assembly = _Assembly(program, alone=True)
         self.code = code = assemble_by(assembly, program)
@@ -186,7 +201,7 @@ class _Writer:
             result=told, prototype="", numbers=[name for name, _ in self.numbers.values()],
             draws=draws, fields=fields, fixed=fixed,
             has_init=bool(begins or self.numbers or draws),
-            stack=bytes_on_stack(self.functions), checks=checks,
+            stack=bytes_on_stack(self.functions), checks=checks, built_in=self.built_in,
         )  # fmt: skip
         taken = [f"{self.prefix}_state *state"] if interface.has_state else []
         taken += [parameter(v, name) for v, name in self.arguments.items()]

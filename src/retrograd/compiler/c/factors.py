@@ -35,6 +35,12 @@ def find_product(call: Call) -> Form | None:
                 call, (of,), (of.dtype,), lambda names: names[0], out.dtype, of.shape, (), np.add,
                 (axis,),
             )  # fmt: skip
+    if x.ndim > 1 < y.ndim and x.shape[-1] == 1:
+        # an outer product is one of elements, in a loop with what follows; of -0 the sum is 0
+        return Elementwise(
+            call, (x, y), (x.dtype, y.dtype), lambda names: f"{' * '.join(names)} + 0", out.dtype,
+            out.shape,
+        )  # fmt: skip
     ends = out.ndim - (x.ndim > 1) - (y.ndim > 1)  # axes of the stack
     axes: dict[str, list[tuple[int | None, int | None, int | None]]] = {
         "batch": [], "m": [], "k": [(x.ndim - 1, max(y.ndim - 2, 0), None)], "n": [],

@@ -56,7 +56,7 @@ FLOATS: dict[Any, str] = {
     # NumPy's give nan where one of the two is
     np.maximum: "({0} > {1} || {0} != {0}) ? {0} : {1}",
     np.minimum: "({0} < {1} || {0} != {0}) ? {0} : {1}",
-    np.sign: "({0} > 0) ? 1 : ({0} < 0) ? -1 : ({0} == 0) ? 0 : {0}",
+    np.sign: "({0} > 0) ? 1 : ({0} < 0) ? -1 : {0} - {0}",  # of a zero 0, of nan nan
     np.isnan: "isnan({0}) != 0",
     np.isinf: "isinf({0}) != 0",
     np.isfinite: "isfinite({0}) != 0",

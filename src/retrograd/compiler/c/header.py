@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrograd.compiler.built_in import BUILT_IN
 from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.draws import WORDS
 from retrograd.compiler.c.memories import Memory
@@ -80,6 +81,7 @@ class Interface:
         has_init: whether there is something to begin with.
         stack: the bytes of the largest arrays on the stack.
         checks: whether a run may find that an argument is wrong.
+        built_in: numbers that were found outside and stay what they were, line by line.
     """
 
     title: str
@@ -96,6 +98,7 @@ class Interface:
     has_init: bool
     stack: int
     checks: bool
+    built_in: Sequence[str]
 
     @property
     def has_state(self) -> bool:
@@ -143,6 +146,8 @@ class Interface:
             lines.append("passed lie outside of it.")
         if self.checks:
             lines.append("A class number that is none gives nan, or 1, and trains nothing.")
+        if self.built_in:
+            lines += ["", BUILT_IN, *(f"    {line}" for line in self.built_in)]
         return lines
 
     def _struct(self) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.names import CNames
 from retrograd.compiler.c.places import Places, in_order
-from retrograd.compiler.c.types import type_name
+from retrograd.compiler.c.types import number, type_name
 from retrograd.compiler.ir import Call, Var
 
 # what functions call their own numbers, so that no array has these names
@@ -124,10 +124,13 @@ class Body:
         return self._given[var]
 
     def table(self, values: Any) -> Operand:
-        """Return an array of whole numbers that stands in the function itself."""
-        flat = [str(int(i)) for i in values.reshape(-1)]
+        """Return an array of numbers that stands in the function itself."""
         name = self.names.fresh("table")
-        kind = "int32_t" if max(map(abs, values.reshape(-1).tolist())) < 2**31 else "int64_t"
+        if values.dtype.kind in "iu" and max(map(abs, values.reshape(-1).tolist())) < 2**31:
+            flat, kind = [str(int(i)) for i in values.reshape(-1)], "int32_t"
+        else:
+            flat = [number(v, values.dtype) for v in values.reshape(-1)]
+            kind = type_name(values.dtype)
         text = textwrap.wrap(", ".join(flat), 90)
         self._tables += [f"static const {kind} {name}[{len(flat)}] = {{", *indent(text), "};"]
         return Operand(name, values.shape, in_order(values.shape), kind, None)
@@ -174,6 +177,20 @@ class Body:
         )  # fmt: skip
         arrays = [(p.root, p.offset) for p in places.values() if p is not None]
         return Function(self.name, text, arrays, [], self.helpers, cost, checks)
+
+
+def options_of(call: Call, *names: str) -> dict[str, Any] | None:
+    """Return the arguments by name, None where there are others; None values are left out."""
+    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+    given = {k: v for k, v in given.items() if v is not None}
+    return given if set(given) <= {*names} and isinstance(given.get(names[0]), Var) else None
+
+
+def named_arguments(call: Call, *names: str) -> dict[str, Any] | None:
+    """Return the arguments by name, as `options_of` does, also where the first is no array."""
+    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
+    given = {k: v for k, v in given.items() if v is not None}
+    return given if set(given) <= {*names} else None
 
 
 def indent(lines: Iterable[str]) -> list[str]:

@@ -7,19 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.c.kernels import Body, Kernel, indent, loop, nest
+from retrograd.compiler.c.kernels import Body, Kernel, indent, loop, nest, options_of
+from retrograd.compiler.c.searching import SEARCHES
 from retrograd.compiler.c.types import is_float, number
 from retrograd.compiler.ir import Call, Var
 from retrograd.rules.statistics import places
 
 SHORT = 256  # elements: NumPy puts longer lines in order faster
-
-
-def _options(call: Call, *names: str) -> dict[str, Any] | None:
-    """Return the arguments by name, None where there are others; None values are left out."""
-    given = {**dict(zip(names, call.args, strict=False)), **call.kwargs}
-    given = {k: v for k, v in given.items() if v is not None}
-    return given if set(given) <= {*names} and isinstance(given.get(names[0]), Var) else None
 
 
 def _axis(given: dict[str, Any], x: Var) -> int | None:
@@ -42,7 +36,7 @@ def _add_for_each_line(
 
 def _extreme(call: Call) -> Kernel | None:
     """Return the form of `np.argmax` and `np.argmin`: the first place, nan before all others."""
-    given = _options(call, "a", "axis", "keepdims")
+    given = options_of(call, "a", "axis", "keepdims")
     if given is None:
         return None
     x, out = given["a"], call.outs[0]
@@ -84,7 +78,7 @@ def _extreme(call: Call) -> Kernel | None:
 
 
 def _running_sum(call: Call) -> Kernel | None:
-    given = _options(call, "a", "axis")
+    given = options_of(call, "a", "axis")
     if given is None:
         return None
     x, out = given["a"], call.outs[0]
@@ -117,9 +111,10 @@ def _variance(call: Call) -> Kernel | None:
     axis = call.args[1] if len(call.args) == 2 else options.pop("axis", None)
     ddof = options.pop("ddof", options.pop("correction", 0))
     options.pop("keepdims", None)
-    if len(call.args) > 2 or options or not isinstance(x, Var) or not is_float(x.dtype):
+    if len(call.args) > 2 or options or not isinstance(x, Var) or not is_float(out.dtype):
         return None
-    if x.dtype != out.dtype or type(ddof) not in (int, float):
+    # of whole numbers it is a float64
+    if x.dtype != (out.dtype if is_float(x.dtype) else x.dtype) or type(ddof) not in (int, float):
         return None
     if axis is None:
         axes = [*range(x.ndim)]
@@ -203,14 +198,16 @@ def _order(call: Call, alone: bool) -> Kernel | None:
     """
     partial = call.fn is np.argpartition
     names = ("a", "kth", "axis", "kind", "order") if partial else ("a", "axis", "kind", "order")
-    given = _options(call, *names, *(() if partial else ("stable",)))
+    given = options_of(call, *names, *(() if partial else ("stable",)))
     if given is None or "order" in given:
         return None
     x, out = given["a"], call.outs[0]
     axis = _axis({"axis": given.get("axis", -1)}, x)
     stable = given.get("stable") or given.get("kind") in ("stable", "mergesort")
-    if axis is None or out.dtype != np.int64 or x.dtype.kind == "b":
+    if axis is None or out.dtype != np.int64:
         return None
+    if x.dtype.kind == "b" and not stable:
+        return None  # nearly all are equal, so that the order would be another one than NumPy's
     if not alone and (not stable or x.shape[axis] > SHORT):
         return None
 
@@ -234,129 +231,9 @@ def _order(call: Call, alone: bool) -> Kernel | None:
     return Kernel(call, write, cost=8 * x.size)
 
 
-def _search(call: Call) -> Kernel | None:
-    """Return the form of `np.searchsorted`, and of `np.digitize` for bins that go up."""
-    out = call.outs[0]
-    if call.fn is np.digitize:
-        given = _options(call, "x", "bins", "right")
-        if given is None or not isinstance(given.get("bins"), Var):
-            return None
-        v, bins = given["x"], given["bins"]
-        if bins.kind != "const" or not (np.diff(bins.array) >= 0).all():
-            return None
-        left = bool(given.get("right"))
-    else:
-        given = _options(call, "a", "v", "side", "sorter")
-        if given is None or "sorter" in given or not isinstance(given.get("v"), Var):
-            return None
-        bins, v = given["a"], given["v"]
-        left = given.get("side", "left") in ("left", "l")
-    alike = bins.dtype == v.dtype or (is_float(bins.dtype) and is_float(v.dtype))
-    if bins.ndim != 1 or not alike or v.shape != out.shape or not bins.size:
-        return None
-
-    def write(body: Body) -> None:
-        y, edges, values = body.array(out, fills=True), body.array(bins), body.array(v)
-        counters = body.counters(v.shape)
-        middle = edges.at("middle")
-        # nan is behind all numbers
-        below = f"{middle} < value" if left else f"{middle} <= value"
-        if v.dtype.kind == "f":
-            behind = f"{middle} == {middle}" if left else "1"
-            below = f"{below} || (value != value && {behind})"
-        lines = [
-            f"const {values.kind} value = {values.at(*counters)};",
-            f"ptrdiff_t low = 0, high = {bins.size};",
-            "while (low < high) {",
-            "    const ptrdiff_t middle = low + (high - low) / 2;",
-            f"    if ({below}) low = middle + 1;",
-            "    else high = middle;",
-            "}",
-            f"{y.at(*counters)} = low;",
-        ]
-        body.add(*nest(counters, v.shape, ["{", *indent(lines), "}"]))
-
-    return Kernel(call, write, cost=20 * v.size)
-
-
-def _count(call: Call) -> Kernel | None:
-    """Return the form of `np.bincount`; its length must be what it was."""
-    given = _options(call, "x", "weights", "minlength")
-    out = call.outs[0]
-    if given is None:
-        return None
-    x, weights, least = given["x"], given.get("weights"), given.get("minlength", 0)
-    if x.ndim != 1 or x.dtype.kind not in "iu" or type(least) is not int:
-        return None
-    if weights is not None and not (isinstance(weights, Var) and weights.dtype == out.dtype):
-        return None
-    if weights is not None and weights.shape != x.shape:
-        return None
-
-    def write(body: Body) -> None:
-        y, values = body.array(out, fills=True), body.array(x)
-        counter, more = body.counters(x.shape)[0], body.counter()
-        added = "1" if weights is None else body.array(weights).at(counter)
-        place = f"(ptrdiff_t){values.at(counter)}"
-        lines = [
-            f"const ptrdiff_t place = {place};",
-            f"if (place < 0 || place >= {out.size}) return {body.code};",
-            "if (place > most) most = place;",
-            f"{y.at('place')} += {added};",
-        ]
-        body.lines.insert(0, "ptrdiff_t most = -1;")
-        body.add(*loop(more, out.size, [f"{y.at(more)} = 0;"]))
-        body.add(*loop(counter, x.size, ["{", *indent(lines), "}"]))
-        if least < out.size:
-            body.add(f"if (most != {out.size - 1}) return {body.code};")
-
-    return Kernel(call, write, True)
-
-
-def _true_places(call: Call) -> Kernel | None:
-    """Return the form of `np.flatnonzero`, and of `np.nonzero`; as many must be true as before."""
-    x = call.args[0]
-    if len(call.args) != 1 or call.kwargs or not isinstance(x, Var) or not x.ndim:
-        return None
-    if call.fn is np.flatnonzero and x.ndim != 1 and not x.is_c_contiguous:
-        return None
-    n = call.outs[0].size
-    if any(v.dtype != np.int64 for v in call.outs):
-        return None
-    if call.fn is np.nonzero and len(call.outs) != x.ndim:
-        return None
-
-    def write(body: Body) -> None:
-        values = body.array(x)
-        outs = [body.array(v, fills=True) for v in call.outs]
-        counters = body.counters(x.shape)
-        count = body.counter("count")
-        if call.fn is np.nonzero:
-            puts = [
-                f"{y.at(count)} = {c};" for y, c in zip(outs, counters, strict=True)
-            ]  # fmt: skip
-        else:
-            number, step = [], 1
-            for c, length in zip(counters[::-1], x.shape[::-1], strict=True):
-                number.append(f"{c} * {step}")
-                step *= length
-            puts = [f"{outs[0].at(count)} = {' + '.join(number)};"]
-        lines = [
-            f"if ({values.at(*counters)} != 0) {{",
-            f"    if ({count} == {n}) return {body.code};",
-            *indent(puts),
-            f"    {count}++;",
-            "}",
-        ]
-        body.add(f"{count} = 0;", *nest(counters, x.shape, lines))
-        body.add(f"if ({count} != {n}) return {body.code};")
-
-    return Kernel(call, write, True)
-
-
 def _ranks(call: Call) -> Kernel | None:
     """Return the form of where quantiles are among sorted elements, by NumPy's default method."""
-    given = _options(call, "x", "q", "method", "skip")
+    given = options_of(call, "x", "q", "method", "skip")
     if given is None or given.get("method", "linear") != "linear":
         return None
     x, q, skip, out = given["x"], given["q"], given.get("skip", False), call.outs[0]
@@ -421,6 +298,5 @@ def find_line(call: Call, alone: bool) -> Kernel | None:
 
 FORMS: dict[Any, Callable[[Call], Kernel | None]] = {
     np.argmax: _extreme, np.argmin: _extreme, np.cumsum: _running_sum, np.var: _variance,
-    np.std: _variance, np.searchsorted: _search, np.digitize: _search, np.bincount: _count,
-    places: _ranks, np.nonzero: _true_places, np.flatnonzero: _true_places, np.convolve: _convolve,
+    np.std: _variance, places: _ranks, np.convolve: _convolve, **SEARCHES,
 }  # fmt: skip

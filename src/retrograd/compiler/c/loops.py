@@ -19,6 +19,7 @@ from retrograd.compiler.ir import Var
 from retrograd.compiler.live import Live
 
 BLOCK = 256  # elements: longer sums are sums of the sums of so many, for their rounding
+LONG = 128  # elements: sums of so many gain by the longest vectors
 ON_STACK = 1024  # elements: so many totals are kept aside while a loop adds to them
 
 
@@ -261,9 +262,14 @@ class LoopWriter:
             body_end.append(f"{here} = {update};")
             if here != there or form.divisor != 1:
                 after += _nest([f"{there} = {self._finished(form, here)};"], kept, lengths)
-        body = [
-            f"const {type_name(dtype)} {name} = {element(*key)};" for key, name, dtype in self.loads
-        ]
+        body = []
+        for key, name, dtype in self.loads:
+            load = f"const {type_name(dtype)} {name} = {element(*key)};"
+            first = max((d + 1 for d, a in enumerate(inner) if key[2][a]), default=0)
+            if first < depth and key[0] not in self.fills:
+                opening[first].append(load)  # once, before the loops in which it stays what it is
+            else:
+                body.append(load)
         body += self.lines
         body += [f"{element(*key)} = {name};" for key, name in self.stores.items()]
         body += body_end
@@ -295,6 +301,7 @@ class LoopWriter:
         """Return a loop around a body; sums at its end are put together in any order."""
         inside = ["    " + line for line in body]
         sums = [t for t in totals if t.form.reduces is np.add and t.form.dtype.kind == "f"]
+        self.function.wide = n >= LONG and not any(kind == np.float32 for _, _, kind in self.loads)
         if len(sums) < len(totals) or not sums:
             return [f"for (i{d} = 0; i{d} < {n}; i{d}++) {{", *inside, "}"]
         if n <= 2 * BLOCK:

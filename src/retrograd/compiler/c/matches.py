@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 
 from retrograd.compiler.assembly import loop_dtypes
-from retrograd.compiler.c.choices import find_choice, find_several, find_sum
+from retrograd.compiler.c.choices import (
+    find_choice,
+    find_mixed_product,
+    find_several,
+    find_sum,
+)
 from retrograd.compiler.c.elements import FILLED, OF_ONE, is_close, to_whole
 from retrograd.compiler.c.factors import find_contraction, find_product
 from retrograd.compiler.c.forms import Elementwise, Form, Join, Put
@@ -18,7 +23,7 @@ from retrograd.compiler.c.indexing import find_indexing
 from retrograd.compiler.c.kernels import Kernel
 from retrograd.compiler.c.lines import find_line
 from retrograd.compiler.c.rearranging import find_rearrangement
-from retrograd.compiler.c.types import has_type, is_float
+from retrograd.compiler.c.types import has_type, is_float, number, type_name
 from retrograd.compiler.c.windows import FORMS as WINDOWS
 from retrograd.compiler.ir import Call, Var
 from retrograd.compiler.live import Live
@@ -58,7 +63,10 @@ def find_form(call: Call, alone: bool = False) -> Form | None:
     if call.kind == "write":
         return _write(call) or find_indexing(call)
     if isinstance(call.fn, np.ufunc):
-        return find_product(call) if call.fn is np.matmul else _ufunc(call)
+        if call.fn is not np.matmul:
+            return _ufunc(call)
+        # NumPy does those of other dtypes after a copy by its BLAS
+        return find_product(call) or (find_mixed_product(call) if alone else None)
     if call.fn in _FORMS:
         return _FORMS[call.fn](call)
     return find_whole(call, alone)
@@ -176,7 +184,7 @@ def _of_ufunc(call: Call, args: tuple[Any, ...]) -> Elementwise | None:
         return None
     kind = kinds[0]
     same = all(k == kind for k in kinds) or (call.fn is np.ldexp and is_float(kind))
-    if not same or not all(map(has_type, kinds)) or not has_form(call.fn, kind):
+    if not same or not all(map(has_type, kinds)) or not _is_known(call.fn, kind):
         return None
     if any(isinstance(a, Live) for a in args) and not is_float(kind):
         return None
@@ -191,11 +199,31 @@ def _of_ufunc(call: Call, args: tuple[Any, ...]) -> Elementwise | None:
     shape = np.broadcast_shapes(*(a.shape for a in args if isinstance(a, Var)), out.shape)
     if shape != out.shape:
         return None
+    if fn is np.reciprocal and not is_float(kind):
+        text, found = to_whole(np.dtype(np.float64), kind)
+        return Elementwise(
+            call, args, kinds, lambda names: text.format(f"1.0 / {names[0]}"), out.dtype, shape,
+            (found,),
+        )  # fmt: skip
     found = helper(fn, kind)
+    if fn in _BOUNDED and is_float(kind) and isinstance(args[1], (int, float)):
+        bounded = _BOUNDED[fn]
+        if args[1] == args[1]:
+            return Elementwise(
+                call, args, kinds, lambda names: bounded.format(*names), out.dtype, shape
+            )
     return Elementwise(
         call, args, kinds, lambda names: expression(fn, names, kind), out.dtype, shape,
         (found,) if found else (),
     )  # fmt: skip
+
+
+# with a number that is not nan: one comparison, which nan passes
+_BOUNDED = {np.maximum: "!({0} <= {1}) ? {0} : {1}", np.minimum: "!({0} >= {1}) ? {0} : {1}"}
+
+
+def _is_known(fn: Any, kind: np.dtype[Any]) -> bool:
+    return has_form(fn, kind) or (fn is np.reciprocal and kind.kind in "iu")
 
 
 def _is_never_negative(value: Any) -> bool:
@@ -255,9 +283,13 @@ def _where(call: Call) -> Elementwise | None:
     given = condition.dtype if isinstance(condition, Var) else np.asarray(condition).dtype
     if not has_type(given):
         return None
+    text = "({} != 0) ? {} : {}"
+    if given.kind == "b" and is_float(out.dtype):
+        # a comparison of bytes does not choose between vectors of floats, one of floats does
+        text = f"(({type_name(out.dtype)}){{}} - {number(0.5, out.dtype)} > 0) ? {{}} : {{}}"
     return Elementwise(
         call, (condition, x, y), (given, out.dtype, out.dtype),
-        lambda names: "({} != 0) ? {} : {}".format(*names), out.dtype, out.shape,
+        lambda names: text.format(*names), out.dtype, out.shape,
     )  # fmt: skip
 
 

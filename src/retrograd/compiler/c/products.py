@@ -11,6 +11,7 @@ import numpy as np
 
 from retrograd.compiler.c.code import Function
 from retrograd.compiler.c.forms import Product
+from retrograd.compiler.c.loops import LONG
 from retrograd.compiler.c.names import CNames
 from retrograd.compiler.c.places import Place, Places
 from retrograd.compiler.c.types import type_name
@@ -152,7 +153,8 @@ def write_product(
     by_row = along(n, m, a_row, o_row)
     inside = k / (-(-k // LANES) + 3) * (0.5 if 1 not in (a_column, b_row) else 1)
     inside *= 1 if a_column == b_row == 1 else 0.6
-    if inside > max(by_column, by_row):
+    sums = inside > max(by_column, by_row)
+    if sums:
         body = _dots(
             kind, (m, k, n), (a_text, a_row, a_column), (b_text, b_row, b_column),
             (o_text, o_row, o_column),
@@ -176,7 +178,8 @@ def write_product(
         body.insert(0, f"ptrdiff_t {', '.join(counters)};")
     lines = [f"static void {name}({', '.join(head)}) {{", *("    " + line for line in body), "}"]
     arrays = [(root, begins[root]) for root in known]
-    return Function(name, "\n".join(lines), arrays, cost=turns * m * k * n)
+    wide = not sums or (kind == "double" and k >= LONG)
+    return Function(name, "\n".join(lines), arrays, cost=turns * m * k * n, wide=wide)
 
 
 Side = tuple[str, int, int]

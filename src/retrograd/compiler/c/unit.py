@@ -43,6 +43,13 @@ VECTOR(atanh) VECTOR(cbrt)
 #define APART
 #endif
 
+/* Compilers take half of the longest vectors, since older processors became slower by them. */
+#if defined(__AVX512VBMI2__) && defined(__GNUC__) && !defined(__clang__)
+#define WIDE __attribute__((target("prefer-vector-width=512")))
+#else
+#define WIDE
+#endif
+
 /* Sums may be put together in any order, so that the compiler can use vectors. */
 #define PRAGMA(text) _Pragma(#text)
 #define SUMS(...) PRAGMA(omp simd reduction(+ : __VA_ARGS__))
@@ -155,7 +162,10 @@ class Unit:
         functions = [f for part in self.parts for f in part.functions]
         helpers = dict.fromkeys(text for f in functions for text in f.helpers)
         lines = [HEAD, TAKE % {"head": object.__basicsize__}]
-        lines += [*helpers, *dict.fromkeys(f"\nAPART {f.text}" for f in functions)]
+        wide = {f.text for f in functions if f.wide}
+        lines += helpers
+        for text in dict.fromkeys(f.text for f in functions):
+            lines.append(f"\nAPART {'WIDE ' * (text in wide)}{text}")
         sizes = ", ".join(str(v.size * v.dtype.itemsize) for v in self.moving)
         lines += ["", f"static const ptrdiff_t bytes[] = {{{sizes or 0}}};"]
         for part in self.parts:

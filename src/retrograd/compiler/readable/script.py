@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.export import INLINE, MAIN, SAVE_AT_END, write_script
+from retrograd.compiler.export import INLINE, MAIN, SAVE_AT_END, tell_built_in, write_script
 from retrograd.compiler.readable.form import Parameter, Readable
 from retrograd.compiler.writer import literal
 from retrograd.engine import Array
@@ -19,7 +20,7 @@ HEAD = '''"""{title}
 It needs NumPy only. `{name}({arguments})` runs it once; whatever else it takes is what it was
 exported with, in `PARAMETERS`{state}.
 {sizes}
-Several threads may call it{turns}.
+Several threads may call it{turns}.{built_in}
 As a script it takes the arguments by their names from a file and prints each result:
 
     python {file} ARRAYS.npz {options}
@@ -53,14 +54,23 @@ def save(path):
         np.savez(file, **{{name: PARAMETERS[name] for name in TRAINED}})'''
 
 
-def export_readable(readable: Readable, path: Any, overwrite: bool) -> None:
-    """Answer `CompiledStep.export` with `readable=True`."""
+def export_readable(
+    readable: Readable, path: Any, overwrite: bool, built_in: Sequence[str] = ()
+) -> None:
+    """Answer `CompiledStep.export` with `readable=True`.
+
+    Args:
+        readable: the program.
+        path: where the script is to be.
+        overwrite: whether files that are there are replaced.
+        built_in: what is built in, line by line: see `find_built_in`.
+    """
     target = Path(path)
     saved: dict[str, Array] = {}
-    write_script(target, saved, overwrite, lambda: _script(readable, target.name, saved))
+    write_script(target, saved, overwrite, lambda: _script(readable, target.name, saved, built_in))
 
 
-def _script(readable: Readable, file: str, saved: dict[str, Array]) -> str:
+def _script(readable: Readable, file: str, saved: dict[str, Array], built_in: Sequence[str]) -> str:
     given = [p for p in readable.parameters if p.role == "argument"]
     others = [p for p in readable.parameters if p.role != "argument"]
     written = {name for row in readable.rows for name in row.writes}
@@ -74,7 +84,7 @@ def _script(readable: Readable, file: str, saved: dict[str, Array]) -> str:
         state=", of which it updates arrays in place" if trained else "", options=options,
         sizes="It takes arrays of the shapes and dtypes in `ARGUMENTS`." if readable.note
         else "It takes batches of any size: the shapes in `ARGUMENTS` are those of one.",
-        turns=": they take turns" if trained else "",
+        turns=": they take turns" if trained else "", built_in=tell_built_in(built_in),
     )  # fmt: skip
     shapes = [(p.name, p.shape, p.dtype.name) for p in given if p.dtype is not None]
     lines = [head.rstrip(), *imports]

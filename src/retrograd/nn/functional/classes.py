@@ -10,7 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.engine import TensorLike, TensorT, defvjp, escape, is_recording, nograd, primitive
+from retrograd.engine import (
+    Tensor,
+    TensorLike,
+    TensorT,
+    defvjp,
+    escape,
+    is_recording,
+    nograd,
+    primitive,
+)
 from retrograd.nn.functional.losses import reduce_loss
 from retrograd.special.logistic import log_softmax
 
@@ -58,10 +67,18 @@ def _by_class(x: Any, weight: Any) -> Any:
 
 
 @primitive(looks_through=False)
-def class_hits(target: Any, classes: int, ndim: int, ignore_index: int) -> Any:
-    """Return where an element of scores, which have `ndim` axes, is of the target class."""
+def class_hits(
+    target: Any, classes: int, ndim: int, ignore_index: int, by_class: bool = False
+) -> Any:
+    """Return where an element of scores, which have `ndim` axes, is of the target class.
+
+    With `by_class` all samples of a class lie side by side, for two axes alone.
+    """
     numbers = np.arange(classes).reshape((-1,) + (1,) * (ndim - 2))
-    hit = (target[:, None] if target.ndim else target) == numbers
+    if by_class:
+        hit = (numbers[:, None] == target).T
+    else:
+        hit = (target[:, None] if target.ndim else target) == numbers
     if 0 <= ignore_index < classes:
         hit &= numbers != ignore_index
     if np.count_nonzero(hit) < target.size:
@@ -75,7 +92,13 @@ nograd(class_hits)
 
 
 def _hits(input: Any, target: Any, ignore_index: int) -> Any:
-    return class_hits(target, input.shape[:2][-1], input.ndim, ignore_index)
+    classes = input.shape[:2][-1]
+    if input.ndim == 2:
+        # it goes together with the scores, so it lies as they do; those of a linear map lie so
+        first, second = (input._array if isinstance(input, Tensor) else input).strides
+        if first < second:
+            return class_hits(target, classes, 2, ignore_index, True)
+    return class_hits(target, classes, input.ndim, ignore_index)
 
 
 def _check_classes(name: str, input: Any, target: Any, weight: Any) -> None:
