@@ -31,6 +31,7 @@ from retrograd.compiler.writer import FastWriter, PythonWriter
 from retrograd.engine import HOOKED_LEAVES, Tensor, get_default_dtype, hooks_of
 from retrograd.nn.module import ATTRIBUTES
 
+GIVEN = "_given"  # the name of the tuple of arguments; no array of a program has one like it
 # what reading a place raises that is no more
 GONE = "(KeyError, IndexError, AttributeError, ValueError)"
 
@@ -337,21 +338,49 @@ def compile_entry(
 
     Args:
         args: the arguments of the program.
-        guards: the conditions of what is outside; those of `argument_guards` come first.
+        guards: the conditions of what is outside; those of arguments come first.
         namespace: takes the objects that they refer to.
     """
-    text = _conjunction([*argument_guards(args), *guards], FastWriter(namespace))
     names = [f"a{i}" for i in range(len(args))]
-    arrays = f"({''.join(f'{name}, ' for name in names)})"
-    lines = ["def enter(args):", " try:", f"  {arrays} = args"]
-    for name in names:
-        plain = f"{name}.__class__ is Tensor and not {name}.requires_grad"
-        lines.append(f"  if {plain}: {name} = {name}._array")
-    lines += [f"  if {text}: return {arrays}", f" except {GONE}: pass", " return None"]
-    namespace["Tensor"] = Tensor
+    lines = entry_lines(names, args, guards, FastWriter(namespace), "None")
+    lines = [f"def enter({GIVEN}):", *lines, f"    return {_tuple_of(names)}"]
     exec("\n".join(lines), namespace)
     made: Callable[[Sequence[Any]], tuple[Any, ...] | None] = namespace.pop("enter")
     return made
+
+
+def entry_lines(
+    names: Sequence[str], args: Sequence[Var], guards: Iterable[Guard], writer: FastWriter,
+    missed: str,
+) -> list[str]:  # fmt: skip
+    """Return how a function begins that gives names to arguments if all conditions hold.
+
+    Args:
+        names: the names, which are then those of arrays.
+        args: the arguments of the program.
+        guards: the conditions of what is outside; those of arguments come first.
+        writer: writes the conditions.
+        missed: what the function returns where one does not hold.
+    """
+    kinds = [
+        guard
+        for i, (name, v) in enumerate(zip(names, args, strict=True))
+        for guard in guards_of_argument(i, Name(name), v)
+    ]
+    tensor = writer.bind("tensor", Tensor)
+    is_plain = f"{{0}}.__class__ is {tensor} and not {{0}}.requires_grad"
+    unwrapped = [f"        if {is_plain.format(n)}: {n} = {n}._array" for n in names]
+    return [
+        "    try:",
+        f"        {_tuple_of(names)} = {GIVEN}",
+        *unwrapped,
+        f"        if not ({_conjunction([*kinds, *guards], writer)}): return {missed}",
+        f"    except {GONE}: return {missed}",
+    ]
+
+
+def _tuple_of(names: Iterable[str]) -> str:
+    return f"({''.join(f'{name}, ' for name in names)})"
 
 
 def _conjunction(guards: Iterable[Guard], writer: FastWriter) -> str:

@@ -128,7 +128,8 @@ class ReadyProgram:
         self.constants: set[Var] = set()
         self.positions = recorded.positions
         self.namespace: dict[str, Any] = {}
-        self.files: list[str] = []
+        # those of its texts, which tracebacks show; by how much their lines are later ones
+        self.files: dict[str, int] = {}
         self.sample = Sample(None, [])
         self.readable: Readable | None = None
         self.masks = Masks(recorded.calls)
@@ -268,9 +269,10 @@ class ReadyProgram:
     def recover(self, error: BaseException) -> None:
         """Finish a run that failed, or put back what it wrote; say where it failed."""
         walk = traceback.walk_tb(error.__traceback__)
-        frame, at = next((x for x in walk if x[0].f_code.co_filename == self.file), (None, 0))
+        frame, at = next((x for x in walk if x[0].f_code.co_filename in self.files), (None, 0))
         if not frame:
             return
+        at -= self.files[frame.f_code.co_filename]
         step = self.steps.get(at)
         if step and isinstance(error, Exception):
             text = PYTHON.statement(step.statement)
@@ -346,9 +348,7 @@ class ReadyProgram:
             for name in code.results
         ]
         self._add(writer, Return(Tuple(tuple(results))))
-        self.files.append(self.file)
-        linecache.cache[self.file] = (0, None, [line + "\n" for line in self.lines], self.file)
-        exec(compile("\n".join(self.lines), self.file, "exec"), self.namespace)
+        self.compile(self.lines, self.namespace)
         self.run: Callable[..., Any] = self.namespace["program"]
         if program.errors:
             self.run = np.errstate(**program.errors)(self.run)  # type: ignore[arg-type]
@@ -429,6 +429,22 @@ class ReadyProgram:
             self._add(writer, step.statement)
             self.steps[len(self.lines)] = step
 
+    def compile(
+        self, lines: Sequence[str], namespace: dict[str, Any], what: str = "", later: int = 0
+    ) -> None:
+        """Make the function of a text of this program, which tracebacks then show.
+
+        Args:
+            lines: the text.
+            namespace: takes the function.
+            what: tells this text from others of the program.
+            later: by how much the lines of the program are later ones there.
+        """
+        file = f"{self.file} {what}".rstrip()
+        self.files[file] = later
+        linecache.cache[file] = (0, None, [line + "\n" for line in lines], file)
+        exec(compile("\n".join(lines), file, "exec"), namespace)
+
     def _stamp_written(self, writer: FastWriter) -> None:
         """Add what `Clock.write` does, written out: it is a call less."""
         if self.trained:
@@ -468,9 +484,9 @@ def _writes_over(step: Any, space: dict[str, Any]) -> bool:
     return any(np.may_share_memory(out, array) for array in read)
 
 
-def _let_go(namespace: dict[str, Any], files: list[str]) -> None:
+def _let_go(namespace: dict[str, Any], files: dict[str, int]) -> None:
     """Let go of the buffers of a program and of its source, which tracebacks show."""
     # the function in the namespace refers to it: a circle, which would keep the buffers for long
     namespace.clear()
     while files:
-        linecache.cache.pop(files.pop(), None)
+        linecache.cache.pop(files.popitem()[0], None)
