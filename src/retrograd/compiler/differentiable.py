@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS
-from retrograd.compiler.gradients import Gradients, Results, name_of
+from retrograd.compiler.gradients import Gradients, Paths, Results, name_of
 from retrograd.compiler.halves import Halves, Run
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.records import flatten_results
@@ -70,6 +70,8 @@ class Graph:
         self.passed = passed
         self.count = count + len(passed)
         self.used = [u for u, _ in used]
+        # what is compiled for this has these alone, so that it does not refer to this
+        self.paths = Paths(fn, outs, passed, self.used, structure)
         self._behind = [behind for _, behind in used]
         self.structure = structure
         self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in self.used)
@@ -213,7 +215,7 @@ class Graph:
         """
         if self._step is None:
             count = sum(isinstance(v, ARRAYS) for v in leaves)
-            self._step = self._compile(Gradients(self, leaves), count)
+            self._step = self._compile(Gradients(self.paths, leaves), count)
         return self._step
 
     def results(self, leaves: Sequence[Any]) -> Any:
@@ -223,16 +225,8 @@ class Graph:
             leaves: as for `step`.
         """
         if self._results is None:
-            self._results = self._compile(Results(self, leaves), 0)
+            self._results = self._compile(Results(self.paths, leaves), 0)
         return self._results
-
-    def roots(self, results: Sequence[Any]) -> list[Tensor]:
-        """Return where gradients begin, for the leaves of what the function has returned."""
-        found = []
-        for i in self.outs:
-            t = results[i]
-            found.append(t.inputs[0] if i in self.passed else t)
-        return found
 
 
 class _Changing(NamedTuple):
@@ -331,7 +325,7 @@ class RecordedCall(Run):
         start = CLOCK.tick()
         with self._as_before(), enable_grad():
             results, _ = flatten_results(self.graph.run_eagerly(self.leaves))
-        roots = self.graph.roots(results)
+        roots = self.graph.paths.roots(results)
         inner, ends = trace_back(roots, start)
         walk = ReversePass(True, True, {*inner, *ends}, set(ends))
         walk.run(roots, seeds)

@@ -230,7 +230,8 @@ class Halves:
             code.bind(namespace)
         namespace.update(self._functions)
         exec(self._text, namespace)
-        first, second = namespace["_first_half"], namespace["_second_half"]
+        # which is no circle then
+        first, second = namespace.pop("_first_half"), namespace.pop("_second_half")
         if errors := self.ready.program.errors:
             return np.errstate(**errors)(first), np.errstate(**errors)(second)  # type: ignore[arg-type]
         return first, second
