@@ -9,8 +9,7 @@ checked, it takes the place of the first, in halves: see `halves`.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from retrograd import tree
@@ -286,16 +285,20 @@ class RecordedCall(Run):
     def __repr__(self) -> str:
         return f"<a call of {name_of(self.graph.fn)}>"
 
-    @contextlib.contextmanager
-    def _as_before(self) -> Iterator[None]:
-        """Set what the call has changed outside to what it was before, for a while."""
-        now = None if self.before is None else self.before.as_now()
+    def _as_before(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call a function while what this call has changed outside is as it was before it."""
+        if self.before is None:
+            return fn(*args)
+        now = self.before.as_now()
         try:
-            self.put_back()
-            yield
+            self.before.put_back()
+            return fn(*args)
         finally:
-            if now is not None:
+            try:
                 now.put_back()
+            except BaseException:  # an interrupt must not leave the past: twice does no harm
+                now.put_back()
+                raise
 
     def gradients(self, needed: Sequence[int], seeds: Sequence[Any]) -> Sequence[Any]:
         """Return the gradients of what the function used, at the positions in `needed`.
@@ -312,8 +315,7 @@ class RecordedCall(Run):
             return found if len(found) == len(needed) else [found[i] for i in needed]
         step = self.graph.step(self.leaves)
         arrays = [as_array(a) for a in self.arrays]
-        with self._as_before():
-            gradients = step(*arrays, *seeds)[self.graph.count :]
+        gradients = self._as_before(step, *arrays, *seeds)[self.graph.count :]
         return [None if gradients[i] is None else gradients[i]._array for i in needed]
 
     def put_back(self) -> None:
@@ -323,8 +325,9 @@ class RecordedCall(Run):
 
     def _recorded(self, needed: Sequence[int], seeds: Sequence[Tensor]) -> list[Any]:
         start = CLOCK.tick()
-        with self._as_before(), enable_grad():
-            results, _ = flatten_results(self.graph.run_eagerly(self.leaves))
+        with enable_grad():
+            made = self._as_before(self.graph.run_eagerly, self.leaves)
+        results, _ = flatten_results(made)
         roots = self.graph.paths.roots(results)
         inner, ends = trace_back(roots, start)
         walk = ReversePass(True, True, {*inner, *ends}, set(ends))

@@ -75,7 +75,8 @@ class Run:
         return found
 
     def __del__(self) -> None:
-        if self.halves is not None:
+        # which it has not where it was interrupted while it was made
+        if getattr(self, "halves", None) is not None:
             self.halves.free.append(self._functions)
 
 
