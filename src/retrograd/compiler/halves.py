@@ -76,8 +76,9 @@ class Run:
 
     def __del__(self) -> None:
         # which it has not where it was interrupted while it was made
-        if getattr(self, "halves", None) is not None:
-            self.halves.free.append(self._functions)
+        halves: Halves | None = getattr(self, "halves", None)
+        if halves is not None:
+            halves.free.append(self._functions)
 
 
 class Halves:
