@@ -24,8 +24,8 @@ class Interrupting:
 
     def __call__(self, frame, event, arg):
         code = frame.f_code
-        if code.co_flags & inspect.CO_GENERATOR:
-            return  # when it is closed, Python prints what it raises and goes on
+        if code.co_flags & inspect.CO_GENERATOR or code.co_name == "__del__":
+            return  # when it is closed or deleted, Python prints what it raises and goes on
         if event in ("call", "c_return") and "retrograd" in code.co_filename:
             if self.left == 0:
                 sys.setprofile(None)
@@ -132,3 +132,59 @@ def test_a_context_whose_exit_was_interrupted_does_nothing_later():
     sys.setprofile(None)
     assert not rg.engine.is_recording()
     assert model[0].weight.data.shape == (3, 2)
+
+
+def make_loss():
+    parts = rg.nn.BatchNorm1d(2), rg.nn.Dropout(0.5, rng=1), rg.nn.Linear(2, 1, rng=2)
+    model = rg.nn.Sequential(*parts)
+    fast = rg.compile(model)
+
+    def state():
+        return repr((model.state_dict(), parts[1].rng.bit_generator.state))
+
+    return state, lambda: np.sum(fast(X) ** 2)
+
+
+@pytest.mark.parametrize("calls", [1, 2, 3])
+@pytest.mark.parametrize("at", range(4))
+def test_an_interrupt_while_a_backward_pass_sets_things_back_leaves_what_the_call_wrote(calls, at):
+    """The pass runs the function with the statistics and the generator as they were then."""
+    state, loss = make_loss()
+    for _ in range(calls):
+        loss().backward()
+    last = loss()
+    loss()  # so that what `last` wrote is the past
+    before = state()
+    left = [at]
+
+    def interrupt(frame, event, arg):
+        code = frame.f_code
+        if (
+            event == "call"
+            and code.co_name in ("put_back", "as_now")
+            and "changing" in (code.co_qualname.lower())
+        ):
+            left[0] -= 1
+            if left[0] < 0:
+                sys.setprofile(None)
+                raise KeyboardInterrupt
+
+    sys.setprofile(interrupt)
+    try:
+        last.backward()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.setprofile(None)
+    assert left[0] < at, "it sets something back"
+    assert state() == before
+
+
+@pytest.mark.parametrize("at", range(12))
+def test_an_interrupt_while_a_call_is_noted_is_all_that_is_heard(at, capsys):
+    """What is deleted half made says nothing, as Python would print it."""
+    _, loss = make_loss()
+    for _ in range(OFTEN):
+        loss().backward()
+    Interrupting(at).around(loss)
+    assert capsys.readouterr().err == ""

@@ -9,13 +9,12 @@ checked, it takes the place of the first, in halves: see `halves`.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS
-from retrograd.compiler.gradients import Gradients, Results, name_of
+from retrograd.compiler.gradients import Gradients, Paths, Results, name_of
 from retrograd.compiler.halves import Halves, Run
 from retrograd.compiler.program import ReadyProgram
 from retrograd.compiler.records import flatten_results
@@ -70,6 +69,8 @@ class Graph:
         self.passed = passed
         self.count = count + len(passed)
         self.used = [u for u, _ in used]
+        # what is compiled for this has these alone, so that it does not refer to this
+        self.paths = Paths(fn, outs, passed, self.used, structure)
         self._behind = [behind for _, behind in used]
         self.structure = structure
         self.is_eager = any(isinstance(u, Tensor) and not u.is_leaf for u in self.used)
@@ -213,7 +214,7 @@ class Graph:
         """
         if self._step is None:
             count = sum(isinstance(v, ARRAYS) for v in leaves)
-            self._step = self._compile(Gradients(self, leaves), count)
+            self._step = self._compile(Gradients(self.paths, leaves), count)
         return self._step
 
     def results(self, leaves: Sequence[Any]) -> Any:
@@ -223,16 +224,8 @@ class Graph:
             leaves: as for `step`.
         """
         if self._results is None:
-            self._results = self._compile(Results(self, leaves), 0)
+            self._results = self._compile(Results(self.paths, leaves), 0)
         return self._results
-
-    def roots(self, results: Sequence[Any]) -> list[Tensor]:
-        """Return where gradients begin, for the leaves of what the function has returned."""
-        found = []
-        for i in self.outs:
-            t = results[i]
-            found.append(t.inputs[0] if i in self.passed else t)
-        return found
 
 
 class _Changing(NamedTuple):
@@ -292,16 +285,20 @@ class RecordedCall(Run):
     def __repr__(self) -> str:
         return f"<a call of {name_of(self.graph.fn)}>"
 
-    @contextlib.contextmanager
-    def _as_before(self) -> Iterator[None]:
-        """Set what the call has changed outside to what it was before, for a while."""
-        now = None if self.before is None else self.before.as_now()
+    def _as_before(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Call a function while what this call has changed outside is as it was before it."""
+        if self.before is None:
+            return fn(*args)
+        now = self.before.as_now()
         try:
-            self.put_back()
-            yield
+            self.before.put_back()
+            return fn(*args)
         finally:
-            if now is not None:
+            try:
                 now.put_back()
+            except BaseException:  # an interrupt must not leave the past: twice does no harm
+                now.put_back()
+                raise
 
     def gradients(self, needed: Sequence[int], seeds: Sequence[Any]) -> Sequence[Any]:
         """Return the gradients of what the function used, at the positions in `needed`.
@@ -318,8 +315,7 @@ class RecordedCall(Run):
             return found if len(found) == len(needed) else [found[i] for i in needed]
         step = self.graph.step(self.leaves)
         arrays = [as_array(a) for a in self.arrays]
-        with self._as_before():
-            gradients = step(*arrays, *seeds)[self.graph.count :]
+        gradients = self._as_before(step, *arrays, *seeds)[self.graph.count :]
         return [None if gradients[i] is None else gradients[i]._array for i in needed]
 
     def put_back(self) -> None:
@@ -329,9 +325,10 @@ class RecordedCall(Run):
 
     def _recorded(self, needed: Sequence[int], seeds: Sequence[Tensor]) -> list[Any]:
         start = CLOCK.tick()
-        with self._as_before(), enable_grad():
-            results, _ = flatten_results(self.graph.run_eagerly(self.leaves))
-        roots = self.graph.roots(results)
+        with enable_grad():
+            made = self._as_before(self.graph.run_eagerly, self.leaves)
+        results, _ = flatten_results(made)
+        roots = self.graph.paths.roots(results)
         inner, ends = trace_back(roots, start)
         walk = ReversePass(True, True, {*inner, *ends}, set(ends))
         walk.run(roots, seeds)

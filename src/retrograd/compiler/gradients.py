@@ -6,13 +6,15 @@ in one call. What they find outside is what that function finds there.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from retrograd import tree
 from retrograd.compiler.arguments import ARRAYS, objects_given
 from retrograd.compiler.records import flatten_results
 from retrograd.engine import (
     ReversePass,
+    Rule,
     Tensor,
     current_mode,
     enable_grad,
@@ -23,27 +25,42 @@ from retrograd.engine import (
 )
 from retrograd.engine.backward import LIMITS, between
 
-if TYPE_CHECKING:
-    from retrograd.compiler.differentiable import Graph
+
+class Paths(NamedTuple):
+    """Between what gradients flow in a function: see `Graph`, which has the same attributes."""
+
+    fn: Callable[..., Any]
+    outs: Sequence[int]
+    passed: Mapping[int, Rule]
+    used: Sequence[Tensor | int]
+    structure: tree.Structure
+
+    def roots(self, results: Sequence[Any]) -> list[Tensor]:
+        """Return where gradients begin, for the leaves of what the function has returned."""
+        found = []
+        for i in self.outs:
+            t = results[i]
+            found.append(t.inputs[0] if i in self.passed else t)
+        return found
 
 
 class Results:
     """Gives the Tensors that a function returns, and those that its last calls took.
 
     Args:
-        graph: how gradients flow through the function.
+        paths: between what gradients flow in the function.
         example: the leaves of the arguments of a call.
     """
 
-    def __init__(self, graph: Graph, example: Sequence[Any]) -> None:
-        self._graph = graph
+    def __init__(self, paths: Paths, example: Sequence[Any]) -> None:
+        self._paths = paths
         self._is_array = [isinstance(v, ARRAYS) for v in example]
         self._rest = [None if is_one else v for v, is_one in zip(example, self._is_array)]  # noqa: B905
         self._count = sum(self._is_array)
-        self._trained = {u for u in graph.used if isinstance(u, int)}
-        self.__wrapped__ = graph.fn
-        self.given = objects_given(graph.fn, example, graph.structure)
-        self.__name__ = f"{self._what} of {name_of(graph.fn)}"
+        self._trained = {u for u in paths.used if isinstance(u, int)}
+        self.__wrapped__ = paths.fn
+        self.given = objects_given(paths.fn, example, paths.structure)
+        self.__name__ = f"{self._what} of {name_of(paths.fn)}"
 
     _what = "results"
 
@@ -53,7 +70,7 @@ class Results:
 
     def _run(self, given: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
         """Return the values, the Tensors where gradients begin, and the arguments."""
-        graph, leaves = self._graph, [*self._rest]
+        paths, leaves = self._paths, [*self._rest]
         arrays = [
             leaf_of(t) if i in self._trained else t for i, t in enumerate(given[: self._count])
         ]
@@ -61,11 +78,11 @@ class Results:
         for i, is_one in enumerate(self._is_array):
             if is_one:
                 leaves[i] = next(remaining)
-        args, kwargs = graph.structure.unflatten(leaves)
+        args, kwargs = paths.structure.unflatten(leaves)
         with enable_grad():
-            results, _ = flatten_results(graph.fn(*args, **kwargs))
-        roots = graph.roots(results)
-        before = [root for i, root in zip(graph.outs, roots, strict=True) if i in graph.passed]
+            results, _ = flatten_results(paths.fn(*args, **kwargs))
+        roots = paths.roots(results)
+        before = [root for i, root in zip(paths.outs, roots, strict=True) if i in paths.passed]
         values = [t.detach() for t in (*results, *before) if isinstance(t, Tensor)]
         return values, roots, arrays
 
@@ -78,7 +95,7 @@ class Gradients(Results):
     def __call__(self, *given: Tensor) -> tuple[Any, ...]:
         """Return the results and the gradients, for arrays and the gradients of results."""
         values, roots, arrays = self._run(given)
-        wanted = [arrays[u] if isinstance(u, int) else u for u in self._graph.used]
+        wanted = [arrays[u] if isinstance(u, int) else u for u in self._paths.used]
         mode = current_mode()
         lift = mode.records
         seeds = [seed_of(r, w, lift) for r, w in zip(roots, given[self._count :], strict=True)]

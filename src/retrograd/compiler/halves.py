@@ -75,8 +75,10 @@ class Run:
         return found
 
     def __del__(self) -> None:
-        if self.halves is not None:
-            self.halves.free.append(self._functions)
+        # which it has not where it was interrupted while it was made
+        halves: Halves | None = getattr(self, "halves", None)
+        if halves is not None:
+            halves.free.append(self._functions)
 
 
 class Halves:
@@ -230,7 +232,8 @@ class Halves:
             code.bind(namespace)
         namespace.update(self._functions)
         exec(self._text, namespace)
-        first, second = namespace["_first_half"], namespace["_second_half"]
+        # which is no circle then
+        first, second = namespace.pop("_first_half"), namespace.pop("_second_half")
         if errors := self.ready.program.errors:
             return np.errstate(**errors)(first), np.errstate(**errors)(second)  # type: ignore[arg-type]
         return first, second

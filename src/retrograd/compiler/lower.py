@@ -46,7 +46,7 @@ def lower(tape: Tape, fn: Callable[..., Any], result: Any = None, keep: bool = F
         # Python look for garbage among all of them; the ids of arrays are not given anew, since
         # no array is made meanwhile
         event = log.pop()
-        lowering.take[event.kind](event)
+        _TAKEN[event.kind](lowering, event)
     see = lowering.see
     grads = [(leaf, None if grad is None else see(grad)) for leaf, grad in tape.grads]
     tape.check([v._array for v in values if isinstance(v, Tensor)])
@@ -114,18 +114,6 @@ class _Lowering:
         self.lines: dict[tuple[str, int], Line] = {}
         self.makers: dict[Var | None, Call] = {}
         self.explained = 0  # so many calls are known to belong to the gradient of another
-        self.take: dict[str, Callable[[Event], None]] = {
-            "argument": self._argument,
-            "seen": self._seen,
-            "call": self._call,
-            "write": self._write,
-            "draw": self._draw,
-            "named": self._named,
-            "grad": self._grad,
-            "gradient": self._gradient,
-            "module ran": self._module_ran,
-            "training": self._training,
-        }
 
     def read_kept(self, tape: Tape) -> list[Reading]:
         """Return how a run reads what is in the places to which it assigns."""
@@ -257,3 +245,17 @@ class _Lowering:
     def _training(self, event: Event) -> None:
         (module,) = event.what
         self.modules[id(module)] = module
+
+
+_TAKEN: dict[str, Callable[[_Lowering, Event], None]] = {
+    "argument": _Lowering._argument,
+    "seen": _Lowering._seen,
+    "call": _Lowering._call,
+    "write": _Lowering._write,
+    "draw": _Lowering._draw,
+    "named": _Lowering._named,
+    "grad": _Lowering._grad,
+    "gradient": _Lowering._gradient,
+    "module ran": _Lowering._module_ran,
+    "training": _Lowering._training,
+}

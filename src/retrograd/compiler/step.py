@@ -448,8 +448,9 @@ class CompiledStep:
         graph = None
         if grad:
             graph = find_graph(
-                self.fn, tape, result, start, recorded, structure, self._compile_alike
-            )
+                self.fn, tape, result, start, recorded, structure,
+                functools.partial(_compile_half, self.target),
+            )  # fmt: skip
             if graph is not None and recorded.acts():
                 graph.is_eager = True  # its backward pass would act a second time
         likeness = Likeness(recorded)
@@ -490,12 +491,6 @@ class CompiledStep:
     def _flatten(self, args: Any, kwargs: dict[str, Any]) -> tuple[list[Any], tree.Structure]:
         """Return the leaves of the arguments, and their tree."""
         return flatten((args, kwargs), self._closed)
-
-    def _compile_alike(self, fn: Callable[..., Any], halved_at: int) -> CompiledStep:
-        """Return another function for the same target, to be run in halves: see `Graph`."""
-        step = CompiledStep(fn, target=self.target)
-        step.halved_at = halved_at
-        return step
 
     def _key(self, given: Any, structure: tree.Structure) -> Any:
         """Return what programs are kept by: the kinds of the arguments, and the grad mode."""
@@ -631,3 +626,10 @@ class CompiledStep:
                 "function all arguments that are arrays are Tensors. Call it with Tensors, "
                 "rg.Tensor(x), or let it do the same for both"
             )
+
+
+def _compile_half(target: str, fn: Callable[..., Any], halved_at: int) -> CompiledStep:
+    """Return a compiled function for a target, to be run in halves: see `Graph`."""
+    step = CompiledStep(fn, target=target)
+    step.halved_at = halved_at
+    return step

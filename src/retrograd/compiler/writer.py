@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -40,38 +40,46 @@ if TYPE_CHECKING:
     from retrograd.compiler.assembly import Code, Step
 
 
-class PythonWriter:
-    """Writes expressions and statements as a reader would, with `np.` for NumPy."""
+# how each kind is written; a table of bound methods would make each writer a circle, which keeps
+# the objects of its namespace until Python looks for garbage
+_FORMS: dict[type, Callable[[Any, Any], str]] = {
+    Name: lambda w, e: e.text,
+    Literal: lambda w, e: literal(e.value),
+    Bound: lambda w, e: w.bound(e),
+    NumPy: lambda w, e: w.function(e),
+    Tuple: lambda w, e: _tuple(w._all(e.items)),
+    List: lambda w, e: f"[{', '.join(w._all(e.items))}]",
+    Attribute: lambda w, e: f"{w.inner(e.of)}.{e.name}",
+    Index: lambda w, e: w._index(e),
+    Invoke: lambda w, e: w.call(e),
+    Operation: lambda w, e: f"{w.inner(e.left)} {e.symbol} {w.inner(e.right)}",
+    Negative: lambda w, e: f"-{w.inner(e.of)}",
+    Memory: lambda w, e: w._memory(e),
+    Do: lambda w, s: w._do(s),
+    Assign: lambda w, s: w._assign(s),
+    Fill: lambda w, s: f"{w.expression(s.target)}[...] = {w.expression(s.value)}",
+    Copy: lambda w, s: w._copy(s),
+    Compute: lambda w, s: f"{s.part}({s.state}) and {s.part}_again()",
+    Return: lambda w, s: f"return {w.expression(s.value)}",
+}
 
-    def __init__(self) -> None:
-        self._writers: dict[type, Callable[[Any], str]] = {
-            Name: lambda e: e.text,
-            Literal: lambda e: literal(e.value),
-            Bound: self.bound,
-            NumPy: self.function,
-            Tuple: lambda e: _tuple(self._all(e.items)),
-            List: lambda e: f"[{', '.join(self._all(e.items))}]",
-            Attribute: lambda e: f"{self.inner(e.of)}.{e.name}",
-            Index: self._index,
-            Invoke: self.call,
-            Operation: lambda e: f"{self.inner(e.left)} {e.symbol} {self.inner(e.right)}",
-            Negative: lambda e: f"-{self.inner(e.of)}",
-            Memory: self._memory,
-            Do: self._do,
-            Assign: self._assign,
-            Fill: lambda s: f"{self.expression(s.target)}[...] = {self.expression(s.value)}",
-            Copy: self._copy,
-            Compute: lambda s: f"{s.part}({s.state}) and {s.part}_again()",
-            Return: lambda s: f"return {self.expression(s.value)}",
-        }
+
+class PythonWriter:
+    """Writes expressions and statements as a reader would, with `np.` for NumPy.
+
+    Attributes:
+        forms: how each kind of expression and statement is written, given the writer.
+    """
+
+    forms: ClassVar[Mapping[type, Callable[[Any, Any], str]]] = _FORMS
 
     def expression(self, value: Expression) -> str:
         """Return an expression as text, an operation without parentheses around it."""
-        return self._writers[value.__class__](value)
+        return self.forms[value.__class__](self, value)
 
     def statement(self, statement: Statement) -> str:
         """Return a statement as one line of text."""
-        return self._writers[statement.__class__](statement)
+        return self.forms[statement.__class__](self, statement)
 
     def inner(self, value: Expression) -> str:
         """Return an expression as a part of another, an operation in parentheses."""
@@ -153,7 +161,6 @@ class FastWriter(PythonWriter):
     """
 
     def __init__(self, namespace: dict[str, Any]) -> None:
-        super().__init__()
         self.namespace = namespace
         self._names: dict[tuple[str, int], str] = {}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import functools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from retrograd.compiler.assembly import Assembly, Code, Step, assemble_by
@@ -133,24 +134,16 @@ class CAssembly(Assembly):
         views = {c.outs[0]: c for c in program.calls if c.view_of is not None}
         done: set[Var] = set()
 
-        def needed(v: Var) -> Iterable[Call]:
-            view = views.get(v)
-            if view is not None and v not in done:
-                done.add(v)
-                for source in view.vars():
-                    yield from needed(source)
-                yield view
-
         for group in groups:
             if group.is_in_c:
                 yield self._as_call(group)
                 continue
             for call in group.calls:
                 for v in call.vars():
-                    yield from needed(v)
+                    yield from _views_for(v, views, done)
                 yield call
         for v in program.wanted():
-            yield from needed(v)
+            yield from _views_for(v, views, done)
 
     def _as_call(self, group: Group) -> Call:
         """Return a group as one call, which reads and makes whole arrays."""
@@ -282,7 +275,9 @@ class CAssembly(Assembly):
                 code.middle += 1
         code.body = body
         code.source_in_c = unit.source()
-        code.bind = lambda namespace: unit.bind(namespace, self._check)
+        # the code does not refer to this assembly, which has the code
+        check = functools.partial(_check, self._checks, self.places)
+        code.bind = lambda namespace: unit.bind(namespace, check)
 
     @staticmethod
     def _load(given: str, at: int, values: Sequence[Expression], body: Sequence[Step]) -> Step:
@@ -301,10 +296,20 @@ class CAssembly(Assembly):
         call = Call("load", None, (), {}, (), body[0].call.section, body[0].call.line)
         return Step(Assign(targets, value), call, None)
 
-    def _check(self, wrong: int, arrays: dict[Var, Any]) -> None:
-        """Raise what NumPy's call does where C has found that an argument is wrong."""
-        form = self._checks[wrong - 2]
-        find_wrong(form, self.places, arrays)
+
+def _check(checks: Sequence[Any], places: Places, wrong: int, arrays: dict[Var, Any]) -> None:
+    """Raise what NumPy's call does where C has found that an argument is wrong."""
+    find_wrong(checks[wrong - 2], places, arrays)
+
+
+def _views_for(v: Var, views: Mapping[Var, Call], done: set[Var]) -> Iterator[Call]:
+    """Yield the calls of views, each once, that an array is made by, in the order of a run."""
+    view = views.get(v)
+    if view is not None and v not in done:
+        done.add(v)
+        for source in view.vars():
+            yield from _views_for(source, views, done)
+        yield view
 
 
 def find_late(program: Program, halved_at: int) -> Collection[Call]:

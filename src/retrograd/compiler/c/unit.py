@@ -204,20 +204,21 @@ class Unit:
             statics = [namespace[self.names[v]] for v in self.static]
             written = [namespace[self.names[v]] for v in self.written if v in self.names]
             run = Run(self, given, library, statics, written, check)
-            namespace[self.state_name] = run.address
+            found: dict[str, Any] = {self.state_name: run.address}
             for part in self.parts:
                 # what takes long lets other threads of Python run meanwhile
                 takes_long = sum(f.cost for f in part.functions) > LONG
                 home = ctypes.CDLL(library._name) if takes_long else library
-                namespace[part.name] = getattr(home, part.name)
+                found[part.name] = getattr(home, part.name)
                 again = run.make_again(getattr(home, part.name), part.moving)
-                namespace[f"{part.name}_again"] = again
+                found[f"{part.name}_again"] = again
+            namespace.update(found)
 
         def begin(name: str) -> Callable[[Any], Any]:
             """Return what loads all parts when the first of them is to run."""
 
             def first(_: Any) -> Any:
-                if namespace[name] is first:
+                if namespace[self.state_name] is None:
                     load()
                 return namespace[name](namespace[self.state_name])
 

@@ -89,8 +89,6 @@ class _Building:
         self.taken = Taken(self.numbers.names())
         self.variable = self.taken.fresh("i" if self.numbers.counts else "t")
         self.helpers = Helpers(self.taken)
-        self.writer = ReadableWriter(self.name_of, self.helpers.name)
-        self.writer.formulas = {v: number_of(e) for v, (e, one) in sized.formulas.items() if one}
         self.wishes = self._wishes()
         buckets = [bucket for _, bucket in self.program.updates]
         self.states = {id(root(a)) for bucket in buckets for a in bucket.state.values()}
@@ -130,6 +128,13 @@ class _Building:
                 wished = _NOUNS.get(wished, wished)
             self.names[var] = self.taken.fresh(wished)
         return self.names[var]
+
+    def writer(self) -> ReadableWriter:
+        """Return what writes expressions with these names; it refers to this, and is not kept."""
+        writer = ReadableWriter(self.name_of, self.helpers.name)
+        formulas = self.sized.formulas.items()
+        writer.formulas = {v: number_of(e) for v, (e, one) in formulas if one}
+        return writer
 
     def same_name(self, variables: Iterable[Var]) -> None:
         """Give Vars one name."""
@@ -220,7 +225,7 @@ class _Building:
         return tuple(found)
 
     def _statement(self, item: Item) -> str:
-        write = self.writer.expression
+        write = self.writer().expression
         if item.place is not None:
             place = write(item.place)
             if item.symbol:
@@ -248,7 +253,7 @@ class _Building:
         for var, start in loop.before:
             named = [part.var for part in start.parts() if isinstance(part, Ref)]
             name, read = self.name_of(var), [self.name_of(v) for v in named]
-            text = self.writer.expression(start)
+            text = self.writer().expression(start)
             if text != name:
                 add(f"{name} = {text}", (name,), read, None if var.kind == "kept" else var)
                 self.assigned.add(var)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from retrograd.compiler.ir import Var
 from retrograd.compiler.readable.phrases import Helper, Number, Ref
@@ -37,17 +37,19 @@ class ReadableWriter(PythonWriter):
         helper: returns the name of a function that is none of NumPy's, or of a generator.
     """
 
+    forms: ClassVar[Mapping[type, Callable[[Any, Any], str]]] = {
+        **PythonWriter.forms,
+        Ref: lambda w, e: w.name(e.var),
+        Number: lambda w, e: w.number(e.var),
+        Helper: lambda w, e: w.helper(e.fn),
+        Operation: lambda w, e: w._operation(e),
+        Tuple: lambda w, e: w._tuple(e),
+        Negative: lambda w, e: f"-{w._inside(e.of, _NEGATIVE)}",
+        Literal: lambda w, e: w._literal(e.value),
+    }
+
     def __init__(self, name: Callable[[Var], str], helper: Callable[[Any], str]) -> None:
-        super().__init__()
-        self._writers |= {
-            Ref: lambda e: name(e.var),
-            Number: lambda e: self.number(e.var),
-            Helper: lambda e: helper(e.fn),
-            Operation: self._operation,
-            Tuple: self._tuple,
-            Negative: lambda e: f"-{self._inside(e.of, _NEGATIVE)}",
-            Literal: lambda e: self._literal(e.value),
-        }
+        self.name, self.helper = name, helper
         self.formulas: dict[Var, Expression] = {}
 
     def number(self, var: Var) -> str:
