@@ -53,6 +53,9 @@ MACROS = """\
 #define TOGETHER
 #endif
 #define MULTIPLY_ADD(x, y, sum) ((x) * (y) + (sum))
+/* x for 1 and y for 0 */
+#define CHOOSE_F32(one, x, y) ((one) ? (x) : (y))
+#define CHOOSE_F64(one, x, y) ((one) ? (x) : (y))
 """
 
 

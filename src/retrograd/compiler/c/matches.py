@@ -23,7 +23,7 @@ from retrograd.compiler.c.indexing import find_indexing
 from retrograd.compiler.c.kernels import Kernel
 from retrograd.compiler.c.lines import find_line
 from retrograd.compiler.c.rearranging import find_rearrangement
-from retrograd.compiler.c.types import has_type, is_float, number, type_name
+from retrograd.compiler.c.types import has_type, is_float
 from retrograd.compiler.c.windows import FORMS as WINDOWS
 from retrograd.compiler.ir import Call, Var
 from retrograd.compiler.live import Live
@@ -285,12 +285,16 @@ def _where(call: Call) -> Elementwise | None:
         return None
     text = "({} != 0) ? {} : {}"
     if given.kind == "b" and is_float(out.dtype):
-        # a comparison of bytes does not choose between vectors of floats, one of floats does
-        text = f"(({type_name(out.dtype)}){{}} - {number(0.5, out.dtype)} > 0) ? {{}} : {{}}"
+        text = _choose(out.dtype, "{}", "{}", "{}")
     return Elementwise(
         call, (condition, x, y), (given, out.dtype, out.dtype),
         lambda names: text.format(*names), out.dtype, out.shape,
     )  # fmt: skip
+
+
+def _choose(dtype: np.dtype[Any], one: str, x: str, y: str) -> str:
+    """Return x for 1 and y for 0, without a branch: that keeps a loop from using vectors."""
+    return f"CHOOSE_F{8 * dtype.itemsize}({one}, {x}, {y})"
 
 
 def _clip(call: Call) -> Elementwise | None:
@@ -315,8 +319,9 @@ def _clip(call: Call) -> Elementwise | None:
     for place, sign in enumerate(keeps, 1):
         kept = f"{text} {sign}{ties} {{{place}}}"
         if is_float(out.dtype):
-            kept += f" || {text} != {text}"
-        text = f"(({kept}) ? {text} : {{{place}}})"
+            text = _choose(out.dtype, f"({kept}) | ({text} != {text})", text, f"{{{place}}}")
+        else:
+            text = f"(({kept}) ? {text} : {{{place}}})"
     values = (x, *bounds)
     return Elementwise(
         call, values, (out.dtype,) * len(values), lambda names: text.format(*names), out.dtype,

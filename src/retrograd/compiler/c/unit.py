@@ -27,11 +27,20 @@ HEAD = """\
 #define VECTOR(name) \
     __attribute__((simd("notinbranch"))) double name(double); \
     __attribute__((simd("notinbranch"))) float name##f(float);
-VECTOR(exp) VECTOR(log) VECTOR(sin) VECTOR(cos)
+#define VECTOR_OF_TWO(name) \
+    __attribute__((simd("notinbranch"))) double name(double, double); \
+    __attribute__((simd("notinbranch"))) float name##f(float, float);
+VECTOR(exp) VECTOR(log) VECTOR(sin) VECTOR_OF_TWO(pow)
+/* Under another name: a compiler that knows it takes the sine and the cosine of one number by one
+   function, of which it has no vectors. */
+__attribute__((simd("notinbranch"), const)) double cos_f64(double) __asm__("cos");
+__attribute__((simd("notinbranch"), const)) float cos_f32(float) __asm__("cosf");
+#define cos cos_f64
+#define cosf cos_f32
 #if __GLIBC_PREREQ(2, 35)
 VECTOR(tanh) VECTOR(exp2) VECTOR(expm1) VECTOR(log1p) VECTOR(log2) VECTOR(log10) VECTOR(sinh)
 VECTOR(cosh) VECTOR(tan) VECTOR(asin) VECTOR(acos) VECTOR(atan) VECTOR(asinh) VECTOR(acosh)
-VECTOR(atanh) VECTOR(cbrt)
+VECTOR(atanh) VECTOR(cbrt) VECTOR_OF_TWO(atan2) VECTOR_OF_TWO(hypot)
 #endif
 #endif
 
@@ -59,6 +68,21 @@ VECTOR(atanh) VECTOR(cbrt)
 #else
 #define MULTIPLY_ADD(x, y, sum) ((x) * (y) + (sum))
 #endif
+
+/* x for 1 and y for 0, without a branch: a compiler moves what is computed for one of the two alone
+   into the branch, and uses no vectors then. */
+#define CHOOSE(name, real, whole) \
+    static inline real name(uint8_t one, real x, real y) { \
+        const whole mask = (whole)0 - (one != 0); \
+        whole a, b; \
+        memcpy(&a, &x, sizeof x); \
+        memcpy(&b, &y, sizeof y); \
+        a = (a & mask) | (b & ~mask); \
+        memcpy(&x, &a, sizeof x); \
+        return x; \
+    }
+CHOOSE(CHOOSE_F32, float, uint32_t)
+CHOOSE(CHOOSE_F64, double, uint64_t)
 """
 
 # what a list, an array and a float are in memory; a run looks whether that is so
