@@ -361,3 +361,54 @@ def test_conditions_that_are_asked_already_are_no_further_ones():
     fn(np.ones(3))
     further = find_further(fn.programs[-1].guards, first)
     assert [guard.name for guard in further] == ["list(other)", 'other["b"]']
+
+
+def replaced(make, *kinds):
+    """Return a Module with a part, and what puts another one of each kind into its place."""
+    net = make(kinds[0]())
+    return net, [lambda kind=kind: net.__setitem__(1, kind()) for kind in (kinds[0], *kinds)]
+
+
+def set_to(module, name, *values):
+    """Return a Module, and what sets an attribute of it to each value."""
+    return module, [lambda value=value: setattr(module, name, value) for value in values]
+
+
+class Named(rg.nn.ModuleDict):
+    """A container of the library in which a Module is called by name."""
+
+    def forward(self, x):
+        return self["1"](self["0"](x))
+
+    def __setitem__(self, name, module):
+        super().__setitem__(str(name), module)
+
+
+def in_sequence(part):
+    return rg.nn.Sequential(rg.nn.Linear(2, 2, rng=0), part)
+
+
+def by_name(part):
+    return Named({"0": rg.nn.Linear(2, 2, rng=0), "1": part})
+
+
+@pytest.mark.parametrize(
+    ("net", "changes"),
+    [
+        replaced(in_sequence, rg.nn.Tanh, rg.nn.ReLU),
+        replaced(by_name, rg.nn.Tanh, rg.nn.ReLU),
+        set_to(rg.nn.Dropout(0.0), "p", 0.0, -0.0, 1.0),
+        set_to(rg.nn.LayerNorm(2), "eps", 1e-5, 1e-5, 1.0),
+        set_to(rg.nn.LeakyReLU(), "negative_slope", 0.5, np.float64(0.5), 2.0),
+        set_to(rg.nn.GELU(), "approximate", "none", "none", "tanh"),
+        set_to(rg.nn.Threshold(-5.0, 0.0), "threshold", -6.0, -7.0, 5.0),
+    ],
+    ids=["sequence", "name", "p", "eps", "slope", "word", "threshold"],
+)
+def test_what_the_librarys_code_reads_matters_also_where_another_gave_the_same(net, changes):
+    step, x = rg.compile(lambda x: net(x)), np.array([[1.0, 2.0], [-3.0, 4.0]])
+    with np.errstate(all="ignore"):
+        for change in changes:
+            change()
+            for _ in range(5):
+                np.testing.assert_allclose(step(x).data, net(rg.Tensor(x)).data, rtol=1e-12)

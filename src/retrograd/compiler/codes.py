@@ -95,3 +95,20 @@ def _add(code: types.CodeType, found: Scan) -> None:
     for inner in code.co_consts:
         if isinstance(inner, types.CodeType):
             _add(inner, found)
+
+
+_of_classes: weakref.WeakKeyDictionary[type, frozenset[str]] = weakref.WeakKeyDictionary()
+
+
+def names_read_by(kind: type) -> frozenset[str]:
+    """Return the attributes that the methods of a class and of those it is made of read or call."""
+    found = _of_classes.get(kind)
+    if found is None:
+        names = set[str]()
+        for value in (v for base in kind.__mro__ for v in vars(base).values()):
+            for part in (value, *(getattr(value, name, None) for name in ("fget", "__func__"))):
+                code = getattr(part, "__code__", None)
+                if isinstance(code, types.CodeType):
+                    names |= scan(code).read | scan(code).called
+        found = _of_classes[kind] = frozenset(names)
+    return found

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from retrograd.compiler.codes import Scan, scan
+from retrograd.compiler.codes import Scan, names_read_by, scan
 from retrograd.compiler.containers import CONTAINERS, ENTRIES, VIEWS, find_entries
 from retrograd.compiler.ir import root
 from retrograd.compiler.library import Library
@@ -373,9 +373,13 @@ class Outside:
         direct = id(np.errstate) in self._seen or id(np.seterr) in self._seen
         return direct or self._is_decorated or not names.isdisjoint(self.read | self.called)
 
-    def reads(self, module: int, attribute: str) -> bool:
-        """Tell whether code of the user may read an attribute of a Module, given its id."""
-        return self.reads_all or attribute in self.read or attribute in self.called
+    def reads(self, module: Module, attribute: str) -> bool:
+        """Tell whether code may read an attribute of a Module: the user's, or that of its class."""
+        if self.reads_all or attribute in self.read or attribute in self.called:
+            return True
+        # what a Module has in it, it may also call by its number or name
+        value = vars(module).get(attribute)
+        return isinstance(value, (Module, Tensor)) or attribute in names_read_by(type(module))
 
     def memory(self) -> set[int]:
         """Return the ids of the owners of all memory that is found outside."""

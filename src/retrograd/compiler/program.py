@@ -379,20 +379,21 @@ class ReadyProgram:
             self.write(found)
         return True
 
-    def find_reason(self) -> tuple[str, list[tuple[int, str]]]:
+    def find_reason(self) -> tuple[str, list[tuple[Any, str]]]:
         """Return why the program does not hold now.
 
         Returns:
             The name of what is no more what it was outside, as the user would write it, or "";
-            and the attributes of Modules that have changed, with the ids of these.
+            and the attributes of Modules that have changed, with these.
         """
         changes = list(self.attributes.find_changes())
         guard = find_failing(self.guards)
         name = guard.name if guard else ""
         if not name and changes:
-            at, _, attribute = changes[0]
+            # of what changes together, that which the user knows
+            at, _, attribute = min(changes, key=lambda change: change[2].startswith("_"))
             name = f"{at}.{attribute}"
-        return name, [(id(module), attribute) for _, module, attribute in changes]
+        return name, [(module, attribute) for _, module, attribute in changes]
 
     def watch(self, outside: Outside | None) -> None:
         """Make the guards, of what is outside now.

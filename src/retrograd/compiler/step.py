@@ -467,7 +467,7 @@ class CompiledStep:
             recorded.announce()
         program = self._last = found
         is_eager = program.graph is not None and program.graph.is_eager
-        ignored = bool(changes) and all(change in program.ignored for change in changes)
+        ignored = bool(changes) and all((id(m), key) in program.ignored for m, key in changes)
         if name and not ignored and not is_eager:
             self._count_reason(name)
         if len(self.programs) > PROGRAMS:
@@ -498,16 +498,16 @@ class CompiledStep:
 
     def _find_same(
         self, same: list[ReadyProgram], likeness: Likeness, outside: Outside,
-        changes: list[tuple[int, str]], graph: Graph | None,
+        changes: list[tuple[Module, str]], graph: Graph | None,
     ) -> ReadyProgram | None:  # fmt: skip
         """Return the program that a recording turns out to be, made to hold again, or None.
 
-        Attributes of Modules whose change was no reason, and which no code of the user reads, are
-        watched no more.
+        Attributes of Modules whose change was no reason, and which no code reads, are watched no
+        more.
         """
         for program in reversed(same):
             if flow_alike(program.graph, graph) and program.takes(likeness, outside):
-                program.ignored |= {c for c in changes if not outside.reads(*c)}
+                program.ignored |= {(id(m), key) for m, key in changes if not outside.reads(m, key)}
                 program.watch(outside)
                 return program
         return None
