@@ -43,6 +43,6 @@ def test_each_function_is_watched_once_by_the_names_that_a_reader_knows():
     library.add("np", np)
     assert library.look_for({"mean", "linalg", "no such name"}) == [("np.linalg", np.linalg)]
     library.add("np.linalg", np.linalg)
-    assert library.look_for({"mean", "norm", "linalg"}) == []
+    assert library.look_for({"mean", "norm"}) == []
     assert [entry.name for entry in library.functions()] == ["np.mean", "np.linalg.norm"]
     assert not any(entry.has_changed() for entry in library.functions())
