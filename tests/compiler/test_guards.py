@@ -153,7 +153,7 @@ def test_guards_are_data_that_say_what_no_longer_holds():
 
 
 def test_guards_of_arguments_say_which_is_of_another_kind():
-    guards = argument_guards([argument(2, 3), argument(3, dtype=np.float32)])
+    guards = argument_guards(["a0", "a1"], [argument(2, 3), argument(3, dtype=np.float32)])
     x, y = np.ones((2, 3)), np.ones(3, np.float32)
     assert first_failing(guards, a0=x, a1=y) == ""
     assert first_failing(guards, a0=x, a1=[1.0]) == "argument 1 is an array"

@@ -187,12 +187,9 @@ class Graph:
 
     def _connect_one(self, found: Sequence[Array], call: RecordedCall) -> Tensor:
         """Return the only result as that of one recorded call, given it and what was before it."""
-        mode = current_mode()
         inputs, arrays = self._inputs or self._find_inputs(call)
-        root = keep((_ONE, inputs, arrays, {"call": call}), found[-1], True, mode)
-        if not self.passed:
-            return root
-        return keep((self.passed[0], (root,), (found[-1],), {}), found[0], True, mode)
+        root = keep((_ONE, inputs, arrays, {"call": call}), found[-1], True, current_mode())
+        return _after(self.passed[0], root, found[0]) if self.passed else root
 
     def _find_inputs(self, call: RecordedCall) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Return what gradients flow to, as Tensors and as arrays.

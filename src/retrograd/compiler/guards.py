@@ -288,31 +288,23 @@ def find_further(guards: Iterable[Guard], known: Iterable[Guard]) -> list[Guard]
     return [guard for guard in guards if writer.expression(guard.condition) not in asked]
 
 
-def argument_guards(args: Sequence[Var]) -> list[Guard]:
-    """Return the conditions of arguments `a0`, `a1`, ...: plain arrays of the recorded kinds."""
-    found = []
-    for i, v in enumerate(args):
-        name = Name(f"a{i}")
-        found += guards_of_argument(i, name, v)
-    return found
-
-
-def guards_of_argument(i: int, name: Name, var: Var) -> list[Guard]:
-    """Return the conditions of one argument: a plain array of the recorded kind.
+def argument_guards(names: Iterable[str], args: Iterable[Var]) -> list[Guard]:
+    """Return the conditions of arguments: plain arrays of the recorded kinds.
 
     Args:
-        i: its number.
-        name: its name.
-        var: what it was.
+        names: their names.
+        args: what they were.
     """
-    kind = _is(Attribute(name, "__class__"), Bound("ndarray", np.ndarray))
-    shape = Operation("==", Attribute(name, "shape"), Literal(var.shape))
-    dtype = _is(Attribute(name, "dtype"), Bound("dtype", var.dtype))
-    return [
-        Guard(f"argument {i} is an array", kind),
-        Guard(f"argument {i} has the shape {var.shape}", shape),
-        Guard(f"argument {i} has the dtype {var.dtype}", dtype),
-    ]
+    found = []
+    for i, (text, v) in enumerate(zip(names, args, strict=True)):
+        name = Name(text)
+        kind = _is(Attribute(name, "__class__"), Bound("ndarray", np.ndarray))
+        shape = Operation("==", Attribute(name, "shape"), Literal(v.shape))
+        dtype = _is(Attribute(name, "dtype"), Bound("dtype", v.dtype))
+        found.append(Guard(f"argument {i} is an array", kind))
+        found.append(Guard(f"argument {i} has the shape {v.shape}", shape))
+        found.append(Guard(f"argument {i} has the dtype {v.dtype}", dtype))
+    return found
 
 
 def compile_guards(guards: Iterable[Guard], namespace: dict[str, Any]) -> Callable[[], bool]:
@@ -362,11 +354,7 @@ def entry_lines(
         writer: writes the conditions.
         missed: what the function returns where one does not hold.
     """
-    kinds = [
-        guard
-        for i, (name, v) in enumerate(zip(names, args, strict=True))
-        for guard in guards_of_argument(i, Name(name), v)
-    ]
+    kinds = argument_guards(names, args)
     tensor = writer.bind("tensor", Tensor)
     is_plain = f"{{0}}.__class__ is {tensor} and not {{0}}.requires_grad"
     unwrapped = [f"        if {is_plain.format(n)}: {n} = {n}._array" for n in names]
@@ -392,7 +380,7 @@ def first_failing(guards: Iterable[Guard], **arguments: Any) -> str:
 
     Args:
         guards: conditions of what is outside, or of arguments.
-        **arguments: what the conditions call by name: `a0`, `a1`, ... for those of arguments.
+        **arguments: what the conditions call by name: the names of arguments.
     """
     guard = find_failing(guards, **arguments)
     return "" if guard is None else guard.description

@@ -136,10 +136,10 @@ class CompiledStep:
         with self._lock:
             last = self._last
             if last is not None and last.settled and not kwargs and last.grad is mode.grad:
-                shortcut = last.shortcut
-                if shortcut is not None:
-                    runs = last.runs + 1
-                    if runs < last.next_audit:
+                runs = last.runs + 1
+                if runs < last.next_audit:
+                    shortcut = last.shortcut
+                    if shortcut is not None:  # which asks all that `enter` does
                         try:
                             found = shortcut(args)
                         except BaseException as error:
@@ -148,16 +148,15 @@ class CompiledStep:
                         if found is not MISSED:
                             last.runs = runs
                             return found
-                enter = last.enter  # a function that it has, not a method
-                arrays = enter(args)
-                if arrays is not None:
-                    runs = last.runs + 1
-                    if runs < last.next_audit:
-                        last.runs = runs
-                        graph = last.graph
-                        if graph is None:
-                            return last.replay(arrays)
-                        return graph.answer(last, args, arrays)
+                    else:
+                        enter = last.enter  # a function that it has, not a method
+                        arrays = enter(args)
+                        if arrays is not None:
+                            last.runs = runs
+                            graph = last.graph
+                            if graph is None:
+                                return last.replay(arrays)
+                            return graph.answer(last, args, arrays)
             return self._look_up(args, kwargs, mode.grad)
 
     @property
